@@ -1,0 +1,114 @@
+package backend
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+)
+
+// Compute starts commands on a target and watches over them. A job is one
+// command on one node (more nodes come with the targets that have them); it
+// ends by itself, or it serves until it is cancelled. A job is known by its
+// ID alone: another process that opens the same target can watch, read and
+// cancel it.
+//
+// All methods are safe for concurrent use by any number of processes.
+type Compute interface {
+	// Check tells whether the target can take jobs now. Errors: ErrUnavailable,
+	// ErrDenied, ErrUnsupported, with what to do about it.
+	Check(ctx context.Context) error
+
+	// Start starts the job and returns when its command runs or could not be
+	// started. The context bounds the starting only: the job outlives it, and
+	// outlives the starting process. A job that could not be started leaves
+	// nothing behind. Errors: ErrExists when the target knows the ID,
+	// ErrInvalid when the command or its folder is not there.
+	Start(ctx context.Context, job Job) error
+
+	// Status tells how the job is. Errors: ErrNotFound.
+	Status(ctx context.Context, id string) (JobStatus, error)
+
+	// Wait blocks until the job has ended, that is until no process of it is
+	// left and all its output can be read, and gives the final status.
+	// Errors: ErrNotFound.
+	Wait(ctx context.Context, id string) (JobStatus, error)
+
+	// Output opens what the job has written to its standard output and
+	// standard error, in the order written. With Follow it ends when the job
+	// has ended, else at what is there now. It can be opened at any time until
+	// Remove, by many readers. Errors: ErrNotFound.
+	Output(ctx context.Context, id string, opts *OutputOptions) (io.ReadCloser, error)
+
+	// Cancel asks the job's processes to end (SIGTERM where there are
+	// signals), all of them, also those the command started, and ends them by
+	// force (SIGKILL) when they still run after grace. It returns when none is
+	// left. Cancelling a job that has ended does nothing. Errors: ErrNotFound.
+	Cancel(ctx context.Context, id string, grace time.Duration) error
+
+	// Remove forgets an ended job and deletes what the target kept for it.
+	// Errors: ErrNotFound, ErrConflict while it runs.
+	Remove(ctx context.Context, id string) error
+
+	// List yields the jobs that the target knows, in byte order of their IDs.
+	// Rules as Objects.List.
+	List(ctx context.Context) iter.Seq2[JobStatus, error]
+}
+
+// Job is a command to start.
+type Job struct {
+	// ID names the job on the target: 1 to 256 characters of letters, digits,
+	// "-", "_" and ".", not beginning with ".". Unique for ever.
+	ID string
+	// Command is the program and its arguments; a program without "/" is
+	// looked up in the PATH of Env.
+	Command []string
+	// Dir is the folder on the target that the command starts in. It exists.
+	Dir string
+	// Env is the command's whole environment, as name to value: nothing of the
+	// starting process's environment is added.
+	Env map[string]string
+}
+
+// JobState is the state of a job.
+type JobState string
+
+// The states of a job.
+const (
+	// JobRunning says that the command runs, or that processes it started do.
+	JobRunning JobState = "Running"
+	// JobExited says that the command ended by itself; ExitCode says how.
+	JobExited JobState = "Exited"
+	// JobKilled says that a signal or the target ended the command; Reason
+	// says which.
+	JobKilled JobState = "Killed"
+	// JobLost says that the target can't tell how the job ended, for example
+	// after the machine was started anew. No process of it is left.
+	JobLost JobState = "Lost"
+)
+
+// JobStatus tells how a job is.
+type JobStatus struct {
+	// ID names the job.
+	ID string
+	// State is the job's state.
+	State JobState
+	// ExitCode is the command's exit code when State is JobExited.
+	ExitCode int
+	// Reason says in words why the job is in its state, such as
+	// "killed by signal 9 (killed)"; empty when there is nothing to say.
+	Reason string
+	// Started is when the command started, by the target's clock.
+	Started time.Time
+	// Ended is when it ended, zero while it runs or when it was lost.
+	Ended time.Time
+}
+
+// OutputOptions are the options of Compute.Output.
+type OutputOptions struct {
+	// Offset is the first byte wanted.
+	Offset int64
+	// Follow keeps the reader open, giving new output as it is written, until
+	// the job has ended.
+	Follow bool
+}

@@ -1,0 +1,38 @@
+package faulty_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/backend/backendtest"
+	"github.com/azml-go/azml/backend/faulty"
+	"github.com/azml-go/azml/backend/localfs"
+	"github.com/azml-go/azml/backend/memory"
+)
+
+func TestNoFaultsOnMemory(t *testing.T) {
+	t.Parallel()
+	backendtest.Objects(t, func(*testing.T) backendtest.ObjectsHarness {
+		return backendtest.ObjectsHarness{
+			Objects:  faulty.New(memory.NewObjects(), faulty.Plan{}),
+			Features: backendtest.ObjectsFeatures{AppendToPut: true},
+		}
+	})
+	backendtest.Secrets(t, func(*testing.T) backendtest.SecretsHarness {
+		return backendtest.SecretsHarness{Secrets: faulty.NewSecrets(memory.NewSecrets(), faulty.Plan{})}
+	})
+}
+
+func TestNoFaultsOnLocalfs(t *testing.T) {
+	t.Parallel()
+	backendtest.Objects(t, func(t *testing.T) backendtest.ObjectsHarness {
+		s, err := localfs.New(t.TempDir(), nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { s.Close() })
+		return backendtest.ObjectsHarness{
+			Objects:  faulty.New(s, faulty.Plan{}),
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true},
+		}
+	})
+}

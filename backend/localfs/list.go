@@ -1,0 +1,208 @@
+package localfs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/azml-go/azml/backend"
+)
+
+// List yields the objects in byte order of their keys. It reads a folder when
+// it comes to it, all names at once; with a delimiter it looks into the folders
+// below only until it sees that one is not empty. An object costs one lstat.
+// Errors: ErrDenied, ErrUnavailable, ErrClosed.
+func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
+	return func(yield func(backend.Info, error) bool) {
+		l := lister{Store: s, ctx: ctx, opts: *opts, yield: yield}
+		base := opts.Prefix[:strings.LastIndexByte(opts.Prefix, '/')+1]
+		if base != "" && backend.ValidKey(strings.TrimSuffix(base, "/")) != nil {
+			base = "" // no key begins so, but the context may be done
+		}
+		err := l.walk(base)
+		if err != nil && !errors.Is(err, errStop) {
+			yield(backend.Info{}, fail("list", opts.Prefix, err))
+		}
+	}
+}
+
+// errStop ends a walk because the caller wants no more.
+var errStop = errors.New("stop")
+
+// lister is one ranging over a List.
+type lister struct {
+	*Store
+	ctx   context.Context
+	opts  backend.ListOptions
+	yield func(backend.Info, error) bool
+}
+
+// walk lists the folder for keys that begin with base.
+func (l *lister) walk(base string) error {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	entries, err := l.entries(base, l.wanted)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := l.ctx.Err(); err != nil {
+			return err
+		}
+		if err := l.visit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wanted tells whether keys that begin with key, or it alone, can be in the
+// listing.
+func (l *lister) wanted(key string) bool {
+	within := strings.HasPrefix(key, l.opts.Prefix)
+	return within || strings.HasPrefix(l.opts.Prefix, key)
+}
+
+// visit lists an object, a common prefix, or what is in a folder.
+func (l *lister) visit(e entry) error {
+	after := e.key > l.opts.StartAfter
+	switch {
+	case !strings.HasPrefix(e.key, l.opts.Prefix):
+		return nil
+	case e.folder && l.opts.Delimiter == "":
+		if !after && !strings.HasPrefix(l.opts.StartAfter, e.key) {
+			return nil
+		}
+		return l.walk(e.key)
+	case !after:
+		return nil
+	case e.folder:
+		if ok, err := l.hasObject(e.path); !ok {
+			return err
+		}
+		return l.give(backend.Info{Key: e.key, IsPrefix: true})
+	}
+	fi, err := l.root.Lstat(e.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.give(infoOf(e.key, fi))
+}
+
+func (l *lister) give(info backend.Info) error {
+	if !l.yield(info, nil) {
+		return errStop
+	}
+	return nil
+}
+
+// entry is an object, or the folder of keys that share a beginning; its key
+// then ends in "/", which gives it its place in the order of keys.
+type entry struct {
+	key, path string
+	folder    bool
+}
+
+// entries gives what is in the folder for keys that begin with base, in order
+// of keys. A folder that is not there has no entries.
+func (s *Store) entries(base string, wanted func(key string) bool) ([]entry, error) {
+	list, err := s.appendEntries(nil, base, folderPath(base), "", wanted)
+	slices.SortFunc(list, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
+	return list, err
+}
+
+// appendEntries reads the folder at dir. Its names continue start, which is
+// not empty within a segment that was cut into parts.
+func (s *Store) appendEntries(list []entry, base, dir, start string, wanted func(key string) bool) ([]entry, error) {
+	names, err := s.readDir(dir)
+	if err != nil {
+		return list, err
+	}
+	list = slices.Grow(list, len(names))
+	for _, d := range names {
+		raw, isPart := decodeName(d.Name())
+		segment := start + raw
+		if isPart && d.IsDir() && wanted(base+segment) {
+			if list, err = s.appendEntries(list, base, dir+d.Name()+"/", segment, wanted); err != nil {
+				return list, err
+			}
+			continue
+		}
+		e := entry{key: base + segment, path: dir + d.Name(), folder: d.IsDir()}
+		if e.named(base, segment) && (d.IsDir() || d.Type().IsRegular()) && wanted(e.key) {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// named tells whether the entry has exactly the name that its key leads to,
+// and completes the key. Other files are not the store's.
+func (e *entry) named(base, segment string) bool {
+	k := file
+	if e.folder {
+		k = folder
+	}
+	if backend.ValidKey(e.key) != nil || folderPath(base)+segmentPath(segment, k) != e.path {
+		return false
+	}
+	if e.folder {
+		e.key += "/"
+	}
+	return true
+}
+
+// readDir reads the names in a folder, none when it is not there.
+func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
+	f, err := s.root.Open(cmp.Or(dir, "."))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
+// hasObject tells whether there is any file in the folder or below: one left
+// empty by a crash is no common prefix.
+func (s *Store) hasObject(dir string) (bool, error) {
+	f, err := s.root.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	for {
+		names, err := f.ReadDir(8)
+		for _, d := range names {
+			found := d.Type().IsRegular()
+			if d.IsDir() {
+				if found, err = s.hasObject(dir + "/" + d.Name()); err != nil {
+					return false, err
+				}
+			}
+			if found {
+				return true, nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package localfs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// temp is a temporary file that becomes an object by a link or a rename.
+type temp struct {
+	store *Store
+	path  string
+	f     *os.File
+	moved bool
+}
+
+// writeTemp writes the content to a new temporary file, not yet synced. The
+// caller discards it.
+func (s *Store) writeTemp(ctx context.Context, content backend.Content) (*temp, error) {
+	t := &temp{store: s, path: tempDir + "/" + rand.Text()}
+	err := s.withFolders(t.path, func() (err error) {
+		t.f, err = s.root.OpenFile(t.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err = copyContent(ctx, t.f, content); err != nil {
+		t.discard()
+		return nil, err
+	}
+	return t, nil
+}
+
+// finish makes the file durable under a modification time after the floors.
+func (t *temp) finish(st stampFunc) (fs.FileInfo, error) {
+	fi, err := st(t.path)
+	if err != nil {
+		return nil, err
+	}
+	if err = t.f.Sync(); err != nil {
+		return nil, err
+	}
+	return fi, t.f.Close()
+}
+
+// stampFunc sets a file's modification time.
+type stampFunc func(path string) (fs.FileInfo, error)
+
+// discard removes the file unless it was renamed away.
+func (t *temp) discard() {
+	_ = t.f.Close() // closed already when finished
+	if !t.moved {
+		_ = t.store.root.Remove(t.path) // what stays is swept an hour later
+	}
+}
+
+// copyContent writes content to f, a block at a time so that it can be
+// cancelled.
+func copyContent(ctx context.Context, f *os.File, content backend.Content) error {
+	size := content.Size()
+	block := make([]byte, min(size, 1<<20))
+	for offset := int64(0); offset < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(size-offset, int64(len(block)))
+		got, err := content.ReadAt(block[:n], offset)
+		if int64(got) < n {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("%w: reading the content at %d: %w", azml.ErrInvalid, offset, err)
+		}
+		if _, err = f.Write(block[:n]); err != nil {
+			return err
+		}
+		offset += n
+	}
+	return nil
+}
+
+// withFolders runs op, which makes a name, and makes the folders on the way
+// when they are missing: at first, or again because a Delete beside us has
+// just removed the last file in them.
+func (s *Store) withFolders(name string, op func() error) error {
+	err := op()
+	for try := 0; errors.Is(err, fs.ErrNotExist); try++ {
+		if _, gone := os.Lstat(s.dir); gone != nil || try == 1000 {
+			return fmt.Errorf("%w: the store's folder %q is gone or changes all the time: %w", azml.ErrUnavailable, s.dir, err)
+		}
+		if err = s.mkdirs(path.Dir(name)); err == nil {
+			err = op()
+		}
+	}
+	return err
+}
+
+// mkdirs makes the folder and those above it, durably.
+func (s *Store) mkdirs(dir string) error {
+	err := s.root.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) && dir != "." {
+		if err = s.mkdirs(path.Dir(dir)); err != nil {
+			return err
+		}
+		err = s.root.Mkdir(dir, 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) || dir == "." {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolder(s.root, path.Dir(dir))
+}
+
+// prune removes the folder and those above it as long as they are empty.
+func (s *Store) prune(dir string) {
+	for dir != "." && s.root.Remove(dir) == nil {
+		dir = path.Dir(dir)
+	}
+}

@@ -1,0 +1,38 @@
+//go:build linux || darwin
+
+package process
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"github.com/azml-go/azml"
+)
+
+// maxID is the greatest length of an ID; maxPlain the greatest for which the
+// folder is named like the job: file systems take names of 255 bytes.
+const (
+	maxID    = 256
+	maxPlain = 200
+)
+
+// validID tells whether id is one of the seam's IDs. It is checked here
+// because an ID becomes a path.
+func validID(id string) error {
+	const legal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	if id == "" || len(id) > maxID || id[0] == '.' || strings.Trim(id, legal) != "" {
+		return fmt.Errorf("%w: job ID %.300q: want 1 to %d letters, digits, \"-\", \"_\" and \".\", not beginning with \".\"",
+			azml.ErrInvalid, id, maxID)
+	}
+	return nil
+}
+
+// folder gives the name of the job's folder: the ID, or for a long one its
+// beginning with "~", which no ID holds, and a digest.
+func folder(id string) string {
+	if len(id) <= maxPlain {
+		return id
+	}
+	return fmt.Sprintf("%s~%x", id[:maxPlain-40], sha256.Sum256([]byte(id)))[:maxPlain]
+}

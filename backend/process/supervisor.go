@@ -1,0 +1,198 @@
+//go:build linux || darwin
+
+package process
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// supervisorName is os.Args[0] of a supervisor; os.Args[1] is the job's folder.
+const supervisorName = "azml-job-supervisor"
+
+// The supervisor's files beside standard input, which the spec comes on, and
+// standard output, which its answer goes to and which stays open for as long
+// as it lives.
+const (
+	recordFD = 3
+	outputFD = 4
+)
+
+func init() {
+	if len(os.Args) == 2 && os.Args[0] == supervisorName {
+		os.Exit(supervise(os.Args[1]))
+	}
+}
+
+// supervise is the supervisor's whole life. Its answer is "ok", or "errno N"
+// when the command could not be started.
+func supervise(dir string) int {
+	syscall.CloseOnExec(recordFD)
+	syscall.CloseOnExec(outputFD)
+	asks := make(chan time.Duration, 2)
+	cancelled := catchSignals(dir, asks)
+	s, err := readSpec(os.Stdin)
+	if err != nil {
+		return 1 // Start died while it wrote the spec: nothing must run
+	}
+	if s.path == "" {
+		return answer("ok")
+	}
+	pid, err := s.start()
+	if err != nil {
+		return answer("errno " + strconv.Itoa(errnoOf(err)))
+	}
+	log := os.NewFile(recordFD, recordFile)
+	err = record{
+		Supervisor: os.Getpid(), PID: pid, Birth: birth(pid), Boot: bootID(), Started: time.Now(),
+	}.appendTo(log)
+	if err != nil { // a job that can't be recorded must not run
+		asks <- 0
+		go endGroups(asks, pid)
+		reap(pid, func(syscall.WaitStatus) {})
+		return answer("errno " + strconv.Itoa(errnoOf(err)))
+	}
+	answer("ok")
+	go endGroups(asks, pid)
+	end := record{}
+	reap(pid, func(ws syscall.WaitStatus) {
+		end.Cancelled = cancelled.Load()
+		if ws.Signaled() {
+			end.Signal = int(ws.Signal())
+		} else {
+			end.ExitCode = ws.ExitStatus()
+		}
+		asks <- s.leftoverGrace
+	})
+	end.Ended = time.Now()
+	if end.appendTo(log) != nil || log.Sync() != nil {
+		return 1
+	}
+	return 0
+}
+
+// answer tells Start, which may be dead by now.
+func answer(text string) int {
+	_, _ = os.Stdout.WriteString(text + "\n")
+	return 0
+}
+
+func errnoOf(err error) int {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return int(errno)
+	}
+	return int(syscall.EIO)
+}
+
+// start starts the command in a session of its own. Its output goes straight
+// to the file, so that it needs nobody to carry it.
+func (s spec) start() (int, error) {
+	if err := adoptOrphans(); err != nil {
+		return 0, err
+	}
+	null, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer syscall.Close(null)
+	return syscall.ForkExec(s.path, s.args, &syscall.ProcAttr{
+		Dir:   s.dir,
+		Env:   s.env,
+		Files: []uintptr{uintptr(null), outputFD, outputFD},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+}
+
+// catchSignals turns SIGTERM into an ask for an end within the time that the
+// cancel file names, and gives whether that happened. All other signals are
+// caught and dropped: the supervisor ends with its job only, and a signal that
+// is caught, unlike one that the starting process ignored, is back at its
+// default in the command.
+func catchSignals(dir string, asks chan<- time.Duration) *atomic.Bool {
+	signal.Notify(make(chan os.Signal))
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	var cancelled atomic.Bool
+	go func() {
+		for range term {
+			cancelled.Store(true)
+			asks <- readGrace(filepath.Join(dir, cancelFile))
+		}
+	}()
+	return &cancelled
+}
+
+// defaultGrace is for a SIGTERM that did not come from Cancel.
+const defaultGrace = 10 * time.Second
+
+func readGrace(path string) time.Duration {
+	data, _ := os.ReadFile(path)
+	grace, err := time.ParseDuration(string(data))
+	if err != nil {
+		return defaultGrace
+	}
+	return grace
+}
+
+// reap waits for all children and tells of the command's own end. It returns
+// when no process of the job is left.
+func reap(pid int, ended func(syscall.WaitStatus)) {
+	for {
+		var ws syscall.WaitStatus
+		p, err := syscall.Wait4(-1, &ws, 0, nil)
+		if errors.Is(err, syscall.ECHILD) {
+			break
+		}
+		if p == pid {
+			ended(ws)
+		}
+	}
+	// Where orphans are not adopted, the rest of the group are no children.
+	for pause := time.Millisecond; syscall.Kill(-pid, 0) == nil; pause = min(2*pause, maxPause) {
+		time.Sleep(pause)
+	}
+}
+
+// endGroups waits for the first ask and then ends the job: SIGTERM, with
+// SIGCONT for those that are stopped, and SIGKILL again and again from when the
+// shortest time asked for is over. A group gets a signal as one, so that its
+// members can't escape by forking; new groups are met in the next round.
+func endGroups(asks <-chan time.Duration, pid int) {
+	deadline := time.Now().Add(<-asks)
+	signalGroups(jobGroups(pid), syscall.SIGTERM, syscall.SIGCONT)
+	for left := time.Until(deadline); left > 0; left = time.Until(deadline) {
+		select {
+		case grace := <-asks:
+			if earlier := time.Now().Add(grace); earlier.Before(deadline) {
+				deadline = earlier
+			}
+		case <-time.After(left):
+		}
+	}
+	go drain(asks)
+	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
+		signalGroups(jobGroups(pid), syscall.SIGKILL)
+		time.Sleep(pause)
+	}
+}
+
+func drain(asks <-chan time.Duration) {
+	for range asks {
+		continue
+	}
+}
+
+func signalGroups(groups []int, signals ...syscall.Signal) {
+	for _, s := range signals {
+		for _, g := range groups {
+			_ = syscall.Kill(-g, s) // gone already, or no longer ours to end
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package process
+
+import (
+	"os"
+	"syscall"
+)
+
+// adoptOrphans does nothing: macOS has no subreapers.
+func adoptOrphans() error { return nil }
+
+// jobGroups gives the command's process group while it has members.
+func jobGroups(pid int) []int {
+	if syscall.Kill(-pid, 0) != nil {
+		return nil
+	}
+	return []int{pid}
+}
+
+// sessionGroups is jobGroups: a group's number that was given anew can't be
+// told from the old one here.
+func sessionGroups(leader int, _ uint64) []int { return jobGroups(leader) }
+
+// birth is not known.
+func birth(int) uint64 { return 0 }
+
+// bootID is not known; the lock alone tells that the machine was started anew.
+func bootID() string { return "" }
+
+// executable is this program's file.
+func executable() (string, error) { return os.Executable() }

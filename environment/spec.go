@@ -1,0 +1,171 @@
+package environment
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/pyenv"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// DefaultName is the name under which an environment without one is registered.
+const DefaultName = "default-environment"
+
+// Spec describes an environment. The zero Spec is this machine's Python with
+// nothing installed. A Spec with a Name and no content is a reference to what
+// is registered under that name.
+type Spec struct {
+	// Name is the environment's name; DefaultName when empty. Names that begin
+	// with "Microsoft" or "AzureML" are refused: they are Azure ML's own.
+	Name string
+	// Version asks for a certain version. With content, registering makes
+	// exactly this version; without, it refers to it. Empty means the next or
+	// the latest one.
+	Version string
+	// Description is free text of at most 5,000 characters.
+	Description string
+	// Tags are free labels.
+	Tags map[string]string
+	// Variables are environment variables for every process in the environment.
+	Variables map[string]string
+	// Python says which Python and which packages.
+	Python Python
+}
+
+// Python is the Python part of an environment. The zero value is any Python 3
+// with nothing installed.
+type Python struct {
+	// PythonVersion is the Python wanted: a prefix such as "3.11", or clauses
+	// such as ">=3.9,<3.13". Empty is any.
+	PythonVersion string
+	// Pip are requirements as pip reads them, one each.
+	Pip []string
+	// Constraints are requirements that only limit versions.
+	Constraints []string
+	// PipOptions are pip's options, one each, such as "--index-url https://…". A
+	// password belongs into an environment variable, named as "${NAME}" in the URL.
+	PipOptions []string
+	// Conda are packages that only conda can install. They need conda on the
+	// machine that runs the script.
+	Conda []string
+	// Channels are conda's channels, the first one preferred.
+	Channels []string
+	// UserManaged says that the interpreter and its packages are there already
+	// and nothing is to be installed.
+	UserManaged bool
+	// InterpreterPath is the interpreter of a user managed environment, a path
+	// or a name on the PATH; "python" when empty.
+	InterpreterPath string
+}
+
+// FromRequirements reads a requirements file of pip. Files that it includes by
+// -r or -c must lie in or below its folder. Errors: ErrNotFound, ErrInvalid
+// naming the line.
+func FromRequirements(name, path string) (_ Spec, err error) {
+	defer core.Wrap(&err, "read requirements of", kind, name)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Spec{}, err
+	}
+	spec, err := pyenv.ParseRequirements(data, filepath.Dir(path))
+	if err != nil {
+		return Spec{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return Spec{Name: name, Python: Python(spec)}, nil
+}
+
+// FromCondaFile reads a conda environment file (environment.yml). An empty
+// name takes the file's own. Errors: ErrNotFound, ErrInvalid naming the line.
+func FromCondaFile(name, path string) (_ Spec, err error) {
+	defer core.Wrap(&err, "read conda file of", kind, name)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Spec{}, err
+	}
+	fileName, spec, err := pyenv.ParseConda(data, filepath.Dir(path))
+	if err != nil {
+		return Spec{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if name == "" {
+		name = fileName
+	}
+	return Spec{Name: name, Python: Python(spec)}, nil
+}
+
+// Reference refers to a registered environment; an empty version means the
+// latest one.
+func Reference(name, version string) Spec { return Spec{Name: name, Version: version} }
+
+// IsReference tells whether the spec has a name and no content.
+func (s Spec) IsReference() bool {
+	return s.Name != "" && len(s.Variables) == 0 && s.Python.isZero()
+}
+
+func (p Python) isZero() bool {
+	return p.PythonVersion == "" && len(p.Pip) == 0 && len(p.Constraints) == 0 && len(p.PipOptions) == 0 &&
+		len(p.Conda) == 0 && len(p.Channels) == 0 && !p.UserManaged && p.InterpreterPath == ""
+}
+
+// Hash gives the content hash of the Python part, which names the environment
+// on every machine. Name, version, spelling and order don't matter where they
+// have no meaning.
+func (s Spec) Hash() string { return pyenv.Spec(s.Python).Hash() }
+
+// Validate checks the spec and reports what is wrong with it. Errors:
+// ErrInvalid.
+func (s Spec) Validate() error {
+	if s.Name != "" {
+		if err := core.EnvironmentName.Check(s.Name); err != nil {
+			return err
+		}
+	}
+	for _, reserved := range []string{"Microsoft", "AzureML"} {
+		if strings.HasPrefix(s.Name, reserved) {
+			return fmt.Errorf("%w: environment name %q: names that begin with %q are Azure ML's own, choose another", azml.ErrInvalid, s.Name, reserved)
+		}
+	}
+	if s.Version != "" {
+		if err := core.EnvironmentVersion.Check(s.Version); err != nil {
+			return err
+		}
+	}
+	if err := core.CheckText("description", s.Description); err != nil {
+		return err
+	}
+	if err := core.CheckLabels("tags", s.Tags); err != nil {
+		return err
+	}
+	if err := CheckVariables(s.Variables); err != nil {
+		return err
+	}
+	return pyenv.Spec(s.Python).Validate()
+}
+
+// CheckVariables checks the names and values of environment variables. Errors:
+// ErrInvalid.
+func CheckVariables(variables map[string]string) error {
+	for name, value := range variables {
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
+			return fmt.Errorf("%w: environment variable %q: names can't be empty or hold \"=\", and neither names nor values a NUL", azml.ErrInvalid, name)
+		}
+	}
+	return nil
+}
+
+func (s Spec) record() record.Environment {
+	return record.Environment{Name: s.Name, Version: s.Version, Description: s.Description, Tags: maps.Clone(s.Tags),
+		Variables: maps.Clone(s.Variables), Python: record.Python(s.Python), Hash: s.Hash()}
+}
+
+// sameContent tells whether a and b describe the same environment.
+func sameContent(a, b record.Environment) bool {
+	return a.Hash == b.Hash && maps.Equal(a.Variables, b.Variables) &&
+		a.Python.UserManaged == b.Python.UserManaged && a.Python.InterpreterPath == b.Python.InterpreterPath &&
+		slices.Equal(a.Python.Channels, b.Python.Channels)
+}

@@ -1,0 +1,187 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// The names of a script run's logs.
+const (
+	// OutputLog is the log with what the script wrote to its standard output
+	// and standard error.
+	OutputLog = "user_logs/std_log.txt"
+	// PrepareLog is the log of the preparation: environment and snapshot.
+	PrepareLog = "system_logs/prepare.txt"
+)
+
+// finishTime bounds what is done for a run after its script has ended or its
+// driver was told to stop, when no caller's context bounds it any more.
+const finishTime = 5 * time.Minute
+
+// errTooLong is the cause with which a script is ended at its time limit.
+var errTooLong = errors.New("time limit")
+
+// drive is one run being driven.
+type drive struct {
+	h       core.Handle
+	run     record.Run
+	dir     string // the run's working folder on this machine
+	env     *pythonEnv
+	prepare *history.LogWriter
+	output  *history.LogWriter
+	tail    tail
+	metrics *metrics.Writer
+	status  record.Status
+	before  fileSet // what was in outputs and logs before the script; nil until it starts
+
+	mu       sync.Mutex
+	warnings []string
+}
+
+// Drive takes the submitted run id, which this process owns, from Starting to
+// its last status. It returns when that is written: nil for Completed, else an
+// error that says how the run ended. When ctx ends, the script is ended and the
+// run Canceled with the cause as its reason.
+func Drive(ctx context.Context, h core.Handle, id string) (err error) {
+	defer core.Wrap(&err, "drive", "run", id)
+	stored, err := history.Get(ctx, h, id)
+	if err != nil {
+		return err
+	}
+	d := &drive{h: h, run: stored.Value, dir: WorkDir(h, id), status: stored.Value.Status}
+	running, stop := context.WithCancelCause(ctx)
+	var keeper sync.WaitGroup
+	keeper.Go(func() {
+		if err := history.Keep(running, h, id); err != nil {
+			stop(err)
+		}
+	})
+	outcome := d.open(ctx)
+	if outcome == nil {
+		keeper.Go(func() { d.metrics.Run(running) })
+		outcome = d.steps(running)
+	}
+	if cause := context.Cause(running); cause != nil && outcome != nil {
+		outcome = cause
+	}
+	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	defer cancel()
+	outcome = d.collect(finishing, outcome)
+	stop(nil)
+	keeper.Wait()
+	return d.finish(finishing, outcome)
+}
+
+// WorkDir gives the folder on this machine that the run works in.
+func WorkDir(h core.Handle, id string) string {
+	return filepath.Join(h.CacheDir(), "runs", h.Workspace().ID, id)
+}
+
+// steps prepares the run and runs its command.
+func (d *drive) steps(ctx context.Context) error {
+	if err := d.enter(ctx, record.Preparing, "materialising environment "+d.run.Definition.Environment.Name); err != nil {
+		return err
+	}
+	if err := d.prepareAll(ctx); err != nil {
+		return err
+	}
+	return d.execute(ctx)
+}
+
+// open makes the working folder and opens logs and metrics.
+func (d *drive) open(ctx context.Context) (err error) {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return err
+	}
+	if d.prepare, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run.ID, PrepareLog)); err != nil {
+		return err
+	}
+	if d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run.ID, OutputLog)); err != nil {
+		return err
+	}
+	log, err := history.Metrics(d.h, d.run.ID)
+	if err != nil {
+		return err
+	}
+	if d.metrics, err = log.NewWriter(); err != nil {
+		return err
+	}
+	return writeMarker(d.dir, d.metrics.ID())
+}
+
+// enter moves the run to its next status.
+func (d *drive) enter(ctx context.Context, to record.Status, reason string) error {
+	stored, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
+	if err == nil {
+		d.run, d.status = stored.Value, to
+		return nil
+	}
+	if current, getErr := history.Get(ctx, d.h, d.run.ID); getErr == nil && current.Value.Status == record.CancelRequested {
+		return history.ErrCancelRequested
+	}
+	return d.systemError(err)
+}
+
+// warn keeps a warning for the run's record.
+func (d *drive) warn(format string, args ...any) {
+	const most = 20
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.warnings) < most {
+		d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+	}
+}
+
+// finish writes the last status, unless the run was taken from us.
+func (d *drive) finish(ctx context.Context, outcome error) error {
+	defer d.clean(ctx)
+	if errors.Is(outcome, history.ErrTaken) {
+		return outcome
+	}
+	step, runErr := d.lastStep(outcome)
+	step.Owner = d.h.Owner().ID
+	step.Change = func(r *record.Run) {
+		r.Error = runErr
+		r.Warnings = append(r.Warnings, d.warnings...)
+	}
+	_, err := history.Transition(ctx, d.h, d.run.ID, step)
+	return errors.Join(outcome, err)
+}
+
+// lastStep says how the run ends.
+func (d *drive) lastStep(outcome error) (history.Step, *record.RunError) {
+	var f *failure
+	switch {
+	case outcome == nil:
+		return history.Step{To: record.Completed}, nil
+	case errors.Is(outcome, history.ErrCancelRequested):
+		return history.Step{To: record.Canceled, Reason: "canceled on request"}, nil
+	case errors.Is(outcome, azml.ErrClosed), errors.Is(outcome, context.Canceled):
+		return history.Step{To: record.Canceled, Reason: "the submitting program ended: " + outcome.Error()}, nil
+	case errors.As(outcome, &f):
+		return history.Step{To: record.Failed, Reason: f.RunError.Message}, &f.RunError
+	}
+	e := d.systemError(outcome)
+	return history.Step{To: record.Failed, Reason: e.RunError.Message}, &e.RunError
+}
+
+// clean forgets the job and removes the working folder.
+func (d *drive) clean(ctx context.Context) {
+	if err := d.h.Local().Remove(ctx, d.run.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		d.h.Logger().Warn("a finished job could not be removed", "run", d.run.ID, "error", err)
+	}
+	if err := os.RemoveAll(d.dir); err != nil {
+		d.h.Logger().Warn("a run's working folder could not be removed", "folder", d.dir, "error", err)
+	}
+}

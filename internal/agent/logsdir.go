@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/azml-go/azml/internal/history"
+)
+
+// pollEvery is how often files that a script writes are looked at.
+const pollEvery = 200 * time.Millisecond
+
+// poll calls look again and again until ended is done, and once more then.
+func poll(ended context.Context, look func(ctx context.Context)) {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			look(ended)
+		case <-ended.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ended), finishTime)
+			defer cancel()
+			look(last)
+			return
+		}
+	}
+}
+
+// followed is one file below logs/ and how much of it was streamed.
+type followed struct {
+	writer *history.LogWriter
+	offset int64
+}
+
+// followLogs streams what the script writes below logs/ into logs of the run,
+// live. Hidden files are left alone. A file that shrinks is taken to begin
+// anew.
+func (d *drive) followLogs(ended context.Context) {
+	open := map[string]*followed{}
+	poll(ended, func(ctx context.Context) {
+		err := walk(d.codeDir(), "logs", func(name string, info fs.FileInfo) error {
+			if strings.HasPrefix(path.Base(name), ".") {
+				return nil
+			}
+			return d.followFile(ctx, open, name, info)
+		})
+		if err != nil {
+			d.warn("logs/ could not be streamed: %v", err)
+		}
+	})
+	for name, f := range open {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ended), finishTime)
+		if err := f.writer.Close(last); err != nil {
+			d.warn("%s could not be stored: %v", name, err)
+		}
+		cancel()
+	}
+}
+
+func (d *drive) followFile(ctx context.Context, open map[string]*followed, name string, info fs.FileInfo) error {
+	f := open[name]
+	if f == nil {
+		if !d.before.changed(name, info) {
+			return nil
+		}
+		writer, err := history.NewLogWriter(ctx, d.h, history.LogKey(d.run.ID, name))
+		if err != nil {
+			return err
+		}
+		f = &followed{writer: writer, offset: d.before[name].size}
+		open[name] = f
+	}
+	if info.Size() < f.offset {
+		f.offset = 0
+	}
+	if info.Size() == f.offset {
+		return nil
+	}
+	file, err := os.Open(filepath.Join(d.codeDir(), filepath.FromSlash(name)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer file.Close()
+	n, err := io.Copy(f.writer, io.NewSectionReader(file, f.offset, info.Size()-f.offset))
+	f.offset += n
+	return err
+}

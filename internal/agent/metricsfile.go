@@ -1,0 +1,175 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// metricsFile is what AZML_METRICS_FILE names: the script appends one JSON
+// object a line, see line.
+func (d *drive) metricsFile() string { return filepath.Join(d.dir, "metrics.jsonl") }
+
+// followMetrics takes over what the script appends, until it has ended.
+func (d *drive) followMetrics(ended context.Context) {
+	r := &lineReader{path: d.metricsFile()}
+	poll(ended, func(ctx context.Context) {
+		r.take(ended.Err() != nil, func(number int, text []byte) {
+			if err := d.takeLine(ctx, text); err != nil {
+				d.warn("line %d of the metrics file: %v", number, err)
+			}
+		})
+	})
+	if r.err != nil {
+		d.warn("the metrics file could not be read: %v", r.err)
+	}
+}
+
+// lineReader reads the lines of a file that grows.
+type lineReader struct {
+	path   string
+	offset int64
+	number int
+	err    error
+}
+
+// take hands on the complete lines that have come since the last time; with
+// atEnd also a last one without its newline.
+func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
+	file, err := os.Open(r.path)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.err = err
+		}
+		return
+	}
+	defer file.Close()
+	if _, err := file.Seek(r.offset, io.SeekStart); err != nil {
+		r.err = err
+		return
+	}
+	in := bufio.NewReaderSize(file, 1<<16)
+	for {
+		text, err := in.ReadBytes('\n')
+		if err != nil && (!atEnd || len(text) == 0) {
+			if !errors.Is(err, io.EOF) {
+				r.err = err
+			}
+			return
+		}
+		r.offset += int64(len(text))
+		r.number++
+		if text = bytes.TrimSpace(text); len(text) > 0 {
+			hand(r.number, text)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// takeLine carries out one line of the metrics file.
+func (d *drive) takeLine(ctx context.Context, text []byte) error {
+	l, err := parseLine(text)
+	if err != nil {
+		return err
+	}
+	switch {
+	case l.Param != "":
+		return d.change(ctx, func(r *record.Run) (err error) {
+			r.Params, err = core.AddLabels(r.Params, map[string]string{l.Param: l.text()})
+			return err
+		})
+	case l.Tag != "":
+		return d.change(ctx, func(r *record.Run) error {
+			r.Tags = core.ChangeLabels(r.Tags, map[string]string{l.Tag: l.text()}, nil)
+			return core.CheckLabels("tags", r.Tags)
+		})
+	}
+	point, err := l.point()
+	if err != nil {
+		return err
+	}
+	if point.Kind == metrics.KindImage {
+		if point.Value, err = d.storeImage(ctx, l.Name, l.Image); err != nil {
+			return err
+		}
+	}
+	if point.Time.IsZero() {
+		point.Time = d.h.Now()
+	}
+	return d.metrics.Append(point)
+}
+
+func (d *drive) change(ctx context.Context, change func(*record.Run) error) error {
+	_, err := history.Update(ctx, d.h, d.run.ID, core.Quiet, change)
+	return err
+}
+
+// storeImage stores an image that the script has written as a file of the run
+// and gives its path there.
+func (d *drive) storeImage(ctx context.Context, name, path string) (string, error) {
+	if !filepath.IsLocal(filepath.FromSlash(path)) {
+		return "", fmt.Errorf("%w: image %q: name a file below the working folder, with a relative path", azml.ErrInvalid, path)
+	}
+	data, err := os.ReadFile(filepath.Join(d.codeDir(), filepath.FromSlash(path)))
+	if err != nil {
+		return "", err
+	}
+	if err := history.CheckImage(data); err != nil {
+		return "", fmt.Errorf("image %q: %w", path, err)
+	}
+	return history.StoreArtifact(ctx, d.h, d.run.ID, history.ArtifactPath("images", name, filepath.Ext(path)), data)
+}
+
+// marker is the file in a run's working folder that names the metrics writer
+// of the process that drives it, so that whoever clears up after it knows how
+// many lines of the metrics file were taken over.
+const marker = "metrics.writer"
+
+func writeMarker(dir, writer string) error {
+	return os.WriteFile(filepath.Join(dir, marker), []byte(writer), 0o600)
+}
+
+// linesTaken counts the points that the writer named by the marker has logged
+// from the metrics file: all that are not samples of the machine.
+func linesTaken(ctx context.Context, log *metrics.Log, dir string) (int, error) {
+	writer, err := os.ReadFile(filepath.Join(dir, marker))
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for point, err := range log.Read(ctx, nil) {
+		if err != nil {
+			return 0, err
+		}
+		if point.Writer == string(writer) && !strings.HasPrefix(point.Name, "system/") {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// isPoint tells whether a line logs a value, so counts for linesTaken.
+func isPoint(text []byte) bool {
+	l, err := parseLine(text)
+	if err != nil || l.Name == "" {
+		return false
+	}
+	_, err = l.point()
+	return err == nil && !slices.Contains([]string{l.Param, l.Tag}, l.Name)
+}

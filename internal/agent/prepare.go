@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/pyenv"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// pythonEnv is the environment of a run on this machine.
+type pythonEnv struct {
+	*pyenv.Env
+	variables map[string]string
+}
+
+// EnvironmentsDir gives the folder where this machine keeps environments. It
+// is shared by all workspaces: an environment is known by its content.
+func EnvironmentsDir(h core.Handle) string { return h.CacheDir() }
+
+// codeDir is where the snapshot is restored: the script's working folder.
+func (d *drive) codeDir() string { return filepath.Join(d.dir, "code") }
+
+// prepareAll builds the environment and restores the snapshot.
+func (d *drive) prepareAll(ctx context.Context) error {
+	if err := d.buildEnvironment(ctx); err != nil {
+		return err
+	}
+	if err := d.restore(ctx); err != nil {
+		return d.systemError(fmt.Errorf("restore the snapshot: %w", err))
+	}
+	return nil
+}
+
+func (d *drive) buildEnvironment(ctx context.Context) error {
+	ref := d.run.Definition.Environment
+	env, err := core.Get[record.Environment](ctx, d.h, "environments/"+ref.Name+"/"+ref.Version+".json")
+	if err != nil {
+		return d.systemError(fmt.Errorf("read environment %s:%s: %w", ref.Name, ref.Version, err))
+	}
+	built, err := pyenv.Build(ctx, pyenv.Spec(env.Value.Python), &pyenv.BuildOptions{CacheDir: EnvironmentsDir(d.h), Log: d.prepare})
+	if err != nil {
+		f := d.systemError(fmt.Errorf("build environment %s:%s: %w", ref.Name, ref.Version, err))
+		f.Code = userError
+		return f
+	}
+	d.env = &pythonEnv{built, env.Value.Variables}
+	return nil
+}
+
+// restore writes the snapshot's files and makes the folders that a script may
+// expect.
+func (d *drive) restore(ctx context.Context) error {
+	start := time.Now()
+	if d.run.Snapshot != "" {
+		manifest, err := d.h.Files().Manifest(ctx, d.run.Snapshot)
+		if err != nil {
+			return err
+		}
+		if err := d.h.Files().Restore(ctx, manifest, d.codeDir(), &files.RestoreOptions{Overwrite: true}); err != nil {
+			return err
+		}
+		fmt.Fprintf(d.prepare, "snapshot %s: %d files restored in %s\n", d.run.Snapshot, len(manifest.Files), time.Since(start).Round(time.Millisecond))
+	}
+	for _, name := range []string{"outputs", "logs"} {
+		if err := os.MkdirAll(filepath.Join(d.codeDir(), name), 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Reap looks whether the process that answers for the run is still there, and
+// gives the run as it is then. A run whose process is known to have ended is
+// Failed with that reason, after what the process left on this machine was
+// saved; a run that was silent for long is NotResponding, and later Failed.
+// Of several that notice at once, one acts. Runs that have ended, that this
+// process drives, or that can't be changed by us are given as they are.
+func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core.Stored[record.Run], error) {
+	r := run.Value
+	if r.Status.Terminal() || r.Owner == nil || r.Owner.ID == h.Owner().ID {
+		return run, nil
+	}
+	if h.Gone(r.Owner) {
+		return bury(ctx, h, run, fmt.Sprintf("the process that drove the run (pid %d on %s) ended without finishing it", r.Owner.PID, r.Owner.Host))
+	}
+	silence, err := history.Silence(ctx, h, r.ID)
+	switch {
+	case errors.Is(err, azml.ErrDenied), errors.Is(err, azml.ErrUnsupported):
+		return run, nil // a reader who may not write leaves it to others
+	case err != nil:
+		return run, err
+	case silence >= history.FailAfter:
+		return bury(ctx, h, run, fmt.Sprintf("nothing was heard from the process that drove the run (pid %d on %s) for %s",
+			r.Owner.PID, r.Owner.Host, silence.Round(time.Second)))
+	case silence >= history.SilentAfter && r.Status != record.NotResponding:
+		return settle(ctx, h, r.ID, history.Step{To: record.NotResponding, Owner: r.Owner.ID,
+			Reason: fmt.Sprintf("no heartbeat for %s", silence.Round(time.Second))})
+	}
+	return run, nil
+}
+
+// settle takes the step, or gives the run as it is when somebody else was
+// faster.
+func settle(ctx context.Context, h core.Handle, id string, step history.Step) (core.Stored[record.Run], error) {
+	run, err := history.Transition(ctx, h, id, step)
+	if errors.Is(err, azml.ErrConflict) {
+		return history.Get(ctx, h, id)
+	}
+	return run, err
+}
+
+// bury takes the run over, saves what its process left on this machine and
+// marks it Failed. If we end in the middle, the next one to notice begins
+// again: the run then has us as its lost owner.
+func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reason string) (core.Stored[record.Run], error) {
+	id, phase, lost := run.Value.ID, run.Value.Status, *run.Value.Owner
+	claim := history.Step{To: record.NotResponding, Reason: reason, Owner: lost.ID, Change: func(r *record.Run) {
+		me := h.Owner()
+		r.Owner = &me
+	}}
+	var err error
+	if run.Value.Status == record.NotResponding {
+		_, err = history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
+			if r.Owner == nil || r.Owner.ID != lost.ID || r.Status != record.NotResponding {
+				return fmt.Errorf("%w: another process takes care of it", azml.ErrConflict)
+			}
+			claim.Change(r)
+			return nil
+		})
+	} else {
+		_, err = history.Transition(ctx, h, id, claim)
+	}
+	if errors.Is(err, azml.ErrConflict) {
+		return history.Get(ctx, h, id)
+	}
+	if err != nil {
+		return run, err
+	}
+	if err := history.Beat(ctx, h, id); err != nil {
+		return run, err
+	}
+	s := &salvage{drive: drive{h: h, run: run.Value, dir: WorkDir(h, id), status: phase}}
+	s.save(ctx, lost)
+	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: h.Owner().ID, Change: func(r *record.Run) {
+		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
+		r.Warnings = append(r.Warnings, s.warnings...)
+	}})
+}
+
+// salvage saves what a lost process left.
+type salvage struct{ drive }
+
+// save never fails: what can't be saved becomes a warning of the run.
+func (s *salvage) save(ctx context.Context, lost record.Owner) {
+	log, err := history.Metrics(s.h, s.run.ID)
+	if err != nil {
+		s.warn("metrics: %v", err)
+		return
+	}
+	if _, err := log.Recover(ctx); err != nil {
+		s.warn("metrics that were not yet in the store: %v", err)
+	}
+	if s.run.Definition == nil || lost.Host != s.h.Owner().Host {
+		return
+	}
+	if err := s.endLeftJob(ctx); err != nil {
+		s.warn("the script's processes: %v", err)
+	}
+	if err := s.saveOutput(ctx); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		s.warn("output of the script that was not yet in the log: %v", err)
+	}
+	if err := s.saveMetricsFile(ctx); err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.warn("lines of the metrics file: %v", err)
+	}
+	s.clean(ctx)
+}
+
+// endLeftJob ends what still runs of the script: nobody watches it any more.
+func (s *salvage) endLeftJob(ctx context.Context) error {
+	err := s.h.Local().Cancel(ctx, s.run.ID, time.Second)
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// saveOutput appends what the log lacks of the script's output.
+func (s *salvage) saveOutput(ctx context.Context) error {
+	key := history.LogKey(s.run.ID, OutputLog)
+	stored, err := history.LogSize(ctx, s.h, key)
+	if err != nil {
+		return err
+	}
+	output, err := s.h.Local().Output(ctx, s.run.ID, &backend.OutputOptions{Offset: stored})
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	log, err := history.NewLogWriter(ctx, s.h, key)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.MultiWriter(log, &s.tail), output); err != nil {
+		return err
+	}
+	return log.Close(ctx)
+}
+
+// saveMetricsFile takes over the lines that the lost process had not.
+func (s *salvage) saveMetricsFile(ctx context.Context) error {
+	log, err := history.Metrics(s.h, s.run.ID)
+	if err != nil {
+		return err
+	}
+	skip, err := linesTaken(ctx, log, s.dir)
+	if err != nil {
+		return err
+	}
+	if s.metrics, err = log.NewWriter(); err != nil {
+		return err
+	}
+	r := &lineReader{path: s.metricsFile()}
+	r.take(true, func(number int, text []byte) {
+		if isPoint(text) && skip > 0 {
+			skip--
+			return
+		}
+		if err := s.takeLine(ctx, text); err != nil {
+			s.warn("line %d of the metrics file: %v", number, err)
+		}
+	})
+	return errors.Join(r.err, s.metrics.Close(ctx))
+}
+
+// Sweep removes working folders of runs on this machine that nobody needs any
+// more: those of runs that have ended or are not there.
+func Sweep(ctx context.Context, h core.Handle) error {
+	entries, err := os.ReadDir(WorkDir(h, ""))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		id := entry.Name()
+		if strings.HasPrefix(id, ".") {
+			continue
+		}
+		run, err := history.Get(ctx, h, id)
+		if err == nil && !run.Value.Status.Terminal() {
+			continue
+		}
+		if err != nil && !slices.ContainsFunc([]error{azml.ErrNotFound, azml.ErrInvalid}, func(c error) bool { return errors.Is(err, c) }) {
+			return err
+		}
+		if err := os.RemoveAll(WorkDir(h, id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+)
+
+// fileMark tells one state of a file from another.
+type fileMark struct {
+	size     int64
+	modified time.Time
+}
+
+// fileSet holds the files below a folder, by slash path.
+type fileSet map[string]fileMark
+
+// scan lists the files that are below outputs and logs before the script
+// starts: they came with the snapshot, and only what the script changes or adds
+// is the run's.
+func scan(codeDir string) (fileSet, error) {
+	set := fileSet{}
+	for _, dir := range []string{"outputs", "logs"} {
+		err := walk(codeDir, dir, func(path string, info fs.FileInfo) error {
+			set[path] = fileMark{info.Size(), info.ModTime()}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// walk calls visit for each regular file below root/dir, with its slash path
+// from root. Files that vanish meanwhile are passed over; symbolic links are
+// not followed.
+func walk(root, dir string, visit func(path string, info fs.FileInfo) error) error {
+	return filepath.WalkDir(filepath.Join(root, dir), func(osPath string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !entry.Type().IsRegular() {
+			return nil
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		path, err := filepath.Rel(root, osPath)
+		if err != nil {
+			return err
+		}
+		return visit(filepath.ToSlash(path), info)
+	})
+}
+
+// changed tells whether the file is new or another than before.
+func (s fileSet) changed(path string, info fs.FileInfo) bool {
+	before, ok := s[path]
+	return !ok || before.size != info.Size() || !before.modified.Equal(info.ModTime())
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// badModule is a module in which every kind of result occurs.
+var badModule = map[string]string{
+	"go.mod": "module example.com/bad\n\ngo 1.26\n",
+	"good/a_test.go": `package good
+import "testing"
+func TestGood(t *testing.T) { t.Run("sub", func(t *testing.T) {}) }
+func TestSkipped(t *testing.T) { t.Parallel(); t.Skip("no moon") }
+func TestSkippedSub(t *testing.T) { t.Run("sub", func(t *testing.T) { t.Skip("no sun") }) }
+`,
+	"bad/a_test.go": `package bad
+import "testing"
+func TestBad(t *testing.T) { t.Run("sub", func(t *testing.T) { t.Error("this is wrong") }) }
+func TestGood(t *testing.T) { t.Log("not of interest") }
+`,
+	"broken/a_test.go": "package broken\nvar x int = \"no number\"\n",
+	"exits/a_test.go": `package exits
+import ("os"; "testing")
+func TestMain(m *testing.M) { m.Run(); println("left early"); os.Exit(3) }
+func TestGood(t *testing.T) {}
+`,
+}
+
+// checkerOf gives a checker on a module made up by a test, and what it prints.
+func checkerOf(t *testing.T, files map[string]string) (*checker, *bytes.Buffer) {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	out := &bytes.Buffer{}
+	return &checker{root: root, out: out, settings: settings{short: true}}, out
+}
+
+// stepNamed finds a step.
+func stepNamed(t *testing.T, name string) step {
+	t.Helper()
+	for _, s := range steps {
+		if s.name == name {
+			return s
+		}
+	}
+	t.Fatalf("no step %q", name)
+	return step{}
+}
+
+func TestGoTestsAreCounted(t *testing.T) {
+	t.Parallel()
+	c, out := checkerOf(t, badModule)
+	r := c.one(t.Context(), stepNamed(t, "test"))
+
+	require.Error(t, r.err)
+	require.Equal(t, 4, r.tests.passed, "three called TestGood, and the one around a skipped subtest")
+	require.Equal(t, 3, r.tests.failed, "TestBad, the package that can't be built, the one that exits")
+	require.ElementsMatch(t, []string{
+		"example.com/bad/good TestSkipped: no moon",
+		"example.com/bad/good TestSkippedSub/sub: no sun",
+	}, r.tests.skipped)
+
+	shown := out.String()
+	for _, want := range []string{"this is wrong", "cannot use \"no number\"", "left early", "ok  \texample.com/bad/good"} {
+		require.Contains(t, shown, want)
+	}
+	require.NotContains(t, shown, "not of interest")
+	kept, err := os.ReadFile(filepath.Join(c.root, ".ci", "out", "test.txt"))
+	require.NoError(t, err)
+	require.Contains(t, string(kept), "$ go test -json")
+
+	out.Reset()
+	c.results = []result{r}
+	require.Equal(t, 1, c.report())
+	require.True(t, strings.HasSuffix(out.String(), "\n4 passed, 3 failed, 2 skipped\n"), out.String())
+}
+
+func TestGoTestsPass(t *testing.T) {
+	t.Parallel()
+	c, out := checkerOf(t, map[string]string{"go.mod": badModule["go.mod"], "good/a_test.go": badModule["good/a_test.go"]})
+	c.results = []result{c.one(t.Context(), stepNamed(t, "test"))}
+	require.Equal(t, 0, c.report())
+	require.True(t, strings.HasSuffix(out.String(), "\n2 passed, 0 failed, 2 skipped\n"), out.String())
+}
+
+func TestEndlessLineIsAnError(t *testing.T) {
+	t.Parallel()
+	var c counts
+	err := c.read(strings.NewReader(strings.Repeat("x", 17<<20)), &bytes.Buffer{}, func(string) {})
+	require.Error(t, err)
+}

@@ -1,0 +1,133 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/azml-go/azml"
+)
+
+// A Series is a run of records numbered from 1 without gaps. A number is taken
+// by creating its record, and only ever in order, so that "number n exists" is
+// true up to the highest one and false above: the highest is found by a search
+// and needs no counter that could disagree. Records of a series are never
+// removed; one that is deleted leaves a record behind that says so.
+type Series struct {
+	// Kind is the kind of resource, for errors and the audit log.
+	Kind string
+	// Name is the name that the numbers belong to; "<name>:<n>" is one of them.
+	Name string
+	// Prefix is where the records are: "<prefix><n, 10 digits>.json".
+	Prefix string
+}
+
+// Ref gives the reference of number n.
+func (s Series) Ref(n int) Ref {
+	return Ref{Kind: s.Kind, Name: fmt.Sprintf("%s:%d", s.Name, n), Key: s.Key(n)}
+}
+
+// Key gives the key of number n. Ten digits make byte order the order of
+// numbers.
+func (s Series) Key(n int) string { return fmt.Sprintf("%s%010d.json", s.Prefix, n) }
+
+// Last gives the highest number taken, 0 when there is none. It asks the
+// store about 2·log2(n) times the first time, and about twice afterwards.
+func (s Series) Last(ctx context.Context, h Handle) (int, error) {
+	low := h.lastSeen(s.Prefix)
+	step := 1
+	for { // gallop: low is taken (or 0)
+		taken, err := s.taken(ctx, h, low+step)
+		if err != nil {
+			return 0, err
+		}
+		if !taken {
+			break
+		}
+		low += step
+		step *= 2
+	}
+	for high := low + step; high-low > 1; { // high is free
+		middle := (low + high) / 2
+		taken, err := s.taken(ctx, h, middle)
+		if err != nil {
+			return 0, err
+		}
+		if taken {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	h.sawLast(s.Prefix, low)
+	return low, nil
+}
+
+func (s Series) taken(ctx context.Context, h Handle, n int) (bool, error) {
+	_, err := h.Objects().Stat(ctx, s.Key(n))
+	if errors.Is(err, azml.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Allot creates the record that fill gives for the next free number. fill may
+// be called again with a higher number when others are faster; its error ends
+// the attempt and nothing was taken. With audit, the creation leaves an audit
+// line.
+func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit bool, fill func(n int) (T, error)) (int, Stored[T], error) {
+	last, err := s.Last(ctx, h)
+	if err != nil {
+		return 0, Stored[T]{}, err
+	}
+	var event *event
+	for n := last + 1; ; n++ {
+		value, err := fill(n)
+		if err != nil {
+			return 0, Stored[T]{}, event.end(ctx, err)
+		}
+		if audit {
+			if event, err = h.beginOrRename(ctx, event, "create", s.Ref(n)); err != nil {
+				return 0, Stored[T]{}, err
+			}
+		}
+		stored, err := CreateQuiet[T, P](ctx, h, s.Key(n), value)
+		if err == nil {
+			h.sawLast(s.Prefix, n)
+			return n, stored, event.end(ctx, nil)
+		}
+		if !errors.Is(err, azml.ErrExists) {
+			return 0, Stored[T]{}, event.end(ctx, err)
+		}
+	}
+}
+
+// Numbers yields the records of the series from the highest number down.
+func Numbers[T any, P pointer[T]](ctx context.Context, h Handle, s Series) iter.Seq2[Stored[T], error] {
+	return func(yield func(Stored[T], error) bool) {
+		last, err := s.Last(ctx, h)
+		if err != nil {
+			yield(Stored[T]{}, err)
+			return
+		}
+		for n := last; n > 0; n-- {
+			stored, err := Get[T, P](ctx, h, s.Key(n))
+			if !yield(stored, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (h Handle) lastSeen(prefix string) int {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	return h.s.last[prefix]
+}
+
+func (h Handle) sawLast(prefix string, n int) {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	h.s.last[prefix] = max(h.s.last[prefix], n)
+}

@@ -1,0 +1,157 @@
+package core
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Config is what a workspace is opened with. Package workspace fills it.
+type Config struct {
+	// Objects is the object store. Required.
+	Objects backend.Objects
+	// Secrets is the secret store. Required.
+	Secrets backend.Secrets
+	// Local runs processes on this machine. Required.
+	Local backend.Compute
+	// CacheDir is a folder on this machine for what can be made again:
+	// environments, indexes, working folders of runs. Required.
+	CacheDir string
+	// Workspace is the workspace's record as it was when opened.
+	Workspace record.Workspace
+	// Who is written as the author of changes, by default user@host.
+	Who string
+	// Logger takes what the library has to tell; nil discards it.
+	Logger *slog.Logger
+	// Now is the clock, by default time.Now.
+	Now func() time.Time
+}
+
+// Handle is an opened workspace. It is passed by value; the zero Handle is not
+// usable. All its methods are safe for concurrent use.
+type Handle struct{ s *state }
+
+type state struct {
+	Config
+	owner record.Owner
+	files *files.Store
+	audit auditLog
+	tasks tasks
+
+	mu   sync.Mutex
+	last map[string]int // highest number seen per series, see Allot
+}
+
+// New makes a Handle of a filled Config.
+func New(c Config) Handle {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Who == "" {
+		c.Who = currentUser()
+	}
+	s := &state{Config: c, owner: self(), last: map[string]int{}}
+	s.files = files.New(c.Objects, &files.Options{CacheDir: filepath.Join(c.CacheDir, "files", c.Workspace.ID), Logger: c.Logger})
+	s.audit.init(s)
+	s.tasks.init()
+	return Handle{s}
+}
+
+// Objects gives the object store.
+func (h Handle) Objects() backend.Objects { return h.s.Config.Objects }
+
+// Secrets gives the secret store.
+func (h Handle) Secrets() backend.Secrets { return h.s.Config.Secrets }
+
+// Local gives the driver that runs processes on this machine.
+func (h Handle) Local() backend.Compute { return h.s.Local }
+
+// Files gives the content-addressed file store of the workspace.
+func (h Handle) Files() *files.Store { return h.s.files }
+
+// CacheDir gives the folder for what can be made again.
+func (h Handle) CacheDir() string { return h.s.Config.CacheDir }
+
+// Workspace gives the workspace's record as it was when opened.
+func (h Handle) Workspace() record.Workspace { return h.s.Config.Workspace }
+
+// Logger gives the logger, never nil.
+func (h Handle) Logger() *slog.Logger { return h.s.Config.Logger }
+
+// Who names the author of changes, as user@host.
+func (h Handle) Who() string { return h.s.Config.Who }
+
+// Owner describes this process as the owner of runs and endpoints.
+func (h Handle) Owner() record.Owner { return h.s.owner }
+
+// Now reads the clock, in UTC.
+func (h Handle) Now() time.Time { return h.s.Config.Now().UTC() }
+
+// SpoolDir gives a local folder for write-ahead files: the store's own when it
+// lies on this machine, else one below CacheDir. It exists.
+func (h Handle) SpoolDir() (string, error) {
+	if spooler, ok := backend.As[backend.Spooler](h.Objects()); ok {
+		return spooler.SpoolDir()
+	}
+	dir := filepath.Join(h.CacheDir(), "spool", h.Workspace().ID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("spool folder: %w", err)
+	}
+	return dir, nil
+}
+
+// Close ends the workspace for this process: it waits for the tasks of Go,
+// and cancels them when ctx is done before they are. The stores themselves are
+// not closed; their opener does that.
+func (h Handle) Close(ctx context.Context) error {
+	err := h.s.tasks.close(ctx)
+	h.s.audit.close()
+	return err
+}
+
+// NewID gives n random bytes in hexadecimal.
+func NewID(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) //nolint:errcheck // never fails
+	return hex.EncodeToString(b)
+}
+
+// NewUUID gives a random UUID (version 4, RFC 9562).
+func NewUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	x := hex.EncodeToString(b[:])
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}
+
+func currentUser() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return name + "@" + hostname()
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}

@@ -1,0 +1,94 @@
+package core
+
+import (
+	"fmt"
+	"regexp"
+	"unicode/utf8"
+
+	"github.com/azml-go/azml"
+)
+
+// A NameRule says which names a kind of thing may have.
+type NameRule struct {
+	kind    string
+	pattern *regexp.Regexp
+	text    string
+}
+
+// The rules for names, one per kind. They are Azure ML's; where its code, its
+// docstrings and its limits page differ, the code's rule was taken.
+var (
+	// WorkspaceName is the rule for workspaces.
+	WorkspaceName = rule("workspace", `^[a-zA-Z0-9][\w-]{2,32}$`, "3 to 33 letters, digits, '_' or '-', the first a letter or digit")
+	// ExperimentName is the rule for experiments.
+	ExperimentName = rule("experiment", `^[a-zA-Z0-9][\w-]{0,254}$`, "1 to 255 letters, digits, '_' or '-', the first a letter or digit")
+	// RunID is the rule for the IDs of runs.
+	RunID = rule("run", `^[a-zA-Z0-9][\w-]{0,255}$`, "1 to 256 letters, digits, '_' or '-', the first a letter or digit")
+	// ModelName is the rule for models.
+	ModelName = rule("model", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$`, "1 to 255 letters, digits, '.', '_' or '-', the first a letter or digit")
+	// EnvironmentName is the rule for environments.
+	EnvironmentName = rule("environment", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$`, "1 to 255 letters, digits, '.', '_' or '-', the first a letter or digit")
+	// EnvironmentVersion is the rule for versions of environments.
+	EnvironmentVersion = rule("environment version", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$`, "1 to 255 letters, digits, '.', '_' or '-', the first a letter or digit")
+	// ComputeName is the rule for compute targets.
+	ComputeName = rule("compute target", `^[a-zA-Z][a-zA-Z0-9-]{1,15}$`, "2 to 16 letters, digits or '-', the first a letter")
+	// EndpointName is the rule for endpoints.
+	EndpointName = rule("endpoint", `^[a-z](?:[-a-z0-9]{1,30}[a-z0-9])$`, "3 to 32 lower-case letters, digits or '-', the first a letter, the last no '-'")
+	// SecretName is the rule for secrets.
+	SecretName = rule("secret", `^[a-zA-Z0-9-]{1,127}$`, "1 to 127 letters, digits or '-'")
+)
+
+func rule(kind, pattern, text string) NameRule {
+	return NameRule{kind, regexp.MustCompile(pattern), text}
+}
+
+// Check gives an ErrInvalid that states the rule when name breaks it.
+func (r NameRule) Check(name string) error {
+	if r.pattern.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s name %q: use %s", azml.ErrInvalid, r.kind, short(name), r.text)
+}
+
+// The limits of labels, Azure ML's own.
+const (
+	maxLabels     = 50
+	maxLabelKey   = 250
+	maxLabelValue = 1000
+	maxText       = 5000
+)
+
+// CheckLabels checks tags or properties: at most 50, keys of 1 to 250 and
+// values of up to 1,000 characters. what names them in the error.
+func CheckLabels(what string, labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return fmt.Errorf("%w: %d %s, at most %d can be kept", azml.ErrInvalid, len(labels), what, maxLabels)
+	}
+	for key, value := range labels {
+		switch {
+		case key == "" || utf8.RuneCountInString(key) > maxLabelKey:
+			return fmt.Errorf("%w: %s: key %q: use 1 to %d characters", azml.ErrInvalid, what, short(key), maxLabelKey)
+		case utf8.RuneCountInString(value) > maxLabelValue:
+			return fmt.Errorf("%w: %s: value of %q is longer than %d characters", azml.ErrInvalid, what, key, maxLabelValue)
+		case !utf8.ValidString(key) || !utf8.ValidString(value):
+			return fmt.Errorf("%w: %s: %q is not UTF-8", azml.ErrInvalid, what, key)
+		}
+	}
+	return nil
+}
+
+// CheckText checks a description: UTF-8 of at most 5,000 characters.
+func CheckText(what, text string) error {
+	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > maxText {
+		return fmt.Errorf("%w: %s: use UTF-8 text of at most %d characters", azml.ErrInvalid, what, maxText)
+	}
+	return nil
+}
+
+// short cuts what goes into an error text.
+func short(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}

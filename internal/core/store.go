@@ -1,0 +1,228 @@
+package core
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Ref says which record is meant, for keys and for people.
+type Ref struct {
+	// Kind is the kind of resource, such as "model".
+	Kind string
+	// Name is its name or ID, such as "churn:7".
+	Name string
+	// Key is the record's key in the object store.
+	Key string
+}
+
+// Stored is a record as it was last read or written.
+type Stored[T any] struct {
+	// Value is the record.
+	Value T
+	// ETag marks the state that was read.
+	ETag backend.ETag
+	raw  []byte
+}
+
+// pointer ties a record's struct to its methods.
+type pointer[T any] interface {
+	*T
+	record.Record
+}
+
+// maxRecord bounds what is read as a record, in bytes.
+const maxRecord = 64 << 20
+
+// maxTries bounds how often an Update begins again after losing a race. Each
+// lost race means that somebody else's update was done.
+const maxTries = 500
+
+// Get reads the record. Errors: ErrNotFound, ErrDamaged, ErrUnsupported.
+func Get[T any, P pointer[T]](ctx context.Context, h Handle, key string) (Stored[T], error) {
+	data, info, err := h.Read(ctx, key)
+	if err != nil {
+		return Stored[T]{}, err
+	}
+	var s Stored[T]
+	if err := record.Decode(data, P(&s.Value)); err != nil {
+		return Stored[T]{}, fmt.Errorf("%s: %w", key, err)
+	}
+	s.ETag, s.raw = info.ETag, data
+	return s, nil
+}
+
+// Read gives a small object whole.
+func (h Handle) Read(ctx context.Context, key string) ([]byte, backend.Info, error) {
+	object, err := h.Objects().Get(ctx, key, &backend.GetOptions{})
+	if err != nil {
+		return nil, backend.Info{}, err
+	}
+	defer object.Body.Close()
+	if object.Info.Size > maxRecord {
+		return nil, backend.Info{}, fmt.Errorf("%w: %s has %d bytes, no record is that large", azml.ErrDamaged, key, object.Info.Size)
+	}
+	data, err := io.ReadAll(object.Body)
+	if err != nil {
+		return nil, backend.Info{}, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, key, err)
+	}
+	return data, object.Info, nil
+}
+
+// Create writes a new record, with an audit line. Errors: ErrExists.
+func Create[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, value T) (Stored[T], error) {
+	event, err := h.begin(ctx, "create", ref, "")
+	if err != nil {
+		return Stored[T]{}, err
+	}
+	s, err := CreateQuiet[T, P](ctx, h, ref.Key, value)
+	return s, event.end(ctx, err)
+}
+
+// CreateQuiet is Create without an audit line, for records that are part of
+// another resource.
+func CreateQuiet[T any, P pointer[T]](ctx context.Context, h Handle, key string, value T) (Stored[T], error) {
+	meta := P(&value).Common()
+	meta.Created, meta.CreatedBy = h.Now(), h.Who()
+	return write[T, P](ctx, h, key, Stored[T]{Value: value}, backend.PutOptions{IfNoneMatch: true})
+}
+
+// PutQuiet writes a record whatever was there, without an audit line.
+func PutQuiet[T any, P pointer[T]](ctx context.Context, h Handle, key string, value T) error {
+	P(&value).Common().Created = h.Now()
+	_, err := write[T, P](ctx, h, key, Stored[T]{Value: value}, backend.PutOptions{})
+	return err
+}
+
+// Note is what an Update leaves in the audit log: a verb and what changed. The
+// zero Note leaves no line.
+type Note struct {
+	// Op is the verb, "update" or "delete".
+	Op string
+	// Detail says what changed, in a few words.
+	Detail string
+}
+
+// Quiet is the Note that leaves no line.
+var Quiet = Note{}
+
+// Updated is the Note of a plain update.
+func Updated(detail string) Note { return Note{Op: "update", Detail: detail} }
+
+// ErrNoChange is returned by an update's function to leave the record as it is.
+var ErrNoChange = errors.New("no change")
+
+// Update reads the record, lets change work on it and writes it back if nobody
+// changed it meanwhile, else begins again. change may run several times and
+// must not keep what it was given; its error ends the update, ErrNoChange
+// without being one. Errors: ErrNotFound, ErrConflict after very many lost
+// races.
+func Update[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, note Note, change func(*T) error) (Stored[T], error) {
+	var event *event
+	for range maxTries {
+		s, err := Get[T, P](ctx, h, ref.Key)
+		if err != nil {
+			return s, event.end(ctx, err)
+		}
+		unchanged := s
+		if err := change(&s.Value); errors.Is(err, ErrNoChange) {
+			return unchanged, nil
+		} else if err != nil {
+			return Stored[T]{}, event.end(ctx, err)
+		}
+		if event == nil && note != Quiet {
+			if event, err = h.begin(ctx, note.Op, ref, note.Detail); err != nil {
+				return Stored[T]{}, err
+			}
+		}
+		s, err = write[T, P](ctx, h, ref.Key, s, backend.PutOptions{IfMatch: s.ETag})
+		if !errors.Is(err, azml.ErrConflict) {
+			return s, event.end(ctx, err)
+		}
+	}
+	return Stored[T]{}, event.end(ctx, fmt.Errorf("%w: %s was changed by others %d times in a row", azml.ErrConflict, ref.Key, maxTries))
+}
+
+// Delete removes the record if it is still as it was read, with an audit line.
+// Errors: ErrNotFound, ErrConflict.
+func Delete(ctx context.Context, h Handle, ref Ref, etag backend.ETag) error {
+	event, err := h.begin(ctx, "delete", ref, "")
+	if err != nil {
+		return err
+	}
+	return event.end(ctx, h.Objects().Delete(ctx, ref.Key, &backend.DeleteOptions{IfMatch: etag}))
+}
+
+// write puts the record under a fresh token. A conflict may be our own write
+// whose answer was lost: then the record that is there has our token.
+func write[T any, P pointer[T]](ctx context.Context, h Handle, key string, s Stored[T], opts backend.PutOptions) (Stored[T], error) {
+	meta := P(&s.Value).Common()
+	meta.Token, meta.Modified = NewID(16), h.Now()
+	data, err := record.Encode(P(&s.Value), s.raw)
+	if err != nil {
+		return Stored[T]{}, err
+	}
+	info, err := h.Objects().Put(ctx, key, bytes.NewReader(data), &opts)
+	if errors.Is(err, azml.ErrExists) || errors.Is(err, azml.ErrConflict) {
+		there, readErr := Get[T, P](ctx, h, key)
+		if readErr == nil && P(&there.Value).Common().Token == meta.Token {
+			return there, nil
+		}
+	}
+	if err != nil {
+		return Stored[T]{}, err
+	}
+	s.ETag, s.raw = info.ETag, data
+	return s, nil
+}
+
+// List yields the records below prefix whose keys pick accepts, in byte order
+// of their keys, reading each. A nil pick accepts all. A record that is
+// deleted meanwhile is left out; a damaged one ends the list with its error.
+func List[T any, P pointer[T]](ctx context.Context, h Handle, prefix string, pick func(key string) bool) iter.Seq2[Stored[T], error] {
+	return func(yield func(Stored[T], error) bool) {
+		for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
+			if err != nil {
+				yield(Stored[T]{}, err)
+				return
+			}
+			if pick != nil && !pick(info.Key) {
+				continue
+			}
+			s, err := Get[T, P](ctx, h, info.Key)
+			if errors.Is(err, azml.ErrNotFound) {
+				continue
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Children yields the names directly below prefix (which ends in "/"), folders
+// and objects alike, in byte order, without reading anything else.
+func (h Handle) Children(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: prefix, Delimiter: "/"}) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			name := info.Key[len(prefix):]
+			if info.IsPrefix {
+				name = name[:len(name)-1]
+			}
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package files
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/azml-go/azml"
+)
+
+// Commit waits until all files are read and all chunks are durable, and gives
+// their manifest. It ends the batch, also when it fails. A batch that took
+// longer than half the grace period makes sure that no collector condemned
+// what it relies on, and stores such chunks again. Errors: the first that any
+// file met; ErrInvalid when the entries contradict each other; ErrConflict when
+// a chunk that was there is gone.
+func (b *Batch) Commit(ctx context.Context) (*Manifest, Stats, error) {
+	defer b.Abort()
+	stop := context.AfterFunc(ctx, func() { b.work.fail(context.Cause(ctx)) })
+	defer stop()
+	b.mu.Lock()
+	ended := b.ended
+	b.mu.Unlock()
+	if ended {
+		return nil, Stats{}, fmt.Errorf("%w: the batch has ended", azml.ErrClosed)
+	}
+	if err := b.flush(ctx); err != nil {
+		return nil, Stats{}, err
+	}
+	m := assemble(b.files)
+	if err := m.Validate(); err != nil {
+		return nil, Stats{}, err
+	}
+	if err := b.secure(ctx); err != nil {
+		return nil, Stats{}, err
+	}
+	b.s.saveStatCache(b.opts.Scope, b.cache)
+	for _, f := range m.Files {
+		if f.IsRegular() {
+			b.stats.Files++
+			b.stats.Bytes += f.Size
+		}
+	}
+	return m, b.stats, nil
+}
+
+// flush waits for all files, and writes the last pack and its index.
+func (b *Batch) flush(ctx context.Context) error {
+	if err := b.work.drain(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	last := b.takeOpen(1)
+	b.mu.Unlock()
+	if err := b.upload(last); err != nil {
+		return err
+	}
+	if err := b.uploads.drain(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	packs := b.done
+	b.done = nil
+	b.mu.Unlock()
+	return b.writeIndex(ctx, packs)
+}
+
+// secure sees to it that every chunk of the batch is there and not condemned,
+// if the batch is so old that this may be otherwise.
+func (b *Batch) secure(ctx context.Context) error {
+	if b.s.now().Sub(b.started) > b.s.grace/2 {
+		if err := b.s.refresh(ctx); err != nil {
+			return err
+		}
+	}
+	var rescue []want
+	for d, size := range b.needed() {
+		there, usable := b.s.index.state(d)
+		if at, _ := b.s.index.find(d); there && at.size != size {
+			return fmt.Errorf("%w: chunk %s has %d bytes, not %d", azml.ErrInvalid, d, at.size, size)
+		}
+		if !there {
+			return fmt.Errorf("%w: chunk %s was there when the batch began and is gone; add the files again", azml.ErrConflict, d)
+		}
+		if !usable {
+			rescue = append(rescue, want{digest: d, size: int64(size)})
+		}
+	}
+	if len(rescue) == 0 {
+		return nil
+	}
+	b.claims = map[digest]struct{}{}
+	err := b.s.fetch(ctx, rescue, func(w want, data []byte, err error) error {
+		if err != nil {
+			return err
+		}
+		return b.put(w.digest, data, true)
+	})
+	if err != nil {
+		return err
+	}
+	return b.flush(ctx)
+}
+
+// needed gives the chunks of the batch, those of its own packs included.
+func (b *Batch) needed() map[digest]uint32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make(map[digest]uint32, len(b.reused)+len(b.claims))
+	for d, size := range b.reused {
+		all[d] = size
+	}
+	for d := range b.claims {
+		if at, ok := b.s.index.find(d); ok {
+			all[d] = at.size
+		} else {
+			all[d] = 0
+		}
+	}
+	return all
+}

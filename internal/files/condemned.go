@@ -1,0 +1,90 @@
+package files
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// condemnation is what a collector wrote down of an object that nothing
+// reached.
+type condemnation struct {
+	// ETag is the object's state then: one that was written again lives.
+	ETag backend.ETag `json:"etag"`
+	// Since is when it was written down.
+	Since time.Time `json:"since"`
+}
+
+// condemned is the list of objects that are going to be deleted, by key.
+type condemned struct {
+	Version int                     `json:"version"`
+	Objects map[string]condemnation `json:"objects"`
+
+	etag backend.ETag // of the list itself, empty when there is none
+}
+
+// readCondemned reads the list; one that is not there is empty.
+func (s *Store) readCondemned(ctx context.Context) (*condemned, error) {
+	list := &condemned{Version: 1, Objects: map[string]condemnation{}}
+	data, info, err := s.get(ctx, condemnedKey)
+	if errors.Is(err, azml.ErrNotFound) {
+		return list, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the list of condemned objects: %w", err)
+	}
+	if err := json.Unmarshal(data, list); err != nil {
+		return nil, fmt.Errorf("%w: %s is not JSON: %w", azml.ErrDamaged, condemnedKey, err)
+	}
+	if list.Version != 1 {
+		return nil, fmt.Errorf("%w: %s has version %d, this program knows 1", azml.ErrUnsupported, condemnedKey, list.Version)
+	}
+	list.etag = info.ETag
+	return list, nil
+}
+
+// writeCondemned replaces the list. ErrConflict when another collector wrote it
+// since it was read.
+func (s *Store) writeCondemned(ctx context.Context, list *condemned) error {
+	data, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("write the list of condemned objects: %w", err)
+	}
+	info, err := s.objects.Put(ctx, condemnedKey, content(data), &backend.PutOptions{IfMatch: list.etag, IfNoneMatch: list.etag == ""})
+	if errors.Is(err, azml.ErrExists) || errors.Is(err, azml.ErrConflict) {
+		return fmt.Errorf("%w: another collector is at work: %w", azml.ErrConflict, err)
+	}
+	if err != nil {
+		return fmt.Errorf("write the list of condemned objects: %w", err)
+	}
+	list.etag = info.ETag
+	return nil
+}
+
+// get reads a whole object.
+func (s *Store) get(ctx context.Context, key string) ([]byte, backend.Info, error) {
+	return s.getRange(ctx, key, 0, 0)
+}
+
+// getRange reads a part of an object, or all of it when length is 0.
+func (s *Store) getRange(ctx context.Context, key string, offset, length int64) ([]byte, backend.Info, error) {
+	o, err := s.objects.Get(ctx, key, &backend.GetOptions{Offset: offset, Length: length})
+	if err != nil {
+		return nil, backend.Info{}, err
+	}
+	defer func() { _ = o.Body.Close() }()
+	if length == 0 {
+		length = o.Info.Size - offset
+	}
+	data := make([]byte, max(0, min(length, o.Info.Size-offset)))
+	if _, err := io.ReadFull(o.Body, data); err != nil {
+		return nil, o.Info, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, key, err)
+	}
+	return data, o.Info, nil
+}

@@ -1,0 +1,140 @@
+package files
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/azml-go/azml/backend"
+)
+
+// indexEvery is the number of packs after which a long batch writes an index,
+// so that little of a big upload is lost when the process dies.
+const indexEvery = 64
+
+// store reads r to its end, cuts it and sees to it that every chunk is stored
+// or on its way.
+func (b *Batch) store(ctx context.Context, r io.Reader) (File, error) {
+	var f File
+	whole := sha256.New()
+	var first digest
+	err := b.s.buffers.cut(ctx, r, func(chunk []byte) error {
+		var hashing sync.WaitGroup
+		if len(chunk) >= minChunk || len(f.Chunks) > 0 { // else it is the only one
+			hashing.Go(func() { whole.Write(chunk) })
+		}
+		d := digestOf(chunk)
+		hashing.Wait()
+		if len(f.Chunks) == 0 {
+			first = d
+		}
+		f.Size += int64(len(chunk))
+		f.Chunks = append(f.Chunks, Chunk{Digest: d.String(), Size: int64(len(chunk))})
+		return b.put(d, chunk, false)
+	})
+	if err != nil {
+		return File{}, err
+	}
+	switch len(f.Chunks) {
+	case 0:
+		f.Digest = emptyDigest.String()
+	case 1:
+		f.Digest = first.String()
+	default:
+		f.Digest = digest(whole.Sum(nil)).String()
+	}
+	return f, nil
+}
+
+// put stores a chunk, unless it is stored already and anew is not set. It
+// waits when too many packs are on their way.
+func (b *Batch) put(d digest, chunk []byte, anew bool) error {
+	_, usable := b.s.index.state(d)
+	b.mu.Lock()
+	if _, ok := b.claims[d]; ok {
+		b.mu.Unlock()
+		return nil
+	}
+	if usable && !anew {
+		b.reused[d] = uint32(len(chunk))
+		b.mu.Unlock()
+		return nil
+	}
+	b.claims[d] = struct{}{}
+	b.open.add(d, chunk)
+	b.stats.NewChunks++
+	b.stats.NewBytes += int64(len(chunk))
+	full := b.takeOpen(packTarget)
+	b.mu.Unlock()
+	return b.upload(full)
+}
+
+// takeOpen takes the open pack away if it has at least size bytes. The caller
+// holds mu.
+func (b *Batch) takeOpen(size int) *packer {
+	if len(b.open.data) < size {
+		return nil
+	}
+	p := b.open
+	b.open = &packer{}
+	return p
+}
+
+// upload writes a pack in the background.
+func (b *Batch) upload(p *packer) error {
+	if p == nil {
+		return nil
+	}
+	return b.uploads.run(context.Background(), func(ctx context.Context) error {
+		p.id = newPackID()
+		if err := b.s.writePack(ctx, p); err != nil {
+			b.work.fail(err)
+			return err
+		}
+		p.data = nil
+		b.mu.Lock()
+		b.stats.Objects++
+		b.done = append(b.done, &p.pack)
+		var ready []*pack
+		if len(b.done) >= indexEvery {
+			ready, b.done = b.done, nil
+		}
+		b.mu.Unlock()
+		return b.writeIndex(ctx, ready)
+	})
+}
+
+// writeIndex writes an index of packs, if there are any.
+func (b *Batch) writeIndex(ctx context.Context, packs []*pack) error {
+	if len(packs) == 0 {
+		return nil
+	}
+	if err := b.s.writeIndex(ctx, packs); err != nil {
+		b.work.fail(err)
+		return err
+	}
+	b.count(func(s *Stats) { s.Objects++ })
+	return nil
+}
+
+// writePack stores a pack.
+func (s *Store) writePack(ctx context.Context, p *packer) error {
+	if _, err := s.objects.Put(ctx, p.id.key(), content(p.finish()), &backend.PutOptions{}); err != nil {
+		return fmt.Errorf("store a pack of chunks: %w", err)
+	}
+	return nil
+}
+
+// writeIndex stores an index object and takes its packs into the index.
+func (s *Store) writeIndex(ctx context.Context, packs []*pack) error {
+	data := encodeIndex(packs)
+	key := packsPrefix + newPackID().String() + indexSuffix
+	if _, err := s.objects.Put(ctx, key, content(data), &backend.PutOptions{}); err != nil {
+		return fmt.Errorf("store a pack index: %w", err)
+	}
+	s.index.add(key, packs)
+	s.writeCache(s.cacheFile("indexes", key), data)
+	return nil
+}

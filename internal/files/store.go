@@ -1,0 +1,179 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// The keys of the objects.
+const (
+	manifestsPrefix = "files/manifests/"
+	manifestSuffix  = ".json"
+	packsPrefix     = "files/packs/"
+	packSuffix      = ".pack"
+	indexSuffix     = ".index"
+	condemnedKey    = "files/condemned.json"
+)
+
+// Defaults of Options.
+const (
+	// DefaultGrace is the default of Options.Grace.
+	DefaultGrace = 24 * time.Hour
+	// DefaultParallel is the default of Options.Parallel.
+	DefaultParallel = 4
+)
+
+// maxManifest bounds the manifests that are read: some five million files.
+const maxManifest = 1 << 30
+
+// Options are the options of New.
+type Options struct {
+	// CacheDir is a folder of this machine, made when needed, for what saves
+	// reading: stats of files whose digests are known, and pack indexes. It may
+	// be shared by processes and deleted at any time. Default: none.
+	CacheDir string
+	// Logger is told what was healed or ignored. Default: none.
+	Logger *slog.Logger
+	// Parallel is the number of files read and of packs moved at once. Each
+	// takes up to 40 MiB of memory. Default: DefaultParallel.
+	Parallel int
+	// Grace is how long a writer may take from NewBatch to the record that
+	// refers to its manifest, and how long a collector waits before it
+	// condemns and again before it deletes. All processes that share a store
+	// must use the same; their clocks must differ by much less. Default:
+	// DefaultGrace.
+	Grace time.Duration
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// Store keeps file contents in an object store. It is safe for concurrent use,
+// and any number of stores in any number of processes may share one object
+// store. It starts no goroutine that outlives a call or a batch.
+type Store struct {
+	objects  backend.Objects
+	cacheDir string
+	log      *slog.Logger
+	parallel int
+	grace    time.Duration
+	now      func() time.Time
+
+	index      *index
+	refreshing chan struct{} // holds one value while nobody refreshes
+	buffers    buffers
+}
+
+// New gives the store of contents in objects. It does no I/O.
+func New(objects backend.Objects, opts *Options) *Store {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	s := &Store{objects: objects, cacheDir: o.CacheDir, log: o.Logger, parallel: o.Parallel, grace: o.Grace, now: o.Now,
+		index: newIndex(), refreshing: make(chan struct{}, 1)}
+	s.refreshing <- struct{}{}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.parallel <= 0 {
+		s.parallel = DefaultParallel
+	}
+	if s.grace <= 0 {
+		s.grace = DefaultGrace
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+// content gives bytes as what Put takes.
+func content(data []byte) backend.Content { return bytes.NewReader(data) }
+
+func manifestKey(id string) string { return manifestsPrefix + id + manifestSuffix }
+
+// PutManifest stores the manifest under its ID and returns it. A manifest that
+// is there already is left alone, unless it is damaged or about to be deleted:
+// then it is written anew. Write the record that refers to it within half the
+// grace period. Cost: one request, three when it was there. Errors: ErrInvalid
+// when Validate refuses it.
+func (s *Store) PutManifest(ctx context.Context, m *Manifest) (id string, err error) {
+	if err := m.Validate(); err != nil {
+		return "", err
+	}
+	data := m.encode()
+	id = digestOf(data).String()
+	_, err = s.objects.Put(ctx, manifestKey(id), content(data), &backend.PutOptions{IfNoneMatch: true})
+	if errors.Is(err, azml.ErrExists) {
+		err = s.renewManifest(ctx, manifestKey(id), data)
+	}
+	if err != nil {
+		return "", fmt.Errorf("store manifest %s: %w", id, err)
+	}
+	return id, nil
+}
+
+// renewManifest writes the object again if it can't be relied upon.
+func (s *Store) renewManifest(ctx context.Context, key string, data []byte) error {
+	list, err := s.readCondemned(ctx)
+	if err != nil {
+		return err
+	}
+	if _, doomed := list.Objects[key]; !doomed {
+		stored, _, err := s.get(ctx, key)
+		if err == nil && bytes.Equal(stored, data) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, azml.ErrNotFound) {
+			return err
+		}
+		s.log.Warn("a stored manifest was damaged or deleted and is written anew", "key", key)
+	}
+	_, err = s.objects.Put(ctx, key, content(data), &backend.PutOptions{})
+	return err
+}
+
+// Manifest reads a stored manifest and checks its digest and all its rules.
+// Cost: one request. Errors: ErrInvalid when id is no digest, ErrNotFound,
+// ErrDamaged, ErrUnsupported when a newer program wrote it.
+func (s *Store) Manifest(ctx context.Context, id string) (*Manifest, error) {
+	if _, err := parseDigest(id); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	data, err := s.readManifest(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m, err := decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", id, err)
+	}
+	return m, nil
+}
+
+func (s *Store) readManifest(ctx context.Context, id string) ([]byte, error) {
+	o, err := s.objects.Get(ctx, manifestKey(id), &backend.GetOptions{Length: maxManifest})
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", id, err)
+	}
+	defer func() { _ = o.Body.Close() }()
+	if o.Info.Size > maxManifest {
+		return nil, fmt.Errorf("%w: manifest %s of %d bytes is greater than %d", azml.ErrDamaged, id, o.Info.Size, int64(maxManifest))
+	}
+	var b bytes.Buffer
+	b.Grow(int(o.Info.Size))
+	if _, err := b.ReadFrom(o.Body); err != nil {
+		return nil, fmt.Errorf("%w: read manifest %s: %w", azml.ErrUnavailable, id, err)
+	}
+	if digestOf(b.Bytes()).String() != id {
+		return nil, fmt.Errorf("%w: manifest %s has another digest", azml.ErrDamaged, id)
+	}
+	return b.Bytes(), nil
+}

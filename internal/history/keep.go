@@ -1,0 +1,124 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// The times of a heartbeat, Azure ML's own: it beats every 4/5 of 30 s, and a
+// run is NotResponding when none was seen for 120 s. FailAfter is ours: by then
+// nobody expects the run back.
+const (
+	// BeatEvery is the time between two heartbeats.
+	BeatEvery = 24 * time.Second
+	// SilentAfter is the age of the last heartbeat at which a run is NotResponding.
+	SilentAfter = 120 * time.Second
+	// FailAfter is the age of the last heartbeat at which a run has Failed.
+	FailAfter = 300 * time.Second
+)
+
+// watchEvery is how often a driving process looks whether somebody asked it
+// to cancel.
+const watchEvery = 500 * time.Millisecond
+
+// ErrCancelRequested is the cause with which a driving process stops when
+// somebody asked to cancel the run.
+var ErrCancelRequested = errors.New("cancel was requested")
+
+// ErrTaken is the cause with which a driving process stops when another one
+// has ended the run or taken it over.
+var ErrTaken = errors.New("the run was ended by another process")
+
+// Keep answers for a run until ctx is done: it beats, and looks out for a change
+// of the run's record by others. It returns
+// nil when ctx is done, ErrCancelRequested or ErrTaken when the caller has to
+// stop. A store that doesn't answer is no reason to stop.
+func Keep(ctx context.Context, h core.Handle, id string) error {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	var seen backend.ETag
+	lastBeat := h.Now() // creating the record was the first
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if now := h.Now(); now.Sub(lastBeat) >= BeatEvery {
+			if err := Beat(ctx, h, id); err == nil {
+				lastBeat = now
+			}
+		}
+		info, err := h.Objects().Stat(ctx, Ref(id).Key)
+		if err != nil && !errors.Is(err, azml.ErrNotFound) || err == nil && info.ETag == seen {
+			continue
+		}
+		stop, err := mustStop(ctx, h, id)
+		if stop != nil {
+			return stop
+		}
+		if err == nil {
+			seen = info.ETag
+		}
+	}
+}
+
+// mustStop reads the run's record for a reason to stop.
+func mustStop(ctx context.Context, h core.Handle, id string) (reason, err error) {
+	run, err := Get(ctx, h, id)
+	switch {
+	case errors.Is(err, azml.ErrNotFound):
+		return fmt.Errorf("%w: it was deleted", ErrTaken), nil
+	case err != nil:
+		return nil, err
+	case run.Value.Owner == nil || run.Value.Owner.ID != h.Owner().ID:
+		return ErrTaken, nil
+	case run.Value.Status.Terminal():
+		return fmt.Errorf("%w: it is %s", ErrTaken, run.Value.Status), nil
+	case run.Value.Status == record.CancelRequested:
+		return ErrCancelRequested, nil
+	}
+	return nil, nil
+}
+
+func heartbeatKey(id string) string { return Prefix(id) + "heartbeat.json" }
+
+// Beat writes a heartbeat.
+func Beat(ctx context.Context, h core.Handle, id string) error {
+	return core.PutQuiet(ctx, h, heartbeatKey(id), record.Heartbeat{Owner: h.Owner().ID})
+}
+
+// Silence tells for how long nothing was heard of the run's owner, by the
+// store's clock. The store is asked for the time only when this machine's
+// clock gives reason to: clocks differ.
+func Silence(ctx context.Context, h core.Handle, id string) (time.Duration, error) {
+	last, err := h.Objects().Stat(ctx, heartbeatKey(id))
+	if errors.Is(err, azml.ErrNotFound) {
+		last, err = h.Objects().Stat(ctx, Ref(id).Key)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if silence := h.Now().Sub(last.Modified); silence < SilentAfter && silence > -SilentAfter {
+		return 0, nil
+	}
+	probe := Prefix(id) + "clock-" + h.Owner().ID + ".json"
+	if err := core.PutQuiet(ctx, h, probe, record.Heartbeat{Owner: h.Owner().ID}); err != nil {
+		return 0, err
+	}
+	now, err := h.Objects().Stat(ctx, probe)
+	if err != nil {
+		return 0, err
+	}
+	if err := h.Objects().Delete(ctx, probe, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return 0, err
+	}
+	return now.Modified.Sub(last.Modified), nil
+}

@@ -1,0 +1,111 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Prefix gives the prefix of all objects of the run.
+func Prefix(id string) string { return "runs/" + id + "/" }
+
+// Ref gives the reference of the run's record.
+func Ref(id string) core.Ref {
+	return core.Ref{Kind: "run", Name: id, Key: Prefix(id) + "run.json"}
+}
+
+// Numbers gives the series that numbers the runs of an experiment.
+func Numbers(experiment string) core.Series {
+	return core.Series{Kind: "run number", Name: experiment, Prefix: "experiments/" + experiment + "/runs/"}
+}
+
+// Create stores a new run: it gives it the next number of its experiment, its
+// first status and an audit line. Errors: ErrExists when the ID is taken,
+// ErrInvalid.
+func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[record.Run], error) {
+	var none core.Stored[record.Run]
+	if err := core.RunID.Check(run.ID); err != nil {
+		return none, err
+	}
+	if _, err := h.Objects().Stat(ctx, Ref(run.ID).Key); err == nil {
+		return none, fmt.Errorf("%w: choose another ID or none", azml.ErrExists)
+	}
+	number, _, err := core.Allot(ctx, h, Numbers(run.Experiment), false, func(int) (record.RunNumber, error) {
+		return record.RunNumber{RunID: run.ID}, nil
+	})
+	if err != nil {
+		return none, err
+	}
+	run.Number = number
+	if run.Root == "" {
+		run.Root = run.ID
+	}
+	run.Since = h.Now()
+	run.History = []record.Transition{{Status: run.Status, Time: run.Since, Reason: run.Reason}}
+	if run.Status == record.Running {
+		run.Started = run.Since
+	}
+	return core.Create(ctx, h, Ref(run.ID), run)
+}
+
+// Get reads the run's record. Errors: ErrNotFound, ErrDamaged, ErrInvalid.
+func Get(ctx context.Context, h core.Handle, id string) (core.Stored[record.Run], error) {
+	if err := core.RunID.Check(id); err != nil {
+		return core.Stored[record.Run]{}, err
+	}
+	return core.Get[record.Run](ctx, h, Ref(id).Key)
+}
+
+// Update changes the run's record, see core.Update.
+func Update(ctx context.Context, h core.Handle, id string, note core.Note, change func(*record.Run) error) (core.Stored[record.Run], error) {
+	return core.Update(ctx, h, Ref(id), note, change)
+}
+
+// Step is a transition of a run.
+type Step struct {
+	// To is the next status.
+	To record.Status
+	// Reason says why, in words.
+	Reason string
+	// WaitsFor says what the run waits for in the next status.
+	WaitsFor string
+	// Change, when not nil, changes more of the record in the same write.
+	Change func(*record.Run)
+	// Owner, when not empty, makes the step fail with ErrConflict when the run
+	// has meanwhile been taken from this owner.
+	Owner string
+}
+
+// Transition moves the run to its next status. Errors: ErrConflict when the
+// table of transitions doesn't allow it or the run has another owner.
+func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.Stored[record.Run], error) {
+	note := core.Quiet
+	if step.To.Terminal() || step.To == record.CancelRequested {
+		note = core.Updated("status " + string(step.To))
+	}
+	return Update(ctx, h, id, note, func(r *record.Run) error {
+		if step.Owner != "" && (r.Owner == nil || r.Owner.ID != step.Owner) {
+			return fmt.Errorf("%w: the run is %s and another process answers for it now", azml.ErrConflict, r.Status)
+		}
+		if !r.Status.CanBecome(step.To) {
+			return fmt.Errorf("%w: the run is %s, it can't become %s", azml.ErrConflict, r.Status, step.To)
+		}
+		now := h.Now()
+		if step.To == record.Running && r.Started.IsZero() {
+			r.Started = now
+		}
+		if step.To.Terminal() {
+			r.Ended = now
+		}
+		r.Status, r.Reason, r.WaitsFor, r.Since = step.To, step.Reason, step.WaitsFor, now
+		r.History = append(slices.Clip(r.History), record.Transition{Status: step.To, Time: now, Reason: step.Reason})
+		if step.Change != nil {
+			step.Change(r)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,232 @@
+package metrics
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+)
+
+// ReadOptions are the options of Log.Read. The zero value reads everything
+// that is there, and ends.
+type ReadOptions struct {
+	// Names are the metrics wanted; empty means all.
+	Names []string
+	// Kinds are the kinds wanted; empty means all.
+	Kinds []Kind
+	// Since leaves out points with an earlier time.
+	Since time.Time
+	// Follow goes on with points as they come, until ctx is done or Done says
+	// that the run has ended.
+	Follow bool
+	// Done, when Follow is set, tells whether no more points will come. It is
+	// asked before each look, so what was logged before is still given. Nil
+	// means that only ctx ends.
+	Done func() bool
+	// Poll, when Follow is set, is the time between looks, 500 ms by default.
+	// A look lists the log's objects (one request) and the spool folder.
+	Poll time.Duration
+}
+
+// Read yields the points of all writers, each once: those in the store, and
+// those that are still in spool files on this machine, so that a program reads
+// what it has logged. Points come by time; those of one writer always in the
+// order they were logged. With Follow, this holds for the points found in one
+// look. It reads lazily, keeps one frame of each writer in memory, starts no
+// goroutine and can be ranged again. An error comes once, as the last pair.
+// A last frame or record that was cut off is left out. Errors: ErrDamaged,
+// naming object and offset, for anything else that is not as it was written
+// and for points that are missing; those of the store; ctx's.
+func (l *Log) Read(ctx context.Context, opts *ReadOptions) iter.Seq2[Point, error] {
+	if opts == nil {
+		opts = &ReadOptions{}
+	}
+	return func(yield func(Point, error) bool) {
+		wanted := opts.filter()
+		for e, err := range l.entries(ctx, opts) {
+			if err == nil && !wanted(e.entry) {
+				continue
+			}
+			var p Point
+			if err == nil {
+				p, err = e.located()
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// filter gives a test for the points wanted.
+func (o *ReadOptions) filter() func(*entry) bool {
+	names := make(map[string]bool, len(o.Names))
+	for _, name := range o.Names {
+		names[name] = true
+	}
+	since, err := unixNano(o.Since)
+	bounded := !o.Since.IsZero() && err == nil
+	return func(e *entry) bool {
+		return (len(names) == 0 || names[e.series.name]) &&
+			(len(o.Kinds) == 0 || slices.Contains(o.Kinds, e.series.kind.kind())) &&
+			(!bounded || e.time >= since)
+	}
+}
+
+// head is the next point of one writer. Its blob is good until the writer's
+// next point is read.
+type head struct {
+	*entry
+	writer string
+	cursor *cursor
+}
+
+// located gives the point, and with an error the place of its frame or record.
+func (h head) located() (Point, error) {
+	p, err := h.point(h.writer)
+	if err != nil {
+		object, offset := h.cursor.place()
+		return p, damagedAt(object, offset, fmt.Errorf("point %d of writer %s: %w", h.seq, h.writer, err))
+	}
+	return p, nil
+}
+
+// heads is a heap by time; equal times go by writer.
+type heads []head
+
+func (h heads) Len() int { return len(h) }
+func (h heads) Less(i, j int) bool {
+	return h[i].time < h[j].time || h[i].time == h[j].time && h[i].writer < h[j].writer
+}
+func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push is for container/heap; heads are only made whole.
+func (h *heads) Push(x any) { *h = append(*h, x.(head)) }
+
+// Pop is for container/heap.
+func (h *heads) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// entries yields the points of all writers, merged.
+func (l *Log) entries(ctx context.Context, opts *ReadOptions) iter.Seq2[head, error] {
+	return func(yield func(head, error) bool) {
+		cursors := make(map[string]*cursor)
+		defer func() {
+			for _, c := range cursors {
+				c.close()
+			}
+		}()
+		for {
+			last := !opts.Follow || opts.Done != nil && opts.Done()
+			more, err := l.pass(ctx, cursors, last, yield)
+			if err == nil && more && !last {
+				err = pause(ctx, opts.Poll)
+			}
+			if err != nil {
+				yield(head{}, err)
+				return
+			}
+			if !more || last {
+				return
+			}
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		d = 500 * time.Millisecond
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("follow metrics: %w", ctx.Err())
+	case <-t.C:
+		return nil
+	}
+}
+
+// pass yields what is there beyond the cursors, false when yield had enough.
+func (l *Log) pass(ctx context.Context, cursors map[string]*cursor, last bool, yield func(head, error) bool) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("read metrics: %w", err)
+	}
+	if err := l.plan(ctx, cursors, last); err != nil {
+		return false, err
+	}
+	var h heads
+	for writer, c := range cursors {
+		e := new(entry)
+		ok, err := c.next(ctx, e)
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			h = append(h, head{entry: e, writer: writer, cursor: c})
+		}
+	}
+	heap.Init(&h)
+	for n := 1; len(h) > 0; n++ {
+		if !yield(h[0], nil) {
+			return false, nil
+		}
+		if n%1024 == 0 && ctx.Err() != nil {
+			return false, fmt.Errorf("read metrics: %w", ctx.Err())
+		}
+		ok, err := h[0].cursor.next(ctx, h[0].entry)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			heap.Pop(&h)
+		} else if len(h) > 1 {
+			heap.Fix(&h, 0)
+		}
+	}
+	return true, nil
+}
+
+// plan sets the cursors' sources, with new cursors for new writers.
+func (l *Log) plan(ctx context.Context, cursors map[string]*cursor, last bool) error {
+	files, err := l.spool.snapshot()
+	if err != nil {
+		return err
+	}
+	fresh := make(map[string][]*spoolReader)
+	failed := func(err error) error {
+		for _, readers := range fresh {
+			for _, r := range readers {
+				r.close()
+			}
+		}
+		return err
+	}
+	cursorOf := func(writer string) *cursor {
+		if cursors[writer] == nil {
+			cursors[writer] = &cursor{log: l, writer: writer}
+		}
+		return cursors[writer]
+	}
+	for writer, numbers := range files {
+		if fresh[writer], err = cursorOf(writer).openSpools(numbers); err != nil {
+			return failed(err)
+		}
+	}
+	segments, err := l.segments(ctx, "")
+	if err != nil {
+		return failed(err)
+	}
+	for writer := range segments {
+		cursorOf(writer)
+	}
+	for writer, c := range cursors {
+		c.plan(files[writer], fresh[writer], segments[writer], last)
+	}
+	return nil
+}

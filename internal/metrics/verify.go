@@ -1,0 +1,177 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/azml-go/azml"
+)
+
+// Damage is one place where a log is not as it was written.
+type Damage struct {
+	// Object is the key of a segment, or the path of a spool file.
+	Object string
+	// Offset is the first byte of the damaged frame or record.
+	Offset int64
+	// Problem says what is wrong.
+	Problem string
+}
+
+// Verify reads every segment, and the spool files of dead writers on this
+// machine, and lists what is damaged: frames that fail their checksum or make
+// no sense, and points that are missing. It goes on behind damage as far as it
+// can. A last frame or record that was cut off is no damage. Errors: those of
+// the store, ctx's; damage alone is none.
+func (l *Log) Verify(ctx context.Context) ([]Damage, error) {
+	segments, err := l.segments(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	v := &verification{log: l}
+	for writer, list := range segments {
+		v.seq = 0
+		for _, s := range list {
+			if err := v.segment(ctx, writer, s); err != nil {
+				return v.found, err
+			}
+		}
+	}
+	if err := v.spools(ctx); err != nil {
+		return v.found, err
+	}
+	slices.SortFunc(v.found, func(a, b Damage) int {
+		if a.Object != b.Object && a.Object < b.Object || a.Object == b.Object && a.Offset < b.Offset {
+			return -1
+		}
+		return 1
+	})
+	return v.found, nil
+}
+
+type verification struct {
+	log   *Log
+	found []Damage
+	seq   uint64 // the last point seen of the writer at hand
+}
+
+func (v *verification) report(object string, offset int64, problem string) {
+	v.found = append(v.found, Damage{Object: object, Offset: offset, Problem: problem})
+}
+
+func (v *verification) segment(ctx context.Context, writer string, s segment) error {
+	r, err := openSegment(ctx, v.log.objects, s.info.Key, 0)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	for {
+		start := r.off
+		h, ok, err := r.header()
+		if errors.Is(err, azml.ErrDamaged) {
+			v.report(r.key, start, err.Error())
+			return nil
+		}
+		if !ok || err != nil {
+			return err
+		}
+		payload, ok, err := r.payload(h)
+		if !ok || err != nil {
+			return err
+		}
+		if h.first > v.seq+1 {
+			v.report(r.key, start, fmt.Sprintf("points %d to %d of writer %s are missing before this place", v.seq+1, h.first-1, writer))
+		}
+		v.seq = max(v.seq, h.last())
+		if err := checkFrame(h, payload); err != nil {
+			v.report(r.key, start, err.Error())
+		}
+	}
+}
+
+func checkFrame(h frameHeader, payload []byte) error {
+	f, err := readFrame(h, payload)
+	if err != nil {
+		return err
+	}
+	for e := new(entry); f.next(e); {
+		if _, err := e.point(""); err != nil {
+			return fmt.Errorf("point %d: %w", e.seq, err)
+		}
+	}
+	return nil
+}
+
+// spools checks the files of writers that are dead; those of the living change
+// while they are read.
+func (v *verification) spools(ctx context.Context) error {
+	files, err := v.log.spool.list()
+	if err != nil {
+		return err
+	}
+	for writer, numbers := range files {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("verify metrics: %w", err)
+		}
+		lock, ok, err := tryLock(v.log.spool.lock(writer))
+		if err != nil {
+			return fmt.Errorf("%w: lock spool files of metrics: %w", azml.ErrUnavailable, err)
+		}
+		if !ok {
+			continue
+		}
+		for _, number := range numbers {
+			if err = v.spool(v.log.spool.file(writer, number)); err != nil {
+				break
+			}
+		}
+		lock.release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verification) spool(path string) error {
+	r, err := openSpool(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case errors.Is(err, errNoHeader):
+		return v.headless(path)
+	case err != nil:
+		return err
+	}
+	defer r.close()
+	for e := new(entry); ; {
+		ok, err := r.next(e)
+		if ok {
+			if _, err = e.point(""); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			v.report(path, r.off, err.Error())
+			return nil
+		}
+		torn, err := r.tornOnly()
+		if err != nil {
+			return fmt.Errorf("%w: read spool file of metrics: %w", azml.ErrUnavailable, err)
+		}
+		if !torn {
+			v.report(path, r.off, "a record fails its checksum and more follows")
+		}
+		return nil
+	}
+}
+
+func (v *verification) headless(path string) error {
+	torn, err := v.log.headless(path)
+	if err == nil && !torn {
+		v.report(path, 0, errNoHeader.Error())
+	}
+	return err
+}

@@ -1,0 +1,255 @@
+package record
+
+import (
+	"reflect"
+	"time"
+)
+
+// fresh gives a zero record of rec's type.
+func fresh(rec Record) Record {
+	return reflect.New(reflect.TypeOf(rec).Elem()).Interface().(Record)
+}
+
+// Workspace is the record of the workspace itself, at "workspace.json".
+type Workspace struct {
+	Meta
+	// ID is a UUID, drawn when the workspace was created.
+	ID string `json:"id"`
+	// Name is the workspace's name.
+	Name string `json:"name"`
+	// FriendlyName is a name for people, of any form.
+	FriendlyName string `json:"friendlyName,omitempty"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Tags are free labels.
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// Schema implements Record.
+func (*Workspace) Schema() string { return "azml.workspace/1" }
+
+// Experiment is the record of an experiment, at "experiments/<name>.json".
+type Experiment struct {
+	Meta
+	// ID is a UUID.
+	ID string `json:"id"`
+	// Name is the experiment's name.
+	Name string `json:"name"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Tags are free labels.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Archived is when the experiment was hidden from lists, zero when it is
+	// active.
+	Archived time.Time `json:"archived,omitzero"`
+}
+
+// Schema implements Record.
+func (*Experiment) Schema() string { return "azml.experiment/1" }
+
+// RunNumber ties a number inside an experiment to a run, at
+// "experiments/<name>/runs/<number>.json". It is written once.
+type RunNumber struct {
+	Meta
+	// RunID is the run that has the number.
+	RunID string `json:"runId"`
+}
+
+// Schema implements Record.
+func (*RunNumber) Schema() string { return "azml.run-number/1" }
+
+// Files is one part of the list of a run's files, at
+// "runs/<id>/files/<number>.json". Parts are numbered without gaps and written
+// once, so that two writers of the same path meet at the same number.
+type Files struct {
+	Meta
+	// Manifest is the ID of the manifest that lists the files of this part.
+	Manifest string `json:"manifest"`
+	// Paths are the paths in the manifest, so that most questions need no
+	// second read.
+	Paths []string `json:"paths"`
+}
+
+// Schema implements Record.
+func (*Files) Schema() string { return "azml.run-files/1" }
+
+// Model is the record of one version of a model, at
+// "models/<name>/<version>.json". A deleted version leaves its record behind
+// with Deleted set, so that its number is never given again.
+type Model struct {
+	Meta
+	// Name is the model's name.
+	Name string `json:"name"`
+	// Version counts from 1 without gaps.
+	Version int `json:"version"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Framework is the framework's name, such as "ScikitLearn".
+	Framework string `json:"framework,omitempty"`
+	// FrameworkVersion is the framework's version.
+	FrameworkVersion string `json:"frameworkVersion,omitempty"`
+	// Tags are free labels that can change.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Properties are labels that never change once set.
+	Properties map[string]string `json:"properties,omitempty"`
+	// Manifest is the ID of the manifest of the model's files.
+	Manifest string `json:"manifest"`
+	// Path is the name that the model was registered from: a file, or the
+	// folder whose content the files are.
+	Path string `json:"path"`
+	// Size is the sum of the files' sizes in bytes.
+	Size int64 `json:"size"`
+	// FileCount is the number of files.
+	FileCount int `json:"fileCount"`
+	// RunID is the run whose files it was registered from, empty for local files.
+	RunID string `json:"runId,omitempty"`
+	// Experiment is that run's experiment.
+	Experiment string `json:"experiment,omitempty"`
+	// Lineage holds facts of the run at the time of registering: snapshot,
+	// git commit, environment.
+	Lineage map[string]string `json:"lineage,omitempty"`
+	// Deleted is when the version was deleted, zero when it is there.
+	Deleted time.Time `json:"deleted,omitzero"`
+}
+
+// Schema implements Record.
+func (*Model) Schema() string { return "azml.model/1" }
+
+// Environment is the record of one version of an environment, at
+// "environments/<name>/<version>.json". It is written once.
+type Environment struct {
+	Meta
+	// Name is the environment's name.
+	Name string `json:"name"`
+	// Version is an integer as text unless the registrar chose another.
+	Version string `json:"version"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Tags are free labels.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Variables are environment variables that every process in it gets.
+	Variables map[string]string `json:"environmentVariables,omitempty"`
+	// Python says what Python has to be there.
+	Python Python `json:"python"`
+	// Hash is the content hash, which names the materialised environment.
+	Hash string `json:"hash"`
+}
+
+// Schema implements Record.
+func (*Environment) Schema() string { return "azml.environment/1" }
+
+// Python is the Python part of an environment. Its fields are those of
+// pyenv.Spec, so that one converts to the other.
+type Python struct {
+	// PythonVersion is the Python version wanted, such as "3.11"; empty for any.
+	PythonVersion string `json:"version,omitempty"`
+	// Pip are requirements as pip reads them.
+	Pip []string `json:"pip,omitempty"`
+	// Constraints are requirements that only limit versions.
+	Constraints []string `json:"constraints,omitempty"`
+	// PipOptions are pip's own options, such as "--index-url …".
+	PipOptions []string `json:"pipOptions,omitempty"`
+	// Conda are packages that only conda can install.
+	Conda []string `json:"conda,omitempty"`
+	// Channels are conda's channels.
+	Channels []string `json:"channels,omitempty"`
+	// UserManaged says that the user provides the interpreter and its packages.
+	UserManaged bool `json:"userManagedDependencies,omitempty"`
+	// InterpreterPath is the interpreter of a user managed environment.
+	InterpreterPath string `json:"interpreterPath,omitempty"`
+}
+
+// Compute is the record of a compute target, at "compute/<name>.json".
+type Compute struct {
+	Meta
+	// Name is the target's name.
+	Name string `json:"name"`
+	// Type is the kind of target, such as "Local".
+	Type string `json:"type"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Tags are free labels.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Attached says that the machine was there before and survives a detach.
+	Attached bool `json:"attached"`
+	// State is the provisioning state, such as "Succeeded".
+	State string `json:"provisioningState"`
+}
+
+// Schema implements Record.
+func (*Compute) Schema() string { return "azml.compute/1" }
+
+// Endpoint is the record of a web service, at "endpoints/<name>.json".
+type Endpoint struct {
+	Meta
+	// Name is the service's name.
+	Name string `json:"name"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Tags are free labels that can change.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Models are the IDs ("name:version") of the models it serves.
+	Models []string `json:"models,omitempty"`
+	// Kind is "handler" for a Go function, "script" for a Python scoring script.
+	Kind string `json:"kind"`
+	// EntryScript is the scoring script, relative to the source folder.
+	EntryScript string `json:"entryScript,omitempty"`
+	// Source is the manifest ID of the scoring script's folder.
+	Source string `json:"source,omitempty"`
+	// Environment is the environment of the scoring script.
+	Environment *EnvironmentRef `json:"environment,omitempty"`
+	// Replicas is the number of worker processes of a scoring script.
+	Replicas int `json:"replicas,omitempty"`
+	// MaxConcurrent is the number of requests that run at once in a replica.
+	MaxConcurrent int `json:"maxConcurrentRequestsPerContainer,omitempty"`
+	// ScoringTimeout is the limit of one request in milliseconds.
+	ScoringTimeout int64 `json:"scoringTimeoutMs,omitempty"`
+	// MaxQueueWait is how long a request waits for a replica, in milliseconds.
+	MaxQueueWait int64 `json:"maxQueueWaitMs,omitempty"`
+	// AuthDisabled says that requests need no key.
+	AuthDisabled bool `json:"authDisabled,omitempty"`
+	// CORSOrigins are the web origins that may call it.
+	CORSOrigins []string `json:"corsOrigins,omitempty"`
+	// Variables are the user's environment variables of the scoring script.
+	Variables map[string]string `json:"environmentVariables,omitempty"`
+	// Address is the host:port it is to listen on.
+	Address string `json:"address,omitempty"`
+	// URL is where it is served now, "http://127.0.0.1:port"; empty when it is not.
+	URL string `json:"url,omitempty"`
+	// State is Transitioning, Healthy, Unhealthy, Failed or Stopped.
+	State string `json:"state"`
+	// Since is when State began.
+	Since time.Time `json:"since"`
+	// Error says why it is Failed or Unhealthy.
+	Error string `json:"error,omitempty"`
+	// Owner is the process that serves it.
+	Owner *Owner `json:"owner,omitempty"`
+}
+
+// Schema implements Record.
+func (*Endpoint) Schema() string { return "azml.endpoint/1" }
+
+// EnvironmentRef names one version of an environment.
+type EnvironmentRef struct {
+	// Name is the environment's name.
+	Name string `json:"name"`
+	// Version is its version.
+	Version string `json:"version"`
+	// Hash is its content hash.
+	Hash string `json:"hash"`
+}
+
+// Owner is the process that answers for a run or an endpoint.
+type Owner struct {
+	// ID is drawn at random by each process.
+	ID string `json:"id"`
+	// Host is the machine's name.
+	Host string `json:"host"`
+	// Boot is the machine's boot ID, empty where there is none.
+	Boot string `json:"boot,omitempty"`
+	// PID is the process ID.
+	PID int `json:"pid"`
+	// Started is the process's start time in the machine's own unit, which
+	// tells it from a later process of the same ID; 0 when not known.
+	Started uint64 `json:"started,omitempty"`
+}

@@ -1,0 +1,116 @@
+package record
+
+import "time"
+
+// Run is the record of a run, at "runs/<id>/run.json".
+type Run struct {
+	Meta
+	// ID is the run's ID.
+	ID string `json:"runId"`
+	// Experiment is the name of the run's experiment.
+	Experiment string `json:"experiment"`
+	// Number counts the experiment's runs from 1.
+	Number int `json:"runNumber"`
+	// Type is "azml.run" for a run logged in process, "azureml.scriptrun" for a
+	// submitted script.
+	Type string `json:"runType"`
+	// Parent is the ID of the run this is a child of.
+	Parent string `json:"parentRunId,omitempty"`
+	// Root is the ID of the topmost run above, the run's own when it has none.
+	Root string `json:"rootRunId"`
+	// DisplayName is a name for people.
+	DisplayName string `json:"displayName,omitempty"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Status is where the run is now.
+	Status Status `json:"status"`
+	// Reason says in words why it is there.
+	Reason string `json:"statusReason,omitempty"`
+	// WaitsFor says what it waits for, when it does.
+	WaitsFor string `json:"waitsFor,omitempty"`
+	// Since is when Status began.
+	Since time.Time `json:"statusSince"`
+	// History holds every status the run has had, oldest first.
+	History []Transition `json:"history"`
+	// Started is when the user's code began.
+	Started time.Time `json:"startTime,omitzero"`
+	// Ended is when the run reached its last status.
+	Ended time.Time `json:"endTime,omitzero"`
+	// Tags are free labels that can change.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Properties are labels that never change once set.
+	Properties map[string]string `json:"properties,omitempty"`
+	// Params are the run's parameters, each set once.
+	Params map[string]string `json:"params,omitempty"`
+	// Snapshot is the manifest ID of the source folder's snapshot.
+	Snapshot string `json:"snapshot,omitempty"`
+	// Definition is what was submitted, nil for runs logged in process.
+	Definition *Definition `json:"definition,omitempty"`
+	// Owner is the process that drives the run.
+	Owner *Owner `json:"owner,omitempty"`
+	// Error says why the run failed.
+	Error *RunError `json:"error,omitempty"`
+	// Warnings are what went wrong without failing the run.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Schema implements Record.
+func (*Run) Schema() string { return "azml.run/1" }
+
+// Transition is one step of a run's history.
+type Transition struct {
+	// Status is the status that began.
+	Status Status `json:"status"`
+	// Time is when it began.
+	Time time.Time `json:"time"`
+	// Reason says why.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Definition is a submitted script run.
+type Definition struct {
+	// Script is the script relative to the snapshot; empty when Command is set.
+	Script string `json:"script,omitempty"`
+	// Arguments follow the script.
+	Arguments []string `json:"arguments,omitempty"`
+	// Command replaces the script: a program and its arguments.
+	Command []string `json:"command,omitempty"`
+	// Compute is the name of the compute target.
+	Compute string `json:"target"`
+	// Environment is the environment it runs in.
+	Environment EnvironmentRef `json:"environment"`
+	// Variables are the user's environment variables.
+	Variables map[string]string `json:"environmentVariables,omitempty"`
+	// MaxDuration is the limit of the user's code in seconds, 0 for none.
+	MaxDuration int64 `json:"maxRunDurationSeconds,omitempty"`
+	// GracePeriod is the time between asking and forcing a cancelled script to
+	// end, in seconds.
+	GracePeriod float64 `json:"gracePeriodSeconds,omitempty"`
+}
+
+// RunError says why a run failed.
+type RunError struct {
+	// Code is "UserError" when the user's code failed, "SystemError" otherwise.
+	Code string `json:"code"`
+	// Message says what happened.
+	Message string `json:"message"`
+	// Phase is the status in which it happened, such as "Preparing".
+	Phase string `json:"phase,omitempty"`
+	// ExitCode is the command's exit code, when it had one.
+	ExitCode *int `json:"exitCode,omitempty"`
+	// LastLines are the last lines of the log.
+	LastLines []string `json:"lastLines,omitempty"`
+	// Stack is the stack trace of a panic.
+	Stack string `json:"stack,omitempty"`
+}
+
+// Heartbeat is written again and again by the process that drives a run, at
+// "runs/<id>/heartbeat.json".
+type Heartbeat struct {
+	Meta
+	// Owner is the Owner.ID of the process.
+	Owner string `json:"owner"`
+}
+
+// Schema implements Record.
+func (*Heartbeat) Schema() string { return "azml.heartbeat/1" }

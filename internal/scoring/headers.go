@@ -1,0 +1,125 @@
+package scoring
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+const maxRequestID = 100
+
+// ids are the request ids of the answer.
+type ids struct{ request, legacy, client string }
+
+// requestIDs follows the contract's rules: a missing request id is made; the
+// client's id is its own header or the older one's; the older one's answer is
+// never empty. The problem is the text of a refusal.
+func requestIDs(header http.Header) (out ids, problem string) {
+	id := header.Get(headerRequestID)
+	if len(id) > maxRequestID {
+		return out, "x-request-id must not be longer than 100 characters."
+	}
+	if id == "" {
+		id = newID()
+	}
+	legacy, client := header.Get(headerLegacyID), header.Get(headerClientID)
+	if len(legacy) > maxRequestID || len(client) > maxRequestID {
+		return ids{request: id}, "x-ms-request-id and x-ms-client-request-id must not be longer than 100 characters."
+	}
+	if client == "" {
+		client = legacy
+	}
+	if legacy == "" {
+		legacy = client
+	}
+	if legacy == "" {
+		legacy = id
+	}
+	return ids{request: id, legacy: legacy, client: client}, ""
+}
+
+// newID makes a random UUID.
+func newID() string {
+	var u [16]byte
+	_, _ = rand.Read(u[:]) // it never fails
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	var text [36]byte
+	hex.Encode(text[:8], u[:4])
+	hex.Encode(text[9:13], u[4:6])
+	hex.Encode(text[14:18], u[6:8])
+	hex.Encode(text[19:23], u[8:10])
+	hex.Encode(text[24:], u[10:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
+}
+
+func (s *Server) commonHeaders(header http.Header, r *http.Request, ids ids) {
+	set := func(name, value string) {
+		if value != "" {
+			header[name] = []string{value}
+		}
+	}
+	set(headerRequestID, ids.request)
+	set(headerLegacyID, ids.legacy)
+	set(headerClientID, ids.client)
+	set(headerTraceID, r.Header.Get(headerTraceID))
+	if !s.cfg.HideServerVersion {
+		set(headerServerVersion, s.cfg.ServerVersion)
+	}
+}
+
+// cors adds the headers for an allowed origin; preflight says that the request
+// was a browser's question only, which is answered without a key.
+func (s *Server) cors(header http.Header, r *http.Request) (preflight bool) {
+	origin := r.Header.Get("Origin")
+	if len(s.cfg.CORSOrigins) == 0 {
+		return false
+	}
+	header.Add("Vary", "Origin")
+	all := slices.Contains(s.cfg.CORSOrigins, "*")
+	if origin == "" || !all && !slices.Contains(s.cfg.CORSOrigins, origin) {
+		return false
+	}
+	if all {
+		origin = "*"
+	}
+	header.Set("Access-Control-Allow-Origin", origin)
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	header.Set("Access-Control-Allow-Methods", "GET, POST")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		header.Set("Access-Control-Allow-Headers", asked)
+	}
+	return true
+}
+
+// authorized checks the key, or refuses with 401. All accepted keys are
+// compared, by digests of one length, so the time tells nothing.
+func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
+	if s.cfg.Keys == nil {
+		return true
+	}
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given, found := sha256.Sum256([]byte(strings.TrimSpace(key))), 0
+	for _, accepted := range s.cfg.Keys() {
+		digest := sha256.Sum256([]byte(accepted))
+		if accepted != "" {
+			found |= subtle.ConstantTimeCompare(given[:], digest[:])
+		}
+	}
+	if found == 1 && strings.EqualFold(scheme, "Bearer") {
+		return true
+	}
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	text := "The key is not accepted."
+	if key == "" {
+		text = "A key is needed: send the header Authorization: Bearer <key>."
+	}
+	refuse(w, http.StatusUnauthorized, text)
+	return false
+}

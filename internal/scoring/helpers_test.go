@@ -1,0 +1,155 @@
+package scoring
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(hostVariable) != "" {
+		hostUntilKilled()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// syncBuffer is a writer that several goroutines may share.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// writeScript puts a scoring script into a new folder.
+func writeScript(t testing.TB, source string) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "score.py"), []byte(source), 0o600))
+	return dir
+}
+
+// findPython asks once which interpreter python3 is, past any shim.
+var findPython = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+// needPython gives the machine's Python, or skips the test.
+func needPython(t testing.TB) string {
+	t.Helper()
+	python, err := findPython()
+	if err != nil {
+		t.Skip("python3 does not run here: ", err)
+	}
+	return python
+}
+
+// startScript hosts a script until the test ends.
+func startScript(t testing.TB, source string, change func(*PythonConfig)) (*Python, *syncBuffer) {
+	t.Helper()
+	log := &syncBuffer{}
+	cfg := PythonConfig{SourceDir: writeScript(t, source), EntryScript: "score.py", Log: log, Python: needPython(t)}
+	if change != nil {
+		change(&cfg)
+	}
+	p, err := StartPython(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, p.Close(ctx))
+	})
+	return p, log
+}
+
+// service is a server on loopback with its client.
+type service struct {
+	*httptest.Server
+	scoring *Server
+	access  *syncBuffer
+}
+
+func serve(t testing.TB, cfg Config, replicas ...Scorer) *service {
+	t.Helper()
+	access := &syncBuffer{}
+	cfg.Replicas = replicas
+	if cfg.AccessLog == nil {
+		cfg.AccessLog = access
+	}
+	s, err := NewServer(cfg)
+	require.NoError(t, err)
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		web.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, s.Shutdown(ctx))
+	})
+	return &service{Server: web, scoring: s, access: access}
+}
+
+// answer is a response read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends one request; headers are given as "Name: value".
+func (s *service) ask(t testing.TB, method, path, body string, headers ...string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+	require.NoError(t, err)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := s.client().Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+// client gives the server's own client, or a plain one for a server that runs
+// elsewhere; connections are closed by the server that made them.
+func (s *service) client() *http.Client {
+	if c := s.Client(); c != nil {
+		return c
+	}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
+// dig follows keys into a JSON value, nil where they end.
+func dig(v any, keys ...any) any {
+	for _, key := range keys {
+		m, _ := v.(map[string]any)
+		v = m[key.(string)]
+	}
+	return v
+}

@@ -1,0 +1,26 @@
+//go:build unix
+
+package scoring
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup makes the worker lead a process group of its own, so that what the
+// script starts ends with it.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+}
+
+// passLifeline gives the worker the read end of a pipe whose closing tells it
+// that this process is gone. It returns the descriptor's number there.
+func passLifeline(cmd *exec.Cmd, read *os.File) *int {
+	cmd.ExtraFiles = []*os.File{read}
+	return new(3)
+}
+
+func terminateGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGTERM) }
+
+func killGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }

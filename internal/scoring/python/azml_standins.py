@@ -1,0 +1,238 @@
+"""Small stand-ins for the modules that scripts import for raw HTTP, used only
+where the real packages are not installed."""
+
+import importlib.abc
+import importlib.machinery
+import io
+import json
+import sys
+import types
+from urllib.parse import parse_qsl
+
+REQUEST_MODULES = ("azureml.contrib.services.aml_request", "azureml_inference_server_http.api.aml_request")
+RESPONSE_MODULES = ("azureml.contrib.services.aml_response", "azureml_inference_server_http.api.aml_response")
+PACKAGES = ("azureml", "azureml.contrib", "azureml.contrib.services", "azureml_inference_server_http", "azureml_inference_server_http.api")
+
+
+def install():
+    sys.meta_path.append(Finder())  # last, so that real packages win
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the stand-in modules."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name in PACKAGES:
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        if name in REQUEST_MODULES or name in RESPONSE_MODULES:
+            return importlib.machinery.ModuleSpec(name, self)
+        return None
+
+    def create_module(self, spec):
+        return types.ModuleType(spec.name)
+
+    def exec_module(self, module):
+        if module.__name__ in RESPONSE_MODULES:
+            module.AMLResponse = AMLResponse
+        elif module.__name__ in REQUEST_MODULES:
+            fill_request_module(module)
+        elif module.__name__ == "azureml.contrib.services":
+            from azureml.contrib.services.aml_request import rawhttp
+
+            module.rawhttp = rawhttp
+
+
+def fill_request_module(module):
+    module._rawHttpRequested = False
+    module.AMLRequest = AMLRequest
+
+    def rawhttp(function):
+        module._rawHttpRequested = True
+        return function
+
+    module.rawhttp = rawhttp
+
+
+def raw_module():
+    """The module whose rawhttp the script used, None when it used none."""
+    for name in REQUEST_MODULES:
+        module = sys.modules.get(name)
+        if module is not None and getattr(module, "_rawHttpRequested", False):
+            return module
+    return None
+
+
+def request_maker(module):
+    """What makes the request object: the real package's scripts expect flask's."""
+    if module is None or module.AMLRequest is AMLRequest:
+        return AMLRequest
+    from flask import Request
+
+    return lambda head, body: Request(environ(head, body))
+
+
+def environ(head, body):
+    """A call as WSGI describes it."""
+    name, _, port = head.get("host", "").partition(":")
+    values = {
+        "REQUEST_METHOD": head["method"], "SCRIPT_NAME": "", "PATH_INFO": head.get("path", ""),
+        "QUERY_STRING": head.get("query", ""), "SERVER_NAME": name or "localhost", "SERVER_PORT": port or "80",
+        "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": head.get("remote", "").rpartition(":")[0],
+        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body), "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False, "wsgi.multiprocess": True, "wsgi.run_once": False,
+    }  # fmt: skip
+    for key, value in head["headers"]:
+        key = key.upper().replace("-", "_")
+        values[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key] = value
+    values["CONTENT_LENGTH"] = str(len(body))
+    return values
+
+
+class Headers(dict):
+    """Headers by name in any case."""
+
+    def __init__(self, pairs=()):
+        super().__init__()
+        for name, value in pairs:
+            self[name] = value
+
+    def __setitem__(self, name, value):
+        super().__setitem__(self.known(name), value)
+
+    def __getitem__(self, name):
+        return super().__getitem__(self.known(name))
+
+    def __contains__(self, name):
+        return super().__contains__(self.known(name))
+
+    def get(self, name, default=None):
+        return super().get(self.known(name), default)
+
+    def known(self, name):
+        return "-".join(part.capitalize() for part in name.split("-"))
+
+
+class Parameters(dict):
+    """A query's parameters: the first value by key, all by getlist."""
+
+    def __init__(self, query):
+        self.lists = {}
+        for key, value in parse_qsl(query, keep_blank_values=True):
+            self.lists.setdefault(key, []).append(value)
+        super().__init__((key, values[0]) for key, values in self.lists.items())
+
+    def get(self, key, default=None, type=None):
+        if key not in self:
+            return default
+        try:
+            return type(self[key]) if type else self[key]
+        except ValueError:
+            return default
+
+    def getlist(self, key):
+        return list(self.lists.get(key, ()))
+
+
+class AMLRequest:
+    """The request that a @rawhttp script gets where flask is not installed."""
+
+    def __init__(self, head, body):
+        self.method, self.path = head["method"], head.get("path", "")
+        self.query_string = head.get("query", "").encode("latin-1", "replace")
+        self.host, self.remote_addr = head.get("host", ""), head.get("remote", "").rpartition(":")[0]
+        self.headers, self.args, self.data = Headers(head["headers"]), Parameters(head.get("query", "")), body
+        self.content_type = self.headers.get("Content-Type", "")
+        self.mimetype = self.content_type.split(";")[0].strip().lower()
+        self.content_length = len(body)
+        self.stream = io.BytesIO(body)
+
+    def __getattr__(self, name):
+        raise AttributeError("this request has no %r; install flask and azureml-contrib-services in the script's environment for the full request object" % name)
+
+    @property
+    def full_path(self):
+        return self.path + "?" + self.query_string.decode("latin-1")
+
+    @property
+    def url(self):
+        return "http://" + self.host + (self.full_path if self.query_string else self.path)
+
+    @property
+    def is_json(self):
+        return self.mimetype == "application/json" or self.mimetype.endswith("+json")
+
+    @property
+    def json(self):
+        return self.get_json()
+
+    @property
+    def form(self):
+        query = self.data.decode("utf-8", "replace") if self.mimetype == "application/x-www-form-urlencoded" else ""
+        return Parameters(query)
+
+    def get_data(self, cache=True, as_text=False, parse_form_data=False):
+        return self.data.decode("utf-8", "replace") if as_text else self.data
+
+    def get_json(self, force=False, silent=False, cache=True):
+        if not (force or self.is_json):
+            if silent:
+                return None
+            raise ValueError("the request's Content-Type is not application/json")
+        try:
+            return json.loads(self.data)
+        except ValueError:
+            if silent:
+                return None
+            raise
+
+
+class AMLResponse:
+    """An answer with its own status and headers."""
+
+    def __init__(self, message, status_code, response_headers={}, json_str=False, run_function_failed=False):
+        self.status_code = int(status_code)
+        self.pairs = []
+        given = Headers(response_headers.items())
+        if message is None or json_str:
+            message = json.dumps({} if message is None else message)
+            self.pairs.append(("Content-Type", "application/json"))
+        elif "Content-Type" not in given:
+            self.pairs.append(("Content-Type", "text/html; charset=utf-8"))
+        self.pairs.append(("x-ms-run-function-failed", str(run_function_failed)))
+        for name, value in response_headers.items():
+            self.pairs.extend((name, part.strip()) for part in str(value).split(","))
+        self.message = message
+        self.is_streamed = not isinstance(message, (str, bytes, bytearray, list, tuple))
+
+    @property
+    def headers(self):
+        return self
+
+    def items(self):
+        return list(self.pairs)
+
+    def add(self, name, value):
+        self.pairs.append((name, str(value)))
+
+    def __setitem__(self, name, value):
+        self.pairs = [pair for pair in self.pairs if pair[0].lower() != name.lower()] + [(name, str(value))]
+
+    def __getitem__(self, name):
+        for known, value in self.pairs:
+            if known.lower() == name.lower():
+                return value
+        raise KeyError(name)
+
+    def iter_encoded(self):
+        whole = isinstance(self.message, (str, bytes, bytearray))
+        for piece in (self.message,) if whole else self.message:
+            yield piece.encode("utf-8") if isinstance(piece, str) else bytes(piece)
+
+    def get_data(self, as_text=False):
+        data = b"".join(self.iter_encoded())
+        return data.decode("utf-8") if as_text else data
+
+    def close(self):
+        close = getattr(self.message, "close", None)
+        if close:
+            close()

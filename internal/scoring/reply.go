@@ -1,0 +1,154 @@
+package scoring
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Names of the contract's headers.
+const (
+	headerRequestID       = "X-Request-Id"
+	headerLegacyID        = "X-Ms-Request-Id"
+	headerClientID        = "X-Ms-Client-Request-Id"
+	headerServerVersion   = "X-Ms-Server-Version"
+	headerRunMilliseconds = "X-Ms-Run-Fn-Exec-Ms"
+	headerRunFailed       = "X-Ms-Run-Function-Failed"
+	headerTraceID         = "Traceid"
+)
+
+// recorder remembers status and size of the answer for the access log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	size   int64
+}
+
+// Unwrap lets http.ResponseController find the real writer.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// WriteHeader remembers the status.
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the body's bytes.
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.size += int64(n)
+	return n, err
+}
+
+// refuse answers with a status and {"message": text}.
+func refuse(w http.ResponseWriter, status int, text string) {
+	body, _ := json.Marshal(map[string]string{"message": text}) // strings always have a JSON form
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	if header.Get(headerRunFailed) == "" {
+		header.Set(headerRunFailed, "False")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone needs no answer
+}
+
+// allowMethods refuses a request whose method is not among the given ones.
+func allowMethods(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	if slices.Contains(methods, r.Method) {
+		return true
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	refuse(w, http.StatusMethodNotAllowed, "Method not allowed")
+	return false
+}
+
+// pythonBool is how the contract's header writes a truth value.
+func pythonBool(b bool) string {
+	if b {
+		return "True"
+	}
+	return "False"
+}
+
+// reply sends a scorer's response.
+func (s *Server) reply(w http.ResponseWriter, resp *Response) error {
+	header := w.Header()
+	for name, values := range resp.Header {
+		if !ownHeader(name) {
+			header[name] = values
+		}
+	}
+	failed := resp.Failed || resp.Status >= http.StatusInternalServerError
+	if failed || header.Get(headerRunFailed) == "" {
+		header.Set(headerRunFailed, pythonBool(failed))
+	}
+	if resp.Elapsed > 0 {
+		ms := float64(resp.Elapsed) / float64(time.Millisecond)
+		header.Set(headerRunMilliseconds, strconv.FormatFloat(ms, 'f', 3, 64))
+	}
+	w.WriteHeader(resp.Status)
+	if _, err := w.Write(resp.Body); err != nil && resp.Stream == nil {
+		return nil // the client is gone, or the status allows no body
+	}
+	if resp.Stream == nil {
+		return nil
+	}
+	return copyStream(w, resp)
+}
+
+// copyStream sends each piece as soon as it is there. Its error means that the
+// scorer broke off, so the answer isn't whole.
+func copyStream(w http.ResponseWriter, resp *Response) error {
+	control := http.NewResponseController(w)
+	buf := make([]byte, 32<<10)
+	for {
+		if control.Flush() != nil {
+			return nil
+		}
+		n, err := resp.Stream.Read(buf)
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return nil
+			}
+		}
+		if err != nil {
+			return notEOF(err)
+		}
+	}
+}
+
+// ownHeader names the headers that belong to the server: those of the
+// connection, and those that must be true.
+func ownHeader(name string) bool {
+	switch name {
+	case "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Trailer",
+		headerRequestID, headerLegacyID, headerClientID, headerServerVersion, headerTraceID:
+		return true
+	}
+	return false
+}
+
+// access writes one line of the access log.
+func (s *Server) access(rec *recorder, r *http.Request, started time.Time) {
+	if s.cfg.AccessLog == nil {
+		return
+	}
+	line := make([]byte, 0, 160)
+	line = append(line, r.Method...)
+	line = append(line, ' ')
+	line = append(line, r.URL.RequestURI()...)
+	line = append(line, ' ')
+	line = strconv.AppendInt(line, int64(rec.status), 10)
+	line = append(line, ' ')
+	line = strconv.AppendFloat(line, float64(time.Since(started))/float64(time.Millisecond), 'f', 3, 64)
+	line = append(line, "ms "...)
+	line = strconv.AppendInt(line, rec.size, 10)
+	_, _ = s.cfg.AccessLog.Write(appendLogLine(nil, 'I', os.Getpid(), "azml", line)) // a full log disk must not stop the service
+}

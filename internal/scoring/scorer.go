@@ -1,0 +1,87 @@
+package scoring
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Scorer answers scoring requests. Implementations are safe for concurrent
+// use; how many calls a server gives them at once is their Traits' business.
+type Scorer interface {
+	// Score answers one request. An error that wraps azml.ErrInvalid is the
+	// client's fault and its text goes to the client; the text of any other
+	// error goes to the log only. When ctx's deadline passes, the work is
+	// stopped. Score returns when the work has ended, not before: work that
+	// can't be interrupted may go on after ctx was cancelled.
+	Score(ctx context.Context, req *Request) (*Response, error)
+	// Ready says whether Score can be called now: nil, or the reason why not.
+	// It is called often and returns at once.
+	Ready() error
+	// Traits gives the facts about the scorer that don't change in its life.
+	Traits() Traits
+}
+
+// Traits are the fixed facts about a scorer.
+type Traits struct {
+	// Raw says that the scorer wants every method of the contract as it is,
+	// OPTIONS and HEAD too, not only GET and POST.
+	Raw bool
+	// MaxConcurrent is how many calls the scorer takes at once; 0 is no limit.
+	MaxConcurrent int
+	// Schema describes input and output for the swagger documents, nil when
+	// the scorer doesn't know.
+	Schema *Schema
+}
+
+// Schema describes what a service takes and gives, as the swagger documents
+// show it.
+type Schema struct {
+	// Input is the JSON schema of the request body; empty means any object.
+	Input json.RawMessage
+	// Output is the JSON schema of the answer; empty means any object.
+	Output json.RawMessage
+	// Versions are the swagger versions that can express the schema, among
+	// "2.0", "3.0" and "3.1"; nil means all.
+	Versions []string
+}
+
+// Request is one scoring request, read whole.
+type Request struct {
+	// Method is GET or POST; a raw scorer sees OPTIONS and HEAD too.
+	Method string
+	// Path is the URL's path.
+	Path string
+	// Query is the URL's query as it was sent, without the question mark.
+	Query string
+	// Host is the host that the client asked for.
+	Host string
+	// RemoteAddr is the client's address and port.
+	RemoteAddr string
+	// Header holds the request's headers in canonical form. The key that the
+	// server itself checked isn't among them.
+	Header http.Header
+	// Body is the whole body. It belongs to the scorer.
+	Body []byte
+	// ID is the request's id, the client's or one the server made.
+	ID string
+}
+
+// Response is the answer to one request.
+type Response struct {
+	// Status is the HTTP status, 200 when it is 0.
+	Status int
+	// Header holds the answer's headers, nil when there are none.
+	Header http.Header
+	// Body is the whole body, or its first part when Stream is set.
+	Body []byte
+	// Stream, when set, gives the rest of the body piece by piece. Whoever
+	// got the response closes it.
+	Stream io.ReadCloser
+	// Elapsed is how long the user's code ran; 0 when it didn't come to that.
+	Elapsed time.Duration
+	// Failed says that the user's code failed, whatever the status is.
+	Failed bool
+}

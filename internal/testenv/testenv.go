@@ -1,0 +1,80 @@
+// Package testenv gives tests the programs they need: it finds them on this
+// machine, or installs them into a cache outside the repository, where the
+// next run finds them in an instant. Any number of test processes may ask at
+// once: one installs, the others wait.
+//
+// What can't be had makes a test skip with one line that says why. The
+// variable AZML_TEST_MUST_RUN, a list such as "git,python", names abilities
+// whose lack makes the test fail instead. AZML_TEST_CACHE moves the cache,
+// which is "azml-test" in the user's cache folder.
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The abilities that a test may need, by the names that [Skip] and
+// AZML_TEST_MUST_RUN use.
+const (
+	// AbilityGit is the program git.
+	AbilityGit = "git"
+	// AbilityPython is a Python of at least 3.9 with its modules venv and pip.
+	AbilityPython = "python"
+	// AbilityPythonVenv is the making of virtual environments with packages
+	// installed over the network.
+	AbilityPythonVenv = "python-venv"
+	// AbilityInferenceServer is the azureml-inference-server-http that contract
+	// tests compare answers with.
+	AbilityInferenceServer = "inference-server"
+	// AbilityMount is the right to mount file systems, for tests of full disks.
+	AbilityMount = "mount"
+)
+
+// MustRunVariable names the environment variable with the abilities whose lack
+// fails a test.
+const MustRunVariable = "AZML_TEST_MUST_RUN"
+
+// Abilities lists all abilities, those first that others build on. The slice
+// is the caller's own.
+func Abilities() []string {
+	return []string{AbilityGit, AbilityPython, AbilityPythonVenv, AbilityInferenceServer, AbilityMount}
+}
+
+// Skip skips the test for want of an ability, with the reason in one line, or
+// fails it when AZML_TEST_MUST_RUN names the ability.
+func Skip(t testing.TB, ability, reason string) {
+	t.Helper()
+	line := fmt.Sprintf("%s is missing: %s", ability, oneLine(reason))
+	if mustRun(ability) {
+		t.Fatal(line + " (and " + MustRunVariable + " names it)")
+	} else {
+		t.Skip(line)
+	}
+}
+
+func mustRun(ability string) bool {
+	return slices.Contains(strings.Split(os.Getenv(MustRunVariable), ","), ability)
+}
+
+// oneLine joins the lines of a text and bounds its length.
+func oneLine(text string) string {
+	line := strings.Join(strings.Fields(text), " ")
+	if runes := []rune(line); len(runes) > 400 {
+		return string(runes[:200]) + " … " + string(runes[len(runes)-200:])
+	}
+	return line
+}
+
+// need gives a found thing, or skips the test for want of the ability.
+func need(t testing.TB, ability string, find func() (string, error)) string {
+	t.Helper()
+	found, err := find()
+	if err != nil {
+		Skip(t, ability, err.Error())
+	}
+	return found
+}

@@ -1,0 +1,84 @@
+package testenv
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// InferenceServerVariable names the environment variable with the interpreter
+// of the virtual environment that has the inference server.
+const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
+
+// inferenceServer is what the contract tests' virtual environment holds.
+var inferenceServer = []string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}
+
+// Venv gives the interpreter of a virtual environment with the requirements,
+// in pip's words, installed. It is made once for each Python and set of
+// requirements and then shared: tests must not change it. The name is for
+// people who look into the cache.
+func Venv(t testing.TB, name string, requirements ...string) string {
+	t.Helper()
+	Python(t)
+	return need(t, AbilityPythonVenv, func() (string, error) { return venv(t.Context(), name, false, requirements) })
+}
+
+// InferenceServer gives the interpreter of a virtual environment with
+// azureml-inference-server-http: the one that AZML_TEST_INFERENCE_SERVER_PYTHON
+// names, else one of the cache.
+func InferenceServer(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServerPython(t.Context(), false) })
+}
+
+func inferenceServerPython(ctx context.Context, again bool) (string, error) {
+	if given := os.Getenv(InferenceServerVariable); given != "" {
+		_, err := output(ctx, given, "-c", "import azureml_inference_server_http")
+		return given, err
+	}
+	return venv(ctx, "inference-server", again, inferenceServer)
+}
+
+// venv makes the virtual environment unless it is there. With again, it tries
+// even when it failed a moment ago.
+func venv(ctx context.Context, name string, again bool, requirements []string) (string, error) {
+	base, err := python(ctx)
+	if err != nil {
+		return "", err
+	}
+	version, err := output(ctx, base, "-c", "import sys; print(sys.executable, sys.version)")
+	if err != nil {
+		return "", err
+	}
+	c, err := openCache()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(version + "\n" + strings.Join(requirements, "\n")))
+	dir, err := c.installed(ctx, name+"-"+hex.EncodeToString(sum[:6]), again, func(dir string) error {
+		return makeVenv(ctx, base, dir, requirements)
+	})
+	return interpreter(dir), err
+}
+
+func makeVenv(ctx context.Context, base, dir string, requirements []string) error {
+	if _, err := output(ctx, base, "-m", "venv", dir); err != nil || len(requirements) == 0 {
+		return err
+	}
+	args := []string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"}
+	_, err := output(ctx, interpreter(dir), append(args, requirements...)...)
+	return err
+}
+
+// interpreter gives the path of the interpreter in a virtual environment.
+func interpreter(venv string) string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(venv, "Scripts", "python.exe")
+	}
+	return filepath.Join(venv, "bin", "python")
+}

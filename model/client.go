@@ -1,0 +1,179 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/record"
+)
+
+const (
+	kind   = "model"
+	prefix = "models/"
+)
+
+// Client registers, finds and deletes models of a workspace. It is safe for
+// concurrent use.
+type Client struct{ h core.Handle }
+
+// Latest, given as a version, means the highest one that is not deleted.
+const Latest = 0
+
+// RegisterOptions are the options of registering a model.
+type RegisterOptions struct {
+	// Description is free text of at most 5,000 characters.
+	Description string
+	// Tags are free labels that can be changed later.
+	Tags map[string]string
+	// Properties are labels that never change once set.
+	Properties map[string]string
+	// Framework is the framework's name, such as "ScikitLearn" or "Onnx";
+	// empty means "Custom".
+	Framework string
+	// FrameworkVersion is the framework's version. It needs a Framework.
+	FrameworkVersion string
+}
+
+// GetOptions are the options of Client.Get; there are none so far.
+type GetOptions struct{}
+
+// DeleteOptions are the options of Client.Delete; there are none so far.
+type DeleteOptions struct{}
+
+func (o *RegisterOptions) check(name string) error {
+	if err := core.ModelName.Check(name); err != nil {
+		return err
+	}
+	if o.FrameworkVersion != "" && o.Framework == "" {
+		return fmt.Errorf("%w: framework version %q without a framework: set Framework too", azml.ErrInvalid, o.FrameworkVersion)
+	}
+	if err := core.CheckText("description", o.Description); err != nil {
+		return err
+	}
+	if err := core.CheckLabels("tags", o.Tags); err != nil {
+		return err
+	}
+	return core.CheckLabels("properties", o.Properties)
+}
+
+func (o *RegisterOptions) fill(m *record.Model) {
+	m.Description, m.Tags, m.Properties = o.Description, o.Tags, o.Properties
+	m.Framework, m.FrameworkVersion = o.Framework, o.FrameworkVersion
+	if m.Framework == "" {
+		m.Framework = "Custom"
+	}
+}
+
+// Register stores the file or folder at path as the next version of the model
+// and returns when it is durable. Nothing is registered when it fails. Names
+// are 1 to 255 letters, digits, ".", "_" or "-", the first a letter or digit.
+// Errors: ErrInvalid, ErrNotFound when there is nothing at path.
+func (c *Client) Register(ctx context.Context, name, path string, opts *RegisterOptions) (_ *Model, err error) {
+	defer core.Wrap(&err, "register", kind, name)
+	if opts == nil {
+		opts = &RegisterOptions{}
+	}
+	if err := opts.check(name); err != nil {
+		return nil, err
+	}
+	manifest, err := upload(ctx, c.h, path)
+	if err != nil {
+		return nil, err
+	}
+	draft := record.Model{Name: name, Path: filepath.Base(filepath.Clean(path))}
+	opts.fill(&draft)
+	return register(ctx, c.h, draft, manifest)
+}
+
+// upload stores a file, or all that is in a folder.
+func upload(ctx context.Context, h core.Handle, path string) (*files.Manifest, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := h.Files().NewBatch(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer batch.Abort()
+	if info.IsDir() {
+		err = files.AddTree(ctx, batch, path, "")
+	} else {
+		err = batch.AddFile(ctx, filepath.Base(path), path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	manifest, _, err := batch.Commit(ctx)
+	return manifest, err
+}
+
+func register(ctx context.Context, h core.Handle, draft record.Model, manifest *files.Manifest) (*Model, error) {
+	if len(manifest.Files) == 0 {
+		return nil, fmt.Errorf("%w: %q holds no files", azml.ErrInvalid, draft.Path)
+	}
+	id, err := h.Files().PutManifest(ctx, manifest)
+	if err != nil {
+		return nil, err
+	}
+	draft.Manifest, draft.FileCount = id, len(manifest.Files)
+	for _, f := range manifest.Files {
+		draft.Size += f.Size
+	}
+	_, stored, err := core.Allot(ctx, h, versions(draft.Name), true, func(n int) (record.Model, error) {
+		draft.Version = n
+		return draft, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return wrap(h, stored), nil
+}
+
+func versions(name string) core.Series {
+	return core.Series{Kind: kind, Name: name, Prefix: prefix + name + "/"}
+}
+
+// Get finds a version of the model; version Latest (0) means the highest one
+// that is not deleted. Errors: ErrNotFound, ErrInvalid.
+func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOptions) (_ *Model, err error) {
+	id := name
+	if version != Latest {
+		id = versions(name).Ref(version).Name
+	}
+	defer core.Wrap(&err, "get", kind, id)
+	if err := core.ModelName.Check(name); err != nil {
+		return nil, err
+	}
+	if version < 0 {
+		return nil, fmt.Errorf("%w: versions count from 1; 0 means the latest", azml.ErrInvalid)
+	}
+	if version == Latest {
+		return c.latest(ctx, name)
+	}
+	stored, err := core.Get[record.Model](ctx, c.h, versions(name).Key(version))
+	if err != nil {
+		return nil, err
+	}
+	if !stored.Value.Deleted.IsZero() {
+		return nil, fmt.Errorf("%w: it was deleted at %s", azml.ErrNotFound, stored.Value.Deleted.Format("2006-01-02 15:04:05 MST"))
+	}
+	return wrap(c.h, stored), nil
+}
+
+func (c *Client) latest(ctx context.Context, name string) (*Model, error) {
+	for stored, err := range core.Numbers[record.Model](ctx, c.h, versions(name)) {
+		if err != nil {
+			return nil, err
+		}
+		if stored.Value.Deleted.IsZero() {
+			return wrap(c.h, stored), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no version of it is registered", azml.ErrNotFound)
+}

@@ -1,0 +1,257 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/agent"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// closeTime bounds the ending of a run when no caller's context does.
+const closeTime = 30 * time.Second
+
+// Complete ends a run that is logged in process: it makes all that was logged
+// durable, uploads the outputs folder when one was named, and sets Completed.
+// Errors: ErrConflict when the run has ended otherwise meanwhile;
+// ErrUnavailable, after which Complete can be called again.
+func (r *Run) Complete(ctx context.Context) (err error) {
+	defer core.Wrap(&err, "complete", kind, r.id)
+	return r.end(ctx, history.Step{To: record.Completed})
+}
+
+// Fail ends a run that is logged in process with the error that made it fail.
+// Errors: as Complete.
+func (r *Run) Fail(ctx context.Context, cause error) (err error) {
+	defer core.Wrap(&err, "fail", kind, r.id)
+	if cause == nil {
+		cause = errors.New("no reason was given")
+	}
+	return r.end(ctx, failStep(cause, ""))
+}
+
+// maxMessage is the longest error message that is kept, Azure ML's limit.
+const maxMessage = 3000
+
+func failStep(cause error, stack string) history.Step {
+	message := cause.Error()
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "")
+	}
+	return history.Step{To: record.Failed, Reason: message, Change: func(rec *record.Run) {
+		rec.Error = &record.RunError{Code: "UserError", Message: message, Phase: string(record.Running), Stack: stack}
+	}}
+}
+
+// end flushes, uploads and writes the last status.
+func (r *Run) end(ctx context.Context, step history.Step) error {
+	if l := r.live.Load(); l != nil && l.owned {
+		step.Owner = r.h.Owner().ID
+		if l.outputs != "" {
+			if err := r.UploadFolder(ctx, "outputs", l.outputs, nil); err != nil && !errors.Is(err, azml.ErrNotFound) {
+				return err
+			}
+		}
+	}
+	if err := r.close(ctx); err != nil {
+		return err
+	}
+	stored, err := history.Transition(ctx, r.h, r.id, step)
+	if err == nil {
+		r.keep(stored)
+	}
+	return err
+}
+
+// Do runs fn for a run that this process has started, and ends the run: with
+// Completed when fn returns nil, Canceled when somebody asked for it, else
+// Failed with fn's error. The context that fn gets ends when somebody cancels
+// the run. A panic of fn fails the run and goes on. Do gives fn's error, or
+// that of ending the run. It is what experiment.Experiment.Run is made of.
+func (r *Run) Do(ctx context.Context, fn func(ctx context.Context, r *Run) error) (err error) {
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	detach := make(chan struct{})
+	defer close(detach)
+	go func() {
+		select {
+		case <-r.Canceled():
+			stop(r.CancelCause())
+		case <-detach:
+		}
+	}()
+	defer func() {
+		if p := recover(); p != nil {
+			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+			defer cancel()
+			if endErr := r.end(ending, failStep(fmt.Errorf("panic: %v", p), string(debug.Stack()))); endErr != nil {
+				r.h.Logger().Error("a run that panicked could not be marked as failed", "run", r.id, "error", endErr)
+			}
+			panic(p)
+		}
+	}()
+	err = fn(working, r)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	return r.settle(ending, context.Cause(working), err)
+}
+
+// settle ends the run as fn's outcome and the cause of a cancellation say.
+func (r *Run) settle(ctx context.Context, cause, outcome error) error {
+	switch {
+	case errors.Is(cause, history.ErrTaken):
+		return errors.Join(outcome, cause, r.close(ctx))
+	case errors.Is(cause, history.ErrCancelRequested):
+		err := fmt.Errorf("%w: %w", azml.ErrCanceled, cause)
+		return errors.Join(err, r.end(ctx, history.Step{To: record.Canceled, Reason: "canceled on request"}))
+	case outcome == nil:
+		return r.Complete(ctx)
+	case cause != nil && errors.Is(outcome, context.Canceled):
+		return errors.Join(outcome, r.end(ctx, history.Step{To: record.Canceled, Reason: "the program's context was canceled"}))
+	}
+	return errors.Join(outcome, r.end(ctx, failStep(outcome, "")))
+}
+
+// CancelOptions are the options of Run.Cancel.
+type CancelOptions struct {
+	// Reason is kept with the run.
+	Reason string
+}
+
+// Cancel asks for the end of the run and returns at once; Wait tells when it
+// has ended. A submitted script is asked to end (SIGTERM to its whole process
+// group) and ended by force after its grace period; a function run in process
+// sees its context end. Errors: ErrConflict when the run has ended already.
+func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
+	defer core.Wrap(&err, "cancel", kind, r.id)
+	if opts == nil {
+		opts = &CancelOptions{}
+	}
+	reason := "canceled by " + r.h.Who()
+	if opts.Reason != "" {
+		reason += ": " + opts.Reason
+	}
+	if err := r.Refresh(ctx); err != nil {
+		return err
+	}
+	to := record.CancelRequested
+	if r.Status() == StatusNotStarted {
+		to = record.Canceled // nobody drives it yet who could
+	}
+	stored, err := history.Transition(ctx, r.h, r.id, history.Step{To: to, Reason: reason})
+	if err == nil {
+		r.keep(stored)
+	}
+	return err
+}
+
+// WaitOptions are the options of Run.Wait.
+type WaitOptions struct {
+	// Output, when not nil, gets the script's output while it is written.
+	Output io.Writer
+	// Progress, when not nil, is called with each new status.
+	Progress func(Details)
+}
+
+// Wait returns when the run has ended: nil when it is Completed, ErrFailed with
+// the reason when it is Failed, ErrCanceled when it is Canceled. When ctx ends,
+// it stops waiting and the run goes on. A run whose process has died is found
+// out and is Failed.
+func (r *Run) Wait(ctx context.Context, opts *WaitOptions) (err error) {
+	defer core.Wrap(&err, "wait for", kind, r.id)
+	if opts == nil {
+		opts = &WaitOptions{}
+	}
+	stop := r.stream(ctx, opts.Output)
+	err = r.watch(ctx, opts.Progress)
+	if streamErr := stop(); err == nil {
+		err = streamErr
+	}
+	if err != nil {
+		return err
+	}
+	return r.Err()
+}
+
+// stream copies the script's output to w in the background until the function
+// that it gives is called, which waits for the rest when the run has ended.
+func (r *Run) stream(ctx context.Context, w io.Writer) (stop func() error) {
+	if w == nil {
+		return func() error { return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		log, err := history.OpenLog(ctx, r.h, history.LogKey(r.id, agent.OutputLog), func() (bool, error) { return r.record().Status.Terminal(), nil })
+		if err == nil {
+			_, err = io.Copy(w, log)
+			err = errors.Join(err, log.Close())
+		}
+		done <- err
+	}()
+	return func() error {
+		defer cancel()
+		if !r.record().Status.Terminal() {
+			cancel()
+			<-done
+			return nil
+		}
+		return <-done
+	}
+}
+
+// The time between two looks at a run's record grows from the first to the
+// second of these.
+const (
+	firstPoll = 20 * time.Millisecond
+	lastPoll  = time.Second
+)
+
+// watch looks at the record until the run has ended.
+func (r *Run) watch(ctx context.Context, progress func(Details)) error {
+	pause := firstPoll
+	last := Status("")
+	for {
+		if err := r.Refresh(ctx); err != nil {
+			return err
+		}
+		if status := r.Status(); status != last {
+			if last = status; progress != nil {
+				progress(r.Details())
+			}
+		}
+		if last.Terminal() {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(pause*5/4, lastPoll)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Err says how an ended run ended, by the record as it was last read: nil for
+// Completed and for a run that still goes on, ErrFailed with the reason, or
+// ErrCanceled.
+func (r *Run) Err() error {
+	rec := r.record()
+	switch {
+	case rec.Status == record.Failed && rec.Error != nil:
+		return fmt.Errorf("%w in phase %s: %s", azml.ErrFailed, rec.Error.Phase, rec.Error.Message)
+	case rec.Status == record.Failed:
+		return fmt.Errorf("%w: %s", azml.ErrFailed, rec.Reason)
+	case rec.Status == record.Canceled:
+		return fmt.Errorf("%w: %s", azml.ErrCanceled, rec.Reason)
+	}
+	return nil
+}

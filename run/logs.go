@@ -1,0 +1,48 @@
+package run
+
+import (
+	"context"
+	"io"
+
+	"github.com/azml-go/azml/internal/agent"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+)
+
+// LogsOptions are the options of Run.Logs.
+type LogsOptions struct {
+	// Name is the log wanted; "user_logs/std_log.txt", what the script wrote
+	// to its standard output and error, when empty.
+	Name string
+	// Follow goes on with what is written later, until the run has ended.
+	Follow bool
+}
+
+// Logs opens a log of a submitted run. The caller closes it; it ends with ctx.
+// Errors: ErrNotFound when there is no such log (not with Follow, which waits
+// for it).
+func (r *Run) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
+	defer core.Wrap(&err, "open log of", kind, r.id)
+	if opts == nil {
+		opts = &LogsOptions{}
+	}
+	name := opts.Name
+	if name == "" {
+		name = agent.OutputLog
+	}
+	var done func() (bool, error)
+	if opts.Follow {
+		done = func() (bool, error) {
+			err := r.Refresh(ctx)
+			return r.Status().Terminal(), err
+		}
+	}
+	return history.OpenLog(ctx, r.h, history.LogKey(r.id, name), done)
+}
+
+// LogNames lists the run's logs: "user_logs/…" of the script's output, "logs/…"
+// what it wrote below logs/, "system_logs/…" of the preparation.
+func (r *Run) LogNames(ctx context.Context) (_ []string, err error) {
+	defer core.Wrap(&err, "list logs of", kind, r.id)
+	return history.LogNames(ctx, r.h, r.id)
+}

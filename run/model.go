@@ -1,0 +1,60 @@
+package run
+
+import (
+	"context"
+	"maps"
+	"path"
+	"strings"
+
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/model"
+)
+
+// RegisterModel registers the run's file or folder at modelPath as the next
+// version of the model, with its lineage: the run, its experiment, snapshot,
+// environment and git facts. No bytes are copied. Errors: ErrNotFound naming
+// the run's files, ErrInvalid.
+func (r *Run) RegisterModel(ctx context.Context, name, modelPath string, opts *model.RegisterOptions) (_ *model.Model, err error) {
+	defer core.Wrap(&err, "register model of", kind, r.id)
+	modelPath = strings.TrimSuffix(path.Clean(strings.ReplaceAll(modelPath, `\`, "/")), "/")
+	found, err := r.find(ctx, modelPath)
+	if err != nil {
+		return nil, err
+	}
+	draft := record.Model{Name: name, Path: modelPath, RunID: r.id, Experiment: r.ExperimentName(), Lineage: r.lineage()}
+	return model.RegisterFiles(ctx, r.h, draft, rooted(found, modelPath), opts)
+}
+
+// rooted gives the files with their paths from the model's own root: a single
+// file is its base name, a folder's files are relative to it.
+func rooted(found *files.Manifest, root string) *files.Manifest {
+	out := &files.Manifest{}
+	for _, f := range found.Files {
+		if f.Path == root {
+			f.Path = path.Base(root)
+		} else {
+			f.Path = strings.TrimPrefix(f.Path, root+"/")
+		}
+		out.Files = append(out.Files, f)
+	}
+	return out
+}
+
+// lineage gives what says where the run's results come from.
+func (r *Run) lineage() map[string]string {
+	rec := r.record()
+	facts := map[string]string{}
+	if rec.Snapshot != "" {
+		facts["snapshot"] = rec.Snapshot
+	}
+	if rec.Definition != nil {
+		facts["environment"] = rec.Definition.Environment.Name + ":" + rec.Definition.Environment.Version
+		facts["environmentHash"] = rec.Definition.Environment.Hash
+	}
+	git := maps.Clone(rec.Properties)
+	maps.DeleteFunc(git, func(key, _ string) bool { return !strings.HasPrefix(key, "azureml.git.") })
+	maps.Copy(facts, git)
+	return facts
+}
