@@ -20,6 +20,9 @@ func Wrap(h core.Handle, stored core.Stored[record.Run]) *Run {
 // that this process answers for. The record's fields that don't say who and
 // when are the caller's.
 func Start(ctx context.Context, h core.Handle, draft record.Run, outputs string) (*Run, error) {
+	if err := CheckDraft(&draft); err != nil {
+		return nil, err
+	}
 	draft.Status, draft.Reason = record.Running, "logged in process"
 	owner := h.Owner()
 	draft.Owner = &owner
@@ -29,4 +32,13 @@ func Start(ctx context.Context, h core.Handle, draft record.Run, outputs string)
 	}
 	r := Wrap(h, stored)
 	return r, r.own(outputs)
+}
+
+// CheckDraft is for package experiment: it checks names, tags and properties of
+// a run that is to be created.
+func CheckDraft(draft *record.Run) error {
+	if err := core.RunID.Check(draft.ID); err != nil {
+		return err
+	}
+	return checkNames(draft)
 }

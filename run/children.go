@@ -103,7 +103,7 @@ func (r *Run) child(ctx context.Context, opts *ChildOptions) (record.Run, error)
 	if draft.ID == "" {
 		draft.ID = core.NewUUID()
 	}
-	return draft, checkNames(&draft)
+	return draft, CheckDraft(&draft)
 }
 
 // ChildrenOptions are the options of Run.Children.

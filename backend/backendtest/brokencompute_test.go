@@ -86,7 +86,9 @@ func openProcess(t *testing.T, dir string) *process.Driver {
 // failedComputeGroups runs one group, or all, and gives the names of those with a
 // failure.
 func failedComputeGroups(t *testing.T, only string, open func(t *testing.T) ComputeHarness) []string {
+	var mu sync.Mutex
 	failed := map[string]bool{}
+	var wg sync.WaitGroup
 	for _, g := range computeGroups() {
 		if only != "" && g.name != only {
 			continue
@@ -94,15 +96,20 @@ func failedComputeGroups(t *testing.T, only string, open func(t *testing.T) Comp
 		for _, c := range g.checks {
 			r := &computeRecorder{ctx: t.Context()}
 			h := open(t)
-			var wg sync.WaitGroup
-			wg.Go(func() { c.run(r, h) })
-			wg.Wait()
-			if len(r.failures) > 0 {
-				failed[g.name] = true
-				t.Logf("%s/%s: %s", g.name, c.name, r.failures[0])
-			}
+			wg.Go(func() {
+				defer func() {
+					if len(r.failures) > 0 {
+						mu.Lock()
+						defer mu.Unlock()
+						failed[g.name] = true
+						t.Logf("%s/%s: %s", g.name, c.name, r.failures[0])
+					}
+				}()
+				c.run(r, h)
+			})
 		}
 	}
+	wg.Wait()
 	return slices.Sorted(maps.Keys(failed))
 }
 
@@ -127,8 +134,8 @@ type losesTail struct{ sound }
 
 func (d losesTail) Output(ctx context.Context, id string, opts *backend.OutputOptions) (io.ReadCloser, error) {
 	r, err := d.sound.Output(ctx, id, opts)
-	if err != nil {
-		return nil, err
+	if err != nil || opts.Follow {
+		return r, err
 	}
 	defer r.Close()
 	all, err := io.ReadAll(r)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 )
 
@@ -49,6 +50,9 @@ type ObjectsFeatures struct {
 	// MaxKeyLen is the greatest length of keys where a decorator leaves less
 	// than backend.MaxKeyLen, which 0 means.
 	MaxKeyLen int
+	// Retried says that calls may have been tried again after a lost answer, so
+	// that deleting what is not there may succeed.
+	Retried bool
 }
 
 // SecretsHarness is a secret store under test.
@@ -61,6 +65,8 @@ type SecretsHarness struct {
 	// MaxNameLen is the greatest length of names where a decorator leaves less
 	// than 127, which 0 means.
 	MaxNameLen int
+	// Retried is as in ObjectsFeatures.
+	Retried bool
 }
 
 // Objects runs the suite for object stores. It calls open for every check and
@@ -100,6 +106,15 @@ func runGroups[H any](t *testing.T, groups []group[H], open func(t *testing.T) H
 			}
 		})
 	}
+}
+
+// requireGone checks the answer to deleting what is not there.
+func requireGone(t TB, err error, retried bool) {
+	t.Helper()
+	if err == nil && retried {
+		return
+	}
+	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
 // random gives a source of random numbers and prints its seed.

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func checkCreateRace(t TB, h ObjectsHarness) {
 }
 
 // increment adds one to the number in the object, by compare-and-swap until it
-// succeeds.
+// succeeds. As in records, a token makes the bytes of every write its own.
 func increment(t TB, objects backend.Objects, key string) {
 	s := store{t, objects}
 	for range 10_000 { // ends for every store that is not broken
@@ -71,11 +72,11 @@ func increment(t TB, objects backend.Objects, key string) {
 		if !noError(t, err) {
 			return
 		}
-		n, err := strconv.Atoi(string(text))
+		n, err := number(string(text))
 		if !noError(t, err) {
 			return
 		}
-		_, err = s.putIf(key, strconv.Itoa(n+1), backend.PutOptions{IfMatch: o.Info.ETag})
+		_, err = s.putIf(key, fmt.Sprint(n+1, " ", rand.Text()), backend.PutOptions{IfMatch: o.Info.ETag})
 		if !errors.Is(err, azml.ErrConflict) {
 			noError(t, err)
 			return
@@ -100,7 +101,17 @@ func checkNoLostUpdate(t TB, h ObjectsHarness) {
 			increment(t, h.Objects, "counter")
 		}
 	})
-	require.Equal(t, "64", s.get("counter"))
+	n, err := number(s.get("counter"))
+	require.NoError(t, err)
+	// A write whose answer was lost and that others have replaced since is
+	// taken for lost, and done again.
+	require.True(t, n == 64 || n > 64 && h.Features.Retried, "64 increments gave %d", n)
+}
+
+// number reads what increment writes.
+func number(text string) (int, error) {
+	digits, _, _ := strings.Cut(text, " ")
+	return strconv.Atoi(digits)
 }
 
 func checkAppendRace(t TB, h ObjectsHarness) {
@@ -183,7 +194,7 @@ func checkDeleteRace(t TB, h ObjectsHarness) {
 				others.Add(1)
 			}
 		})
-		require.EqualValues(t, 1, wins.Load(), "deleters that won")
+		require.True(t, wins.Load() == 1 || wins.Load() > 1 && h.Features.Retried, "%d deleters won", wins.Load())
 		require.Zero(t, others.Load(), "errors other than ErrNotFound")
 	}
 }

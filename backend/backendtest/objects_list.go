@@ -40,7 +40,7 @@ func checkListOptions(t TB, h ObjectsHarness) {
 	prefixes := []string{"", "/", "a", "a/", "a/b", "a/b/", "a/b/c", "a/b/c/", "b/c/", "é"[:1], "é", "B", "z", "z ", "x", "a//", "../", ".", "a/b/c/d/e/f", "qq", strings.Repeat("q", 150), strings.Repeat("q", 150) + "/"}
 	for _, prefix := range prefixes {
 		for _, delimiter := range []string{"", "/"} {
-			for _, after := range append([]string{"", "a/", "a/a", "a/c", "b/c/d", "b/c/d/e0", "zz"}, keys...) {
+			for _, after := range []string{"", "a", "a/", "a/a", "a/b", "a/b/", "a/c", "a0", "aB", "b/c/d", "b/c/d/e0", "é", "zz", strings.Repeat("q", 150) + "/"} {
 				opts := backend.ListOptions{Prefix: prefix, Delimiter: delimiter, StartAfter: after}
 				require.Equal(t, expectedKeys(keys, opts), s.keys(opts), "%+v", opts)
 			}

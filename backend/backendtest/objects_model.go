@@ -60,7 +60,7 @@ func (m *model) step(features ObjectsFeatures) {
 			m.randomAppend(key, data)
 		}
 	case 4:
-		m.randomDelete(key)
+		m.randomDelete(key, features.Retried)
 	case 5:
 		m.randomRead(key)
 	}
@@ -113,7 +113,7 @@ func (m *model) randomAppend(key, data string) {
 	}
 }
 
-func (m *model) randomDelete(key string) {
+func (m *model) randomDelete(key string, retried bool) {
 	m.Helper()
 	old, there := m.want[key]
 	var opts backend.DeleteOptions
@@ -121,12 +121,14 @@ func (m *model) randomDelete(key string) {
 		opts.IfMatch = m.etag(key)
 	}
 	var class error
-	if !there {
-		class = azml.ErrNotFound
-	} else if opts.IfMatch != "" && opts.IfMatch != old.etag {
+	if opts.IfMatch != "" && opts.IfMatch != old.etag {
 		class = azml.ErrConflict
 	}
 	err := m.Delete(m.Context(), key, &opts)
+	if !there {
+		requireGone(m, err, retried)
+		return
+	}
 	require.Equal(m, class, azml.ClassOf(err), "delete %q %+v: %v", key, opts, err)
 	if err == nil {
 		m.stale = append(m.stale, old.etag)

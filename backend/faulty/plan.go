@@ -87,6 +87,9 @@ func (f *faults) Stop() {
 
 // begin counts a call, delays it, and tells whether it must fail.
 func (f *faults) begin(ctx context.Context, op, name string, count func(*Counts)) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s %q: %w", op, name, err)
+	}
 	f.mu.Lock()
 	count(&f.counts)
 	delay := time.Duration(0)

@@ -16,7 +16,7 @@ import (
 // on when the context or this process ends. Of two Cancels the one whose grace
 // is over first counts.
 func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) error {
-	asked := false
+	asked, warned := false, false
 	deadline := time.Now().Add(grace)
 	for p := (&pacer{wait: time.Millisecond}); ; {
 		if err := ctx.Err(); err != nil {
@@ -33,7 +33,8 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 			}
 		case len(orphans) > 0 && time.Now().After(deadline):
 			signalGroups(orphans, syscall.SIGKILL)
-		case len(orphans) > 0:
+		case len(orphans) > 0 && !warned:
+			warned = true
 			signalGroups(orphans, syscall.SIGTERM, syscall.SIGCONT)
 		}
 		if err := p.nap(ctx); err != nil {

@@ -30,6 +30,8 @@
 // exit code: the job is then JobRunning as long as a process of the command's
 // session is there, and JobLost after that.
 //
-// What an IDs folder can't show on file systems that fold letter case: IDs that
-// differ only in case are the same there, and the second Start is ErrExists.
+// On a file system that folds letter case, IDs that differ only in case get in
+// each other's way: the second Start gives ErrExists.
+//
+// On other systems New gives ErrUnsupported.
 package process

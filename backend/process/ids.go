@@ -3,8 +3,8 @@
 package process
 
 import (
-	"crypto/sha256"
 	"fmt"
+	"hash/fnv"
 	"strings"
 
 	"github.com/azml-go/azml"
@@ -29,10 +29,13 @@ func validID(id string) error {
 }
 
 // folder gives the name of the job's folder: the ID, or for a long one its
-// beginning with "~", which no ID holds, and a digest.
+// beginning with "~", which no ID holds, and a hash. The record has the ID in
+// full, so two IDs of one hash can't be mistaken for each other.
 func folder(id string) string {
 	if len(id) <= maxPlain {
 		return id
 	}
-	return fmt.Sprintf("%s~%x", id[:maxPlain-40], sha256.Sum256([]byte(id)))[:maxPlain]
+	h := fnv.New128a()
+	_, _ = h.Write([]byte(id))
+	return fmt.Sprintf("%s~%x", id[:maxPlain-40], h.Sum(nil))
 }

@@ -71,7 +71,7 @@ func (d *Driver) read(id string) (record, error) {
 		return record{}, err
 	}
 	r, err := readRecord(filepath.Join(d.dir, folder(id), recordFile))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && r.ID != id {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && r.ID != id {
 		return record{}, fmt.Errorf("%w: job %q is not in %s", azml.ErrNotFound, id, d.dir)
 	}
 	if err != nil {

@@ -26,7 +26,9 @@ const (
 
 func init() {
 	if len(os.Args) == 2 && os.Args[0] == supervisorName {
-		os.Exit(supervise(os.Args[1]))
+		// At once: what os.Exit does for a program (the race detector, for one,
+		// sleeps a second) is not for its supervisors.
+		syscall.Exit(supervise(os.Args[1]))
 	}
 }
 
@@ -165,11 +167,12 @@ func reap(pid int, ended func(syscall.WaitStatus)) {
 // shortest time asked for is over. A group gets a signal as one, so that its
 // members can't escape by forking; new groups are met in the next round.
 func endGroups(asks <-chan time.Duration, pid int) {
-	deadline := time.Now().Add(<-asks)
+	grace := <-asks
+	deadline := time.Now().Add(grace)
 	signalGroups(jobGroups(pid), syscall.SIGTERM, syscall.SIGCONT)
 	for left := time.Until(deadline); left > 0; left = time.Until(deadline) {
 		select {
-		case grace := <-asks:
+		case grace = <-asks:
 			if earlier := time.Now().Add(grace); earlier.Before(deadline) {
 				deadline = earlier
 			}

@@ -42,7 +42,7 @@ func jobGroups(int) []int {
 	for next := []int{self}; len(next) > 0; next = next[1:] {
 		for _, p := range children[next[0]] {
 			next = append(next, p.pid)
-			if p.group != own {
+			if p.group != own && p.group > 1 { // a dying process shows 0 or -1
 				groups = append(groups, p.group)
 			}
 		}
@@ -56,7 +56,7 @@ func jobGroups(int) []int {
 func sessionGroups(leader int, birth uint64) []int {
 	var groups []int
 	for _, p := range processes() {
-		if p.session != leader || p.zombie {
+		if p.session != leader || p.group <= 1 || p.zombie {
 			continue
 		}
 		if p.birth < birth || p.pid == leader && p.birth != birth {

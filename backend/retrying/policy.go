@@ -85,8 +85,11 @@ func (p policy) do(ctx context.Context, op, name string, try func() error) error
 	start, pause := time.Now(), p.Base
 	for attempt := 1; ; attempt++ {
 		err := try()
-		if !errors.Is(err, azml.ErrUnavailable) || ctx.Err() != nil {
+		if !errors.Is(err, azml.ErrUnavailable) {
 			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s %q: %w after: %v", op, name, ctx.Err(), err)
 		}
 		wait := pause/2 + rand.N(pause/2+1)
 		if attempt == p.Attempts || time.Since(start)+wait > p.Elapsed {

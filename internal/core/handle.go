@@ -28,6 +28,8 @@ type Config struct {
 	// CacheDir is a folder on this machine for what can be made again:
 	// environments, indexes, working folders of runs. Required.
 	CacheDir string
+	// Dir is the workspace's folder when it lies on this machine, else empty.
+	Dir string
 	// Workspace is the workspace's record as it was when opened.
 	Workspace record.Workspace
 	// Who is written as the author of changes, by default user@host.
@@ -85,6 +87,9 @@ func (h Handle) Files() *files.Store { return h.s.files }
 
 // CacheDir gives the folder for what can be made again.
 func (h Handle) CacheDir() string { return h.s.Config.CacheDir }
+
+// Dir gives the workspace's folder when it lies on this machine, else "".
+func (h Handle) Dir() string { return h.s.Config.Dir }
 
 // Workspace gives the workspace's record as it was when opened.
 func (h Handle) Workspace() record.Workspace { return h.s.Config.Workspace }

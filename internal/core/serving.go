@@ -15,7 +15,7 @@ import (
 // can't be deleted, and one that was deleted can't be served.
 const EndpointPrefix = "endpoints/"
 
-// ServedBy gives the name of an endpoint that serves the model of that ID, ""
+// ServedBy gives the name of an endpoint that serves, or is about to serve, the model of that ID, ""
 // when there is none.
 func ServedBy(ctx context.Context, h Handle, modelID string) (string, error) {
 	for name, err := range h.Children(ctx, EndpointPrefix) {
@@ -29,7 +29,7 @@ func ServedBy(ctx context.Context, h Handle, modelID string) (string, error) {
 		if err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return "", err
 		}
-		if err == nil && slices.Contains(stored.Value.Models, modelID) {
+		if err == nil && stored.Value.Active() && slices.Contains(stored.Value.Models, modelID) {
 			return stored.Value.Name, nil
 		}
 	}

@@ -152,7 +152,7 @@ func (c *collector) judge() (changed bool) {
 			entry, changed = condemnation{ETag: info.ETag, Since: c.s.now()}, true
 		}
 		next[info.Key] = entry
-		if c.now.Sub(entry.Since) >= c.grace {
+		if c.opts.Exclusive || c.now.Sub(entry.Since) >= c.grace {
 			c.due[info.Key] = true
 			c.report.Deleted++
 			c.report.Freed += info.Size

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"math/rand/v2"
@@ -194,4 +195,16 @@ func requireClass(t testing.TB, err, class error) {
 	t.Helper()
 	require.ErrorIs(t, err, class)
 	require.NotNil(t, azml.ClassOf(err))
+}
+
+// slowReader gives its data in small pieces.
+type slowReader struct{ data []byte }
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	if len(r.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), 100_000)], r.data)
+	r.data = r.data[n:]
+	return n, nil
 }

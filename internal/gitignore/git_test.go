@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	casesFlag = flag.Int("cases", 1200, "how many random ignore files to compare with git")
+	casesFlag = flag.Int("cases", 500, "how many random ignore files to compare with git")
 	seedFlag  = flag.Uint64("seed", 0, "seed of the comparison with git, 0 for one of its own")
 )
 

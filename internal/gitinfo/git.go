@@ -21,7 +21,8 @@ type repository struct {
 // tree, or git can't tell.
 func (r *repository) open(ctx context.Context) bool {
 	// Before the first commit this fails, but has answered the first question.
-	out := r.lines(ctx, "rev-parse", "--is-inside-work-tree", "HEAD", "--symbolic-full-name", "HEAD")
+	text, _ := r.run(ctx, "rev-parse", "--is-inside-work-tree", "HEAD", "--symbolic-full-name", "HEAD")
+	out := lines(text)
 	if len(out) == 0 || out[0] != "true" {
 		return false
 	}
@@ -33,8 +34,8 @@ func (r *repository) open(ctx context.Context) bool {
 		}
 		return true
 	}
-	if head := r.lines(ctx, "symbolic-ref", "--short", "--quiet", "HEAD"); len(head) == 1 {
-		r.branch = head[0]
+	if head, err := r.run(ctx, "symbolic-ref", "--short", "--quiet", "HEAD"); err == nil {
+		r.branch = strings.TrimSpace(head)
 	}
 	return true
 }
@@ -80,12 +81,13 @@ func (r *repository) remote(ctx context.Context) string {
 	if len(r.remotes) == 0 {
 		return ""
 	}
-	out := r.lines(ctx, "ls-remote", "--get-url")
+	out, err := r.run(ctx, "ls-remote", "--get-url")
+	address := strings.TrimSpace(out)
 	// With no such remote git answers with its name.
-	if len(out) != 1 || !strings.ContainsAny(out[0], `/:\`) && !slices.Contains(r.remotes, out[0]) {
+	if err != nil || !strings.ContainsAny(address, `/:\`) && !slices.Contains(r.remotes, address) {
 		return ""
 	}
-	return out[0]
+	return address
 }
 
 // dirty is "True", "False", or "" when git can't tell.
@@ -100,9 +102,8 @@ func (r *repository) dirty(ctx context.Context) string {
 	return "True"
 }
 
-func (r *repository) lines(ctx context.Context, args ...string) []string {
-	out, _ := r.run(ctx, args...)
-	return strings.FieldsFunc(out, func(c rune) bool { return c == '\n' || c == '\r' })
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' })
 }
 
 // run gives what git printed, also when it failed.

@@ -20,6 +20,13 @@ import (
 	"github.com/azml-go/azml/backend/localfs"
 )
 
+// crashLimits roll files often, but not with each few points: a frame costs the
+// store a sync.
+var crashLimits = limits{
+	spoolMin: 512, spoolMax: 2000, framePoints: 100, frameBytes: 3000,
+	appendBytes: 500, segmentBytes: 2500, segmentAppends: 9,
+}
+
 // childJob is what the test binary does when it is started as a child: log to
 // the store and spool, and say on its standard output how many points each
 // goroutine has had acknowledged.
@@ -51,7 +58,7 @@ func child(text string) int {
 	}
 	l := Open(store, testPrefix, &Options{SpoolDir: job.Spool})
 	if job.Small {
-		l.limits = smallLimits
+		l.limits = crashLimits
 	}
 	var wg sync.WaitGroup
 	for g := range job.Goroutines {
@@ -124,7 +131,7 @@ func TestKilled(t *testing.T) {
 		require.NoError(t, err)
 		l := Open(store, testPrefix, &Options{SpoolDir: job.Spool})
 		if job.Small {
-			l.limits = smallLimits
+			l.limits = crashLimits
 		}
 		if kill%3 > 0 { // without Recover the spool itself is read
 			checkKilled(t, l, acked)
@@ -167,7 +174,7 @@ func killChild(t *testing.T, job childJob, r *rand.Rand) map[uint32]uint64 {
 	require.NoError(t, cmd.Start())
 	acked := make(map[uint32]uint64)
 	in := bufio.NewReader(out)
-	for n, at := 0, r.IntN(1000); ; n++ {
+	for n, at := 0, r.IntN(800); ; n++ {
 		var ack [12]byte
 		if _, err := io.ReadFull(in, ack[:]); err != nil {
 			break // killed: the pipe has ended

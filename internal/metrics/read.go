@@ -96,10 +96,15 @@ func (h head) located() (Point, error) {
 // heads is a heap by time; equal times go by writer.
 type heads []head
 
+// Len is for container/heap.
 func (h heads) Len() int { return len(h) }
+
+// Less is for container/heap.
 func (h heads) Less(i, j int) bool {
 	return h[i].time < h[j].time || h[i].time == h[j].time && h[i].writer < h[j].writer
 }
+
+// Swap is for container/heap.
 func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
 // Push is for container/heap; heads are only made whole.

@@ -123,6 +123,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	l, _ := newLog(t, defaultLimits)
 	w := newWriter(t, l)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	require.NoError(t, w.Log("x", 1, 0, testTime))
 	n := 0
 	for _, err := range l.Read(ctx, &ReadOptions{Follow: true, Poll: time.Millisecond}) {

@@ -96,6 +96,7 @@ func (f *spoolFile) record(head, tail []byte) error {
 	end += copy(mem[end:], head)
 	end += copy(mem[end:], tail)
 	crc := crc32.Update(f.crc, castagnoli, mem[body:end])
+	// Last, so that a record that was being written has none: see tornOnly.
 	binary.LittleEndian.PutUint32(mem[f.off:], crc)
 	if err := f.m.commit(f.off, end); err != nil {
 		return fmt.Errorf("%w: write spool file for metrics: %w", azml.ErrUnavailable, err)

@@ -181,26 +181,53 @@ func (r *spoolReader) parse(body []byte, e *entry) (bool, error) {
 	return true, nil
 }
 
-// tornOnly tells whether what follows the last whole record can be the one
-// record that was being written when the process died, and not damage to
-// records that were whole before.
-func (r *spoolReader) tornOnly() (bool, error) { return tornOnly(r.f, r.off) }
-
-// tornOnly is the same for a file whose records end at off. Beyond a record
-// that was being written all is zero.
-func tornOnly(f *os.File, off int64) (bool, error) {
+// tornOnly tells whether what follows the last whole record can only be the
+// one that was being written when the process died: a record's CRC is written
+// last, and beyond the record all is zero. Anything else is damage to records
+// that were whole before.
+func (r *spoolReader) tornOnly() (bool, error) {
 	head := make([]byte, 4+binary.MaxVarintLen64)
-	n, err := f.ReadAt(head, off)
+	n, err := r.f.ReadAt(head, r.off)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	end := off + int64(n)
-	if n > 4 {
-		if length, k := binary.Uvarint(head[4:n]); k > 0 && length < 1<<48 {
-			end = max(end, off+int64(4+k)+int64(length))
+	end := r.off + int64(n)
+	length, k := binary.Uvarint(head[4:])
+	if k > 0 && length < 1<<48 {
+		end = max(end, r.off+int64(4+k)+int64(length))
+	}
+	if stored := head[:4]; string(stored) != "\x00\x00\x00\x00" {
+		if partly, err := r.crcPartly(stored, end); !partly || err != nil {
+			return false, err
 		}
 	}
-	return zeroFrom(f, end)
+	return zeroFrom(r.f, end)
+}
+
+// crcPartly tells whether the stored CRC of the record that reaches to end is
+// its right one but for bytes that are still zero: not every machine writes
+// all four at once.
+func (r *spoolReader) crcPartly(stored []byte, end int64) (bool, error) {
+	info, err := r.f.Stat()
+	if err != nil || end > info.Size() {
+		return false, err
+	}
+	record := make([]byte, end-r.off)
+	if _, err := r.f.ReadAt(record, r.off); err != nil {
+		return false, err
+	}
+	length, n := binary.Uvarint(record[4:])
+	if n <= 0 || 4+n+int(length) > len(record) {
+		return false, nil
+	}
+	var want [4]byte
+	binary.LittleEndian.PutUint32(want[:], crc32.Update(r.crc, castagnoli, record[4:4+n+int(length)]))
+	for i, b := range stored {
+		if b != 0 && b != want[i] {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func zeroFrom(f *os.File, off int64) (bool, error) {

@@ -39,8 +39,9 @@ type Writer struct {
 
 // writerName is what a writer knows of a metric's name.
 type writerName struct {
-	kind  kindCode
-	slots [typeEnd]slot
+	kind   kindCode
+	logged bool
+	slots  [typeEnd]slot
 }
 
 // NewWriter makes a writer with an ID of its own. Any number of writers may
@@ -149,6 +150,10 @@ func (w *Writer) append(name string, kind kindCode, v raw, step int64, t time.Ti
 	if err := w.file.put(&n.slots[v.typ], name, kind, v, step, nanos); err != nil {
 		return err
 	}
+	if !n.logged {
+		n.logged = true
+		w.names[name] = n
+	}
 	w.seq++
 	if w.seq-w.shipped == uint64(w.log.limits.framePoints) {
 		w.signal()
@@ -160,6 +165,8 @@ func (w *Writer) errClosed() error {
 	return fmt.Errorf("%w: writer %s of metrics", azml.ErrClosed, w.id)
 }
 
+// name gives what is known of the name. A new one is kept when its first point
+// is logged.
 func (w *Writer) name(name string, kind kindCode) (*writerName, error) {
 	n := w.names[name]
 	switch {
@@ -167,7 +174,6 @@ func (w *Writer) name(name string, kind kindCode) (*writerName, error) {
 		return nil, fmt.Errorf("%w: metric name %.60q is empty or not UTF-8", azml.ErrInvalid, name)
 	case n == nil:
 		n = &writerName{kind: kind}
-		w.names[name] = n
 	case n.kind != kind:
 		return nil, fmt.Errorf("%w: metric %q is a %s and can't be logged as a %s; use another name",
 			azml.ErrInvalid, name, n.kind.kind(), kind.kind())

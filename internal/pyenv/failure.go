@@ -77,6 +77,7 @@ var symptoms = []symptom{
 	{"could not build wheels", azml.ErrInvalid, noWheel},
 	{"failed to build", azml.ErrInvalid, noWheel},
 	{"failed building wheel", azml.ErrInvalid, noWheel},
+	{"metadata-generation-failed", azml.ErrInvalid, noWheel},
 	{"subprocess-exited-with-error", azml.ErrInvalid, noWheel},
 	{"packagesnotfounderror", azml.ErrInvalid, "a conda package is in none of the channels: check its name and the channels"},
 }

@@ -83,14 +83,14 @@ func TestKilledBuildIsRebuilt(t *testing.T) {
 	links, cache := t.TempDir(), t.TempDir()
 	started, release := filepath.Join(links, "started"), filepath.Join(links, "release")
 	sdist(t, links, "gated", fmt.Sprintf(`open(%q, "w").close()
-for _ in range(600):
+for _ in range(4000):
     if os.path.exists(%q): break
     time.sleep(0.05)`, started, release))
 	spec := localSpec(links, "gated")
 	cmd := helper(t, links, cache, "gated")
 	require.NoError(t, cmd.Start())
 	exists := func() bool { _, err := os.Stat(started); return err == nil }
-	require.Eventually(t, exists, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(t, exists, patience, 20*time.Millisecond)
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 

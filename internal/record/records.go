@@ -216,6 +216,10 @@ type Endpoint struct {
 	Address string `json:"address,omitempty"`
 	// URL is where it is served now, "http://127.0.0.1:port"; empty when it is not.
 	URL string `json:"url,omitempty"`
+	// KeyVersion counts the changes of the keys.
+	KeyVersion int `json:"keyVersion,omitempty"`
+	// KeyVersionServed is the KeyVersion that the serving process has loaded.
+	KeyVersionServed int `json:"keyVersionServed,omitempty"`
 	// State is Transitioning, Healthy, Unhealthy, Failed or Stopped.
 	State string `json:"state"`
 	// Since is when State began.
@@ -252,4 +256,24 @@ type Owner struct {
 	// Started is the process's start time in the machine's own unit, which
 	// tells it from a later process of the same ID; 0 when not known.
 	Started uint64 `json:"started,omitempty"`
+}
+
+// The states of an endpoint, Azure ML's names for web services.
+const (
+	// EndpointTransitioning says that the service is being started.
+	EndpointTransitioning = "Transitioning"
+	// EndpointHealthy says that it answers.
+	EndpointHealthy = "Healthy"
+	// EndpointUnhealthy says that the process that serves it is gone.
+	EndpointUnhealthy = "Unhealthy"
+	// EndpointFailed says that it could not be started.
+	EndpointFailed = "Failed"
+	// EndpointStopped says that nobody serves it.
+	EndpointStopped = "Stopped"
+)
+
+// Active tells whether the endpoint is served or about to be, so that its
+// models are in use.
+func (e *Endpoint) Active() bool {
+	return e.State == EndpointHealthy || e.State == EndpointTransitioning
 }

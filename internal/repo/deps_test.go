@@ -68,8 +68,10 @@ func TestDependencies(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./workspace")
 	cmd.Dir = "../.."
+	var said strings.Builder
+	cmd.Stderr = &said
 	out, err := cmd.Output()
-	require.NoError(t, err)
+	require.NoError(t, err, said.String())
 	requireNone(t, dependencyProblems(strings.Fields(string(out))))
 }
 

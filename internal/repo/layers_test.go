@@ -63,8 +63,9 @@ const (
 // sideways lists the allowed imports between packages of one rank, each with
 // its reason.
 var sideways = map[string]string{
-	"internal/core -> internal/files":     "an opened workspace holds its file store",
-	"internal/snapshot -> internal/files": "a snapshot is a manifest of files",
+	"internal/core -> internal/files":      "an opened workspace holds its file store",
+	"internal/runconfig -> internal/pyenv": "a run configuration describes a Python environment",
+	"internal/snapshot -> internal/files":  "a snapshot is a manifest of files",
 }
 
 // helperUsers are the programs, not linked into anybody's product, that use a

@@ -53,7 +53,11 @@ func (d *decoder) err() error {
 }
 
 func (d *decoder) fail(n *yaml.Node, key, want string) {
-	d.problems = append(d.problems, fmt.Sprintf("%s:%d: %s: %s", d.file, n.Line, key, want))
+	at := fmt.Sprintf("%s:%d: ", d.file, n.Line)
+	if key != "" {
+		at += key + ": "
+	}
+	d.problems = append(d.problems, at+want)
 }
 
 // value reads a node into v, which holds its default already.
@@ -64,14 +68,11 @@ func (d *decoder) value(n *yaml.Node, key string, v reflect.Value) {
 	d.nodes++
 	d.depth++
 	defer func() { d.depth-- }()
-	if d.nodes > maxNodes || d.depth > maxDepth {
-		if d.nodes <= maxNodes+1 || d.depth == maxDepth+1 {
-			d.fail(n, key, "too large or too deep")
-		}
-		d.nodes = maxNodes + 1
-		return
+	if d.nodes == maxNodes || d.depth > maxDepth {
+		d.fail(n, key, "the file is too large or too deep")
+		d.nodes = maxNodes
 	}
-	if isNull(n) {
+	if d.nodes >= maxNodes || isNull(n) {
 		return
 	}
 	switch v.Addr().Interface().(type) {

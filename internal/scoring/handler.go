@@ -23,9 +23,13 @@ func Handler(f HandlerFunc) Scorer { return handler{f} }
 
 type handler struct{ f HandlerFunc }
 
-func (handler) Ready() error   { return nil }
+// Ready gives nil: a function is always ready.
+func (handler) Ready() error { return nil }
+
+// Traits gives no limit: a function takes any number of calls at once.
 func (handler) Traits() Traits { return Traits{} }
 
+// Score calls the function.
 func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
 	input, err := jsonInput(req)
 	if err != nil {

@@ -3,6 +3,7 @@ package scoring
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,27 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
+
+// hostVariable makes the test binary host the script in the folder it names
+// and print the worker's process id, so that a test can kill the host;
+// hostPython names the interpreter.
+const (
+	hostVariable = "AZML_TEST_SCORING_HOST"
+	hostPython   = "AZML_TEST_SCORING_PYTHON"
+)
+
+func hostUntilKilled() {
+	p, err := StartPython(context.Background(), PythonConfig{
+		SourceDir: os.Getenv(hostVariable), EntryScript: "score.py", Log: os.Stdout, Python: os.Getenv(hostPython),
+	})
+	if err != nil {
+		fmt.Println("failed:", err)
+		return
+	}
+	fmt.Println("pid", p.PID())
+	_, _ = p.Score(context.Background(), &Request{Method: "POST", Body: []byte("x")})
+	select {}
+}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(hostVariable) != "" {

@@ -4,10 +4,10 @@ package scoring
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,27 +16,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
-
-// hostVariable makes the test binary host the script in the folder it names
-// and print the worker's process id, so that a test can kill the host;
-// hostPython names the interpreter.
-const (
-	hostVariable = "AZML_TEST_SCORING_HOST"
-	hostPython   = "AZML_TEST_SCORING_PYTHON"
-)
-
-func hostUntilKilled() {
-	p, err := StartPython(context.Background(), PythonConfig{
-		SourceDir: os.Getenv(hostVariable), EntryScript: "score.py", Log: os.Stdout, Python: os.Getenv(hostPython),
-	})
-	if err != nil {
-		fmt.Println("failed:", err)
-		return
-	}
-	fmt.Println("pid", p.PID())
-	_, _ = p.Score(context.Background(), &Request{Method: "POST", Body: []byte("x")})
-	select {}
-}
 
 // TestWorkerEndsWithItsHost: kill -9 of the hosting process ends the worker and
 // its children, even while run() hangs.
@@ -81,4 +60,39 @@ func gone(pid int) bool {
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && strings.Contains(string(stat), ") Z ")
+}
+
+// TestDescriptorsAreGivenBack runs alone (not parallel), so the count is its own.
+func TestDescriptorsAreGivenBack(t *testing.T) {
+	script := writeScript(t, "import os\ndef init():\n  if os.path.exists('broken'): raise ValueError\ndef run(d): os._exit(1)\n")
+	cfg := PythonConfig{SourceDir: script, EntryScript: "score.py", Python: needPython(t)}
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("no /proc/self/fd here")
+		}
+		return len(entries)
+	}
+	cycle := func() {
+		p, err := StartPython(t.Context(), cfg)
+		require.NoError(t, err)
+		_, err = p.Score(t.Context(), &Request{Method: "POST"})
+		require.ErrorIs(t, err, errWorkerDied)
+		require.Eventually(t, func() bool { return p.Ready() == nil }, 20*time.Second, time.Millisecond)
+		require.NoError(t, p.Close(t.Context()))
+	}
+	cycle()
+	before := open()
+	for range 3 {
+		cycle()
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(script, "broken"), nil, 0o600))
+	for range 3 {
+		_, err := StartPython(t.Context(), cfg)
+		require.Error(t, err)
+	}
+	cfg.Python = "/no/such/python"
+	_, err := StartPython(t.Context(), cfg)
+	require.Error(t, err)
+	require.Equal(t, before, open())
 }

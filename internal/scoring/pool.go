@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -226,12 +225,4 @@ func (p *pool) stats() Stats {
 		s.Calls += r.busy
 	}
 	return s
-}
-
-// refusal gives the status and the text for a request that was not scored.
-func refusal(err error) (status int, text string) {
-	if errors.Is(err, azml.ErrClosed) {
-		return http.StatusServiceUnavailable, "The service is stopping."
-	}
-	return http.StatusServiceUnavailable, "The service is busy. Try again later."
 }

@@ -22,7 +22,10 @@ func HTTP(h http.Handler) Scorer { return rawHandler{h} }
 
 type rawHandler struct{ h http.Handler }
 
-func (rawHandler) Ready() error   { return nil }
+// Ready gives nil: a handler is always ready.
+func (rawHandler) Ready() error { return nil }
+
+// Traits asks for requests as they are.
 func (rawHandler) Traits() Traits { return Traits{Raw: true} }
 
 // Score runs the handler as a coroutine that is resumed for each further piece
@@ -68,8 +71,10 @@ type pieceWriter struct {
 	ended  bool
 }
 
+// Header gives the headers, which count as they are at the first byte.
 func (w *pieceWriter) Header() http.Header { return w.header }
 
+// WriteHeader fixes status and headers; only the first call counts.
 func (w *pieceWriter) WriteHeader(status int) {
 	if w.status != 0 || status < 200 {
 		return
@@ -77,6 +82,7 @@ func (w *pieceWriter) WriteHeader(status int) {
 	w.status, w.sent = status, w.header.Clone()
 }
 
+// Write gathers bytes and hands them on when there are many.
 func (w *pieceWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		if w.header.Get("Content-Type") == "" {
@@ -114,6 +120,7 @@ type pieceReader struct {
 	ended bool
 }
 
+// Read gives what the handler wrote, resuming it when that is used up.
 func (r *pieceReader) Read(p []byte) (int, error) {
 	for len(r.piece) == 0 {
 		if r.ended {

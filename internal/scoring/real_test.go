@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,7 +25,7 @@ import (
 // inference-schema installed.
 const realPython = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
-func needReal(t *testing.T) string {
+func needReal(t testing.TB) string {
 	t.Helper()
 	python := os.Getenv(realPython)
 	if python == "" {
@@ -33,7 +35,7 @@ func needReal(t *testing.T) string {
 }
 
 // startReal serves a script with the real package and returns its address.
-func startReal(t *testing.T, python, script string) *service {
+func startReal(t testing.TB, python, script string) *service {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -54,7 +56,7 @@ func startReal(t *testing.T, python, script string) *service {
 		_ = cmd.Wait()
 		if t.Failed() {
 			text, _ := os.ReadFile(log.Name())
-			t.Logf("the real server's log:\n%s", text)
+			t.Logf("the end of the real server's log:\n%s", text[max(0, len(text)-2000):])
 		}
 	})
 	s := &service{Server: httptest.NewUnstartedServer(nil)}
@@ -132,4 +134,41 @@ func TestSchemaSwaggerLikeReal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRandomInputsLikeReal sends the same random queries, bodies and ids to
+// both servers.
+func TestRandomInputsLikeReal(t *testing.T) {
+	python := needReal(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	real := startReal(t, python, plainScript)
+	p, _ := startScript(t, plainScript, nil)
+	ours := serve(t, contractConfig(), p)
+	pieces := []string{"a", "b", "=", "&", "=", "&", "1", "-2.5e3", "null", "%22", "x", "[1,%202]", "{}", "%", "%C3%A9", "%FF", "+", "1e400", "NaN", "'", ":", "true", "%00", "%0a", "0x1", "%26", "%3D", "01"}
+	bodies := []string{"a", `"`, "é", "\xff", "\x00", "\n", "\u2028", "{", "😀", "\\", "\xed\xa0\x80", "\r"}
+	random := func(from []string) (text string) {
+		for range rng.IntN(8) {
+			text += from[rng.IntN(len(from))]
+		}
+		return text
+	}
+	for range 150 {
+		method, path, body := "GET", "/score?"+random(pieces), ""
+		if rng.IntN(2) == 0 {
+			method, body = "POST", random(bodies)
+		}
+		want, got := real.ask(t, method, path, body), ours.ask(t, method, path, body)
+		require.Equal(t, want.status, got.status, "%s %s %q", method, path, body)
+		if want.status == http.StatusOK {
+			require.Equal(t, strings.TrimSuffix(want.body, "\n"), got.body, "%s %s %q", method, path, body)
+		}
+	}
+}
+
+// BenchmarkRealPackage is the same no-op script behind the real package.
+func BenchmarkRealPackage(b *testing.B) {
+	s := startReal(b, needReal(b), "def init(): pass\ndef run(data): return {'ok': True}\n")
+	loadTest(b, s.Server, 8)
 }

@@ -188,9 +188,12 @@ func (s *Server) fail(ctx context.Context, w *recorder, ids ids, err error) {
 		refuse(w, http.StatusBadRequest, strings.TrimPrefix(err.Error(), azml.ErrInvalid.Error()+": "))
 	case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrClosed):
 		w.Header().Set("Retry-After", "1")
-		status, text := refusal(err)
 		s.cfg.Logger.Warn("scoring refused", "request_id", ids.request, "error", err)
-		refuse(w, status, text)
+		text := "The service is busy. Try again later."
+		if errors.Is(err, azml.ErrClosed) {
+			text = "The service is stopping."
+		}
+		refuse(w, http.StatusServiceUnavailable, text)
 	default:
 		failed(http.StatusInternalServerError, "Scoring failed. The service's log has the details.")
 	}

@@ -87,7 +87,7 @@ func TestStartBadConfig(t *testing.T) {
 func TestStartTakesTooLong(t *testing.T) {
 	t.Parallel()
 	dir := writeScript(t, "import time\ndef init():\n  print('slow model')\n  time.sleep(600)\ndef run(d): pass\n")
-	_, err := StartPython(t.Context(), PythonConfig{SourceDir: dir, EntryScript: "score.py", Python: needPython(t), InitTimeout: 2 * time.Second})
+	_, err := StartPython(t.Context(), PythonConfig{SourceDir: dir, EntryScript: "score.py", Python: needPython(t), InitTimeout: 4 * time.Second})
 	require.ErrorIs(t, err, azml.ErrUnavailable)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	e, _ := errors.AsType[*StartError](err)

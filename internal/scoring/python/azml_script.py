@@ -7,7 +7,6 @@ import os
 import sys
 import traceback
 from types import ModuleType
-from urllib.parse import parse_qsl
 
 import azml_standins
 
@@ -158,7 +157,7 @@ def json_object(head, body):
 def query_parameters(query):
     """Each value as JSON where it is JSON, else as text; a repeated key as a list."""
     values = {}
-    for key, text in parse_qsl(query, keep_blank_values=True):
+    for key, text in azml_standins.query_pairs(query):
         values.setdefault(key, []).append(json_or_text(text))
     return {key: found[0] if len(found) == 1 else found for key, found in values.items()}
 

@@ -1,6 +1,7 @@
 """Small stand-ins for the modules that scripts import for raw HTTP, used only
 where the real packages are not installed."""
 
+import codecs
 import importlib.abc
 import importlib.machinery
 import io
@@ -88,6 +89,18 @@ def environ(head, body):
     return values
 
 
+def keep_escaped(error):
+    return "".join("%%%02X" % byte for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("azml_keep_escaped", keep_escaped)
+
+
+def query_pairs(query):
+    """A query's keys and values in order; bytes that are no UTF-8 stay escaped."""
+    return parse_qsl(query, keep_blank_values=True, errors="azml_keep_escaped")
+
+
 class Headers(dict):
     """Headers by name in any case."""
 
@@ -117,7 +130,7 @@ class Parameters(dict):
 
     def __init__(self, query):
         self.lists = {}
-        for key, value in parse_qsl(query, keep_blank_values=True):
+        for key, value in query_pairs(query):
             self.lists.setdefault(key, []).append(value)
         super().__init__((key, values[0]) for key, values in self.lists.items())
 

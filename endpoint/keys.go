@@ -1,0 +1,126 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Key names one of the two keys of an endpoint.
+type Key string
+
+// The keys of an endpoint. Both are valid at any time.
+const (
+	// PrimaryKey is the first key.
+	PrimaryKey Key = "Primary"
+	// SecondaryKey is the second key, to be used while the first is replaced.
+	SecondaryKey Key = "Secondary"
+)
+
+// Keys are the keys of an endpoint. They are shown as "REDACTED" wherever they
+// are printed whole.
+type Keys struct {
+	// Primary is the primary key.
+	Primary string
+	// Secondary is the secondary key.
+	Secondary string
+}
+
+// String gives "REDACTED".
+func (Keys) String() string { return "REDACTED" }
+
+// GoString gives "REDACTED".
+func (Keys) GoString() string { return "REDACTED" }
+
+// secretName gives the name of the key in the secret store.
+func secretName(endpoint string, which Key) string {
+	if which == SecondaryKey {
+		return "endpoint-" + endpoint + "-secondary"
+	}
+	return "endpoint-" + endpoint + "-primary"
+}
+
+// keyBytes is the length of a random key.
+const keyBytes = 24
+
+func (c *Client) setKeys(ctx context.Context, name string, opts *DeployOptions) error {
+	for which, value := range map[Key]string{PrimaryKey: opts.PrimaryKey, SecondaryKey: opts.SecondaryKey} {
+		if value == "" {
+			if _, err := c.h.Secrets().Get(ctx, secretName(name, which)); err == nil {
+				continue // an endpoint that is deployed anew keeps its keys
+			} else if !errors.Is(err, azml.ErrNotFound) {
+				return err
+			}
+			value = core.NewID(keyBytes)
+		}
+		if err := c.h.Secrets().Set(ctx, secretName(name, which), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Keys reads the endpoint's keys from the secret store. Errors: ErrNotFound.
+func (e *Endpoint) Keys(ctx context.Context) (_ Keys, err error) {
+	defer core.Wrap(&err, "get keys of", kind, e.Name())
+	primary, err := e.h.Secrets().Get(ctx, secretName(e.Name(), PrimaryKey))
+	if err != nil {
+		return Keys{}, err
+	}
+	secondary, err := e.h.Secrets().Get(ctx, secretName(e.Name(), SecondaryKey))
+	return Keys{Primary: primary, Secondary: secondary}, err
+}
+
+// keyTime bounds how long RegenerateKey waits for the serving process.
+const keyTime = 10 * time.Second
+
+// RegenerateKey replaces one of the keys by value, or by a random one when
+// value is empty, and gives it. It returns when the serving process, if there
+// is one, accepts the new key and no longer the old one. Errors: ErrInvalid,
+// ErrNotFound, ErrUnavailable when that process does not react.
+func (e *Endpoint) RegenerateKey(ctx context.Context, which Key, value string) (_ string, err error) {
+	defer core.Wrap(&err, "regenerate key of", kind, e.Name())
+	if which != PrimaryKey && which != SecondaryKey {
+		return "", fmt.Errorf("%w: key %q: use Primary or Secondary", azml.ErrInvalid, which)
+	}
+	if value == "" {
+		value = core.NewID(keyBytes)
+	}
+	if err := e.h.Secrets().Set(ctx, secretName(e.Name(), which), value); err != nil {
+		return "", err
+	}
+	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated(string(which)+" key"), func(r *record.Endpoint) error {
+		r.KeyVersion++
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return value, e.awaitKeys(ctx, stored.Value.KeyVersion)
+}
+
+func (e *Endpoint) awaitKeys(ctx context.Context, version int) error {
+	deadline := time.Now().Add(keyTime)
+	for {
+		if err := e.Refresh(ctx); err != nil {
+			return err
+		}
+		r := e.record()
+		if !r.Active() || r.KeyVersionServed >= version {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: the serving process did not take the new key within %s", azml.ErrUnavailable, keyTime)
+		}
+		select {
+		case <-time.After(watchEvery / 4):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

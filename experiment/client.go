@@ -1,0 +1,186 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+const (
+	kind   = "experiment"
+	prefix = "experiments/"
+)
+
+// Client finds, creates and deletes experiments of a workspace. It is safe for
+// concurrent use.
+type Client struct{ h core.Handle }
+
+// CreateOptions are the options of Client.CreateOrUpdate.
+type CreateOptions struct {
+	// Description is free text of at most 5,000 characters; empty leaves it as
+	// it is.
+	Description string
+	// Tags are added to the experiment's tags, or replace their values.
+	Tags map[string]string
+}
+
+// CreateOrUpdate finds the experiment of that name or creates it, and sets
+// what the options give. An archived experiment becomes active again. Names
+// are 1 to 255 letters, digits, "_" or "-", the first a letter or digit.
+// Errors: ErrInvalid.
+func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOptions) (_ *Experiment, err error) {
+	defer core.Wrap(&err, "create", kind, name)
+	if opts == nil {
+		opts = &CreateOptions{}
+	}
+	if err := core.ExperimentName.Check(name); err != nil {
+		return nil, err
+	}
+	fresh := record.Experiment{ID: core.NewUUID(), Name: name}
+	if _, err := opts.apply(&fresh); err != nil {
+		return nil, err
+	}
+	stored, err := core.Get[record.Experiment](ctx, c.h, ref(name).Key)
+	if errors.Is(err, azml.ErrNotFound) {
+		stored, err = core.Create(ctx, c.h, ref(name), fresh)
+		if err == nil {
+			return wrap(c.h, stored), nil
+		}
+	}
+	if err != nil && !errors.Is(err, azml.ErrExists) {
+		return nil, err
+	}
+	if stored, err = core.Update(ctx, c.h, ref(name), core.Updated("description, tags or archive state"), func(e *record.Experiment) error {
+		changed, err := opts.apply(e)
+		if err == nil && !changed {
+			return core.ErrNoChange
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return wrap(c.h, stored), nil
+}
+
+// apply sets what the options give and tells whether that changed anything.
+func (o *CreateOptions) apply(e *record.Experiment) (changed bool, err error) {
+	if !e.Archived.IsZero() {
+		e.Archived, changed = core.When(false, e.Archived), true
+	}
+	if o.Description != "" && o.Description != e.Description {
+		e.Description, changed = o.Description, true
+	}
+	if !core.HasLabels(e.Tags, o.Tags) {
+		e.Tags, changed = core.ChangeLabels(e.Tags, o.Tags, nil), true
+	}
+	return changed, check(e)
+}
+
+func check(e *record.Experiment) error {
+	if err := core.CheckText("description", e.Description); err != nil {
+		return err
+	}
+	return core.CheckLabels("tags", e.Tags)
+}
+
+// GetOptions are the options of Client.Get; there are none so far.
+type GetOptions struct{}
+
+// Get finds the experiment of that name, archived or not. Errors: ErrNotFound,
+// ErrInvalid.
+func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Experiment, err error) {
+	defer core.Wrap(&err, "get", kind, name)
+	if err := core.ExperimentName.Check(name); err != nil {
+		return nil, err
+	}
+	stored, err := core.Get[record.Experiment](ctx, c.h, ref(name).Key)
+	if err != nil {
+		return nil, err
+	}
+	return wrap(c.h, stored), nil
+}
+
+// View says which experiments a list shows.
+type View int
+
+// The views of a list.
+const (
+	// ActiveOnly shows experiments that are not archived.
+	ActiveOnly View = iota
+	// ArchivedOnly shows archived experiments.
+	ArchivedOnly
+	// All shows both.
+	All
+)
+
+// ListOptions are the options of Client.List. All conditions must hold.
+type ListOptions struct {
+	// View says whether archived experiments are shown; they are not by default.
+	View View
+	// Tags keeps experiments that have all these tags; an empty value matches any.
+	Tags map[string]string
+}
+
+// List yields experiments by name. It reads one record per experiment.
+func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Experiment, error] {
+	if opts == nil {
+		opts = &ListOptions{}
+	}
+	return func(yield func(*Experiment, error) bool) {
+		for name, err := range c.h.Children(ctx, prefix) {
+			name, isRecord := strings.CutSuffix(name, ".json")
+			if err == nil && !isRecord {
+				continue
+			}
+			var e *Experiment
+			if err == nil {
+				e, err = c.Get(ctx, name, nil)
+			}
+			if errors.Is(err, azml.ErrNotFound) || err == nil && !opts.match(e.stored.Value) {
+				continue
+			}
+			core.Wrap(&err, "list", kind, "")
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (o *ListOptions) match(e record.Experiment) bool {
+	archived := !e.Archived.IsZero()
+	return core.HasLabels(e.Tags, o.Tags) && (o.View == All || archived == (o.View == ArchivedOnly))
+}
+
+// DeleteOptions are the options of Client.Delete; there are none so far.
+type DeleteOptions struct{}
+
+// Delete removes an experiment that has no runs. Errors: ErrNotFound,
+// ErrConflict when it has runs.
+func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
+	defer core.Wrap(&err, "delete", kind, name)
+	e, err := c.Get(ctx, name, nil)
+	if err != nil {
+		return err
+	}
+	for number, err := range core.Numbers[record.RunNumber](ctx, c.h, history.Numbers(name)) {
+		if err != nil {
+			return err
+		}
+		if _, err := history.Get(ctx, c.h, number.Value.RunID); !errors.Is(err, azml.ErrNotFound) {
+			return fmt.Errorf("%w: it has runs: delete them first, or archive the experiment", azml.ErrConflict)
+		}
+	}
+	return core.Delete(ctx, c.h, ref(name), e.stored.ETag)
+}
+
+func ref(name string) core.Ref {
+	return core.Ref{Kind: kind, Name: name, Key: prefix + name + ".json"}
+}

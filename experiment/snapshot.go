@@ -1,0 +1,65 @@
+package experiment
+
+import (
+	"context"
+	"maps"
+	"os"
+
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/gitinfo"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/snapshot"
+)
+
+// snapshotProperty is the property of a run that names its snapshot.
+const snapshotProperty = "ContentSnapshotId"
+
+// taken is a snapshot with what is known of the folder.
+type taken struct {
+	id       string
+	git      map[string]string
+	warnings []string
+}
+
+// takeSnapshot stores the source folder, which must hold the required files.
+func (e *Experiment) takeSnapshot(ctx context.Context, dir string, required []string, progress func(done, total int)) (taken, error) {
+	plan, err := snapshot.Scan(ctx, dir, e.scanOptions(required))
+	if err != nil {
+		return taken{}, err
+	}
+	t := taken{warnings: plan.Warnings}
+	done := 0
+	manifest, _, err := snapshot.Take(ctx, e.h.Files(), plan, &snapshot.TakeOptions{
+		OnSkip: func(s snapshot.Skipped) { t.warnings = append(t.warnings, s.Path+" was left out: "+s.Reason) },
+		OnEntry: func(snapshot.Entry) {
+			if done++; progress != nil {
+				progress(done, len(plan.Entries))
+			}
+		},
+	})
+	if err != nil {
+		return taken{}, err
+	}
+	if t.id, err = e.h.Files().PutManifest(ctx, manifest); err != nil {
+		return taken{}, err
+	}
+	t.git, err = gitinfo.Read(ctx, dir, os.LookupEnv)
+	return t, err
+}
+
+func (e *Experiment) scanOptions(required []string) *snapshot.Options {
+	opts := &snapshot.Options{Require: required}
+	if dir := e.h.Dir(); dir != "" {
+		opts.Exclude = append(opts.Exclude, dir)
+	}
+	return opts
+}
+
+// fill puts the snapshot into a run's record.
+func (t taken) fill(r *record.Run) {
+	r.Snapshot = t.id
+	r.Properties = core.ChangeLabels(r.Properties, t.git, nil)
+	r.Properties[snapshotProperty] = t.id
+	r.Warnings = append(r.Warnings, t.warnings...)
+	maps.DeleteFunc(r.Properties, func(_, value string) bool { return value == "" })
+}

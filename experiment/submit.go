@@ -1,0 +1,226 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/internal/agent"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/run"
+)
+
+// ScriptRunConfig says what to run, where and in what environment. Either
+// Script or Command is required; everything else has a default.
+type ScriptRunConfig struct {
+	// Source is the folder that goes to the compute target as a snapshot, the
+	// current folder when empty. What .amlignore files in it name is left out,
+	// or what .gitignore files name when there is no .amlignore at its top.
+	Source string
+	// Script is a Python script, relative to Source.
+	Script string
+	// Arguments follow the script.
+	Arguments []string
+	// Command is a program and its arguments, run instead of a script in the
+	// snapshot's folder. "python" is the environment's interpreter.
+	Command []string
+	// Compute is the name of the compute target, "local" when empty.
+	Compute string
+	// Environment is what the script needs: a reference to a registered
+	// environment, or a spec, which is registered. The zero Spec is the
+	// target's Python with nothing installed.
+	Environment environment.Spec
+	// Variables are environment variables for the script; they win over the
+	// environment's.
+	Variables map[string]string
+	// MaxDuration ends a script that takes longer, 30 days when zero.
+	MaxDuration time.Duration
+	// GracePeriod is the time that a script has to end after it was asked to,
+	// before it is ended by force; 10 seconds when zero.
+	GracePeriod time.Duration
+}
+
+// defaultMaxDuration is Azure ML's.
+const defaultMaxDuration = 30 * 24 * time.Hour
+
+// SubmitOptions are the options of Experiment.Submit.
+type SubmitOptions struct {
+	// RunID is the run's ID: 1 to 256 letters, digits, "_" or "-". When empty
+	// it is made of the experiment's name, the time and a random part.
+	RunID string
+	// DisplayName is a name for people.
+	DisplayName string
+	// Description is free text of at most 5,000 characters.
+	Description string
+	// Tags are free labels that can change.
+	Tags map[string]string
+	// Properties are labels that never change.
+	Properties map[string]string
+	// Parent is the ID of the run that this is a child of.
+	Parent string
+	// Progress, when not nil, is called with the number of files of the source
+	// folder that are stored and their number in all.
+	Progress func(done, total int)
+}
+
+// Submit checks everything, takes a snapshot of the source folder, creates the
+// run and starts it; it returns as soon as the run is on its way. On the local
+// target the script runs below this process: closing the workspace waits for
+// it, and the run fails when the process dies. Nothing is created when
+// something is wrong. Errors: ErrInvalid and ErrNotFound naming what to
+// change; ErrExists when RunID is taken; ErrConflict when the experiment is
+// archived or the parent has ended.
+func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *SubmitOptions) (_ *run.Run, err error) {
+	defer core.Wrap(&err, "submit run to", kind, e.Name())
+	if opts == nil {
+		opts = &SubmitOptions{}
+	}
+	if config.Source == "" {
+		config.Source = "."
+	}
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	draft, err := e.draft(ctx, config, opts)
+	if err != nil {
+		return nil, err
+	}
+	var required []string
+	if config.Script != "" {
+		required = []string{path.Clean(filepath.ToSlash(config.Script))}
+	}
+	s, err := e.takeSnapshot(ctx, config.Source, required, opts.Progress)
+	if err != nil {
+		return nil, err
+	}
+	s.fill(&draft)
+	stored, err := history.Create(ctx, e.h, draft)
+	if err != nil {
+		return nil, err
+	}
+	r := run.Wrap(e.h, stored)
+	if err := e.h.Go(func(ctx context.Context) { e.drive(ctx, draft.ID) }); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// drive runs the agent for a run on the local target. What went wrong is in
+// the run's record; only what could not be written there is logged.
+func (e *Experiment) drive(ctx context.Context, id string) {
+	if err := agent.Drive(ctx, e.h, id); err != nil {
+		e.h.Logger().Info("a run did not complete", "run", id, "error", err)
+	}
+}
+
+// draft makes the run's record from what was checked and looked up.
+func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *SubmitOptions) (record.Run, error) {
+	if err := e.active(ctx); err != nil {
+		return record.Run{}, err
+	}
+	target, err := compute.Lookup(ctx, e.h, config.Compute)
+	if err != nil {
+		return record.Run{}, err
+	}
+	env, err := environment.Resolve(ctx, e.h, config.Environment)
+	if err != nil {
+		return record.Run{}, err
+	}
+	owner := e.h.Owner()
+	draft := record.Run{ID: opts.RunID, Experiment: e.Name(), Type: run.TypeScript, DisplayName: opts.DisplayName,
+		Description: opts.Description, Tags: maps.Clone(opts.Tags), Properties: maps.Clone(opts.Properties),
+		Status: record.Starting, Reason: "submitted", Owner: &owner,
+		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
+			Compute: target.Name(), Environment: record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()},
+			Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds()}}
+	if draft.ID == "" {
+		draft.ID = e.newRunID()
+	}
+	if opts.Parent != "" {
+		parent, err := run.NewClient(e.h).Get(ctx, opts.Parent, nil)
+		if err != nil {
+			return record.Run{}, err
+		}
+		if parent.Status().Terminal() {
+			return record.Run{}, fmt.Errorf("%w: the parent run %s is %s", azml.ErrConflict, opts.Parent, parent.Status())
+		}
+		draft.Parent, draft.Root = opts.Parent, parent.Details().RootRunID
+	}
+	return draft, run.CheckDraft(&draft)
+}
+
+// newRunID makes an ID as Azure ML does: the experiment's name, the Unix time
+// and eight random hexadecimal digits.
+func (e *Experiment) newRunID() string {
+	const longestName = 200
+	name := e.Name()
+	return fmt.Sprintf("%s_%d_%s", name[:min(len(name), longestName)], e.h.Now().Unix(), core.NewID(4))
+}
+
+// check tells what is wrong with the configuration itself.
+func (c *ScriptRunConfig) check() error {
+	if (c.Script == "") == (len(c.Command) == 0) {
+		return fmt.Errorf("%w: give either a script or a command", azml.ErrInvalid)
+	}
+	if len(c.Command) > 0 && len(c.Arguments) > 0 {
+		return fmt.Errorf("%w: arguments are for a script; put them into the command", azml.ErrInvalid)
+	}
+	if len(c.Command) > 0 && c.Command[0] == "" {
+		return fmt.Errorf("%w: the command's program is empty", azml.ErrInvalid)
+	}
+	if slices.ContainsFunc(slices.Concat(c.Command, c.Arguments), func(s string) bool { return strings.Contains(s, "\x00") }) {
+		return fmt.Errorf("%w: an argument holds a NUL character", azml.ErrInvalid)
+	}
+	switch {
+	case c.MaxDuration < 0:
+		return fmt.Errorf("%w: time limit %s is negative", azml.ErrInvalid, c.MaxDuration)
+	case c.MaxDuration == 0:
+		c.MaxDuration = defaultMaxDuration
+	case c.MaxDuration < time.Second:
+		c.MaxDuration = time.Second
+	}
+	if c.GracePeriod < 0 {
+		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
+	}
+	if err := environment.CheckVariables(c.Variables); err != nil {
+		return err
+	}
+	return c.checkSource()
+}
+
+// checkSource looks for the source folder and the script in it.
+func (c *ScriptRunConfig) checkSource() error {
+	info, err := os.Stat(c.Source)
+	if err != nil {
+		return fmt.Errorf("source folder: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%w: source %q is no folder", azml.ErrInvalid, c.Source)
+	}
+	if c.Script == "" {
+		return nil
+	}
+	if !filepath.IsLocal(filepath.FromSlash(c.Script)) {
+		return fmt.Errorf("%w: script %q: give a path relative to the source folder %q, inside it", azml.ErrInvalid, c.Script, c.Source)
+	}
+	info, err = os.Stat(filepath.Join(c.Source, filepath.FromSlash(c.Script)))
+	if err != nil {
+		return fmt.Errorf("script %q in source folder %q: %w", c.Script, c.Source, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: script %q in source folder %q is no file", azml.ErrInvalid, c.Script, c.Source)
+	}
+	c.Script = path.Clean(filepath.ToSlash(c.Script))
+	return nil
+}

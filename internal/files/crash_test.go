@@ -1,0 +1,76 @@
+package files
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/stretchr/testify/require"
+)
+
+// TestDyingAtEveryWrite stops the process after its n-th write, for every n, in
+// the middle of two snapshots and two collections.
+func TestDyingAtEveryWrite(t *testing.T) {
+	t.Parallel()
+	contents := func(from, to int) map[string][]byte {
+		all := map[string][]byte{}
+		for i := from; i < to; i++ {
+			all[fmt.Sprint(i)] = noise(uint64(i), 200<<10)
+		}
+		return all
+	}
+	first, second := contents(0, 4), contents(3, 24)
+	big := noise(99, 20<<20)
+	for n := int64(0); ; n++ {
+		objects := newSpy()
+		_, _, kept := save(t, New(objects, nil), first)
+		second["big"] = big
+		objects.dieAfter(n)
+		acknowledged := []string{kept}
+		finished := func() bool {
+			s := New(objects, nil)
+			_, _, id, err := trySave(t.Context(), s, second)
+			if err != nil {
+				return false
+			}
+			if _, err = s.Collect(t.Context(), roots(kept), &CollectOptions{Exclusive: true}); err != nil {
+				return false // it may have deleted the second one, which was no root
+			}
+			if _, _, id, err = trySave(t.Context(), s, second); err != nil {
+				return false
+			}
+			acknowledged = append(acknowledged, id)
+			_, err = s.Collect(t.Context(), roots(acknowledged...), &CollectOptions{Exclusive: true})
+			return err == nil
+		}()
+
+		reopened := New(objects.Objects, nil)
+		sound(t, reopened, acknowledged...)
+		checkWhole(t, reopened, kept, first)
+		_, err := reopened.Collect(t.Context(), roots(acknowledged...), &CollectOptions{Exclusive: true})
+		require.NoError(t, err, "after write %d", n)
+		report := sound(t, New(objects.Objects, nil), acknowledged...)
+		require.Empty(t, report.Unreferenced, "after write %d", n)
+		if finished {
+			require.Greater(t, n, int64(10))
+			return
+		}
+	}
+}
+
+func TestAbortLeavesNothingReferenced(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	s := New(objects, nil)
+	b, err := s.NewBatch(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, b.Add(t.Context(), "f", 0o644, &slowReader{data: noise(1, 40<<20)}))
+	b.Abort()
+	b.Abort()
+	require.Error(t, b.AddDir("d"))
+	_, _, err = b.Commit(t.Context())
+	require.Error(t, err)
+	_, err = s.Collect(t.Context(), roots(), &CollectOptions{Exclusive: true})
+	require.NoError(t, err)
+	require.Empty(t, keys(t, objects, packsPrefix))
+}

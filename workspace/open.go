@@ -1,0 +1,250 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/filesecrets"
+	"github.com/azml-go/azml/backend/localfs"
+	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+)
+
+const (
+	kind = "workspace"
+	key  = "workspace.json"
+	// secretsDir is the folder of the secrets in a local workspace. Its name
+	// can't be an object's: those never begin with a dot.
+	secretsDir = ".secrets"
+)
+
+func ref(name string) core.Ref { return core.Ref{Kind: kind, Name: name, Key: key} }
+
+// OpenOptions are the options of Open.
+type OpenOptions struct {
+	// MustExist makes Open fail when there is no workspace in the folder,
+	// instead of creating one.
+	MustExist bool
+	// Name is the name of a workspace that is created: 3 to 33 letters,
+	// digits, "_" or "-". When empty it is made of the folder's name.
+	Name string
+	// CacheDir is a folder for what can be made again: environments, indexes,
+	// working folders of runs. The user's cache folder when empty. It can be
+	// shared by workspaces.
+	CacheDir string
+	// SecretsKeyFile is the file with the key of the secrets; when empty,
+	// azml/secrets.key in the user's configuration folder, or the key in the
+	// environment variable AZML_SECRETS_KEY when that is set.
+	SecretsKeyFile string
+	// Logger takes what the library has to tell; nil discards it.
+	Logger *slog.Logger
+}
+
+// Open opens the workspace in the local folder dir, and creates it when the
+// folder is empty or not there. Close it. Errors: ErrInvalid when dir holds
+// other things; ErrNotFound with MustExist; ErrDenied; ErrUnsupported when it
+// was written by a newer azml; ErrDamaged.
+func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err error) {
+	defer core.Wrap(&err, "open", kind, dir)
+	if opts == nil {
+		opts = &OpenOptions{}
+	}
+	if dir == "" {
+		return nil, fmt.Errorf("%w: no folder was named", azml.ErrInvalid)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := inspect(abs)
+	if err != nil {
+		return nil, err
+	}
+	if fresh && opts.MustExist {
+		return nil, fmt.Errorf("%w: there is no workspace in %s: create one with `azml init` or workspace.Open", azml.ErrNotFound, abs)
+	}
+	name := opts.Name
+	if name == "" {
+		name = nameOf(abs)
+	}
+	config, closers, err := local(abs, opts)
+	if err != nil {
+		return nil, err
+	}
+	config.create, config.dir = fresh, abs
+	config.Name = name
+	ws, err := open(ctx, config)
+	if err != nil {
+		return nil, errors.Join(err, closers.close())
+	}
+	ws.closers = closers
+	return ws, nil
+}
+
+// inspect tells whether the folder is one to make a workspace in: empty or not
+// there.
+func inspect(dir string) (fresh bool, err error) {
+	if _, err := os.Stat(filepath.Join(dir, key)); err == nil {
+		return false, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	for _, entry := range entries {
+		// What begins with a dot was left by an Open that did not get to the end.
+		if !strings.HasPrefix(entry.Name(), ".") && entry.Name() != "audit" {
+			return false, fmt.Errorf("%w: the folder %s holds no workspace but other things (%s): name an empty or new folder", azml.ErrInvalid, dir, entry.Name())
+		}
+	}
+	return true, nil
+}
+
+// nameOf makes a workspace's name of a folder's.
+func nameOf(dir string) string {
+	name := strings.Map(func(r rune) rune {
+		if r < 128 && (r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
+			return r
+		}
+		return '-'
+	}, filepath.Base(dir))
+	name = strings.TrimLeft(name, "-_")
+	const shortest, longest = 3, 33
+	if len(name) < shortest {
+		name = "workspace-" + name
+	}
+	return strings.TrimRight(name[:min(len(name), longest)], "-")
+}
+
+// local makes the drivers of a workspace in a folder.
+func local(dir string, opts *OpenOptions) (Config, closers, error) {
+	objects, err := localfs.New(dir, &localfs.Options{Logger: opts.Logger})
+	if err != nil {
+		return Config{}, nil, err
+	}
+	opened := closers{objects.Close}
+	secretsKey, err := filesecrets.KeyFromEnv()
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return Config{}, nil, errors.Join(err, opened.close())
+	}
+	secrets, err := filesecrets.New(filepath.Join(dir, secretsDir), &filesecrets.Options{Key: secretsKey, KeyFile: opts.SecretsKeyFile})
+	if err != nil {
+		return Config{}, nil, errors.Join(err, opened.close())
+	}
+	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Logger: opts.Logger}, opened, nil
+}
+
+// Config is what a workspace on other stores than a local folder is opened
+// with.
+type Config struct {
+	// Objects is the object store. Required. The caller closes it.
+	Objects backend.Objects
+	// Secrets is the secret store. Required. The caller closes it.
+	Secrets backend.Secrets
+	// Name is the name of the workspace; it must be given for Create and is
+	// not looked at by New.
+	Name string
+	// CacheDir is a folder of this machine for what can be made again; the
+	// user's cache folder when empty.
+	CacheDir string
+	// Logger takes what the library has to tell; nil discards it.
+	Logger *slog.Logger
+
+	create bool
+	dir    string
+}
+
+// New opens the workspace in the stores of config. Close it. Errors:
+// ErrNotFound when there is none, ErrUnsupported, ErrDamaged.
+func New(ctx context.Context, config Config) (_ *Workspace, err error) {
+	defer core.Wrap(&err, "open", kind, config.Name)
+	return open(ctx, config)
+}
+
+// Create creates a workspace in the stores of config, which must hold none, and
+// opens it. The store is first tried for whether it honours the conditions of
+// writes: one that does not would lose changes silently. Errors: ErrExists,
+// ErrInvalid, ErrUnsupported for such a store.
+func Create(ctx context.Context, config Config) (_ *Workspace, err error) {
+	defer core.Wrap(&err, "create", kind, config.Name)
+	if config.Objects != nil {
+		if _, err := config.Objects.Stat(ctx, key); err == nil {
+			return nil, fmt.Errorf("%w: open it with New", azml.ErrExists)
+		}
+	}
+	config.create = true
+	return open(ctx, config)
+}
+
+func open(ctx context.Context, config Config) (*Workspace, error) {
+	if config.Objects == nil || config.Secrets == nil {
+		return nil, fmt.Errorf("%w: Config.Objects and Config.Secrets are required", azml.ErrInvalid)
+	}
+	cache, err := cacheDir(config.CacheDir)
+	if err != nil {
+		return nil, err
+	}
+	c := core.Config{Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir}
+	if config.create {
+		if err := core.WorkspaceName.Check(config.Name); err != nil {
+			return nil, err
+		}
+		if err := probe(ctx, config.Objects); err != nil {
+			return nil, err
+		}
+	}
+	stored, err := core.Get[record.Workspace](ctx, core.New(c), key)
+	if errors.Is(err, azml.ErrNotFound) && config.create {
+		h := core.New(c)
+		stored, err = core.Create(ctx, h, ref(config.Name), record.Workspace{ID: core.NewUUID(), Name: config.Name})
+		if errors.Is(err, azml.ErrExists) { // another process was faster
+			stored, err = core.Get[record.Workspace](ctx, h, key)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Workspace = stored.Value
+	driver, err := process.New(filepath.Join(cache, "jobs", stored.Value.ID), nil)
+	if err != nil {
+		return nil, err
+	}
+	c.Local = driver
+	return &Workspace{h: core.New(c), stored: stored, driver: driver}, nil
+}
+
+func cacheDir(dir string) (string, error) {
+	if dir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("%w: no cache folder: set CacheDir, or the variable that names your cache folder: %w", azml.ErrInvalid, err)
+		}
+		dir = filepath.Join(user, "azml")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// closers close what was opened, the last first.
+type closers []func() error
+
+func (c closers) close() error {
+	var err error
+	for i := len(c) - 1; i >= 0; i-- {
+		err = errors.Join(err, c[i]())
+	}
+	return err
+}

@@ -1,0 +1,184 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"time"
+
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/model"
+	"github.com/azml-go/azml/run"
+)
+
+// Workspace is an opened workspace. It is safe for concurrent use.
+type Workspace struct {
+	h       core.Handle
+	stored  core.Stored[record.Workspace]
+	driver  *process.Driver
+	closers closers
+}
+
+// Details is what the workspace's record says.
+type Details struct {
+	// ID is a UUID.
+	ID string `json:"id"`
+	// Name is the workspace's name.
+	Name string `json:"name"`
+	// FriendlyName is a name for people, of any form.
+	FriendlyName string `json:"friendlyName,omitempty"`
+	// Description is free text.
+	Description string `json:"description,omitempty"`
+	// Tags are free labels.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Location is the folder of a local workspace, else empty.
+	Location string `json:"location,omitempty"`
+	// CacheDir is the folder of this machine for what can be made again.
+	CacheDir string `json:"cacheDir"`
+	// Created is when it was created.
+	Created time.Time `json:"creationTime"`
+	// CreatedBy is who created it, as user@host.
+	CreatedBy string `json:"createdBy"`
+}
+
+// Name gives the workspace's name.
+func (w *Workspace) Name() string { return w.stored.Value.Name }
+
+// ID gives the workspace's ID, a UUID.
+func (w *Workspace) ID() string { return w.stored.Value.ID }
+
+// Details gives a copy of the record as it was when the workspace was opened
+// or last updated through this object.
+func (w *Workspace) Details() Details {
+	r := w.stored.Value
+	return Details{ID: r.ID, Name: r.Name, FriendlyName: r.FriendlyName, Description: r.Description, Tags: maps.Clone(r.Tags),
+		Location: w.h.Dir(), CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
+}
+
+// Experiments leads to the experiments.
+func (w *Workspace) Experiments() *experiment.Client { return experiment.NewClient(w.h) }
+
+// Runs leads to the runs of all experiments.
+func (w *Workspace) Runs() *run.Client { return run.NewClient(w.h) }
+
+// Models leads to the model registry.
+func (w *Workspace) Models() *model.Client { return model.NewClient(w.h) }
+
+// Environments leads to the environments.
+func (w *Workspace) Environments() *environment.Client { return environment.NewClient(w.h) }
+
+// Compute leads to the compute targets.
+func (w *Workspace) Compute() *compute.Client { return compute.NewClient(w.h) }
+
+// Endpoints leads to the endpoints.
+func (w *Workspace) Endpoints() *endpoint.Client { return endpoint.NewClient(w.h) }
+
+// Update says what to change about the workspace; zero fields leave things as
+// they are.
+type Update struct {
+	// FriendlyName replaces the friendly name, unless it is nil.
+	FriendlyName *string
+	// Description replaces the description, unless it is nil.
+	Description *string
+	// SetTags adds tags or replaces their values.
+	SetTags map[string]string
+	// RemoveTags removes tags; missing ones are passed over.
+	RemoveTags []string
+}
+
+// Update changes the workspace's record and gives the changed details. Errors:
+// ErrInvalid.
+func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err error) {
+	defer core.Wrap(&err, "update", kind, w.Name())
+	stored, err := core.Update(ctx, w.h, ref(w.Name()), core.Updated("names, description or tags"), func(r *record.Workspace) error {
+		if change.FriendlyName != nil {
+			r.FriendlyName = *change.FriendlyName
+		}
+		if change.Description != nil {
+			r.Description = *change.Description
+		}
+		r.Tags = core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)
+		if err := core.CheckText("description", r.Description); err != nil {
+			return err
+		}
+		return core.CheckLabels("tags", r.Tags)
+	})
+	if err != nil {
+		return Details{}, err
+	}
+	changed := &Workspace{h: w.h, stored: stored}
+	return changed.Details(), nil
+}
+
+// Close ends the use of the workspace by this process. It waits until
+// submitted runs have ended, or ctx has: then it cancels them. Runs that are
+// logged in process and not yet completed fail, and endpoints that this
+// process serves stop.
+func (w *Workspace) Close(ctx context.Context) (err error) {
+	defer core.Wrap(&err, "close", kind, w.Name())
+	return errors.Join(w.h.Close(ctx), w.driver.Close(), w.closers.close())
+}
+
+// DeleteOptions are the options of Workspace.Delete.
+type DeleteOptions struct {
+	// DeleteSecrets deletes every secret of the secret store, too. It is for
+	// stores that hold nothing else; those of a local workspace always go.
+	DeleteSecrets bool
+}
+
+// Delete deletes the workspace with all its objects, and closes it. A local
+// workspace goes with its folder and its secrets. There is no way back. The
+// record goes first, so that no one opens it meanwhile.
+func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
+	defer core.Wrap(&err, "delete", kind, w.Name())
+	if opts == nil {
+		opts = &DeleteOptions{}
+	}
+	if err := core.Delete(ctx, w.h, ref(w.Name()), ""); err != nil {
+		return err
+	}
+	if opts.DeleteSecrets {
+		if err := w.deleteSecrets(ctx); err != nil {
+			return err
+		}
+	}
+	for info, err := range w.h.Objects().List(ctx, &backend.ListOptions{}) {
+		if err != nil {
+			return err
+		}
+		if err := w.h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(ctx); err != nil {
+		return err
+	}
+	if dir := w.h.Dir(); dir != "" {
+		return os.RemoveAll(dir)
+	}
+	return nil
+}
+
+func (w *Workspace) deleteSecrets(ctx context.Context) error {
+	var names []string
+	for name, err := range w.h.Secrets().List(ctx) {
+		if err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	for _, name := range names {
+		if err := w.h.Secrets().Delete(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
