@@ -265,7 +265,11 @@ func TestCollectBesideWriters(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	for round := range 3 {
+	rounds := 3
+	if testing.Short() {
+		rounds = 1
+	}
+	for round := range rounds {
 		objects := memory.NewObjects()
 		w := &world{records: map[string]map[string][]byte{}, writers: map[*Store]time.Time{}}
 		c := &w.clock

@@ -110,9 +110,7 @@ func TestRestoreStaysInside(t *testing.T) {
 			require.Equal(t, "old", string(data))
 			require.Len(t, tree(t, outside), 1)
 			if tc.class != nil {
-				if !os.IsNotExist(err) {
-					require.Error(t, err)
-				}
+				requireClass(t, err, tc.class)
 				require.Equal(t, before, tree(t, dir))
 				return
 			}

@@ -70,11 +70,14 @@ type restore struct {
 }
 
 func (r *restore) run(ctx context.Context) error {
-	if err := r.checkFree(); err != nil {
+	dirs := r.dirs()
+	if err := r.checkFree(dirs); err != nil {
 		return err
 	}
-	if err := r.makeDirs(); err != nil {
-		return err
+	for _, d := range dirs {
+		if err := r.root.Mkdir(d, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+			return restoreErr(d, err)
+		}
 	}
 	if err := r.root.Mkdir(r.temp, 0o700); err != nil {
 		return restoreErr(r.temp, err)
@@ -86,8 +89,22 @@ func (r *restore) run(ctx context.Context) error {
 	return r.makeLinks(ctx)
 }
 
-// checkFree refuses what is there already, unless it may be replaced.
-func (r *restore) checkFree() error {
+// checkFree refuses what is there already, unless it may be replaced. A folder
+// that is there must be one itself and no link to one.
+func (r *restore) checkFree(dirs []string) error {
+	for _, d := range dirs {
+		if !filepath.IsLocal(filepath.FromSlash(d)) {
+			return fmt.Errorf("%w: %q is no possible name on this system", azml.ErrInvalid, d)
+		}
+		info, err := r.root.Lstat(d)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return restoreErr(d, err)
+		case !info.IsDir():
+			return fmt.Errorf("%w: %q is there and no folder", azml.ErrExists, d)
+		}
+	}
 	for _, f := range r.m.Files {
 		if !filepath.IsLocal(filepath.FromSlash(f.Path)) {
 			return fmt.Errorf("%w: %q is no possible name on this system", azml.ErrInvalid, f.Path)
@@ -117,9 +134,8 @@ func (r *restore) free(path string, mode fs.FileMode) error {
 	return fmt.Errorf("%w: %q is there; ask for overwriting or restore to another place", azml.ErrExists, path)
 }
 
-// makeDirs makes all folders. One that is there must be a folder itself and no
-// link to one.
-func (r *restore) makeDirs() error {
+// dirs lists the folders of all entries, each before what is in it.
+func (r *restore) dirs() []string {
 	var dirs []string
 	seen := map[string]bool{}
 	for _, f := range r.m.Files {
@@ -134,21 +150,8 @@ func (r *restore) makeDirs() error {
 			dirs = append(dirs, d)
 		}
 	}
-	slices.Sort(dirs) // a folder before what is in it
-	for _, d := range dirs {
-		err := r.root.Mkdir(d, 0o777)
-		if errors.Is(err, fs.ErrExist) {
-			info, statErr := r.root.Lstat(d)
-			if statErr == nil && info.IsDir() {
-				continue
-			}
-			return fmt.Errorf("%w: %q is there and no folder", azml.ErrExists, d)
-		}
-		if err != nil {
-			return restoreErr(d, err)
-		}
-	}
-	return nil
+	slices.Sort(dirs)
+	return dirs
 }
 
 // makeLinks makes the symbolic links, when all files are in place.

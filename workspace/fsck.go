@@ -1,0 +1,323 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// FsckOptions are the options of Workspace.Fsck.
+type FsckOptions struct {
+	// Deep reads every byte of every file's content and checks its digest;
+	// without it only what is there and of which size is compared.
+	Deep bool
+}
+
+// Problem is one thing that is not as it must be.
+type Problem struct {
+	// Key is the key of the object, or the digest of a missing content.
+	Key string `json:"key"`
+	// Problem says what is wrong.
+	Problem string `json:"problem"`
+	// Affected lists what can't be read because of it, as far as it is known.
+	Affected []string `json:"affected,omitempty"`
+}
+
+// FsckReport is the result of Fsck.
+type FsckReport struct {
+	// Problems lists what is damaged or missing, by key. Empty means sound.
+	Problems []Problem `json:"problems"`
+	// Notes lists what is odd and harmless: leftovers of processes that died,
+	// objects that are not azml's.
+	Notes []Problem `json:"notes"`
+	// Records is the number of records read.
+	Records int `json:"records"`
+	// Runs is the number of runs.
+	Runs int `json:"runs"`
+	// Manifests is the number of manifests in use.
+	Manifests int `json:"manifests"`
+	// Chunks is the number of chunks of contents in use.
+	Chunks int `json:"chunks"`
+	// Bytes is their size.
+	Bytes int64 `json:"bytes"`
+}
+
+// Clean tells whether no problem was found.
+func (r *FsckReport) Clean() bool { return len(r.Problems) == 0 }
+
+// Fsck verifies the workspace: that every record can be read and what it names
+// is there, every metric, every manifest and every chunk. It changes nothing
+// and can run beside writers. Damage is in the report and no error; errors are
+// those of a store that can't be read.
+func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport, err error) {
+	defer core.Wrap(&err, "check", kind, w.Name())
+	if opts == nil {
+		opts = &FsckOptions{}
+	}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}}
+	if err := c.checkRecords(); err != nil {
+		return nil, err
+	}
+	if err := c.checkMetrics(); err != nil {
+		return nil, err
+	}
+	if err := c.checkFiles(opts.Deep); err != nil {
+		return nil, err
+	}
+	byKey := func(a, b Problem) int { return strings.Compare(a.Key+a.Problem, b.Key+b.Problem) }
+	slices.SortFunc(c.report.Problems, byKey)
+	slices.SortFunc(c.report.Notes, byKey)
+	return c.report, nil
+}
+
+// checker gathers what Fsck finds.
+type checker struct {
+	ctx    context.Context //nolint:containedctx // one walk, one context
+	h      core.Handle
+	report *FsckReport
+	runs   []string
+	roots  []string // manifests that records name
+	series string   // prefix of the series of numbers that is being walked
+	last   int
+}
+
+func (c *checker) problem(key, format string, args ...any) {
+	c.report.Problems = append(c.report.Problems, Problem{Key: key, Problem: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) note(key, format string, args ...any) {
+	c.report.Notes = append(c.report.Notes, Problem{Key: key, Problem: fmt.Sprintf(format, args...)})
+}
+
+// A shape is a pattern of keys (path.Match) and what objects of such keys are.
+type shape struct {
+	pattern string
+	check   func(c *checker, key string) error
+}
+
+// shapes lists all keys of a workspace, as docs/format.md does.
+var shapes = []shape{
+	{key, check[record.Workspace]},
+	{"experiments/*.json", check[record.Experiment]},
+	{"experiments/*/runs/*.json", (*checker).runNumber},
+	{"runs/*/run.json", (*checker).run},
+	{"runs/*/heartbeat.json", check[record.Heartbeat]},
+	{"runs/*/files/*.json", (*checker).runFiles},
+	{"runs/*/clock-*.json", leftover},
+	{"models/*/*.json", (*checker).model},
+	{"environments/*/*.json", check[record.Environment]},
+	{"compute/*.json", check[record.Compute]},
+	{"endpoints/*.json", (*checker).endpoint},
+	{"probe-*", leftover},
+}
+
+// others are prefixes of objects that are no records: they are checked as
+// metrics or files, or have no inner form.
+func other(key string) bool {
+	parts := strings.Split(key, "/")
+	switch parts[0] {
+	case "files", "audit":
+		return true
+	case "runs":
+		return len(parts) > 3 && (parts[2] == "metrics" || parts[2] == "logs")
+	case "endpoints":
+		return len(parts) > 3 && parts[2] == "logs"
+	}
+	return false
+}
+
+// checkRecords walks all objects.
+func (c *checker) checkRecords() error {
+	for info, err := range c.h.Objects().List(c.ctx, &backend.ListOptions{}) {
+		if err != nil {
+			return err
+		}
+		if other(info.Key) {
+			continue
+		}
+		i := slices.IndexFunc(shapes, func(s shape) bool { ok, err := path.Match(s.pattern, info.Key); return ok && err == nil })
+		if i < 0 {
+			c.note(info.Key, "it is no object of a workspace")
+			continue
+		}
+		if err := shapes[i].check(c, info.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads a record; ok is false when it is damaged or just gone.
+func read[T any, P interface {
+	*T
+	record.Record
+}](c *checker, key string) (value T, ok bool, err error) {
+	stored, err := core.Get[T, P](c.ctx, c.h, key)
+	c.report.Records++
+	switch {
+	case errors.Is(err, azml.ErrNotFound):
+		return value, false, nil
+	case errors.Is(err, azml.ErrDamaged), errors.Is(err, azml.ErrUnsupported):
+		c.problem(key, "%v", err)
+		return value, false, nil
+	}
+	return stored.Value, err == nil, err
+}
+
+func check[T any, P interface {
+	*T
+	record.Record
+}](c *checker, key string) error {
+	_, _, err := read[T, P](c, key)
+	return err
+}
+
+func leftover(c *checker, key string) error {
+	c.note(key, "left by a process that died; it can be deleted")
+	return nil
+}
+
+// number checks that the numbers of a series have no gap.
+func (c *checker) number(key string) {
+	prefix := key[:strings.LastIndexByte(key, '/')+1]
+	if prefix != c.series {
+		c.series, c.last = prefix, 0
+	}
+	c.last++
+	if expected := (core.Series{Prefix: prefix}).Key(c.last); key != expected {
+		c.problem(expected, "the record is missing: numbers are never taken out")
+		if _, err := fmt.Sscanf(key[len(prefix):], "%d.json", &c.last); err != nil {
+			c.problem(key, "the name is no number")
+		}
+	}
+}
+
+func (c *checker) exists(key string) (bool, error) {
+	_, err := c.h.Objects().Stat(c.ctx, key)
+	if errors.Is(err, azml.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c *checker) runNumber(key string) error {
+	c.number(key)
+	r, ok, err := read[record.RunNumber](c, key)
+	if err != nil || !ok {
+		return err
+	}
+	if there, err := c.exists(history.Ref(r.RunID).Key); err != nil || there {
+		return err
+	}
+	c.note(key, "run %s is not there: it was deleted, or its creation was cut off", r.RunID)
+	return nil
+}
+
+func (c *checker) run(key string) error {
+	r, ok, err := read[record.Run](c, key)
+	if err != nil || !ok {
+		return err
+	}
+	c.report.Runs++
+	c.runs = append(c.runs, r.ID)
+	if r.Snapshot != "" {
+		c.roots = append(c.roots, r.Snapshot)
+	}
+	if key != history.Ref(r.ID).Key {
+		c.problem(key, "it says that it is run %q", r.ID)
+	}
+	return c.reference(key, "experiment "+r.Experiment, "experiments/"+r.Experiment+".json")
+}
+
+// reference checks that what a record names is there.
+func (c *checker) reference(key, what, target string) error {
+	there, err := c.exists(target)
+	if err == nil && !there {
+		c.problem(key, "%s is not there", what)
+	}
+	return err
+}
+
+func (c *checker) runFiles(key string) error {
+	c.number(key)
+	r, ok, err := read[record.Files](c, key)
+	if err == nil && ok {
+		c.roots = append(c.roots, r.Manifest)
+	}
+	return err
+}
+
+func (c *checker) model(key string) error {
+	c.number(key)
+	m, ok, err := read[record.Model](c, key)
+	if err == nil && ok && m.Deleted.IsZero() {
+		c.roots = append(c.roots, m.Manifest)
+	}
+	return err
+}
+
+func (c *checker) endpoint(key string) error {
+	e, ok, err := read[record.Endpoint](c, key)
+	if err != nil || !ok {
+		return err
+	}
+	if e.Source != "" {
+		c.roots = append(c.roots, e.Source)
+	}
+	if e.Environment == nil {
+		return nil
+	}
+	name := e.Environment.Name + "/" + e.Environment.Version
+	return c.reference(key, "environment "+name, "environments/"+name+".json")
+}
+
+// checkMetrics reads all metrics of all runs.
+func (c *checker) checkMetrics() error {
+	for _, id := range c.runs {
+		log, err := history.Metrics(c.h, id)
+		if err != nil {
+			return err
+		}
+		damages, err := log.Verify(c.ctx)
+		if err != nil {
+			return err
+		}
+		for _, d := range damages {
+			c.problem(d.Object, "at byte %d: %s", d.Offset, d.Problem)
+		}
+	}
+	return nil
+}
+
+// checkFiles checks all manifests in use and the contents they need.
+func (c *checker) checkFiles(deep bool) error {
+	ids := func(yield func(string, error) bool) {
+		for _, id := range c.roots {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+	report, err := c.h.Files().Verify(c.ctx, ids, &files.VerifyOptions{Deep: deep})
+	if err != nil {
+		return err
+	}
+	c.report.Manifests, c.report.Chunks, c.report.Bytes = report.Manifests, report.Chunks, report.Bytes
+	for _, d := range report.Damages {
+		c.report.Problems = append(c.report.Problems, Problem{Key: d.Key, Problem: d.Err.Error(), Affected: d.Files})
+	}
+	for _, key := range report.Unreferenced {
+		c.note(key, "nothing in use needs it; the garbage collector removes it")
+	}
+	return nil
+}
