@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -13,12 +14,14 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// live is what a run has in a process that logs to it.
+// live is what a run has in a process that logs to it or answers for it.
 type live struct {
-	writer  *metrics.Writer
-	owned   bool   // this process answers for the run
-	outputs string // folder to upload at the end
+	writer  atomic.Pointer[metrics.Writer] // nil until something is logged
+	opened  chan struct{}                  // closed when writer is set
+	owned   bool                           // this process answers for the run
+	outputs string                         // folder to upload at the end
 
+	ctx      context.Context //nolint:containedctx // the life of the keeper
 	stop     context.CancelFunc
 	stopped  chan struct{} // closed when the keeper has ended
 	canceled chan struct{} // closed when somebody asked to cancel
@@ -28,45 +31,25 @@ type live struct {
 }
 
 // own makes this process answer for the run, which it has just created.
-func (r *Run) own(outputs string) error {
-	l, err := r.open()
-	if err != nil {
-		return err
-	}
-	l.owned, l.outputs = true, outputs
-	return r.begin(l)
-}
-
-// open makes the writer of the run's metrics.
-func (r *Run) open() (*live, error) {
-	log, err := history.Metrics(r.h, r.id)
-	if err != nil {
-		return nil, err
-	}
-	writer, err := log.NewWriter()
-	if err != nil {
-		return nil, err
-	}
-	return &live{writer: writer, stopped: make(chan struct{}), canceled: make(chan struct{})}, nil
-}
+func (r *Run) own(outputs string) error { return r.begin(&live{owned: true, outputs: outputs}) }
 
 // begin starts the goroutine that ships metrics and, for an owned run, keeps
 // the heartbeat. It belongs to the workspace and ends with the run.
 func (r *Run) begin(l *live) error {
-	var ctx context.Context
-	ctx, l.stop = context.WithCancel(context.Background())
+	l.opened, l.stopped, l.canceled = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	l.ctx, l.stop = context.WithCancel(context.Background())
 	err := r.h.Go(func(closing context.Context) {
 		defer close(l.stopped)
 		detach := context.AfterFunc(closing, l.stop)
 		defer detach()
-		r.keepAlive(ctx, l)
+		r.keepAlive(l.ctx, l)
 		if closing.Err() != nil {
 			r.abandon(l)
 		}
 	})
 	if err != nil {
 		l.stop()
-		return errors.Join(err, l.writer.Close(context.Background()))
+		return err
 	}
 	r.live.Store(l)
 	return nil
@@ -74,7 +57,13 @@ func (r *Run) begin(l *live) error {
 
 func (r *Run) keepAlive(ctx context.Context, l *live) {
 	var shipping sync.WaitGroup
-	shipping.Go(func() { l.writer.Run(ctx) })
+	shipping.Go(func() {
+		select {
+		case <-l.opened:
+			l.writer.Load().Run(ctx)
+		case <-ctx.Done():
+		}
+	})
 	defer shipping.Wait()
 	if !l.owned {
 		return
@@ -92,7 +81,7 @@ func (r *Run) keepAlive(ctx context.Context, l *live) {
 func (r *Run) abandon(l *live) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	if err := l.writer.Close(ctx); err != nil && !errors.Is(err, azml.ErrClosed) {
+	if err := l.closeWriter(ctx); err != nil {
 		r.h.Logger().Warn("metrics of an abandoned run stay in the spool", "run", r.id, "error", err)
 	}
 	if !l.owned {
@@ -107,28 +96,54 @@ func (r *Run) abandon(l *live) {
 	}
 }
 
-// writer gives the writer of the run's metrics; the first use of a run that
-// this process did not start opens one, if the run still goes on.
+// writer gives the writer of the run's metrics. The first use opens one, if the
+// run still goes on, also for a run that this process did not start.
 func (r *Run) writer() (*metrics.Writer, error) {
 	if l := r.live.Load(); l != nil {
-		return l.writer, nil
+		if w := l.writer.Load(); w != nil {
+			return w, nil
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l := r.live.Load(); l != nil {
-		return l.writer, nil
-	}
 	if status := r.stored.Value.Status; status.Terminal() {
 		return nil, fmt.Errorf("%w: the run is %s and takes no more", azml.ErrClosed, status)
 	}
-	l, err := r.open()
+	if r.live.Load() == nil {
+		if err := r.begin(&live{}); err != nil {
+			return nil, err
+		}
+	}
+	l := r.live.Load()
+	if w := l.writer.Load(); w != nil { // opened while we waited for the lock
+		return w, nil
+	}
+	if l.ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: the run is being ended and takes no more", azml.ErrClosed)
+	}
+	log, err := history.Metrics(r.h, r.id)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.begin(l); err != nil {
+	w, err := log.NewWriter()
+	if err != nil {
 		return nil, err
 	}
-	return l.writer, nil
+	l.writer.Store(w)
+	close(l.opened)
+	return w, nil
+}
+
+// closeWriter makes what was logged durable and ends logging.
+func (l *live) closeWriter(ctx context.Context) error {
+	w := l.writer.Load()
+	if w == nil {
+		return nil
+	}
+	if err := w.Close(ctx); err != nil && !errors.Is(err, azml.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // close ends logging: all is durable when it returns without an error.
@@ -137,19 +152,20 @@ func (r *Run) close(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
-	if err := l.writer.Flush(ctx); err != nil && !errors.Is(err, azml.ErrClosed) {
-		return err
+	if w := l.writer.Load(); w != nil {
+		if err := w.Flush(ctx); err != nil && !errors.Is(err, azml.ErrClosed) {
+			return err
+		}
 	}
+	r.mu.Lock() // no writer is opened from now on
 	l.stop()
+	r.mu.Unlock()
 	select {
 	case <-l.stopped:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := l.writer.Close(ctx); err != nil && !errors.Is(err, azml.ErrClosed) {
-		return err
-	}
-	return nil
+	return l.closeWriter(ctx)
 }
 
 // Canceled gives a channel that is closed when somebody has asked to cancel
@@ -179,7 +195,9 @@ func (r *Run) CancelCause() error {
 func (r *Run) Flush(ctx context.Context) (err error) {
 	defer core.Wrap(&err, "flush", kind, r.id)
 	if l := r.live.Load(); l != nil {
-		return l.writer.Flush(ctx)
+		if w := l.writer.Load(); w != nil {
+			return w.Flush(ctx)
+		}
 	}
 	return nil
 }

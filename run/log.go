@@ -35,12 +35,14 @@ func (r *Run) Log(name string, value any, opts *LogOptions) error {
 		o = *opts
 	}
 	if f, ok := value.(float64); ok {
-		if l := r.live.Load(); l != nil {
-			if err := l.writer.Log(name, f, o.Step, o.Time); err != nil {
-				return r.logError(name, err)
-			}
-			return nil
+		w, err := r.writer()
+		if err == nil {
+			err = w.Log(name, f, o.Step, o.Time)
 		}
+		if err != nil {
+			return r.logError(name, err)
+		}
+		return nil
 	}
 	scalar, err := metrics.Scalar(value)
 	if err != nil {

@@ -100,11 +100,11 @@ func (c *collector) run(ctx context.Context, roots iter.Seq2[string, error]) (er
 		}
 	}
 	before := len(c.list.Objects)
-	changed := c.judge()
+	changed := c.judge() || before != len(c.list.Objects) || len(c.due) > 0
 	if c.opts.DryRun {
 		return nil
 	}
-	if changed || before != len(c.list.Objects) {
+	if changed { // with something due it proves that no other collector is ahead
 		if err := c.s.writeCondemned(ctx, c.list); err != nil {
 			return err
 		}

@@ -308,20 +308,46 @@ func (w *world) step(ctx context.Context, s *Store, rng *rand.Rand) error {
 	case 0:
 		w.pass(day / 2)
 	case 1:
-		w.mu.Lock()
-		ids := slices.Collect(maps.Keys(w.records))
-		if len(ids) > 0 {
-			delete(w.records, ids[rng.IntN(len(ids))])
-		}
-		w.mu.Unlock()
+		return w.forget(ctx, s, rng)
 	case 2, 3:
 		_, err := s.Collect(ctx, w.roots(), nil)
+		if errors.Is(err, azml.ErrNotFound) {
+			// A record of its list was removed, and its manifest after that,
+			// while this collector stood still. Else it is a loss.
+			err = w.all(ctx, s)
+		}
 		if err != nil && !errors.Is(err, azml.ErrConflict) {
 			return err
 		}
 		w.pass(day / 3)
 	default:
 		return w.write(ctx, s, rng)
+	}
+	return nil
+}
+
+// forget removes a record, whose manifest must be there till then.
+func (w *world) forget(ctx context.Context, s *Store, rng *rand.Rand) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids := slices.Collect(maps.Keys(w.records))
+	if len(ids) == 0 {
+		return nil
+	}
+	id := ids[rng.IntN(len(ids))]
+	delete(w.records, id)
+	_, err := s.Manifest(ctx, id)
+	return err
+}
+
+// all tells whether the manifests of all records are there.
+func (w *world) all(ctx context.Context, s *Store) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.records {
+		if _, err := s.Manifest(ctx, id); err != nil {
+			return fmt.Errorf("lost: %w", err)
+		}
 	}
 	return nil
 }
