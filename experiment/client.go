@@ -47,23 +47,24 @@ func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOp
 	if _, err := opts.apply(&fresh); err != nil {
 		return nil, err
 	}
-	stored, err := core.Get[record.Experiment](ctx, c.h, ref(name).Key)
+	_, err = core.Get[record.Experiment](ctx, c.h, ref(name).Key)
 	if errors.Is(err, azml.ErrNotFound) {
-		stored, err = core.Create(ctx, c.h, ref(name), fresh)
-		if err == nil {
-			return wrap(c.h, stored), nil
+		var created core.Stored[record.Experiment]
+		if created, err = core.Create(ctx, c.h, ref(name), fresh); err == nil {
+			return wrap(c.h, created), nil
 		}
 	}
 	if err != nil && !errors.Is(err, azml.ErrExists) {
 		return nil, err
 	}
-	if stored, err = core.Update(ctx, c.h, ref(name), core.Updated("description, tags or archive state"), func(e *record.Experiment) error {
+	stored, err := core.Update(ctx, c.h, ref(name), core.Updated("description, tags or archive state"), func(e *record.Experiment) error {
 		changed, err := opts.apply(e)
 		if err == nil && !changed {
 			return core.ErrNoChange
 		}
 		return err
-	}); err != nil {
+	})
+	if err != nil {
 		return nil, err
 	}
 	return wrap(c.h, stored), nil

@@ -21,7 +21,7 @@ const (
 // concurrent use.
 type Client struct{ h core.Handle }
 
-// Latest, given as a version, means the highest one that is not deleted.
+// Latest as a version means the highest one that is not deleted.
 const Latest = 0
 
 // RegisterOptions are the options of registering a model.

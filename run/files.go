@@ -174,7 +174,7 @@ func writeNew(path string, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) //nolint:errcheck // gone already when all went well
+	defer os.Remove(file.Name()) // gone already when all went well
 	_, err = io.Copy(file, content)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err

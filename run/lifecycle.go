@@ -201,7 +201,7 @@ func (r *Run) stream(ctx context.Context, w io.Writer) (stop func() error) {
 		defer cancel()
 		if !r.record().Status.Terminal() {
 			cancel()
-			<-done
+			_ = <-done // a log that is no longer wanted has no errors
 			return nil
 		}
 		return <-done

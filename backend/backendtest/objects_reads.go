@@ -140,12 +140,12 @@ func checkFailedPut(t TB, h ObjectsHarness) {
 			}
 			return nil
 		})
-		if _, err := s.Put(t.Context(), key, content, &backend.PutOptions{}); calls == 1 {
+		_, err := s.Put(t.Context(), key, content, &backend.PutOptions{})
+		if calls == 1 {
 			require.NoError(t, err)
 			return
-		} else {
-			require.Error(t, err)
 		}
+		require.Error(t, err)
 		require.Equal(t, []string{"a"}, s.keys(backend.ListOptions{}))
 		requireInfo(t, before, s.stat("a"))
 	}

@@ -28,7 +28,7 @@ func writeTemp(dir string, data []byte) (string, error) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		os.Remove(f.Name())
+		_ = os.Remove(f.Name())
 		return "", err
 	}
 	return f.Name(), nil
@@ -41,7 +41,7 @@ func replaceFile(path string, data []byte) error {
 		return err
 	}
 	if err = os.Rename(temp, path); err != nil {
-		os.Remove(temp)
+		_ = os.Remove(temp)
 		return err
 	}
 	return syncDir(filepath.Dir(path))
@@ -65,7 +65,7 @@ func sweep(dir string) {
 	entries, _ := os.ReadDir(dir) // whatever is wrong, the first use says it
 	for _, e := range entries {
 		if fi, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), tempPrefix) && time.Since(fi.ModTime()) > time.Hour {
-			os.Remove(filepath.Join(dir, e.Name()))
+			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 }

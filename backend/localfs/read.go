@@ -39,7 +39,7 @@ func (s *Store) get(ctx context.Context, key string, opts *backend.GetOptions) (
 		err = fmt.Errorf("%w: offset %d is outside of object %q of %d bytes", azml.ErrInvalid, opts.Offset, key, fi.Size())
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	n := fi.Size() - opts.Offset

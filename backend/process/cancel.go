@@ -79,7 +79,7 @@ func writeGrace(dir string, grace time.Duration) error {
 		err = os.Rename(f.Name(), filepath.Join(dir, cancelFile))
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		_ = os.Remove(f.Name())
 	}
 	return err
 }

@@ -91,7 +91,7 @@ func (d *Driver) Close() error {
 	d.mu.Lock()
 	d.closed = true
 	for _, w := range d.watched {
-		w.answers.Close()
+		_ = w.answers.Close()
 	}
 	d.mu.Unlock()
 	d.watches.Wait()

@@ -65,7 +65,7 @@ func (d *Driver) follow(id string, w *watch) {
 	if _, err := io.Copy(io.Discard, r); err == nil {
 		_ = w.cmd.Wait() // the record says how the job ended
 	}
-	w.answers.Close()
+	_ = w.answers.Close()
 	d.mu.Lock()
 	delete(d.watched, id)
 	d.mu.Unlock()
@@ -94,7 +94,7 @@ func startSupervisor(dir string, s spec, files jobFiles) (*watch, error) {
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := cmd.Start(); err != nil {
-		answers.Close()
+		_ = answers.Close()
 		return nil, fmt.Errorf("%w: start the supervisor: %w", azml.ErrUnavailable, err)
 	}
 	// A supervisor that is dead already is met again as a missing answer.

@@ -53,8 +53,8 @@ func existsError(id, dir string) error {
 type jobFiles struct{ record, output *os.File }
 
 func (f jobFiles) close() {
-	f.record.Close()
-	f.output.Close()
+	_ = f.record.Close()
+	_ = f.output.Close()
 }
 
 // claim makes the job's folder. It is filled and locked under another name and
@@ -72,7 +72,7 @@ func (d *Driver) claim(job backend.Job, dir string) (jobFiles, error) {
 		return files, nil
 	}
 	files.close()
-	os.RemoveAll(tmp)
+	_ = os.RemoveAll(tmp)
 	err = classify(err)
 	if errors.Is(err, azml.ErrExists) {
 		err = existsError(job.ID, d.dir)

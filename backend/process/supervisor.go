@@ -118,7 +118,7 @@ func (s spec) start() (int, error) {
 // is caught, unlike one that the starting process ignored, is back at its
 // default in the command.
 func catchSignals(dir string, asks chan<- time.Duration) *atomic.Bool {
-	signal.Notify(make(chan os.Signal))
+	signal.Notify(make(chan os.Signal, 1))
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	var cancelled atomic.Bool

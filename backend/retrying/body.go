@@ -46,7 +46,7 @@ func (b *body) readOnce(p []byte) (int, error) {
 		return n, nil
 	}
 	if errors.Is(err, azml.ErrUnavailable) {
-		b.Close()
+		_ = b.Close()
 	}
 	if n > 0 { // hand these out; the error, if it lasts, comes again
 		return n, nil
@@ -64,7 +64,7 @@ func (b *body) reopen() error {
 		return err
 	}
 	if object.Info.ETag != b.info.ETag {
-		object.Body.Close()
+		_ = object.Body.Close()
 		return fmt.Errorf("%w: object %q was changed since its body broke: read it again", azml.ErrConflict, b.info.Key)
 	}
 	b.r = object.Body

@@ -89,7 +89,7 @@ func (p policy) do(ctx context.Context, op, name string, try func() error) error
 			return err
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s %q: %w after: %v", op, name, ctx.Err(), err)
+			return fmt.Errorf("%s %q: %w after: %w", op, name, ctx.Err(), err)
 		}
 		wait := pause/2 + rand.N(pause/2+1)
 		if attempt == p.Attempts || time.Since(start)+wait > p.Elapsed {
@@ -101,7 +101,7 @@ func (p policy) do(ctx context.Context, op, name string, try func() error) error
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("%s %q: %w while waiting to try again after: %v", op, name, ctx.Err(), err)
+			return fmt.Errorf("%s %q: %w while waiting to try again after: %w", op, name, ctx.Err(), err)
 		}
 		pause = min(2*pause, p.Max)
 	}

@@ -117,7 +117,7 @@ func (d *drive) copyOutput(ended context.Context, output io.ReadCloser) {
 	for {
 		n, err := output.Read(buffer)
 		if n > 0 {
-			d.tail.Write(buffer[:n]) //nolint:errcheck // never fails
+			_, _ = d.tail.Write(buffer[:n]) // never fails
 			d.writeOutput(ended, buffer[:n])
 		}
 		if err != nil {

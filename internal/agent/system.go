@@ -14,7 +14,7 @@ const sampleEvery = 5 * time.Second
 // sampleSystem logs how busy the machine is, under MLflow's names for system
 // metrics: once at the beginning, every five seconds, and once at the end.
 func (d *drive) sampleSystem(ended context.Context) {
-	cpu.Percent(0, false) //nolint:errcheck // only begins the interval that the next call measures
+	_, _ = cpu.Percent(0, false) // only begins the interval that the next call measures
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	for step := int64(0); ; step++ {

@@ -34,7 +34,6 @@ type auditLog struct {
 
 type auditBatch struct {
 	data  []byte
-	lines int
 	ready chan struct{}
 	err   error
 }

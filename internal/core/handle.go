@@ -131,14 +131,14 @@ func (h Handle) Close(ctx context.Context) error {
 // NewID gives n random bytes in hexadecimal.
 func NewID(n int) string {
 	b := make([]byte, n)
-	rand.Read(b) //nolint:errcheck // never fails
+	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
 
 // NewUUID gives a random UUID (version 4, RFC 9562).
 func NewUUID() string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails
+	_, _ = rand.Read(b[:]) // never fails
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	x := hex.EncodeToString(b[:])

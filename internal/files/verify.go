@@ -89,7 +89,7 @@ func (v *verifier) run(ctx context.Context, roots iter.Seq2[string, error], deep
 	}
 	wanted := v.checkPlaces()
 	if deep {
-		return v.s.fetch(ctx, wanted, func(w want, data []byte, err error) error {
+		return v.s.fetch(ctx, wanted, func(w want, _ []byte, err error) error {
 			if err != nil {
 				v.damaged(w.digest.String(), err, v.owners[w.digest])
 			}

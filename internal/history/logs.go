@@ -172,7 +172,7 @@ func (r *logReader) Read(p []byte) (int, error) {
 			n, err := r.body.Read(p)
 			r.offset += int64(n)
 			if errors.Is(err, io.EOF) {
-				r.body.Close()
+				_ = r.body.Close()
 				r.body, err = nil, nil
 			}
 			if n > 0 || err != nil {

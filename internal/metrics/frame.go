@@ -127,17 +127,17 @@ func (b *batch) frame() []byte {
 	return out
 }
 
-func (p *part) append(dst []byte) []byte {
-	dst = appendDeltas(dst, p.steps)
-	switch p.series.typ {
+func (t *part) append(dst []byte) []byte {
+	dst = appendDeltas(dst, t.steps)
+	switch t.series.typ {
 	case typeFloat:
-		return appendFloats(dst, p.bits)
+		return appendFloats(dst, t.bits)
 	case typeInt:
-		return appendDeltas(dst, signed(p.bits))
+		return appendDeltas(dst, signed(t.bits))
 	case typeBool:
-		return appendInts(dst, signed(p.bits))
+		return appendInts(dst, signed(t.bits))
 	}
-	for _, blob := range p.blobs {
+	for _, blob := range t.blobs {
 		dst = appendBytes(dst, blob)
 	}
 	return dst

@@ -39,7 +39,7 @@ func createMapping(path string, size int) (_ *mapping, err error) {
 }
 
 // commit makes mem[from:to] survive the process: here it does already.
-func (m *mapping) commit(from, to int) error { return nil }
+func (m *mapping) commit(_, _ int) error { return nil }
 
 // close ends the use of the memory. The file stays.
 func (m *mapping) close() error {

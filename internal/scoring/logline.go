@@ -3,6 +3,7 @@ package scoring
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -67,7 +68,7 @@ func (l *lineLog) pump(r io.Reader) {
 		if len(line) > 0 {
 			l.write('I', "azml.print", line)
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
 	}

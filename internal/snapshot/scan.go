@@ -255,7 +255,7 @@ func (s *scanner) takeFile(path, osPath string, info fs.FileInfo) {
 			s.skip(path, plain(err))
 			return
 		}
-		file.Close()
+		_ = file.Close()
 	}
 	s.plan.Entries = append(s.plan.Entries, Entry{Path: path, Mode: mode, Size: info.Size(), OSPath: osPath})
 	s.plan.Files++

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azml-go/azml"
+)
+
+// app is one call of the command with what all of its parts share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	interrupts     interrupts
+	args           []string
+
+	dir      string // of the workspace
+	output   string // table, json or yaml
+	verbose  bool
+	reportTo string // file for the process that started this one in the background
+}
+
+// The exit codes other than 0.
+const (
+	exitError    = 1
+	exitUsage    = 2
+	exitCanceled = 130
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+// Unwrap gives the mistake itself.
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// exitCode ends the command with a code and without a message: the command has
+// said all there is to say.
+type exitCode int
+
+// Error gives the code in words.
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// run carries out one command line and gives the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	ctx, stop := a.interrupts.watch(ctx, a.stderr)
+	defer stop()
+	a.args = args
+	root := a.rootCommand()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.stderr, "azml: interrupted")
+		return exitCanceled
+	}
+	fmt.Fprintln(a.stderr, "azml:", err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintf(a.stderr, "See %q.\n", cmd.CommandPath()+" --help")
+		return exitUsage
+	}
+	return exitError
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "azml",
+		Short: "Train, track, register and serve models in a workspace that is a folder",
+		Long: `azml works in a workspace: a folder with the history of runs, registered models,
+environments and endpoints. It needs no server.`,
+		Example: `  azml init
+  azml run submit -e churn --script train.py -- --lr 0.1
+  azml run list`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkOutput() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.dir, "workspace", "w", "", "folder of the workspace (default: $AZML_WORKSPACE, else what .azureml/config.json here or above names)")
+	flags.StringVarP(&a.output, "output", "o", outputTable, "form of the output: table, json or yaml")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "tell on the standard error what goes on inside")
+	flags.StringVar(&a.reportTo, "report-to", "", "")
+	must(flags.MarkHidden("report-to"))
+	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.AddCommand(a.initCommand(), a.versionCommand(), a.runCommand(), a.experimentCommand(), a.modelCommand(),
+		a.environmentCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.workspaceCommand())
+	refuseUnknown(root)
+	return root
+}
+
+// refuseUnknown makes every group of commands below cmd refuse a word that is
+// none of its commands, where cobra would print the help and succeed.
+func refuseUnknown(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		refuseUnknown(sub)
+	}
+	if cmd.Runnable() {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		cmd.SuggestionsMinimumDistance = 2
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return usage("unknown command %q: did you mean %q?", args[0], near[0])
+		}
+		return usage("unknown command %q", args[0])
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+func (a *app) checkOutput() error {
+	if !slices.Contains(outputs, a.output) {
+		return usage("output %q: use table, json or yaml", a.output)
+	}
+	return nil
+}
+
+// logger gives the library's log, nil unless it is wanted.
+func (a *app) logger() *slog.Logger {
+	if !a.verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// say tells the user something that is not the command's result.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
+
+// must is for errors that only a mistake in this program can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// exactly wants n arguments, which what names.
+func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
+
+// between wants least to most arguments, which what names; most < 0 means any
+// number.
+func between(least, most int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usage("missing argument: give %s", what)
+		case most == 0 && len(args) > 0:
+			return usage("unexpected argument %q", args[0])
+		case most >= 0 && len(args) > most:
+			return usage("unexpected argument %q: give only %s", args[most], what)
+		}
+		return nil
+	}
+}
+
+var noArgs = between(0, 0, "")
+
+// missing tells whether err says that a thing is not there.
+func missing(err error) bool { return errors.Is(err, azml.ErrNotFound) }

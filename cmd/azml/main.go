@@ -1,0 +1,36 @@
+// Command azml uses a workspace from a shell: it submits and watches runs,
+// registers models, deploys endpoints and looks after the workspace itself.
+//
+//	azml init
+//	azml run submit -e churn --script train.py -- --lr 0.1
+//	azml model register --name churn --run RUN --asset-path outputs/model.json
+//
+// It has no state of its own. Everything that shows something takes -o json or
+// -o yaml; errors go to the standard error as one line. The exit code is 0 when
+// all went well, 1 when it did not, 2 for wrong usage and 130 after Ctrl-C or
+// for a run that was canceled.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupts: interrupts{signals: signals, exit: os.Exit}}
+	os.Exit(a.run(context.Background(), os.Args[1:]))
+}
+
+// run carries out one command line in this process and gives its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	return a.run(ctx, args)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// isTerminal tells whether a person is at the other end.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// progress is one line on a terminal that is written over and over, at most
+// ten times a second. When the stream is no terminal it writes nothing.
+type progress struct {
+	mu    sync.Mutex
+	out   io.Writer // nil when nobody looks
+	last  time.Time
+	shown int
+}
+
+func (a *app) progress() *progress {
+	if !isTerminal(a.stderr) {
+		return &progress{}
+	}
+	return &progress{out: a.stderr}
+}
+
+// set replaces the line, unless the last change was just now.
+func (p *progress) set(format string, args ...any) { p.draw(false, fmt.Sprintf(format, args...)) }
+
+// now replaces the line in any case.
+func (p *progress) now(format string, args ...any) { p.draw(true, fmt.Sprintf(format, args...)) }
+
+// clear takes the line away.
+func (p *progress) clear() { p.draw(true, "") }
+
+// bytes shows how much of a number of bytes is done.
+func (p *progress) bytes(what string) func(done, total int64) {
+	return func(done, total int64) { p.set("%s %s of %s", what, size(done), size(total)) }
+}
+
+func (p *progress) draw(force bool, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	const every = 100 * time.Millisecond
+	if p.out == nil || !force && time.Since(p.last) < every {
+		return
+	}
+	p.last = time.Now()
+	n := len([]rune(text))
+	fmt.Fprintf(p.out, "\r%s%s\r%s", text, strings.Repeat(" ", max(0, p.shown-n)), text)
+	p.shown = n
+}

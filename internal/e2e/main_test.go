@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/azml-go/azml/workspace"
+)
+
+// errandVariable holds the errand of a test binary that is a worker.
+const errandVariable = "AZML_E2E_ERRAND"
+
+// TestMain makes this program a worker process when it was started as one.
+func TestMain(m *testing.M) {
+	text := os.Getenv(errandVariable)
+	if text == "" {
+		goleak.VerifyTestMain(m)
+		return
+	}
+	os.Unsetenv(errandVariable)
+	var e errand
+	err := json.Unmarshal([]byte(text), &e)
+	if err == nil {
+		err = e.carryOut(context.Background())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// errand is what a worker process is to do, in which workspace.
+type errand struct {
+	Name   string
+	Place  place
+	Worker int
+	Count  int
+	Seed   uint64
+	Run    string
+	Faults bool
+	Dir    string
+}
+
+func (e errand) carryOut(ctx context.Context) error {
+	ws, err := e.open(ctx)
+	if err != nil {
+		return err
+	}
+	ack := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+	switch e.Name {
+	case "register":
+		err = registerMany(ctx, ws, e, ack)
+	case "runs":
+		err = logManyRuns(ctx, ws, e, ack)
+	case "log":
+		err = logToRun(ctx, ws, e, ack)
+	case "notice":
+		err = noticeRun(ctx, ws, e, ack)
+	case "live":
+		err = liveUntilKilled(ctx, ws, e, ack)
+	case "hold":
+		err = holdRun(ctx, ws, e, ack)
+	case "cancel":
+		err = cancelRun(ctx, ws, e)
+	case "refused":
+		err = beRefused(ctx, ws, ack)
+	default:
+		err = fmt.Errorf("no errand is called %q", e.Name)
+	}
+	if err != nil {
+		return err
+	}
+	return ws.Close(ctx)
+}
+
+// open opens the workspace, on a store that fails now and then if so asked.
+func (e errand) open(ctx context.Context) (*workspace.Workspace, error) {
+	if !e.Faults {
+		return workspace.Open(ctx, e.Place.Dir, e.Place.options())
+	}
+	stores, err := e.Place.failing(e.Seed)
+	if err != nil {
+		return nil, err
+	}
+	return workspace.New(ctx, stores)
+}
+
+// worker is a started worker process.
+type worker struct {
+	cmd    *exec.Cmd
+	lines  *bufio.Scanner
+	output io.Closer
+	stderr *strings.Builder
+}
+
+// start starts a worker process. Its parent waits for it.
+func start(t *testing.T, e errand) *worker {
+	t.Helper()
+	data, err := json.Marshal(e)
+	require.NoError(t, err)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), errandVariable+"="+string(data), "GOTRACEBACK=all")
+	stderr := &strings.Builder{}
+	cmd.Stderr = stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	return &worker{cmd: cmd, lines: bufio.NewScanner(out), output: out, stderr: stderr}
+}
+
+// finish reads all lines of the worker and checks that it ended well.
+func (w *worker) finish(t *testing.T) []string {
+	t.Helper()
+	var lines []string
+	for w.lines.Scan() {
+		lines = append(lines, w.lines.Text())
+	}
+	require.NoError(t, w.cmd.Wait(), "worker: %s", w.stderr)
+	return lines
+}
+
+// next reads one line of the worker.
+func (w *worker) next(t *testing.T) string {
+	t.Helper()
+	require.True(t, w.lines.Scan(), "worker ended: %s", w.stderr)
+	return w.lines.Text()
+}
+
+// kill ends the worker by force and waits for its end.
+func (w *worker) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, w.cmd.Process.Kill())
+	_ = w.cmd.Wait() // it was killed
+}
+
+// all starts n workers on the same errand and gives their lines.
+func all(t *testing.T, n int, e errand) []string {
+	t.Helper()
+	workers := make([]*worker, n)
+	for i := range workers {
+		e.Worker, e.Seed = i, e.Seed+1
+		workers[i] = start(t, e)
+	}
+	var lines []string
+	for _, w := range workers {
+		lines = append(lines, w.finish(t)...)
+	}
+	return lines
+}
+
+// place is where a workspace is kept, known to all its processes.
+type place struct {
+	Dir, Cache, Key string
+}
+
+func newPlace(t *testing.T) place {
+	t.Helper()
+	base := t.TempDir()
+	return place{Dir: filepath.Join(base, "ws"), Cache: filepath.Join(base, "cache"), Key: filepath.Join(base, "secrets.key")}
+}
+
+func (p place) options() *workspace.OpenOptions {
+	return &workspace.OpenOptions{CacheDir: p.Cache, SecretsKeyFile: p.Key}
+}
+
+// open opens the place's workspace; it is closed with the test.
+func (p place) open(t *testing.T) *workspace.Workspace {
+	t.Helper()
+	ws, err := workspace.Open(t.Context(), p.Dir, p.options())
+	require.NoError(t, err)
+	t.Cleanup(func() { closeAll(t, ws) })
+	return ws
+}
+
+func closeAll(t *testing.T, ws *workspace.Workspace) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	require.NoError(t, ws.Close(ctx))
+}
+
+// clean checks that fsck finds no problem.
+func clean(t *testing.T, ws *workspace.Workspace) {
+	t.Helper()
+	report, err := ws.Fsck(t.Context(), &workspace.FsckOptions{Deep: true})
+	require.NoError(t, err)
+	require.Empty(t, report.Problems)
+}
+
+// size gives full, or short when tests are to be short.
+func size(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
