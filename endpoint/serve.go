@@ -123,7 +123,7 @@ func (s *host) start(ctx context.Context, r record.Endpoint, opts *ServeOptions)
 	if err := s.announce(ctx, listener.Addr().String()); err != nil {
 		return errors.Join(err, s.server.Close())
 	}
-	return s.c.h.Go(func(closing context.Context) { s.run(closing, serving) })
+	return s.c.h.Serve(func(closing context.Context) { s.run(closing, serving) })
 }
 
 func (s *host) config(r record.Endpoint, scorers []scoring.Scorer) scoring.Config {

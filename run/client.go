@@ -172,15 +172,19 @@ func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err e
 	if !r.Status().Terminal() {
 		return fmt.Errorf("%w: the run is %s: cancel it first", azml.ErrConflict, r.Status())
 	}
-	// The record goes last: as long as it is there, the delete can be repeated.
+	var keys []string
 	for info, err := range c.h.Objects().List(ctx, &backend.ListOptions{Prefix: history.Prefix(id)}) {
 		if err != nil {
 			return err
 		}
-		if info.Key == history.Ref(id).Key {
-			continue
+		if info.Key != history.Ref(id).Key {
+			keys = append(keys, info.Key)
 		}
-		if err := c.h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+	}
+	// The record goes last: as long as it is there, the delete can be repeated.
+	// What is numbered goes from the end, so that no gap is ever seen.
+	for _, key := range slices.Backward(keys) {
+		if err := c.h.Objects().Delete(ctx, key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
 	}

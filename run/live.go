@@ -38,7 +38,7 @@ func (r *Run) own(outputs string) error { return r.begin(&live{owned: true, outp
 func (r *Run) begin(l *live) error {
 	l.opened, l.stopped, l.canceled = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	l.ctx, l.stop = context.WithCancel(context.Background())
-	err := r.h.Go(func(closing context.Context) {
+	err := r.h.Serve(func(closing context.Context) {
 		defer close(l.stopped)
 		detach := context.AfterFunc(closing, l.stop)
 		defer detach()

@@ -172,5 +172,13 @@ func between(least, most int, what string) cobra.PositionalArgs {
 
 var noArgs = between(0, 0, "")
 
+// unless passes errors of the class over.
+func unless(err, class error) error {
+	if errors.Is(err, class) {
+		return nil
+	}
+	return err
+}
+
 // missing tells whether err says that a thing is not there.
 func missing(err error) bool { return errors.Is(err, azml.ErrNotFound) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/azml-go/azml"
 )
 
 // ago says how long ago t was, in one unit.
@@ -17,7 +20,7 @@ func ago(t time.Time) string {
 	}
 	d := time.Since(t)
 	switch {
-	case d < 0:
+	case d < time.Second:
 		return "just now"
 	case d < time.Minute:
 		return fmt.Sprintf("%ds ago", int(d.Seconds()))
@@ -88,6 +91,15 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// overwriteHint adds to an error about things that are there how to replace
+// them.
+func overwriteHint(err error) error {
+	if errors.Is(err, azml.ErrExists) {
+		return fmt.Errorf("%w (--overwrite replaces what is there)", err)
+	}
+	return err
 }
 
 // number gives a logged number as people read it.

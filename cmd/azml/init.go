@@ -47,16 +47,19 @@ func (a *app) initDir(args []string) string {
 }
 
 func (a *app) initialize(ctx context.Context, dir, name string, noConfig bool) (err error) {
-	there, err := os.Stat(filepath.Join(dir, "workspace.json"))
-	existed := err == nil && there.Mode().IsRegular()
-	if name == "" && filepath.Base(dir) == defaultDir {
-		name = nameOfParent(dir)
+	opts := &workspace.OpenOptions{MustExist: true, Name: name, Logger: a.logger()}
+	ws, err := workspace.Open(ctx, dir, opts)
+	existed := err == nil
+	if missing(err) {
+		opts.MustExist = false
+		if name == "" && filepath.Base(dir) == defaultDir {
+			opts.Name = nameOfParent(dir)
+		}
+		ws, err = workspace.Open(ctx, dir, opts)
 	}
-	ws, err := workspace.Open(ctx, dir, &workspace.OpenOptions{Name: name, Logger: a.logger()})
 	if err != nil {
 		return err
 	}
-	a.dir = dir
 	defer func() {
 		if closeErr := ws.Close(context.WithoutCancel(ctx)); err == nil {
 			err = closeErr

@@ -13,7 +13,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,10 +26,4 @@ func main() {
 	}
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupts: interrupts{signals: signals, exit: os.Exit}}
 	os.Exit(a.run(context.Background(), os.Args[1:]))
-}
-
-// run carries out one command line in this process and gives its exit code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
-	return a.run(ctx, args)
 }

@@ -29,7 +29,7 @@ func (a *app) open(ctx context.Context) (*workspace.Workspace, error) {
 	}
 	ws, err := workspace.FromConfig(ctx, "", opts)
 	if missing(err) {
-		return nil, fmt.Errorf("%w; or use -w DIR or the variable %s", err, workspaceVariable)
+		return nil, fmt.Errorf("%w (-w DIR or the variable %s name one)", err, workspaceVariable)
 	}
 	return ws, err
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/azml-go/azml/run"
 )
 
 // isTerminal tells whether a person is at the other end.
@@ -36,8 +38,14 @@ func (a *app) progress() *progress {
 // set replaces the line, unless the last change was just now.
 func (p *progress) set(format string, args ...any) { p.draw(false, fmt.Sprintf(format, args...)) }
 
-// now replaces the line in any case.
-func (p *progress) now(format string, args ...any) { p.draw(true, fmt.Sprintf(format, args...)) }
+// status shows what a run is doing until its script begins to write.
+func (p *progress) status(s run.Status) {
+	if s == run.StatusRunning || s.Terminal() {
+		p.clear()
+		return
+	}
+	p.draw(true, string(s)+" …")
+}
 
 // clear takes the line away.
 func (p *progress) clear() { p.draw(true, "") }

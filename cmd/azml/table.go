@@ -18,14 +18,19 @@ type table struct {
 	err     error
 }
 
-// row writes one line of aligned cells.
+// row writes one line of aligned cells. Empty ones are shown as "-", those at
+// the end not at all.
 func (t *table) row(cells ...any) {
 	if t.rows == nil {
 		t.rows = tabwriter.NewWriter(&t.aligned, 0, 0, 2, ' ', 0)
 	}
 	texts := make([]string, len(cells))
-	for i, c := range cells {
-		texts[i] = cell(fmt.Sprint(c))
+	filled := false
+	for i := len(cells) - 1; i >= 0; i-- {
+		texts[i] = cell(fmt.Sprint(cells[i]))
+		if filled = filled || texts[i] != ""; filled && texts[i] == "" {
+			texts[i] = "-"
+		}
 	}
 	fmt.Fprintln(t.rows, strings.Join(texts, "\t"))
 }
@@ -89,13 +94,10 @@ func (t *table) keep(err error) {
 // cell makes text fit for a cell: one line, without control characters that
 // a terminal would obey.
 func cell(text string) string {
-	if text = strings.TrimRight(text, " \n"); text == "" {
-		return "-"
-	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, text)
+	}, strings.TrimRight(text, " \n"))
 }

@@ -119,9 +119,9 @@ func (h Handle) SpoolDir() (string, error) {
 	return dir, nil
 }
 
-// Close ends the workspace for this process: it waits for the tasks of Go,
-// and cancels them when ctx is done before they are. The stores themselves are
-// not closed; their opener does that.
+// Close ends the workspace for this process: it ends the tasks of Serve, waits
+// for those of Go, and cancels these when ctx is done before they are. The
+// stores themselves are not closed; their opener does that.
 func (h Handle) Close(ctx context.Context) error {
 	err := h.s.tasks.close(ctx)
 	h.s.audit.close()

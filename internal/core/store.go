@@ -59,8 +59,19 @@ func Get[T any, P pointer[T]](ctx context.Context, h Handle, key string) (Stored
 	return s, nil
 }
 
-// Read gives a small object whole.
+// Read gives a small object whole. One that is replaced while it is read is
+// read again.
 func (h Handle) Read(ctx context.Context, key string) ([]byte, backend.Info, error) {
+	for range maxTries {
+		data, info, err := h.readOnce(ctx, key)
+		if !errors.Is(err, azml.ErrConflict) {
+			return data, info, err
+		}
+	}
+	return nil, backend.Info{}, fmt.Errorf("%w: %s was changed by others %d times in a row", azml.ErrConflict, key, maxTries)
+}
+
+func (h Handle) readOnce(ctx context.Context, key string) ([]byte, backend.Info, error) {
 	object, err := h.Objects().Get(ctx, key, &backend.GetOptions{})
 	if err != nil {
 		return nil, backend.Info{}, err
@@ -71,7 +82,7 @@ func (h Handle) Read(ctx context.Context, key string) ([]byte, backend.Info, err
 	}
 	data, err := io.ReadAll(object.Body)
 	if err != nil {
-		return nil, backend.Info{}, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, key, err)
+		return nil, backend.Info{}, fmt.Errorf("%w: read %s: %w", classify(err), key, err)
 	}
 	return data, object.Info, nil
 }
@@ -133,6 +144,7 @@ func Update[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, note No
 		}
 		unchanged := s
 		if err := change(&s.Value); errors.Is(err, ErrNoChange) {
+			_ = event.end(ctx, azml.ErrConflict) // who was faster has made the change that ours was to be
 			return unchanged, nil
 		} else if err != nil {
 			return Stored[T]{}, event.end(ctx, err)

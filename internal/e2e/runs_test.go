@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/run"
@@ -124,6 +124,17 @@ func checkPoints(t *testing.T, r *run.Run) {
 	require.Equal(t, 2, others)
 }
 
+// together calls do for 0 … n-1 at once and joins the errors.
+func together(n int, do func(i int) error) error {
+	var all sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		all.Go(func() { errs[i] = do(i) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
 func TestRunsOfManyGoroutines(t *testing.T) {
 	t.Parallel()
 	ws := newPlace(t).open(t)
@@ -131,17 +142,13 @@ func TestRunsOfManyGoroutines(t *testing.T) {
 	require.NoError(t, err)
 	goroutines := size(32, 8)
 	lines := make([]string, goroutines)
-	var group errgroup.Group
-	for i := range goroutines {
-		group.Go(func() error {
-			r, err := oneRun(t.Context(), exp, strconv.Itoa(i))
-			if err == nil {
-				lines[i] = fmt.Sprintf("%s %d %d", r.ID(), r.Number(), i)
-			}
-			return err
-		})
-	}
-	require.NoError(t, group.Wait())
+	require.NoError(t, together(goroutines, func(i int) error {
+		r, err := oneRun(t.Context(), exp, strconv.Itoa(i))
+		if err == nil {
+			lines[i] = fmt.Sprintf("%s %d %d", r.ID(), r.Number(), i)
+		}
+		return err
+	}))
 	checkRuns(t, ws, lines, true)
 	clean(t, ws)
 }

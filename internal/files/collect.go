@@ -149,10 +149,10 @@ func (c *collector) judge() (changed bool) {
 		}
 		entry, ok := c.list.Objects[info.Key]
 		if !ok || entry.ETag != info.ETag {
-			entry, changed = condemnation{ETag: info.ETag, Since: c.s.now()}, true
+			entry, changed = condemnation{ETag: info.ETag}, true
 		}
 		next[info.Key] = entry
-		if c.opts.Exclusive || c.now.Sub(entry.Since) >= c.grace {
+		if c.opts.Exclusive || !entry.Since.IsZero() && c.now.Sub(entry.Since) >= c.grace {
 			c.due[info.Key] = true
 			c.report.Deleted++
 			c.report.Freed += info.Size

@@ -42,7 +42,7 @@ func sound(t testing.TB, s *Store, ids ...string) *VerifyReport {
 func TestCollectWaitsTwice(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
-	objects := memory.NewObjects()
+	objects := c.objects()
 	s := New(objects, &Options{Now: c.now})
 	_, _, gone := save(t, s, map[string][]byte{"a": noise(1, 1000)})
 	_, _, kept := save(t, s, map[string][]byte{"b": noise(2, 1000)})
@@ -99,7 +99,7 @@ func TestCollectRescues(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := &clock{}
-			objects := memory.NewObjects()
+			objects := c.objects()
 			s := New(objects, &Options{Now: c.now})
 			m, _, _ := save(t, s, contents)
 			c.advance(day)
@@ -121,7 +121,7 @@ func TestCollectRescues(t *testing.T) {
 func TestLongBatchRescuesWhatItReused(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
-	objects := memory.NewObjects()
+	objects := c.objects()
 	s := New(objects, &Options{Now: c.now})
 	contents := map[string][]byte{"a": noise(1, 1000), "b": noise(2, 3<<20)}
 	save(t, s, contents)
@@ -270,9 +270,9 @@ func TestCollectBesideWriters(t *testing.T) {
 		rounds = 1
 	}
 	for round := range rounds {
-		objects := memory.NewObjects()
 		w := &world{records: map[string]map[string][]byte{}, writers: map[*Store]time.Time{}}
 		c := &w.clock
+		objects := c.objects()
 		var wg sync.WaitGroup
 		for worker := range 4 {
 			rng := rand.New(rand.NewPCG(seed, uint64(round*100+worker)))

@@ -17,8 +17,11 @@ import (
 type condemnation struct {
 	// ETag is the object's state then: one that was written again lives.
 	ETag backend.ETag `json:"etag"`
-	// Since is when it was written down.
-	Since time.Time `json:"since"`
+	// Since is when that was durable. A collector can't know it before it has
+	// written the list, and writers must have had a whole grace period to see
+	// the entry; so it leaves it out, which means the time at which the store
+	// took the list, and the next one puts that in.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // condemned is the list of objects that are going to be deleted, by key.
@@ -46,6 +49,12 @@ func (s *Store) readCondemned(ctx context.Context) (*condemned, error) {
 		return nil, fmt.Errorf("%w: %s has version %d, this program knows 1", azml.ErrUnsupported, condemnedKey, list.Version)
 	}
 	list.etag = info.ETag
+	for key, entry := range list.Objects {
+		if entry.Since.IsZero() {
+			entry.Since = info.Modified
+			list.Objects[key] = entry
+		}
+	}
 	return list, nil
 }
 

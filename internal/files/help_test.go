@@ -208,3 +208,48 @@ func (r *slowReader) Read(p []byte) (int, error) {
 	r.data = r.data[n:]
 	return n, nil
 }
+
+// timed is a store whose clock is the test's.
+type timed struct {
+	backend.Objects
+	clock *clock
+	mu    sync.RWMutex
+	times map[string]time.Time
+}
+
+func (c *clock) objects() *timed {
+	return &timed{Objects: memory.NewObjects(), clock: c, times: map[string]time.Time{}}
+}
+
+func (s *timed) Put(ctx context.Context, key string, data backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := s.Objects.Put(ctx, key, data, opts)
+	if err == nil {
+		s.times[key] = s.clock.now()
+	}
+	return info, err
+}
+
+func (s *timed) Get(ctx context.Context, key string, opts *backend.GetOptions) (*backend.Object, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o, err := s.Objects.Get(ctx, key, opts)
+	if err == nil {
+		o.Info.Modified = s.times[key]
+	}
+	return o, err
+}
+
+func (s *timed) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
+	return func(yield func(backend.Info, error) bool) {
+		for info, err := range s.Objects.List(ctx, opts) {
+			s.mu.RLock()
+			info.Modified = s.times[info.Key]
+			s.mu.RUnlock()
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/model"
+	"github.com/azml-go/azml/workspace"
+)
+
+func TestModels(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	require.Contains(t, s.call(t, "model", "list").stderr, "No models.")
+	file := write(t, t.TempDir(), "m.json", `{"bias": 2}`)
+	require.Equal(t, "churn:1", s.ok(t, "model", "register", "--name", "churn", "--path", file, "--tag", "stage=x", "--property", "p=1", "--framework", "Onnx"))
+	id := s.submit(t, logging)
+	var d model.Details
+	s.json(t, &d, "model", "register", "--name", "churn", "--run", id, "--asset-path", "outputs/model.txt")
+	require.Equal(t, "churn:2", d.ID)
+
+	var view modelView
+	s.json(t, &view, "model", "show", "churn")
+	require.Equal(t, 2, view.Version)
+	require.Equal(t, id, view.RunID)
+	require.NotEmpty(t, view.Lineage["snapshot"])
+	require.Equal(t, "model.txt", view.Files[0].Path)
+	require.Equal(t, []string{}, view.Endpoints)
+	require.Contains(t, s.ok(t, "model", "show", "churn:2"), "Lineage")
+
+	var list []model.Details
+	s.json(t, &list, "model", "list", "--tag", "stage", "--framework", "Onnx")
+	require.Len(t, list, 1)
+	s.json(t, &list, "model", "list", "--latest")
+	require.Equal(t, "churn:2", list[0].ID)
+
+	dir := filepath.Join(t.TempDir(), "down")
+	s.ok(t, "model", "download", "churn:1", "--dir", dir)
+	text, err := os.ReadFile(filepath.Join(dir, "m.json"))
+	require.NoError(t, err)
+	require.Equal(t, `{"bias": 2}`, string(text))
+	require.Contains(t, s.fails(t, exitError, "model", "download", "churn:1", "--dir", dir), "--overwrite")
+
+	s.ok(t, "model", "delete", "churn:2")
+	s.json(t, &view, "model", "show", "churn")
+	require.Equal(t, 1, view.Version)
+}
+
+func TestExperiments(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, "true")
+	var view experimentView
+	s.json(t, &view, "experiment", "show", "exp")
+	require.Equal(t, id, view.LastRuns[0].RunID)
+	require.Contains(t, s.ok(t, "experiment", "show", "exp"), id)
+	require.Contains(t, s.fails(t, exitError, "experiment", "delete", "exp"), "conflict")
+
+	s.ok(t, "experiment", "archive", "exp")
+	require.Equal(t, "[]", s.ok(t, "experiment", "list", "-o", "json"))
+	var list []experiment.Details
+	s.json(t, &list, "experiment", "list", "--archived")
+	require.Len(t, list, 1)
+	s.ok(t, "experiment", "reactivate", "exp")
+	require.Contains(t, s.ok(t, "experiment", "list"), "exp")
+	s.ok(t, "run", "delete", id)
+	s.ok(t, "experiment", "delete", "exp")
+}
+
+func TestEnvironmentsAndCompute(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	file := write(t, t.TempDir(), "requirements.txt", "numpy>=1.26\n")
+	register := []string{"environment", "register", "--name", "num", "-r", file, "--python", ">=3.9"}
+	require.Equal(t, "num:1", s.ok(t, register...))
+	require.Equal(t, "num:1", s.ok(t, register...), "the same content is the same version")
+	var d environment.Details
+	s.json(t, &d, "environment", "show", "num")
+	require.Equal(t, []string{"numpy>=1.26"}, d.Python.Pip)
+	require.Equal(t, ">=3.9", d.Python.PythonVersion)
+	require.Contains(t, s.ok(t, "environment", "show", "num:1"), "numpy>=1.26")
+	require.Contains(t, s.ok(t, "environment", "list"), "num:1")
+
+	var targets []compute.Details
+	s.json(t, &targets, "compute", "list")
+	require.Equal(t, "local", targets[0].Name)
+	require.Contains(t, s.ok(t, "compute", "show", "local"), "Local")
+}
+
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	set := func(name, stdin string) {
+		got := call(t, stdin, "-w", s.dir, "secret", "set", name)
+		require.Zero(t, got.code, got.stderr)
+		require.NotContains(t, got.stdout+got.stderr, "s3cret")
+	}
+	set("password", "s3cret, with = and spaces \n")
+	set("other", "x")
+	require.Equal(t, "s3cret, with = and spaces ", s.ok(t, "secret", "get", "password"))
+	var view secretView
+	s.json(t, &view, "secret", "get", "password")
+	require.Equal(t, secretView{"password", "s3cret, with = and spaces "}, view)
+	require.Equal(t, "other\npassword", s.ok(t, "secret", "list"))
+	s.ok(t, "secret", "delete", "other")
+	require.Equal(t, "password", s.ok(t, "secret", "list"))
+	require.NotContains(t, s.ok(t, "workspace", "audit", "-o", "json"), "s3cret")
+}
+
+func TestWorkspaceCommands(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.ok(t, "workspace", "update", "--description", "risk models", "--tag", "team=risk", "--tag", "x=y")
+	s.ok(t, "workspace", "update", "--remove-tag", "x")
+	var d workspace.Details
+	s.json(t, &d, "workspace", "show")
+	require.Equal(t, "risk models", d.Description)
+	require.Equal(t, map[string]string{"team": "risk"}, d.Tags)
+	require.Equal(t, s.dir, d.Location)
+
+	s.ok(t, "model", "register", "--name", "churn", "--path", write(t, t.TempDir(), "m", "content"))
+	var entries []workspace.AuditEntry
+	s.json(t, &entries, "workspace", "audit", "--kind", "model", "--since", "1h")
+	require.Len(t, entries, 1)
+	require.Equal(t, "create", entries[0].Op)
+
+	var fsck workspace.FsckReport
+	s.json(t, &fsck, "workspace", "fsck", "--deep")
+	require.Empty(t, fsck.Problems)
+	require.Contains(t, s.ok(t, "workspace", "fsck"), "sound")
+
+	s.ok(t, "model", "delete", "churn:1")
+	var gc workspace.GCReport
+	s.json(t, &gc, "workspace", "gc", "--exclusive", "--dry-run")
+	require.NotZero(t, gc.Deleted)
+	s.ok(t, "workspace", "gc", "--exclusive")
+	s.json(t, &fsck, "workspace", "fsck", "--deep")
+	require.Zero(t, fsck.Chunks)
+
+	s.ok(t, "workspace", "delete", "--yes")
+	require.NoDirExists(t, s.dir)
+}
+
+func TestFsckFindsDamage(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.ok(t, "model", "register", "--name", "churn", "--path", write(t, t.TempDir(), "m", "content"))
+	record := filepath.Join(s.dir, "models", "churn")
+	entries, err := os.ReadDir(record)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(record, entries[0].Name()), []byte("{"), 0o600))
+	got := s.call(t, "workspace", "fsck")
+	require.Equal(t, exitError, got.code)
+	require.Contains(t, got.stdout, "models/churn/")
+	require.Contains(t, got.stderr, "problem")
+}
+
+func TestParseSince(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"":                     {},
+		"90m":                  now.Add(-90 * time.Minute),
+		"7d":                   now.AddDate(0, 0, -7),
+		"0.5d":                 now.Add(-12 * time.Hour),
+		"2026-01-31":           time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC),
+		"2026-01-31T10:00:00Z": time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC),
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			got, err := parseSince(text, now)
+			require.NoError(t, err)
+			require.True(t, want.Equal(got), got)
+		})
+	}
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	table := &table{out: &text}
+	table.row("NAME", "VALUE", "NOTE")
+	table.row("größe", 1, "")
+	table.row("a\x1b[31m\nb", "", "x  ")
+	table.labels("Tags", map[string]string{"b": "2", "a": ""})
+	require.NoError(t, table.flush())
+	require.Equal(t, "NAME      VALUE  NOTE\ngröße     1\na [31m b  -      x\n\nTags\n  a\n  b  2\n", text.String())
+}
+
+func TestChart(t *testing.T) {
+	t.Parallel()
+	for name, points := range map[string][]point{
+		"one":      {{0, 1}},
+		"constant": {{0, 1}, {5, 1}},
+		"huge":     {{0, -1.7e308}, {1, 1.7e308}},
+		"falling":  {{0, 3}, {1, 2}, {2, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lines := strings.Split(strings.TrimSuffix(chart(points, 60), "\n"), "\n")
+			require.Len(t, lines, chartHeight+2)
+			for _, line := range lines {
+				require.LessOrEqual(t, len([]rune(line)), 60)
+			}
+			require.Contains(t, strings.Join(lines[:chartHeight], ""), "┤")
+			require.True(t, strings.ContainsFunc(strings.Join(lines, ""), func(r rune) bool { return r > '\u2800' && r <= '\u28ff' }), "a dot is drawn")
+		})
+	}
+}

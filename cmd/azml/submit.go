@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
+)
+
+// submission is what the flags of `azml run submit` say.
+type submission struct {
+	experiment  string
+	config      experiment.ScriptRunConfig
+	opts        experiment.SubmitOptions
+	runconfig   string
+	command     bool
+	environment environmentFlags
+	detach      bool
+	args        []string // after --
+}
+
+func (a *app) runSubmit() *cobra.Command {
+	var s submission
+	cmd := &cobra.Command{
+		Use:   "submit -e EXPERIMENT [SCRIPT] [flags] [-- ARGUMENT...]",
+		Short: "Run a script with a snapshot of its folder",
+		Long: `Take a snapshot of a folder, make a run, and run a script or a command in it. What
+follows "--" are the script's arguments, with --command the whole command. The
+script's output is shown until the end; Ctrl-C cancels the run, a second one
+leaves at once. With --detach the run goes on in the background and its ID is
+printed. With -o json the script's output goes to the standard error and the
+run's record to the standard output.
+
+The exit code is 0 for Completed, 1 for Failed and 130 for Canceled.`,
+		Example: `  azml run submit -e churn --script train.py -- --lr 0.1
+  azml run submit -e churn -s ./src train.py -r requirements.txt --tag team=risk
+  azml run submit -e churn --command -- python -m package.train --epochs 3
+  id=$(azml run submit -e churn train.py --detach)`,
+		Args: func(cmd *cobra.Command, args []string) error { return s.take(cmd, args) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.complete(a); err != nil {
+				return err
+			}
+			if s.detach && a.reportTo == "" {
+				return a.submitDetached(cmd.Context())
+			}
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.submit(cmd.Context(), ws, &s) })
+		},
+	}
+	s.flags(a, cmd)
+	return cmd
+}
+
+func (s *submission) flags(a *app, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&s.experiment, "experiment", "e", "", "experiment of the run, made when it is not there (required)")
+	f.StringVarP(&s.config.Source, "source", "s", "", "folder to take a snapshot of (default: the current one)")
+	f.StringVar(&s.config.Script, "script", "", "Python script, relative to the source folder")
+	f.BoolVar(&s.command, "command", false, `what follows "--" is a command, not arguments of a script`)
+	f.StringVarP(&s.runconfig, "runconfig", "c", "", "name of a run configuration file of Azure ML in the source folder; other flags win over it")
+	s.environment.add(cmd)
+	f.StringVar(&s.opts.DisplayName, "name", "", "name of the run for people")
+	f.StringVar(&s.opts.Description, "description", "", "description of the run")
+	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
+	f.DurationVar(&s.config.MaxDuration, "max-duration", 0, "end the script after this time, such as 90m (default 720h)")
+	f.StringVar(&s.config.Compute, "compute", "", "compute target (default: local)")
+	f.BoolVarP(&s.detach, "detach", "d", false, "let the run go on in the background")
+	variables, tags := variablesFlag(cmd), tagsFlag(cmd, "tag", "tag of the run")
+	cmd.PreRun = func(*cobra.Command, []string) { s.config.Variables, s.opts.Tags = variables.values, tags.values }
+	must(cmd.RegisterFlagCompletionFunc("experiment", a.completeExperiments()))
+}
+
+// take sorts the arguments: one script, and what follows "--".
+func (s *submission) take(cmd *cobra.Command, args []string) error {
+	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+		args, s.args = args[:dash], args[dash:]
+	}
+	switch {
+	case len(args) > 1:
+		return usage("unexpected argument %q: arguments of the script follow --", args[1])
+	case len(args) == 1 && (s.config.Script != "" || s.command):
+		return usage("unexpected argument %q: give one script, or a command after --", args[0])
+	case len(args) == 1:
+		s.config.Script = args[0]
+	}
+	return nil
+}
+
+// complete checks what was given and adds what files say.
+func (s *submission) complete(a *app) error {
+	switch {
+	case s.experiment == "":
+		return usage("name the experiment: -e NAME")
+	case s.command && s.config.Script != "":
+		return usage("give either a script or --command")
+	case s.command && len(s.args) == 0:
+		return usage(`--command: give the command after "--"`)
+	case !s.command && s.config.Script == "" && s.runconfig == "":
+		return usage("name what to run: a script, --command, or --runconfig")
+	}
+	if s.runconfig != "" {
+		if err := s.load(a); err != nil {
+			return err
+		}
+	}
+	if s.command {
+		s.config.Script, s.config.Arguments, s.config.Command = "", nil, s.args
+	} else if len(s.args) > 0 {
+		s.config.Arguments = s.args
+	}
+	if !s.environment.given() {
+		return nil
+	}
+	var err error
+	s.config.Environment, err = s.environment.spec()
+	return err
+}
+
+// load puts the run configuration below what the flags say.
+func (s *submission) load(a *app) error {
+	source := s.config.Source
+	if source == "" {
+		source = "."
+	}
+	loaded, warnings, err := experiment.LoadRunConfig(source, s.runconfig)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		a.say("azml: %s: %s", s.runconfig, w)
+	}
+	flags := s.config
+	s.config = loaded
+	if flags.Script != "" {
+		s.config.Script, s.config.Command = flags.Script, nil
+	}
+	if flags.Compute != "" {
+		s.config.Compute = flags.Compute
+	}
+	if flags.MaxDuration != 0 {
+		s.config.MaxDuration = flags.MaxDuration
+	}
+	for name, value := range flags.Variables {
+		if s.config.Variables == nil {
+			s.config.Variables = map[string]string{}
+		}
+		s.config.Variables[name] = value
+	}
+	return nil
+}
+
+// submit makes the run and stays with it until its end.
+func (a *app) submit(ctx context.Context, ws *workspace.Workspace, s *submission) error {
+	_, err := ws.Experiments().Get(ctx, s.experiment, nil)
+	fresh := missing(err)
+	exp, err := ws.Experiments().CreateOrUpdate(ctx, s.experiment, nil)
+	if err != nil {
+		return err
+	}
+	p := a.progress()
+	s.opts.Progress = func(done, total int) { p.set("taking a snapshot: %d of %d files", done, total) }
+	r, err := exp.Submit(ctx, s.config, &s.opts)
+	p.clear()
+	if err != nil {
+		if fresh { // nothing is left behind; an experiment with runs of others stays
+			err = errors.Join(err, unless(ws.Experiments().Delete(context.WithoutCancel(ctx), s.experiment, nil), azml.ErrConflict))
+		}
+		return err
+	}
+	if err := a.report(r.ID()); err != nil {
+		a.say("azml: %v", err)
+	}
+	a.say("Run %s", r.ID())
+	return a.follow(ctx, r)
+}
+
+// follow shows the script's output until the run has ended. When ctx ends, the
+// run is canceled and still waited for.
+func (a *app) follow(ctx context.Context, r *run.Run) error {
+	staying := context.WithoutCancel(ctx)
+	stop := context.AfterFunc(ctx, func() {
+		a.say("\nCanceling the run; press Ctrl-C again to leave at once.")
+		if err := r.Cancel(staying, &run.CancelOptions{Reason: "interrupted"}); err != nil && !errors.Is(err, azml.ErrConflict) {
+			a.say("azml: %v", err)
+		}
+	})
+	defer stop()
+	output := a.stdout
+	if a.output != outputTable {
+		output = a.stderr
+	}
+	p := a.progress()
+	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d.Status) }})
+	p.clear()
+	if err := r.Refresh(staying); err != nil {
+		return err
+	}
+	if !r.Status().Terminal() {
+		return err
+	}
+	return a.conclude(r)
+}
+
+// conclude says how the run ended and what can be done next, and gives the
+// exit code.
+func (a *app) conclude(r *run.Run) error {
+	d := r.Details()
+	for _, w := range d.Warnings {
+		a.say("Warning: %s", w)
+	}
+	a.say("%s after %s", d.Status, took(d.Created, d.Ended))
+	code := 0
+	switch d.Status {
+	case run.StatusFailed:
+		if d.Error != nil {
+			a.say("azml: %s", d.Error.Message)
+		}
+		a.say("Look closer: azml run show %s", d.RunID)
+		code = exitError
+	case run.StatusCanceled:
+		code = exitCanceled
+	default:
+		a.say("Results: azml run show %s", d.RunID)
+	}
+	if a.output != outputTable {
+		if err := a.show(d, nil); err != nil {
+			return err
+		}
+	}
+	if code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// submitDetached starts this command again in the background, and says the
+// run's ID.
+func (a *app) submitDetached(ctx context.Context) error {
+	return a.with(ctx, func(ws *workspace.Workspace) error {
+		id, err := a.background(ctx, ws, "submit", a.args)
+		if err != nil {
+			return err
+		}
+		r, err := ws.Runs().Get(ctx, id, nil)
+		if err != nil {
+			return fmt.Errorf("the run %s was started: %w", id, err)
+		}
+		a.say("The run goes on in the background. Follow it: azml run logs %s --follow", id)
+		return a.show(r.Details(), func(t *table) { t.line(id) })
+	})
+}

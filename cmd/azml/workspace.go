@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azml-go/azml/workspace"
+)
+
+func (a *app) workspaceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "workspace",
+		Short: "Show, check, clean and delete the workspace",
+		Example: `  azml workspace show
+  azml workspace fsck --deep`,
+	}
+	cmd.AddCommand(a.workspaceShow(), a.workspaceUpdate(), a.workspaceFsck(), a.workspaceGC(), a.workspaceAudit(), a.workspaceDelete())
+	return cmd
+}
+
+func (a *app) workspaceShow() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show",
+		Short:   "Show the workspace",
+		Example: "  azml workspace show -o json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.showWorkspace(ws.Details()) })
+		},
+	}
+}
+
+func (a *app) showWorkspace(d workspace.Details) error {
+	return a.show(d, func(t *table) {
+		t.field("Workspace", d.Name)
+		t.field("Friendly name", d.FriendlyName)
+		t.field("Description", d.Description)
+		t.field("ID", d.ID)
+		t.field("Folder", d.Location)
+		t.field("Cache", d.CacheDir)
+		t.field("Created", when(d.Created)+" by "+d.CreatedBy)
+		t.labels("Tags", d.Tags)
+	})
+}
+
+func (a *app) workspaceUpdate() *cobra.Command {
+	var friendly, description string
+	var remove []string
+	cmd := &cobra.Command{
+		Use:     "update",
+		Short:   "Change the workspace's names for people, description and tags",
+		Example: `  azml workspace update --description "models of the risk team" --tag team=risk`,
+		Args:    noArgs,
+	}
+	cmd.Flags().StringVar(&friendly, "friendly-name", "", "name for people")
+	cmd.Flags().StringVar(&description, "description", "", "description")
+	cmd.Flags().StringSliceVar(&remove, "remove-tag", nil, "tag to remove (repeatable)")
+	tags := tagsFlag(cmd, "tag", "tag to set")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().NFlag() == 0 {
+			return usage("say what to change: --friendly-name, --description, --tag or --remove-tag")
+		}
+		change := workspace.Update{FriendlyName: changed(cmd, "friendly-name", &friendly), Description: changed(cmd, "description", &description),
+			SetTags: tags.values, RemoveTags: remove}
+		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+			d, err := ws.Update(cmd.Context(), change)
+			if err != nil {
+				return err
+			}
+			return a.showWorkspace(d)
+		})
+	}
+	return cmd
+}
+
+func (a *app) workspaceDelete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "delete",
+		Short:   "Delete the workspace with everything in it",
+		Long:    `Delete the workspace with all its runs, models, endpoints and secrets. There is no way back.`,
+		Example: "  azml -w /srv/ml workspace delete --yes",
+		Args:    noArgs,
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ws, err := a.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		d := ws.Details()
+		if err := a.confirm(cmd.Context(), yes, d); err != nil {
+			return errors.Join(err, ws.Close(context.WithoutCancel(cmd.Context())))
+		}
+		if err := ws.Delete(cmd.Context(), nil); err != nil {
+			return err
+		}
+		a.say("Deleted workspace %s.", d.Name)
+		return nil
+	}
+	return cmd
+}
+
+// confirm asks a person to type the workspace's name, unless they said yes.
+func (a *app) confirm(ctx context.Context, yes bool, d workspace.Details) error {
+	if yes {
+		return nil
+	}
+	if !isTerminal(a.stdin) {
+		return usage("this deletes the workspace %s in %s for good: confirm it by --yes", d.Name, d.Location)
+	}
+	a.say("This deletes the workspace %s in %s with everything in it, for good.\nType its name to go on:", d.Name, d.Location)
+	if line, err := a.readLine(ctx); err != nil || line != d.Name {
+		return errors.New("nothing was deleted")
+	}
+	return nil
+}

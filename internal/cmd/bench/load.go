@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// loaded is what a server did under load.
+type loaded struct {
+	latencies []float64 // seconds
+	seconds   float64
+}
+
+// putLoad sends requests over some connections at once, each the next as soon
+// as it has the answer, for the given time.
+func putLoad(ctx context.Context, t target, connections int, seconds float64) (loaded, error) {
+	begun := time.Now()
+	until := begun.Add(time.Duration(seconds * float64(time.Second)))
+	var mu sync.Mutex
+	var out loaded
+	var failed error
+	var all sync.WaitGroup
+	for range connections {
+		all.Go(func() {
+			c := &caller{target: t, request: request(t)}
+			defer c.close()
+			err := c.callUntil(ctx, until)
+			mu.Lock()
+			defer mu.Unlock()
+			out.latencies = append(out.latencies, c.latencies...)
+			if failed == nil {
+				failed = err
+			}
+		})
+	}
+	all.Wait()
+	out.seconds = time.Since(begun).Seconds()
+	return out, failed
+}
+
+// request is the whole request, made once.
+func request(t target) []byte {
+	const body = `{"data": [[1, 2, 3, 4]]}`
+	return fmt.Appendf(nil, "POST /score HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", t.Address, t.Key, len(body), body)
+}
+
+// caller is one client with one connection, which it keeps as long as the
+// server does.
+type caller struct {
+	target    target
+	request   []byte
+	conn      net.Conn
+	in        *bufio.Reader
+	latencies []float64
+}
+
+// callTimeout bounds one request.
+const callTimeout = 20 * time.Second
+
+func (c *caller) callUntil(ctx context.Context, until time.Time) error {
+	for ctx.Err() == nil {
+		begun := time.Now()
+		if !begun.Before(until) {
+			return nil
+		}
+		if err := c.call(ctx); err != nil {
+			return err
+		}
+		c.latencies = append(c.latencies, time.Since(begun).Seconds())
+	}
+	return ctx.Err()
+}
+
+func (c *caller) call(ctx context.Context) error {
+	if c.conn == nil {
+		conn, err := (&net.Dialer{Timeout: callTimeout}).DialContext(ctx, "tcp", c.target.Address)
+		if err != nil {
+			return err
+		}
+		c.conn, c.in = conn, bufio.NewReader(conn)
+	}
+	if err := c.conn.SetDeadline(time.Now().Add(callTimeout)); err != nil {
+		return err
+	}
+	if _, err := c.conn.Write(c.request); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s: %s", c.target.Address, resp.Status, body)
+	}
+	if resp.Close {
+		c.close()
+	}
+	return nil
+}
+
+func (c *caller) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
+	}
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// server is a process that serves HTTP.
+type server struct {
+	name    string
+	target  target
+	cmd     *exec.Cmd
+	stdin   io.Closer
+	log     bytes.Buffer // what it said, to be read when it has ended
+	started float64      // seconds until it answered
+}
+
+// startChild starts a server of this program's own.
+func (b *bench) startChild(ctx context.Context, name, kind string) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{childFlag, kind}
+	if kind != childBare {
+		dir, err := b.sub(kind)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, dir)
+	}
+	s := &server{name: name, cmd: exec.CommandContext(ctx, self, args...)}
+	begun := time.Now()
+	out, err := s.start()
+	if err != nil {
+		return nil, err
+	}
+	if err := json.NewDecoder(out).Decode(&s.target); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s did not start: %w", name, err), s.stop())
+	}
+	s.started = time.Since(begun).Seconds()
+	return s, nil
+}
+
+func (s *server) start() (io.Reader, error) {
+	s.cmd.Stderr = &s.log
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return out, s.cmd.Start()
+}
+
+// stop ends a server of our own by closing its standard input.
+func (s *server) stop() error {
+	err := errors.Join(s.stdin.Close(), s.cmd.Wait())
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", s.name, err, s.log.String())
+	}
+	return err
+}
+
+// startInferenceServer starts the real azureml-inference-server-http with the
+// no-op script.
+func (b *bench) startInferenceServer(ctx context.Context) (*server, error) {
+	python, err := b.inferenceServerPython(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := b.sub("real")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "score.py"), []byte(noopScript), 0o600); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, python, "-m", "azureml_inference_server_http", "--entry_script", "score.py", "--port", port)
+	cmd.Dir = dir
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	s := &server{name: "azureml-inference-server-http", cmd: cmd, target: target{Address: "127.0.0.1:" + port}}
+	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	begun := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := awaitHealthy(ctx, s.target.Address); err != nil {
+		return nil, errors.Join(err, cmd.Cancel(), cmd.Wait(), errors.New(s.log.String()))
+	}
+	s.started = time.Since(begun).Seconds()
+	return s, nil
+}
+
+// interrupt ends a server that is not ours, as from the terminal.
+func (s *server) interrupt() {
+	_ = s.cmd.Cancel()
+	_ = s.cmd.Wait() // the exit code of an interrupted program says nothing
+}
+
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, errors.Join(err, listener.Close())
+}
+
+func awaitHealthy(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not become healthy: %w", address, ctx.Err())
+		}
+	}
+}
+
+// cpu gives the CPU seconds of the server and its children, in ticks of the
+// system (10 ms on Linux).
+func (s *server) cpu(ctx context.Context) (float64, error) {
+	p, err := process.NewProcessWithContext(ctx, int32(s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	return treeCPU(ctx, p)
+}
+
+func treeCPU(ctx context.Context, p *process.Process) (float64, error) {
+	times, err := p.TimesWithContext(ctx)
+	if err != nil {
+		return 0, err
+	}
+	total := times.User + times.System
+	children, err := p.ChildrenWithContext(ctx)
+	if err != nil {
+		return total, nil // it has none
+	}
+	for _, c := range children {
+		if below, err := treeCPU(ctx, c); err == nil { // else it has ended
+			total += below
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,157 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/faulty"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/internal/record"
+)
+
+var testSeries = Series{Kind: "model", Name: "m", Prefix: "models/m/"}
+
+func allot(t *testing.T, h Handle, s Series) (int, error) {
+	t.Helper()
+	n, stored, err := Allot(t.Context(), h, s, false, func(n int) (record.Model, error) {
+		return record.Model{Name: s.Name, Version: n}, nil
+	})
+	if err == nil {
+		require.Equal(t, n, stored.Value.Version)
+	}
+	return n, err
+}
+
+// Several handles allot by turns, so that each one's idea of the highest
+// number is old most of the time.
+func TestAllotAgainstAModel(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	objects := memory.NewObjects()
+	handles := []Handle{setup(t, objects), setup(t, objects), setup(t, objects)}
+	last := map[string]int{}
+	for range 600 {
+		s := Series{Kind: "model", Name: "m", Prefix: fmt.Sprintf("models/m%d/", random.IntN(3))}
+		h := handles[random.IntN(len(handles))]
+		if random.IntN(3) == 0 {
+			n, err := s.Last(t.Context(), h)
+			require.NoError(t, err)
+			require.Equal(t, last[s.Prefix], n)
+			continue
+		}
+		n, err := allot(t, h, s)
+		require.NoError(t, err)
+		last[s.Prefix]++
+		require.Equal(t, last[s.Prefix], n)
+	}
+	for prefix, want := range last {
+		n := want
+		for s, err := range Numbers[record.Model](t.Context(), setup(t, objects), Series{Prefix: prefix}) {
+			require.NoError(t, err)
+			require.Equal(t, n, s.Value.Version)
+			n--
+		}
+		require.Zero(t, n)
+	}
+}
+
+func TestAllotAtOnceGivesEachNumberOnce(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	const writers, each = 8, 20
+	var mu sync.Mutex
+	seen := map[int]bool{}
+	var all sync.WaitGroup
+	for range writers {
+		h := setup(t, objects)
+		all.Go(func() {
+			for range each {
+				n, err := allot(t, h, testSeries)
+				require.NoError(t, err)
+				mu.Lock()
+				require.False(t, seen[n], "number %d was given twice", n)
+				seen[n] = true
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	for n := 1; n <= writers*each; n++ {
+		require.True(t, seen[n], "number %d is missing", n)
+	}
+}
+
+// Failing and lost writes leave no gap: a number that was lost is a record.
+func TestAllotOverAFaultyStoreLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	inner := memory.NewObjects()
+	h := setup(t, faulty.New(inner, faulty.Plan{Seed: seed, Errors: 0.1, Lost: 0.2}))
+	sure := 0
+	for range 200 {
+		if _, err := allot(t, h, testSeries); err == nil {
+			sure++
+		} else {
+			require.ErrorIs(t, err, azml.ErrUnavailable)
+		}
+	}
+	require.Positive(t, sure)
+	last, err := testSeries.Last(t.Context(), setup(t, inner))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, last, sure)
+	for n := 1; n <= last; n++ {
+		s, err := Get[record.Model](t.Context(), setup(t, inner), testSeries.Key(n))
+		require.NoError(t, err)
+		require.Equal(t, n, s.Value.Version)
+	}
+}
+
+func TestAllotTakesNothingWhenFillFails(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	h := setup(t, objects)
+	refusal := errors.New("no")
+	_, _, err := Allot(t.Context(), h, testSeries, true, func(int) (record.Model, error) { return record.Model{}, refusal })
+	require.ErrorIs(t, err, refusal)
+	n, err := testSeries.Last(t.Context(), h)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Empty(t, auditLines(t, h))
+}
+
+func TestLastAsksLittle(t *testing.T) {
+	t.Parallel()
+	inner := memory.NewObjects()
+	h := setup(t, inner)
+	for range 300 {
+		_, err := allot(t, h, testSeries)
+		require.NoError(t, err)
+	}
+	counting := faulty.New(inner, faulty.Plan{})
+	fresh := setup(t, counting)
+	n, err := testSeries.Last(t.Context(), fresh)
+	require.NoError(t, err)
+	require.Equal(t, 300, n)
+	first := counting.Counts().Stat
+	require.LessOrEqual(t, first, 20)
+	_, err = testSeries.Last(t.Context(), fresh)
+	require.NoError(t, err)
+	require.LessOrEqual(t, counting.Counts().Stat-first, 2)
+}
+
+func TestSeriesKeysSortAsNumbers(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "models/m/0000000007.json", testSeries.Key(7))
+	require.Less(t, testSeries.Key(9), testSeries.Key(10))
+	require.Equal(t, Ref{Kind: "model", Name: "m:7", Key: testSeries.Key(7)}, testSeries.Ref(7))
+}
