@@ -85,7 +85,7 @@ environments and endpoints. It needs no server.`,
   azml run list`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkOutput() },
+		PersistentPreRunE: a.checkFlags,
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.dir, "workspace", "w", "", "folder of the workspace (default: $AZML_WORKSPACE, else what .azureml/config.json here or above names)")
@@ -126,7 +126,11 @@ func refuseUnknown(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
-func (a *app) checkOutput() error {
+// checkFlags makes what is wrong with flags an error of usage.
+func (a *app) checkFlags(cmd *cobra.Command, _ []string) error {
+	if err := cmd.ValidateFlagGroups(); err != nil {
+		return usageError{err}
+	}
 	if !slices.Contains(outputs, a.output) {
 		return usage("output %q: use table, json or yaml", a.output)
 	}

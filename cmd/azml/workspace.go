@@ -59,11 +59,11 @@ func (a *app) workspaceUpdate() *cobra.Command {
 	cmd.Flags().StringSliceVar(&remove, "remove-tag", nil, "tag to remove (repeatable)")
 	tags := tagsFlag(cmd, "tag", "tag to set")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if cmd.Flags().NFlag() == 0 {
-			return usage("say what to change: --friendly-name, --description, --tag or --remove-tag")
-		}
 		change := workspace.Update{FriendlyName: changed(cmd, "friendly-name", &friendly), Description: changed(cmd, "description", &description),
 			SetTags: tags.values, RemoveTags: remove}
+		if change.FriendlyName == nil && change.Description == nil && len(tags.values)+len(remove) == 0 {
+			return usage("say what to change: --friendly-name, --description, --tag or --remove-tag")
+		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			d, err := ws.Update(cmd.Context(), change)
 			if err != nil {

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 const (
 	partAppends = 40_000
 	flushEvery  = 250 * time.Millisecond
+	retryEvery  = 2 * time.Second
 	flushBytes  = 1 << 20
 )
 
@@ -41,9 +43,10 @@ type LogWriter struct {
 	h   core.Handle
 	key string
 
-	mu     sync.Mutex // guards buffer and due
+	mu     sync.Mutex // guards buffer, due and closed
 	buffer []byte
 	due    *time.Timer
+	closed bool
 
 	flushing sync.Mutex // guards the rest
 	part     int
@@ -83,14 +86,20 @@ func (w *LogWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.buffer = append(w.buffer, p...)
-	if w.due == nil {
-		w.due = time.AfterFunc(flushEvery, func() {
-			if err := w.flushSoon(); err != nil {
-				w.h.Logger().Warn("a log could not be appended to; it is kept and tried again", "key", w.key, "error", err)
-			}
-		})
-	}
+	w.flushIn(flushEvery)
 	return len(p), nil
+}
+
+// flushIn sees to it that the buffer goes out. The caller holds the lock.
+func (w *LogWriter) flushIn(pause time.Duration) {
+	if w.due != nil || w.closed {
+		return
+	}
+	w.due = time.AfterFunc(pause, func() {
+		if err := w.flushSoon(); err != nil {
+			w.h.Logger().Warn("a log could not be appended to; it is kept and tried again", "key", w.key, "error", err)
+		}
+	})
 }
 
 func (w *LogWriter) flushSoon() error {
@@ -115,29 +124,62 @@ func (w *LogWriter) Flush(ctx context.Context) error {
 	if len(data) == 0 {
 		return nil
 	}
-	if err := w.append(ctx, data); err != nil {
+	if rest, err := w.append(ctx, data); err != nil {
 		w.mu.Lock()
-		w.buffer = append(data, w.buffer...)
+		w.buffer = append(rest, w.buffer...)
+		w.flushIn(retryEvery)
 		w.mu.Unlock()
 		return fmt.Errorf("append to %s: %w", w.key, err)
 	}
 	return nil
 }
 
-func (w *LogWriter) append(ctx context.Context, data []byte) error {
+// append gives what it could not append, with an error.
+func (w *LogWriter) append(ctx context.Context, data []byte) (rest []byte, err error) {
 	if w.appends >= partAppends {
 		w.part, w.appends, w.offset = w.part+1, 0, 0
 	}
-	if _, err := w.h.Objects().Append(ctx, partKey(w.key, w.part), w.offset, data); err != nil {
-		return err
+	key := partKey(w.key, w.part)
+	_, err = w.h.Objects().Append(ctx, key, w.offset, data)
+	if errors.Is(err, azml.ErrConflict) {
+		if data, err = w.catchUp(ctx, key, data); err == nil && len(data) > 0 {
+			_, err = w.h.Objects().Append(ctx, key, w.offset, data)
+		}
+	}
+	if err != nil {
+		return data, err
 	}
 	w.offset += int64(len(data))
 	w.appends++
-	return nil
+	return nil, nil
+}
+
+// catchUp goes to the end of a part that is longer than we know, and gives the
+// data that is not in it: an append whose answer was lost was done.
+func (w *LogWriter) catchUp(ctx context.Context, key string, data []byte) (rest []byte, err error) {
+	object, err := w.h.Objects().Get(ctx, key, &backend.GetOptions{Offset: w.offset})
+	if err != nil {
+		return data, err
+	}
+	defer object.Body.Close()
+	there, err := io.ReadAll(object.Body)
+	if err != nil {
+		return data, fmt.Errorf("%w: read the end of %s: %w", azml.ErrUnavailable, key, err)
+	}
+	w.offset += int64(len(there))
+	if rest, ok := bytes.CutPrefix(data, there); ok {
+		return rest, nil
+	}
+	return data, nil
 }
 
 // Close flushes; the writer must not be used afterwards.
-func (w *LogWriter) Close(ctx context.Context) error { return w.Flush(ctx) }
+func (w *LogWriter) Close(ctx context.Context) error {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	return w.Flush(ctx)
+}
 
 // OpenLog gives the log's bytes from the beginning. With done, it goes on with
 // what is appended later, and ends at the end of the log once done has
@@ -214,29 +256,40 @@ func (r *logReader) next() (bool, error) {
 	}
 }
 
+// open opens what the part has beyond the offset, or goes to the next part. A
+// part is at its end for sure only when it has not grown although the next one
+// is there.
 func (r *logReader) open() (bool, error) {
+	for {
+		if found, err := r.openPart(); found || err != nil {
+			return found, err
+		}
+		_, err := r.h.Objects().Stat(r.ctx, partKey(r.key, r.part+1))
+		if errors.Is(err, azml.ErrNotFound) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+		if found, err := r.openPart(); found || err != nil {
+			return found, err
+		}
+		r.part, r.offset = r.part+1, 0
+	}
+}
+
+func (r *logReader) openPart() (bool, error) {
 	info, err := r.h.Objects().Stat(r.ctx, partKey(r.key, r.part))
-	if errors.Is(err, azml.ErrNotFound) {
+	if errors.Is(err, azml.ErrNotFound) || err == nil && info.Size <= r.offset {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
-	if info.Size > r.offset {
-		object, err := r.h.Objects().Get(r.ctx, info.Key, &backend.GetOptions{Offset: r.offset})
-		if err != nil {
-			return false, err
-		}
-		r.body = object.Body
-		return true, nil
-	}
-	if _, err := r.h.Objects().Stat(r.ctx, partKey(r.key, r.part+1)); err != nil {
-		if errors.Is(err, azml.ErrNotFound) {
-			return false, nil
-		}
+	object, err := r.h.Objects().Get(r.ctx, info.Key, &backend.GetOptions{Offset: r.offset})
+	if err != nil {
 		return false, err
 	}
-	r.part, r.offset = r.part+1, 0
-	return r.open()
+	r.body = object.Body
+	return true, nil
 }
 
 // Close implements io.Closer.
