@@ -122,13 +122,14 @@ func (c *Client) versions(ctx context.Context, name string) ([]string, error) {
 	return versions, nil
 }
 
-// number gives the integer that a version is, 0 when it is none.
+// number gives the integer that a version is, 0 when it is none or one so
+// large that nobody counted up to it.
 func number(version string) int {
-	n, err := strconv.Atoi(version)
-	if err != nil || n < 0 {
+	n, err := strconv.ParseUint(version, 10, 31)
+	if err != nil {
 		return 0
 	}
-	return n
+	return int(n)
 }
 
 func highest(versions []string) int { return number(versions[0]) }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -153,6 +154,9 @@ func CheckVariables(variables map[string]string) error {
 	for name, value := range variables {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
 			return fmt.Errorf("%w: environment variable %q: names can't be empty or hold \"=\", and neither names nor values a NUL", azml.ErrInvalid, name)
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return fmt.Errorf("%w: environment variable %q: name or value is not UTF-8", azml.ErrInvalid, name)
 		}
 	}
 	return nil

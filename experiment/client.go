@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"strings"
 
 	"github.com/azml-go/azml"
@@ -78,8 +79,8 @@ func (o *CreateOptions) apply(e *record.Experiment) (changed bool, err error) {
 	if o.Description != "" && o.Description != e.Description {
 		e.Description, changed = o.Description, true
 	}
-	if !core.HasLabels(e.Tags, o.Tags) {
-		e.Tags, changed = core.ChangeLabels(e.Tags, o.Tags, nil), true
+	if tags := core.ChangeLabels(e.Tags, o.Tags, nil); !maps.Equal(tags, e.Tags) {
+		e.Tags, changed = tags, true
 	}
 	return changed, check(e)
 }

@@ -3,6 +3,8 @@ package experiment
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/azml-go/azml/environment"
@@ -17,11 +19,12 @@ import (
 // the file asks for and the library does not do. Errors: ErrNotFound,
 // ErrInvalid naming file, line and key.
 func LoadRunConfig(path, name string) (_ ScriptRunConfig, warnings []string, err error) {
-	defer core.Wrap(&err, "load run configuration", "file", name)
+	defer core.Wrap(&err, "load run configuration", "file", filepath.Join(path, name))
 	rc, err := runconfig.Load(path, name)
 	if err != nil {
 		return ScriptRunConfig{}, nil, err
 	}
+	path = projectOf(path)
 	if err := rc.Validate(); err != nil {
 		return ScriptRunConfig{}, nil, err
 	}
@@ -40,6 +43,19 @@ func LoadRunConfig(path, name string) (_ ScriptRunConfig, warnings []string, err
 		return ScriptRunConfig{}, nil, err
 	}
 	return config, append(rc.Warnings, unsupported(rc)...), nil
+}
+
+// projectOf gives the project folder of a path that may be a file in it, or in
+// its folder of configurations.
+func projectOf(path string) string {
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return path
+	}
+	dir := filepath.Dir(path)
+	if base := filepath.Base(dir); base == ".azureml" || base == "aml_config" {
+		return filepath.Dir(dir)
+	}
+	return dir
 }
 
 func environmentOf(path string, e runconfig.Environment) (environment.Spec, error) {

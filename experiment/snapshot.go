@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"context"
-	"maps"
 	"os"
 
 	"github.com/azml-go/azml/internal/core"
@@ -61,5 +60,4 @@ func (t taken) fill(r *record.Run) {
 	r.Properties = core.ChangeLabels(r.Properties, t.git, nil)
 	r.Properties[snapshotProperty] = t.id
 	r.Warnings = append(r.Warnings, t.warnings...)
-	maps.DeleteFunc(r.Properties, func(_, value string) bool { return value == "" })
 }

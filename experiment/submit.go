@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/compute"
@@ -133,17 +135,12 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	if err != nil {
 		return record.Run{}, err
 	}
-	env, err := environment.Resolve(ctx, e.h, config.Environment)
-	if err != nil {
-		return record.Run{}, err
-	}
 	owner := e.h.Owner()
 	draft := record.Run{ID: opts.RunID, Experiment: e.Name(), Type: run.TypeScript, DisplayName: opts.DisplayName,
 		Description: opts.Description, Tags: maps.Clone(opts.Tags), Properties: maps.Clone(opts.Properties),
 		Status: record.Starting, Reason: "submitted", Owner: &owner,
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
-			Compute: target.Name(), Environment: record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()},
-			Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds()}}
+			Compute: target.Name(), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds()}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
 	}
@@ -157,7 +154,22 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		}
 		draft.Parent, draft.Root = opts.Parent, parent.Details().RootRunID
 	}
-	return draft, run.CheckDraft(&draft)
+	if err := run.CheckDraft(&draft); err != nil {
+		return record.Run{}, err
+	}
+	if _, err := history.Get(ctx, e.h, draft.ID); err == nil {
+		return record.Run{}, fmt.Errorf("%w: run %s: choose another ID or none", azml.ErrExists, draft.ID)
+	} else if !errors.Is(err, azml.ErrNotFound) {
+		return record.Run{}, err
+	}
+	// Last, for it may register the environment: nothing is created when
+	// something else is wrong.
+	env, err := environment.Resolve(ctx, e.h, config.Environment)
+	if err != nil {
+		return record.Run{}, err
+	}
+	draft.Definition.Environment = record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
+	return draft, nil
 }
 
 // newRunID makes an ID as Azure ML does: the experiment's name, the Unix time
@@ -179,8 +191,10 @@ func (c *ScriptRunConfig) check() error {
 	if len(c.Command) > 0 && c.Command[0] == "" {
 		return fmt.Errorf("%w: the command's program is empty", azml.ErrInvalid)
 	}
-	if slices.ContainsFunc(slices.Concat(c.Command, c.Arguments), func(s string) bool { return strings.Contains(s, "\x00") }) {
-		return fmt.Errorf("%w: an argument holds a NUL character", azml.ErrInvalid)
+	for _, s := range slices.Concat(c.Command, c.Arguments) {
+		if strings.Contains(s, "\x00") || !utf8.ValidString(s) {
+			return fmt.Errorf("%w: argument %q holds a NUL character or is not UTF-8", azml.ErrInvalid, s)
+		}
 	}
 	switch {
 	case c.MaxDuration < 0:

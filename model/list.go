@@ -71,12 +71,13 @@ func (c *Client) ListPage(ctx context.Context, token string, size int, opts *Lis
 	return core.Page(c.List(ctx, opts), func(m *Model) string { return m.ID() }, idAfter, token, size)
 }
 
-// idAfter tells whether the model comes after the other in List's order.
+// idAfter tells whether the model comes after the other in List's order, which
+// for names is that of the keys: "a-b/…" before "a/…".
 func idAfter(id, other string) bool {
 	name, version, err1 := ParseID(id)
 	otherName, otherVersion, err2 := ParseID(other)
 	if err1 != nil || err2 != nil || name != otherName {
-		return name > otherName
+		return name+"/" > otherName+"/"
 	}
 	return version < otherVersion
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -58,8 +60,8 @@ func (r *Run) Tag(ctx context.Context, key, value string) error {
 
 func checkNames(rec *record.Run) error {
 	const longest = 256
-	if len([]rune(rec.DisplayName)) > longest {
-		return fmt.Errorf("%w: display name: use at most %d characters", azml.ErrInvalid, longest)
+	if !utf8.ValidString(rec.DisplayName) || utf8.RuneCountInString(rec.DisplayName) > longest {
+		return fmt.Errorf("%w: display name: use UTF-8 text of at most %d characters", azml.ErrInvalid, longest)
 	}
 	if err := core.CheckText("description", rec.Description); err != nil {
 		return err
@@ -67,5 +69,13 @@ func checkNames(rec *record.Run) error {
 	if err := core.CheckLabels("tags", rec.Tags); err != nil {
 		return err
 	}
-	return core.CheckLabels("properties", rec.Properties)
+	given := maps.Clone(rec.Properties)
+	maps.DeleteFunc(given, func(key, _ string) bool { return isFact(key) })
+	return core.CheckLabels("properties", given)
+}
+
+// isFact tells whether a property is one that the library sets beside a
+// snapshot; those don't count against the limit.
+func isFact(key string) bool {
+	return key == "ContentSnapshotId" || strings.HasPrefix(key, "azureml.git.") || strings.HasPrefix(key, "mlflow.source.git.")
 }

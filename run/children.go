@@ -62,6 +62,9 @@ func (r *Run) CreateChildren(ctx context.Context, count int, opts *ChildOptions)
 		}
 		draft.Status, draft.Reason = record.NotStarted, "created by its parent"
 		draft.Tags = core.ChangeLabels(draft.Tags, map[string]string{"azureml.batch_child_number": strconv.Itoa(i)}, nil)
+		if err := CheckDraft(&draft); err != nil {
+			return nil, err
+		}
 		stored, err := history.Create(ctx, r.h, draft)
 		if err != nil {
 			return nil, err

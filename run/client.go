@@ -123,7 +123,9 @@ func (c *Client) read(ctx context.Context, opts *ListOptions) ([]core.Stored[rec
 	slices.SortFunc(all, func(a, b core.Stored[record.Run]) int {
 		return cmp.Or(b.Value.Created.Compare(a.Value.Created), strings.Compare(b.Value.ID, a.Value.ID))
 	})
-	return all, nil
+	// Two numbers name one run when its ID was used again after a deletion, or
+	// by two at once of whom one failed.
+	return slices.CompactFunc(all, func(a, b core.Stored[record.Run]) bool { return a.Value.ID == b.Value.ID }), nil
 }
 
 // ids yields the IDs of the runs of an experiment, or of all.

@@ -51,24 +51,50 @@ func failStep(cause error, stack string) history.Step {
 	}}
 }
 
-// end flushes, uploads and writes the last status.
+// end flushes, uploads and writes the last status. It can be called again
+// after an error.
 func (r *Run) end(ctx context.Context, step history.Step) error {
 	if l := r.live.Load(); l != nil && l.owned {
 		step.Owner = r.h.Owner().ID
-		if l.outputs != "" {
-			if err := r.UploadFolder(ctx, "outputs", l.outputs, nil); err != nil && !errors.Is(err, azml.ErrNotFound) {
-				return err
-			}
+		if err := r.uploadOutputs(ctx, l); err != nil {
+			return err
 		}
 	}
 	if err := r.close(ctx); err != nil {
 		return err
 	}
 	stored, err := history.Transition(ctx, r.h, r.id, step)
+	if errors.Is(err, azml.ErrConflict) && step.Owner != "" {
+		stored, err = r.endedAs(ctx, step, err)
+	}
 	if err == nil {
 		r.keep(stored)
 	}
 	return err
+}
+
+// uploadOutputs uploads the outputs folder, once.
+func (r *Run) uploadOutputs(ctx context.Context, l *live) error {
+	l.uploading.Lock()
+	defer l.uploading.Unlock()
+	if l.outputs == "" {
+		return nil
+	}
+	if err := r.UploadFolder(ctx, "outputs", l.outputs, nil); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	l.outputs = ""
+	return nil
+}
+
+// endedAs gives the run when an earlier call, whose answer was lost, has ended
+// it as the step says; else the refusal.
+func (r *Run) endedAs(ctx context.Context, step history.Step, refusal error) (core.Stored[record.Run], error) {
+	stored, err := history.Get(ctx, r.h, r.id)
+	if err != nil || stored.Value.Status != step.To || stored.Value.Owner == nil || stored.Value.Owner.ID != step.Owner {
+		return stored, refusal
+	}
+	return stored, nil
 }
 
 // Do runs fn for a run that this process has started, and ends the run: with
@@ -108,7 +134,7 @@ func (r *Run) Do(ctx context.Context, fn func(ctx context.Context, r *Run) error
 func (r *Run) settle(ctx context.Context, cause, outcome error) error {
 	switch {
 	case errors.Is(cause, history.ErrTaken):
-		return errors.Join(outcome, cause, r.close(ctx))
+		return errors.Join(outcome, fmt.Errorf("%w: %w", azml.ErrConflict, cause), r.close(ctx))
 	case errors.Is(cause, history.ErrCancelRequested):
 		err := fmt.Errorf("%w: %w", azml.ErrCanceled, cause)
 		return errors.Join(err, r.end(ctx, history.Step{To: record.Canceled, Reason: "canceled on request"}))

@@ -16,10 +16,12 @@ import (
 
 // live is what a run has in a process that logs to it or answers for it.
 type live struct {
-	writer  atomic.Pointer[metrics.Writer] // nil until something is logged
-	opened  chan struct{}                  // closed when writer is set
-	owned   bool                           // this process answers for the run
-	outputs string                         // folder to upload at the end
+	writer atomic.Pointer[metrics.Writer] // nil until something is logged
+	opened chan struct{}                  // closed when writer is set
+	owned  bool                           // this process answers for the run
+
+	uploading sync.Mutex
+	outputs   string // folder to upload at the end, empty when that is done
 
 	ctx      context.Context //nolint:containedctx // the life of the keeper
 	stop     context.CancelFunc

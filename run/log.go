@@ -123,7 +123,11 @@ func (r *Run) LogParams(ctx context.Context, params map[string]any) (err error) 
 		if name == "" || utf8.RuneCountInString(name) > 250 || !utf8.ValidString(name) {
 			return fmt.Errorf("%w: parameter name %q: use 1 to 250 characters of UTF-8", azml.ErrInvalid, name)
 		}
-		texts[name] = fmt.Sprint(value)
+		text := fmt.Sprint(value)
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("%w: parameter %q: its value is not UTF-8", azml.ErrInvalid, name)
+		}
+		texts[name] = text
 	}
 	return r.update(ctx, core.Quiet, func(rec *record.Run) error {
 		if rec.Status.Terminal() {

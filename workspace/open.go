@@ -98,6 +98,8 @@ func inspect(dir string) (fresh bool, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return true, nil
+	} else if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
+		return false, fmt.Errorf("%w: %s is a file: name a folder", azml.ErrInvalid, dir)
 	} else if err != nil {
 		return false, err
 	}

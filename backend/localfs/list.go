@@ -14,8 +14,9 @@ import (
 )
 
 // List yields the objects in byte order of their keys. It reads a folder when
-// it comes to it, all names at once; with a delimiter it looks into the folders
-// below only until it sees that one is not empty. An object costs one lstat.
+// it comes to it, all of it at once, and yields its objects as they were then;
+// with a delimiter it looks into the folders below only until it sees that one
+// is not empty. An object costs one lstat, without the way to its folder.
 // Errors: ErrDenied, ErrUnavailable, ErrClosed.
 func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
 	return func(yield func(backend.Info, error) bool) {
@@ -88,14 +89,7 @@ func (l *lister) visit(e entry) error {
 		}
 		return l.give(backend.Info{Key: e.key, IsPrefix: true})
 	}
-	fi, err := l.root.Lstat(e.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return l.give(infoOf(e.key, fi))
+	return l.give(infoOf(e.key, e.info))
 }
 
 func (l *lister) give(info backend.Info) error {
@@ -110,6 +104,7 @@ func (l *lister) give(info backend.Info) error {
 type entry struct {
 	key, path string
 	folder    bool
+	info      fs.FileInfo // of an object
 }
 
 // entries gives what is in the folder for keys that begin with base, in order
@@ -138,9 +133,19 @@ func (s *Store) appendEntries(list []entry, base, dir, start string, wanted func
 			continue
 		}
 		e := entry{key: base + segment, path: dir + d.Name(), folder: d.IsDir()}
-		if e.named(base, segment) && (d.IsDir() || d.Type().IsRegular()) && wanted(e.key) {
-			list = append(list, e)
+		if !e.named(base, segment) || !d.IsDir() && !d.Type().IsRegular() || !wanted(e.key) {
+			continue
 		}
+		if !e.folder {
+			e.info, err = d.Info() // known from reading the folder
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return list, err
+			}
+		}
+		list = append(list, e)
 	}
 	return list, nil
 }
@@ -186,7 +191,7 @@ func (s *Store) hasObject(dir string) (bool, error) {
 	}
 	defer f.Close()
 	for {
-		names, err := f.ReadDir(8)
+		names, err := f.ReadDir(1) // each name costs an lstat
 		for _, d := range names {
 			found := d.Type().IsRegular()
 			if d.IsDir() {

@@ -138,8 +138,7 @@ func (a *app) serve(ctx context.Context, ws *workspace.Workspace, name string) e
 	if err := a.showServed(e.Details()); err != nil {
 		return err
 	}
-	ours := a.awaitStop(ctx, e)
-	if !ours {
+	if !awaitInterrupt(ctx, e) {
 		a.say("The endpoint was stopped, deleted or deployed anew by somebody else.")
 		return nil
 	}
@@ -147,9 +146,9 @@ func (a *app) serve(ctx context.Context, ws *workspace.Workspace, name string) e
 	return e.Stop(context.WithoutCancel(ctx))
 }
 
-// awaitStop returns when ctx has ended, with true, or when this process serves
-// the endpoint no more.
-func (a *app) awaitStop(ctx context.Context, e *endpoint.Endpoint) bool {
+// awaitInterrupt returns when ctx has ended, with true, or when this process
+// serves the endpoint no more.
+func awaitInterrupt(ctx context.Context, e *endpoint.Endpoint) bool {
 	served := e.Details().Since
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()

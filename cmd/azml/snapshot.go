@@ -84,6 +84,16 @@ func drawPlan(t *table, plan *experiment.SnapshotPlan, files bool) {
 	}
 }
 
+// restored says what was written where.
+type restored struct {
+	// Run is the run's ID.
+	Run string `json:"runId"`
+	// Snapshot is the ID of its snapshot.
+	Snapshot string `json:"snapshotId"`
+	// Dir is the folder it was written into.
+	Dir string `json:"dir"`
+}
+
 func (a *app) snapshotRestore() *cobra.Command {
 	var overwrite bool
 	cmd := &cobra.Command{
@@ -97,13 +107,12 @@ func (a *app) snapshotRestore() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withRun(cmd.Context(), args[0], func(r *run.Run) error {
 			p := a.progress()
-			done := downloaded{Dir: args[1]}
 			err := r.RestoreSnapshot(cmd.Context(), args[1], &run.DownloadOptions{Overwrite: overwrite, Progress: p.bytes("restoring")})
 			p.clear()
 			if err != nil {
 				return overwriteHint(err)
 			}
-			return a.show(done, func(t *table) { t.line("Wrote the source of " + r.ID() + " into " + args[1]) })
+			return a.show(restored{r.ID(), r.SnapshotID(), args[1]}, func(t *table) { t.line("Wrote the source of " + r.ID() + " into " + args[1]) })
 		})
 	}
 	return cmd

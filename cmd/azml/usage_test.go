@@ -84,9 +84,14 @@ func TestErrorsOfOneLine(t *testing.T) {
 			require.Equal(t, 1, strings.Count(text, "\n"), text)
 		})
 	}
-	t.Cleanup(func() { // a submit that failed left no experiment behind
-		require.Contains(t, call(t, "", "-w", s.dir, "experiment", "list").stderr, "No experiments.")
-	})
+}
+
+func TestFailedSubmitLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.fails(t, exitError, "run", "submit", "-e", "fresh", "-s", t.TempDir(), "nope.py")
+	require.Equal(t, "[]", s.ok(t, "experiment", "list", "--all", "-o", "json"))
+	require.Equal(t, "[]", s.ok(t, "run", "list", "-o", "json"))
 }
 
 func TestWorkspaceIsNeverMadeByMistake(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -49,7 +50,12 @@ func (d *drive) collectOutputs(ctx context.Context) error {
 		return err
 	}
 	defer batch.Abort()
+	var odd []string
 	err = walk(d.codeDir(), "outputs", func(path string, info fs.FileInfo) error {
+		if !info.Mode().IsRegular() {
+			odd = append(odd, path)
+			return nil
+		}
 		if !d.before.changed(path, info) {
 			return nil
 		}
@@ -62,6 +68,9 @@ func (d *drive) collectOutputs(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if len(odd) > 0 {
+		d.warn("only plain files are stored as outputs, not links and the like: %s", core.Sample(odd))
 	}
 	manifest, _, err := batch.Commit(ctx)
 	if err != nil {

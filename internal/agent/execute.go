@@ -67,11 +67,14 @@ func (d *drive) watch(ctx context.Context) (backend.JobStatus, error) {
 		defer cancel()
 	}
 	// The followers outlive ctx: what the script still writes while it is
-	// being ended counts too. They end when it has.
+	// being ended counts too. They end when it has. The output ends by itself,
+	// when all of it was read.
 	following, ended := context.WithCancel(context.WithoutCancel(ctx))
 	defer ended()
+	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopReading()
 	var followers sync.WaitGroup
-	output, err := d.h.Local().Output(following, d.run.ID, &backend.OutputOptions{Follow: true})
+	output, err := d.h.Local().Output(reading, d.run.ID, &backend.OutputOptions{Follow: true})
 	if err != nil {
 		return backend.JobStatus{}, d.systemError(fmt.Errorf("read the script's output: %w", err))
 	}
@@ -84,6 +87,9 @@ func (d *drive) watch(ctx context.Context) (backend.JobStatus, error) {
 	cause := context.Cause(ctx)
 	if err != nil && cause != nil {
 		status, err = d.endJob(following)
+	}
+	if err != nil {
+		stopReading() // the script may go on for ever
 	}
 	ended()
 	followers.Wait()

@@ -47,7 +47,7 @@ func (d *drive) followLogs(ended context.Context) {
 	open := map[string]*followed{}
 	poll(ended, func(ctx context.Context) {
 		err := walk(d.codeDir(), "logs", func(name string, info fs.FileInfo) error {
-			if strings.HasPrefix(path.Base(name), ".") {
+			if strings.HasPrefix(path.Base(name), ".") || !info.Mode().IsRegular() {
 				return nil
 			}
 			return d.followFile(ctx, open, name, info)

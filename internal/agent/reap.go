@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -59,14 +57,13 @@ func settle(ctx context.Context, h core.Handle, id string, step history.Step) (c
 
 // bury takes the run over, saves what its process left on this machine and
 // marks it Failed. If we end in the middle, the next one to notice begins
-// again: the run then has us as its lost owner.
-func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reason string) (core.Stored[record.Run], error) {
+// again: the run then has us as its lost owner, under an ID of this burial, so
+// that it is not taken for one that this process drives.
+func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reason string) (_ core.Stored[record.Run], err error) {
 	id, phase, lost := run.Value.ID, run.Value.Status, *run.Value.Owner
-	claim := history.Step{To: record.NotResponding, Reason: reason, Owner: lost.ID, Change: func(r *record.Run) {
-		me := h.Owner()
-		r.Owner = &me
-	}}
-	var err error
+	me := h.Owner()
+	me.ID = core.NewID(8)
+	claim := history.Step{To: record.NotResponding, Reason: reason, Owner: lost.ID, Change: func(r *record.Run) { r.Owner = &me }}
 	if run.Value.Status == record.NotResponding {
 		_, err = history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
 			if r.Owner == nil || r.Owner.ID != lost.ID || r.Status != record.NotResponding {
@@ -84,15 +81,38 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 	if err != nil {
 		return run, err
 	}
+	defer func() {
+		if err != nil {
+			giveBack(ctx, h, id, me.ID, lost)
+		}
+	}()
 	if err := history.Beat(ctx, h, id); err != nil {
 		return run, err
 	}
 	s := &salvage{drive: drive{h: h, run: run.Value, dir: WorkDir(h, id), status: phase}}
 	s.save(ctx, lost)
-	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: h.Owner().ID, Change: func(r *record.Run) {
+	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
 		r.Warnings = append(r.Warnings, s.warnings...)
 	}})
+}
+
+// giveBack makes a run whose burial failed have its lost owner again, so that
+// it can be begun anew at once. Where that fails too, it can when this process
+// has ended or was silent about the run for long.
+func giveBack(ctx context.Context, h core.Handle, id, mine string, lost record.Owner) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	_, err := history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
+		if r.Owner == nil || r.Owner.ID != mine {
+			return core.ErrNoChange
+		}
+		r.Owner = &lost
+		return nil
+	})
+	if err != nil {
+		h.Logger().Warn("a run whose process is gone could not be ended", "run", id, "error", err)
+	}
 }
 
 // salvage saves what a lost process left.
@@ -178,32 +198,4 @@ func (s *salvage) saveMetricsFile(ctx context.Context) error {
 		}
 	})
 	return errors.Join(r.err, s.metrics.Close(ctx))
-}
-
-// Sweep removes working folders of runs on this machine that nobody needs any
-// more: those of runs that have ended or are not there.
-func Sweep(ctx context.Context, h core.Handle) error {
-	entries, err := os.ReadDir(WorkDir(h, ""))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		id := entry.Name()
-		if strings.HasPrefix(id, ".") {
-			continue
-		}
-		run, err := history.Get(ctx, h, id)
-		if err == nil && !run.Value.Status.Terminal() {
-			continue
-		}
-		if err != nil && !slices.ContainsFunc([]error{azml.ErrNotFound, azml.ErrInvalid}, func(c error) bool { return errors.Is(err, c) }) {
-			return err
-		}
-		if err := os.RemoveAll(WorkDir(h, id)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

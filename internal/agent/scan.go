@@ -23,7 +23,9 @@ func scan(codeDir string) (fileSet, error) {
 	set := fileSet{}
 	for _, dir := range []string{"outputs", "logs"} {
 		err := walk(codeDir, dir, func(path string, info fs.FileInfo) error {
-			set[path] = fileMark{info.Size(), info.ModTime()}
+			if info.Mode().IsRegular() {
+				set[path] = fileMark{info.Size(), info.ModTime()}
+			}
 			return nil
 		})
 		if err != nil {
@@ -33,9 +35,9 @@ func scan(codeDir string) (fileSet, error) {
 	return set, nil
 }
 
-// walk calls visit for each regular file below root/dir, with its slash path
-// from root. Files that vanish meanwhile are passed over; symbolic links are
-// not followed.
+// walk calls visit for everything below root/dir that is no folder, with its
+// slash path from root. Files that vanish meanwhile are passed over; symbolic
+// links are not followed.
 func walk(root, dir string, visit func(path string, info fs.FileInfo) error) error {
 	return filepath.WalkDir(filepath.Join(root, dir), func(osPath string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +46,7 @@ func walk(root, dir string, visit func(path string, info fs.FileInfo) error) err
 		if err != nil {
 			return err
 		}
-		if !entry.Type().IsRegular() {
+		if entry.IsDir() {
 			return nil
 		}
 		info, err := entry.Info()

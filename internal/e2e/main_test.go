@@ -70,10 +70,10 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = noticeRun(ctx, ws, e, ack)
 	case "live":
 		err = liveUntilKilled(ctx, ws, e, ack)
-	case "hold":
-		err = holdRun(ctx, ws, e, ack)
 	case "cancel":
 		err = cancelRun(ctx, ws, e)
+	case "ask":
+		err = askToCancel(ctx, ws, e)
 	case "refused":
 		err = beRefused(ctx, ws, ack)
 	default:
@@ -108,9 +108,15 @@ type worker struct {
 // start starts a worker process. Its parent waits for it.
 func start(t *testing.T, e errand) *worker {
 	t.Helper()
+	return startAs(t, e, os.Args[0])
+}
+
+// startAs starts a worker process by a command.
+func startAs(t *testing.T, e errand, command ...string) *worker {
+	t.Helper()
 	data, err := json.Marshal(e)
 	require.NoError(t, err)
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), errandVariable+"="+string(data), "GOTRACEBACK=all")
 	stderr := &strings.Builder{}
 	cmd.Stderr = stderr

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -107,5 +108,5 @@ func serveEndpoint(ctx context.Context, kind, dir string) error {
 	if err != nil {
 		return err
 	}
-	return announce(target{Address: ep.URL()[len("http://"):], Key: keys.Primary})
+	return errors.Join(announce(target{Address: ep.URL()[len("http://"):], Key: keys.Primary}), ep.Stop(context.WithoutCancel(ctx)))
 }

@@ -2,7 +2,7 @@
 // cost: each figure has its floor, such as a bare file write, measured in turn
 // with it in the same run.
 //
-//	go run ./internal/cmd/bench [-list] [-run regexp] [-seconds n] [-vs peer,...] [-big]
+//	go run ./internal/cmd/bench [-list] [-run regexp] [-seconds n] [-vs peer,...] [-big] [-cpuprofile file]
 //
 // It prints one JSON line for each figure; docs/performance.md explains them.
 // Peers that are asked for by -vs are installed: wandb and inference-server
@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -61,6 +62,7 @@ type bench struct {
 	seconds float64
 	peers   []string
 	big     bool
+	profile string
 	out     io.Writer
 	log     io.Writer
 }
@@ -93,7 +95,29 @@ func benchmark(ctx context.Context, args []string, out, log io.Writer) int {
 		return 1
 	}
 	defer os.RemoveAll(b.dir)
-	return b.all(ctx, chosen)
+	if b.profile == "" {
+		return b.all(ctx, chosen)
+	}
+	return b.profiled(func() int { return b.all(ctx, chosen) })
+}
+
+// profiled writes a CPU profile of do.
+func (b *bench) profiled(do func() int) int {
+	f, err := os.Create(b.profile)
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		fmt.Fprintln(b.log, "bench:", err)
+		return 1
+	}
+	code := do()
+	pprof.StopCPUProfile()
+	if err := f.Close(); err != nil {
+		fmt.Fprintln(b.log, "bench:", err)
+		return 1
+	}
+	return code
 }
 
 func (b *bench) parse(args []string) ([]group, error) {
@@ -104,6 +128,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
 	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, too")
+	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/localfs"
@@ -52,8 +53,13 @@ func (s *space) count(ctx context.Context, op func(ctx context.Context) error) (
 	return s.writes() - writes, s.reads() - reads, err
 }
 
+// closeTime bounds the wait for runs that a failure has left open.
+const closeTime = 5 * time.Second
+
 // close closes the workspace.
 func (s *space) close(ctx context.Context) {
-	_ = s.Close(context.WithoutCancel(ctx)) // its folder goes, whatever is in it
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	_ = s.Close(ctx) // its folder goes, whatever is in it
 	_ = s.local.Close()
 }

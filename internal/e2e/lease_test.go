@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
+)
+
+// handle opens the place's workspace on a machine whose clock is off.
+func (p place) handle(t *testing.T, off time.Duration) core.Handle {
+	t.Helper()
+	objects, secrets, err := p.stores()
+	require.NoError(t, err)
+	local, err := process.New(filepath.Join(p.Cache, "jobs", "other"), nil)
+	require.NoError(t, err)
+	h := core.New(core.Config{Objects: objects, Secrets: secrets, Local: local, CacheDir: p.Cache,
+		Workspace: record.Workspace{ID: "other", Name: "other"}, Now: func() time.Time { return time.Now().Add(off) }})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	return h
+}
+
+// foreignRun makes a run that a process of another machine drives, and that
+// was heard of some time ago.
+func foreignRun(t *testing.T, p place, id string, silence time.Duration) {
+	t.Helper()
+	h := p.handle(t, 0)
+	_, err := history.Create(t.Context(), h, record.Run{ID: id, Experiment: "far", Type: run.TypeInProcess, Status: record.Running,
+		Owner: &record.Owner{ID: "0123456789abcdef", Host: "far-away", PID: 1}})
+	require.NoError(t, err)
+	require.NoError(t, history.Beat(t.Context(), h, id))
+	setSilence(t, p, id, silence)
+}
+
+// setSilence makes the last heartbeat of the run that old.
+func setSilence(t *testing.T, p place, id string, silence time.Duration) {
+	t.Helper()
+	at := time.Now().Add(-silence)
+	require.NoError(t, os.Chtimes(filepath.Join(p.Dir, "runs", id, "heartbeat.json"), at, at))
+}
+
+func noticeRun(ctx context.Context, ws *workspace.Workspace, e errand, ack func(string, ...any)) error {
+	r, err := ws.Runs().Get(ctx, e.Run, nil)
+	if err == nil {
+		ack("%s", r.Status())
+	}
+	return err
+}
+
+func TestSilentRunEndsOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ws := p.open(t)
+	_, err := ws.Experiments().CreateOrUpdate(t.Context(), "far", nil)
+	require.NoError(t, err)
+	foreignRun(t, p, "silent", time.Minute)
+	const processes = 8
+	notice := errand{Name: "notice", Place: p, Run: "silent"}
+	for _, phase := range []struct {
+		silence time.Duration
+		status  run.Status
+		history []run.Status
+	}{
+		{time.Minute, run.StatusRunning, []run.Status{run.StatusRunning}},
+		{history.SilentAfter + time.Second, run.StatusNotResponding, []run.Status{run.StatusRunning, run.StatusNotResponding}},
+		{history.FailAfter + time.Second, run.StatusFailed, []run.Status{run.StatusRunning, run.StatusNotResponding, run.StatusFailed}},
+	} {
+		setSilence(t, p, "silent", phase.silence)
+		lines := all(t, processes, notice)
+		require.Contains(t, lines, string(phase.status))
+		r, err := ws.Runs().Get(t.Context(), "silent", nil)
+		require.NoError(t, err)
+		var seen []run.Status
+		for _, step := range r.Details().History {
+			seen = append(seen, step.Status)
+		}
+		require.Equal(t, phase.history, seen)
+	}
+	r, err := ws.Runs().Get(t.Context(), "silent", nil)
+	require.NoError(t, err)
+	require.Contains(t, r.Details().Reason, "nothing was heard from the process that drove the run (pid 1 on far-away)")
+	changes := 0
+	for entry, err := range ws.Audit(t.Context(), &workspace.AuditOptions{Kind: "run", Name: "silent"}) {
+		require.NoError(t, err)
+		if entry.Op == "update" && entry.Failure == "" {
+			changes++
+		}
+	}
+	require.Equal(t, 1, changes, "the end is in the audit log once")
+	clean(t, ws)
+}
+
+func TestClocksThatDiffer(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(off.String(), func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			_, err := p.open(t).Experiments().CreateOrUpdate(t.Context(), "far", nil)
+			require.NoError(t, err)
+			foreignRun(t, p, "alive", time.Second)
+			foreignRun(t, p, "dead", history.FailAfter+time.Second)
+			client := run.NewClient(p.handle(t, off))
+			alive, err := client.Get(t.Context(), "alive", nil)
+			require.NoError(t, err)
+			require.Equal(t, run.StatusRunning, alive.Status())
+			dead, err := client.Get(t.Context(), "dead", nil)
+			require.NoError(t, err)
+			require.Equal(t, run.StatusFailed, dead.Status())
+			// What somebody with another clock has written later is the newer state.
+			other, err := run.NewClient(p.handle(t, -off)).Get(t.Context(), "alive", nil)
+			require.NoError(t, err)
+			require.NoError(t, alive.Tag(t.Context(), "a", "1"))
+			require.NoError(t, other.Cancel(t.Context(), nil))
+			require.NoError(t, alive.Refresh(t.Context()))
+			require.Equal(t, run.StatusCancelRequested, alive.Status())
+			require.NoError(t, alive.Tag(t.Context(), "a", "2"))
+			require.NoError(t, other.Refresh(t.Context()))
+			require.Equal(t, "2", other.Details().Tags["a"])
+		})
+	}
+}
