@@ -114,6 +114,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("%w: address %q: write host:port, such as 127.0.0.1:8080", azml.ErrInvalid, c.Address)
 		}
 	}
+	if c.AuthDisabled && !loopback(c.Address) {
+		return fmt.Errorf("%w: address %q is reachable from other machines: keep authentication on", azml.ErrInvalid, c.Address)
+	}
 	if c.Script != nil {
 		if err := environment.CheckVariables(c.Script.Variables); err != nil {
 			return err

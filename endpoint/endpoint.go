@@ -166,8 +166,9 @@ func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser
 }
 
 // Stop ends the serving of the endpoint, in whatever process; the record stays
-// and it can be served again. It returns when the service has ended. Errors:
-// ErrNotFound.
+// and it can be served again. It returns when the service has ended, if it was
+// this object that Deploy or Serve gave; any other service sees within a second
+// that it has to end. Errors: ErrNotFound.
 func (e *Endpoint) Stop(ctx context.Context) (err error) {
 	defer core.Wrap(&err, "stop", kind, e.Name())
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("state Stopped"), func(r *record.Endpoint) error {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
@@ -43,7 +45,7 @@ func (c *Client) Serve(ctx context.Context, name string, opts *ServeOptions) (_ 
 	if err != nil {
 		return nil, err
 	}
-	host := &host{c: c, name: name, owner: c.h.Owner().ID, stopped: make(chan struct{})}
+	host := &host{c: c, name: name, owner: stored.Value.Owner.ID, stopped: make(chan struct{})}
 	if err := host.start(ctx, stored.Value, opts); err != nil {
 		return nil, errors.Join(err, host.fail(ctx, err))
 	}
@@ -56,6 +58,7 @@ func (c *Client) Serve(ctx context.Context, name string, opts *ServeOptions) (_ 
 // models are there is looked up after that is written, see model.Client.Delete.
 func (c *Client) claim(ctx context.Context, name string, opts *ServeOptions) (core.Stored[record.Endpoint], error) {
 	owner := c.h.Owner()
+	owner.ID = core.NewID(8) // tells this service from another one in this process
 	return core.Update(ctx, c.h, ref(name), core.Updated("state Transitioning"), func(r *record.Endpoint) error {
 		switch {
 		case r.Active() && !c.h.Gone(r.Owner):
@@ -112,7 +115,7 @@ func (s *host) start(ctx context.Context, r record.Endpoint, opts *ServeOptions)
 	if !loopback(address) && r.AuthDisabled {
 		return fmt.Errorf("%w: address %q is reachable from other machines: keep authentication on", azml.ErrInvalid, address)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	listener, err := listen(ctx, address)
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
@@ -120,10 +123,30 @@ func (s *host) start(ctx context.Context, r record.Endpoint, opts *ServeOptions)
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	serving := make(chan error, 1)
 	go func() { serving <- s.server.Serve(listener) }()
-	if err := s.announce(ctx, listener.Addr().String()); err != nil {
+	err = s.announce(ctx, listener.Addr().String(), r.KeyVersion)
+	if err == nil {
+		err = s.c.h.Serve(func(closing context.Context) { s.run(closing, serving) })
+	}
+	if err != nil {
 		return errors.Join(err, s.server.Close())
 	}
-	return s.c.h.Serve(func(closing context.Context) { s.run(closing, serving) })
+	return nil
+}
+
+// listen listens on the address. One that is in use may be that of the service
+// which this one replaces: it lets go soon after it has seen that.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	for deadline := time.Now().Add(4 * watchEvery); ; {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			return listener, err
+		}
+		select {
+		case <-time.After(watchEvery / 10):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func (s *host) config(r record.Endpoint, scorers []scoring.Scorer) scoring.Config {
@@ -139,11 +162,12 @@ func (s *host) config(r record.Endpoint, scorers []scoring.Scorer) scoring.Confi
 	return config
 }
 
-// announce says that the endpoint answers.
-func (s *host) announce(ctx context.Context, address string) (err error) {
+// announce says that the endpoint answers, with the keys of that version:
+// newer ones that came while it was started are loaded next.
+func (s *host) announce(ctx context.Context, address string, keyVersion int) (err error) {
 	fmt.Fprintf(s.log, "%s serving on http://%s\n", s.c.h.Now().Format(time.RFC3339), address)
 	s.stored, err = s.update(ctx, "state Healthy", func(r *record.Endpoint) {
-		r.State, r.Since, r.URL, r.KeyVersionServed = record.EndpointHealthy, s.c.h.Now(), "http://"+address, r.KeyVersion
+		r.State, r.Since, r.URL, r.KeyVersionServed = record.EndpointHealthy, s.c.h.Now(), "http://"+address, keyVersion
 	})
 	return err
 }
@@ -164,7 +188,7 @@ func (s *host) run(closing context.Context, serving <-chan error) {
 	defer close(s.stopped)
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
-	seen := s.stored.ETag
+	var seen backend.ETag
 	for {
 		select {
 		case <-closing.Done():

@@ -155,6 +155,9 @@ func (r *Run) LogImageFile(ctx context.Context, name, path string, opts *LogOpti
 // logArtifact stores the file first, so that no logged value is without it.
 func (r *Run) logArtifact(ctx context.Context, name string, k metrics.Kind, ext string, data []byte, opts *LogOptions) (err error) {
 	defer core.Wrap(&err, "log metric of", kind, r.id+"/"+name)
+	if status := r.Status(); status.Terminal() {
+		return fmt.Errorf("%w: the run is %s and takes no more", azml.ErrClosed, status)
+	}
 	if _, err := r.writer(); err != nil {
 		return err
 	}

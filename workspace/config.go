@@ -122,7 +122,7 @@ func (w *Workspace) WriteConfig(dir string) (_ string, err error) {
 		return "", err
 	}
 	location := w.h.Dir()
-	if relative, err := filepath.Rel(folder, location); err == nil && filepath.IsLocal(filepath.Join("x", "x", relative)) {
+	if relative, err := filepath.Rel(folder, location); err == nil && filepath.IsLocal(filepath.Join("x", relative)) {
 		location = filepath.ToSlash(relative) // below dir: both can move together
 	}
 	data, err := json.MarshalIndent(configFile{Name: w.Name(), Location: location}, "", "  ")

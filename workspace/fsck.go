@@ -138,6 +138,9 @@ func other(key string) bool {
 
 // checkRecords walks all objects.
 func (c *checker) checkRecords() error {
+	if err := c.reference(key, "the workspace's own record", key); err != nil {
+		return err
+	}
 	for info, err := range c.h.Objects().List(c.ctx, &backend.ListOptions{}) {
 		if err != nil {
 			return err

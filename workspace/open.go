@@ -104,8 +104,8 @@ func inspect(dir string) (fresh bool, err error) {
 		return false, err
 	}
 	for _, entry := range entries {
-		// What begins with a dot was left by an Open that did not get to the end.
-		if !strings.HasPrefix(entry.Name(), ".") && entry.Name() != "audit" {
+		// These are of an Open that is under way, or did not get to the end.
+		if name := entry.Name(); !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "probe-") && name != "audit" {
 			return false, fmt.Errorf("%w: the folder %s holds no workspace but other things (%s): name an empty or new folder", azml.ErrInvalid, dir, entry.Name())
 		}
 	}
@@ -120,12 +120,12 @@ func nameOf(dir string) string {
 		}
 		return '-'
 	}, filepath.Base(dir))
-	name = strings.TrimLeft(name, "-_")
+	name = strings.Trim(name, "-_")
 	const shortest, longest = 3, 33
 	if len(name) < shortest {
-		name = "workspace-" + name
+		name = strings.TrimSuffix("workspace-"+name, "-")
 	}
-	return strings.TrimRight(name[:min(len(name), longest)], "-")
+	return strings.TrimRight(name[:min(len(name), longest)], "-_")
 }
 
 // local makes the drivers of a workspace in a folder.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/azml-go/azml/backend"
@@ -22,9 +23,17 @@ import (
 // Workspace is an opened workspace. It is safe for concurrent use.
 type Workspace struct {
 	h       core.Handle
-	stored  core.Stored[record.Workspace]
 	driver  *process.Driver
 	closers closers
+
+	mu     sync.Mutex
+	stored core.Stored[record.Workspace]
+}
+
+func (w *Workspace) record() record.Workspace {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stored.Value
 }
 
 // Details is what the workspace's record says.
@@ -50,15 +59,15 @@ type Details struct {
 }
 
 // Name gives the workspace's name.
-func (w *Workspace) Name() string { return w.stored.Value.Name }
+func (w *Workspace) Name() string { return w.record().Name }
 
 // ID gives the workspace's ID, a UUID.
-func (w *Workspace) ID() string { return w.stored.Value.ID }
+func (w *Workspace) ID() string { return w.record().ID }
 
 // Details gives a copy of the record as it was when the workspace was opened
 // or last updated through this object.
 func (w *Workspace) Details() Details {
-	r := w.stored.Value
+	r := w.record()
 	return Details{ID: r.ID, Name: r.Name, FriendlyName: r.FriendlyName, Description: r.Description, Tags: maps.Clone(r.Tags),
 		Location: w.h.Dir(), CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
 }
@@ -106,6 +115,9 @@ func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err e
 			r.Description = *change.Description
 		}
 		r.Tags = core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)
+		if err := core.CheckText("friendly name", r.FriendlyName); err != nil {
+			return err
+		}
 		if err := core.CheckText("description", r.Description); err != nil {
 			return err
 		}
@@ -114,8 +126,10 @@ func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err e
 	if err != nil {
 		return Details{}, err
 	}
-	changed := &Workspace{h: w.h, stored: stored}
-	return changed.Details(), nil
+	w.mu.Lock()
+	w.stored = stored
+	w.mu.Unlock()
+	return w.Details(), nil
 }
 
 // Close ends the use of the workspace by this process. It waits until

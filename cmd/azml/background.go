@@ -37,7 +37,7 @@ func (a *app) background(ctx context.Context, ws *workspace.Workspace, what stri
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(report) //nolint:errcheck // a leftover is removed with old logs
+	defer os.Remove(report) // a leftover is removed with old logs
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -52,7 +52,9 @@ func (a *app) background(ctx context.Context, ws *workspace.Workspace, what stri
 			}
 			return "", lastWords(log)
 		case <-ctx.Done():
-			child.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended
+			if child.Signal(syscall.SIGTERM) != nil { // Windows can only kill
+				_ = child.Kill() // it may have ended
+			}
 			<-ended
 			return "", ctx.Err()
 		}
@@ -71,7 +73,7 @@ func startDetached(args []string, log string) (<-chan struct{}, *os.Process, err
 		return nil, nil, err
 	}
 	defer out.Close()
-	cmd := exec.Command(program, args...) //nolint:gosec,noctx // this program; it outlives the caller
+	cmd := exec.Command(program, args...) // without ctx: it outlives the caller
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = ownSession()
 	if err := cmd.Start(); err != nil {
@@ -80,7 +82,7 @@ func startDetached(args []string, log string) (<-chan struct{}, *os.Process, err
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		cmd.Wait() //nolint:errcheck // its last words say more
+		_ = cmd.Wait() // its last words say more
 	}()
 	return ended, cmd.Process, nil
 }
@@ -121,7 +123,7 @@ func removeOld(folder string) {
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > backgroundLogTime {
-			os.Remove(filepath.Join(folder, e.Name())) //nolint:errcheck // next time
+			_ = os.Remove(filepath.Join(folder, e.Name())) // next time
 		}
 	}
 }

@@ -64,6 +64,10 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 	me := h.Owner()
 	me.ID = core.NewID(8)
 	claim := history.Step{To: record.NotResponding, Reason: reason, Owner: lost.ID, Change: func(r *record.Run) { r.Owner = &me }}
+	// Before the claim: who sees the claim must not find us silent.
+	if err := history.Beat(ctx, h, id); err != nil {
+		return run, err
+	}
 	if run.Value.Status == record.NotResponding {
 		_, err = history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
 			if r.Owner == nil || r.Owner.ID != lost.ID || r.Status != record.NotResponding {
@@ -86,9 +90,6 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 			giveBack(ctx, h, id, me.ID, lost)
 		}
 	}()
-	if err := history.Beat(ctx, h, id); err != nil {
-		return run, err
-	}
 	s := &salvage{drive: drive{h: h, run: run.Value, dir: WorkDir(h, id), status: phase}}
 	s.save(ctx, lost)
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {

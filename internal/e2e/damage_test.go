@@ -45,7 +45,8 @@ func TestDamage(t *testing.T) {
 		{"other record", "runs/*/run.json", func([]byte) []byte { return []byte(`{"schema": "azml.model/1"}`) }, getRun},
 		{"model record", "models/churn/*.json", flip(1), readModel},
 		{"manifest", "files/manifests/*.json", flip(20), readModel},
-		{"pack", "files/packs/*.pack", flip(40), readModel},
+		{"chunk", "files/packs/*.pack", flip(0), readModel},
+		{"directory of a pack", "files/packs/*.pack", flip(40), nil},
 		{"metrics", "runs/*/metrics/*.seg", flip(50), nil},
 	}
 	for _, c := range cases {
@@ -72,11 +73,13 @@ func TestDamage(t *testing.T) {
 			require.NoError(t, err)
 			var named []string
 			for _, problem := range report.Problems {
-				named = append(named, problem.Key)
+				named = append(named, problem.Key, problem.Problem)
+				if c.name == "chunk" {
+					require.Contains(t, strings.Join(problem.Affected, "\n"), "model.txt")
+				}
 			}
-			key, err := filepath.Rel(d.place.Dir, files[0])
-			require.NoError(t, err)
-			require.Contains(t, strings.Join(named, "\n"), filepath.ToSlash(key))
+			name := strings.TrimSuffix(filepath.Base(files[0]), filepath.Ext(files[0]))
+			require.Contains(t, strings.Join(named, "\n"), name)
 			require.Equal(t, before, d.keys(t), "nothing was changed")
 		})
 	}

@@ -2,13 +2,19 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -20,11 +26,17 @@ import (
 // handle opens the place's workspace on a machine whose clock is off.
 func (p place) handle(t *testing.T, off time.Duration) core.Handle {
 	t.Helper()
+	return p.handleOn(t, off, func(o backend.Objects) backend.Objects { return o })
+}
+
+// handleOn is handle on a wrapped store.
+func (p place) handleOn(t *testing.T, off time.Duration, wrap func(backend.Objects) backend.Objects) core.Handle {
+	t.Helper()
 	objects, secrets, err := p.stores()
 	require.NoError(t, err)
 	local, err := process.New(filepath.Join(p.Cache, "jobs", "other"), nil)
 	require.NoError(t, err)
-	h := core.New(core.Config{Objects: objects, Secrets: secrets, Local: local, CacheDir: p.Cache,
+	h := core.New(core.Config{Objects: wrap(objects), Secrets: secrets, Local: local, CacheDir: p.Cache,
 		Workspace: record.Workspace{ID: "other", Name: "other"}, Now: func() time.Time { return time.Now().Add(off) }})
 	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
 	return h
@@ -129,4 +141,64 @@ func TestClocksThatDiffer(t *testing.T) {
 			require.Equal(t, "2", other.Details().Tags["a"])
 		})
 	}
+}
+
+// TestEndOfSilentRunIsCutOff ends silent runs with a process that stops after
+// each of its writes in turn, and lets another one end it later.
+func TestEndOfSilentRunIsCutOff(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ws := p.open(t)
+	_, err := ws.Experiments().CreateOrUpdate(t.Context(), "far", nil)
+	require.NoError(t, err)
+	for n := 1; ; n++ {
+		id := fmt.Sprintf("silent-%d", n)
+		foreignRun(t, p, id, history.FailAfter+time.Second)
+		h := p.handleOn(t, 0, func(o backend.Objects) backend.Objects { return faulty.New(o, faulty.Plan{StopAfterWrites: n}) })
+		_, err := run.NewClient(h).Get(t.Context(), id, nil)
+		setSilence(t, p, id, history.FailAfter+time.Second)
+		r, getErr := ws.Runs().Get(t.Context(), id, nil)
+		require.NoError(t, getErr)
+		require.Equal(t, run.StatusFailed, r.Status(), "stopped after %d writes", n)
+		if err == nil {
+			require.Greater(t, n, 3)
+			break
+		}
+		require.ErrorIs(t, err, azml.ErrClosed)
+	}
+	clean(t, ws)
+}
+
+// noAudit is a store that takes no audit lines as long as off is set.
+type noAudit struct {
+	backend.Objects
+	off atomic.Bool
+}
+
+func (o *noAudit) Append(ctx context.Context, key string, offset int64, data []byte) (backend.Info, error) {
+	if o.off.Load() && strings.HasPrefix(key, "audit/") {
+		return backend.Info{}, fmt.Errorf("%w: append to %s", azml.ErrUnavailable, key)
+	}
+	return o.Objects.Append(ctx, key, offset, data)
+}
+
+// TestEndOfSilentRunIsTriedAgain: a process that could not end a silent run
+// can do it the next time it looks.
+func TestEndOfSilentRunIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	_, err := p.open(t).Experiments().CreateOrUpdate(t.Context(), "far", nil)
+	require.NoError(t, err)
+	foreignRun(t, p, "silent", history.FailAfter+time.Second)
+	store := &noAudit{}
+	h := p.handleOn(t, 0, func(o backend.Objects) backend.Objects { store.Objects = o; return store })
+	store.off.Store(true)
+	_, err = run.NewClient(h).Get(t.Context(), "silent", nil)
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	store.off.Store(false)
+	setSilence(t, p, "silent", history.FailAfter+time.Second)
+	r, err := run.NewClient(h).Get(t.Context(), "silent", nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusFailed, r.Status())
+	require.Contains(t, r.Details().Reason, "pid 1 on far-away", "it was given back to the owner it had lost")
 }

@@ -245,7 +245,8 @@ type EnvironmentRef struct {
 
 // Owner is the process that answers for a run or an endpoint.
 type Owner struct {
-	// ID is drawn at random by each process.
+	// ID is drawn at random by each process, and for an endpoint each time that
+	// it is served.
 	ID string `json:"id"`
 	// Host is the machine's name.
 	Host string `json:"host"`

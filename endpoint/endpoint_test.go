@@ -1,0 +1,369 @@
+package endpoint_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/workspace"
+)
+
+func echo(_ context.Context, input json.RawMessage) (any, error) { return input, nil }
+
+func deploy(t *testing.T, ws *workspace.Workspace, name string, config endpoint.Config, opts *endpoint.DeployOptions) *endpoint.Endpoint {
+	t.Helper()
+	if config.Handler == nil && config.HTTP == nil && config.Script == nil {
+		config.Handler = echo
+	}
+	ep, err := ws.Endpoints().Deploy(t.Context(), name, config, opts)
+	require.NoError(t, err)
+	return ep
+}
+
+// ask sends a request and gives status and body.
+func ask(t *testing.T, method, url, key, body string, header ...string) (int, string, http.Header) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(data), response.Header
+}
+
+func TestHandler(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	ep := deploy(t, ws, "double", endpoint.Config{Tags: map[string]string{"a": "b"}, CORSOrigins: []string{"https://example.org"},
+		Handler: func(_ context.Context, input json.RawMessage) (any, error) {
+			var n float64
+			if err := json.Unmarshal(input, &n); err != nil {
+				return nil, fmt.Errorf("%w: give a number", azml.ErrInvalid)
+			}
+			if n < 0 {
+				panic("the secret of the service")
+			}
+			return n * 2, nil
+		}}, &endpoint.DeployOptions{PrimaryKey: "first"})
+	require.Equal(t, endpoint.StateHealthy, ep.State())
+	require.Equal(t, ep.URL()+"/score", ep.ScoringURI())
+	d := ep.Details()
+	require.True(t, d.AuthEnabled)
+	require.Equal(t, "handler", d.Kind)
+	var answer float64
+	require.NoError(t, ep.InvokeJSON(ctx, 21, &answer, nil))
+	require.Equal(t, 42.0, answer)
+	for name, test := range map[string]struct {
+		in    any
+		opts  *endpoint.InvokeOptions
+		class error
+		code  int
+	}{
+		"bad input": {"x", nil, azml.ErrInvalid, 400},
+		"panic":     {-1, nil, azml.ErrFailed, 500},
+		"wrong key": {1, &endpoint.InvokeOptions{Key: "wrong"}, azml.ErrDenied, 401},
+	} {
+		err := ep.InvokeJSON(ctx, test.in, &answer, test.opts)
+		require.ErrorIs(t, err, test.class, name)
+		response, ok := errors.AsType[*endpoint.ResponseError](err)
+		require.True(t, ok, name)
+		require.Equal(t, test.code, response.StatusCode, name)
+		require.NotContains(t, err.Error(), "secret", name)
+	}
+	require.ErrorIs(t, ep.InvokeJSON(ctx, func() {}, &answer, nil), azml.ErrInvalid)
+
+	code, body, _ := ask(t, "GET", ep.URL()+"/", "", "")
+	require.Equal(t, "200 Healthy", fmt.Sprint(code, " ", body))
+	code, body, _ = ask(t, "GET", ep.Details().SwaggerURI, "first", "")
+	require.Equal(t, 200, code)
+	require.Contains(t, body, `"swagger"`)
+	code, _, header := ask(t, "POST", ep.ScoringURI(), "first", "1", "Origin", "https://example.org")
+	require.Equal(t, 200, code)
+	require.Equal(t, "https://example.org", header.Get("Access-Control-Allow-Origin"))
+	_, _, header = ask(t, "POST", ep.ScoringURI(), "first", "1", "Origin", "https://elsewhere.org")
+	require.Empty(t, header.Get("Access-Control-Allow-Origin"))
+	code, body, _ = ask(t, "POST", ep.ScoringURI(), "", "1")
+	require.Equal(t, 401, code)
+	require.Contains(t, body, `"message"`)
+	code, _, _ = ask(t, "GET", ep.URL()+"/none", "first", "")
+	require.Equal(t, 404, code)
+
+	require.NoError(t, ep.Stop(ctx))
+	log, err := ep.Logs(ctx, nil)
+	require.NoError(t, err)
+	text, err := io.ReadAll(log)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	for _, line := range []string{"serving on", "the secret of the service", "stopped"} {
+		require.Contains(t, string(text), line)
+	}
+	require.NotContains(t, string(text), "first", "keys are in no log")
+}
+
+func TestHTTPHandler(t *testing.T) {
+	t.Parallel()
+	ep := deploy(t, open(t), "raw", endpoint.Config{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Query().Get("q"))
+	})}, &endpoint.DeployOptions{PrimaryKey: "key"})
+	code, body, _ := ask(t, "PUT", ep.ScoringURI()+"?q=x", "key", "")
+	if code != http.StatusMethodNotAllowed { // the contract allows GET, POST and OPTIONS only
+		require.Equal(t, "418 PUT x", fmt.Sprint(code, " ", body))
+	}
+	code, body, _ = ask(t, "POST", ep.ScoringURI()+"?q=x", "key", "")
+	require.Equal(t, "418 POST x", fmt.Sprint(code, " ", body))
+	_, err := ep.Invoke(t.Context(), nil, nil)
+	require.ErrorIs(t, err, azml.ErrInvalid)
+}
+
+func TestConfigsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	dir := t.TempDir()
+	file(t, dir, "score.py", "")
+	file(t, dir, "score.txt", "")
+	script := func(entry string) *endpoint.Script { return &endpoint.Script{Source: dir, EntryScript: entry} }
+	for name, test := range map[string]struct {
+		name   string
+		config endpoint.Config
+		class  error
+	}{
+		"name":              {"Bad_Name", endpoint.Config{Handler: echo}, azml.ErrInvalid},
+		"nothing":           {"abc", endpoint.Config{}, azml.ErrInvalid},
+		"two":               {"abc", endpoint.Config{Handler: echo, Script: script("score.py")}, azml.ErrInvalid},
+		"negative":          {"abc", endpoint.Config{Handler: echo, MaxConcurrent: -1}, azml.ErrInvalid},
+		"replicas of Go":    {"abc", endpoint.Config{Handler: echo, Replicas: 2}, azml.ErrInvalid},
+		"concurrent script": {"abc", endpoint.Config{Script: script("score.py"), MaxConcurrent: 2}, azml.ErrInvalid},
+		"address":           {"abc", endpoint.Config{Handler: echo, Address: "127.0.0.1"}, azml.ErrInvalid},
+		"open to all":       {"abc", endpoint.Config{Handler: echo, Address: "0.0.0.0:0", AuthDisabled: true}, azml.ErrInvalid},
+		"tags":              {"abc", endpoint.Config{Handler: echo, Tags: map[string]string{"": ""}}, azml.ErrInvalid},
+		"no script":         {"abc", endpoint.Config{Script: script("none.py")}, azml.ErrNotFound},
+		"script outside":    {"abc", endpoint.Config{Script: script("../score.py")}, azml.ErrInvalid},
+		"no Python":         {"abc", endpoint.Config{Script: script("score.txt")}, azml.ErrInvalid},
+		"variables":         {"abc", endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{"": ""}}}, azml.ErrInvalid},
+	} {
+		_, err := ws.Endpoints().Deploy(ctx, test.name, test.config, nil)
+		require.ErrorIs(t, err, test.class, name)
+	}
+	for _, err := range ws.Endpoints().List(ctx, nil) {
+		require.NoError(t, err)
+		t.Fatal("a refused deployment left a record")
+	}
+}
+
+func TestAuthOff(t *testing.T) {
+	t.Parallel()
+	ep := deploy(t, open(t), "open", endpoint.Config{AuthDisabled: true, Address: "localhost:0"}, nil)
+	code, body, _ := ask(t, "POST", ep.ScoringURI(), "", "[1]")
+	require.Equal(t, "200 [1]", fmt.Sprint(code, " ", strings.TrimSpace(body)))
+	require.False(t, ep.Details().AuthEnabled)
+	_, err := ep.Invoke(t.Context(), []byte("1"), nil)
+	require.NoError(t, err)
+}
+
+func TestKeysAreRotatedByAnotherHandle(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ep := deploy(t, reopen(t, dir), "keys", endpoint.Config{}, nil)
+	other, err := reopen(t, dir).Endpoints().Get(ctx, "keys", nil)
+	require.NoError(t, err)
+	keys, err := other.Keys(ctx)
+	require.NoError(t, err)
+	require.NotEqual(t, keys.Primary, keys.Secondary)
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", keys, keys, keys, &keys), keys.Primary)
+	accepted := func(key string) bool {
+		code, _, _ := ask(t, "POST", ep.ScoringURI(), key, "1")
+		return code == 200
+	}
+	require.True(t, accepted(keys.Primary))
+	require.True(t, accepted(keys.Secondary))
+	fresh, err := other.RegenerateKey(ctx, endpoint.PrimaryKey, "")
+	require.NoError(t, err)
+	require.True(t, accepted(fresh))
+	require.True(t, accepted(keys.Secondary))
+	require.False(t, accepted(keys.Primary), "the old key is no longer accepted")
+	chosen, err := ep.RegenerateKey(ctx, endpoint.SecondaryKey, "chosen-by-me")
+	require.NoError(t, err)
+	require.Equal(t, "chosen-by-me", chosen)
+	require.True(t, accepted(chosen))
+	_, err = ep.RegenerateKey(ctx, "Third", "")
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	_, err = other.Invoke(ctx, []byte("1"), nil)
+	require.NoError(t, err, "Invoke takes the key of now")
+}
+
+func TestDeployAgain(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws, other := reopen(t, dir), reopen(t, dir)
+	first := deploy(t, ws, "again", endpoint.Config{}, nil)
+	keys, err := first.Keys(ctx)
+	require.NoError(t, err)
+	_, err = other.Endpoints().Deploy(ctx, "again", endpoint.Config{Handler: echo}, nil)
+	require.ErrorIs(t, err, azml.ErrExists)
+	_, err = other.Endpoints().Serve(ctx, "again", &endpoint.ServeOptions{Handler: echo})
+	require.ErrorIs(t, err, azml.ErrConflict)
+	second := deploy(t, other, "again", endpoint.Config{Handler: func(context.Context, json.RawMessage) (any, error) { return "second", nil }},
+		&endpoint.DeployOptions{Overwrite: true})
+	same, err := second.Keys(ctx)
+	require.NoError(t, err)
+	require.Equal(t, keys, same, "an endpoint that is deployed anew keeps its keys")
+	require.NoError(t, first.Refresh(ctx))
+	require.Equal(t, second.URL(), first.URL())
+	answer, err := first.Invoke(ctx, []byte("1"), nil)
+	require.NoError(t, err)
+	require.JSONEq(t, `"second"`, string(answer))
+}
+
+// The address of an endpoint that is replaced is free for the next one.
+func TestDeployAgainOnTheSameAddress(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	first := deploy(t, ws, "fixed", endpoint.Config{}, nil)
+	address := strings.TrimPrefix(first.URL(), "http://")
+	require.NoError(t, first.Stop(ctx))
+	deploy(t, ws, "fixed", endpoint.Config{Address: address}, nil)
+	again, err := ws.Endpoints().Deploy(ctx, "fixed", endpoint.Config{Handler: echo, Address: address}, &endpoint.DeployOptions{Overwrite: true})
+	require.NoError(t, err)
+	require.Equal(t, "http://"+address, again.URL())
+}
+
+// refuses tells whether nobody listens at the URL.
+func refuses(url string) bool {
+	connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err == nil {
+		connection.Close()
+	}
+	return err != nil
+}
+
+func TestStopAndServeFromAnotherHandle(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws, other := reopen(t, dir), reopen(t, dir)
+	ep := deploy(t, ws, "moved", endpoint.Config{}, nil)
+	url := ep.URL()
+	remote, err := other.Endpoints().Get(ctx, "moved", nil)
+	require.NoError(t, err)
+	require.NoError(t, remote.Stop(ctx))
+	require.Eventually(t, func() bool { return refuses(url) }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, remote.Stop(ctx), "stopping twice does nothing")
+	require.NoError(t, ep.Refresh(ctx))
+	require.Equal(t, endpoint.StateStopped, ep.State())
+	_, err = ep.Invoke(ctx, []byte("1"), nil)
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	_, err = other.Endpoints().Serve(ctx, "moved", nil)
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	_, err = other.Endpoints().Serve(ctx, "moved", &endpoint.ServeOptions{Handler: echo})
+	require.NoError(t, err)
+	_, err = ep.Invoke(ctx, []byte("1"), nil)
+	require.NoError(t, err)
+	_, err = other.Endpoints().Serve(ctx, "none", &endpoint.ServeOptions{Handler: echo})
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws, other := reopen(t, dir), reopen(t, dir)
+	ep := deploy(t, ws, "gone", endpoint.Config{}, nil)
+	url := ep.URL()
+	require.NoError(t, other.Endpoints().Delete(ctx, "gone", nil))
+	require.ErrorIs(t, other.Endpoints().Delete(ctx, "gone", nil), azml.ErrNotFound)
+	require.ErrorIs(t, ep.Refresh(ctx), azml.ErrNotFound)
+	require.Eventually(t, func() bool { return refuses(url) }, 10*time.Second, 10*time.Millisecond)
+	for name, err := range other.Secrets().List(ctx) {
+		require.NoError(t, err)
+		t.Errorf("secret %s was left", name)
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	m, err := ws.Models().Register(ctx, "m", file(t, t.TempDir(), "m.txt", "x"), nil)
+	require.NoError(t, err)
+	deploy(t, ws, "bbb", endpoint.Config{Model: m, Tags: map[string]string{"team": "a"}}, nil)
+	_, err = ws.Endpoints().Create(ctx, "aaa", endpoint.Config{Handler: echo}, nil)
+	require.NoError(t, err)
+	names := func(opts *endpoint.ListOptions) []string {
+		list := []string{}
+		for ep, err := range ws.Endpoints().List(ctx, opts) {
+			require.NoError(t, err)
+			list = append(list, ep.Name()+" "+string(ep.State()))
+		}
+		return list
+	}
+	require.Equal(t, []string{"aaa Stopped", "bbb Healthy"}, names(nil))
+	require.Equal(t, []string{"bbb Healthy"}, names(&endpoint.ListOptions{ModelID: "m:1"}))
+	require.Equal(t, []string{"bbb Healthy"}, names(&endpoint.ListOptions{Tags: map[string]string{"team": ""}}))
+	require.Empty(t, names(&endpoint.ListOptions{ModelID: "m:1", Tags: map[string]string{"team": "b"}}))
+}
+
+// A service that is too busy is asked again; one that fails is not.
+func TestInvokeTriesAgainWhenBusy(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	var calls atomic.Int32
+	status := http.StatusServiceUnavailable
+	ep := deploy(t, open(t), "busy", endpoint.Config{HTTP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) < 3 {
+			w.WriteHeader(status)
+			return
+		}
+		fmt.Fprint(w, "done")
+	})}, nil)
+	answer, err := ep.Invoke(ctx, []byte("1"), nil)
+	require.NoError(t, err)
+	require.Equal(t, "done", string(answer))
+	require.EqualValues(t, 3, calls.Load())
+	calls.Store(0)
+	status = http.StatusInternalServerError
+	_, err = ep.Invoke(ctx, []byte("1"), nil)
+	require.ErrorIs(t, err, azml.ErrFailed)
+	require.EqualValues(t, 1, calls.Load())
+	calls.Store(-100)
+	status = http.StatusServiceUnavailable
+	_, err = ep.Invoke(ctx, []byte("1"), nil)
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+}
+
+// A deployment that comes while the workspace is closed leaves nothing behind.
+func TestDeployIntoAClosedWorkspace(t *testing.T) {
+	t.Parallel()
+	ws, err := workspace.Create(t.Context(), workspace.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), Name: "test", CacheDir: t.TempDir()})
+	require.NoError(t, err)
+	require.NoError(t, ws.Close(context.Background()))
+	_, err = ws.Endpoints().Deploy(t.Context(), "late", endpoint.Config{Handler: echo}, nil)
+	require.ErrorIs(t, err, azml.ErrClosed)
+}
