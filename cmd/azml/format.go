@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,29 +103,6 @@ func overwriteHint(err error) error {
 
 // number gives a logged number as people read it.
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
-
-// finite makes of numbers that JSON can't write the texts "NaN", "Infinity" and
-// "-Infinity", also inside lists.
-func finite(value any) any {
-	switch v := value.(type) {
-	case float64:
-		switch {
-		case math.IsNaN(v):
-			return "NaN"
-		case math.IsInf(v, 1):
-			return "Infinity"
-		case math.IsInf(v, -1):
-			return "-Infinity"
-		}
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = finite(v[i])
-		}
-		return out
-	}
-	return value
-}
 
 // shellWord quotes text for a shell when it has to be.
 func shellWord(text string) string {

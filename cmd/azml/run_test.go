@@ -29,7 +29,10 @@ func TestSubmittedRun(t *testing.T) {
 	s := setup(t)
 	id := s.submit(t, logging, "--tag", "team=risk,all", "--name", "first try")
 
-	var view runView
+	var view struct {
+		runView
+		Metrics map[string]summaryJSON `json:"metrics"`
+	}
 	s.json(t, &view, "run", "show", id)
 	require.Equal(t, id, view.RunID)
 	require.Equal(t, run.StatusCompleted, view.Status)
@@ -59,12 +62,12 @@ func TestRunMetrics(t *testing.T) {
 	s := setup(t)
 	id := s.submit(t, logging)
 
-	var sums map[string]summaryView
+	var sums map[string]summaryJSON
 	s.json(t, &sums, "run", "metrics", id, "--name", "loss")
 	require.Len(t, sums, 1)
 	require.Equal(t, 0.25, sums["loss"].Min)
 
-	var points []metricView
+	var points []metricJSON
 	require.NoError(t, json.Unmarshal([]byte(s.ok(t, "run", "metrics", id, "--name", "loss", "--format", "json")), &points))
 	require.Len(t, points, 2)
 	require.EqualValues(t, 2, points[1].Step)
@@ -214,4 +217,17 @@ func TestYAMLHasJSONsNamesAndTypes(t *testing.T) {
 	var again map[string]any
 	require.NoError(t, json.Unmarshal(text, &again))
 	require.Equal(t, fromJSON, again)
+}
+
+// metricJSON and summaryJSON read what the commands print.
+type metricJSON struct {
+	Step  int64 `json:"step"`
+	Value any   `json:"value"`
+}
+
+type summaryJSON struct {
+	Count int        `json:"count"`
+	Last  metricJSON `json:"last"`
+	Min   any        `json:"min"`
+	Max   any        `json:"max"`
 }

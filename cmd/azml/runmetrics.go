@@ -9,70 +9,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/run"
 )
-
-// summaryView is a run.Summary whose numbers JSON can write: NaN and infinite
-// ones are texts.
-type summaryView struct {
-	// Kind is the kind of the values.
-	Kind run.MetricKind `json:"kind"`
-	// Count is the number of logged values.
-	Count int64 `json:"count"`
-	// First is the first logged value.
-	First metricView `json:"first"`
-	// Last is the last logged value.
-	Last metricView `json:"last"`
-	// Min is the least number.
-	Min any `json:"min,omitempty"`
-	// Max is the greatest number.
-	Max any `json:"max,omitempty"`
-	// NaNs is how many values are NaN.
-	NaNs int64 `json:"nans"`
-}
-
-// metricView is a run.Metric whose numbers JSON can write.
-type metricView struct {
-	// Name is the metric's name.
-	Name string `json:"name"`
-	// Kind is the kind of value.
-	Kind run.MetricKind `json:"kind"`
-	// Step is the step it was logged with.
-	Step int64 `json:"step"`
-	// Time is when it was observed.
-	Time time.Time `json:"time"`
-	// Value is the value; for a table an object of lists, one per column.
-	Value any `json:"value"`
-}
-
-func viewMetric(m run.Metric) metricView {
-	v := metricView{Name: m.Name, Kind: m.Kind, Step: m.Step, Time: m.Time, Value: finite(m.Value)}
-	if columns, ok := m.Value.([]run.Column); ok {
-		byName := map[string]any{}
-		for _, c := range columns {
-			byName[c.Name] = finite(c.Values)
-		}
-		v.Value = byName
-	}
-	return v
-}
-
-func viewSummaries(sums map[string]run.Summary) map[string]summaryView {
-	views := map[string]summaryView{}
-	for name, s := range sums {
-		v := summaryView{Kind: s.Kind, Count: s.Count, First: viewMetric(s.First), Last: viewMetric(s.Last), NaNs: s.NaNs}
-		if s.Numbers > 0 {
-			v.Min, v.Max = finite(s.Min), finite(s.Max)
-		}
-		views[name] = v
-	}
-	return views
-}
 
 // metricsFlags are the flags of `azml run metrics`.
 type metricsFlags struct {
@@ -128,25 +70,28 @@ func (a *app) showMetrics(ctx context.Context, r *run.Run, f *metricsFlags) erro
 	if len(f.names) > 0 {
 		maps.DeleteFunc(sums, func(name string, _ run.Summary) bool { return !slices.Contains(f.names, name) })
 	}
-	views := viewSummaries(sums)
-	if len(views) == 0 && a.output == outputTable {
+	if len(sums) == 0 && a.output == outputTable {
 		a.say("No metrics.")
 		return nil
 	}
-	return a.show(views, func(t *table) { drawSummaries(t, "", views) })
+	return a.show(sums, func(t *table) { drawSummaries(t, "", sums) })
 }
 
-func drawSummaries(t *table, indent string, sums map[string]summaryView) {
+func drawSummaries(t *table, indent string, sums map[string]run.Summary) {
 	t.row(indent+"METRIC", "KIND", "VALUES", "LAST", "STEP", "MIN", "MAX")
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		s := sums[name]
-		t.row(indent+name, s.Kind, s.Count, valueText(s.Last.Value), s.Last.Step, valueText(s.Min), valueText(s.Max))
+		least, most := "", ""
+		if s.Numbers > 0 {
+			least, most = number(s.Min), number(s.Max)
+		}
+		t.row(indent+name, s.Kind, s.Count, valueText(s.Last), s.Last.Step, least, most)
 	}
 }
 
 // valueText gives a logged value for people, in at most a few words.
-func valueText(value any) string {
-	switch v := value.(type) {
+func valueText(m run.Metric) string {
+	switch v := m.Value.(type) {
 	case nil:
 		return ""
 	case float64:
@@ -154,27 +99,37 @@ func valueText(value any) string {
 	case string:
 		return v
 	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Sprint(value)
-	}
+	text := valueJSON(m)
 	const longest = 60
-	if runes := []rune(string(text)); len(runes) > longest {
+	if runes := []rune(text); len(runes) > longest {
 		return string(runes[:longest-1]) + "…"
 	}
-	return string(text)
+	return text
+}
+
+// valueJSON gives a logged value as JSON.
+func valueJSON(m run.Metric) string {
+	data, err := json.Marshal(m)
+	var v struct{ Value json.RawMessage }
+	if err == nil {
+		err = json.Unmarshal(data, &v)
+	}
+	if err != nil {
+		return fmt.Sprint(m.Value)
+	}
+	return string(v.Value)
 }
 
 // printMetrics prints every value in the wanted form.
 func (a *app) printMetrics(ctx context.Context, r *run.Run, f *metricsFlags) error {
 	list := r.Metrics(ctx, &run.MetricsOptions{Names: f.names, Follow: f.follow})
 	if f.format == "json" && !f.follow {
-		points := []metricView{}
+		points := []run.Metric{}
 		for m, err := range list {
 			if err != nil {
 				return err
 			}
-			points = append(points, viewMetric(m))
+			points = append(points, m)
 		}
 		return writeJSON(a.stdout, points)
 	}
@@ -186,7 +141,7 @@ func (a *app) printMetrics(ctx context.Context, r *run.Run, f *metricsFlags) err
 		if err != nil {
 			return err
 		}
-		if err := print(viewMetric(m)); err != nil {
+		if err := print(m); err != nil {
 			return err
 		}
 	}
@@ -194,11 +149,11 @@ func (a *app) printMetrics(ctx context.Context, r *run.Run, f *metricsFlags) err
 }
 
 // metricPrinter gives a function that prints one value at once.
-func (a *app) metricPrinter(format string) (func(metricView) error, error) {
+func (a *app) metricPrinter(format string) (func(run.Metric) error, error) {
 	switch format {
 	case "json":
 		e := json.NewEncoder(a.stdout)
-		return func(m metricView) error { return e.Encode(m) }, nil
+		return func(m run.Metric) error { return e.Encode(m) }, nil
 	case "csv":
 		w := csv.NewWriter(a.stdout)
 		write := func(cells ...string) error {
@@ -206,27 +161,25 @@ func (a *app) metricPrinter(format string) (func(metricView) error, error) {
 			w.Flush()
 			return errors.Join(err, w.Error())
 		}
-		return func(m metricView) error {
-			return write(m.Name, string(m.Kind), strconv.FormatInt(m.Step, 10), m.Time.Format(time.RFC3339Nano), csvValue(m.Value))
+		return func(m run.Metric) error {
+			return write(m.Name, string(m.Kind), strconv.FormatInt(m.Step, 10), m.Time.Format(time.RFC3339Nano), csvValue(m))
 		}, write("name", "kind", "step", "time", "value")
 	}
-	return func(m metricView) error {
-		_, err := fmt.Fprintf(a.stdout, "%s  %-20s  %8d  %s\n", m.Time.Local().Format("15:04:05.000"), cell(m.Name), m.Step, cell(valueText(m.Value)))
+	return func(m run.Metric) error {
+		_, err := fmt.Fprintf(a.stdout, "%s  %-20s  %8d  %s\n", m.Time.Local().Format("15:04:05.000"), cell(m.Name), m.Step, cell(valueText(m)))
 		return err
 	}, nil
 }
 
 // csvValue gives a scalar as its text with all digits, anything else as JSON.
-func csvValue(value any) string {
-	switch v := value.(type) {
+func csvValue(m run.Metric) string {
+	switch v := m.Value.(type) {
 	case nil:
 		return ""
 	case string:
 		return v
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Sprint(value)
-	}
-	return strings.TrimSpace(string(text))
+	return valueJSON(m)
 }

@@ -15,7 +15,7 @@ import (
 type runView struct {
 	run.Details
 	// Metrics sums up the logged metrics by name.
-	Metrics map[string]summaryView `json:"metrics"`
+	Metrics map[string]run.Summary `json:"metrics"`
 	// Files are the run's files.
 	Files []run.File `json:"files"`
 	// Logs are the names of the run's logs.
@@ -47,7 +47,7 @@ func viewRun(ctx context.Context, r *run.Run) (*runView, error) {
 	if err != nil {
 		return nil, err
 	}
-	view.Metrics = viewSummaries(sums)
+	view.Metrics = sums
 	if view.Files, err = r.Files(ctx, ""); err != nil {
 		return nil, err
 	}

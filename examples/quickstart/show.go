@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path"
+	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/azml-go/azml/model"
@@ -34,7 +32,7 @@ func show(ctx context.Context, r *run.Run, m *model.Model, dir string) error {
 		}
 	}
 	showLineage(r, m)
-	if err := showFiles(dir); err != nil {
+	if err := showFiles(dir, r.ID()); err != nil {
 		return err
 	}
 	fmt.Printf(`
@@ -62,27 +60,44 @@ func showLineage(r *run.Run, m *model.Model) {
 	fmt.Printf("  %-28s %v\n", "tags", d.Tags)
 }
 
-// showFiles prints the files of the workspace, without the audit records.
-func showFiles(dir string) error {
+// folders says what is in the folders of a workspace.
+var folders = []struct{ name, holds string }{
+	{"workspace.json", "the workspace itself"},
+	{"experiments", "experiments, and the numbers of their runs"},
+	{"runs", "a folder for each run: its record, metrics, logs and list of files"},
+	{"models", "a record for each version of a model"},
+	{"endpoints", "endpoints and their logs"},
+	{"files", "contents, each stored once: snapshots, outputs, models"},
+	{"audit", "who changed what, and when"},
+	{".secrets", "keys of endpoints, encrypted"},
+}
+
+// showFiles prints what is where in the folder of the workspace.
+func showFiles(dir, runID string) error {
 	fmt.Printf("\nWhere the files are: %s\n\n", dir)
-	audits := 0
-	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+	for _, folder := range folders {
+		count, size, err := measure(filepath.Join(dir, folder.name))
+		if err != nil {
 			return err
-		case entry.IsDir():
-			return nil
-		case strings.HasPrefix(name, "audit/"):
-			audits++
-			return nil
+		}
+		fmt.Printf("  %-15s %3d files %8d bytes  %s\n", folder.name, count, size, folder.holds)
+	}
+	fmt.Printf("\n  This run's record: %s\n", filepath.Join(dir, "runs", runID, "run.json"))
+	return nil
+}
+
+// measure counts the files below a path, and their bytes.
+func measure(root string) (count int, size int64, err error) {
+	err = filepath.WalkDir(root, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
 		info, err := entry.Info()
 		if err != nil {
 			return err
 		}
-		fmt.Printf("  %8d  %s\n", info.Size(), path.Clean(name))
+		count, size = count+1, size+info.Size()
 		return nil
 	})
-	fmt.Printf("  %8s  audit/: %d records of who did what\n", "", audits)
-	return err
+	return count, size, err
 }
