@@ -78,11 +78,12 @@ func (c *Client) Create(ctx context.Context, name string, config Config, opts *D
 	if err := c.prepareScript(ctx, config.Script, &draft); err != nil {
 		return nil, err
 	}
-	if err := c.setKeys(ctx, name, opts); err != nil {
-		return nil, err
-	}
 	stored, err := c.put(ctx, draft, opts)
 	if err != nil {
+		return nil, err
+	}
+	// After the record: who loses a race for the name must not touch its keys.
+	if err := c.setKeys(ctx, name, opts); err != nil {
 		return nil, err
 	}
 	return wrap(c.h, stored), nil
@@ -248,7 +249,8 @@ func (o *ListOptions) match(r record.Endpoint) bool {
 type DeleteOptions struct{}
 
 // Delete removes the endpoint with its keys and logs. The process that serves
-// it stops within a second. Errors: ErrNotFound.
+// it sees that within a second; Delete waits for it, 10 seconds at most. Errors:
+// ErrNotFound.
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
 	defer core.Wrap(&err, "delete", kind, name)
 	e, err := c.Get(ctx, name, nil)
@@ -258,7 +260,7 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err := core.Delete(ctx, c.h, ref(name), ""); err != nil {
 		return err
 	}
-	e.awaitEnd(ctx)
+	e.awaitEnd(ctx, e.URL())
 	for _, which := range []Key{PrimaryKey, SecondaryKey} {
 		if err := c.h.Secrets().Delete(ctx, secretName(name, which)); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err

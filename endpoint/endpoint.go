@@ -37,7 +37,9 @@ type Endpoint struct {
 
 	mu     sync.Mutex
 	stored core.Stored[record.Endpoint]
-	host   *host // set when this object's process serves it
+	read   time.Time // when stored was read, by this process's clock
+	keys   Keys      // as they were read last, for Invoke
+	host   *host     // set when this object's process serves it
 }
 
 func wrap(h core.Handle, stored core.Stored[record.Endpoint]) *Endpoint {
@@ -137,7 +139,7 @@ func (e *Endpoint) Refresh(ctx context.Context) error {
 func (e *Endpoint) keep(stored core.Stored[record.Endpoint]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stored = stored
+	e.stored, e.read = stored, time.Now()
 }
 
 func logKey(name string) string { return core.EndpointPrefix + name + "/logs/service.txt" }
@@ -166,22 +168,24 @@ func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser
 }
 
 // Stop ends the serving of the endpoint, in whatever process; the record stays
-// and it can be served again. It returns when the service has ended, if it was
-// this object that Deploy or Serve gave; any other service sees within a second
-// that it has to end. Errors: ErrNotFound.
+// and it can be served again. It returns when the service has ended; one of
+// another process sees within a second that it has to, and is waited for until
+// it takes no more requests, 10 seconds at most. Errors: ErrNotFound.
 func (e *Endpoint) Stop(ctx context.Context) (err error) {
 	defer core.Wrap(&err, "stop", kind, e.Name())
+	url := ""
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("state Stopped"), func(r *record.Endpoint) error {
 		if r.State == record.EndpointStopped {
 			return core.ErrNoChange
 		}
+		url = r.URL
 		r.State, r.Since, r.Owner, r.URL, r.Error = record.EndpointStopped, e.h.Now(), nil, "", ""
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	e.awaitEnd(ctx)
+	e.awaitEnd(ctx, url)
 	e.keep(stored)
 	return nil
 }

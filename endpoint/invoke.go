@@ -39,22 +39,63 @@ func (e *Endpoint) Invoke(ctx context.Context, body []byte, opts *InvokeOptions)
 	if opts == nil {
 		opts = &InvokeOptions{}
 	}
-	if e.URL() == "" {
-		if err := e.Refresh(ctx); err != nil {
+	for again := false; ; again = true {
+		key, err := e.lookUp(ctx, opts, again)
+		if err != nil {
 			return nil, err
+		}
+		answer, err := e.post(ctx, body, key, opts)
+		var refused *ResponseError
+		stale := errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized && opts.Key == ""
+		if !stale || again {
+			return answer, err
+		}
+	}
+}
+
+// lookUpEvery is how long an address and a key that were read are used: after a
+// service has ended, another may get its port, and must not get its key.
+const lookUpEvery = time.Second
+
+// lookUp reads where the endpoint is served and with which key, when that was
+// not done lately or anew is set.
+func (e *Endpoint) lookUp(ctx context.Context, opts *InvokeOptions, anew bool) (key string, err error) {
+	e.mu.Lock()
+	fresh := !anew && time.Since(e.read) < lookUpEvery && e.stored.Value.URL != ""
+	key = e.keys.Primary
+	e.mu.Unlock()
+	if !fresh {
+		if err := e.Refresh(ctx); err != nil {
+			return "", err
 		}
 	}
 	r := e.record()
-	if r.URL == "" {
-		return nil, fmt.Errorf("%w: it is %s and not served now", azml.ErrUnavailable, r.State)
+	switch {
+	case r.URL == "":
+		return "", fmt.Errorf("%w: it is %s and not served now", azml.ErrUnavailable, r.State)
+	case r.AuthDisabled:
+		return "", nil
+	case opts.Key != "":
+		return opts.Key, nil
+	case fresh && key != "":
+		return key, nil
 	}
-	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, r.URL+"/score", body)
+	keys, err := e.Keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.keys = keys
+	return keys.Primary, nil
+}
+
+func (e *Endpoint) post(ctx context.Context, body []byte, key string, opts *InvokeOptions) ([]byte, error) {
+	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, e.ScoringURI(), body)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
-	if err := e.setHeader(ctx, request.Header, opts); err != nil {
-		return nil, err
-	}
+	setHeader(request.Header, key, opts)
 	client := newHTTPClient()
 	defer client.HTTPClient.CloseIdleConnections()
 	response, err := client.Do(request)
@@ -90,7 +131,7 @@ func (e *Endpoint) InvokeJSON(ctx context.Context, in, out any, opts *InvokeOpti
 	return nil
 }
 
-func (e *Endpoint) setHeader(ctx context.Context, header http.Header, opts *InvokeOptions) error {
+func setHeader(header http.Header, key string, opts *InvokeOptions) {
 	for name, values := range opts.Header {
 		header[http.CanonicalHeaderKey(name)] = values
 	}
@@ -98,20 +139,9 @@ func (e *Endpoint) setHeader(ctx context.Context, header http.Header, opts *Invo
 	if opts.ContentType != "" {
 		header.Set("Content-Type", opts.ContentType)
 	}
-	r := e.record()
-	if r.AuthDisabled {
-		return nil
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
 	}
-	key := opts.Key
-	if key == "" {
-		keys, err := e.Keys(ctx)
-		if err != nil {
-			return err
-		}
-		key = keys.Primary
-	}
-	header.Set("Authorization", "Bearer "+key)
-	return nil
 }
 
 // newHTTPClient makes a client that tries again only where the service has

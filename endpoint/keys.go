@@ -91,10 +91,13 @@ func (e *Endpoint) RegenerateKey(ctx context.Context, which Key, value string) (
 	if value == "" {
 		value = core.NewID(keyBytes)
 	}
-	if err := e.h.Secrets().Set(ctx, secretName(e.Name(), which), value); err != nil {
+	err = e.h.Audit(ctx, "update", ref(e.Name()), string(which)+" key", func() error {
+		return e.h.Secrets().Set(ctx, secretName(e.Name(), which), value)
+	})
+	if err != nil {
 		return "", err
 	}
-	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated(string(which)+" key"), func(r *record.Endpoint) error {
+	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Quiet, func(r *record.Endpoint) error {
 		r.KeyVersion++
 		return nil
 	})

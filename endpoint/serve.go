@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -166,6 +167,9 @@ func (s *host) config(r record.Endpoint, scorers []scoring.Scorer) scoring.Confi
 // newer ones that came while it was started are loaded next.
 func (s *host) announce(ctx context.Context, address string, keyVersion int) (err error) {
 	fmt.Fprintf(s.log, "%s serving on http://%s\n", s.c.h.Now().Format(time.RFC3339), address)
+	if err := s.log.Flush(ctx); err != nil {
+		return err
+	}
 	s.stored, err = s.update(ctx, "state Healthy", func(r *record.Endpoint) {
 		r.State, r.Since, r.URL, r.KeyVersionServed = record.EndpointHealthy, s.c.h.Now(), "http://"+address, keyVersion
 	})
@@ -205,6 +209,9 @@ func (s *host) run(closing context.Context, serving <-chan error) {
 		}
 		stored, err := core.Get[record.Endpoint](closing, s.c.h, ref(s.name).Key)
 		if errors.Is(err, azml.ErrNotFound) || err == nil && (stored.Value.Owner == nil || stored.Value.Owner.ID != s.owner || !stored.Value.Active()) {
+			if err != nil {
+				s.log.Discard() // a deleted endpoint has no log any more
+			}
 			s.end("the endpoint was stopped, deleted or deployed anew", false)
 			return
 		}
@@ -273,16 +280,42 @@ func (s *host) fail(ctx context.Context, cause error) error {
 	return errors.Join(err, updateErr)
 }
 
-// awaitEnd waits until a service that this object serves has ended.
-func (e *Endpoint) awaitEnd(ctx context.Context) {
+// awaitTime bounds how long is waited for a service of another process to end.
+const awaitTime = 10 * time.Second
+
+// awaitEnd waits until the service at url has ended: for one that this object
+// serves until all of it has, for another until nobody listens there any more.
+func (e *Endpoint) awaitEnd(ctx context.Context, url string) {
 	e.mu.Lock()
 	host := e.host
 	e.mu.Unlock()
-	if host == nil {
+	if host != nil {
+		select {
+		case <-host.stopped:
+		case <-ctx.Done():
+		}
 		return
 	}
-	select {
-	case <-host.stopped:
-	case <-ctx.Done():
+	ctx, cancel := context.WithTimeout(ctx, awaitTime)
+	defer cancel()
+	for listens(ctx, url) {
+		select {
+		case <-time.After(watchEvery / 10):
+		case <-ctx.Done():
+			return
+		}
 	}
+}
+
+func listens(ctx context.Context, url string) bool {
+	address := strings.TrimPrefix(url, "http://")
+	if address == "" {
+		return false
+	}
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = connection.Close() // nothing was sent
+	return true
 }

@@ -113,7 +113,8 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 	}
 	r := run.Wrap(e.h, stored)
 	if err := e.h.Go(func(ctx context.Context) { e.drive(ctx, draft.ID) }); err != nil {
-		return nil, err
+		_, failErr := history.Transition(ctx, e.h, draft.ID, history.Step{To: record.Failed, Reason: err.Error()})
+		return nil, errors.Join(err, failErr)
 	}
 	return r, nil
 }

@@ -183,6 +183,11 @@ func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err e
 			keys = append(keys, info.Key)
 		}
 	}
+	return c.h.Audit(ctx, "delete", history.Ref(id), "", func() error { return c.remove(ctx, r, keys) })
+}
+
+// remove deletes the objects and then the record.
+func (c *Client) remove(ctx context.Context, r *Run, keys []string) error {
 	// The record goes last: as long as it is there, the delete can be repeated.
 	// What is numbered goes from the end, so that no gap is ever seen.
 	for _, key := range slices.Backward(keys) {
@@ -193,5 +198,5 @@ func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err e
 	r.mu.Lock()
 	etag := r.stored.ETag
 	r.mu.Unlock()
-	return core.Delete(ctx, c.h, history.Ref(id), etag)
+	return c.h.Objects().Delete(ctx, history.Ref(r.id).Key, &backend.DeleteOptions{IfMatch: etag})
 }

@@ -237,7 +237,7 @@ func (r *Run) stream(ctx context.Context, w io.Writer) (stop func() error) {
 // The time between two looks at a run's record grows from the first to the
 // second of these.
 const (
-	firstPoll = 20 * time.Millisecond
+	firstPoll = 2 * time.Millisecond
 	lastPoll  = time.Second
 )
 

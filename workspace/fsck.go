@@ -239,6 +239,12 @@ func (c *checker) run(key string) error {
 	if key != history.Ref(r.ID).Key {
 		c.problem(key, "it says that it is run %q", r.ID)
 	}
+	if d := r.Definition; d != nil {
+		name := d.Environment.Name + "/" + d.Environment.Version
+		if err := c.reference(key, "environment "+name, "environments/"+name+".json"); err != nil {
+			return err
+		}
+	}
 	return c.reference(key, "experiment "+r.Experiment, "experiments/"+r.Experiment+".json")
 }
 

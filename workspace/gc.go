@@ -46,8 +46,8 @@ type GCReport struct {
 // runs, models and endpoints, and what interrupted uploads left. It is safe
 // beside writers in other processes, and can be stopped at any moment: what
 // nothing reaches is first only condemned, and deleted by a run that comes a
-// day later or more. It also removes working folders of ended runs on this
-// machine. Errors: ErrConflict when another GC is at work; ErrDamaged when a
+// day later or more. It also stores metrics that processes which died have left on this
+// machine, and removes working folders of ended runs. Errors: ErrConflict when another GC is at work; ErrDamaged when a
 // record can't be read: nothing is deleted then.
 func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err error) {
 	defer core.Wrap(&err, "collect garbage of", kind, w.Name())
@@ -60,6 +60,9 @@ func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err e
 	}
 	if !opts.DryRun {
 		if err := agent.Sweep(ctx, w.h); err != nil {
+			return nil, err
+		}
+		if err := history.RecoverMetrics(ctx, w.h); err != nil {
 			return nil, err
 		}
 	}

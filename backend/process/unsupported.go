@@ -3,7 +3,10 @@
 package process
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"iter"
 	"runtime"
 	"time"
 
@@ -17,16 +20,48 @@ type Options struct {
 	LeftoverGrace time.Duration
 }
 
-type compute = backend.Compute
+// Driver runs no jobs on this platform: all its methods give ErrUnsupported.
+type Driver struct{}
 
-// Driver can't be made on this platform.
-type Driver struct{ compute }
+var _ backend.Compute = (*Driver)(nil)
 
-// New gives ErrUnsupported on this platform.
-func New(dir string, opts *Options) (*Driver, error) {
-	return nil, fmt.Errorf("%w: local compute needs Linux or macOS, this is %s; use a remote compute target or Docker",
-		azml.ErrUnsupported, runtime.GOOS)
-}
+var errUnsupported = fmt.Errorf("%w: local compute needs Linux or macOS, this is %s", azml.ErrUnsupported, runtime.GOOS)
+
+// New gives a driver that says that this platform has none, so that a
+// workspace can be opened for all else.
+func New(string, *Options) (*Driver, error) { return &Driver{}, nil }
 
 // Close does nothing.
-func (d *Driver) Close() error { return nil }
+func (*Driver) Close() error { return nil }
+
+// Check gives ErrUnsupported.
+func (*Driver) Check(context.Context) error { return errUnsupported }
+
+// Start gives ErrUnsupported.
+func (*Driver) Start(context.Context, backend.Job) error { return errUnsupported }
+
+// Status gives ErrUnsupported.
+func (*Driver) Status(context.Context, string) (backend.JobStatus, error) {
+	return backend.JobStatus{}, errUnsupported
+}
+
+// Wait gives ErrUnsupported.
+func (*Driver) Wait(context.Context, string) (backend.JobStatus, error) {
+	return backend.JobStatus{}, errUnsupported
+}
+
+// Output gives ErrUnsupported.
+func (*Driver) Output(context.Context, string, *backend.OutputOptions) (io.ReadCloser, error) {
+	return nil, errUnsupported
+}
+
+// Cancel gives ErrUnsupported.
+func (*Driver) Cancel(context.Context, string, time.Duration) error { return errUnsupported }
+
+// Remove gives ErrUnsupported.
+func (*Driver) Remove(context.Context, string) error { return errUnsupported }
+
+// List yields nothing: there are no jobs.
+func (*Driver) List(context.Context) iter.Seq2[backend.JobStatus, error] {
+	return func(func(backend.JobStatus, error) bool) {}
+}

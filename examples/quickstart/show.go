@@ -40,7 +40,7 @@ Go on with the command line (in the folder of the library)
 
   export AZML_WORKSPACE=%[1]s
   go run ./cmd/azml run list
-  go run ./cmd/azml run metrics %[2]s
+  go run ./cmd/azml run metrics %[2]s --plot
   go run ./cmd/azml model show %[3]s
   go run ./cmd/azml endpoint list
   go run ./cmd/azml workspace fsck
@@ -74,13 +74,13 @@ var folders = []struct{ name, holds string }{
 
 // showFiles prints what is where in the folder of the workspace.
 func showFiles(dir, runID string) error {
-	fmt.Printf("\nWhere the files are: %s\n\n", dir)
+	fmt.Printf("\nWhere the files are: %s\n\n  %-15s %5s %9s\n", dir, "", "files", "bytes")
 	for _, folder := range folders {
 		count, size, err := measure(filepath.Join(dir, folder.name))
 		if err != nil {
 			return err
 		}
-		fmt.Printf("  %-15s %3d files %8d bytes  %s\n", folder.name, count, size, folder.holds)
+		fmt.Printf("  %-15s %5d %9d  %s\n", folder.name, count, size, folder.holds)
 	}
 	fmt.Printf("\n  This run's record: %s\n", filepath.Join(dir, "runs", runID, "run.json"))
 	return nil

@@ -14,13 +14,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/azml-go/azml/endpoint"
@@ -88,7 +87,7 @@ func script(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	step("submitted run %d (%s)", r.Number(), r.ID())
-	err = r.Wait(ctx, &run.WaitOptions{Output: os.Stdout, Progress: func(d run.Details) { step("%s", d.Status) }})
+	err = r.Wait(ctx, &run.WaitOptions{Output: os.Stdout, Progress: func(d run.Details) { step("%s %s", d.Status, d.Reason) }})
 	if err != nil {
 		return err
 	}
@@ -121,17 +120,18 @@ func script(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-// printMetrics prints a line for each metric of the run.
+// printMetrics prints what the script logged.
 func printMetrics(ctx context.Context, r *run.Run) error {
 	summaries, err := r.Summaries(ctx)
 	if err != nil {
 		return err
 	}
-	for _, metric := range slices.Sorted(maps.Keys(summaries)) {
+	for _, metric := range []string{"loss", "accuracy"} {
 		s := summaries[metric]
-		fmt.Printf("           %-10s %3d points, from %.3f to %.3f, last %.3f\n", metric, s.Count, s.Min, s.Max, s.Last.Value)
+		last, _ := s.Last.Number()
+		fmt.Printf("%9s%-8s  %d points from %.3f to %.3f, the last %.3f\n", "", metric, s.Count, s.Min, s.Max, last)
 	}
-	fmt.Printf("           %-10s %v\n", "params", r.Details().Params)
+	fmt.Printf("%9s%-8s  %v\n", "", "params", r.Details().Params)
 	return nil
 }
 
@@ -176,12 +176,11 @@ func sourceFolder() (string, error) {
 	return dir, nil
 }
 
-// stopwatch gives a function that prints what happened, and how long it took
-// since the step before.
+// stopwatch gives a function that prints what happened, and when: in seconds
+// since the start.
 func stopwatch() func(format string, args ...any) {
-	last := time.Now()
+	start := time.Now()
 	return func(format string, args ...any) {
-		fmt.Printf("%6d ms  %s\n", time.Since(last).Milliseconds(), fmt.Sprintf(format, args...))
-		last = time.Now()
+		fmt.Printf("%5.1f s  %s\n", time.Since(start).Seconds(), strings.TrimSpace(fmt.Sprintf(format, args...)))
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync"
 
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -21,15 +23,7 @@ func (d *drive) collect(ctx context.Context, outcome error) error {
 			outcome = err
 		}
 	}
-	err := d.collectOutputs(ctx)
-	for _, log := range []*history.LogWriter{d.prepare, d.output} {
-		if log != nil {
-			err = errors.Join(err, log.Close(ctx))
-		}
-	}
-	if d.metrics != nil {
-		err = errors.Join(err, d.metrics.Close(ctx))
-	}
+	err := d.saveAll(ctx)
 	if err == nil {
 		return outcome
 	}
@@ -40,41 +34,75 @@ func (d *drive) collect(ctx context.Context, outcome error) error {
 	return d.systemError(fmt.Errorf("save what the run left: %w", err))
 }
 
+// saveAll stores outputs, logs and metrics, all at once; it waits for a store
+// that does not answer.
+func (d *drive) saveAll(ctx context.Context) error {
+	tasks := []func(context.Context) error{d.collectOutputs}
+	for _, log := range []*history.LogWriter{d.prepare, d.output} {
+		if log != nil {
+			tasks = append(tasks, log.Close)
+		}
+	}
+	if d.metrics != nil {
+		tasks = append(tasks, d.metrics.Flush)
+	}
+	failures := make([]error, len(tasks))
+	var saving sync.WaitGroup
+	for i, task := range tasks {
+		saving.Go(func() { failures[i] = persist(ctx, task) })
+	}
+	saving.Wait()
+	err := errors.Join(failures...)
+	if d.metrics != nil {
+		err = errors.Join(err, d.metrics.Close(ctx))
+	}
+	return err
+}
+
 // collectOutputs stores the new and changed files of outputs/.
 func (d *drive) collectOutputs(ctx context.Context) error {
-	if d.before == nil {
-		return nil // the script was never started
+	paths, err := d.newOutputs()
+	if err != nil || len(paths) == 0 {
+		return err
 	}
-	batch, err := d.h.Files().NewBatch(ctx, nil)
+	batch, err := d.h.Files().NewBatch(ctx, &files.BatchOptions{Skip: func(path string, err error) error {
+		d.warn("output %s could not be stored: %v", path, err)
+		return nil
+	}})
 	if err != nil {
 		return err
 	}
 	defer batch.Abort()
-	var odd []string
-	err = walk(d.codeDir(), "outputs", func(path string, info fs.FileInfo) error {
-		if !info.Mode().IsRegular() {
-			odd = append(odd, path)
-			return nil
+	for _, path := range paths {
+		if err := batch.AddFile(ctx, path, filepath.Join(d.codeDir(), filepath.FromSlash(path))); err != nil {
+			return err
 		}
-		if !d.before.changed(path, info) {
-			return nil
-		}
-		err := batch.AddFile(ctx, path, filepath.Join(d.codeDir(), filepath.FromSlash(path)))
-		if errors.Is(err, fs.ErrPermission) {
-			d.warn("output %s could not be read: %v", path, err)
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if len(odd) > 0 {
-		d.warn("only plain files are stored as outputs, not links and the like: %s", core.Sample(odd))
 	}
 	manifest, _, err := batch.Commit(ctx)
 	if err != nil {
 		return err
 	}
 	return history.AddFiles(ctx, d.h, d.run.ID, manifest)
+}
+
+// newOutputs lists the plain files of outputs/ that the script has made or
+// changed.
+func (d *drive) newOutputs() (paths []string, err error) {
+	if d.before == nil {
+		return nil, nil // the script was never started
+	}
+	var odd []string
+	err = walk(d.codeDir(), "outputs", func(path string, info fs.FileInfo) error {
+		switch {
+		case !info.Mode().IsRegular():
+			odd = append(odd, path)
+		case d.before.changed(path, info):
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	if len(odd) > 0 {
+		d.warn("only plain files are stored as outputs, not links and the like: %s", core.Sample(odd))
+	}
+	return paths, err
 }

@@ -55,7 +55,11 @@ type drive struct {
 // run Canceled with the cause as its reason.
 func Drive(ctx context.Context, h core.Handle, id string) (err error) {
 	defer core.Wrap(&err, "drive", "run", id)
-	stored, err := history.Get(ctx, h, id)
+	var stored core.Stored[record.Run]
+	err = persist(ctx, func(ctx context.Context) (err error) {
+		stored, err = history.Get(ctx, h, id)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -75,7 +79,7 @@ func Drive(ctx context.Context, h core.Handle, id string) (err error) {
 	if cause := context.Cause(running); cause != nil && outcome != nil {
 		outcome = cause
 	}
-	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	finishing, cancel := outlive(ctx, finishTime)
 	defer cancel()
 	outcome = d.collect(finishing, outcome)
 	stop(nil)
@@ -145,8 +149,8 @@ func (d *drive) warn(format string, args ...any) {
 
 // finish writes the last status, unless the run was taken from us.
 func (d *drive) finish(ctx context.Context, outcome error) error {
-	defer d.clean(ctx)
 	if errors.Is(outcome, history.ErrTaken) {
+		d.clean(ctx)
 		return outcome
 	}
 	step, runErr := d.lastStep(outcome)
@@ -155,7 +159,13 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		r.Error = runErr
 		r.Warnings = append(r.Warnings, d.warnings...)
 	}
-	_, err := history.Transition(ctx, d.h, d.run.ID, step)
+	err := persist(ctx, func(ctx context.Context) error {
+		_, err := history.Transition(ctx, d.h, d.run.ID, step)
+		return err
+	})
+	if !errors.Is(err, azml.ErrUnavailable) {
+		d.clean(ctx) // else what the run left stays for whoever ends it
+	}
 	return errors.Join(outcome, err)
 }
 

@@ -44,16 +44,21 @@ type followed struct {
 // live. Hidden files are left alone. A file that shrinks is taken to begin
 // anew.
 func (d *drive) followLogs(ended context.Context) {
-	open := map[string]*followed{}
+	open, failed := map[string]*followed{}, map[string]bool{}
 	poll(ended, func(ctx context.Context) {
 		err := walk(d.codeDir(), "logs", func(name string, info fs.FileInfo) error {
 			if strings.HasPrefix(path.Base(name), ".") || !info.Mode().IsRegular() {
 				return nil
 			}
-			return d.followFile(ctx, open, name, info)
+			if err := d.followFile(ctx, open, name, info); err != nil && !failed[name] {
+				failed[name] = true
+				d.warn("%s could not be streamed at once: %v", name, err)
+			}
+			return nil
 		})
-		if err != nil {
-			d.warn("logs/ could not be streamed: %v", err)
+		if err != nil && !failed[""] {
+			failed[""] = true
+			d.warn("logs/ could not be read: %v", err)
 		}
 	})
 	for name, f := range open {

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/azml-go/azml"
@@ -146,7 +145,7 @@ func writeMarker(dir, writer string) error {
 }
 
 // linesTaken counts the points that the writer named by the marker has logged
-// from the metrics file: all that are not samples of the machine.
+// from the metrics file: all but samples of the machine and images.
 func linesTaken(ctx context.Context, log *metrics.Log, dir string) (int, error) {
 	writer, err := os.ReadFile(filepath.Join(dir, marker))
 	if err != nil {
@@ -157,19 +156,50 @@ func linesTaken(ctx context.Context, log *metrics.Log, dir string) (int, error) 
 		if err != nil {
 			return 0, err
 		}
-		if point.Writer == string(writer) && !strings.HasPrefix(point.Name, "system/") {
+		if point.Writer == string(writer) && point.Kind != metrics.KindImage && !strings.HasPrefix(point.Name, "system/") {
 			n++
 		}
 	}
 	return n, nil
 }
 
-// isPoint tells whether a line logs a value, so counts for linesTaken.
-func isPoint(text []byte) bool {
-	l, err := parseLine(text)
-	if err != nil || l.Name == "" {
+// taken tells which lines of a metrics file the lost process had taken over,
+// given how many points it has logged from it.
+type taken struct {
+	left  int
+	kinds map[string]metrics.Kind
+}
+
+// was tells whether the next line was taken over. It counts as the writer does:
+// a line that it refused, or that logs nothing, is no point. An image is taken
+// when a later point is: whether it could be read is not known any more.
+func (t *taken) was(text []byte) bool {
+	if t.left == 0 {
 		return false
 	}
-	_, err = l.point()
-	return err == nil && !slices.Contains([]string{l.Param, l.Tag}, l.Name)
+	l, err := parseLine(text)
+	if err != nil || l.Name == "" {
+		return true
+	}
+	p, err := l.point()
+	if err != nil || p.Kind == metrics.KindImage || isEmpty(p.Value) {
+		return true
+	}
+	if kind, seen := t.kinds[p.Name]; seen && kind != p.Kind {
+		return true
+	}
+	t.kinds[p.Name] = p.Kind
+	t.left--
+	return true
+}
+
+// isEmpty tells a list or table without elements, which logs nothing.
+func isEmpty(value any) bool {
+	switch v := value.(type) {
+	case []any:
+		return len(v) == 0
+	case []metrics.Column:
+		return len(v) == 0 || len(v[0].Values) == 0
+	}
+	return false
 }

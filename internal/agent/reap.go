@@ -12,6 +12,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -91,7 +92,9 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 		}
 	}()
 	s := &salvage{drive: drive{h: h, run: run.Value, dir: WorkDir(h, id), status: phase}}
-	s.save(ctx, lost)
+	if err := s.save(ctx, lost); err != nil {
+		return run, err
+	}
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
 		r.Warnings = append(r.Warnings, s.warnings...)
@@ -119,29 +122,34 @@ func giveBack(ctx context.Context, h core.Handle, id, mine string, lost record.O
 // salvage saves what a lost process left.
 type salvage struct{ drive }
 
-// save never fails: what can't be saved becomes a warning of the run.
-func (s *salvage) save(ctx context.Context, lost record.Owner) {
+// save saves what it can; the rest becomes warnings of the run. Only a store
+// that does not answer is an error: then all can be tried again.
+func (s *salvage) save(ctx context.Context, lost record.Owner) error {
 	log, err := history.Metrics(s.h, s.run.ID)
 	if err != nil {
-		s.warn("metrics: %v", err)
-		return
+		return err
 	}
-	if _, err := log.Recover(ctx); err != nil {
-		s.warn("metrics that were not yet in the store: %v", err)
+	var unavailable error
+	note := func(what string, err error) {
+		switch {
+		case errors.Is(err, azml.ErrUnavailable):
+			unavailable = errors.Join(unavailable, err)
+		case err != nil && !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, os.ErrNotExist):
+			s.warn("%s: %v", what, err)
+		}
 	}
+	_, err = log.Recover(ctx)
+	note("metrics that were not yet in the store", err)
 	if s.run.Definition == nil || lost.Host != s.h.Owner().Host {
-		return
+		return unavailable
 	}
-	if err := s.endLeftJob(ctx); err != nil {
-		s.warn("the script's processes: %v", err)
+	note("the script's processes", s.endLeftJob(ctx))
+	note("output of the script that was not yet in the log", s.saveOutput(ctx))
+	note("lines of the metrics file", s.saveMetricsFile(ctx))
+	if unavailable == nil {
+		s.clean(ctx)
 	}
-	if err := s.saveOutput(ctx); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		s.warn("output of the script that was not yet in the log: %v", err)
-	}
-	if err := s.saveMetricsFile(ctx); err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.warn("lines of the metrics file: %v", err)
-	}
-	s.clean(ctx)
+	return unavailable
 }
 
 // endLeftJob ends what still runs of the script: nobody watches it any more.
@@ -181,17 +189,17 @@ func (s *salvage) saveMetricsFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	skip, err := linesTaken(ctx, log, s.dir)
+	n, err := linesTaken(ctx, log, s.dir)
 	if err != nil {
 		return err
 	}
+	before := &taken{left: n, kinds: map[string]metrics.Kind{}}
 	if s.metrics, err = log.NewWriter(); err != nil {
 		return err
 	}
 	r := &lineReader{path: s.metricsFile()}
 	r.take(true, func(number int, text []byte) {
-		if isPoint(text) && skip > 0 {
-			skip--
+		if before.was(text) {
 			return
 		}
 		if err := s.takeLine(ctx, text); err != nil {

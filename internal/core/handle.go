@@ -51,8 +51,9 @@ type state struct {
 	audit auditLog
 	tasks tasks
 
-	mu   sync.Mutex
-	last map[string]int // highest number seen per series, see Allot
+	mu    sync.Mutex
+	last  map[string]int // highest number seen per series, see Allot
+	fixed map[string]any // records that don't change, see GetFixed
 }
 
 // New makes a Handle of a filled Config.
@@ -66,7 +67,7 @@ func New(c Config) Handle {
 	if c.Who == "" {
 		c.Who = currentUser()
 	}
-	s := &state{Config: c, owner: self(), last: map[string]int{}}
+	s := &state{Config: c, owner: self(), last: map[string]int{}, fixed: map[string]any{}}
 	s.files = files.New(c.Objects, &files.Options{CacheDir: filepath.Join(c.CacheDir, "files", c.Workspace.ID), Logger: c.Logger})
 	s.audit.init(s)
 	s.tasks.init()

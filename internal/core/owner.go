@@ -9,7 +9,7 @@ import (
 // self describes this process.
 func self() record.Owner {
 	pid := os.Getpid()
-	return record.Owner{ID: NewID(8), Host: hostname(), Boot: bootID(), PID: pid, Started: startTime(pid)}
+	return record.Owner{ID: NewID(8), Host: hostname(), Boot: bootID(), Namespace: pidNamespace(), PID: pid, Started: startTime(pid)}
 }
 
 // Gone tells whether the owner's process is known to have ended. It can only
@@ -21,6 +21,8 @@ func (h Handle) Gone(o *record.Owner) bool {
 		return false
 	case o.Boot != me.Boot:
 		return o.Boot != "" && me.Boot != ""
+	case o.Namespace != me.Namespace: // another container: its process IDs mean nothing here
+		return false
 	case o.PID == me.PID && o.Started == me.Started:
 		return false
 	}

@@ -17,6 +17,16 @@ func bootID() string {
 	return strings.TrimSpace(string(data))
 }
 
+// pidNamespace tells the process IDs of one container from another's
+// (pid_namespaces(7)).
+func pidNamespace() string {
+	name, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
 // startTime gives the process's start in clock ticks since boot, 0 when there
 // is no such process (or only its zombie).
 func startTime(pid int) uint64 {

@@ -11,6 +11,9 @@ import (
 // bootID is not known here.
 func bootID() string { return "" }
 
+// pidNamespace is not known here.
+func pidNamespace() string { return "" }
+
 // startTime is not known here: a process ID that was given anew is taken for
 // its former owner, and then only the missing heartbeat tells.
 func startTime(int) uint64 { return 0 }

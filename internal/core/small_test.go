@@ -214,7 +214,7 @@ func TestGone(t *testing.T) {
 	me := h.Owner()
 	ended := exec.Command(os.Args[0], "-test.run=^$")
 	require.NoError(t, ended.Start())
-	lost := record.Owner{ID: "x", Host: me.Host, Boot: me.Boot, PID: ended.Process.Pid, Started: startTime(ended.Process.Pid)}
+	lost := record.Owner{ID: "x", Host: me.Host, Boot: me.Boot, Namespace: me.Namespace, PID: ended.Process.Pid, Started: startTime(ended.Process.Pid)}
 	require.False(t, h.Gone(&lost), "a zombie at most, or it still runs")
 	require.NoError(t, ended.Wait())
 	change := func(f func(*record.Owner)) *record.Owner { o := me; f(&o); return &o }
@@ -227,6 +227,7 @@ func TestGone(t *testing.T) {
 		"another handle of it":   {change(func(o *record.Owner) { o.ID = "other" }), false},
 		"ended":                  {&lost, true},
 		"another machine":        {change(func(o *record.Owner) { o.Host, o.PID = "elsewhere", lost.PID }), false},
+		"another container":      {change(func(o *record.Owner) { o.Namespace, o.PID = "pid:[1]", lost.PID }), false},
 		"an earlier boot":        {change(func(o *record.Owner) { o.Boot = "earlier" }), true},
 		"an unknown boot":        {change(func(o *record.Owner) { o.Boot = "" }), false},
 		"its ID was given anew":  {change(func(o *record.Owner) { o.Started++ }), true},

@@ -37,11 +37,11 @@ func AddFiles(ctx context.Context, h core.Handle, id string, manifest *files.Man
 	seen := 0
 	_, _, err = core.Allot(ctx, h, parts(id), false, func(n int) (record.Files, error) {
 		for ; seen < n-1; seen++ {
-			part, err := core.Get[record.Files](ctx, h, parts(id).Key(seen+1))
+			part, err := core.GetFixed[record.Files](ctx, h, parts(id).Key(seen+1))
 			if err != nil {
 				return record.Files{}, err
 			}
-			if path := common(paths, part.Value.Paths); path != "" {
+			if path := common(paths, part.Paths); path != "" {
 				return record.Files{}, fmt.Errorf("%w: the run has a file %q already: files of a run are never replaced, choose another name", azml.ErrExists, path)
 			}
 		}

@@ -43,10 +43,11 @@ type LogWriter struct {
 	h   core.Handle
 	key string
 
-	mu     sync.Mutex // guards buffer, due and closed
-	buffer []byte
-	due    *time.Timer
-	closed bool
+	mu        sync.Mutex // guards the four that follow
+	buffer    []byte
+	due       *time.Timer
+	closed    bool
+	discarded bool
 
 	flushing sync.Mutex // guards the rest
 	part     int
@@ -85,6 +86,9 @@ func (w *LogWriter) Write(p []byte) (int, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.discarded {
+		return len(p), nil
+	}
 	w.buffer = append(w.buffer, p...)
 	w.flushIn(flushEvery)
 	return len(p), nil
@@ -126,6 +130,9 @@ func (w *LogWriter) Flush(ctx context.Context) error {
 	}
 	if rest, err := w.append(ctx, data); err != nil {
 		w.mu.Lock()
+		if w.discarded {
+			rest = nil
+		}
 		w.buffer = append(rest, w.buffer...)
 		w.flushIn(retryEvery)
 		w.mu.Unlock()
@@ -171,6 +178,17 @@ func (w *LogWriter) catchUp(ctx context.Context, key string, data []byte) (rest 
 		return rest, nil
 	}
 	return data, nil
+}
+
+// Discard drops what was not yet appended and all that is written later.
+func (w *LogWriter) Discard() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buffer, w.discarded = nil, true
+	if w.due != nil {
+		w.due.Stop()
+		w.due = nil
+	}
 }
 
 // Close flushes; the writer must not be used afterwards.

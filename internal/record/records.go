@@ -252,6 +252,8 @@ type Owner struct {
 	Host string `json:"host"`
 	// Boot is the machine's boot ID, empty where there is none.
 	Boot string `json:"boot,omitempty"`
+	// Namespace names the space that PID is from, empty where there is one only.
+	Namespace string `json:"namespace,omitempty"`
 	// PID is the process ID.
 	PID int `json:"pid"`
 	// Started is the process's start time in the machine's own unit, which
