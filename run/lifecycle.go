@@ -227,7 +227,7 @@ func (r *Run) stream(ctx context.Context, w io.Writer) (stop func() error) {
 		defer cancel()
 		if !r.record().Status.Terminal() {
 			cancel()
-			_ = <-done // a log that is no longer wanted has no errors
+			<-done //nolint:errcheck // a log that is no longer wanted has no errors
 			return nil
 		}
 		return <-done

@@ -19,24 +19,24 @@ func fail(op, key string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s %q: %w", op, key, err)
 	}
-	class, hint := classify(err)
+	hint, class := classify(err)
 	return fmt.Errorf("%w: %s object %q%s: %w", class, op, key, hint, err)
 }
 
 // classify gives the class of an error of the operating system, and a hint
 // what it means where its own text does not say it.
-func classify(err error) (class error, hint string) {
+func classify(err error) (hint string, class error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return azml.ErrNotFound, ""
+		return "", azml.ErrNotFound
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return azml.ErrDenied, " (is the folder writable for this user?)"
+		return " (is the folder writable for this user?)", azml.ErrDenied
 	case errors.Is(err, os.ErrClosed):
-		return azml.ErrClosed, ""
+		return "", azml.ErrClosed
 	case errors.Is(err, syscall.ENOSPC), isQuota(err):
-		return azml.ErrUnavailable, " (disk full: make room and try again)"
+		return " (disk full: make room and try again)", azml.ErrUnavailable
 	case errors.Is(err, syscall.ENAMETOOLONG):
-		return azml.ErrInvalid, " (the key is too long for this file system)"
+		return " (the key is too long for this file system)", azml.ErrInvalid
 	}
-	return azml.ErrUnavailable, ""
+	return "", azml.ErrUnavailable
 }

@@ -83,7 +83,7 @@ func New(dir string, opts *Options) (*Store, error) {
 }
 
 func openError(dir string, err error) error {
-	class, hint := classify(err)
+	hint, class := classify(err)
 	if errors.Is(err, syscall.ENOTDIR) {
 		class, hint = azml.ErrInvalid, " (it is not a folder: name another one)"
 	}
@@ -98,7 +98,7 @@ func (s *Store) Close() error { return s.root.Close() }
 // when it is not there. Errors: ErrDenied, ErrUnavailable, ErrClosed.
 func (s *Store) SpoolDir() (string, error) {
 	if err := s.root.MkdirAll(spoolDir, 0o700); err != nil {
-		class, hint := classify(err)
+		hint, class := classify(err)
 		return "", fmt.Errorf("%w: make spool folder in %q%s: %w", class, s.dir, hint, err)
 	}
 	return filepath.Join(s.dir, filepath.FromSlash(spoolDir)), nil

@@ -58,7 +58,7 @@ func (b *body) readOnce(p []byte) (int, error) {
 func (b *body) reopen() error {
 	object, err := b.o.inner.Get(b.ctx, b.info.Key, &backend.GetOptions{Offset: b.offset, Length: b.left})
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) {
-		return fmt.Errorf("%w: object %q is gone or shorter since its body broke: %v", azml.ErrConflict, b.info.Key, err)
+		return fmt.Errorf("%w: object %q is gone or shorter since its body broke: %s", azml.ErrConflict, b.info.Key, err.Error())
 	}
 	if err != nil {
 		return err

@@ -94,7 +94,7 @@ func WorkDir(h core.Handle, id string) string {
 
 // steps prepares the run and runs its command.
 func (d *drive) steps(ctx context.Context) error {
-	if err := d.enter(ctx, record.Preparing, "materialising environment "+d.run.Definition.Environment.Name); err != nil {
+	if err := d.enter(ctx, record.Preparing, "making the environment "+d.run.Definition.Environment.Name+" ready (a new one takes a while the first time)"); err != nil {
 		return err
 	}
 	if err := d.prepareAll(ctx); err != nil {

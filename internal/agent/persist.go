@@ -31,12 +31,19 @@ func persist(ctx context.Context, do func(ctx context.Context) error) error {
 // outlive gives a context that ends some time after ctx.
 func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var timer *time.Timer
-	stop := context.AfterFunc(ctx, func() { timer = time.AfterFunc(by, cancel) })
-	return longer, func() {
-		if !stop() && timer != nil {
-			timer.Stop()
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-longer.Done():
+			return
 		}
-		cancel()
-	}
+		timer := time.NewTimer(by)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-longer.Done():
+		}
+	}()
+	return longer, cancel
 }

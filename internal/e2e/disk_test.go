@@ -134,7 +134,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	d := newDesk(t)
 	closeAll(t, d.ws)
 	// Another user may go and read everywhere, the key of the secrets but for one.
-	base, err := os.MkdirTemp("/tmp", "azml-e2e-")
+	base, err := os.MkdirTemp("", "azml-e2e-") //nolint:usetesting // the test's own folder is closed to other users
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(base)) })
 	require.NoError(t, os.Chmod(base, 0o755))

@@ -137,20 +137,6 @@ func (w *worker) finish(t *testing.T) []string {
 	return lines
 }
 
-// next reads one line of the worker.
-func (w *worker) next(t *testing.T) string {
-	t.Helper()
-	require.True(t, w.lines.Scan(), "worker ended: %s", w.stderr)
-	return w.lines.Text()
-}
-
-// kill ends the worker by force and waits for its end.
-func (w *worker) kill(t *testing.T) {
-	t.Helper()
-	require.NoError(t, w.cmd.Process.Kill())
-	_ = w.cmd.Wait() // it was killed
-}
-
 // all starts n workers on the same errand and gives their lines.
 func all(t *testing.T, n int, e errand) []string {
 	t.Helper()

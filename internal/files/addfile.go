@@ -68,8 +68,8 @@ func (b *Batch) read(ctx context.Context, osPath string) (File, error) {
 		if !info.Mode().IsRegular() {
 			return File{}, &fileError{fmt.Errorf("%w: %s is no regular file but %s", azml.ErrInvalid, osPath, info.Mode().Type())}
 		}
-		if f, ok := b.known(osPath, info); ok {
-			return f, nil
+		if f, ok, err := b.known(osPath, info); ok || err != nil {
+			return f, err
 		}
 		seen := b.s.now()
 		f, after, err := b.readOnce(ctx, osPath, info)
@@ -125,19 +125,21 @@ func (r *osReader) Read(p []byte) (int, error) {
 
 // known gives the entry of a file that has not changed since an earlier batch
 // and whose chunks are all stored.
-func (b *Batch) known(osPath string, info fs.FileInfo) (File, bool) {
+func (b *Batch) known(osPath string, info fs.FileInfo) (File, bool, error) {
 	c, ok := b.cache.get(osPath)
 	if !ok || c.stamp != stampOf(info) || c.racy() {
-		return File{}, false
+		return File{}, false, nil
 	}
 	digests := make([]digest, len(c.file.Chunks))
 	for i, chunk := range c.file.Chunks {
 		d, err := parseDigest(chunk.Digest)
 		if err != nil {
-			return File{}, false
+			return File{}, false, nil
 		}
-		if _, usable := b.s.index.state(d); !usable && !b.claimed(d) {
-			return File{}, false
+		if !b.claimed(d) {
+			if ok, err := b.reuse(d, chunk.Size); !ok || err != nil {
+				return File{}, false, err
+			}
 		}
 		digests[i] = d
 	}
@@ -150,7 +152,7 @@ func (b *Batch) known(osPath string, info fs.FileInfo) (File, bool) {
 	b.mu.Unlock()
 	c.file.Mode = regularMode(info.Mode())
 	b.cache.put(osPath, c)
-	return c.file, true
+	return c.file, true, nil
 }
 
 func (b *Batch) claimed(d digest) bool {

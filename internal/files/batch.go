@@ -60,14 +60,21 @@ type Batch struct {
 	done   []*pack             // written, but in no index yet
 	claims map[digest]struct{} // chunks of this batch's packs
 	reused map[digest]uint32   // chunks that were there, with their sizes
+
+	learn   func() error // learns what others have written, once
+	price   int          // how many unknown bytes that is worth
+	unknown int64        // bytes that seemed new so far
 }
 
 // NewBatch begins a batch. ctx governs all of it: when it is done before
-// Commit returned, the batch fails. Cost: two requests, and one for each pack
-// index that this process (or CacheDir) has not seen yet.
+// Commit returned, the batch fails. Cost: one request. When the batch meets
+// more than a little content that this process does not know, it lists the
+// index objects of the last minutes, or all if it is the first to ask, and
+// reads those that this process (or CacheDir) has not seen yet; others' packs
+// whose chunks it uses cost one more request each, once.
 func (s *Store) NewBatch(ctx context.Context, opts *BatchOptions) (*Batch, error) {
 	started := s.now()
-	if err := s.refresh(ctx); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return nil, fmt.Errorf("begin a batch of files: %w", err)
 	}
 	var o BatchOptions
@@ -82,7 +89,8 @@ func (s *Store) NewBatch(ctx context.Context, opts *BatchOptions) (*Batch, error
 
 func (s *Store) newBatch(ctx context.Context, opts BatchOptions) *Batch {
 	b := &Batch{s: s, opts: opts, files: map[string]File{}, open: &packer{},
-		claims: map[digest]struct{}{}, reused: map[digest]uint32{}}
+		claims: map[digest]struct{}{}, reused: map[digest]uint32{}, price: s.index.price()}
+	b.learn = sync.OnceValue(b.learnOthers)
 	b.work = newGroup(ctx, s.parallel)
 	b.uploads = newGroup(b.work.ctx, s.parallel)
 	return b

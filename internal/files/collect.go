@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -164,7 +165,7 @@ func (c *collector) judge() (changed bool) {
 	for _, p := range c.packs {
 		consider(p.info, p.needed && !c.moved[p.id])
 	}
-	c.list.Objects = next
+	c.list.replace(next)
 	c.report.Condemned = len(next) - len(c.due)
 	return changed
 }
@@ -179,6 +180,7 @@ func (c *collector) sweep(ctx context.Context) error {
 	if len(c.due) == 0 {
 		return nil
 	}
+	rest := maps.Clone(c.list.Objects)
 	for key := range c.due {
 		err := c.s.objects.Delete(ctx, key, &backend.DeleteOptions{IfMatch: c.list.Objects[key].ETag})
 		if errors.Is(err, azml.ErrConflict) {
@@ -187,8 +189,9 @@ func (c *collector) sweep(ctx context.Context) error {
 		} else if err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return fmt.Errorf("delete %s: %w", key, err)
 		}
-		delete(c.list.Objects, key)
+		delete(rest, key)
 	}
+	c.list.replace(rest)
 	if err := c.s.writeCondemned(ctx, c.list); err != nil && !errors.Is(err, azml.ErrConflict) {
 		return err
 	}

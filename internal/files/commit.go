@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/azml-go/azml"
@@ -65,31 +66,29 @@ func (b *Batch) flush(ctx context.Context) error {
 }
 
 // secure sees to it that every chunk of the batch is there and not condemned,
-// if the batch is so old that this may be otherwise.
+// also if the batch is so old that this may be otherwise.
 func (b *Batch) secure(ctx context.Context) error {
-	if b.s.now().Sub(b.started) > b.s.grace/2 {
+	fresh := b.s.now().Sub(b.started) > b.s.grace/2
+	if fresh {
 		if err := b.s.refresh(ctx); err != nil {
 			return err
 		}
 	}
-	var rescue []want
-	for d, size := range b.needed() {
-		there, usable := b.s.index.state(d)
-		if at, _ := b.s.index.find(d); there && at.size != size {
-			return fmt.Errorf("%w: chunk %s has %d bytes, not %d", azml.ErrInvalid, d, at.size, size)
+	rescue, err := b.endangered(ctx)
+	if errors.Is(err, azml.ErrConflict) && !fresh {
+		if err := b.s.refresh(ctx); err != nil {
+			return err
 		}
-		if !there {
-			return fmt.Errorf("%w: chunk %s was there when the batch began and is gone; add the files again", azml.ErrConflict, d)
-		}
-		if !usable {
-			rescue = append(rescue, want{digest: d, size: int64(size)})
-		}
+		rescue, err = b.endangered(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	if len(rescue) == 0 {
 		return nil
 	}
 	b.claims = map[digest]struct{}{}
-	err := b.s.fetch(ctx, rescue, func(w want, data []byte, err error) error {
+	err = b.s.fetch(ctx, rescue, func(w want, data []byte, err error) error {
 		if err != nil {
 			return err
 		}
@@ -99,6 +98,27 @@ func (b *Batch) secure(ctx context.Context) error {
 		return err
 	}
 	return b.flush(ctx)
+}
+
+// endangered gives the chunks of the batch that are condemned. ErrConflict when
+// one is gone.
+func (b *Batch) endangered(ctx context.Context) (rescue []want, err error) {
+	for d, size := range b.needed() {
+		usable, err := b.s.reusable(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		at, ok := b.s.index.find(d)
+		switch {
+		case !ok || !usable && b.s.index.state(d).object == gone:
+			return nil, fmt.Errorf("%w: chunk %s was there when the batch began and is gone; add the files again", azml.ErrConflict, d)
+		case at.size != size:
+			return nil, fmt.Errorf("%w: chunk %s has %d bytes, not %d", azml.ErrInvalid, d, at.size, size)
+		case !usable:
+			rescue = append(rescue, want{digest: d, size: int64(size)})
+		}
+	}
+	return rescue, nil
 }
 
 // needed gives the chunks of the batch, those of its own packs included.

@@ -26,10 +26,27 @@ type condemnation struct {
 
 // condemned is the list of objects that are going to be deleted, by key.
 type condemned struct {
-	Version int                     `json:"version"`
+	Version int `json:"version"`
+	// Generation is drawn anew whenever an entry is taken off. While it stays,
+	// a pack that was there once and is not on the list is there still; so
+	// writers need no listing of packs. It is random: a number could come back
+	// in a store that was restored from a copy.
+	Generation string `json:"generation,omitempty"`
+	// Objects has what is going to be deleted.
 	Objects map[string]condemnation `json:"objects"`
 
 	etag backend.ETag // of the list itself, empty when there is none
+}
+
+// replace sets the entries.
+func (l *condemned) replace(next map[string]condemnation) {
+	for key := range l.Objects {
+		if _, ok := next[key]; !ok {
+			l.Generation = newPackID().String()
+			break
+		}
+	}
+	l.Objects = next
 }
 
 // readCondemned reads the list; one that is not there is empty.

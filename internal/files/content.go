@@ -51,13 +51,22 @@ func (b *Batch) store(ctx context.Context, r io.Reader) (File, error) {
 // put stores a chunk, unless it is stored already and anew is not set. It
 // waits when too many packs are on their way.
 func (b *Batch) put(d digest, chunk []byte, anew bool) error {
-	_, usable := b.s.index.state(d)
+	if b.claimed(d) {
+		return nil
+	}
+	stored := false
+	if !anew {
+		var err error
+		if stored, err = b.reuse(d, int64(len(chunk))); err != nil {
+			return err
+		}
+	}
 	b.mu.Lock()
 	if _, ok := b.claims[d]; ok {
 		b.mu.Unlock()
 		return nil
 	}
-	if usable && !anew {
+	if stored {
 		b.reused[d] = uint32(len(chunk))
 		b.mu.Unlock()
 		return nil
@@ -130,7 +139,7 @@ func (s *Store) writePack(ctx context.Context, p *packer) error {
 // writeIndex stores an index object and takes its packs into the index.
 func (s *Store) writeIndex(ctx context.Context, packs []*pack) error {
 	data := encodeIndex(packs)
-	key := packsPrefix + newPackID().String() + indexSuffix
+	key := indexKey(s.now()) + "-" + newPackID().String() + indexSuffix
 	if _, err := s.objects.Put(ctx, key, content(data), &backend.PutOptions{}); err != nil {
 		return fmt.Errorf("store a pack index: %w", err)
 	}

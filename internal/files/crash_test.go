@@ -29,14 +29,15 @@ func TestDyingAtEveryWrite(t *testing.T) {
 		acknowledged := []string{kept}
 		finished := func() bool {
 			s := New(objects, nil)
-			_, _, id, err := trySave(t.Context(), s, second)
+			_, _, _, err := trySave(t.Context(), s, second)
 			if err != nil {
 				return false
 			}
 			if _, err = s.Collect(t.Context(), roots(kept), &CollectOptions{Exclusive: true}); err != nil {
 				return false // it may have deleted the second one, which was no root
 			}
-			if _, _, id, err = trySave(t.Context(), s, second); err != nil {
+			_, _, id, err := trySave(t.Context(), s, second)
+			if err != nil {
 				return false
 			}
 			acknowledged = append(acknowledged, id)

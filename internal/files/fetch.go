@@ -43,12 +43,9 @@ type place struct {
 // handed over with an error that wraps ErrDamaged. The first error that use
 // returns ends it, as does one of the store. The wanted chunks must differ.
 func (s *Store) fetch(ctx context.Context, wanted []want, use func(w want, data []byte, err error) error) error {
-	if !s.index.isLoaded() {
-		if err := s.refresh(ctx); err != nil {
-			return err
-		}
-	}
-	fresh := false
+	// Others may have stored them, and a collector may have moved them, since
+	// the index was read.
+	looks := []func(context.Context) error{s.learn, s.refresh}
 	for {
 		spans, missing := s.plan(wanted)
 		lost, err := s.fetchSpans(ctx, spans, use)
@@ -59,14 +56,13 @@ func (s *Store) fetch(ctx context.Context, wanted []want, use func(w want, data 
 		if len(wanted) == 0 {
 			return nil
 		}
-		if fresh {
+		if len(looks) == 0 {
 			break
 		}
-		// A collector may have moved them since the index was read.
-		if err := s.refresh(ctx); err != nil {
+		if err := looks[0](ctx); err != nil {
 			return err
 		}
-		fresh = true
+		looks = looks[1:]
 	}
 	for _, w := range wanted {
 		if err := use(w, nil, fmt.Errorf("%w: chunk %s is missing", azml.ErrDamaged, w.digest)); err != nil {
@@ -135,6 +131,7 @@ func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, e
 	data, _, err := s.getRange(ctx, sp.pack.key(), sp.offset, sp.length)
 	switch {
 	case errors.Is(err, azml.ErrNotFound):
+		s.index.confirm(sp.pack, gone, "")
 		for _, p := range sp.places {
 			lost = append(lost, p.want)
 		}

@@ -3,32 +3,58 @@ package files
 import (
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/azml-go/azml/backend"
 )
 
-// index knows which chunk lies where. It only ever learns: a batch or a reader
-// that works with it while another one refreshes it sees newer facts, never
-// older ones.
+// index knows which chunk lies where. A batch or a reader that works with it
+// while another one brings it up to date sees newer facts, never older ones.
 type index struct {
 	mu     sync.RWMutex
-	loaded bool                    // whether it was ever refreshed
+	loaded bool                    // whether all index objects were ever read
+	seen   time.Time               // when they were listed last
+	recent int                     // how many the next learn will list, about
 	clock  uint64                  // counts own additions
 	files  map[string]bool         // index objects that are in it
 	packs  map[packID]*packState   // all packs known
 	chunks map[digest]location     // the best place of each chunk
-	spoilt map[string]condemnation // what a collector is going to delete
+	spoilt map[string]condemnation // what a collector is going to delete, by key
+
+	etag       backend.ETag // of the condemned list that was read last
+	generation string       // of that list: what is known to be there holds for it
 }
 
-// packState is a pack and what was seen of it at the last refresh.
+// presence is what is known of a pack's object.
+type presence int
+
+const (
+	unsure presence = iota // an index object names it
+	there                  // it was seen in this generation, of the right size
+	gone                   // it is not there, or of another size
+)
+
+// packState is a pack and what was seen of it.
 type packState struct {
 	*pack
 	sources []string // the index objects that name it
 	born    uint64   // clock when this process wrote it, else 0
-	listed  bool     // its object is there, of the right size
-	doomed  bool     // condemned by a collector
+	object  presence
+	doomed  bool // condemned by a collector
 }
 
-// usable tells whether a writer may count on the pack.
-func (p *packState) usable() bool { return p.listed && !p.doomed }
+// rank orders places of the same chunk.
+func (p *packState) rank() int {
+	switch {
+	case p.object == gone:
+		return 0
+	case p.doomed:
+		return 1
+	case p.object == unsure:
+		return 2
+	}
+	return 3
+}
 
 // location is a chunk's place.
 type location struct {
@@ -49,19 +75,31 @@ func (x *index) find(d digest) (location, bool) {
 	return at, ok
 }
 
-// state tells whether a chunk is there, and whether writers may count on it.
-func (x *index) state(d digest) (there, usable bool) {
+// state is what a writer must know of a chunk's place.
+type state struct {
+	pack       *pack
+	object     presence
+	doomed     bool
+	generation string // that object holds for
+}
+
+// state gives what is known of a chunk's place; its object is gone when the
+// chunk has none.
+func (x *index) state(d digest) state {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	at, ok := x.chunks[d]
-	return ok && at.pack.listed, ok && at.pack.usable()
+	if !ok {
+		return state{object: gone}
+	}
+	return state{pack: at.pack.pack, object: at.pack.object, doomed: at.pack.doomed, generation: x.generation}
 }
 
-// isLoaded tells whether the index was ever refreshed.
-func (x *index) isLoaded() bool {
+// last tells when the index objects were listed last, if ever.
+func (x *index) last() (time.Time, bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.loaded
+	return x.seen, x.loaded
 }
 
 // now gives the clock, which parts own additions before and after a moment.
@@ -75,107 +113,29 @@ func (x *index) now() uint64 {
 func (x *index) unknown(names []string) []string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	var missing []string
-	for _, name := range names {
-		if !x.files[name] {
-			missing = append(missing, name)
-		}
-	}
-	return missing
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return x.files[name] })
 }
 
-// add takes in packs that this process wrote and indexed itself.
-func (x *index) add(name string, packs []*pack) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.clock++
-	x.files[name] = true
-	for _, p := range packs {
-		state := x.learn(name, p)
-		state.born, state.listed = x.clock, true
-		x.put(state)
-	}
-}
+// What looking for others' chunks may cost. A listing of n names is as dear as
+// storing n times dearName bytes once more; up to freeNames it is one cheap
+// request. A process that knows nothing yet would have to read every index.
+const (
+	freeNames  = 256
+	dearName   = 1 << 10
+	maxPrice   = maxChunk
+	firstPrice = 64 << 10
+)
 
-// learn notes that an index object names the pack.
-func (x *index) learn(name string, p *pack) *packState {
-	state, ok := x.packs[p.id]
-	if !ok {
-		state = &packState{pack: p}
-		x.packs[p.id] = state
-	}
-	state.sources = append(state.sources, name)
-	return state
-}
-
-// put takes in the pack's chunks where they are better off with it.
-func (x *index) put(p *packState) {
-	var offset int64
-	for _, e := range p.entries {
-		old, ok := x.chunks[e.digest]
-		if !ok || rank(p) > rank(old.pack) {
-			x.chunks[e.digest] = location{pack: p, offset: offset, size: e.size}
-		}
-		offset += int64(e.size)
-	}
-}
-
-// rank orders places of the same chunk.
-func rank(p *packState) int {
+// price gives the number of new bytes up to which a batch stores them without
+// looking whether others have.
+func (x *index) price() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	switch {
-	case p.usable():
-		return 2
-	case p.listed:
-		return 1
+	case !x.loaded:
+		return firstPrice
+	case x.recent <= freeNames:
+		return 0
 	}
-	return 0
-}
-
-// listing is the state of the store at a refresh.
-type listing struct {
-	since  uint64                  // index.clock before it was taken
-	sizes  map[packID]int64        // packs that are there
-	files  []string                // index objects that are there
-	loaded map[string][]*pack      // those that were not known yet
-	spoilt map[string]condemnation // by key
-}
-
-// apply takes in a listing. What this process added after it was taken stays.
-func (x *index) apply(l *listing) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	there := map[string]bool{}
-	for _, name := range l.files {
-		there[name] = true
-	}
-	for name, packs := range l.loaded {
-		for _, p := range packs {
-			x.learn(name, p)
-		}
-	}
-	for id, p := range x.packs {
-		if p.born > l.since {
-			for _, name := range p.sources {
-				there[name] = true
-			}
-			continue
-		}
-		p.sources = slices.DeleteFunc(p.sources, func(name string) bool { return !there[name] })
-		if len(p.sources) == 0 {
-			delete(x.packs, id)
-		}
-		l.judge(p)
-	}
-	x.loaded, x.files, x.spoilt = true, there, l.spoilt
-	x.chunks = make(map[digest]location, len(x.chunks))
-	for _, p := range x.packs {
-		x.put(p)
-	}
-}
-
-// judge sets what the listing says of the pack.
-func (l *listing) judge(p *packState) {
-	size, ok := l.sizes[p.id]
-	_, p.doomed = l.spoilt[p.id.key()]
-	p.listed = ok && size == p.size()
+	return min(x.recent*dearName, maxPrice)
 }

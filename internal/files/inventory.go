@@ -41,7 +41,15 @@ func (s *Store) inventory(ctx context.Context) (*inventory, error) {
 		}
 		if _, ok := parsePackKey(info.Key); ok {
 			v.packs[info.Key] = info
-		} else if strings.HasSuffix(info.Key, indexSuffix) {
+		} else {
+			v.others = append(v.others, info.Key)
+		}
+	}
+	for info, err := range s.objects.List(ctx, &backend.ListOptions{Prefix: indexesPrefix}) {
+		if err != nil {
+			return nil, fmt.Errorf("list pack indexes: %w", err)
+		}
+		if strings.HasSuffix(info.Key, indexSuffix) {
 			v.indexes[info.Key] = info
 		} else {
 			v.others = append(v.others, info.Key)

@@ -39,19 +39,15 @@ var (
 // reads. Each chunk's digest is checked before a byte of it is handed out; a
 // read that meets a missing or damaged chunk gives ErrDamaged, naming the file
 // and the chunk. Who reads in order pays one request for 8 MiB, who reads here
-// and there one for each chunk. Cost of Open itself: none, or that of reading
-// the pack indexes if this process has not yet. Errors: ErrInvalid.
+// and there one for each chunk; the first who meets a chunk that this process
+// does not know looks for new pack indexes. Cost of Open itself: none. Errors:
+// ErrInvalid.
 func (s *Store) Open(ctx context.Context, f File) (*Reader, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
 	if !f.IsRegular() {
 		return nil, fmt.Errorf("%w: open %q: no regular file", azml.ErrInvalid, f.Path)
-	}
-	if !s.index.isLoaded() {
-		if err := s.refresh(ctx); err != nil {
-			return nil, fmt.Errorf("open %q: %w", f.Path, err)
-		}
 	}
 	r := &Reader{s: s, ctx: ctx, file: f, ends: make([]int64, len(f.Chunks))}
 	var end int64

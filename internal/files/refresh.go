@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -17,53 +17,125 @@ import (
 // listed is gone when it is read: a collector merged it away.
 const listTries = 5
 
-// refresh brings the index up to date: one read of the condemned list, one
-// listing, and one read of each index object that is not known yet. The order
-// matters: what a collector has deleted was on its list before, and is off it
-// only after the listing shows it gone.
+// clockSlack is how much the clocks of writers may differ, and how long the
+// writing of an index object may take, without others overlooking it. What is
+// overlooked is stored twice by writers; readers look again.
+const clockSlack = 15 * time.Minute
+
+// indexKey gives the beginning of the keys of index objects that are written
+// at a time. Keys are in order of time, and a folder holds those of 18 minutes.
+func indexKey(at time.Time) string {
+	text := fmt.Sprintf("%016x", max(0, at.UnixNano()))
+	return indexesPrefix + text[:6] + "/" + text[6:]
+}
+
+// begin reads the condemned list, which also tells whether anything was
+// deleted since it was read last. Cost: one request.
+func (s *Store) begin(ctx context.Context) error {
+	return s.alone(ctx, func() error {
+		list, err := s.readCondemned(ctx)
+		if err == nil {
+			s.index.condemn(list)
+		}
+		return err
+	})
+}
+
+// learn takes in the index objects that others have written since the last
+// time. Cost: one listing of what is younger than that by clockSlack, and one
+// read of each index object that is not known yet; a refresh when there was no
+// last time.
+func (s *Store) learn(ctx context.Context) error {
+	since, ok := s.index.last()
+	if !ok {
+		return s.refresh(ctx)
+	}
+	return s.alone(ctx, func() error {
+		return s.look(ctx, func() (*listing, error) {
+			l := s.newListing()
+			return l, s.listIndexes(ctx, l, indexKey(since.Add(-clockSlack)))
+		}, s.index.extend)
+	})
+}
+
+// refresh brings the index up to date with all there is: one read of the
+// condemned list, listings of packs and of index objects, and one read of each
+// index object that is not known yet. The order matters: what a collector has
+// deleted was on its list before, and is off it only after the listing shows it
+// gone.
 func (s *Store) refresh(ctx context.Context) error {
+	return s.alone(ctx, func() error {
+		return s.look(ctx, func() (*listing, error) { return s.listAll(ctx) }, s.index.apply)
+	})
+}
+
+// alone runs f while no other one looks at the store.
+func (s *Store) alone(ctx context.Context, f func() error) error {
 	select {
 	case <-s.refreshing:
 		defer func() { s.refreshing <- struct{}{} }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if err := f(); err != nil {
+		return fmt.Errorf("read the pack indexes: %w", err)
+	}
+	return nil
+}
+
+// look lists, reads what is new and takes it in.
+func (s *Store) look(ctx context.Context, list func() (*listing, error), take func(*listing)) error {
 	for range listTries {
-		l, err := s.list(ctx)
+		l, err := list()
 		if err != nil {
-			return fmt.Errorf("read the pack indexes: %w", err)
+			return err
 		}
 		gone, err := s.load(ctx, l)
 		if err != nil {
-			return fmt.Errorf("read the pack indexes: %w", err)
+			return err
 		}
 		if !gone {
-			s.index.apply(l)
+			take(l)
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: the pack indexes changed %d times while they were read", azml.ErrConflict, listTries)
+	return fmt.Errorf("%w: they changed %d times while they were read", azml.ErrConflict, listTries)
 }
 
-// list sees what is there.
-func (s *Store) list(ctx context.Context) (*listing, error) {
-	l := &listing{since: s.index.now(), sizes: map[packID]int64{}, loaded: map[string][]*pack{}}
+func (s *Store) newListing() *listing {
+	return &listing{at: s.now(), since: s.index.now(), sizes: map[packID]int64{}, loaded: map[string][]*pack{}}
+}
+
+// listAll sees all that is there.
+func (s *Store) listAll(ctx context.Context) (*listing, error) {
+	l := s.newListing()
 	list, err := s.readCondemned(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.spoilt = list.Objects
+	l.condemned = list
 	for info, err := range s.objects.List(ctx, &backend.ListOptions{Prefix: packsPrefix}) {
 		if err != nil {
 			return nil, err
 		}
 		if id, ok := parsePackKey(info.Key); ok {
 			l.sizes[id] = info.Size
-		} else if strings.HasSuffix(info.Key, indexSuffix) {
+		}
+	}
+	return l, s.listIndexes(ctx, l, "")
+}
+
+// listIndexes sees the index objects behind a key.
+func (s *Store) listIndexes(ctx context.Context, l *listing, after string) error {
+	for info, err := range s.objects.List(ctx, &backend.ListOptions{Prefix: indexesPrefix, StartAfter: after}) {
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(info.Key, indexSuffix) {
 			l.files = append(l.files, info.Key)
 		}
 	}
-	return l, nil
+	return nil
 }
 
 // load reads the index objects that are not known yet, and tells whether one
@@ -113,44 +185,4 @@ func (s *Store) loadIndex(ctx context.Context, key string) ([]*pack, error) {
 	}
 	s.writeCache(file, data)
 	return packs, nil
-}
-
-// cacheFile gives the path of a cached thing, empty when there is no cache.
-func (s *Store) cacheFile(kind, name string) string {
-	if s.cacheDir == "" {
-		return ""
-	}
-	return filepath.Join(s.cacheDir, kind, digestOf([]byte(name)).String()[:32])
-}
-
-// writeCache replaces a cached file. A cache that can't be written is only
-// said in the log.
-func (s *Store) writeCache(file string, data []byte) {
-	if file == "" {
-		return
-	}
-	err := os.MkdirAll(filepath.Dir(file), 0o700)
-	if err == nil {
-		err = replaceFile(file, data)
-	}
-	if err != nil {
-		s.log.Warn("the cache of file contents can't be written", "file", file, "error", err)
-	}
-}
-
-// replaceFile writes a file that other processes read and replace as well.
-func replaceFile(file string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), "tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
-	return err
 }

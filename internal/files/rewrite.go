@@ -117,7 +117,7 @@ func (c *collector) forgettable(p packState) bool {
 	if c.due[p.id.key()] {
 		return true
 	}
-	if _, ok := c.there.packs[p.id.key()]; ok || p.listed {
+	if _, ok := c.there.packs[p.id.key()]; ok || p.object != gone {
 		return false
 	}
 	return !slices.ContainsFunc(p.sources, func(key string) bool {

@@ -17,6 +17,7 @@ const (
 	manifestsPrefix = "files/manifests/"
 	manifestSuffix  = ".json"
 	packsPrefix     = "files/packs/"
+	indexesPrefix   = "files/indexes/"
 	packSuffix      = ".pack"
 	indexSuffix     = ".index"
 	condemnedKey    = "files/condemned.json"

@@ -194,9 +194,8 @@ func (v *verifier) checkPacks(ctx context.Context, there *inventory, deep bool) 
 func (v *verifier) checkPlaces() (wanted []want) {
 	for d, size := range v.sizes {
 		at, ok := v.s.index.find(d)
-		listed, _ := v.s.index.state(d)
 		switch {
-		case !ok || !listed:
+		case !ok || v.s.index.state(d).object != there:
 			v.damaged(d.String(), fmt.Errorf("%w: chunk %s is missing", azml.ErrDamaged, d), v.owners[d])
 		case int64(at.size) != size:
 			v.damaged(d.String(), fmt.Errorf("%w: chunk %s has %d bytes, not %d", azml.ErrDamaged, d, at.size, size), v.owners[d])

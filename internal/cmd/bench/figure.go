@@ -98,9 +98,9 @@ func mean(values []float64) float64 {
 // round: what disturbs both sides of a round alike is not in it.
 func ratio(values, floors []float64) float64 {
 	var quotients []float64
-	for i := range min(len(values), len(floors)) {
-		if floors[i] > 0 {
-			quotients = append(quotients, values[i]/floors[i])
+	for i, value := range values[:min(len(values), len(floors))] {
+		if floor := floors[i]; floor > 0 {
+			quotients = append(quotients, value/floor)
 		}
 	}
 	return median(quotients)

@@ -236,7 +236,7 @@ func hashAll(ctx context.Context, dir string) error {
 		if err != nil || d.IsDir() {
 			return errors.Join(err, ctx.Err())
 		}
-		f, err := os.Open(path)
+		f, err := os.Open(path) //nolint:gosec // a folder that the program has just made
 		if err != nil {
 			return err
 		}
