@@ -1,35 +1,14 @@
 package compute_test
 
 import (
-	"context"
-	"path/filepath"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/azml-go/azml/workspace"
+	"github.com/azml-go/azml/internal/workspacetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open opens a new workspace that is closed with the test.
-func open(t *testing.T) *workspace.Workspace {
-	t.Helper()
-	return reopen(t, t.TempDir())
-}
-
-// reopen opens the workspace in dir once more, as another process would.
-func reopen(t *testing.T, dir string) *workspace.Workspace {
-	t.Helper()
-	ws, err := workspace.Open(t.Context(), filepath.Join(dir, "ws"), &workspace.OpenOptions{
-		CacheDir: filepath.Join(dir, "cache"), SecretsKeyFile: filepath.Join(dir, "secrets.key")})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		require.NoError(t, ws.Close(ctx))
-	})
-	return ws
-}
+// open opens the workspaces of the tests.
+var open = workspacetest.Open

@@ -70,7 +70,7 @@ func TestDamagedCacheIsIgnored(t *testing.T) {
 	t.Parallel()
 	cache, dir := t.TempDir(), t.TempDir()
 	objects := newSpy()
-	write(t, dir, "a")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), noise(1, firstPrice+1), 0o600))
 	want, _ := saveDir(t, New(objects, &Options{CacheDir: cache}), dir)
 	for path := range tree(t, cache) {
 		p := filepath.Join(cache, path)

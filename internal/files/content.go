@@ -19,16 +19,16 @@ const indexEvery = 64
 func (b *Batch) store(ctx context.Context, r io.Reader) (File, error) {
 	var f File
 	whole := sha256.New()
-	var first digest
 	err := b.s.buffers.cut(ctx, r, func(chunk []byte) error {
-		var hashing sync.WaitGroup
-		if len(chunk) >= minChunk || len(f.Chunks) > 0 { // else it is the only one
+		var d digest
+		if len(f.Chunks) == 0 { // hashed once for both
+			whole.Write(chunk)
+			whole.Sum(d[:0])
+		} else {
+			var hashing sync.WaitGroup
 			hashing.Go(func() { whole.Write(chunk) })
-		}
-		d := digestOf(chunk)
-		hashing.Wait()
-		if len(f.Chunks) == 0 {
-			first = d
+			d = digestOf(chunk)
+			hashing.Wait()
 		}
 		f.Size += int64(len(chunk))
 		f.Chunks = append(f.Chunks, Chunk{Digest: d.String(), Size: int64(len(chunk))})
@@ -37,14 +37,7 @@ func (b *Batch) store(ctx context.Context, r io.Reader) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	switch len(f.Chunks) {
-	case 0:
-		f.Digest = emptyDigest.String()
-	case 1:
-		f.Digest = first.String()
-	default:
-		f.Digest = digest(whole.Sum(nil)).String()
-	}
+	f.Digest = digest(whole.Sum(nil)).String()
 	return f, nil
 }
 
@@ -72,7 +65,7 @@ func (b *Batch) put(d digest, chunk []byte, anew bool) error {
 		return nil
 	}
 	b.claims[d] = struct{}{}
-	b.open.add(d, chunk)
+	b.open.add(d, chunk, &b.s.buffers)
 	b.stats.NewChunks++
 	b.stats.NewBytes += int64(len(chunk))
 	full := b.takeOpen(packTarget)
@@ -102,6 +95,7 @@ func (b *Batch) upload(p *packer) error {
 			b.work.fail(err)
 			return err
 		}
+		b.s.buffers.putPack(p.data)
 		p.data = nil
 		b.mu.Lock()
 		b.stats.Objects++

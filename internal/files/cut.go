@@ -23,8 +23,8 @@ const (
 // cutBuffer is the size of the buffer that a chunker scans in.
 const cutBuffer = 2 * maxChunk
 
-// buffers lends the buffers of chunkers and of small files.
-type buffers struct{ pool sync.Pool }
+// buffers lends the buffers of chunkers and of small files, and those of packs.
+type buffers struct{ pool, packs sync.Pool }
 
 func (b *buffers) get() []byte {
 	if buf, ok := b.pool.Get().(*[]byte); ok {
@@ -34,6 +34,21 @@ func (b *buffers) get() []byte {
 }
 
 func (b *buffers) put(buf []byte) { b.pool.Put(&buf) }
+
+// getPack gives an empty buffer with room for a pack.
+func (b *buffers) getPack() []byte {
+	if buf, ok := b.packs.Get().(*[]byte); ok {
+		return (*buf)[:0]
+	}
+	return make([]byte, 0, packBuffer)
+}
+
+// putPack takes a pack's buffer back, unless it is a small one.
+func (b *buffers) putPack(buf []byte) {
+	if cap(buf) == packBuffer {
+		b.packs.Put(&buf)
+	}
+}
 
 // cut reads r to its end and hands over its chunks one by one. Their bytes are
 // valid until use returns. Contents of up to minChunk are one chunk, so they

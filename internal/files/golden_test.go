@@ -62,8 +62,8 @@ const goldenManifest = `{"version":1,"files":[
 func TestGoldenPack(t *testing.T) {
 	t.Parallel()
 	p := &packer{pack: pack{id: packID{1, 2}}}
-	p.add(digestOf([]byte("one")), []byte("one"))
-	p.add(digestOf([]byte("three")), []byte("three"))
+	p.add(digestOf([]byte("one")), []byte("one"), &buffers{})
+	p.add(digestOf([]byte("three")), []byte("three"), &buffers{})
 	require.Equal(t, "d028b7596bebe605e4a3916291a06fe5064aec9db59ad785b9e00de6a36b8cb8", digestOf(p.finish()).String())
 	require.Equal(t, "df6229640ef38d6d856d6f5dfa4a8cb8b1c09551efc7a8fc13f76516887dac31", digestOf(encodeIndex([]*pack{&p.pack})).String())
 }

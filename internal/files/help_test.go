@@ -28,6 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type spy struct {
 	backend.Objects
 	puts, gets, lists, deletes atomic.Int64
+	stats, listed              atomic.Int64 // listed counts the names in listings
 	dies                       atomic.Bool
 	budget                     atomic.Int64
 	beforePut                  func(key string)
@@ -76,7 +77,24 @@ func (s *spy) Delete(ctx context.Context, key string, opts *backend.DeleteOption
 
 func (s *spy) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
 	s.lists.Add(1)
-	return s.Objects.List(ctx, opts)
+	return func(yield func(backend.Info, error) bool) {
+		for info, err := range s.Objects.List(ctx, opts) {
+			s.listed.Add(1)
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *spy) Stat(ctx context.Context, key string) (backend.Info, error) {
+	s.stats.Add(1)
+	return s.Objects.Stat(ctx, key)
+}
+
+// requests gives all requests so far, a page of 1,000 names as one.
+func (s *spy) requests() int64 {
+	return s.puts.Load() + s.gets.Load() + s.lists.Load() + s.listed.Load()/1000 + s.deletes.Load() + s.stats.Load()
 }
 
 // clock is a time that tests move.

@@ -85,15 +85,15 @@ type packer struct {
 }
 
 // packBuffer is room for a whole pack. A packer begins small, for most batches
-// are, and takes all of it at once when it has grown to growAt.
+// are, and borrows all of it at once when it has grown to growAt.
 const (
 	packBuffer = packTarget + maxChunk + 1<<20
 	growAt     = 1 << 20
 )
 
-func (p *packer) add(d digest, chunk []byte) {
+func (p *packer) add(d digest, chunk []byte, lender *buffers) {
 	if n := len(p.data) + len(chunk); n > growAt && n > cap(p.data) && n < packBuffer {
-		p.data = append(make([]byte, 0, packBuffer), p.data...)
+		p.data = append(lender.getPack(), p.data...)
 	}
 	p.data = append(p.data, chunk...)
 	p.entries = append(p.entries, entry{digest: d, size: uint32(len(chunk))})

@@ -72,10 +72,11 @@ func (b *Batch) learnOthers() error {
 			b.stats.NewChunks--
 			b.stats.NewBytes -= int64(e.size)
 		} else {
-			b.open.add(e.digest, data[:e.size])
+			b.open.add(e.digest, data[:e.size], &b.s.buffers)
 		}
 		b.mu.Unlock()
 		data = data[e.size:]
 	}
+	b.s.buffers.putPack(old.data)
 	return nil
 }

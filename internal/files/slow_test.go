@@ -14,7 +14,7 @@ func TestSlowCollector(t *testing.T) {
 	t.Parallel()
 	c := &clock{}
 	objects := &spy{Objects: c.objects()}
-	contents := map[string][]byte{"a": noise(1, 1000)}
+	contents := map[string][]byte{"a": noise(1, firstPrice+1)}
 	save(t, New(objects, &Options{Now: c.now}), contents)
 	c.advance(day)
 

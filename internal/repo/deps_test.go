@@ -25,7 +25,7 @@ var heavy = []string{
 }
 
 // helpersOfTests may import package testing outside of _test.go files.
-var helpersOfTests = []string{"backend/backendtest", "internal/testenv"}
+var helpersOfTests = []string{"backend/backendtest", "internal/testenv", "internal/workspacetest"}
 
 // dependencyProblems lists the linked packages that are heavy.
 func dependencyProblems(linked []string) []string {
