@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -14,10 +13,7 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-const (
-	kind   = "experiment"
-	prefix = "experiments/"
-)
+const kind = "experiment"
 
 // Client finds, creates and deletes experiments of a workspace. It is safe for
 // concurrent use.
@@ -48,7 +44,7 @@ func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOp
 	if _, err := opts.apply(&fresh); err != nil {
 		return nil, err
 	}
-	_, err = core.Get[record.Experiment](ctx, c.h, ref(name).Key)
+	there, err := history.Experiment(ctx, c.h, name)
 	if errors.Is(err, azml.ErrNotFound) {
 		var created core.Stored[record.Experiment]
 		if created, err = core.Create(ctx, c.h, ref(name), fresh); err == nil {
@@ -57,6 +53,9 @@ func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOp
 	}
 	if err != nil && !errors.Is(err, azml.ErrExists) {
 		return nil, err
+	}
+	if there.Value.Name != "" {
+		name = there.Value.Name // it may have been found by another name
 	}
 	stored, err := core.Update(ctx, c.h, ref(name), core.Updated("description, tags or archive state"), func(e *record.Experiment) error {
 		changed, err := opts.apply(e)
@@ -89,20 +88,17 @@ func check(e *record.Experiment) error {
 	if err := core.CheckText("description", e.Description); err != nil {
 		return err
 	}
-	return core.CheckLabels("tags", e.Tags)
+	return core.CheckExperimentTags(e.Tags)
 }
 
 // GetOptions are the options of Client.Get; there are none so far.
 type GetOptions struct{}
 
-// Get finds the experiment of that name, archived or not. Errors: ErrNotFound,
-// ErrInvalid.
+// Get finds the experiment of that name, archived or not; also by a name that
+// an MLflow client has given it later. Errors: ErrNotFound, ErrInvalid.
 func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Experiment, err error) {
 	defer core.Wrap(&err, "get", kind, name)
-	if err := core.ExperimentName.Check(name); err != nil {
-		return nil, err
-	}
-	stored, err := core.Get[record.Experiment](ctx, c.h, ref(name).Key)
+	stored, err := history.Experiment(ctx, c.h, name)
 	if err != nil {
 		return nil, err
 	}
@@ -136,20 +132,13 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Experim
 		opts = &ListOptions{}
 	}
 	return func(yield func(*Experiment, error) bool) {
-		for name, err := range c.h.Children(ctx, prefix) {
-			name, isRecord := strings.CutSuffix(name, ".json")
-			if err == nil && !isRecord {
-				continue
+		for stored, err := range history.Experiments(ctx, c.h) {
+			if err != nil {
+				core.Wrap(&err, "list", kind, "")
+				yield(nil, err)
+				return
 			}
-			var e *Experiment
-			if err == nil {
-				e, err = c.Get(ctx, name, nil)
-			}
-			if errors.Is(err, azml.ErrNotFound) || err == nil && !opts.match(e.stored.Value) {
-				continue
-			}
-			core.Wrap(&err, "list", kind, "")
-			if !yield(e, err) || err != nil {
+			if opts.match(stored.Value) && !yield(wrap(c.h, stored), nil) {
 				return
 			}
 		}
@@ -172,7 +161,7 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
-	for number, err := range core.Numbers[record.RunNumber](ctx, c.h, history.Numbers(name)) {
+	for number, err := range core.Numbers[record.RunNumber](ctx, c.h, history.Numbers(e.Name())) {
 		if err != nil {
 			return err
 		}
@@ -180,9 +169,7 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 			return fmt.Errorf("%w: it has runs: delete them first, or archive the experiment", azml.ErrConflict)
 		}
 	}
-	return core.Delete(ctx, c.h, ref(name), e.stored.ETag)
+	return core.Delete(ctx, c.h, ref(e.Name()), e.stored.ETag)
 }
 
-func ref(name string) core.Ref {
-	return core.Ref{Kind: kind, Name: name, Key: prefix + name + ".json"}
-}
+func ref(name string) core.Ref { return history.ExperimentRef(name) }

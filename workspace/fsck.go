@@ -113,6 +113,7 @@ var shapes = []shape{
 	{"runs/*/run.json", (*checker).run},
 	{"runs/*/heartbeat.json", check[record.Heartbeat]},
 	{"runs/*/files/*.json", (*checker).runFiles},
+	{"runs/*/datasets/*.json", check[record.RunDataset]},
 	{"runs/*/clock-*.json", leftover},
 	{"models/*/*.json", (*checker).model},
 	{"environments/*/*.json", check[record.Environment]},
@@ -260,7 +261,7 @@ func (c *checker) reference(key, what, target string) error {
 func (c *checker) runFiles(key string) error {
 	c.number(key)
 	r, ok, err := read[record.Files](c, key)
-	if err == nil && ok {
+	if err == nil && ok && r.Manifest != "" {
 		c.roots = append(c.roots, r.Manifest)
 	}
 	return err

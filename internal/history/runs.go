@@ -46,7 +46,7 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 	}
 	run.Since = h.Now()
 	run.History = []record.Transition{{Status: run.Status, Time: run.Since, Reason: run.Reason}}
-	if run.Status == record.Running {
+	if run.Status == record.Running && run.Started.IsZero() {
 		run.Started = run.Since
 	}
 	return core.Create(ctx, h, Ref(run.ID), run)

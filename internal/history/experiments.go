@@ -1,0 +1,53 @@
+package history
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+)
+
+const experiments = "experiments/"
+
+// ExperimentRef gives the reference of the record of that name.
+func ExperimentRef(name string) core.Ref {
+	return core.Ref{Kind: "experiment", Name: name, Key: experiments + name + ".json"}
+}
+
+// Experiment reads the record of the experiment, by its name or by one that it
+// was given later. Errors: ErrNotFound, ErrInvalid.
+func Experiment(ctx context.Context, h core.Handle, name string) (core.Stored[record.Experiment], error) {
+	if err := core.ExperimentName.Check(name); err != nil {
+		return core.Stored[record.Experiment]{}, err
+	}
+	stored, err := core.Get[record.Experiment](ctx, h, ExperimentRef(name).Key)
+	if err != nil || stored.Value.AliasOf == "" {
+		return stored, err
+	}
+	return core.Get[record.Experiment](ctx, h, ExperimentRef(stored.Value.AliasOf).Key)
+}
+
+// Experiments yields the records of all experiments by name, reading each.
+func Experiments(ctx context.Context, h core.Handle) iter.Seq2[core.Stored[record.Experiment], error] {
+	return func(yield func(core.Stored[record.Experiment], error) bool) {
+		for name, err := range h.Children(ctx, experiments) {
+			name, isRecord := strings.CutSuffix(name, ".json")
+			if err == nil && !isRecord {
+				continue
+			}
+			var stored core.Stored[record.Experiment]
+			if err == nil {
+				stored, err = core.Get[record.Experiment](ctx, h, ExperimentRef(name).Key)
+			}
+			if azml.ClassOf(err) == azml.ErrNotFound || err == nil && stored.Value.AliasOf != "" {
+				continue
+			}
+			if !yield(stored, err) || err != nil {
+				return
+			}
+		}
+	}
+}

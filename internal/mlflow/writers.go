@@ -1,0 +1,300 @@
+package mlflow
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
+)
+
+const (
+	// maxWriters bounds how many runs are held open for logging.
+	maxWriters = 256
+	// writerIdle is after how long a run that nothing is logged to is closed.
+	writerIdle = time.Minute
+	// runSeen is for how long a run that was active is taken to be so. Another
+	// process may delete it meanwhile; what is logged then is not lost.
+	runSeen = time.Second
+	// closeTime bounds the closing of writers when the workspace is closed.
+	closeTime = 30 * time.Second
+)
+
+// writers are the metric writers of the runs that clients log to at the
+// moment: a client's request comes and goes, the writer stays.
+type writers struct {
+	h core.Handle
+
+	mu   sync.Mutex
+	open map[string]*logging // by the run's ID
+	done bool
+}
+
+// logging is a run that is being logged to.
+type logging struct {
+	id string
+
+	mu     sync.RWMutex // held for reading while something is logged
+	writer *metrics.Writer
+	stop   func()
+	closed bool
+
+	state sync.Mutex
+	used  time.Time
+	seen  time.Time // when the run was last known to be active
+}
+
+func newWriters(h core.Handle) *writers { return &writers{h: h, open: map[string]*logging{}} }
+
+// run stores what the writers of dead processes have left, closes writers that
+// are idle, and all when ctx ends.
+func (ws *writers) run(ctx context.Context) {
+	if err := history.RecoverMetrics(ctx, ws.h); err != nil && ctx.Err() == nil {
+		ws.h.Logger().WarnContext(ctx, "metrics that were left in spool files could not be stored yet", "error", err)
+	}
+	ticker := time.NewTicker(writerIdle / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			ws.closeAll()
+			return
+		case <-ticker.C:
+			for _, l := range ws.idle(ws.h.Now().Add(-writerIdle), 0) {
+				ws.retire(ctx, l)
+			}
+		}
+	}
+}
+
+// get gives the run's logging, opening it if needed.
+func (ws *writers) get(ctx context.Context, id string) (*logging, error) {
+	ws.mu.Lock()
+	if ws.done {
+		ws.mu.Unlock()
+		return nil, errStopped
+	}
+	l := ws.open[id]
+	fresh := l == nil
+	if fresh {
+		l = &logging{id: id}
+		l.mu.Lock()
+		ws.open[id] = l
+	}
+	over := len(ws.open) - maxWriters
+	ws.mu.Unlock()
+	if !fresh {
+		return l, nil
+	}
+	err := l.begin(ws.h)
+	l.mu.Unlock()
+	if err != nil {
+		ws.remove(l)
+		return nil, err
+	}
+	if over > 0 {
+		for _, old := range ws.idle(ws.h.Now(), over) {
+			if old != l {
+				ws.retire(ctx, old)
+			}
+		}
+	}
+	return l, nil
+}
+
+var errStopped = failf(codeUnavailable, "The workspace is being closed")
+
+// begin opens the writer. The caller holds the lock.
+func (l *logging) begin(h core.Handle) error {
+	l.closed = true
+	log, err := history.Metrics(h, l.id)
+	if err != nil {
+		return err
+	}
+	if l.writer, err = log.NewWriter(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var shipping sync.WaitGroup
+	shipping.Go(func() { l.writer.Run(ctx) })
+	l.stop = func() {
+		cancel()
+		shipping.Wait()
+	}
+	l.closed = false
+	l.used = h.Now()
+	return nil
+}
+
+// log logs the points; when it returns, they survive the death of the process.
+func (ws *writers) log(ctx context.Context, id string, points []metricFields) error {
+	for {
+		l, err := ws.get(ctx, id)
+		if err != nil {
+			return err
+		}
+		ok, err := l.log(ws.h.Now(), points)
+		if ok || err != nil {
+			return err
+		}
+	}
+}
+
+// log gives false when the writer was closed meanwhile.
+func (l *logging) log(now time.Time, points []metricFields) (bool, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return false, nil
+	}
+	l.state.Lock()
+	l.used = now
+	l.state.Unlock()
+	for _, p := range points {
+		if err := l.writer.Log(p.Key, p.Value, p.Step, time.UnixMilli(p.Timestamp)); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// active tells whether the run was seen active a moment ago, so that it need
+// not be looked at again.
+func (ws *writers) active(id string) bool {
+	ws.mu.Lock()
+	l := ws.open[id]
+	ws.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	l.state.Lock()
+	defer l.state.Unlock()
+	return ws.h.Now().Sub(l.seen) < runSeen
+}
+
+// saw notes that the run is active.
+func (ws *writers) saw(ctx context.Context, id string) error {
+	l, err := ws.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	l.state.Lock()
+	defer l.state.Unlock()
+	l.seen = ws.h.Now()
+	return nil
+}
+
+// forget makes sure that the run is looked at again before more is logged.
+func (ws *writers) forget(id string) {
+	ws.mu.Lock()
+	l := ws.open[id]
+	ws.mu.Unlock()
+	if l != nil {
+		l.state.Lock()
+		defer l.state.Unlock()
+		l.seen = time.Time{}
+	}
+}
+
+// finish makes durable what was logged to the run, and closes its writer. After
+// an error it is still open.
+func (ws *writers) finish(ctx context.Context, id string) error {
+	ws.mu.Lock()
+	l := ws.open[id]
+	ws.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.mu.RLock()
+	var err error
+	if !l.closed {
+		err = l.writer.Flush(ctx)
+	}
+	l.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	return ws.close(ctx, l)
+}
+
+// retire closes a writer that is in the way.
+func (ws *writers) retire(ctx context.Context, l *logging) {
+	if err := ws.close(context.WithoutCancel(ctx), l); err != nil {
+		ws.h.Logger().WarnContext(ctx, "metrics stay in the spool until they are recovered", "run", l.id, "error", err)
+	}
+}
+
+// close closes the writer. What could not be stored stays in spool files.
+func (ws *writers) close(ctx context.Context, l *logging) error {
+	ws.remove(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	l.stop()
+	err := l.writer.Close(ctx)
+	if errors.Is(err, azml.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (ws *writers) remove(l *logging) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.open[l.id] == l {
+		delete(ws.open, l.id)
+	}
+}
+
+// idle gives the writers that were not used since; with most, no more than that
+// many, those that were not used for longest.
+func (ws *writers) idle(since time.Time, most int) []*logging {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	var found []*logging
+	for _, l := range ws.open {
+		l.state.Lock()
+		if l.used.Before(since) {
+			found = append(found, l)
+		}
+		l.state.Unlock()
+	}
+	if most > 0 && len(found) > most {
+		found = oldest(found, most)
+	}
+	return found
+}
+
+// closeAll closes all writers, for good.
+func (ws *writers) closeAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	ws.mu.Lock()
+	ws.done = true
+	ws.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, l := range ws.idle(ws.h.Now().Add(time.Hour), 0) {
+		closing.Go(func() { ws.retire(ctx, l) })
+	}
+	closing.Wait()
+}
+
+// oldest gives the n that were not used for longest.
+func oldest(list []*logging, n int) []*logging {
+	slices.SortFunc(list, func(a, b *logging) int { return a.lastUse().Compare(b.lastUse()) })
+	return list[:n]
+}
+
+func (l *logging) lastUse() time.Time {
+	l.state.Lock()
+	defer l.state.Unlock()
+	return l.used
+}
