@@ -200,13 +200,13 @@ func TestTagsAndProperties(t *testing.T) {
 		many[fmt.Sprint(n)] = "x"
 	}
 	for name, change := range map[string]run.Update{
-		"1,001 tags":    {SetTags: many},
-		"properties":    {AddProperties: many},
-		"key":           {SetTags: map[string]string{strings.Repeat("k", 251): ""}},
-		"value":         {SetTags: map[string]string{"k": strings.Repeat("v", 8001)}},
-		"display name":  {DisplayName: new(strings.Repeat("x", 257))},
-		"bytes":         {DisplayName: new("\xff")},
-		"description":   {Description: new(strings.Repeat("x", 5001))},
+		"1,001 tags":   {SetTags: many},
+		"properties":   {AddProperties: many},
+		"key":          {SetTags: map[string]string{strings.Repeat("k", 251): ""}},
+		"value":        {SetTags: map[string]string{"k": strings.Repeat("v", 8001)}},
+		"display name": {DisplayName: new(strings.Repeat("x", 257))},
+		"bytes":        {DisplayName: new("\xff")},
+		"description":  {Description: new(strings.Repeat("x", 5001))},
 	} {
 		require.ErrorIs(t, r.Update(ctx, change), azml.ErrInvalid, name)
 	}

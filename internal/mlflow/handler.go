@@ -2,6 +2,7 @@ package mlflow
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/azml-go/azml/internal/core"
@@ -78,7 +79,7 @@ type route struct {
 
 // tables are all routes by their prefix.
 func tables() map[string][]route {
-	v2 := append(append(append(append(experimentRoutes(), runRoutes()...), logRoutes()...), historyRoutes()...), artifactRoutes()...)
+	v2 := slices.Concat(experimentRoutes(), runRoutes(), logRoutes(), historyRoutes(), artifactRoutes(), loggedModelRoutes())
 	return map[string][]route{
 		"/api/2.0": v2, "/ajax-api/2.0": v2,
 		"/api/3.0": infoRoutes(), "/ajax-api/3.0": infoRoutes(),
@@ -96,10 +97,8 @@ var unserved = []string{
 // notServed gives the error for a path without a route.
 func notServed(path string) error {
 	for part := range strings.SplitSeq(path, "/") {
-		for _, name := range unserved {
-			if part == name {
-				return failf(codeNotImplemented, "%s is not served here: traces, prompts, the gateway and the other parts of MLflow for language models are not implemented", path)
-			}
+		if slices.Contains(unserved, part) {
+			return failf(codeNotImplemented, "%s is not served here: it is one of the parts of MLflow, such as traces, prompts and the gateway, that are not implemented", path)
 		}
 	}
 	return failf(codeEndpointNotFound, "No endpoint at %s", path)

@@ -18,6 +18,15 @@ const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 // inferenceServer is what the contract tests' virtual environment holds.
 var inferenceServer = []string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}
 
+// mlflow is the newest version that pip can resolve.
+var mlflow = []string{"mlflow==3.17.2"}
+
+// MLflow gives the interpreter of a virtual environment with mlflow.
+func MLflow(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflow, func() (string, error) { return venv(t.Context(), "mlflow", false, mlflow) })
+}
+
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
 // requirements and then shared: tests must not change it. The name is for
