@@ -21,6 +21,7 @@ type Handler struct {
 	opts    Options
 	routes  router
 	writers *writers
+	updates *updates
 }
 
 // New makes the handler of a workspace, which ends with it: closing the
@@ -30,7 +31,8 @@ func New(h core.Handle, opts *Options) (*Handler, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	handler := &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h)}
+	handler := &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h),
+		updates: &updates{queues: map[string]*[]*update{}}}
 	if err := h.Serve(handler.writers.run); err != nil {
 		return nil, err
 	}

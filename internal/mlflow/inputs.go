@@ -40,7 +40,7 @@ func (c call) logInputs(ctx context.Context, req *logInputs) (nothing, error) {
 			return nothing{}, err
 		}
 	}
-	_, err := history.Update(ctx, c.core, req.RunID, core.Quiet, func(r *record.Run) error { return addInputs(r, req) })
+	err := c.update(ctx, req.RunID, core.Quiet, func(r *record.Run) error { return addInputs(r, req) })
 	return nothing{}, err
 }
 
@@ -136,7 +136,7 @@ func (c call) logOutputs(ctx context.Context, req *logOutputs) (nothing, error) 
 	if _, err := c.activeRun(ctx, req.RunID); err != nil {
 		return nothing{}, err
 	}
-	_, err := history.Update(ctx, c.core, req.RunID, core.Quiet, func(r *record.Run) error {
+	err := c.update(ctx, req.RunID, core.Quiet, func(r *record.Run) error {
 		outputs := slices.Clone(r.ModelOutputs)
 		for _, m := range req.Models {
 			if out := (record.ModelOutput{ModelID: m.ModelID, Step: m.Step}); !slices.Contains(outputs, out) {
@@ -166,7 +166,7 @@ func (c call) logModel(ctx context.Context, req *logModel) (nothing, error) {
 	if _, err := c.activeRun(ctx, req.RunID); err != nil {
 		return nothing{}, err
 	}
-	_, err := history.Update(ctx, c.core, req.RunID, core.Updated("tags"), func(r *record.Run) error { return addModel(r, req.ModelJSON) })
+	err := c.update(ctx, req.RunID, core.Updated("tags"), func(r *record.Run) error { return addModel(r, req.ModelJSON) })
 	return nothing{}, err
 }
 

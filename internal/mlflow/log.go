@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -173,7 +172,7 @@ func (c call) setLabels(ctx context.Context, id string, params, tags []labelFiel
 	if len(tags) > 0 {
 		note = core.Updated("tags")
 	}
-	_, err := history.Update(ctx, c.core, id, note, func(r *record.Run) error {
+	return c.update(ctx, id, note, func(r *record.Run) error {
 		changed, err := addParams(r, params)
 		if err != nil {
 			return err
@@ -184,7 +183,6 @@ func (c call) setLabels(ctx context.Context, id string, params, tags []labelFiel
 		}
 		return err
 	})
-	return err
 }
 
 func addParams(r *record.Run, params []labelFields) (changed bool, err error) {
@@ -231,7 +229,7 @@ func (c call) deleteTag(ctx context.Context, req *deleteTag) (nothing, error) {
 	if _, err := c.activeRun(ctx, req.RunID); err != nil {
 		return nothing{}, err
 	}
-	_, err := history.Update(ctx, c.core, req.RunID, core.Updated("tags"), func(r *record.Run) error {
+	err := c.update(ctx, req.RunID, core.Updated("tags"), func(r *record.Run) error {
 		if _, there := r.Tags[req.Key]; !there {
 			return failf(codeNotFound, "No tag with name: %s in run with id %s", req.Key, req.RunID)
 		}
