@@ -112,6 +112,25 @@ func TestSilentRunEndsOnce(t *testing.T) {
 	clean(t, ws)
 }
 
+// A cancel is not forgotten when the run's process is silent: it may come back.
+func TestCancelOfASilentRun(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ws := p.open(t)
+	_, err := ws.Experiments().CreateOrUpdate(t.Context(), "far", nil)
+	require.NoError(t, err)
+	foreignRun(t, p, "silent", time.Second)
+	r, err := ws.Runs().Get(t.Context(), "silent", nil)
+	require.NoError(t, err)
+	require.NoError(t, r.Cancel(t.Context(), nil))
+	setSilence(t, p, "silent", history.SilentAfter+time.Second)
+	require.NoError(t, r.Refresh(t.Context()))
+	require.Equal(t, run.StatusCancelRequested, r.Status())
+	setSilence(t, p, "silent", history.FailAfter+time.Second)
+	require.NoError(t, r.Refresh(t.Context()))
+	require.Equal(t, run.StatusFailed, r.Status())
+}
+
 func TestClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{-time.Hour, time.Hour} {
