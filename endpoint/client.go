@@ -154,11 +154,7 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, draft *record.End
 }
 
 func (c *Client) snapshot(ctx context.Context, source, entry string) (*files.Manifest, error) {
-	opts := &snapshot.Options{Require: []string{entry}}
-	if dir := c.h.Dir(); dir != "" {
-		opts.Exclude = []string{dir}
-	}
-	plan, err := snapshot.Scan(ctx, source, opts)
+	plan, err := snapshot.Scan(ctx, source, &snapshot.Options{Require: []string{entry}, Exclude: c.h.Private()})
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,9 @@ import (
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 func create(t *testing.T, c *experiment.Client, name string, opts *experiment.CreateOptions) *experiment.Experiment {
@@ -145,6 +147,34 @@ func TestUpdateAndDelete(t *testing.T) {
 	require.NoError(t, r.Complete(ctx))
 }
 
+// An experiment is deleted while a run is begun in it: either there is no run,
+// or the experiment is there.
+func TestDeleteAndRunAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	for n := range 50 {
+		name := fmt.Sprint("e", n)
+		e := create(t, ws.Experiments(), name, nil)
+		var both sync.WaitGroup
+		var r *run.Run
+		var startErr error
+		both.Go(func() { r, startErr = e.StartLogging(ctx, &experiment.RunOptions{RunID: name}) })
+		deleteErr := ws.Experiments().Delete(ctx, name, nil)
+		both.Wait()
+		_, err := ws.Experiments().Get(ctx, name, nil)
+		if startErr != nil {
+			require.ErrorIs(t, startErr, azml.ErrNotFound)
+			_, err := ws.Runs().Get(ctx, name, nil)
+			require.ErrorIs(t, err, azml.ErrNotFound)
+			continue
+		}
+		require.NoError(t, err, "the run's experiment is gone")
+		require.ErrorIs(t, deleteErr, azml.ErrConflict)
+		require.NoError(t, r.Complete(ctx))
+	}
+}
+
 func TestSubmitChecksEverythingFirst(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -156,6 +186,9 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 	ended, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "taken"})
 	require.NoError(t, err)
 	require.NoError(t, ended.Complete(ctx))
+	elsewhere, err := create(t, ws.Experiments(), "other", nil).StartLogging(ctx, &experiment.RunOptions{RunID: "elsewhere"})
+	require.NoError(t, err)
+	defer elsewhere.Complete(ctx) //nolint:errcheck // it is only there
 	ok := experiment.ScriptRunConfig{Source: src, Script: "train.py"}
 	with := func(change func(*experiment.ScriptRunConfig)) experiment.ScriptRunConfig {
 		c := ok
@@ -193,6 +226,7 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 		"display name":        {ok, &experiment.SubmitOptions{DisplayName: strings.Repeat("x", 257)}, azml.ErrInvalid, "display name"},
 		"display name, bytes": {ok, &experiment.SubmitOptions{DisplayName: "\xff"}, azml.ErrInvalid, "display name"},
 		"no parent":           {ok, &experiment.SubmitOptions{Parent: "none"}, azml.ErrNotFound, "none"},
+		"parent elsewhere":    {ok, &experiment.SubmitOptions{Parent: "elsewhere"}, azml.ErrInvalid, `experiment "other"`},
 		"ended parent":        {ok, &experiment.SubmitOptions{Parent: "taken"}, azml.ErrConflict, "taken"},
 	} {
 		_, err := e.Submit(ctx, test.config, test.opts)
@@ -205,7 +239,7 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 		require.NoError(t, err)
 		count++
 	}
-	require.Equal(t, 1, count, "no run was created")
+	require.Equal(t, 2, count, "no run was created")
 }
 
 func restored(t *testing.T, r *run.Run) []string {
@@ -228,7 +262,7 @@ func TestSnapshotOfTheSource(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	src := t.TempDir()
-	ws := reopen(t, src) // the workspace and its cache lie inside the source folder
+	ws := reopen(t, src) // the workspace, its cache and its key lie inside the source folder
 	e := create(t, ws.Experiments(), "e", nil)
 	file(t, src, "train.py", "print(1)")
 	file(t, src, "sub/lib.py", "")
@@ -238,7 +272,7 @@ func TestSnapshotOfTheSource(t *testing.T) {
 	file(t, src, ".venv/pyvenv.cfg", "x")
 	file(t, src, "__pycache__/a.pyc", "x")
 	file(t, src, ".gitignore", "nothing.txt\n")
-	file(t, src, ".amlignore", "/data/\n*.log\n!keep.log\n/cache/\nsecrets.key\n")
+	file(t, src, ".amlignore", "/data/\n*.log\n!keep.log\n")
 	start := func() *run.Run {
 		r, err := e.StartLogging(ctx, &experiment.RunOptions{Source: src, Properties: map[string]string{"mine": ""}})
 		require.NoError(t, err)
@@ -315,6 +349,9 @@ func TestPlanSnapshot(t *testing.T) {
 	file(t, src, "drop.log", "x")
 	file(t, src, ".amlignore", "*.log\n")
 	file(t, src, ".venv/pyvenv.cfg", "x")
+	inside, err := workspace.Open(t.Context(), filepath.Join(src, "ws"), workspacetest.Options(t.TempDir()))
+	require.NoError(t, err)
+	require.NoError(t, inside.Close(t.Context()))
 	plan, err := experiment.PlanSnapshot(t.Context(), src, &experiment.PlanOptions{Largest: 1})
 	require.NoError(t, err)
 	require.Equal(t, []experiment.PlannedFile{{Path: ".amlignore", Size: 6}, {Path: "a.py", Size: 5}, {Path: "data/big.bin", Size: 1000}}, plan.Files)
@@ -324,7 +361,7 @@ func TestPlanSnapshot(t *testing.T) {
 		require.NotEmpty(t, i.Reason)
 		ignored = append(ignored, i.Path)
 	}
-	require.ElementsMatch(t, []string{".venv/", "drop.log"}, ignored)
+	require.ElementsMatch(t, []string{".venv/", "drop.log", "ws/"}, ignored, "a workspace, too, stays out, as with a submit")
 	require.Len(t, plan.Largest, 1)
 	require.Contains(t, plan.Largest[0].Path, "data/")
 	_, err = experiment.PlanSnapshot(t.Context(), src+"/none", nil)

@@ -22,7 +22,7 @@ type taken struct {
 
 // takeSnapshot stores the source folder, which must hold the required files.
 func (e *Experiment) takeSnapshot(ctx context.Context, dir string, required []string, progress func(done, total int)) (taken, error) {
-	plan, err := snapshot.Scan(ctx, dir, e.scanOptions(required))
+	plan, err := snapshot.Scan(ctx, dir, &snapshot.Options{Require: required, Exclude: e.h.Private()})
 	if err != nil {
 		return taken{}, err
 	}
@@ -44,14 +44,6 @@ func (e *Experiment) takeSnapshot(ctx context.Context, dir string, required []st
 	}
 	t.git, err = gitinfo.Read(ctx, dir, os.LookupEnv)
 	return t, err
-}
-
-func (e *Experiment) scanOptions(required []string) *snapshot.Options {
-	opts := &snapshot.Options{Require: required}
-	if dir := e.h.Dir(); dir != "" {
-		opts.Exclude = append(opts.Exclude, dir)
-	}
-	return opts
 }
 
 // fill puts the snapshot into a run's record.

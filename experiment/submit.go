@@ -69,7 +69,8 @@ type SubmitOptions struct {
 	Tags map[string]string
 	// Properties are labels that never change.
 	Properties map[string]string
-	// Parent is the ID of the run that this is a child of.
+	// Parent is the ID of the run that this is a child of, of the same
+	// experiment.
 	Parent string
 	// Progress, when not nil, is called with the number of files of the source
 	// folder that are stored and their number in all.
@@ -152,6 +153,9 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		}
 		if parent.Status().Terminal() {
 			return record.Run{}, fmt.Errorf("%w: the parent run %s is %s", azml.ErrConflict, opts.Parent, parent.Status())
+		}
+		if parent.ExperimentName() != e.Name() {
+			return record.Run{}, fmt.Errorf("%w: the parent run %s is of experiment %q: submit to that one", azml.ErrInvalid, opts.Parent, parent.ExperimentName())
 		}
 		draft.Parent, draft.Root = opts.Parent, parent.Details().RootRunID
 	}

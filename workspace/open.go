@@ -79,7 +79,7 @@ func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err
 	if err != nil {
 		return nil, err
 	}
-	config.create, config.dir = fresh, abs
+	config.create, config.dir, config.keyFile = fresh, abs, opts.SecretsKeyFile
 	config.Name = name
 	ws, err := open(ctx, config)
 	if err != nil {
@@ -162,8 +162,9 @@ type Config struct {
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
 
-	create bool
-	dir    string
+	create  bool
+	dir     string
+	keyFile string
 }
 
 // New opens the workspace in the stores of config. Close it. Errors:
@@ -196,7 +197,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir}
+	c := core.Config{Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err
@@ -223,6 +224,17 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	}
 	c.Local = driver
 	return &Workspace{h: core.New(c), stored: stored, driver: driver}, nil
+}
+
+// private lists what never goes into a snapshot.
+func (c *Config) private(cache string) []string {
+	paths := []string{cache}
+	for _, path := range []string{c.dir, c.keyFile} {
+		if path != "" {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 func cacheDir(dir string) (string, error) {
