@@ -185,8 +185,8 @@ func (e *Experiment) newRunID() string {
 	return fmt.Sprintf("%s_%d_%s", name[:min(len(name), longestName)], e.h.Now().Unix(), core.NewID(4))
 }
 
-// check tells what is wrong with the configuration itself.
-func (c *ScriptRunConfig) check() error {
+// checkProgram tells what is wrong with script, arguments, command and times.
+func (c *ScriptRunConfig) checkProgram() error {
 	if (c.Script == "") == (len(c.Command) == 0) {
 		return fmt.Errorf("%w: give either a script or a command", azml.ErrInvalid)
 	}
@@ -201,19 +201,26 @@ func (c *ScriptRunConfig) check() error {
 			return fmt.Errorf("%w: argument %q holds a NUL character or is not UTF-8", azml.ErrInvalid, s)
 		}
 	}
-	switch {
-	case c.MaxDuration < 0:
+	if c.MaxDuration < 0 {
 		return fmt.Errorf("%w: time limit %s is negative", azml.ErrInvalid, c.MaxDuration)
-	case c.MaxDuration == 0:
-		c.MaxDuration = defaultMaxDuration
-	case c.MaxDuration < time.Second:
-		c.MaxDuration = time.Second
 	}
 	if c.GracePeriod < 0 {
 		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
 	}
-	if err := environment.CheckVariables(c.Variables); err != nil {
+	return environment.CheckVariables(c.Variables)
+}
+
+// check tells what is wrong with the configuration itself, and fills in
+// defaults.
+func (c *ScriptRunConfig) check() error {
+	if err := c.checkProgram(); err != nil {
 		return err
+	}
+	switch {
+	case c.MaxDuration == 0:
+		c.MaxDuration = defaultMaxDuration
+	case c.MaxDuration < time.Second:
+		c.MaxDuration = time.Second
 	}
 	return c.checkSource()
 }
