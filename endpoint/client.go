@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/azml-go/azml"
@@ -199,6 +200,8 @@ func (c *Client) markGone(ctx context.Context, stored core.Stored[record.Endpoin
 type ListOptions struct {
 	// ModelID keeps endpoints that serve this model, as "name:version".
 	ModelID string
+	// ModelName keeps endpoints that serve a version of this model.
+	ModelName string
 	// Tags keeps endpoints that have all these tags; an empty value matches any.
 	Tags map[string]string
 }
@@ -230,15 +233,12 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Endpoin
 }
 
 func (o *ListOptions) match(r record.Endpoint) bool {
-	if o.ModelID == "" {
-		return core.HasLabels(r.Tags, o.Tags)
+	serves := func(id string) bool {
+		name, _, _ := strings.Cut(id, ":")
+		return (o.ModelID == "" || id == o.ModelID) && (o.ModelName == "" || name == o.ModelName)
 	}
-	for _, id := range r.Models {
-		if id == o.ModelID {
-			return core.HasLabels(r.Tags, o.Tags)
-		}
-	}
-	return false
+	all := o.ModelID == "" && o.ModelName == ""
+	return (all || slices.ContainsFunc(r.Models, serves)) && core.HasLabels(r.Tags, o.Tags)
 }
 
 // DeleteOptions are the options of Client.Delete; there are none so far.
