@@ -15,7 +15,6 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/snapshot"
 	"github.com/azml-go/azml/model"
@@ -138,11 +137,16 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, draft *record.End
 	} else if !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: entry script %q is no file", azml.ErrInvalid, s.EntryScript)
 	}
+	plan, err := snapshot.Scan(ctx, source, &snapshot.Options{Require: []string{entry}, Exclude: c.h.Private()})
+	if err != nil {
+		return err
+	}
+	// After all else was checked, for it may register the environment.
 	env, err := environment.Resolve(ctx, c.h, s.Environment)
 	if err != nil {
 		return err
 	}
-	manifest, err := c.snapshot(ctx, source, entry)
+	manifest, _, err := snapshot.Take(ctx, c.h.Files(), plan, nil)
 	if err != nil {
 		return err
 	}
@@ -152,15 +156,6 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, draft *record.End
 	draft.EntryScript = entry
 	draft.Environment = &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
 	return nil
-}
-
-func (c *Client) snapshot(ctx context.Context, source, entry string) (*files.Manifest, error) {
-	plan, err := snapshot.Scan(ctx, source, &snapshot.Options{Require: []string{entry}, Exclude: c.h.Private()})
-	if err != nil {
-		return nil, err
-	}
-	manifest, _, err := snapshot.Take(ctx, c.h.Files(), plan, nil)
-	return manifest, err
 }
 
 // GetOptions are the options of Client.Get; there are none so far.

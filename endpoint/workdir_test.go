@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,7 +16,7 @@ import (
 func TestSweepOfWorkDirs(t *testing.T) {
 	t.Parallel()
 	h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir(), Workspace: record.Workspace{ID: "w"}})
-	t.Cleanup(func() { require.NoError(t, h.Close(t.Context())) })
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
 	require.NoError(t, sweep(h), "there is nothing yet")
 	alive, err := newWorkDir(h, "a")
 	require.NoError(t, err)

@@ -183,6 +183,8 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 	src := t.TempDir()
 	file(t, src, "train.py", "")
 	file(t, src, "sub/other.py", "")
+	file(t, src, "ignored.py", "")
+	file(t, src, ".amlignore", "ignored.py\n")
 	ended, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "taken"})
 	require.NoError(t, err)
 	require.NoError(t, ended.Complete(ctx))
@@ -210,6 +212,7 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 		"no script":           {with(func(c *experiment.ScriptRunConfig) { c.Script = "none.py" }), nil, azml.ErrNotFound, "none.py"},
 		"script is a folder":  {with(func(c *experiment.ScriptRunConfig) { c.Script = "sub" }), nil, azml.ErrInvalid, "no file"},
 		"script outside":      {with(func(c *experiment.ScriptRunConfig) { c.Script = "../train.py" }), nil, azml.ErrInvalid, "inside"},
+		"ignored script":      {with(func(c *experiment.ScriptRunConfig) { c.Script = "ignored.py" }), nil, azml.ErrInvalid, ".amlignore:1"},
 		"absolute script":     {with(func(c *experiment.ScriptRunConfig) { c.Script = filepath.Join(src, "train.py") }), nil, azml.ErrInvalid, "inside"},
 		"compute":             {with(func(c *experiment.ScriptRunConfig) { c.Compute = "none" }), nil, azml.ErrNotFound, "none"},
 		"environment":         {with(func(c *experiment.ScriptRunConfig) { c.Environment = environment.Reference("none", "") }), nil, azml.ErrNotFound, "none"},
@@ -240,6 +243,10 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 		count++
 	}
 	require.Equal(t, 2, count, "no run was created")
+	for env, err := range ws.Environments().List(ctx, nil) {
+		require.NoError(t, err)
+		t.Errorf("environment %s was created", env.ID())
+	}
 }
 
 func restored(t *testing.T, r *run.Run) []string {

@@ -95,15 +95,19 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 	if err := config.check(); err != nil {
 		return nil, err
 	}
+	var required []string
+	if config.Script != "" {
+		required = []string{config.Script}
+	}
+	plan, err := e.scan(ctx, config.Source, required...)
+	if err != nil {
+		return nil, err
+	}
 	draft, err := e.draft(ctx, config, opts)
 	if err != nil {
 		return nil, err
 	}
-	var required []string
-	if config.Script != "" {
-		required = []string{path.Clean(filepath.ToSlash(config.Script))}
-	}
-	s, err := e.takeSnapshot(ctx, config.Source, required, opts.Progress)
+	s, err := e.takeSnapshot(ctx, plan, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
