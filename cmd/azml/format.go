@@ -101,9 +101,6 @@ func overwriteHint(err error) error {
 	return err
 }
 
-// number gives a logged number as people read it.
-func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
-
 // shellWord quotes text for a shell when it has to be.
 func shellWord(text string) string {
 	if text != "" && !strings.ContainsFunc(text, func(r rune) bool {

@@ -3,21 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
+	"github.com/azml-go/azml/internal/terminal"
 	"github.com/azml-go/azml/run"
 )
-
-// isTerminal tells whether a person is at the other end.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
 
 // progress is one line on a terminal that is written over and over, at most
 // ten times a second. When the stream is no terminal it writes nothing.
@@ -29,7 +21,7 @@ type progress struct {
 }
 
 func (a *app) progress() *progress {
-	if !isTerminal(a.stderr) {
+	if !terminal.IsTerminal(a.stderr) {
 		return &progress{}
 	}
 	return &progress{out: a.stderr}
