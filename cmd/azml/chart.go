@@ -87,15 +87,24 @@ func (c *curve) add(x, y float64) {
 	c.series.Add(x, c.average/c.sum)
 }
 
-// curves reads the metrics of these names, of all when there are none.
-func (f *plotFlags) curves(ctx context.Context, r *run.Run, names []string) (*curves, error) {
+// series gives the metric's shape, an empty one when there is none.
+func (c *curves) series(name string) *terminal.Series {
+	if one := c.byName[name]; one != nil {
+		return one.series
+	}
+	return terminal.NewSeries(0)
+}
+
+// curves reads the metrics of these names, of all when there are none, that
+// are wanted, as all are when wanted is nil.
+func (f *plotFlags) curves(ctx context.Context, r *run.Run, names []string, wanted func(name string) bool) (*curves, error) {
 	all := &curves{byName: map[string]*curve{}}
 	for m, err := range r.Metrics(ctx, &run.MetricsOptions{Names: names}) {
 		if err != nil {
 			return nil, err
 		}
 		y, ok := m.Number()
-		if !ok || y-y != 0 { // NaN and infinite numbers have no place in a chart
+		if !ok || y-y != 0 || !fits(wanted, m.Name) { // NaN and infinite numbers have no place in a chart
 			continue
 		}
 		c := all.byName[m.Name]
@@ -111,7 +120,7 @@ func (f *plotFlags) curves(ctx context.Context, r *run.Run, names []string) (*cu
 
 // plotMetrics draws a chart of each metric that has numbers, or of all in one.
 func (a *app) plotMetrics(ctx context.Context, r *run.Run, f *metricsFlags) error {
-	all, err := f.plot.curves(ctx, r, f.names)
+	all, err := f.plot.curves(ctx, r, f.names, nil)
 	if err != nil {
 		return err
 	}
@@ -121,7 +130,7 @@ func (a *app) plotMetrics(ctx context.Context, r *run.Run, f *metricsFlags) erro
 	if f.overlay && len(all.names) > 1 {
 		chart := a.chart(&f.plot)
 		for _, name := range all.names {
-			chart.Add(name, all.byName[name].series)
+			chart.Add(name, all.series(name))
 		}
 		return a.draw(chart, "")
 	}
@@ -130,7 +139,7 @@ func (a *app) plotMetrics(ctx context.Context, r *run.Run, f *metricsFlags) erro
 			fmt.Fprintln(a.stdout)
 		}
 		chart := a.chart(&f.plot)
-		chart.Add(name, all.byName[name].series)
+		chart.Add(name, all.series(name))
 		if err := a.draw(chart, name); err != nil {
 			return err
 		}

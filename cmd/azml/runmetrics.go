@@ -167,7 +167,7 @@ func (a *app) metricPrinter(format string) (func(run.Metric) error, error) {
 	case "csv":
 		w := csv.NewWriter(a.stdout)
 		write := func(cells ...string) error {
-			err := w.Write(cells)
+			err := w.Write(a.harmless(cells))
 			w.Flush()
 			return errors.Join(err, w.Error())
 		}

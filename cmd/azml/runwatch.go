@@ -19,6 +19,7 @@ import (
 type watchFlags struct {
 	experiment string
 	interval   time.Duration
+	metrics    []string
 	options    watch.Options
 }
 
@@ -48,7 +49,7 @@ that still goes on.`,
 		ValidArgsFunction: a.completeRuns(1),
 	}
 	cmd.Flags().StringVarP(&f.experiment, "experiment", "e", "", "without RUN: the newest run of this experiment")
-	cmd.Flags().StringArrayVar(&f.options.Metrics, "metric", nil, `only metrics of this name, in which "*" stands for any text (repeatable)`)
+	cmd.Flags().StringArrayVar(&f.metrics, "metric", nil, `only metrics of this name, in which "*" stands for any text (repeatable)`)
 	cmd.Flags().Int64Var(&f.options.Steps, "steps", 0, "how many steps the run will take")
 	cmd.Flags().IntVar(&f.options.Lines, "lines", 10, "how many lines of the output to show, 0 for none")
 	cmd.Flags().BoolVar(&f.options.Children, "children", false, "show child runs, too")
@@ -106,6 +107,7 @@ func (f *watchFlags) find(ctx context.Context, ws *workspace.Workspace, args []s
 func (a *app) watch(ctx context.Context, r *run.Run, f *watchFlags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	f.options.Pick = pattern(f.metrics)
 	w := watch.Start(ctx, r, f.options)
 	var err error
 	out, isFile := a.stdout.(*os.File)

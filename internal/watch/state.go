@@ -2,7 +2,6 @@ package watch
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -102,35 +101,4 @@ func (s *State) settle() {
 			s.machine = append(s.machine, m)
 		}
 	}
-}
-
-// picker tells which metrics are wanted.
-type picker struct {
-	pattern *regexp.Regexp // nil when there is none
-	known   map[string]bool
-}
-
-func newPicker(patterns []string) picker {
-	p := picker{known: map[string]bool{}}
-	var all []string
-	for _, text := range patterns {
-		text = regexp.QuoteMeta(strings.ToValidUTF8(text, "\uFFFD"))
-		all = append(all, strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(text))
-	}
-	if len(all) > 0 {
-		p.pattern = regexp.MustCompile(`(?s)\A(?:` + strings.Join(all, "|") + `)\z`)
-	}
-	return p
-}
-
-func (p *picker) picked(name string) bool {
-	if p.pattern == nil {
-		return !strings.HasPrefix(name, SystemPrefix)
-	}
-	picked, known := p.known[name]
-	if !known {
-		picked = p.pattern.MatchString(name)
-		p.known[name] = picked
-	}
-	return picked
 }

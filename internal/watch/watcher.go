@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,10 +14,9 @@ import (
 
 // Options are the options of Start.
 type Options struct {
-	// Metrics are patterns of metric names, in which "*" stands for any text
-	// and "?" for one character. Without one, all metrics are watched but those
-	// of the machine, which State.Machine has in any case.
-	Metrics []string
+	// Pick tells which metrics are watched. It is asked once for each name; nil
+	// means all but those of the machine, which State.Machine has in any case.
+	Pick func(name string) bool
 	// Steps is the number of steps that the run will take, when the run does
 	// not say so itself.
 	Steps int64
@@ -44,7 +44,7 @@ type Watcher struct {
 	mu       sync.Mutex
 	state    State
 	progress counter
-	picks    picker
+	picked   map[string]bool // what Pick said
 	troubles map[string]error
 	err      error
 }
@@ -52,7 +52,7 @@ type Watcher struct {
 // Start begins to follow the run, in goroutines that end with ctx or when the
 // run has ended. A store that does not answer is asked again.
 func Start(ctx context.Context, r *run.Run, opts Options) *Watcher {
-	w := &Watcher{run: r, opts: opts, ended: make(chan struct{}), picks: newPicker(opts.Metrics), troubles: map[string]error{}}
+	w := &Watcher{run: r, opts: opts, ended: make(chan struct{}), picked: map[string]bool{}, troubles: map[string]error{}}
 	w.state = newState(r.Details(), opts.Lines)
 	go w.follow(ctx)
 	return w
@@ -170,18 +170,30 @@ func (w *Watcher) readMetrics(ctx context.Context) error {
 			return err
 		}
 		w.mu.Lock()
-		w.state.add(m, w.picks.picked(m.Name))
+		w.state.add(m, w.picks(m.Name))
 		w.progress.add(m)
 		w.mu.Unlock()
 	}
 	return nil
 }
 
+// picks tells whether the metric is wanted. The caller holds the lock.
+func (w *Watcher) picks(name string) bool {
+	picked, known := w.picked[name]
+	if !known {
+		if picked = !strings.HasPrefix(name, SystemPrefix); w.opts.Pick != nil {
+			picked = w.opts.Pick(name)
+		}
+		w.picked[name] = picked
+	}
+	return picked
+}
+
 func (w *Watcher) readOutput(ctx context.Context) error {
 	w.mu.Lock()
 	w.state.Output = newTail(w.opts.Lines)
 	w.mu.Unlock()
-	log, err := w.run.Logs(ctx, &run.LogsOptions{Follow: true})
+	log, err := w.run.Logs(ctx, &run.LogsOptions{Follow: true, Tail: w.opts.Lines})
 	if err != nil {
 		return err
 	}
