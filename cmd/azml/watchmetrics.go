@@ -33,11 +33,11 @@ func newMetricRow(m *watch.Metric) metricRow {
 // heading; the last line says how many more there are.
 func (v *runPage) metrics(all []*watch.Metric, room int) {
 	shown := min(len(all), room-sectionFrame)
-	if shown < len(all) {
-		shown-- // the line that says so
-	}
 	if shown < 1 {
 		return
+	}
+	if shown < len(all) && shown > 1 {
+		shown-- // for the line that says so
 	}
 	rows := []metricRow{{"METRIC", "LAST", "MIN", "MAX", "STEP", nil}}
 	for _, m := range all[:shown] {
@@ -62,7 +62,7 @@ func (v *runPage) metrics(all []*watch.Metric, room int) {
 		}
 		v.line(spans...)
 	}
-	if more := len(all) - shown; more > 0 {
+	if more := len(all) - shown; more > 0 && shown+sectionFrame < room {
 		v.line(colored(terminal.Dim, "%s", "and "+count(more, "more metric")+"; --metric picks"))
 	}
 }

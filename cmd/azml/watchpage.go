@@ -57,6 +57,9 @@ func (v *runPage) draw(s *watch.State) {
 	if rest := room - section(len(s.Metrics)); rest < forOutput {
 		forOutput = min(forOutput, max(rest, room/3, min(room/2, 3+sectionFrame)))
 	}
+	if forOutput <= sectionFrame {
+		forOutput = 0
+	}
 	v.metrics(s.Metrics, room-forOutput)
 	v.output(output, forOutput)
 	if !v.still {
@@ -153,9 +156,14 @@ func (v *runPage) machine(metrics []*watch.Metric) {
 	const trend = 12
 	var spans []terminal.Span
 	for _, m := range metrics {
-		if label, percent, ok := machineLabel(m); ok {
-			spans = append(spans, text("%s %.0f%% ", label, percent), colored(terminal.Green, "%s", v.style.Sparkline(m.Trend, trend)), text("  "))
+		label, percent, ok := machineLabel(m)
+		if !ok {
+			continue
 		}
+		if len(spans) > 0 {
+			spans = append(spans, text("  "))
+		}
+		spans = append(spans, text("%s %.0f%% ", label, percent), colored(terminal.Green, "%s", v.style.Sparkline(m.Trend, trend)))
 	}
 	if len(spans) > 0 {
 		v.line(spans...)
@@ -181,9 +189,9 @@ func (v *runPage) children(children []run.Details) {
 	for _, d := range children {
 		counts[d.Status]++
 	}
-	spans := []terminal.Span{text("%s: ", count(len(children), "child run"))}
+	spans := []terminal.Span{text("%s:", count(len(children), "child run"))}
 	for _, s := range slices.Sorted(maps.Keys(counts)) {
-		spans = append(spans, colored(statusColor(s), "%d %s ", counts[s], s))
+		spans = append(spans, colored(statusColor(s), " %d %s", counts[s], s))
 	}
 	v.line(spans...)
 	const mostShown = 5
@@ -193,7 +201,7 @@ func (v *runPage) children(children []run.Details) {
 			continue
 		}
 		shown++
-		v.line(text("  %s  ", d.RunID), colored(statusColor(d.Status), "%s", d.Status), text(" %s  %s", brief(v.now.Sub(d.Created)), what(d)))
+		v.line(text("  %s  ", d.RunID), colored(statusColor(d.Status), "%s", d.Status), text(" %s %s", brief(v.now.Sub(d.Created)), what(d)))
 	}
 }
 

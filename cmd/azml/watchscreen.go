@@ -20,8 +20,8 @@ func (a *app) watchScreen(ctx context.Context, w *watch.Watcher, out *os.File) e
 	if err := a.watchLive(ctx, w, out, style); err != nil {
 		return err
 	}
-	if w.Err() != nil {
-		return nil
+	if w.Err() != nil && ctx.Err() == nil {
+		return nil // the run is not there any more
 	}
 	return a.summarize(w, style)
 }

@@ -54,14 +54,24 @@ var (
 // counter counts the steps of a run.
 type counter struct {
 	steps, epochs, progress track
-	fromZero                bool // there is a step 0
+	zero                    map[string]bool // metrics that have had step 0 alone
+	fromZero                bool            // one of them went on: its steps begin with 0
 }
 
 func (c *counter) add(m run.Metric) {
 	if strings.HasPrefix(m.Name, SystemPrefix) {
 		return
 	}
-	c.fromZero = c.fromZero || m.Step == 0
+	switch {
+	case c.fromZero:
+	case m.Step > 0 && c.zero[m.Name]:
+		c.fromZero, c.zero = true, nil
+	case m.Step == 0:
+		if c.zero == nil {
+			c.zero = map[string]bool{}
+		}
+		c.zero[m.Name] = true
+	}
 	c.steps.add(m.Time, float64(m.Step))
 	v, ok := m.Number()
 	switch {

@@ -46,7 +46,7 @@ type Metric struct {
 }
 
 func newState(d run.Details, lines int) State {
-	s := State{Details: d, Output: newTail(lines)}
+	s := State{Details: d, Output: NewTail(lines)}
 	s.forgetMetrics()
 	return s
 }

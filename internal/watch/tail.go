@@ -22,9 +22,12 @@ type Tail struct {
 	part  []byte // the line that has no end yet
 }
 
-func newTail(most int) *Tail { return &Tail{most: most} }
+// NewTail keeps at most so many lines, and the one that has no end yet.
+func NewTail(most int) *Tail { return &Tail{most: most} }
 
-func (t *Tail) write(data []byte) {
+// Write appends to the text. It never fails.
+func (t *Tail) Write(data []byte) (int, error) {
+	size := len(data)
 	for {
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
@@ -32,14 +35,15 @@ func (t *Tail) write(data []byte) {
 		}
 		t.grow(data[:i])
 		t.Count++
-		if len(t.whole) == t.most {
-			t.whole = append(t.whole[:0], t.whole[1:]...)
-		}
 		t.whole = append(t.whole, terminal.Line(string(t.part)))
+		if len(t.whole) > t.most {
+			t.whole = slices.Delete(t.whole, 0, 1)
+		}
 		t.part = t.part[:0]
 		data = data[i+1:]
 	}
 	t.grow(data)
+	return size, nil
 }
 
 // grow adds to the line that goes on. Of a long one the end is kept: it may be

@@ -8,20 +8,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func write(t *testing.T, tail *Tail, text string) {
+	t.Helper()
+	n, err := tail.Write([]byte(text))
+	require.NoError(t, err)
+	require.Equal(t, len(text), n)
+}
+
 func TestTail(t *testing.T) {
 	t.Parallel()
-	tail := newTail(3)
+	tail := NewTail(3)
 	require.Empty(t, tail.Last(5))
-	tail.write([]byte("one\ntw"))
+	write(t, tail, "one\ntw")
 	require.Equal(t, []string{"one", "tw"}, tail.Last(5))
-	tail.write([]byte("o\nthree\n"))
+	write(t, tail, "o\nthree\n")
 	require.Equal(t, []string{"one", "two", "three"}, tail.Last(5))
 	require.Equal(t, []string{"three"}, tail.Last(1))
 	require.Empty(t, tail.Last(-1))
 	lines, lost := tail.Since(1)
 	require.Equal(t, []string{"two", "three"}, lines)
 	require.Zero(t, lost)
-	tail.write([]byte("4\n5\n6\n7\n\x1b[31m50%\r\x1b[2J80%"))
+	write(t, tail, "4\n5\n6\n7\n\x1b[31m50%\r\x1b[2J80%")
 	lines, lost = tail.Since(3)
 	require.Equal(t, []string{"5", "6", "7"}, lines)
 	require.Equal(t, 1, lost)
@@ -30,12 +37,12 @@ func TestTail(t *testing.T) {
 
 func TestTailOfALineWithoutEnd(t *testing.T) {
 	t.Parallel()
-	tail := newTail(2)
+	tail := NewTail(2)
 	for i := range 100_000 {
-		tail.write(fmt.Appendf(nil, "\r%d%%", i))
+		write(t, tail, fmt.Sprintf("\r%d%%", i))
 	}
 	require.LessOrEqual(t, len(tail.part), longestLine)
 	require.Equal(t, []string{"99999%"}, tail.Last(2))
-	tail.write([]byte(strings.Repeat("x", 1<<20)))
+	write(t, tail, strings.Repeat("x", 1<<20))
 	require.LessOrEqual(t, len(tail.part), longestLine)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ const (
 type Watcher struct {
 	run   *run.Run
 	opts  Options
+	over  chan struct{} // closed when the run has ended
 	ended chan struct{}
 
 	mu       sync.Mutex
@@ -52,7 +54,7 @@ type Watcher struct {
 // Start begins to follow the run, in goroutines that end with ctx or when the
 // run has ended. A store that does not answer is asked again.
 func Start(ctx context.Context, r *run.Run, opts Options) *Watcher {
-	w := &Watcher{run: r, opts: opts, ended: make(chan struct{}), picked: map[string]bool{}, troubles: map[string]error{}}
+	w := &Watcher{run: r, opts: opts, over: make(chan struct{}), ended: make(chan struct{}), picked: map[string]bool{}, troubles: map[string]error{}}
 	w.state = newState(r.Details(), opts.Lines)
 	go w.follow(ctx)
 	return w
@@ -127,10 +129,14 @@ func (w *Watcher) refresh(ctx context.Context) error {
 		}
 		w.trouble("the record", err)
 		w.mu.Lock()
+		if err == nil { // the store is there again, also for those who will ask it later
+			maps.DeleteFunc(w.troubles, func(_ string, err error) bool { return errors.Is(err, azml.ErrUnavailable) })
+		}
 		w.state.Details = w.run.Details()
 		over := w.state.Details.Status.Terminal()
 		w.mu.Unlock()
 		if over {
+			close(w.over)
 			return nil
 		}
 		if err := sleep(ctx, refreshEvery); err != nil {
@@ -191,7 +197,7 @@ func (w *Watcher) picks(name string) bool {
 
 func (w *Watcher) readOutput(ctx context.Context) error {
 	w.mu.Lock()
-	w.state.Output = newTail(w.opts.Lines)
+	w.state.Output = NewTail(w.opts.Lines)
 	w.mu.Unlock()
 	log, err := w.run.Logs(ctx, &run.LogsOptions{Follow: true, Tail: w.opts.Lines})
 	if err != nil {
@@ -202,7 +208,7 @@ func (w *Watcher) readOutput(ctx context.Context) error {
 	for {
 		n, err := log.Read(buffer)
 		w.mu.Lock()
-		w.state.Output.write(buffer[:n])
+		_, _ = w.state.Output.Write(buffer[:n]) // it never fails
 		w.mu.Unlock()
 		if err != nil {
 			return unlessEOF(err)
@@ -227,8 +233,11 @@ func (w *Watcher) readChildren(ctx context.Context) error {
 			return nil
 		}
 		w.trouble("child runs", nil)
-		if err := sleep(ctx, childrenEvery); err != nil {
-			return err
+		select {
+		case <-w.over: // the last look
+		case <-time.After(childrenEvery):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
