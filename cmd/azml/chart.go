@@ -56,9 +56,13 @@ func (a *app) style() terminal.Style {
 }
 
 // width gives the number of columns to draw in.
-func (a *app) width() int {
+func (a *app) width() int { return widthOf(a.stdout) }
+
+// widthOf gives the number of columns of a terminal, the usual one for what is
+// none.
+func widthOf(stream any) int {
 	const usual = 80
-	if f, ok := a.stdout.(*os.File); ok {
+	if f, ok := stream.(*os.File); ok {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
 			return max(leastWidth, columns)
 		}

@@ -80,7 +80,10 @@ func (p *comparison) labels(what string, all []run.LabelComparison) {
 	}
 	heading := what
 	if same := len(all) - len(shown); same > 0 {
-		heading += fmt.Sprintf(" that differ (%d the same: --all shows them)", same)
+		if len(shown) > 0 {
+			heading += " that differ"
+		}
+		heading += fmt.Sprintf(" (%d the same: --all shows them)", same)
 	}
 	p.rows = append(p.rows, compareRow{}, compareRow{label: heading})
 	for _, l := range shown {

@@ -196,7 +196,7 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 		output = a.stderr
 	}
 	p := a.progress()
-	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d.Status) }})
+	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d) }})
 	p.clear()
 	if err := r.Refresh(staying); err != nil {
 		return err
@@ -257,7 +257,7 @@ func (a *app) submitDetached(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("the run %s was started: %w", id, err)
 		}
-		a.say("The run goes on in the background. Follow it: azml run logs %s --follow", id)
+		a.say("The run goes on in the background. Look at it: azml run watch %s", id)
 		return a.show(r.Details(), func(t *table) { t.line(id) })
 	})
 }
