@@ -62,7 +62,7 @@ func (c *Chart) Draw() string {
 		fmt.Fprintf(&b, "%*s %s%s\n", margin, labels[i], c.Style.pick("┤", "|"), row)
 	}
 	fmt.Fprintf(&b, "%*s %s%s\n", margin, "", c.Style.pick("└", "+"), strings.Repeat(c.Style.pick("─", "-"), field.width))
-	left, right := Number(f.left), Number(f.right)
+	left, right := step(f.left), step(f.right)
 	fmt.Fprintf(&b, "%*s  %s%*s\n", margin, "", left, max(field.width-len(left), len(right)+1), right)
 	c.legend(&b, field.fine)
 	return b.String()
@@ -84,7 +84,7 @@ func (c *Chart) frame() (f frame, ok bool) {
 		for x, b := range l.points() {
 			for _, y := range []float64{b.low, b.high} {
 				if y, fits := c.value(y); fits {
-					f = frame{min(f.left, x), max(f.right, x), min(f.low, y), max(f.high, y)}
+					f = frame{min(f.left, x), max(f.right, b.end), min(f.low, y), max(f.high, y)}
 					ok = true
 				}
 			}
@@ -104,16 +104,23 @@ func (l line) points() func(yield func(float64, bucket) bool) {
 	return func(yield func(float64, bucket) bool) {
 		n := 0
 		for _, b := range buckets {
-			x := b.x
 			if !stepped {
-				x = float64(n)
+				b.x, b.end = float64(n), float64(n+b.n-1)
 			}
 			n += b.n
-			if !yield(x, b) {
+			if !yield(b.x, b) {
 				return
 			}
 		}
 	}
+}
+
+// step gives a step with all its digits, unless there are too many.
+func step(x float64) string {
+	if math.Abs(x) < 1e12 {
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	return Number(x)
 }
 
 // labels gives the values beside the rows: at both ends and, where there is

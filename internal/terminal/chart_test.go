@@ -42,12 +42,12 @@ func TestSeriesKeepsTheShapeInBoundedMemory(t *testing.T) {
 		if i < len(s.buckets)-1 { // the last one may have begun just now
 			require.InDelta(t, 499.5, b.mean, 10, "bucket %d", i)
 		}
-		require.True(t, i == 0 || b.x > s.buckets[i-1].x)
+		require.True(t, i == 0 || b.x > s.buckets[i-1].end)
 	}
 	require.Equal(t, []float64{0, 999, 1_000_003}, []float64{low, high, float64(n)})
 	exact := seriesOf(64, rising(50)...)
 	require.Equal(t, 50, exact.Len())
-	require.Equal(t, bucket{49, 49, 49, 49, 1}, exact.buckets[49])
+	require.Equal(t, bucket{49, 49, 49, 49, 49, 1}, exact.buckets[49])
 }
 
 func TestSeriesLeavesOutWhatIsNotFinite(t *testing.T) {
@@ -208,6 +208,8 @@ func TestChartFitsItsWidth(t *testing.T) {
 			}
 		})
 	}
+	long := seriesOf(8, rising(1_000_001)...)
+	require.Regexp(t, ` 0 +1000000\n$`, chartOf(Style{}, false, long).Draw(), "the axis ends with the last step")
 	fine := chartOf(Style{Unicode: true}, false, seriesOf(8, rising(8)...)).Draw()
 	require.True(t, strings.ContainsFunc(fine, func(r rune) bool { return r > braille && r <= braille+0xff }), fine)
 	colored := chartOf(Style{Unicode: true, Color: true}, false, seriesOf(8, rising(8)...), seriesOf(8, rising(8)...)).Draw()

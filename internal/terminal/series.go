@@ -13,7 +13,7 @@ type Series struct {
 
 // bucket is one or more points that follow each other.
 type bucket struct {
-	x               float64 // of the first
+	x, end          float64 // of the first and the last
 	mean, low, high float64
 	n               int
 }
@@ -29,7 +29,7 @@ func (s *Series) Add(x, y float64) {
 		return
 	}
 	if n := len(s.buckets); n > 0 && s.buckets[n-1].n < s.stride {
-		s.buckets[n-1] = join(s.buckets[n-1], bucket{x, y, y, y, 1})
+		s.buckets[n-1] = join(s.buckets[n-1], bucket{x, x, y, y, y, 1})
 		return
 	}
 	if len(s.buckets) == s.limit {
@@ -39,7 +39,7 @@ func (s *Series) Add(x, y float64) {
 		s.buckets = s.buckets[:s.limit/2]
 		s.stride *= 2
 	}
-	s.buckets = append(s.buckets, bucket{x, y, y, y, 1})
+	s.buckets = append(s.buckets, bucket{x, x, y, y, y, 1})
 }
 
 // Len gives the number of points or means that are kept.
@@ -48,5 +48,5 @@ func (s *Series) Len() int { return len(s.buckets) }
 func join(a, b bucket) bucket {
 	n := a.n + b.n
 	part := float64(a.n) / float64(n)
-	return bucket{a.x, a.mean*part + b.mean*(1-part), min(a.low, b.low), max(a.high, b.high), n}
+	return bucket{a.x, b.end, a.mean*part + b.mean*(1-part), min(a.low, b.low), max(a.high, b.high), n}
 }

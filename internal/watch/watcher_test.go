@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
@@ -19,8 +18,6 @@ import (
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, ws *workspace.Workspace) *run.Run {
 	t.Helper()
