@@ -161,7 +161,28 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
-	for number, err := range core.Numbers[record.RunNumber](ctx, c.h, history.Numbers(e.Name())) {
+	if err := c.unused(ctx, e.Name()); err != nil {
+		return err
+	}
+	if err := core.Delete(ctx, c.h, ref(e.Name()), e.stored.ETag); err != nil {
+		return err
+	}
+	// A run that was created meanwhile looks for the experiment after it is
+	// stored, and we look for runs after we deleted: one of the two sees the
+	// other.
+	if err := c.unused(ctx, e.Name()); err != nil {
+		_, restoreErr := core.Create(ctx, c.h, ref(e.Name()), e.stored.Value)
+		if errors.Is(restoreErr, azml.ErrExists) {
+			restoreErr = nil
+		}
+		return errors.Join(err, restoreErr)
+	}
+	return nil
+}
+
+// unused gives an error when the experiment has runs.
+func (c *Client) unused(ctx context.Context, name string) error {
+	for number, err := range core.Numbers[record.RunNumber](ctx, c.h, history.Numbers(name)) {
 		if err != nil {
 			return err
 		}
@@ -169,7 +190,7 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 			return fmt.Errorf("%w: it has runs: delete them first, or archive the experiment", azml.ErrConflict)
 		}
 	}
-	return core.Delete(ctx, c.h, ref(e.Name()), e.stored.ETag)
+	return nil
 }
 
 func ref(name string) core.Ref { return history.ExperimentRef(name) }

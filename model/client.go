@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -114,7 +115,7 @@ func upload(ctx context.Context, h core.Handle, path string) (*files.Manifest, e
 }
 
 func register(ctx context.Context, h core.Handle, draft record.Model, manifest *files.Manifest) (*Model, error) {
-	if len(manifest.Files) == 0 {
+	if !slices.ContainsFunc(manifest.Files, files.File.IsRegular) {
 		return nil, fmt.Errorf("%w: %q holds no files", azml.ErrInvalid, draft.Path)
 	}
 	id, err := h.Files().PutManifest(ctx, manifest)

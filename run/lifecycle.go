@@ -29,11 +29,15 @@ func (r *Run) Complete(ctx context.Context) (err error) {
 }
 
 // Fail ends a run that is logged in process with the error that made it fail.
-// Errors: as Complete.
+// With CancelCause, or another error of class ErrCanceled, the run is not
+// Failed but Canceled. Errors: as Complete.
 func (r *Run) Fail(ctx context.Context, cause error) (err error) {
 	defer core.Wrap(&err, "fail", kind, r.id)
-	if cause == nil {
+	switch {
+	case cause == nil:
 		cause = errors.New("no reason was given")
+	case errors.Is(cause, azml.ErrCanceled):
+		return r.end(ctx, history.Step{To: record.Canceled, Reason: shorten(cause.Error())})
 	}
 	return r.end(ctx, failStep(cause, ""))
 }
@@ -41,11 +45,15 @@ func (r *Run) Fail(ctx context.Context, cause error) (err error) {
 // maxMessage is the longest error message that is kept, Azure ML's limit.
 const maxMessage = 3000
 
-func failStep(cause error, stack string) history.Step {
-	message := cause.Error()
+func shorten(message string) string {
 	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage], "")
+		return strings.ToValidUTF8(message[:maxMessage], "")
 	}
+	return message
+}
+
+func failStep(cause error, stack string) history.Step {
+	message := shorten(cause.Error())
 	return history.Step{To: record.Failed, Reason: message, Change: func(rec *record.Run) {
 		rec.Error = &record.RunError{Code: "UserError", Message: message, Phase: string(record.Running), Stack: stack}
 	}}
@@ -136,8 +144,7 @@ func (r *Run) settle(ctx context.Context, cause, outcome error) error {
 	case errors.Is(cause, history.ErrTaken):
 		return errors.Join(outcome, fmt.Errorf("%w: %w", azml.ErrConflict, cause), r.close(ctx))
 	case errors.Is(cause, history.ErrCancelRequested):
-		err := fmt.Errorf("%w: %w", azml.ErrCanceled, cause)
-		return errors.Join(err, r.end(ctx, history.Step{To: record.Canceled, Reason: "canceled on request"}))
+		return errors.Join(cause, r.end(ctx, history.Step{To: record.Canceled, Reason: "canceled on request"}))
 	case outcome == nil:
 		return r.Complete(ctx)
 	case cause != nil && errors.Is(outcome, context.Canceled):

@@ -180,7 +180,8 @@ func (r *Run) Canceled() <-chan struct{} {
 	return nil
 }
 
-// CancelCause says why Canceled was closed; nil while it is not.
+// CancelCause says why Canceled was closed; nil while it is not. When somebody
+// asked to cancel, it is of class ErrCanceled, and Fail takes it as such.
 func (r *Run) CancelCause() error {
 	l := r.live.Load()
 	if l == nil {

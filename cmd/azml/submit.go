@@ -196,7 +196,7 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 		output = a.stderr
 	}
 	p := a.progress()
-	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d.Status) }})
+	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d) }})
 	p.clear()
 	if err := r.Refresh(staying); err != nil {
 		return err
@@ -207,10 +207,21 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 	return a.conclude(r)
 }
 
-// conclude says how the run ended and what can be done next, and gives the
-// exit code.
+// conclude tells how the run ended and shows its record where that is wanted.
 func (a *app) conclude(r *run.Run) error {
 	d := r.Details()
+	ended := a.tell(d)
+	if a.output != outputTable {
+		if err := a.show(d, nil); err != nil {
+			return err
+		}
+	}
+	return ended
+}
+
+// tell says how the run ended and what can be done next, and gives the exit
+// code.
+func (a *app) tell(d run.Details) error {
 	for _, w := range d.Warnings {
 		a.say("Warning: %s", w)
 	}
@@ -227,11 +238,6 @@ func (a *app) conclude(r *run.Run) error {
 		code = exitCanceled
 	default:
 		a.say("Results: azml run show %s", d.RunID)
-	}
-	if a.output != outputTable {
-		if err := a.show(d, nil); err != nil {
-			return err
-		}
 	}
 	if code != 0 {
 		return exitCode(code)
@@ -251,7 +257,7 @@ func (a *app) submitDetached(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("the run %s was started: %w", id, err)
 		}
-		a.say("The run goes on in the background. Follow it: azml run logs %s --follow", id)
+		a.say("The run goes on in the background. Look at it: azml run watch %s", id)
 		return a.show(r.Details(), func(t *table) { t.line(id) })
 	})
 }

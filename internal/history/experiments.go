@@ -10,13 +10,6 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-const experiments = "experiments/"
-
-// ExperimentRef gives the reference of the record of that name.
-func ExperimentRef(name string) core.Ref {
-	return core.Ref{Kind: "experiment", Name: name, Key: experiments + name + ".json"}
-}
-
 // Experiment reads the record of the experiment, by its name or by one that it
 // was given later. Errors: ErrNotFound, ErrInvalid.
 func Experiment(ctx context.Context, h core.Handle, name string) (core.Stored[record.Experiment], error) {
@@ -33,7 +26,7 @@ func Experiment(ctx context.Context, h core.Handle, name string) (core.Stored[re
 // Experiments yields the records of all experiments by name, reading each.
 func Experiments(ctx context.Context, h core.Handle) iter.Seq2[core.Stored[record.Experiment], error] {
 	return func(yield func(core.Stored[record.Experiment], error) bool) {
-		for name, err := range h.Children(ctx, experiments) {
+		for name, err := range h.Children(ctx, ExperimentPrefix) {
 			name, isRecord := strings.CutSuffix(name, ".json")
 			if err == nil && !isRecord {
 				continue

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,12 +21,20 @@ func Ref(id string) core.Ref {
 
 // Numbers gives the series that numbers the runs of an experiment.
 func Numbers(experiment string) core.Series {
-	return core.Series{Kind: "run number", Name: experiment, Prefix: "experiments/" + experiment + "/runs/"}
+	return core.Series{Kind: "run number", Name: experiment, Prefix: ExperimentPrefix + experiment + "/runs/"}
 }
+
+// ExperimentRef gives the reference of the experiment's record.
+func ExperimentRef(name string) core.Ref {
+	return core.Ref{Kind: "experiment", Name: name, Key: ExperimentPrefix + name + ".json"}
+}
+
+// ExperimentPrefix is the prefix of all objects of experiments.
+const ExperimentPrefix = "experiments/"
 
 // Create stores a new run: it gives it the next number of its experiment, its
 // first status and an audit line. Errors: ErrExists when the ID is taken,
-// ErrInvalid.
+// ErrInvalid, ErrNotFound when the experiment is deleted at the same time.
 func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[record.Run], error) {
 	var none core.Stored[record.Run]
 	if err := core.RunID.Check(run.ID); err != nil {
@@ -49,7 +58,17 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 	if run.Status == record.Running && run.Started.IsZero() {
 		run.Started = run.Since
 	}
-	return core.Create(ctx, h, Ref(run.ID), run)
+	stored, err := core.Create(ctx, h, Ref(run.ID), run)
+	if err != nil {
+		return none, err
+	}
+	// Who deletes the experiment looks for runs after its record is gone, and we
+	// look for that after ours is there: one of the two sees the other.
+	if _, err := h.Objects().Stat(ctx, ExperimentRef(run.Experiment).Key); errors.Is(err, azml.ErrNotFound) {
+		return none, errors.Join(fmt.Errorf("%w: experiment %q was deleted", azml.ErrNotFound, run.Experiment),
+			core.Delete(ctx, h, Ref(run.ID), stored.ETag))
+	}
+	return stored, nil
 }
 
 // Get reads the run's record. Errors: ErrNotFound, ErrDamaged, ErrInvalid.
