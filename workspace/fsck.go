@@ -64,8 +64,11 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if opts == nil {
 		opts = &FsckOptions{}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, seen: map[string]bool{}}
 	if err := c.checkRecords(); err != nil {
+		return nil, err
+	}
+	if err := c.checkAudit(); err != nil {
 		return nil, err
 	}
 	if err := c.checkMetrics(); err != nil {
@@ -89,6 +92,7 @@ type checker struct {
 	roots  []string // manifests that records name
 	series string   // prefix of the series of numbers that is being walked
 	last   int
+	seen   map[string]bool // keys of the records that are there
 }
 
 func (c *checker) problem(key, format string, args ...any) {
@@ -148,6 +152,7 @@ func (c *checker) checkRecords() error {
 		if other(info.Key) {
 			continue
 		}
+		c.seen[info.Key] = true
 		i := slices.IndexFunc(shapes, func(s shape) bool { ok, err := path.Match(s.pattern, info.Key); return ok && err == nil })
 		if i < 0 {
 			c.note(info.Key, "it is no object of a workspace")
@@ -239,6 +244,10 @@ func (c *checker) run(key string) error {
 	if key != history.Ref(r.ID).Key {
 		c.problem(key, "it says that it is run %q", r.ID)
 	}
+	number := history.Numbers(r.Experiment).Key(r.Number)
+	if err := c.reference(key, "its number, "+number+",", number); err != nil {
+		return err
+	}
 	if d := r.Definition; d != nil {
 		name := d.Environment.Name + "/" + d.Environment.Version
 		if err := c.reference(key, "environment "+name, "environments/"+name+".json"); err != nil {
@@ -282,6 +291,11 @@ func (c *checker) endpoint(key string) error {
 	}
 	if e.Source != "" {
 		c.roots = append(c.roots, e.Source)
+	}
+	for _, id := range e.Models {
+		if err := c.reference(key, "model "+id, modelKey(id)); err != nil {
+			return err
+		}
 	}
 	if e.Environment == nil {
 		return nil
