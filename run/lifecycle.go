@@ -63,6 +63,7 @@ func (r *Run) end(ctx context.Context, step history.Step) error {
 	if err := r.close(ctx); err != nil {
 		return err
 	}
+	step.Points = r.live.Load().points()
 	stored, err := history.Transition(ctx, r.h, r.id, step)
 	if errors.Is(err, azml.ErrConflict) && step.Owner != "" {
 		stored, err = r.endedAs(ctx, step, err)

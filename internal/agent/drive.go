@@ -155,6 +155,9 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 	}
 	step, runErr := d.lastStep(outcome)
 	step.Owner = d.h.Owner().ID
+	if d.metrics != nil && d.metrics.Stored() > 0 {
+		step.Points = map[string]uint64{d.metrics.ID(): d.metrics.Stored()}
+	}
 	step.Change = func(r *record.Run) {
 		r.Error = runErr
 		r.Warnings = append(r.Warnings, d.warnings...)
