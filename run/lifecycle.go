@@ -156,7 +156,8 @@ type CancelOptions struct {
 // Cancel asks for the end of the run and returns at once; Wait tells when it
 // has ended. A submitted script is asked to end (SIGTERM to its whole process
 // group) and ended by force after its grace period; a function run in process
-// sees its context end. Errors: ErrConflict when the run has ended already.
+// sees its context end. Asking again changes nothing. Errors: ErrConflict when
+// the run has ended already.
 func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	defer core.Wrap(&err, "cancel", kind, r.id)
 	if opts == nil {
@@ -170,10 +171,18 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 		return err
 	}
 	to := record.CancelRequested
-	if r.Status() == StatusNotStarted {
+	switch r.Status() {
+	case StatusCancelRequested:
+		return nil
+	case StatusNotStarted:
 		to = record.Canceled // nobody drives it yet who could
 	}
 	stored, err := history.Transition(ctx, r.h, r.id, history.Step{To: to, Reason: reason})
+	if errors.Is(err, azml.ErrConflict) { // somebody else has asked, perhaps
+		if readErr := r.Refresh(ctx); readErr == nil && r.Status() == StatusCancelRequested {
+			return nil
+		}
+	}
 	if err == nil {
 		r.keep(stored)
 	}

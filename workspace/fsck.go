@@ -21,6 +21,9 @@ type FsckOptions struct {
 	// Deep reads every byte of every file's content and checks its digest;
 	// without it only what is there and of which size is compared.
 	Deep bool
+	// Progress, when not nil, is called again and again with what is being
+	// checked, in a word, and how many of it are done.
+	Progress func(what string, done int)
 }
 
 // Problem is one thing that is not as it must be.
@@ -64,7 +67,11 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if opts == nil {
 		opts = &FsckOptions{}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, runs: map[string]*record.Kept{}}
+	progress := opts.Progress
+	if progress == nil {
+		progress = func(string, int) {}
+	}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, runs: map[string]*record.Kept{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
 		return nil, err
 	}
@@ -94,6 +101,8 @@ type checker struct {
 	series string                  // prefix of the series of numbers that is being walked
 	last   int
 	gaps   []gap
+
+	progress func(what string, done int)
 }
 
 // A gap is something that a record says is there and is not. It is no problem
@@ -165,6 +174,7 @@ func (c *checker) checkRecords() error {
 			continue
 		}
 		c.there[info.Key] = true
+		c.progress("records", len(c.there))
 		i := slices.IndexFunc(shapes, func(s shape) bool { ok, err := path.Match(s.pattern, info.Key); return ok && err == nil })
 		if i < 0 {
 			c.note(info.Key, "it is no object of a workspace")
@@ -318,7 +328,10 @@ func (c *checker) endpoint(key string) error {
 
 // checkRuns reads all metrics of all runs, and looks for what the ended ones had.
 func (c *checker) checkRuns() error {
+	done := 0
 	for id, kept := range c.runs {
+		c.progress("metrics of runs", done)
+		done++
 		if kept == nil {
 			kept = &record.Kept{}
 		}
@@ -352,7 +365,7 @@ func (c *checker) checkFiles(deep bool) error {
 			}
 		}
 	}
-	report, err := c.h.Files().Verify(c.ctx, ids, &files.VerifyOptions{Deep: deep})
+	report, err := c.h.Files().Verify(c.ctx, ids, &files.VerifyOptions{Deep: deep, Progress: func(chunks int) { c.progress("contents", chunks) }})
 	if err != nil {
 		return err
 	}

@@ -84,11 +84,14 @@ func fsck(t *testing.T, ws *workspace.Workspace) *workspace.FsckReport {
 func TestFsckOfASoundWorkspace(t *testing.T) {
 	t.Parallel()
 	ws, objects, kinds := filled(t)
-	report := fsck(t, ws)
+	told := map[string]int{}
+	report, err := ws.Fsck(t.Context(), &workspace.FsckOptions{Deep: true, Progress: func(what string, done int) { told[what] = done }})
+	require.NoError(t, err)
 	require.True(t, report.Clean(), report.Problems)
 	require.Equal(t, 2, report.Runs)
+	require.Equal(t, map[string]int{"records": report.Records, "metrics of runs": report.Runs - 1, "contents": report.Chunks}, told)
 	require.GreaterOrEqual(t, len(kinds), 10, "%v", kinds)
-	_, err := objects.Put(t.Context(), "mine/notes.txt", strings.NewReader("x"), &backend.PutOptions{})
+	_, err = objects.Put(t.Context(), "mine/notes.txt", strings.NewReader("x"), &backend.PutOptions{})
 	require.NoError(t, err)
 	report = fsck(t, ws)
 	require.True(t, report.Clean())

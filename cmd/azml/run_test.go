@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -230,4 +231,48 @@ type summaryJSON struct {
 	Last  metricJSON `json:"last"`
 	Min   any        `json:"min"`
 	Max   any        `json:"max"`
+}
+
+func TestRunThatLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, "true")
+	got := s.call(t, "run", "logs", id)
+	require.Zero(t, got.code)
+	require.Empty(t, got.stdout)
+	require.Contains(t, got.stderr, "no output")
+	require.Contains(t, s.fails(t, exitError, "run", "logs", id, "--name", "logs/x"), "not found")
+	require.Contains(t, s.fails(t, exitError, "run", "download", id, "--dir", t.TempDir()), "the run has no files")
+	require.Contains(t, s.call(t, "run", "metrics", id, "--name", "loss").stderr, "No metrics")
+}
+
+func TestWhatIsSaidBeginsALine(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	for line, want := range map[string]string{
+		"printf done":    "done\nCompleted after",
+		"echo done":      "done\nCompleted after",
+		"printf ''":      "Completed after",
+		"echo; printf x": "\nx\nCompleted after",
+	} {
+		var out strings.Builder
+		a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		require.Zero(t, a.run(t.Context(), []string{"-w", s.dir, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", line}))
+		_, shown, ok := strings.Cut(out.String(), "\n") // behind the line with the run's ID
+		require.True(t, ok)
+		require.True(t, strings.HasPrefix(shown, want), "%q gave %q", line, shown)
+	}
+}
+
+func TestGracePeriodEndsADeafScript(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	begun := time.Now()
+	got := s.call(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--max-duration", "1s", "--grace-period", "100ms", "--command", "--",
+		"sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+	require.Equal(t, exitError, got.code)
+	require.Contains(t, got.stderr, "time limit of 1s")
+	require.Less(t, time.Since(begun), 9*time.Second, "the usual grace period is longer")
 }
