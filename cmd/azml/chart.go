@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -19,10 +20,14 @@ const (
 	mostWidth   = 120
 )
 
+// systemPrefix begins the names of what the library measures of the machine.
+const systemPrefix = "system/"
+
 // point is a value at a step.
 type point struct{ x, y float64 }
 
-// plotMetrics draws a chart of each metric that has numbers.
+// plotMetrics draws a chart of each metric that has numbers, in the order of
+// their first points, those of the machine after the script's.
 func (a *app) plotMetrics(ctx context.Context, r *run.Run, names []string) error {
 	series := map[string][]point{}
 	var order []string
@@ -39,6 +44,9 @@ func (a *app) plotMetrics(ctx context.Context, r *run.Run, names []string) error
 		}
 		series[m.Name] = append(series[m.Name], point{float64(m.Step), y})
 	}
+	ofMachine := func(name string) bool { return strings.HasPrefix(name, systemPrefix) }
+	order = slices.Concat(slices.DeleteFunc(slices.Clone(order), ofMachine),
+		slices.DeleteFunc(order, func(name string) bool { return !ofMachine(name) }))
 	if len(order) == 0 {
 		a.say("No metrics with numbers to draw.")
 	}

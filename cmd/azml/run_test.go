@@ -233,6 +233,16 @@ type summaryJSON struct {
 	Max   any        `json:"max"`
 }
 
+func TestPlotShowsTheScriptsMetricsFirst(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	// A sample of the machine is taken every five seconds.
+	id := s.submit(t, `sleep 5.2; echo '{"name": "zeal", "value": 1}' >> "$AZML_METRICS_FILE"`)
+	text := s.ok(t, "run", "metrics", id, "--plot")
+	require.True(t, strings.HasPrefix(text, "zeal\n"), text)
+	require.Contains(t, text, "\nsystem/")
+}
+
 func TestRunThatLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
