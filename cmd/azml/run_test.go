@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // logging is a script for sh that logs, prints and leaves an output.
@@ -236,9 +239,16 @@ type summaryJSON struct {
 func TestPlotShowsTheScriptsMetricsFirst(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	// A sample of the machine is taken every five seconds.
-	id := s.submit(t, `sleep 5.2; echo '{"name": "zeal", "value": 1}' >> "$AZML_METRICS_FILE"`)
-	text := s.ok(t, "run", "metrics", id, "--plot")
+	ws, err := workspace.Open(t.Context(), s.dir, nil)
+	require.NoError(t, err)
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "exp", nil)
+	require.NoError(t, err)
+	_, err = exp.Run(t.Context(), func(_ context.Context, r *run.Run) error {
+		return errors.Join(r.Log("system/cpu", 1.0, nil), r.Log("zeal", 1.0, nil))
+	}, &experiment.RunOptions{RunID: "plotted"})
+	require.NoError(t, err)
+	require.NoError(t, ws.Close(t.Context()))
+	text := s.ok(t, "run", "metrics", "plotted", "--plot")
 	require.True(t, strings.HasPrefix(text, "zeal\n"), text)
 	require.Contains(t, text, "\nsystem/")
 }
