@@ -193,7 +193,8 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 type WaitOptions struct {
 	// Output, when not nil, gets the script's output while it is written.
 	Output io.Writer
-	// Progress, when not nil, is called with each new status.
+	// Progress, when not nil, is called with each new status, and when what the
+	// run waits for changes.
 	Progress func(Details)
 }
 
@@ -254,14 +255,14 @@ const (
 // watch looks at the record until the run has ended.
 func (r *Run) watch(ctx context.Context, progress func(Details)) error {
 	pause := firstPoll
-	last := Status("")
+	last, waits := Status(""), ""
 	for {
 		if err := r.Refresh(ctx); err != nil {
 			return err
 		}
-		if status := r.Status(); status != last {
-			if last = status; progress != nil {
-				progress(r.Details())
+		if d := r.Details(); d.Status != last || d.WaitsFor != waits {
+			if last, waits = d.Status, d.WaitsFor; progress != nil {
+				progress(d)
 			}
 		}
 		if last.Terminal() {

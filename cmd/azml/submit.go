@@ -199,7 +199,11 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 		output.Writer = a.stderr
 	}
 	p := a.progress()
-	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d.Status) }})
+	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) {
+		if p.status(d.Status); d.WaitsFor != "" {
+			a.say("%s, waiting for %s", d.Status, d.WaitsFor)
+		}
+	}})
 	p.clear()
 	if output.last != 0 && output.last != '\n' {
 		a.say("") // what is said next begins a line of its own

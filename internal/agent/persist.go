@@ -6,25 +6,59 @@ import (
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // persistEvery is the time between two tries of persist.
 const persistEvery = time.Second
 
 // persist does what must be done for a run to come to its end: while the store
-// does not answer, it begins again, until ctx ends. The retries of the store
-// itself are for hiccups; this is for outages.
-func persist(ctx context.Context, do func(ctx context.Context) error) error {
+// does not answer, or its disk is full, it begins again, until ctx ends, and
+// tells waits of each failure. The retries of the store itself are for hiccups;
+// this is for outages.
+func persist(ctx context.Context, waits func(error), do func(ctx context.Context) error) error {
 	for {
 		err := do(ctx)
 		if !errors.Is(err, azml.ErrUnavailable) {
 			return err
 		}
+		waits(err)
 		select {
 		case <-time.After(persistEvery):
 		case <-ctx.Done():
 			return err
 		}
+	}
+}
+
+// noteTime bounds the attempt to say in a record why its run is stuck.
+const noteTime = 5 * time.Second
+
+// waits says what the run waits for, once for each reason: in the log, and in
+// the run's record when the store takes that.
+func (d *drive) waits(reason error) {
+	d.mu.Lock()
+	known := d.waitsFor == reason.Error()
+	d.waitsFor = reason.Error()
+	d.mu.Unlock()
+	if known {
+		return
+	}
+	d.h.Logger().Warn("the end of a run waits for the store", "run", d.run.ID, "error", reason)
+	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
+	defer cancel()
+	err := d.change(ctx, func(r *record.Run) error {
+		if r.Status.Terminal() {
+			return core.ErrNoChange
+		}
+		r.WaitsFor = "the store: " + reason.Error()
+		return nil
+	})
+	if err != nil { // it may be possible the next time
+		d.mu.Lock()
+		d.waitsFor = ""
+		d.mu.Unlock()
 	}
 }
 
