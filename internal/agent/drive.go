@@ -47,7 +47,9 @@ type drive struct {
 
 	mu       sync.Mutex
 	warnings []string
-	waitsFor string // what the store's last failure was, as far as it is told
+
+	noting sync.Mutex
+	noted  bool // the record says what the run waits for
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to

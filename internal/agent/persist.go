@@ -35,14 +35,12 @@ func persist(ctx context.Context, waits func(error), do func(ctx context.Context
 // noteTime bounds the attempt to say in a record why its run is stuck.
 const noteTime = 5 * time.Second
 
-// waits says what the run waits for, once for each reason: in the log, and in
-// the run's record when the store takes that.
+// waits says once what the run waits for: in the log, and in the run's record as
+// soon as the store takes that. One outage fails in other words each time.
 func (d *drive) waits(reason error) {
-	d.mu.Lock()
-	known := d.waitsFor == reason.Error()
-	d.waitsFor = reason.Error()
-	d.mu.Unlock()
-	if known {
+	d.noting.Lock()
+	defer d.noting.Unlock()
+	if d.noted {
 		return
 	}
 	d.h.Logger().Warn("the end of a run waits for the store", "run", d.run.ID, "error", reason)
@@ -55,11 +53,7 @@ func (d *drive) waits(reason error) {
 		r.WaitsFor = "the store: " + reason.Error()
 		return nil
 	})
-	if err != nil { // it may be possible the next time
-		d.mu.Lock()
-		d.waitsFor = ""
-		d.mu.Unlock()
-	}
+	d.noted = err == nil
 }
 
 // outlive gives a context that ends some time after ctx.

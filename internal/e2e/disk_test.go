@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -103,6 +104,10 @@ func TestOutputsThatFindNoRoom(t *testing.T) {
 	require.NoError(t, r.Wait(ctx, &run.WaitOptions{Progress: func(d run.Details) {
 		if d.WaitsFor != "" {
 			told = append(told, d.WaitsFor)
+			require.Never(t, func() bool { // it is tried again and again, and told once
+				now, err := ws.Runs().Get(ctx, r.ID(), nil)
+				return err != nil || now.Details().WaitsFor != d.WaitsFor
+			}, 3*time.Second, 100*time.Millisecond)
 			require.NoError(t, os.Remove(ballast))
 		}
 	}}))
