@@ -296,3 +296,30 @@ func TestGracePeriodEndsADeafScript(t *testing.T) {
 	require.Contains(t, got.stderr, "time limit of 1s")
 	require.Less(t, time.Since(begun), 9*time.Second, "the usual grace period is longer")
 }
+
+func TestVariablesOfAScript(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, `pwd -P; env`, "--env", "MINE=a b", "--env", "AZUREML_RUN_ID=forged")
+	dir, rest, _ := strings.Cut(s.ok(t, "run", "logs", id), "\n")
+	env := map[string]string{}
+	for line := range strings.Lines(rest) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		env[name] = value
+	}
+	var d workspace.Details
+	s.json(t, &d, "workspace", "show")
+	for name, want := range map[string]string{
+		"AZUREML_RUN_ID": id, "AZUREML_EXPERIMENT_ID": "exp", "AZUREML_WORKSPACE_ID": d.ID,
+		"AZUREML_ARM_WORKSPACE_NAME": d.Name, "AZUREML_ARM_PROJECT_NAME": "exp", "AZUREML_TARGET_TYPE": "local",
+		"AZUREML_FRAMEWORK": "Python", "AZUREML_COMMUNICATOR": "None", "AZUREML_CR_NODE_RANK": "0",
+		"AZUREML_CR_EXECUTION_WORKING_DIR_PATH": dir, "AZUREML_OUTPUT_DIRECTORY": filepath.Join(dir, "outputs"),
+		"AZUREML_LOGDIRECTORY_PATH": filepath.Join(dir, "logs"), "AZML_METRICS_FILE": filepath.Join(filepath.Dir(dir), "metrics.jsonl"),
+		"MINE": "a b",
+	} {
+		require.Equal(t, want, env[name], name)
+	}
+	require.True(t, strings.HasSuffix(env["PATH"], os.Getenv("PATH")), "the environment's own programs come before the others")
+	require.NotEmpty(t, os.Getenv("XDG_CACHE_HOME"))
+	require.NotContains(t, env, "XDG_CACHE_HOME", "what a script does not need stays with the submitting process")
+}
