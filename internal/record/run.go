@@ -63,6 +63,9 @@ type Run struct {
 	ModelInputs []string `json:"modelInputs,omitempty"`
 	// ModelOutputs are the logged models that it has made.
 	ModelOutputs []ModelOutput `json:"modelOutputs,omitempty"`
+	// Kept says what the run had in the store when it ended, so that what is
+	// lost later is missed.
+	Kept *Kept `json:"kept,omitempty"`
 }
 
 // DatasetInput is one use of a dataset by a run. What else is known of the
@@ -107,6 +110,15 @@ func (*RunDataset) Schema() string { return "azml.run-dataset/1" }
 
 // Schema implements Record.
 func (*Run) Schema() string { return "azml.run/1" }
+
+// Kept is what a run had in the store when it ended, as far as the process that
+// ended it had to do with it. There may be more.
+type Kept struct {
+	// FileParts is the number of parts of the list of its files.
+	FileParts int `json:"fileParts,omitempty"`
+	// Points is the number of points of each writer of metrics, by its ID.
+	Points map[string]uint64 `json:"points,omitempty"`
+}
 
 // Transition is one step of a run's history.
 type Transition struct {
