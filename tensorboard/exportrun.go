@@ -164,7 +164,9 @@ func (x *exporter) writeParams() error {
 }
 
 // seconds gives a time as event files have it.
-func seconds(t time.Time) float64 { return float64(t.UnixNano()) / float64(time.Second) }
+func seconds(t time.Time) float64 {
+	return float64(t.Unix()) + float64(t.Nanosecond())/float64(time.Second)
+}
 
 // value is one value of a logged value, on its way into an event.
 type value struct {

@@ -30,7 +30,7 @@ func serve(t *testing.T, logdir string, args ...string) *server {
 	t.Helper()
 	python := testenv.TensorBoard(t)
 	args = append([]string{"-m", "tensorboard.main", "--logdir", logdir, "--host", "127.0.0.1", "--port", "0",
-		"--reload_interval", "1", "--samples_per_plugin", "scalars=0,images=0,text=0,histograms=0,pr_curves=0"}, args...)
+		"--reload_interval", "1", "--samples_per_plugin", "scalars=1000000,images=1000,text=1000,histograms=1000,pr_curves=1000"}, args...)
 	cmd := exec.Command(python, args...)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	pipe, err := cmd.StderrPipe()

@@ -153,7 +153,7 @@ func scalarValue(tag string, v float64, count bool) value {
 
 func textValue(tag, text string) value {
 	return value{tag: tag, class: tfevents.PluginText, Value: tfevents.Value{Plugin: tfevents.PluginText,
-		Data: tfevents.Tensor{Shape: []int64{1}, Texts: [][]byte{[]byte(text)}}}}
+		Data: tfevents.Tensor{Texts: [][]byte{[]byte(text)}}}}
 }
 
 func imageValue(tag string, data []byte) value {
