@@ -1,8 +1,6 @@
 package tensorboard
 
 import (
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/azml-go/azml/internal/tfevents"
 	"github.com/azml-go/azml/run"
 )
@@ -82,10 +80,9 @@ func precisionCurves(name string, t run.AccuracyTable) []value {
 			tp, fp, fn := float64(counts[0]), float64(counts[1]), float64(counts[3])
 			data[4*n+i], data[5*n+i] = share(tp, tp+fp), share(tp, tp+fn)
 		}
-		const numThresholds = 2
 		out = append(out, value{tag: name + "/" + t.ClassLabels[class], class: tfevents.PluginCurves, Value: tfevents.Value{
 			Plugin:     tfevents.PluginCurves,
-			PluginData: protowire.AppendVarint(protowire.AppendTag(nil, numThresholds, protowire.VarintType), uint64(n)),
+			PluginData: tfevents.CurvesData(n),
 			Data:       tfevents.Tensor{Shape: []int64{rows, int64(n)}, Numbers: data},
 		}})
 	}

@@ -160,7 +160,7 @@ func (x *exporter) writeParams() error {
 		return nil
 	}
 	x.params, x.status = d.Params, d.Status
-	return replaceHParams(x.dir, hparamsEvents(d))
+	return replaceHParams(x.dir, hparamsFile(d))
 }
 
 // seconds gives a time as event files have it.
