@@ -3,6 +3,7 @@ package tensorboard_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -20,6 +21,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/tensorboard"
 	"github.com/azml-go/azml/workspace"
@@ -197,13 +199,11 @@ func checkHParams(t *testing.T, tb *server, name string) {
 	require.Equal(t, 361.0, last["stepless"])
 }
 
-// exportAsProcess is the test's program as an exporter of the runs whose
-// workspace and folder the arguments name.
-func exportAsProcess() error {
-	args := strings.Split(os.Getenv(asExporter), "|")
+// exportAsProcess is the test's program as an exporter: of the workspace in a
+// folder, into another folder, of a run.
+func exportAsProcess(args []string) error {
 	ctx := context.Background()
-	ws, err := workspace.Open(ctx, filepath.Join(args[0], "ws"), &workspace.OpenOptions{
-		MustExist: true, CacheDir: filepath.Join(args[0], "cache"), SecretsKeyFile: filepath.Join(args[0], "secrets.key")})
+	ws, err := workspace.Open(ctx, filepath.Join(args[0], "ws"), workspacetest.Options(args[0]))
 	if err != nil {
 		return err
 	}
@@ -215,10 +215,11 @@ func exportAsProcess() error {
 	return err
 }
 
-func exporter(t *testing.T, home, logdir, id string) *exec.Cmd {
+// process starts the test's program as an exporter or importer.
+func process(t *testing.T, as string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), asExporter+"="+strings.Join([]string{home, logdir, id}, "|"))
+	cmd.Env = append(os.Environ(), as+"="+strings.Join(args, "|"))
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
 	return cmd
@@ -246,7 +247,7 @@ func TestExporterKilledWhileFollowing(t *testing.T) {
 		return sum
 	}
 	for range 6 {
-		cmd := exporter(t, home, dir, "killed")
+		cmd := process(t, asExporter, home, dir, "killed")
 		before := size()
 		require.Eventually(t, func() bool { // until the exporter is in the middle of it
 			for range 500 {
@@ -259,7 +260,7 @@ func TestExporterKilledWhileFollowing(t *testing.T) {
 		require.NoError(t, cmd.Process.Kill())
 		require.Error(t, cmd.Wait())
 	}
-	last := exporter(t, home, dir, "killed")
+	last := process(t, asExporter, home, dir, "killed")
 	require.NoError(t, r.Complete(t.Context()))
 	require.NoError(t, last.Wait())
 	for i, p := range tb.awaitScalars(t, "k.killed", "loss", logged) {
@@ -297,4 +298,64 @@ func TestExportTwiceAtOnce(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrConflict)
 	stop()
 	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+// accumulate prints what TensorBoard's own library reads, as JSON.
+const accumulate = `
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+ea = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "images": 0, "histograms": 0})
+ea.Reload()
+print(json.dumps({
+    "scalars": {t: [[e.wall_time, e.step, e.value] for e in ea.Scalars(t)] for t in ea.Tags()["scalars"] if t != "loss"},
+    "images": {t: [[e.step, e.width, e.height] for e in ea.Images(t)] for t in ea.Tags()["images"]},
+    "histograms": {t: [[e.step, e.histogram_value.num] for e in ea.Histograms(t)] for t in ea.Tags()["histograms"]},
+}))`
+
+func TestEventAccumulatorReadsAll(t *testing.T) {
+	t.Parallel()
+	python := testenv.TensorBoard(t)
+	ws := open(t)
+	r := start(t, ws, nil)
+	logEverything(t, r)
+	require.NoError(t, r.Complete(t.Context()))
+	done := export(t, t.TempDir(), r, nil)
+	out, err := exec.CommandContext(t.Context(), python, "-c", accumulate, done.Dir).Output()
+	require.NoError(t, err)
+	var got struct{ Scalars, Images, Histograms map[string][][]float64 }
+	require.NoError(t, json.Unmarshal(out, &got))
+	require.Equal(t, [][]float64{{5, 3, 2}}, got.Images["picture"])
+	require.Equal(t, [][]float64{{0, 10}}, got.Histograms["residuals"])
+	require.Len(t, got.Scalars, 6)
+	for i, e := range got.Scalars["system/cpu"] {
+		require.Equal(t, []float64{1_700_000_000.25 + float64(i), float64(i), float64(i)}, e)
+	}
+	require.Len(t, got.Scalars["system/cpu"], 20)
+}
+
+// The reader that TensorBoard falls back to looks at the last file only.
+func TestSlowTensorBoardFollows(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts a server; left out in short mode")
+	}
+	ws := open(t)
+	r := start(t, ws, &experiment.RunOptions{RunID: "slow", DisplayName: "s"})
+	require.NoError(t, r.LogParam(t.Context(), "lr", 1))
+	dir := t.TempDir()
+	ended := make(chan error)
+	go func() {
+		_, err := tensorboard.Export(t.Context(), []*run.Run{r}, dir, &tensorboard.ExportOptions{Follow: true})
+		ended <- err
+	}()
+	require.NoError(t, r.Log("loss", 1.0, at(0)))
+	tb := serve(t, dir, "--load_fast=false")
+	tb.awaitScalars(t, "s.slow", "loss", 1)
+	require.NoError(t, r.LogParam(t.Context(), "late", 2))
+	for i := 1; i < 50; i++ {
+		require.NoError(t, r.Log("loss", 1.0, at(i)))
+	}
+	tb.awaitScalars(t, "s.slow", "loss", 50)
+	require.NoError(t, r.Complete(t.Context()))
+	require.NoError(t, <-ended)
 }

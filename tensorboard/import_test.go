@@ -19,6 +19,7 @@ import (
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/internal/tfevents"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/tensorboard"
 	"github.com/azml-go/azml/workspace"
@@ -276,4 +277,53 @@ func TestExportedIsImported(t *testing.T) {
 	file, err := copied.Open(t.Context(), only(t, copied, "picture").(string))
 	require.NoError(t, err)
 	require.NoError(t, file.Close())
+}
+
+// importAsProcess is the test's program as an importer: into the workspace in a
+// folder, of another folder.
+func importAsProcess(args []string) error {
+	ctx := context.Background()
+	ws, err := workspace.Open(ctx, filepath.Join(args[0], "ws"), workspacetest.Options(args[0]))
+	if err != nil {
+		return err
+	}
+	exp, err := ws.Experiments().CreateOrUpdate(ctx, "old", nil)
+	if err != nil {
+		return err
+	}
+	_, err = tensorboard.Import(ctx, exp, args[1], nil)
+	return err
+}
+
+func TestImporterKilled(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("kills processes; left out in short mode")
+	}
+	home, logdir := t.TempDir(), t.TempDir()
+	ws := reopen(t, home)
+	exp := createExperiment(t, ws)
+	const values = 400_000
+	write(t, filepath.Join(logdir, "x.tfevents.1"), header(), scalarEvents(0, values))
+	cmd := process(t, asImporter, home, logdir)
+	require.Eventually(t, func() bool { // it is in the middle of it
+		for r, err := range exp.Runs(t.Context(), nil) {
+			require.NoError(t, err)
+			if r.Status() == run.StatusRunning && len(metrics(t, r)) > 0 {
+				_, err := tensorboard.Import(t.Context(), exp, logdir, nil)
+				require.ErrorIs(t, err, azml.ErrConflict, "another process is at it")
+				return true
+			}
+		}
+		return false
+	}, wait, time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	done := imports(t, exp, logdir)["."]
+	require.Equal(t, tensorboard.Replaced, done.Outcome)
+	list := metrics(t, get(t, ws, done.RunID))
+	require.Len(t, list, values)
+	for i, m := range list {
+		require.Equal(t, int64(i), m.Step)
+	}
 }
