@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -160,7 +161,7 @@ func (x *exporter) writeParams() error {
 		return nil
 	}
 	x.params, x.status = d.Params, d.Status
-	return replaceHParams(x.dir, hparamsFile(d))
+	return replaceHParams(x.dir, hparamsFile(filepath.Base(x.dir), d))
 }
 
 // seconds gives a time as event files have it.

@@ -18,13 +18,13 @@ import (
 const hparamsName = filePrefix + "0000000000.azml.hparams-"
 
 // hparamsFile gives a file with the run's parameters and, when it has ended,
-// how.
-func hparamsFile(d run.Details) []byte {
+// how. The HPARAMS tab shows the run under its folder's name, as the others do.
+func hparamsFile(folder string, d run.Details) []byte {
 	begun := d.Created
 	if !d.Started.IsZero() {
 		begun = d.Started
 	}
-	start := tfevents.SessionStart{Params: map[string]any{}, Group: d.RunID, Time: seconds(begun)}
+	start := tfevents.SessionStart{Params: map[string]any{}, Group: folder, Time: seconds(begun)}
 	for name, text := range d.Params {
 		start.Params[name] = param(text)
 	}
