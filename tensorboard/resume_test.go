@@ -1,6 +1,7 @@
 package tensorboard_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,15 +70,25 @@ func TestExportGoesOnAfterAnyCut(t *testing.T) {
 		require.NoError(t, r.LogList("list", []int{1, 2, 3}, at(i)))
 	}
 	require.NoError(t, r.Flush(t.Context()))
-	whole, err := os.ReadFile(eventFiles(t, export(t, t.TempDir(), r, nil).Dir)[0])
+	file := eventFiles(t, export(t, t.TempDir(), r, nil).Dir)[0]
+	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
-	for cut := range len(whole) {
+	cuts := []int{}
+	for records := tfevents.NewReader(bytes.NewReader(whole)); err == nil; _, err = records.Next() {
+		at := int(records.Offset())
+		cuts = append(cuts, at, at+3, at+11, at+12, at+20) // its header and data
+	}
+	require.Len(t, cuts, 5*(1+1+12))
+	for _, cut := range cuts {
+		if cut > len(whole) {
+			continue
+		}
 		dir := t.TempDir()
-		done := export(t, dir, r, nil)
-		require.NoError(t, os.WriteFile(eventFiles(t, done.Dir)[0], whole[:cut], 0o600))
-		done = export(t, dir, r, nil)
-		require.Equal(t, numbers(3), steps(t, done.Dir, "loss"), "cut at %d", cut)
-		require.Equal(t, numbers(9), steps(t, done.Dir, "list"), "cut at %d", cut)
+		folder := filepath.Join(dir, filepath.Base(filepath.Dir(file)))
+		write(t, filepath.Join(folder, filepath.Base(file)), whole[:cut])
+		require.Equal(t, folder, export(t, dir, r, nil).Dir)
+		require.Equal(t, numbers(3), steps(t, folder, "loss"), "cut at %d", cut)
+		require.Equal(t, numbers(9), steps(t, folder, "list"), "cut at %d", cut)
 	}
 }
 
