@@ -327,3 +327,25 @@ func TestImporterKilled(t *testing.T) {
 		require.Equal(t, int64(i), m.Step)
 	}
 }
+
+// What a file grows by while it is imported comes with the next import.
+func TestImportWhileTheFileGrows(t *testing.T) {
+	t.Parallel()
+	ws := open(t)
+	exp := createExperiment(t, ws)
+	logdir := t.TempDir()
+	path := filepath.Join(logdir, "x.tfevents.1")
+	write(t, path, header(), scalarEvents(0, 15_000))
+	grown := false
+	list, err := tensorboard.Import(t.Context(), exp, logdir, &tensorboard.ImportOptions{Progress: func(i tensorboard.Imported) {
+		if !grown {
+			grown = true
+			write(t, path, header(), scalarEvents(0, 16_000))
+		}
+	}})
+	require.NoError(t, err)
+	require.EqualValues(t, 15_000, list[0].Values)
+	again := imports(t, exp, logdir)["."]
+	require.Equal(t, tensorboard.Replaced, again.Outcome)
+	require.Len(t, metrics(t, get(t, ws, again.RunID)), 16_000)
+}
