@@ -33,6 +33,9 @@ const (
 	// AbilityMLflow is MLflow's own client, with which tests use the server of
 	// its interface.
 	AbilityMLflow = "mlflow"
+	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
+	// writers of event files to import.
+	AbilityTensorBoard = "tensorboard"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -44,7 +47,15 @@ const MustRunVariable = "AZML_TEST_MUST_RUN"
 // Abilities lists all abilities, those first that others build on. The slice
 // is the caller's own.
 func Abilities() []string {
-	return []string{AbilityGit, AbilityPython, AbilityPythonVenv, AbilityInferenceServer, AbilityMLflow, AbilityMount}
+	return []string{
+		AbilityGit,
+		AbilityPython,
+		AbilityPythonVenv,
+		AbilityInferenceServer,
+		AbilityMLflow,
+		AbilityTensorBoard,
+		AbilityMount,
+	}
 }
 
 // Skip skips the test for want of an ability, with the reason in one line, or

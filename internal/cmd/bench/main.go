@@ -41,6 +41,7 @@ type group struct {
 var groups = []group{
 	{"run", benchRun},
 	{"log", benchLog},
+	{"tensorboard", benchTensorBoard},
 	{"model", benchModel},
 	{"list", benchList},
 	{"snapshot", benchSnapshot},
