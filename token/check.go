@@ -19,8 +19,8 @@ const (
 	// maxAge bounds the age of what a check goes by: a token that another
 	// process has revoked is refused after that.
 	maxAge = time.Second
-	// useGrain is how exactly the last use is known: a write an hour is worth
-	// it, one for each request is not.
+	// useGrain is how exactly the last use is known: that is worth a write an
+	// hour, and not one for each request.
 	useGrain = time.Hour
 )
 
@@ -78,7 +78,7 @@ func (c *Client) noteUse(ctx context.Context, id string, now time.Time) {
 		if now.Sub(r.LastUsed) < useGrain {
 			return core.ErrNoChange
 		}
-		r.LastUsed = now.Truncate(useGrain)
+		r.LastUsed = now
 		return nil
 	})
 	if err != nil {

@@ -20,7 +20,8 @@ type AccessToken struct {
 	Expires time.Time `json:"expires"`
 	// Revoked is when it was revoked, zero when it was not.
 	Revoked time.Time `json:"revoked,omitzero"`
-	// LastUsed is when it was used, to the hour; zero for never.
+	// LastUsed is when it was used; uses within an hour after that are not noted.
+	// Zero for never.
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 }
 
