@@ -44,7 +44,7 @@ const minToken = 32
 type Server struct {
 	h       core.Handle
 	tokens  *token.Client
-	mlflow  *mlflow.Handler
+	mlflow  http.Handler
 	opts    Options
 	static  *[digestSize]byte // of Options.Token
 	hosts   map[string]bool
@@ -76,10 +76,11 @@ func New(ws *workspace.Workspace, opts *Options) (_ *Server, err error) {
 	if s.origins, err = originSet(opts.CORSOrigins); err != nil {
 		return nil, err
 	}
-	s.mlflow, err = mlflow.New(s.h, &mlflow.Options{Principal: principal, Authorize: authorize})
+	handler, err := mlflow.New(s.h, &mlflow.Options{Principal: principal, Authorize: authorize})
 	if err != nil {
 		return nil, err
 	}
+	s.mlflow = handler
 	return s, nil
 }
 
