@@ -23,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/token"
 )
@@ -38,7 +39,7 @@ func ends(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
 	said, err := io.ReadAll(conn)
-	if netErr, ok := err.(net.Error); ok { //nolint:errorlint // it is never wrapped
+	if netErr, ok := err.(net.Error); ok {
 		require.False(t, netErr.Timeout(), "the server keeps the connection: %q", said)
 	}
 	return string(said)
@@ -394,4 +395,15 @@ func TestMemory(t *testing.T) {
 	after := used()
 	t.Logf("heap after %d requests %d KiB, after %d more %d KiB", 10*warm, before>>10, 10*rounds, after>>10)
 	require.Less(t, after, before+bound)
+}
+
+// A listener that fails ends Serve with its error.
+func TestListenerThatFails(t *testing.T) {
+	t.Parallel()
+	srv, err := New(workspacetest.Open(t), nil)
+	require.NoError(t, err)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, srv.Serve(t.Context(), l, nil), azml.ErrUnavailable)
 }

@@ -96,7 +96,7 @@ func TestCheckRefuses(t *testing.T) {
 		found, err := one.Check(t.Context(), wrong)
 		require.ErrorIs(t, err, azml.ErrDenied, name)
 		require.Nil(t, found, name)
-		require.EqualError(t, errors.Unwrap(err.(*azml.Error).Cause), azml.ErrDenied.Error(), name) //nolint:errorlint // only its outermost
+		require.EqualError(t, errors.Unwrap(err.(*azml.Error).Cause), azml.ErrDenied.Error(), name)
 		require.NotContains(t, err.Error(), made.ID(), name)
 	}
 }
