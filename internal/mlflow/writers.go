@@ -1,10 +1,12 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -28,7 +30,8 @@ const (
 // writers are the metric writers of the runs that clients log to at the
 // moment: a client's request comes and goes, the writer stays.
 type writers struct {
-	h core.Handle
+	h    core.Handle
+	most int
 
 	mu   sync.Mutex
 	open map[string]*logging // by the run's ID
@@ -44,12 +47,13 @@ type logging struct {
 	stop   func()
 	closed bool
 
-	state sync.Mutex
-	used  time.Time
-	seen  time.Time // when the run was last known to be active
+	used atomic.Int64 // when it was last used, in ns since 1970
+	seen atomic.Int64 // when the run was last known to be active
 }
 
-func newWriters(h core.Handle) *writers { return &writers{h: h, open: map[string]*logging{}} }
+func newWriters(h core.Handle) *writers {
+	return &writers{h: h, most: maxWriters, open: map[string]*logging{}}
+}
 
 // run stores what the writers of dead processes have left, closes writers that
 // are idle, and all when ctx ends.
@@ -86,7 +90,7 @@ func (ws *writers) get(ctx context.Context, id string) (*logging, error) {
 		l.mu.Lock()
 		ws.open[id] = l
 	}
-	over := len(ws.open) - maxWriters
+	over := len(ws.open) - ws.most
 	ws.mu.Unlock()
 	if !fresh {
 		return l, nil
@@ -127,7 +131,7 @@ func (l *logging) begin(h core.Handle) error {
 		shipping.Wait()
 	}
 	l.closed = false
-	l.used = h.Now()
+	l.used.Store(h.Now().UnixNano())
 	return nil
 }
 
@@ -152,9 +156,7 @@ func (l *logging) log(now time.Time, points []metricFields) (bool, error) {
 	if l.closed {
 		return false, nil
 	}
-	l.state.Lock()
-	l.used = now
-	l.state.Unlock()
+	l.used.Store(now.UnixNano())
 	for _, p := range points {
 		if err := l.writer.Log(p.Key, p.Value, p.Step, time.UnixMilli(p.Timestamp)); err != nil {
 			return true, err
@@ -169,12 +171,7 @@ func (ws *writers) active(id string) bool {
 	ws.mu.Lock()
 	l := ws.open[id]
 	ws.mu.Unlock()
-	if l == nil {
-		return false
-	}
-	l.state.Lock()
-	defer l.state.Unlock()
-	return ws.h.Now().Sub(l.seen) < runSeen
+	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
 }
 
 // saw notes that the run is active.
@@ -183,9 +180,7 @@ func (ws *writers) saw(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	l.state.Lock()
-	defer l.state.Unlock()
-	l.seen = ws.h.Now()
+	l.seen.Store(ws.h.Now().UnixNano())
 	return nil
 }
 
@@ -195,9 +190,7 @@ func (ws *writers) forget(id string) {
 	l := ws.open[id]
 	ws.mu.Unlock()
 	if l != nil {
-		l.state.Lock()
-		defer l.state.Unlock()
-		l.seen = time.Time{}
+		l.seen.Store(0)
 	}
 }
 
@@ -261,11 +254,9 @@ func (ws *writers) idle(since time.Time, most int) []*logging {
 	defer ws.mu.Unlock()
 	var found []*logging
 	for _, l := range ws.open {
-		l.state.Lock()
-		if l.used.Before(since) {
+		if l.used.Load() < since.UnixNano() {
 			found = append(found, l)
 		}
-		l.state.Unlock()
 	}
 	if most > 0 && len(found) > most {
 		found = oldest(found, most)
@@ -289,12 +280,6 @@ func (ws *writers) closeAll() {
 
 // oldest gives the n that were not used for longest.
 func oldest(list []*logging, n int) []*logging {
-	slices.SortFunc(list, func(a, b *logging) int { return a.lastUse().Compare(b.lastUse()) })
+	slices.SortFunc(list, func(a, b *logging) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
 	return list[:n]
-}
-
-func (l *logging) lastUse() time.Time {
-	l.state.Lock()
-	defer l.state.Unlock()
-	return l.used
 }
