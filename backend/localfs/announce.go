@@ -69,8 +69,8 @@ var errStuck = fmt.Errorf("%w: the journal's lock is held by a process that does
 
 // currentJournal opens the file that entries go to. It makes one when there is
 // none; one that follows when the file is full; and begins anew when the file
-// does not end with a whole entry, whose writer was killed in its middle. The
-// caller holds the journal's lock.
+// does not end as it should, such as when a writer was killed in the middle of
+// an entry. The caller holds the journal's lock.
 func (s *Store) currentJournal() (*journal, place, error) {
 	j, err := s.openJournal(currentFile, os.O_RDWR|os.O_APPEND)
 	var before [16]byte
@@ -85,11 +85,14 @@ func (s *Store) currentJournal() (*journal, place, error) {
 	switch {
 	case err == nil:
 		err = s.root.Rename(currentFile, beforeFile)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errJournal):
+	case errors.Is(err, errJournal):
+		s.log.Info("begins the journal of changes anew, for it does not end as it should", "dir", s.dir)
 		before, err = [16]byte{}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
 	}
 	if err == nil {
-		err = s.makeJournal(newHeader(before))
+		err = s.makeJournal(newHeader(before, time.Now()))
 	}
 	if err != nil {
 		return nil, place{}, err

@@ -84,6 +84,9 @@ func (s *Store) follow(at position) ([]notice, position, error) {
 		return nil, at, err
 	}
 	defer current.f.Close()
+	if _, err = current.end(); err != nil {
+		return nil, at, err
+	}
 	if originOf(current) == at.origin {
 		return current.notices(nil, at.place)
 	}

@@ -2,8 +2,10 @@ package localfs
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,4 +28,13 @@ func fileIdentity(f *os.File) string {
 		return ""
 	}
 	return fmt.Sprint(st.Dev, st.Ino, st.Birthtimespec.Sec, st.Birthtimespec.Nsec)
+}
+
+// changeTime gives the time of the last change of a file's bytes or of anything
+// about it, which nobody can set.
+func changeTime(fi fs.FileInfo) time.Time {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(st.Ctimespec.Unix())
+	}
+	return time.Time{}
 }

@@ -2,8 +2,11 @@ package localfs
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,4 +33,13 @@ func fileIdentity(f *os.File) string {
 		st.Mnt_id = 0
 	}
 	return fmt.Sprintf("%d:%d %d %d.%d %d", st.Dev_major, st.Dev_minor, st.Ino, st.Btime.Sec, st.Btime.Nsec, st.Mnt_id)
+}
+
+// changeTime gives the time of the last change of a file's bytes or of anything
+// about it, which nobody can set.
+func changeTime(fi fs.FileInfo) time.Time {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(st.Ctim.Unix())
+	}
+	return time.Time{}
 }

@@ -2,7 +2,11 @@
 
 package localfs
 
-import "os"
+import (
+	"io/fs"
+	"os"
+	"time"
+)
 
 // bootID is not known here.
 func bootID() string { return "" }
@@ -10,3 +14,6 @@ func bootID() string { return "" }
 // fileIdentity is not known here: each system keeps times of birth, if any, in
 // its own way.
 func fileIdentity(*os.File) string { return "" }
+
+// changeTime is not known here.
+func changeTime(fs.FileInfo) time.Time { return time.Time{} }

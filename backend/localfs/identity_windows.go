@@ -2,7 +2,9 @@ package localfs
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -18,3 +20,6 @@ func fileIdentity(f *os.File) string {
 	}
 	return fmt.Sprint(info.VolumeSerialNumber, info.FileIndexHigh, info.FileIndexLow, info.CreationTime.Nanoseconds())
 }
+
+// changeTime is not known here.
+func changeTime(fs.FileInfo) time.Time { return time.Time{} }

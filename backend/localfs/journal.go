@@ -1,6 +1,7 @@
 package localfs
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -25,7 +26,7 @@ const (
 // A journal file is a header and entries, back to back (docs/format.md).
 const (
 	journalMagic = "azmljnl1"
-	headerSize   = len(journalMagic) + 16 + 16 + crcSize
+	headerSize   = len(journalMagic) + timeSize + 16 + 16 + crcSize
 	entryExtra   = sizeSize + timeSize + sizeSize + crcSize // what an entry has beside its key
 	maxEntry     = entryExtra + backend.MaxKeyLen
 
@@ -49,8 +50,12 @@ type journal struct {
 	f      *os.File
 	id     [16]byte // random
 	before [16]byte // the ID of the file before, zero when there is none
-	crc    uint32   // of the header
-	size   int64    // when it was opened
+	begun  time.Time
+	crc    uint32 // of the header
+
+	// When it was opened:
+	size    int64
+	changed time.Time // when the file last changed in any way, zero where that is not known
 }
 
 // openJournal opens a journal file. Errors: errJournal when it has no header.
@@ -72,7 +77,7 @@ func (j *journal) readHeader() error {
 	if err != nil {
 		return err
 	}
-	j.size = fi.Size()
+	j.size, j.changed = fi.Size(), changeTime(fi)
 	header := make([]byte, headerSize)
 	if _, err = j.f.ReadAt(header, 0); errors.Is(err, io.EOF) {
 		return errJournal
@@ -80,23 +85,31 @@ func (j *journal) readHeader() error {
 	if err != nil {
 		return err
 	}
-	rest, sum := header[len(journalMagic):headerSize-crcSize], binary.LittleEndian.Uint32(header[headerSize-crcSize:])
-	j.crc = crc32.Checksum(header[:headerSize-crcSize], castagnoli)
-	if string(header[:len(journalMagic)]) != journalMagic || j.crc != sum {
+	end := headerSize - crcSize
+	j.crc = crc32.Checksum(header[:end], castagnoli)
+	if !bytes.HasPrefix(header, []byte(journalMagic)) || j.crc != binary.LittleEndian.Uint32(header[end:]) {
 		return errJournal
 	}
+	rest := header[len(journalMagic):]
+	j.begun = timeOf(rest)
+	rest = rest[timeSize:]
 	copy(j.id[:], rest)
-	copy(j.before[:], rest[16:])
+	copy(j.before[:], rest[len(j.id):])
 	return nil
 }
 
 // newHeader gives the header of a journal file that follows another one.
-func newHeader(before [16]byte) []byte {
+func newHeader(before [16]byte, now time.Time) []byte {
 	header := append(make([]byte, 0, headerSize), journalMagic...)
-	header = header[:len(journalMagic)+16]
-	_, _ = rand.Read(header[len(journalMagic):]) // never fails
-	header = append(header, before[:]...)
+	header = binary.LittleEndian.AppendUint64(header, uint64(now.UnixNano()))
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	header = append(append(header, id[:]...), before[:]...)
 	return binary.LittleEndian.AppendUint32(header, crc32.Checksum(header, castagnoli))
+}
+
+func timeOf(data []byte) time.Time {
+	return time.Unix(0, int64(binary.LittleEndian.Uint64(data)))
 }
 
 // appendEntry adds an entry. Its checksum goes on from crc, that of what
@@ -111,52 +124,69 @@ func appendEntry(data []byte, crc uint32, key string, now time.Time) []byte {
 	return binary.LittleEndian.AppendUint32(data, crc32.Update(crc, castagnoli, data[start:]))
 }
 
-// firstEntry gives the key and the checksum of the entry that data begins with.
-func firstEntry(data []byte, crc uint32) (key string, sum uint32, ok bool) {
+// announcement is an entry.
+type announcement struct {
+	key  string
+	time time.Time
+	crc  uint32 // the last bytes
+}
+
+func (a announcement) size() int { return len(a.key) + entryExtra }
+
+// firstEntry reads the entry that data begins with.
+func firstEntry(data []byte, crc uint32) (announcement, error) {
 	if len(data) < entryExtra {
-		return "", 0, false
+		return announcement{}, errJournal
 	}
 	n := int(binary.LittleEndian.Uint16(data))
 	if n > backend.MaxKeyLen || len(data) < n+entryExtra {
-		return "", 0, false
+		return announcement{}, errJournal
 	}
 	end := n + entryExtra - crcSize
-	sum = crc32.Update(crc, castagnoli, data[:end])
-	if binary.LittleEndian.Uint32(data[end:]) != sum || int(binary.LittleEndian.Uint16(data[end-sizeSize:])) != n {
-		return "", 0, false
+	crc = crc32.Update(crc, castagnoli, data[:end])
+	if binary.LittleEndian.Uint32(data[end:]) != crc || int(binary.LittleEndian.Uint16(data[end-sizeSize:])) != n {
+		return announcement{}, errJournal
 	}
-	return string(data[sizeSize+timeSize : sizeSize+timeSize+n]), sum, true
+	return announcement{string(data[sizeSize+timeSize : end-sizeSize]), timeOf(data[sizeSize:]), crc}, nil
 }
 
-// end is where the next entry begins. It looks that the file ends with a whole
-// entry, for the size at an entry's end tells where that begins.
-func (j *journal) end() (place, error) {
-	if j.size == int64(headerSize) {
-		return j.start(), nil
-	}
-	data := make([]byte, min(j.size, int64(maxEntry+crcSize)))
-	if _, err := j.f.ReadAt(data, j.size-int64(len(data))); err != nil {
-		return place{}, err
-	}
-	crc, err := lastChecksum(data)
-	return place{j.size, crc}, err
-}
-
-// lastChecksum gives the checksum that data ends with, the end of a file that
-// has entries.
-func lastChecksum(data []byte) (uint32, error) {
+// lastEntry reads the entry that data ends with, the end of a file that has
+// entries. The size at the entry's end tells where it begins.
+func lastEntry(data []byte) (announcement, error) {
 	if len(data) < crcSize+entryExtra {
-		return 0, errJournal
+		return announcement{}, errJournal
 	}
 	start := len(data) - entryExtra - int(binary.LittleEndian.Uint16(data[len(data)-crcSize-sizeSize:]))
 	if start < crcSize {
-		return 0, errJournal
+		return announcement{}, errJournal
 	}
-	_, sum, ok := firstEntry(data[start:], binary.LittleEndian.Uint32(data[start-crcSize:]))
-	if !ok {
-		return 0, errJournal
+	return firstEntry(data[start:], binary.LittleEndian.Uint32(data[start-crcSize:]))
+}
+
+// maxDrift is how far the time in an entry may be from that of its writing, by
+// the file system's clock.
+const maxDrift = 2 * time.Second
+
+// end is where the next entry begins. It looks that the file ends with a whole
+// entry, and that it has not changed since that was written: older bytes that
+// were written back into the file, such as from a backup, would hide changes.
+func (j *journal) end() (place, error) {
+	end, last := j.start(), j.begun
+	if j.size > end.offset {
+		data := make([]byte, min(j.size, int64(maxEntry+crcSize)))
+		if _, err := j.f.ReadAt(data, j.size-int64(len(data))); err != nil {
+			return place{}, err
+		}
+		entry, err := lastEntry(data)
+		if err != nil {
+			return place{}, err
+		}
+		end, last = place{j.size, entry.crc}, entry.time
 	}
-	return sum, nil
+	if !j.changed.IsZero() && j.changed.Sub(last).Abs() > maxDrift {
+		return place{}, errJournal
+	}
+	return end, nil
 }
 
 // start is where the first entry begins.
@@ -183,14 +213,13 @@ func (j *journal) notices(list []notice, from place) ([]notice, position, error)
 		return nil, at, errUnknown
 	}
 	for data = data[crcSize:]; len(data) > 0; {
-		key, crc, ok := firstEntry(data, at.crc)
-		if !ok {
-			return nil, at, errJournal
+		entry, err := firstEntry(data, at.crc)
+		if err != nil {
+			return nil, at, err
 		}
-		list = append(list, notice{key, at})
-		n := len(key) + entryExtra
-		at.place = place{at.offset + int64(n), crc}
-		data = data[n:]
+		list = append(list, notice{entry.key, at})
+		at.place = place{at.offset + int64(entry.size()), entry.crc}
+		data = data[entry.size():]
 	}
 	return list, at, nil
 }
