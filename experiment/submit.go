@@ -46,7 +46,8 @@ type ScriptRunConfig struct {
 	// Variables are environment variables for the script; they win over the
 	// environment's.
 	Variables map[string]string
-	// MaxDuration ends a script that takes longer, 30 days when zero.
+	// MaxDuration ends a script that takes longer, 30 days when zero. It counts
+	// in whole seconds, at least one.
 	MaxDuration time.Duration
 	// GracePeriod is the time that a script has to end after it was asked to,
 	// before it is ended by force; 10 seconds when zero.

@@ -38,6 +38,9 @@ type RegisterOptions struct {
 	Framework string
 	// FrameworkVersion is the framework's version. It needs a Framework.
 	FrameworkVersion string
+	// Progress, when not nil, is called now and then with the bytes of local
+	// files that were read so far, from several goroutines at once.
+	Progress func(read int64)
 }
 
 // GetOptions are the options of Client.Get; there are none so far.
@@ -82,7 +85,7 @@ func (c *Client) Register(ctx context.Context, name, path string, opts *Register
 	if err := opts.check(name); err != nil {
 		return nil, err
 	}
-	manifest, err := upload(ctx, c.h, path)
+	manifest, err := upload(ctx, c.h, path, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -92,12 +95,12 @@ func (c *Client) Register(ctx context.Context, name, path string, opts *Register
 }
 
 // upload stores a file, or all that is in a folder.
-func upload(ctx context.Context, h core.Handle, path string) (*files.Manifest, error) {
+func upload(ctx context.Context, h core.Handle, path string, progress func(read int64)) (*files.Manifest, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	batch, err := h.Files().NewBatch(ctx, nil)
+	batch, err := h.Files().NewBatch(ctx, &files.BatchOptions{Progress: progress})
 	if err != nil {
 		return nil, err
 	}

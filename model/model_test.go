@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,8 +56,10 @@ func TestRegisterAFileAndAFolder(t *testing.T) {
 	require.Equal(t, "1", one.Details().Tags["a"], "details are a copy")
 
 	file(t, dir, "sub/deep.txt", "deep")
-	two, err := models.Register(ctx, "m", dir, nil)
+	var read atomic.Int64
+	two, err := models.Register(ctx, "m", dir, &model.RegisterOptions{Progress: func(n int64) { read.Store(max(n, read.Load())) }})
 	require.NoError(t, err)
+	require.Positive(t, read.Load())
 	require.Equal(t, "m:2", two.ID())
 	require.Equal(t, "Custom", two.Details().Framework)
 	files, err := two.Files(ctx)

@@ -30,6 +30,23 @@ func ids(t *testing.T, c *run.Client, opts *run.ListOptions) []string {
 	return list
 }
 
+// Asking twice is asking once, from this process or another.
+func TestCancelTwice(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	r := startIn(t, ws, nil)
+	other, err := ws.Runs().Get(ctx, r.ID(), nil)
+	require.NoError(t, err)
+	require.NoError(t, r.Cancel(ctx, &run.CancelOptions{Reason: "first"}))
+	require.NoError(t, r.Cancel(ctx, nil))
+	require.NoError(t, other.Cancel(ctx, nil))
+	require.Equal(t, run.StatusCancelRequested, other.Status())
+	require.Contains(t, other.Details().Reason, "first")
+	require.NoError(t, r.Fail(ctx, errors.New("ended")))
+	require.ErrorIs(t, other.Cancel(ctx, nil), azml.ErrConflict)
+}
+
 func TestEndOfARun(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

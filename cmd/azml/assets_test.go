@@ -86,6 +86,7 @@ func TestEnvironmentsAndCompute(t *testing.T) {
 	s.json(t, &d, "environment", "show", "num")
 	require.Equal(t, []string{"numpy>=1.26"}, d.Python.Pip)
 	require.Equal(t, ">=3.9", d.Python.PythonVersion)
+	require.Contains(t, s.ok(t, "environment", "show", "num", "-o", "yaml"), "python:\n  version: '>=3.9'\n  pip:\n    - numpy>=1.26\n", "names as in the record, and nothing that is not set")
 	require.Contains(t, s.ok(t, "environment", "show", "num:1"), "numpy>=1.26")
 	require.Contains(t, s.ok(t, "environment", "list"), "num:1")
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -128,6 +130,9 @@ func (a *app) plotMetrics(ctx context.Context, r *run.Run, f *metricsFlags) erro
 	if err != nil {
 		return err
 	}
+	ofMachine := func(name string) bool { return strings.HasPrefix(name, run.SystemPrefix) }
+	all.names = slices.Concat(slices.DeleteFunc(slices.Clone(all.names), ofMachine),
+		slices.DeleteFunc(all.names, func(name string) bool { return !ofMachine(name) }))
 	if len(all.names) == 0 {
 		a.say("No metrics with numbers to draw.")
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/azml-go/azml/internal/watch"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -88,7 +87,7 @@ func (a *app) compare(ctx context.Context, ws *workspace.Workspace, ids []string
 func (a *app) plotComparison(ctx context.Context, runs []*run.Run, f *compareFlags) error {
 	wanted := pattern(f.metrics)
 	if wanted == nil {
-		wanted = func(name string) bool { return !strings.HasPrefix(name, watch.SystemPrefix) }
+		wanted = func(name string) bool { return !strings.HasPrefix(name, run.SystemPrefix) }
 	}
 	var names []string
 	all := make([]*curves, len(runs))

@@ -40,6 +40,10 @@ func (a *app) runLogs() *cobra.Command {
 				return a.listLogs(ctx, r)
 			}
 			log, err := r.Logs(ctx, &run.LogsOptions{Name: name, Follow: follow, Tail: tail})
+			if name == "" && missing(err) {
+				a.say("The run has written no output.")
+				return nil
+			}
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.StringVar(&s.opts.Description, "description", "", "description of the run")
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
 	f.DurationVar(&s.config.MaxDuration, "max-duration", 0, "end the script after this time, such as 90m (default 720h)")
+	f.DurationVar(&s.config.GracePeriod, "grace-period", 0, "time that a script has to end when it is asked to, before it is ended by force (default 10s)")
 	f.StringVar(&s.config.Compute, "compute", "", "compute target (default: local)")
 	f.BoolVarP(&s.detach, "detach", "d", false, "let the run go on in the background")
 	variables, tags := variablesFlag(cmd), tagsFlag(cmd, "tag", "tag of the run")
@@ -146,6 +148,7 @@ func (s *submission) load(a *app) error {
 	if flags.MaxDuration != 0 {
 		s.config.MaxDuration = flags.MaxDuration
 	}
+	s.config.GracePeriod = flags.GracePeriod
 	for name, value := range flags.Variables {
 		if s.config.Variables == nil {
 			s.config.Variables = map[string]string{}
@@ -191,13 +194,16 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 		}
 	})
 	defer stop()
-	output := a.stdout
+	output := &lastByte{Writer: a.stdout}
 	if a.output != outputTable {
-		output = a.stderr
+		output.Writer = a.stderr
 	}
 	p := a.progress()
 	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d) }})
 	p.clear()
+	if output.last != 0 && output.last != '\n' {
+		a.say("") // what is said next begins a line of its own
+	}
 	if err := r.Refresh(staying); err != nil {
 		return err
 	}
@@ -205,6 +211,20 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 		return err
 	}
 	return a.conclude(r)
+}
+
+// lastByte remembers the last byte that was written.
+type lastByte struct {
+	io.Writer
+	last byte
+}
+
+// Write implements io.Writer.
+func (w *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		w.last = p[len(p)-1]
+	}
+	return w.Writer.Write(p)
 }
 
 // conclude tells how the run ended and shows its record where that is wanted.

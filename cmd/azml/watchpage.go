@@ -173,7 +173,7 @@ func (v *runPage) machine(metrics []*watch.Metric) {
 // machineLabel gives a short name and the value of a metric of the machine that
 // is a percentage, by MLflow's names such as "cpu_utilization_percentage".
 func machineLabel(m *watch.Metric) (label string, percent float64, ok bool) {
-	name, isPercentage := strings.CutSuffix(strings.TrimPrefix(m.Name, watch.SystemPrefix), "_percentage")
+	name, isPercentage := strings.CutSuffix(strings.TrimPrefix(m.Name, run.SystemPrefix), "_percentage")
 	percent, isNumber := m.Last.Number()
 	name = strings.TrimPrefix(name, "system_")
 	name = strings.TrimSuffix(strings.TrimSuffix(name, "_utilization"), "_usage")

@@ -94,6 +94,9 @@ type Step struct {
 	WaitsFor string
 	// Change, when not nil, changes more of the record in the same write.
 	Change func(*record.Run)
+	// Points is how many points the writers of metrics have stored that the
+	// caller has closed, by their IDs; it is for the last step.
+	Points map[string]uint64
 	// Owner, when not empty, makes the step fail with ErrConflict when the run
 	// has meanwhile been taken from this owner.
 	Owner string
@@ -119,6 +122,7 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		}
 		if step.To.Terminal() {
 			r.Ended = now
+			r.Kept = kept(h, id, step.Points)
 		}
 		r.Status, r.Reason, r.WaitsFor, r.Since = step.To, step.Reason, step.WaitsFor, now
 		r.History = append(slices.Clip(r.History), record.Transition{Status: step.To, Time: now, Reason: step.Reason})
@@ -127,4 +131,14 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		}
 		return nil
 	})
+}
+
+// kept says what this process knows to be in the store of the run, nil for
+// nothing.
+func kept(h core.Handle, id string, points map[string]uint64) *record.Kept {
+	k := record.Kept{FileParts: RunFiles(id).parts().LastSeen(h), Points: points}
+	if k.FileParts == 0 && len(points) == 0 {
+		return nil
+	}
+	return &k
 }

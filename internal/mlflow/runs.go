@@ -182,7 +182,7 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 		if req.EndTime != nil && *req.EndTime != 0 {
 			told.Ended = time.UnixMilli(*req.EndTime).UTC()
 		}
-		if err := c.writers.finish(ctx, id); err != nil {
+		if told.Points, err = c.writers.finish(ctx, id); err != nil {
 			return nil, err
 		}
 	}

@@ -194,25 +194,29 @@ func (ws *writers) forget(id string) {
 	}
 }
 
-// finish makes durable what was logged to the run, and closes its writer. After
-// an error it is still open.
-func (ws *writers) finish(ctx context.Context, id string) error {
+// finish makes durable what was logged to the run, and closes its writer. It
+// gives how many points the writer has stored. After an error it is still open.
+func (ws *writers) finish(ctx context.Context, id string) (map[string]uint64, error) {
 	ws.mu.Lock()
 	l := ws.open[id]
 	ws.mu.Unlock()
 	if l == nil {
-		return nil
+		return nil, nil
 	}
 	l.mu.RLock()
+	writer := l.writer
 	var err error
 	if !l.closed {
-		err = l.writer.Flush(ctx)
+		err = writer.Flush(ctx)
 	}
 	l.mu.RUnlock()
-	if err != nil {
-		return err
+	if err == nil {
+		err = ws.close(ctx, l)
 	}
-	return ws.close(ctx, l)
+	if err != nil || writer == nil {
+		return nil, err
+	}
+	return map[string]uint64{writer.ID(): writer.Stored()}, nil
 }
 
 // retire closes a writer that is in the way.

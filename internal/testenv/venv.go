@@ -15,17 +15,30 @@ import (
 // of the virtual environment that has the inference server.
 const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
-// inferenceServer is what the contract tests' virtual environment holds.
-var inferenceServer = []string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}
+// TensorBoardVariable names the environment variable with the interpreter of
+// the virtual environment that has TensorBoard.
+const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
 
-// mlflow is the newest version that pip can resolve.
-var mlflow = []string{"mlflow==3.17.2"}
+// MLflowVariable names the environment variable with the interpreter of the
+// virtual environment that has MLflow.
+const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
 
-// MLflow gives the interpreter of a virtual environment with mlflow.
-func MLflow(t testing.TB) string {
-	t.Helper()
-	return need(t, AbilityMLflow, func() (string, error) { return venv(t.Context(), "mlflow", false, mlflow) })
+// pinned is a virtual environment with a real peer that tests compare with.
+type pinned struct {
+	name         string // in the cache
+	variable     string // that names an interpreter to take instead
+	check        string // Python that fails when the peer is missing
+	requirements []string
 }
+
+var (
+	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
+		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
+	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
+		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn",
+		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
+)
 
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
@@ -42,15 +55,31 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 // names, else one of the cache.
 func InferenceServer(t testing.TB) string {
 	t.Helper()
-	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServerPython(t.Context(), false) })
+	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
 }
 
-func inferenceServerPython(ctx context.Context, again bool) (string, error) {
-	if given := os.Getenv(InferenceServerVariable); given != "" {
-		_, err := output(ctx, given, "-c", "import azureml_inference_server_http")
+// TensorBoard gives the interpreter of a virtual environment with TensorBoard
+// and tensorboardX, which writes event files as PyTorch does: the one that
+// AZML_TEST_TENSORBOARD_PYTHON names, else one of the cache.
+func TensorBoard(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityTensorBoard, func() (string, error) { return tensorBoard.python(t.Context(), false) })
+}
+
+// MLflow gives the interpreter of a virtual environment with mlflow and the
+// packages it needs, scikit-learn among them: the one that
+// AZML_TEST_MLFLOW_PYTHON names, else one of the cache.
+func MLflow(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflow, func() (string, error) { return mlflow.python(t.Context(), false) })
+}
+
+func (p pinned) python(ctx context.Context, again bool) (string, error) {
+	if given := os.Getenv(p.variable); given != "" {
+		_, err := output(ctx, given, "-c", p.check)
 		return given, err
 	}
-	return venv(ctx, "inference-server", again, inferenceServer)
+	return venv(ctx, p.name, again, p.requirements)
 }
 
 // venv makes the virtual environment unless it is there. With again, it tries

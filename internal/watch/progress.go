@@ -59,7 +59,7 @@ type counter struct {
 }
 
 func (c *counter) add(m run.Metric) {
-	if strings.HasPrefix(m.Name, SystemPrefix) {
+	if strings.HasPrefix(m.Name, run.SystemPrefix) {
 		return
 	}
 	switch {

@@ -9,9 +9,6 @@ import (
 	"github.com/azml-go/azml/run"
 )
 
-// SystemPrefix begins the names of metrics of the machine.
-const SystemPrefix = "system/"
-
 // trendPoints is how many points of a metric are kept to draw its shape.
 const trendPoints = 64
 
@@ -60,7 +57,7 @@ func (s *State) Machine() []*Metric { return s.machine }
 
 // add takes a value in.
 func (s *State) add(m run.Metric, picked bool) {
-	if !picked && !strings.HasPrefix(m.Name, SystemPrefix) {
+	if !picked && !strings.HasPrefix(m.Name, run.SystemPrefix) {
 		return
 	}
 	sum := s.byName[m.Name]

@@ -187,7 +187,7 @@ func (w *Watcher) readMetrics(ctx context.Context) error {
 func (w *Watcher) picks(name string) bool {
 	picked, known := w.picked[name]
 	if !known {
-		if picked = !strings.HasPrefix(name, SystemPrefix); w.opts.Pick != nil {
+		if picked = !strings.HasPrefix(name, run.SystemPrefix); w.opts.Pick != nil {
 			picked = w.opts.Pick(name)
 		}
 		w.picked[name] = picked
