@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -27,13 +28,9 @@ const (
 	maxPerRun      = 2500
 )
 
-// points reads the numbers that were logged to the run: of the named metric, or
-// of all when key is empty.
-func (c call) points(ctx context.Context, id, key string, yield func(p metrics.Point, value float64)) error {
-	log, err := history.Metrics(c.core, id)
-	if err != nil {
-		return err
-	}
+// numbers yields the numbers in a log: of the named metric, or of all when key is
+// empty. Texts and lists, which MLflow has no place for, are passed over.
+func numbers(ctx context.Context, log *metrics.Log, key string, yield func(p metrics.Point, value float64)) error {
 	read := &metrics.ReadOptions{Kinds: []metrics.Kind{metrics.KindScalar}}
 	if key != "" {
 		read.Names = []string{key}
@@ -54,24 +51,36 @@ func (c call) points(ctx context.Context, id, key string, yield func(p metrics.P
 	return nil
 }
 
-// latestMetrics gives the run's metrics by name, each as it was last: MLflow
-// goes by step, then time, then value.
+func pointView(p metrics.Point, value float64) metric {
+	return metric{Key: p.Name, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step}
+}
+
+// latestMetrics gives the run's metrics by name, each as it was last.
 func (c call) latestMetrics(ctx context.Context, id string) ([]metric, error) {
+	log, err := history.Metrics(c.core, id)
+	if err != nil {
+		return nil, err
+	}
+	return latest(ctx, log, pointView)
+}
+
+// latest gives the last point of each name in a log, sorted by names: MLflow
+// goes by step, then time, then value.
+func latest(ctx context.Context, log *metrics.Log, view func(metrics.Point, float64) metric) ([]metric, error) {
 	last := map[string]metric{}
-	err := c.points(ctx, id, "", func(p metrics.Point, value float64) {
-		m := metric{Key: p.Name, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step}
+	err := numbers(ctx, log, "", func(p metrics.Point, value float64) {
+		m := pointView(p, value)
 		if have, there := last[p.Name]; !there || compareLatest(have, m) <= 0 {
-			last[p.Name] = m
+			last[p.Name] = view(p, value)
 		}
 	})
 	if err != nil || len(last) == 0 {
 		return nil, err
 	}
 	list := make([]metric, 0, len(last))
-	for _, m := range last {
-		list = append(list, m)
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		list = append(list, last[name])
 	}
-	slices.SortFunc(list, func(a, b metric) int { return cmp.Compare(a.Key, b.Key) })
 	return list, nil
 }
 
@@ -82,10 +91,12 @@ func compareLatest(a, b metric) int {
 // history gives all points of the metric by time, step and value, each once: a
 // client that got no answer sends a point again.
 func (c call) history(ctx context.Context, id, key string) ([]metric, error) {
+	log, err := history.Metrics(c.core, id)
+	if err != nil {
+		return nil, err
+	}
 	var list []metric
-	err := c.points(ctx, id, key, func(p metrics.Point, value float64) {
-		list = append(list, metric{Key: key, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step})
-	})
+	err = numbers(ctx, log, key, func(p metrics.Point, value float64) { list = append(list, pointView(p, value)) })
 	slices.SortFunc(list, func(a, b metric) int {
 		return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Value, b.Value))
 	})

@@ -92,9 +92,7 @@ func (s *served) send(method, path, contentType, body string) answer {
 // post sends a message, which must be answered well, and reads the answer.
 func post[Resp any](s *served, path string, message any) Resp {
 	s.t.Helper()
-	data, err := json.Marshal(message)
-	require.NoError(s.t, err)
-	a := s.send(http.MethodPost, "/api/2.0/mlflow/"+path, jsonType, string(data))
+	a := s.send(http.MethodPost, "/api/2.0/mlflow/"+path, jsonType, string(encode(s.t, message)))
 	require.Equal(s.t, http.StatusOK, a.status, "%s: %s", path, a.body)
 	var resp Resp
 	require.NoError(s.t, json.Unmarshal(a.body, &resp))
@@ -111,4 +109,11 @@ func get[Resp any](s *served, path string) Resp {
 	var resp Resp
 	require.NoError(s.t, json.Unmarshal(a.body, &resp))
 	return resp
+}
+
+func encode(t testing.TB, message any) []byte {
+	t.Helper()
+	data, err := json.Marshal(message)
+	require.NoError(t, err)
+	return data
 }

@@ -34,13 +34,27 @@ type writers struct {
 	most int
 
 	mu   sync.Mutex
-	open map[string]*logging // by the run's ID
+	open map[logID]*logging
 	done bool
 }
 
-// logging is a run that is being logged to.
+// logID names a metric log: that of a run, or of a logged model.
+type logID struct {
+	id    string
+	model bool
+}
+
+// metrics opens the log.
+func (l logID) metrics(h core.Handle) (*metrics.Log, error) {
+	if l.model {
+		return history.ModelMetrics(h, l.id)
+	}
+	return history.Metrics(h, l.id)
+}
+
+// logging is a log that is being logged to.
 type logging struct {
-	id string
+	id logID
 
 	mu     sync.RWMutex // held for reading while something is logged
 	writer *metrics.Writer
@@ -52,7 +66,7 @@ type logging struct {
 }
 
 func newWriters(h core.Handle) *writers {
-	return &writers{h: h, most: maxWriters, open: map[string]*logging{}}
+	return &writers{h: h, most: maxWriters, open: map[logID]*logging{}}
 }
 
 // run stores what the writers of dead processes have left, closes writers that
@@ -76,8 +90,8 @@ func (ws *writers) run(ctx context.Context) {
 	}
 }
 
-// get gives the run's logging, opening it if needed.
-func (ws *writers) get(ctx context.Context, id string) (*logging, error) {
+// get gives what logs to the log, opening it if needed.
+func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 	ws.mu.Lock()
 	if ws.done {
 		ws.mu.Unlock()
@@ -116,7 +130,7 @@ var errStopped = failf(codeUnavailable, "The workspace is being closed")
 // begin opens the writer. The caller holds the lock.
 func (l *logging) begin(h core.Handle) error {
 	l.closed = true
-	log, err := history.Metrics(h, l.id)
+	log, err := l.id.metrics(h)
 	if err != nil {
 		return err
 	}
@@ -136,7 +150,7 @@ func (l *logging) begin(h core.Handle) error {
 }
 
 // log logs the points; when it returns, they survive the death of the process.
-func (ws *writers) log(ctx context.Context, id string, points []metricFields) error {
+func (ws *writers) log(ctx context.Context, id logID, points []metricFields) error {
 	for {
 		l, err := ws.get(ctx, id)
 		if err != nil {
@@ -169,14 +183,14 @@ func (l *logging) log(now time.Time, points []metricFields) (bool, error) {
 // not be looked at again.
 func (ws *writers) active(id string) bool {
 	ws.mu.Lock()
-	l := ws.open[id]
+	l := ws.open[logID{id: id}]
 	ws.mu.Unlock()
 	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
 }
 
 // saw notes that the run is active.
 func (ws *writers) saw(ctx context.Context, id string) error {
-	l, err := ws.get(ctx, id)
+	l, err := ws.get(ctx, logID{id: id})
 	if err != nil {
 		return err
 	}
@@ -187,7 +201,7 @@ func (ws *writers) saw(ctx context.Context, id string) error {
 // forget makes sure that the run is looked at again before more is logged.
 func (ws *writers) forget(id string) {
 	ws.mu.Lock()
-	l := ws.open[id]
+	l := ws.open[logID{id: id}]
 	ws.mu.Unlock()
 	if l != nil {
 		l.seen.Store(0)
@@ -198,7 +212,7 @@ func (ws *writers) forget(id string) {
 // gives how many points the writer has stored. After an error it is still open.
 func (ws *writers) finish(ctx context.Context, id string) (map[string]uint64, error) {
 	ws.mu.Lock()
-	l := ws.open[id]
+	l := ws.open[logID{id: id}]
 	ws.mu.Unlock()
 	if l == nil {
 		return nil, nil
@@ -222,7 +236,7 @@ func (ws *writers) finish(ctx context.Context, id string) (map[string]uint64, er
 // retire closes a writer that is in the way.
 func (ws *writers) retire(ctx context.Context, l *logging) {
 	if err := ws.close(context.WithoutCancel(ctx), l); err != nil {
-		ws.h.Logger().WarnContext(ctx, "metrics stay in the spool until they are recovered", "run", l.id, "error", err)
+		ws.h.Logger().WarnContext(ctx, "metrics stay in the spool until they are recovered", "of", l.id.id, "error", err)
 	}
 }
 
