@@ -42,5 +42,5 @@ func serveFolder(dir string) error {
 		return err
 	}
 	fmt.Println("http://" + listener.Addr().String())
-	return http.Serve(listener, handler) //nolint:gosec // a test's server, on loopback
+	return http.Serve(listener, handler)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -53,39 +52,6 @@ func numbers(ctx context.Context, log *metrics.Log, key string, yield func(p met
 
 func pointView(p metrics.Point, value float64) metric {
 	return metric{Key: p.Name, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step}
-}
-
-// latestMetrics gives the run's metrics by name, each as it was last.
-func (c call) latestMetrics(ctx context.Context, id string) ([]metric, error) {
-	log, err := history.Metrics(c.core, id)
-	if err != nil {
-		return nil, err
-	}
-	return latest(ctx, log, pointView)
-}
-
-// latest gives the last point of each name in a log, sorted by names: MLflow
-// goes by step, then time, then value.
-func latest(ctx context.Context, log *metrics.Log, view func(metrics.Point, float64) metric) ([]metric, error) {
-	last := map[string]metric{}
-	err := numbers(ctx, log, "", func(p metrics.Point, value float64) {
-		m := pointView(p, value)
-		if have, there := last[p.Name]; !there || compareLatest(have, m) <= 0 {
-			last[p.Name] = view(p, value)
-		}
-	})
-	if err != nil || len(last) == 0 {
-		return nil, err
-	}
-	list := make([]metric, 0, len(last))
-	for _, name := range slices.Sorted(maps.Keys(last)) {
-		list = append(list, last[name])
-	}
-	return list, nil
-}
-
-func compareLatest(a, b metric) int {
-	return cmp.Or(cmp.Compare(a.Step, b.Step), cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Value, b.Value))
 }
 
 // history gives all points of the metric by time, step and value, each once: a

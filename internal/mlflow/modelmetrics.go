@@ -6,7 +6,6 @@ import (
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
-	"github.com/azml-go/azml/internal/metrics"
 )
 
 // modelSeries is what the points of a logged model are kept by: several runs log
@@ -61,12 +60,17 @@ func (c call) modelMetrics(ctx context.Context, id string) ([]metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	return latest(ctx, log, func(p metrics.Point, value float64) metric {
-		m := pointView(p, value)
+	last := lastPoints{}
+	if err := readLatest(ctx, log, "", last); err != nil {
+		return nil, err
+	}
+	list := last.list()
+	for i := range list {
 		var s modelSeries
-		if json.Unmarshal([]byte(p.Name), &s) == nil {
+		if json.Unmarshal([]byte(list[i].Key), &s) == nil {
+			m := &list[i]
 			m.Key, m.RunID, m.DatasetName, m.DatasetDigest, m.ModelID = s[seriesKey], s[seriesRun], s[seriesDataset], s[seriesDigest], id
 		}
-		return m
-	})
+	}
+	return list, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -63,6 +64,9 @@ type logging struct {
 
 	used atomic.Int64 // when it was last used, in ns since 1970
 	seen atomic.Int64 // when the run was last known to be active
+
+	lasting sync.Mutex
+	last    lastPoints // of what was logged here
 }
 
 func newWriters(h core.Handle) *writers {
@@ -100,7 +104,7 @@ func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 	l := ws.open[id]
 	fresh := l == nil
 	if fresh {
-		l = &logging{id: id}
+		l = &logging{id: id, last: lastPoints{}}
 		l.mu.Lock()
 		ws.open[id] = l
 	}
@@ -171,12 +175,34 @@ func (l *logging) log(now time.Time, points []metricFields) (bool, error) {
 		return false, nil
 	}
 	l.used.Store(now.UnixNano())
+	l.lasting.Lock()
+	defer l.lasting.Unlock()
 	for _, p := range points {
 		if err := l.writer.Log(p.Key, p.Value, p.Step, time.UnixMilli(p.Timestamp)); err != nil {
 			return true, err
 		}
+		l.last.add(metric{Key: p.Key, Value: double(p.Value), Timestamp: p.Timestamp, Step: p.Step})
 	}
 	return true, nil
+}
+
+// latest gives the ID of the writer that is open for the run, empty for none,
+// and the latest points that it has logged.
+func (ws *writers) latest(id string) (string, lastPoints) {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	if l == nil {
+		return "", lastPoints{}
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return "", lastPoints{}
+	}
+	l.lasting.Lock()
+	defer l.lasting.Unlock()
+	return l.writer.ID(), maps.Clone(l.last)
 }
 
 // active tells whether the run was seen active a moment ago, so that it need
