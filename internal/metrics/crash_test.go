@@ -24,7 +24,7 @@ import (
 // store a sync.
 var crashLimits = limits{
 	spoolMin: 512, spoolMax: 2000, framePoints: 100, frameBytes: 3000,
-	appendBytes: 500, segmentBytes: 2500, segmentAppends: 9,
+	appendBytes: 500, segmentBytes: 2500, segmentAppends: 9, groupRows: 300, groupBytes: 9000,
 }
 
 // childJob is what the test binary does when it is started as a child: log to

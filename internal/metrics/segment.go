@@ -37,19 +37,39 @@ func parseSegmentKey(prefix, key string) (writer string, number int, ok bool) {
 	return writer, int(n), ok && err == nil && n > 0 && validWriterID(writer)
 }
 
-// segments lists the segments of all writers whose keys begin with
-// prefix+writer, in order. An empty writer stands for all.
-func (l *Log) segments(ctx context.Context, writer string) (map[string][]segment, error) {
-	out := make(map[string][]segment)
-	for info, err := range l.objects.List(ctx, &backend.ListOptions{Prefix: l.prefix + writer}) {
+// contents is what the store has of a log.
+type contents struct {
+	segments map[string][]segment // of each writer, in order
+	sealed   *sealed              // nil when nothing is sealed
+	others   []backend.Info       // objects of sealed metrics, also such as nothing names
+}
+
+// contents lists the log's objects and reads the record of sealed metrics. The
+// record's key comes after those of segments, so whoever misses a segment
+// because it was sealed meanwhile sees the record.
+func (l *Log) contents(ctx context.Context) (*contents, error) {
+	c := &contents{segments: make(map[string][]segment)}
+	sealed := false
+	for info, err := range l.objects.List(ctx, &backend.ListOptions{Prefix: l.prefix}) {
 		if err != nil {
-			return nil, fmt.Errorf("list segments of metrics: %w", err)
+			return nil, fmt.Errorf("list objects of metrics: %w", err)
 		}
-		if id, number, ok := parseSegmentKey(l.prefix, info.Key); ok {
-			out[id] = append(out[id], segment{number: number, info: info})
+		id, number, ok := parseSegmentKey(l.prefix, info.Key)
+		switch {
+		case ok:
+			c.segments[id] = append(c.segments[id], segment{number: number, info: info})
+		case info.Key == l.sealedKey():
+			sealed = true
+		case strings.HasSuffix(info.Key, parquetSuffix), strings.HasSuffix(info.Key, digestSuffix):
+			c.others = append(c.others, info)
 		}
 	}
-	return out, nil
+	if !sealed {
+		return c, nil
+	}
+	var err error
+	c.sealed, err = l.readSealed(ctx)
+	return c, err
 }
 
 // segmentReader gives the frames of one segment from an offset on.

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // smallLimits make files roll and frames end every few points.
 var smallLimits = limits{
 	spoolMin: 256, spoolMax: 600, framePoints: 7, frameBytes: 400,
-	appendBytes: 150, segmentBytes: 900, segmentAppends: 9,
+	appendBytes: 150, segmentBytes: 900, segmentAppends: 9, groupRows: 90, groupBytes: 4000,
 }
 
 func openLog(t testing.TB, objects backend.Objects, dir string, l limits) *Log {

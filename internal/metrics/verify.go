@@ -1,9 +1,11 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 
@@ -12,49 +14,65 @@ import (
 
 // Damage is one place where a log is not as it was written.
 type Damage struct {
-	// Object is the key of a segment, or the path of a spool file.
+	// Object is the key of an object, or the path of a spool file.
 	Object string
-	// Offset is the first byte of the damaged frame or record.
+	// Offset is the first byte of the damaged frame, block or record.
 	Offset int64
 	// Problem says what is wrong.
 	Problem string
 }
 
-// Verify reads every segment, and the spool files of dead writers on this
-// machine, and lists what is damaged: frames that fail their checksum or make
-// no sense, and points that are missing. It goes on behind damage as far as it
-// can. A last frame or record that was cut off is no damage. Errors: those of
-// the store, ctx's; damage alone is none.
+// Verify reads every segment, what is sealed, and the spool files of dead
+// writers on this machine, and lists what is damaged: frames and blocks that
+// fail their checksum or make no sense, points that are missing, and a digest
+// that is not that of the points. It goes on behind damage as far as it can. A
+// last frame or record that was cut off is no damage. Errors: those of the
+// store, ctx's; damage alone is none.
 func (l *Log) Verify(ctx context.Context) ([]Damage, error) {
-	segments, err := l.segments(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	v := &verification{log: l}
-	for writer, list := range segments {
-		v.seq = 0
-		for _, s := range list {
-			if err := v.segment(ctx, writer, s); err != nil {
-				return v.found, err
-			}
+	for try := 0; ; try++ {
+		v := &verification{log: l}
+		err := v.all(ctx)
+		if errors.Is(err, azml.ErrNotFound) && try < maxPlans {
+			continue // it was sealed meanwhile
 		}
-	}
-	if err := v.spools(ctx); err != nil {
+		slices.SortFunc(v.found, func(a, b Damage) int {
+			return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Offset, b.Offset))
+		})
 		return v.found, err
 	}
-	slices.SortFunc(v.found, func(a, b Damage) int {
-		if a.Object != b.Object && a.Object < b.Object || a.Object == b.Object && a.Offset < b.Offset {
-			return -1
-		}
-		return 1
-	})
-	return v.found, nil
 }
 
 type verification struct {
 	log   *Log
 	found []Damage
 	seq   uint64 // the last point seen of the writer at hand
+}
+
+func (v *verification) all(ctx context.Context) error {
+	there, err := v.log.contents(ctx)
+	unknown := errors.Is(err, azml.ErrDamaged) || errors.Is(err, azml.ErrUnsupported)
+	if unknown {
+		v.report(v.log.sealedKey(), 0, err.Error())
+	} else if err != nil {
+		return err
+	}
+	if there.sealed != nil {
+		if err := v.sealed(ctx, there.sealed); err != nil {
+			return err
+		}
+	}
+	for writer, list := range there.segments {
+		v.seq = there.sealed.writer(writer).Seq
+		if unknown { // how many points were sealed
+			v.seq = math.MaxUint64 - 1
+		}
+		for _, s := range list {
+			if err := v.segment(ctx, writer, s); err != nil {
+				return err
+			}
+		}
+	}
+	return v.spools(ctx)
 }
 
 func (v *verification) report(object string, offset int64, problem string) {

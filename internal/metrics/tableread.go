@@ -1,0 +1,360 @@
+package metrics
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// tableReader reads the row groups of a sealed Parquet object. Not safe for
+// concurrent use.
+type tableReader struct {
+	obj    *checkedObject
+	file   *parquet.File
+	names  map[string]bool // the metrics wanted, nil for all
+	values []parquet.Value
+}
+
+// openTables reads the end of the object, where its contents are listed.
+func (l *Log) openTables(ctx context.Context, s *sealed, names []string) (*tableReader, error) {
+	r := &tableReader{obj: l.sealedObject(ctx, s.Points), values: make([]parquet.Value, writeRows)}
+	if len(names) > 0 {
+		r.names = make(map[string]bool, len(names))
+		for _, name := range names {
+			r.names[name] = true
+		}
+	}
+	err := r.obj.guard(func() (err error) {
+		r.file, err = parquet.OpenFile(r.obj, s.Points.Size, parquet.SkipBloomFilters(true), parquet.ReadBufferSize(readAhead))
+		if err == nil && !parquet.EqualNodes(r.file.Schema(), parquet.SchemaOf(tableRow{})) {
+			err = errors.New("its columns are not those of sealed metrics")
+		}
+		return err
+	})
+	return r, err
+}
+
+func (r *tableReader) groups() int { return len(r.file.RowGroups()) }
+
+// maxSeq gives the greatest number of a point in the group.
+func (r *tableReader) maxSeq(group int) (greatest uint64, err error) {
+	err = r.obj.guard(func() error {
+		index, err := r.file.RowGroups()[group].ColumnChunks()[columnSeq].ColumnIndex()
+		if err != nil {
+			return err
+		}
+		for i := range index.NumPages() {
+			greatest = max(greatest, uint64(index.MaxValue(i).Int64()))
+		}
+		return nil
+	})
+	return greatest, err
+}
+
+// span is a range of rows.
+type span struct{ from, to int64 }
+
+// group reads the wanted points of a row group.
+func (r *tableReader) group(group int) (t *table, err error) {
+	err = r.obj.guard(func() error {
+		g := r.file.RowGroups()[group]
+		spans := []span{{0, g.NumRows()}}
+		if r.names != nil {
+			if spans, err = r.spans(g); err != nil {
+				return err
+			}
+		}
+		t = newTable()
+		for _, s := range spans {
+			if err := r.rows(g, s, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return t, err
+}
+
+// spans finds the rows of the wanted names: the index of the pages tells where
+// they may be, the names there tell where they are.
+func (r *tableReader) spans(g parquet.RowGroup) (spans []span, err error) {
+	chunk := g.ColumnChunks()[columnName]
+	index, err := chunk.ColumnIndex()
+	if err != nil {
+		return nil, err
+	}
+	offsets, err := chunk.OffsetIndex()
+	if err != nil {
+		return nil, err
+	}
+	for i := range index.NumPages() {
+		if !r.mayHold(index.MinValue(i).ByteArray(), index.MaxValue(i).ByteArray()) {
+			continue
+		}
+		page := span{offsets.FirstRowIndex(i), g.NumRows()}
+		if i+1 < index.NumPages() {
+			page.to = offsets.FirstRowIndex(i + 1)
+		}
+		if least, greatest := index.MinValue(i).ByteArray(), index.MaxValue(i).ByteArray(); bytes.Equal(least, greatest) {
+			spans = joined(spans, page)
+			continue
+		}
+		err := r.column(g, columnName, page, func(row int, v parquet.Value) error {
+			if at := page.from + int64(row); r.names[string(v.ByteArray())] {
+				spans = joined(spans, span{at, at + 1})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return spans, nil
+}
+
+// joined adds a span to those before it.
+func joined(spans []span, s span) []span {
+	if last := len(spans) - 1; last >= 0 && spans[last].to == s.from {
+		spans[last].to = s.to
+		return spans
+	}
+	return append(spans, s)
+}
+
+func (r *tableReader) mayHold(least, greatest []byte) bool {
+	for name := range r.names {
+		if name >= string(least) && name <= string(greatest) {
+			return true
+		}
+	}
+	return false
+}
+
+// column hands on the values of a column, with their rows counted from the
+// beginning of the span. A value's bytes are good until take returns.
+func (r *tableReader) column(g parquet.RowGroup, column int, s span, take func(row int, v parquet.Value) error) error {
+	return eachPage(g.ColumnChunks()[column], s, func(row, n int, page parquet.Page) error {
+		values := page.Values()
+		for end := row + n; row < end; {
+			n, err := values.ReadValues(r.values[:min(len(r.values), end-row)])
+			for i, v := range r.values[:n] {
+				if err := take(row+i, v); err != nil {
+					return err
+				}
+			}
+			if row += n; n == 0 || err != nil && !errors.Is(err, io.EOF) {
+				return fmt.Errorf("column %d ends at row %d: %w", column, row, err)
+			}
+		}
+		return nil
+	})
+}
+
+// numbers reads a column of whole numbers that has no nulls.
+func (r *tableReader) numbers(g parquet.RowGroup, column int, s span, dst []int64) error {
+	return eachPage(g.ColumnChunks()[column], s, func(row, n int, page parquet.Page) error {
+		values, ok := page.Values().(parquet.Int64Reader)
+		if !ok {
+			return fmt.Errorf("column %d holds no whole numbers", column)
+		}
+		for end := row + n; row < end; {
+			n, err := values.ReadInt64s(dst[row:end])
+			if row += n; n == 0 || err != nil && !errors.Is(err, io.EOF) {
+				return fmt.Errorf("column %d ends at row %d: %w", column, row, err)
+			}
+		}
+		return nil
+	})
+}
+
+// eachPage hands on the pages that cover the span, each with its first row and
+// the number of rows wanted of it.
+func eachPage(chunk parquet.ColumnChunk, s span, take func(row, n int, page parquet.Page) error) error {
+	pages := chunk.Pages()
+	defer pages.Close()
+	if s.from > 0 {
+		if err := pages.SeekToRow(s.from); err != nil {
+			return err
+		}
+	}
+	for row := int64(0); row < s.to-s.from; {
+		page, err := pages.ReadPage()
+		if err != nil {
+			return fmt.Errorf("page at row %d: %w", s.from+row, err)
+		}
+		n := min(page.NumRows(), s.to-s.from-row)
+		if err = take(int(row), int(n), page); err == nil && n == 0 {
+			err = errors.New("a page is empty")
+		}
+		parquet.Release(page)
+		if err != nil {
+			return err
+		}
+		row += n
+	}
+	return nil
+}
+
+// rows appends the rows of a span to the table.
+func (r *tableReader) rows(g parquet.RowGroup, s span, t *table) error {
+	start, n := t.rows(), int(s.to-s.from)
+	for _, c := range []struct {
+		column int
+		dst    *[]int64
+	}{{columnSeq, &t.seqs}, {columnStep, &t.steps}, {columnTime, &t.times}} {
+		*c.dst = append(*c.dst, make([]int64, n)...)
+		if err := r.numbers(g, c.column, s, (*c.dst)[start:]); err != nil {
+			return err
+		}
+	}
+	if err := r.writers(g, s, t); err != nil {
+		return err
+	}
+	if err := r.series(g, s, t); err != nil {
+		return err
+	}
+	t.bits = append(t.bits, make([]uint64, n)...)
+	err := r.column(g, columnAfter, s, func(row int, v parquet.Value) error {
+		if !v.IsNull() {
+			t.after[start+row] = v.Int64()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.contents(g, s, t, start)
+}
+
+func (r *tableReader) writers(g parquet.RowGroup, s span, t *table) error {
+	last, id := "", int32(-1)
+	return r.column(g, columnWriter, s, func(_ int, v parquet.Value) error {
+		if b := v.ByteArray(); id < 0 || string(b) != last {
+			last = string(b)
+			id = t.writerID(last)
+		}
+		t.by = append(t.by, id)
+		return nil
+	})
+}
+
+// series reads names, kinds and types.
+func (r *tableReader) series(g parquet.RowGroup, s span, t *table) error {
+	list := make([]*series, s.to-s.from)
+	name := ""
+	err := r.column(g, columnName, s, func(row int, v parquet.Value) error {
+		if b := v.ByteArray(); row == 0 || string(b) != name {
+			name = string(b)
+		}
+		if row > 0 && list[row-1].name == name {
+			list[row] = list[row-1]
+		} else {
+			list[row] = &series{name: name}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	kinds, types := make([]kindCode, len(list)), make([]valueType, len(list))
+	err = r.column(g, columnKind, s, func(row int, v parquet.Value) error {
+		kinds[row] = Kind(v.ByteArray()).code()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = r.column(g, columnType, s, func(row int, v parquet.Value) error {
+		types[row] = typeOf(v.ByteArray())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var last series
+	for row, s := range list {
+		now := series{name: s.name, kind: kinds[row], typ: types[row]}
+		if now.kind == 0 || now.typ == 0 {
+			return fmt.Errorf("row %d is of no known kind and type", row)
+		}
+		if row > 0 && now == last {
+			t.of = append(t.of, t.of[len(t.of)-1])
+			continue
+		}
+		id, ok := t.idOf[now]
+		if !ok {
+			id = t.seriesID(&now)
+		}
+		t.of, last = append(t.of, id), now
+	}
+	return nil
+}
+
+func typeOf(name []byte) valueType {
+	for t, n := range typeNames {
+		if n != "" && n == string(name) {
+			return valueType(t)
+		}
+	}
+	return 0
+}
+
+// contents reads the values from the columns that have them by their types.
+func (r *tableReader) contents(g parquet.RowGroup, s span, t *table, start int) error {
+	typ := func(row int) valueType { return t.series[t.of[start+row]].typ }
+	err := r.column(g, columnValue, s, func(row int, v parquet.Value) error {
+		switch {
+		case v.IsNull():
+		case typ(row) == typeFloat:
+			t.bits[start+row] = math.Float64bits(v.Double())
+		case typ(row) == typeInt:
+			t.bits[start+row] = uint64(int64(v.Double()))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = r.column(g, columnText, s, func(row int, v parquet.Value) error {
+		if v.IsNull() {
+			return nil
+		}
+		return t.setText(start+row, typ(row), v.ByteArray())
+	})
+	if err != nil {
+		return err
+	}
+	return r.column(g, columnExact, s, func(row int, v parquet.Value) error {
+		if !v.IsNull() {
+			t.setBlob(start+row, v.ByteArray())
+		}
+		return nil
+	})
+}
+
+func (t *table) setText(row int, typ valueType, text []byte) error {
+	switch typ {
+	case typeInt:
+		n, err := strconv.ParseInt(string(text), 10, 64)
+		t.bits[row] = uint64(n)
+		return err
+	case typeBool:
+		if string(text) == "true" {
+			t.bits[row] = 1
+		}
+	case typeString:
+		t.setBlob(row, text)
+	}
+	return nil
+}
+
+func (t *table) setBlob(row int, b []byte) {
+	t.blobs[row] = append([]byte{}, b...)
+	t.size += len(b)
+}
