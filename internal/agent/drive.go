@@ -84,6 +84,7 @@ func Drive(ctx context.Context, h core.Handle, id string) (err error) {
 	outcome = d.collect(finishing, outcome)
 	stop(nil)
 	keeper.Wait()
+	defer history.Seal(finishing, h, id)
 	return d.finish(finishing, outcome)
 }
 

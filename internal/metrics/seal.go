@@ -41,7 +41,7 @@ func (l *Log) Seal(ctx context.Context) (Sealed, error) {
 	if err != nil || len(files) > 0 {
 		return Sealed{}, err
 	}
-	before, err := l.contents(ctx)
+	before, err := l.claimed(ctx)
 	if err != nil || len(before.segments) == 0 {
 		return Sealed{}, err
 	}
@@ -62,6 +62,20 @@ func (l *Log) Seal(ctx context.Context) (Sealed, error) {
 		return Sealed{}, fmt.Errorf("seal metrics: %w", err)
 	}
 	return s.finish(ctx)
+}
+
+// claimed gives what there is to seal, with a record to replace.
+func (l *Log) claimed(ctx context.Context) (*contents, error) {
+	before, err := l.contents(ctx)
+	if err != nil || len(before.segments) == 0 || before.record != nil {
+		return before, err
+	}
+	claim := &sealing{log: l, before: before}
+	claim.record.Seal()
+	if err := claim.commit(ctx); err != nil && !errors.Is(err, azml.ErrExists) {
+		return nil, fmt.Errorf("seal metrics: %w", err)
+	}
+	return l.contents(ctx)
 }
 
 // sealing is one Seal at work.
@@ -147,22 +161,25 @@ func (s *sealing) store(ctx context.Context) error {
 	if _, err := s.log.objects.Put(ctx, s.log.prefix+s.record.Digest.Name, bytes.NewReader(encoded), create); err != nil {
 		return err
 	}
-	return s.commit(ctx)
+	err := s.commit(ctx)
+	if errors.Is(err, azml.ErrConflict) || errors.Is(err, azml.ErrExists) { // so the record names no object of ours, and never will
+		err = errors.Join(err, s.delete(ctx, s.record.Points.Name), s.delete(ctx, s.record.Digest.Name))
+	}
+	return err
 }
 
-// commit writes the record if nobody has sealed meanwhile. Our objects are
-// deleted only when it is certain that the record names others.
+// commit writes the record if nobody has sealed meanwhile. Errors: ErrExists or
+// ErrConflict when somebody has, which is certain then.
 func (s *sealing) commit(ctx context.Context) error {
 	meta, previous := s.record.Common(), []byte(nil)
-	meta.Token, meta.Created = randomHex(16), s.log.now().UTC()
+	meta.Token, meta.Created, meta.Modified = randomHex(16), s.log.now().UTC(), s.log.now().UTC()
 	opts := &backend.PutOptions{IfNoneMatch: true}
-	if old := s.before.sealed; old != nil {
+	if old := s.before.record; old != nil {
 		meta.Created, meta.CreatedBy, previous = old.Created, old.CreatedBy, old.data
 		opts = &backend.PutOptions{IfMatch: old.etag}
-	}
-	meta.Modified = s.log.now().UTC()
-	if old := s.before.sealed; old != nil && !meta.Modified.After(old.Modified) {
-		meta.Modified = old.Modified.Add(time.Nanosecond)
+		if !meta.Modified.After(old.Modified) {
+			meta.Modified = old.Modified.Add(time.Nanosecond)
+		}
 	}
 	data, err := record.Encode(&s.record, previous)
 	if err != nil {
@@ -174,12 +191,12 @@ func (s *sealing) commit(ctx context.Context) error {
 	}
 	there, readErr := s.log.readSealed(ctx)
 	switch {
-	case readErr != nil || there == nil:
-		return errors.Join(err, readErr)
-	case there.Token == meta.Token: // an earlier try, whose answer was lost
+	case readErr != nil:
+		return fmt.Errorf("%w: is it sealed: %w", azml.ErrUnavailable, readErr)
+	case there != nil && there.Token == meta.Token: // an earlier try, whose answer was lost
 		return nil
 	}
-	return errors.Join(err, s.delete(ctx, s.record.Points.Name), s.delete(ctx, s.record.Digest.Name))
+	return err
 }
 
 // finish deletes what the new objects replace. What can't be deleted does no
