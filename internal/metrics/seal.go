@@ -48,8 +48,12 @@ func (l *Log) Seal(ctx context.Context) (Sealed, error) {
 	s := &sealing{log: l, before: before, digest: digest{metrics: map[string]*metricDigest{}}, writers: map[string]record.SealedWriter{}}
 	defer s.discard()
 	if before.sealed != nil {
-		if some, err := s.anythingNew(ctx); err != nil || !some {
-			return Sealed{}, errors.Join(err, s.deleteSegments(ctx))
+		some, err := s.anythingNew(ctx)
+		if err != nil {
+			return Sealed{}, err
+		}
+		if !some { // what a Seal has left that was cut off
+			return Sealed{}, s.deleteSegments(ctx)
 		}
 	}
 	if err := s.collect(ctx); err != nil {

@@ -177,7 +177,7 @@ func TestSealWhileLogged(t *testing.T) {
 	store := memory.NewObjects()
 	ctx, stop := context.WithCancel(t.Context())
 	var work, others sync.WaitGroup
-	const writers, points = 3, 1500
+	const writers, points = 3, 300
 	for i := range writers {
 		l := openLog(t, store, t.TempDir(), smallLimits) // each on a machine of its own
 		work.Go(func() {

@@ -78,6 +78,7 @@ func (l *Log) contents(ctx context.Context) (*contents, error) {
 type segmentReader struct {
 	key  string
 	off  int64 // where the next frame begins
+	end  int64 // the size of the object
 	body io.ReadCloser
 	in   *bufio.Reader
 }
@@ -87,7 +88,7 @@ func openSegment(ctx context.Context, objects backend.Objects, key string, off i
 	if err != nil {
 		return nil, fmt.Errorf("read metrics %s: %w", key, err)
 	}
-	return &segmentReader{key: key, off: off, body: obj.Body, in: bufio.NewReaderSize(obj.Body, 64<<10)}, nil
+	return &segmentReader{key: key, off: off, end: obj.Info.Size, body: obj.Body, in: bufio.NewReaderSize(obj.Body, 64<<10)}, nil
 }
 
 func (r *segmentReader) close() { _ = r.body.Close() }
@@ -98,6 +99,8 @@ func (r *segmentReader) header() (h frameHeader, ok bool, err error) {
 	var b [frameHeaderSize]byte
 	n, err := io.ReadFull(r.in, b[:])
 	switch {
+	case err != nil && r.off+int64(n) < r.end:
+		return h, false, r.broken(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		known := min(n, len(frameMagic))
 		if string(b[:known]) != frameMagic[:known] {
@@ -105,7 +108,7 @@ func (r *segmentReader) header() (h frameHeader, ok bool, err error) {
 		}
 		return h, false, nil
 	case err != nil:
-		return h, false, fmt.Errorf("read metrics %s: %w", r.key, err)
+		return h, false, r.broken(err)
 	}
 	if h, ok = parseFrameHeader(b[:]); !ok {
 		return h, false, r.damaged(errors.New("no frame begins here"))
@@ -131,14 +134,20 @@ func (r *segmentReader) payload(h frameHeader) ([]byte, bool, error) {
 }
 
 func (r *segmentReader) passed(h frameHeader, n int64, err error) (bool, error) {
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read metrics %s: %w", r.key, err)
+	if err != nil && (!errors.Is(err, io.EOF) || r.off+frameHeaderSize+n < r.end) {
+		return false, r.broken(err)
 	}
 	if n < int64(h.length) {
 		return false, nil
 	}
 	r.off += frameHeaderSize + n
 	return true, nil
+}
+
+// broken says that the store gave less than there is, which is not to be taken
+// for a frame that was cut off.
+func (r *segmentReader) broken(err error) error {
+	return fmt.Errorf("%w: read metrics %s: %w", azml.ErrUnavailable, r.key, err)
 }
 
 // damaged names the place of the frame at off.

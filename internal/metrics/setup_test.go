@@ -87,7 +87,7 @@ func byWriter(t testing.TB, points []Point) map[string][]Point {
 // same compares points, with every bit of floats.
 func same(t testing.TB, want, got []Point) {
 	t.Helper()
-	require.Len(t, got, len(want))
+	require.Equal(t, len(want), len(got), "number of points")
 	for i := range want {
 		require.Equal(t, show(want[i]), show(got[i]), "point %d", i)
 	}
