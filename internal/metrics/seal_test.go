@@ -262,7 +262,9 @@ func TestSealWhileLogged(t *testing.T) {
 	sound(t, l)
 }
 
-func isConflict(err error) bool { return errors.Is(err, azml.ErrConflict) || errors.Is(err, azml.ErrExists) }
+func isConflict(err error) bool {
+	return errors.Is(err, azml.ErrConflict) || errors.Is(err, azml.ErrExists)
+}
 
 // TestExportOfSealed exports the same before and after.
 func TestExportOfSealed(t *testing.T) {
