@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -279,3 +280,42 @@ func TestExportOfSealed(t *testing.T) {
 		require.True(t, bytes.Equal(before.Bytes(), after.Bytes()), format)
 	}
 }
+
+// TestManyNames logs to 10,000 metrics, more than fit into a row group one by
+// one, and reads and sums them up.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	limits := defaultLimits
+	limits.groupRows = 60_000
+	l, _ := newLog(t, limits)
+	w := newWriter(t, l)
+	const names, steps = 10_000, 20
+	for step := range steps {
+		for i := range names {
+			require.NoError(t, w.Log(names10k[i], float64(i*step), int64(step), testTime.Add(time.Duration(step*names+i))))
+		}
+	}
+	require.NoError(t, w.Close(t.Context()))
+	require.EqualValues(t, names*steps, mustSeal(t, l).Points)
+	sums, err := l.Summary(t.Context())
+	require.NoError(t, err)
+	require.Len(t, sums, names)
+	for i, name := range names10k {
+		require.Equal(t, [3]float64{steps, 0, float64(i * (steps - 1))}, [3]float64{float64(sums[name].Count), sums[name].Min, sums[name].Max})
+	}
+	one, err := collectPoints(l.Read(t.Context(), &ReadOptions{Names: []string{names10k[4321], names10k[9]}}))
+	require.NoError(t, err)
+	require.Len(t, one, 2*steps)
+	buckets, err := l.Chart(t.Context(), names10k[77], nil)
+	require.NoError(t, err)
+	require.Len(t, buckets, steps)
+	sound(t, l)
+}
+
+var names10k = func() []string {
+	var names []string
+	for i := range 10_000 {
+		names = append(names, fmt.Sprintf("layer.%d.weight.gradient.norm", i))
+	}
+	return names
+}()

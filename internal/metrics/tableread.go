@@ -3,6 +3,7 @@ package metrics
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -31,13 +32,54 @@ func (l *Log) openTables(ctx context.Context, s *sealed, names []string) (*table
 		}
 	}
 	err := r.obj.guard(func() (err error) {
+		if err := r.checkFooter(); err != nil {
+			return err
+		}
 		r.file, err = parquet.OpenFile(r.obj, s.Points.Size, parquet.SkipBloomFilters(true), parquet.ReadBufferSize(readAhead))
 		if err == nil && !parquet.EqualNodes(r.file.Schema(), parquet.SchemaOf(tableRow{})) {
 			err = errors.New("its columns are not those of sealed metrics")
 		}
+		if err == nil {
+			err = checkRows(r.file, s.Count)
+		}
 		return err
 	})
 	return r, err
+}
+
+// checkFooter looks at the length of the footer, for which the decoder makes
+// room unseen.
+func (r *tableReader) checkFooter() error {
+	var b [8]byte
+	if _, err := r.obj.ReadAt(b[:], r.obj.stored.Size-int64(len(b))); err != nil {
+		return err
+	}
+	if length := binary.LittleEndian.Uint32(b[:]); string(b[4:]) != "PAR1" || int64(length) > r.obj.stored.Size-12 {
+		return errors.New("it has no footer")
+	}
+	return nil
+}
+
+// checkRows compares the numbers of rows that a file says it has with that of
+// the record, so that nothing is made room for that is not there.
+func checkRows(f *parquet.File, count int64) error {
+	rest := count
+	for _, g := range f.RowGroups() {
+		n := g.NumRows()
+		for _, c := range g.ColumnChunks() {
+			if c.NumValues() != n {
+				return errors.New("its columns differ in length")
+			}
+		}
+		if n < 0 || n > rest {
+			return fmt.Errorf("it has more rows than the %d points of the record", count)
+		}
+		rest -= n
+	}
+	if rest > 0 {
+		return fmt.Errorf("it lacks %d of the %d points of the record", rest, count)
+	}
+	return nil
 }
 
 func (r *tableReader) groups() int { return len(r.file.RowGroups()) }

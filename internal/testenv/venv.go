@@ -18,6 +18,9 @@ const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 // inferenceServer is what the contract tests' virtual environment holds.
 var inferenceServer = []string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}
 
+// parquetReaders are the programs that open a Parquet file as people do.
+var parquetReaders = []string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}
+
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
 // requirements and then shared: tests must not change it. The name is for
@@ -34,6 +37,14 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServerPython(t.Context(), false) })
+}
+
+// ParquetReaders gives the interpreter of a virtual environment with pyarrow,
+// pandas, DuckDB and Polars.
+func ParquetReaders(t testing.TB) string {
+	t.Helper()
+	Python(t)
+	return need(t, AbilityParquetReaders, func() (string, error) { return venv(t.Context(), AbilityParquetReaders, false, parquetReaders) })
 }
 
 func inferenceServerPython(ctx context.Context, again bool) (string, error) {
