@@ -45,8 +45,15 @@ const (
 var typeNames = [typeEnd]string{typeFloat: "float", typeInt: "int", typeBool: "bool", typeNil: "null", typeString: "string",
 	typeList: "list", typeTable: "table"}
 
-// writeRows is how many rows go to a column at once.
-const writeRows = 4096
+const (
+	// writeRows is how many rows go to a column at once.
+	writeRows = 4096
+	// pageRows is how many are in a page.
+	pageRows = 8 * writeRows
+	// valueRows is how many are in a page of values: split into their bytes,
+	// each of the eight parts is a block of zstd's, with a code of its own.
+	valueRows = 32 * writeRows
+)
 
 // tableWriter writes tables as the row groups of a Parquet file.
 type tableWriter struct {
@@ -65,7 +72,7 @@ func (w *tableWriter) open(t *table) {
 	options := []parquet.WriterOption{
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}), parquet.CreatedBy("azml", "1", "metrics"),
 		parquet.MaxRowsPerRowGroup(math.MaxInt64), parquet.SkipPageBounds("value"), parquet.SkipPageBounds("text"),
-		parquet.SkipPageBounds("exact"), parquet.KeyValueMetadata("azml.metrics", "1"), parquet.DictionaryMaxBytes(1 << 20),
+		parquet.SkipPageBounds("exact"), parquet.KeyValueMetadata("azml.metrics", "1"), parquet.DictionaryMaxBytes(1 << 20), parquet.PageBufferSize(16 << 20),
 		// Names are bounds of pages, by which readers find a metric: whole ones.
 		parquet.ColumnIndexSizeLimit(func([]string) int { return math.MaxInt32 }),
 	}
@@ -91,8 +98,11 @@ func (w *tableWriter) write(t *table) error {
 }
 
 func (w *tableWriter) column(c *parquet.ColumnWriter, column int, t *table, rows []int32) error {
-	cell := cellOf(column, t)
-	for len(rows) > 0 {
+	cell, page := cellOf(column, t), pageRows
+	if column == columnValue {
+		page = valueRows
+	}
+	for done := 0; len(rows) > 0; {
 		n := min(len(rows), writeRows)
 		w.values = w.values[:0]
 		for _, row := range rows[:n] {
@@ -102,6 +112,11 @@ func (w *tableWriter) column(c *parquet.ColumnWriter, column int, t *table, rows
 			return err
 		}
 		rows = rows[n:]
+		if done += n; done%page == 0 {
+			if err := c.Flush(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
