@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/parquet-go/parquet-go"
@@ -134,7 +135,7 @@ func cellOf(column int, t *table) func(row int) parquet.Value {
 	perSeries := func(value func(*series) string) func(int) parquet.Value {
 		values := make([]parquet.Value, len(t.series))
 		for i, s := range t.series {
-			values[i] = parquet.ByteArrayValue([]byte(value(s))).Level(0, 0, column)
+			values[i] = parquet.ByteArrayValue([]byte(value(s)))
 		}
 		return func(row int) parquet.Value { return values[t.of[row]] }
 	}
@@ -146,25 +147,42 @@ func cellOf(column int, t *table) func(row int) parquet.Value {
 	case columnType:
 		return perSeries(func(s *series) string { return typeNames[s.typ] })
 	case columnStep:
-		return func(row int) parquet.Value { return parquet.Int64Value(t.steps[row]).Level(0, 0, column) }
+		return func(row int) parquet.Value { return parquet.Int64Value(t.steps[row]) }
 	case columnTime:
-		return func(row int) parquet.Value { return parquet.Int64Value(t.times[row]).Level(0, 0, column) }
+		return func(row int) parquet.Value { return parquet.Int64Value(t.times[row]) }
 	case columnSeq:
-		return func(row int) parquet.Value { return parquet.Int64Value(t.seqs[row]).Level(0, 0, column) }
+		return func(row int) parquet.Value { return parquet.Int64Value(t.seqs[row]) }
 	case columnWriter:
 		writers := make([]parquet.Value, len(t.writers))
 		for i, id := range t.writers {
-			writers[i] = parquet.ByteArrayValue([]byte(id)).Level(0, 0, column)
+			writers[i] = parquet.ByteArrayValue([]byte(id))
 		}
 		return func(row int) parquet.Value { return writers[t.by[row]] }
 	}
 	null := parquet.NullValue().Level(0, 0, column)
+	if !t.some(column) {
+		return func(int) parquet.Value { return null }
+	}
 	return func(row int) parquet.Value {
 		if v, ok := optionalCell(column, t, row); ok {
 			return v.Level(0, 1, column)
 		}
 		return null
 	}
+}
+
+// some tells whether a column that may be null can be anything else: looking at
+// each row takes longer than writing it.
+func (t *table) some(column int) bool {
+	switch column {
+	case columnText:
+		return slices.ContainsFunc(t.series, func(s *series) bool { return s.typ != typeFloat && s.typ != typeNil })
+	case columnExact:
+		return len(t.blobs) > 0
+	case columnAfter:
+		return len(t.after) > 0
+	}
+	return true
 }
 
 // optionalCell gives the value of a column that may be null.
@@ -175,9 +193,6 @@ func optionalCell(column int, t *table, row int) (parquet.Value, bool) {
 		f, ok := number(typ, t.bits[row])
 		return parquet.DoubleValue(f), ok
 	case columnText:
-		if typ == typeFloat {
-			return parquet.Value{}, false
-		}
 		text, ok := text(raw{typ: typ, bits: t.bits[row], blob: t.blobs[row]})
 		return parquet.ByteArrayValue([]byte(text)), ok
 	case columnExact:
@@ -186,9 +201,6 @@ func optionalCell(column int, t *table, row int) (parquet.Value, bool) {
 			return parquet.Value{}, false
 		}
 		return parquet.ByteArrayValue(t.blobs[row]), true
-	}
-	if len(t.after) == 0 {
-		return parquet.Value{}, false
 	}
 	latest, ok := t.after[row]
 	return parquet.Int64Value(latest), ok
