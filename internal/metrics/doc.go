@@ -19,7 +19,7 @@
 //
 // The files here go by topic: values (value, blob), the spool (spoolformat,
 // spoolfile, spoolreader, spooldir, mapping, lock), segments (columns, floats,
-// frame, framereader, segment, shipper), the sealed form (table, tablewrite,
+// frame, framereader, segment, shipper), the sealed form (table, tablewrite, tablecolumns,
 // tableread, valueencoding, blocks, digest, bucket, sealed, seal), and what the
 // package does with them (writer, drain, recover, read, summary, chart, export,
 // verify).
