@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // tableRow fixes the columns, their order and their encodings.
@@ -71,13 +70,20 @@ func newTableWriter(out io.Writer) *tableWriter {
 // of the first table smallest.
 func (w *tableWriter) open(t *table) {
 	options := []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}), parquet.CreatedBy("azml", "1", "metrics"),
+		parquet.Compression(&parquet.Zstd), parquet.CreatedBy("azml", "1", "metrics"),
 		parquet.MaxRowsPerRowGroup(math.MaxInt64), parquet.SkipPageBounds("value"), parquet.SkipPageBounds("text"),
-		parquet.SkipPageBounds("exact"), parquet.KeyValueMetadata("azml.metrics", "1"), parquet.DictionaryMaxBytes(1 << 20), parquet.PageBufferSize(16 << 20),
+		parquet.SkipPageBounds("exact"), parquet.KeyValueMetadata("azml.metrics", "1"), parquet.DictionaryMaxBytes(1 << 20), parquet.PageBufferSize(pageBuffer(t)),
 		// Names are bounds of pages, by which readers find a metric: whole ones.
 		parquet.ColumnIndexSizeLimit(func([]string) int { return math.MaxInt32 }),
 	}
 	w.w = parquet.NewGenericWriter[tableRow](w.out, append(options, parquet.DefaultEncodingFor(parquet.Double, valueEncoding(t)))...)
+}
+
+// pageBuffer is the room for a page of each column: enough for the pages that
+// are cut here, and little for a run that has logged little.
+func pageBuffer(t *table) int {
+	const most, row = 2 << 20, 16
+	return min(max(t.rows(), writeRows/16)*row, most)
 }
 
 // write writes a table, unless it is empty, and empties it.

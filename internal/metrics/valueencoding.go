@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding"
 )
 
@@ -57,8 +56,7 @@ func valueEncoding(t *table) encoding.Encoding {
 }
 
 func compressed(data []byte) int {
-	codec := &zstd.Codec{Level: zstd.SpeedDefault}
-	out, err := codec.Encode(nil, data)
+	out, err := parquet.Zstd.Encode(nil, data)
 	if err != nil {
 		return len(data)
 	}

@@ -132,7 +132,44 @@ func benchSeal(ctx context.Context, b *bench) error {
 			}
 		}
 	}
+	if err := b.measureSmallSeal(ctx); err != nil {
+		return err
+	}
 	return b.measureChart(ctx)
+}
+
+// measureSmallSeal seals logs of one point: what the end of every run that
+// logs costs in the background.
+func (b *bench) measureSmallSeal(ctx context.Context) error {
+	const writes = 5 // claim, points, digest, record; a segment is deleted
+	floor, err := b.newWriter(recordSize)
+	if err != nil {
+		return err
+	}
+	seal := func(ctx context.Context) (sample, error) {
+		l, err := b.newMetricLog()
+		if err != nil {
+			return sample{}, err
+		}
+		defer l.store.Close()
+		w, err := l.fill(curves[0], 1, 1)
+		if err != nil {
+			return sample{}, err
+		}
+		if err := w.Close(ctx); err != nil {
+			return sample{}, err
+		}
+		return timed(func(ctx context.Context) error { _, err := l.Seal(ctx); return err })(ctx)
+	}
+	got, err := b.rounds(ctx, seal, floor.times(writes))
+	if err != nil {
+		return err
+	}
+	f := figureOf("metric-seal-one-point", "ms", 1e3, got[0], fmt.Sprintf("%d new files, each with fsync of file and folder", writes), got[1])
+	f.Beside = []named{{"CPU ms", 1e3 * mean(got[0].cpu)}, {"floor's CPU ms", 1e3 * mean(got[1].cpu)}}
+	f.Note = "in the background of a run's end"
+	b.report(f)
+	return nil
 }
 
 func (b *bench) measureSizes(ctx context.Context, c curve) error {
