@@ -16,7 +16,8 @@ import (
 const (
 	// blockSize is the length of what one checksum of a sealed object covers.
 	blockSize = 64 << 10
-	// readAhead is how much is read at once, at least.
+	// readAhead is how much of a Parquet object is read at once, at least; of a
+	// digest it is a block.
 	readAhead = 4 * blockSize
 )
 
@@ -63,6 +64,7 @@ type checkedObject struct {
 	objects backend.Objects
 	key     string
 	stored  record.SealedObject
+	ahead   int64 // how much is read at once, at least
 	start   int64 // where held begins
 	held    []byte
 	err     error // the first failure: decoders may wrap or drop it
@@ -93,7 +95,7 @@ func (o *checkedObject) ReadAt(p []byte, off int64) (int, error) {
 // load reads and checks the blocks that hold the range, and some more.
 func (o *checkedObject) load(off int64, n int) error {
 	start := off / blockSize * blockSize
-	end := min(o.stored.Size, (max(off+int64(n), start+readAhead)+blockSize-1)/blockSize*blockSize)
+	end := min(o.stored.Size, (max(off+int64(n), start+o.ahead)+blockSize-1)/blockSize*blockSize)
 	o.start, o.held = start, nil
 	if start >= end {
 		return nil

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -72,14 +73,14 @@ func TestFlippedSealedBits(t *testing.T) {
 			l := f.open(t, key, flipped)
 			points, err := collectPoints(l.Read(t.Context(), nil))
 			if err != nil {
-				require.ErrorIs(t, err, azml.ErrDamaged, "%s byte %d", key, try)
+				require.True(t, isDamage(err), "%s byte %d: %v", key, try, err)
 				require.ErrorContains(t, err, key)
 			} else {
 				same(t, f.points, points)
 				harmless++
 			}
 			if _, err := l.Summary(t.Context()); err != nil {
-				require.ErrorIs(t, err, azml.ErrDamaged)
+				require.True(t, isDamage(err), err)
 				require.ErrorContains(t, err, key)
 			} else {
 				sameSummaries(t, f.sums, l)
@@ -92,13 +93,18 @@ func TestFlippedSealedBits(t *testing.T) {
 			}
 			_, err = l.Chart(t.Context(), f.points[0].Name, nil)
 			if err != nil {
-				require.ErrorIs(t, err, azml.ErrDamaged)
+				require.True(t, isDamage(err), err)
 			}
 		}
 		if strings.HasSuffix(key, parquetSuffix) {
 			require.Zero(t, harmless)
 		}
 	}
+}
+
+// isDamage: a flipped bit may also make a record seem to be of a newer version.
+func isDamage(err error) bool {
+	return errors.Is(err, azml.ErrDamaged) || errors.Is(err, azml.ErrUnsupported)
 }
 
 // TestLostSealedObjects leaves out, empties or cuts each object.

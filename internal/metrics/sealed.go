@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -74,7 +75,11 @@ func (l *Log) readSealed(ctx context.Context) (*sealed, error) {
 }
 
 func (l *Log) sealedObject(ctx context.Context, o record.SealedObject) *checkedObject {
-	return &checkedObject{ctx: ctx, objects: l.objects, key: l.prefix + o.Name, stored: o}
+	c := &checkedObject{ctx: ctx, objects: l.objects, key: l.prefix + o.Name, stored: o, ahead: blockSize}
+	if strings.HasSuffix(o.Name, parquetSuffix) {
+		c.ahead = readAhead
+	}
+	return c
 }
 
 // groupCache keeps the last row groups read: the writers of a log are read at

@@ -43,7 +43,7 @@ func (v *verification) blocks(o *checkedObject) (sound bool, err error) {
 			// The first block that fails in what was read at once; go on behind it.
 			v.report(o.key, off, err.Error())
 			sound = false
-			off += readAhead - blockSize
+			off += o.ahead - blockSize
 		case errors.Is(err, azml.ErrNotFound):
 			return false, v.gone(o, err)
 		case err != nil:
