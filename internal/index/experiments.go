@@ -10,7 +10,7 @@ import (
 
 // Experiments are all experiments by name, archived ones among them.
 var Experiments = &Kind{
-	number: 2, prefix: "experiments/", flat: true, classify: classifyExperiment, read: readExperiment,
+	name: "experiment", number: 2, prefix: experimentPrefix, flat: true, classify: classifyExperiment, id: experimentName, read: readExperiment,
 	Schema: filter.Schema{
 		Attributes: map[string]filter.Type{
 			"name": filter.Text, "experiment_id": filter.Text, "description": filter.Text, "user_id": filter.Text,
@@ -21,19 +21,29 @@ var Experiments = &Kind{
 	},
 }
 
+const (
+	experimentPrefix = "experiments/"
+	recordSuffix     = ".json"
+)
+
+// experimentName gives the name of the experiment whose record has the key.
+func experimentName(key string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(key, experimentPrefix), recordSuffix)
+}
+
 func classifyExperiment(rest string) (string, part) {
-	if strings.Contains(rest, "/") || !strings.HasSuffix(rest, ".json") {
+	if strings.Contains(rest, "/") || !strings.HasSuffix(rest, recordSuffix) {
 		return "", noPart
 	}
 	return rest, recordPart
 }
 
-func readExperiment(key string, raw []byte, _ Summaries) (row, error) {
+func readExperiment(key string, raw []byte, _ Summaries) (filter.Row, error) {
 	stored, err := core.Restore[record.Experiment](key, raw, "")
 	if err != nil {
-		return row{}, err
+		return nil, err
 	}
-	e, b := stored.Value, Experiments.builder()
+	e, b := stored.Value, newBuilder()
 	b.text("name", e.Name)
 	b.text("experiment_id", e.ID)
 	b.text("description", e.Description)
@@ -42,5 +52,5 @@ func readExperiment(key string, raw []byte, _ Summaries) (row, error) {
 	b.time("last_update_time", e.Modified)
 	b.time("archive_time", e.Archived)
 	b.labels(filter.Tag, e.Tags)
-	return row{id: e.Name, values: b.values}, nil
+	return b.values, nil
 }

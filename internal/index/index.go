@@ -97,12 +97,10 @@ func damaged(err error) bool {
 func useless(err error) bool {
 	var e *sqlite3.Error
 	switch {
-	case errors.Is(err, errOutdated), damaged(err) && !errors.Is(err, errStore):
-		return true
-	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.INTERRUPT), errors.Is(err, errStore):
+	case errors.Is(err, errStore), errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.INTERRUPT):
 		return false
 	}
-	return errors.As(err, &e) || errors.Is(err, errFolder)
+	return damaged(err) || errors.As(err, &e) || errors.Is(err, errFolder)
 }
 
 // classified gives errors of SQLite a class.
@@ -120,8 +118,6 @@ func classified(ctx context.Context, err error) error {
 }
 
 var (
-	// errOutdated says that another process has begun a new file.
-	errOutdated = errors.New("there is a newer file")
 	// errFolder says that the folder can't be used.
 	errFolder = errors.New("the folder of the search index can't be written")
 	// errDecode says that what was read is not what is ever written.

@@ -12,33 +12,29 @@ type Kind struct {
 	// Schema says what it can be searched for.
 	Schema filter.Schema
 
+	name   string // for errors
 	number int    // in the table of items
 	prefix string // of the keys of its records
 	flat   bool   // its records lie directly below the prefix
 	// classify tells which item the key of an object belongs to.
 	classify func(rest string) (record string, p part)
-	// read makes the row of a record.
-	read func(key string, raw []byte, sums Summaries) (row, error)
+	// id gives the ID of the item whose record has the key.
+	id func(key string) string
+	// read gives the values of a record. One that is not to be found gives none.
+	read func(key string, raw []byte, sums Summaries) (filter.Row, error)
 }
 
 // kinds lists all kinds.
 func kinds() []*Kind { return []*Kind{Runs, Experiments, Models} }
 
-// part says what of an item an object is.
+// part says what of an item an object is; more than one are or-ed.
 type part int
 
 const (
-	noPart part = iota
-	recordPart
+	noPart     part = 0
+	recordPart part = 1 << iota
 	metricsPart
 )
-
-// row is an item as it is searched.
-type row struct {
-	id     string
-	hidden bool // it is not to be found
-	values filter.Row
-}
 
 // classify tells which item the key of an object belongs to, by the key of its
 // record, and which part of it the object is.
@@ -53,22 +49,19 @@ func classify(key string) (k *Kind, record string, p part) {
 }
 
 // builder collects the values of a row.
-type builder struct {
-	schema *filter.Schema
-	values filter.Row
-}
+type builder struct{ values filter.Row }
 
-func (k *Kind) builder() builder { return builder{&k.Schema, filter.Row{}} }
+func newBuilder() builder { return builder{filter.Row{}} }
 
 // text sets a text attribute, unless it is empty.
 func (b builder) text(name, value string) {
 	if value != "" {
-		b.values[b.schema.Attribute(name)] = filter.Value{Text: value}
+		b.values[filter.Field{Entity: filter.Attribute, Key: name, Type: filter.Text}] = filter.Value{Text: value}
 	}
 }
 
 func (b builder) number(name string, value float64) {
-	b.values[b.schema.Attribute(name)] = filter.Value{Number: value}
+	b.values[filter.Field{Entity: filter.Attribute, Key: name, Type: filter.Number}] = filter.Value{Number: value}
 }
 
 // time sets an attribute to milliseconds since 1970, as MLflow has it, unless t

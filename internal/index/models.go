@@ -1,7 +1,6 @@
 package index
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/azml-go/azml/internal/core"
@@ -12,7 +11,7 @@ import (
 // Models are the versions of all models that are not deleted, by name and the
 // newest version first.
 var Models = &Kind{
-	number: 3, prefix: "models/", classify: classifyModel, read: readModel,
+	name: "model", number: 3, prefix: modelPrefix, classify: classifyModel, id: modelID, read: readModel,
 	Schema: filter.Schema{
 		Attributes: map[string]filter.Type{
 			"name": filter.Text, "version_number": filter.Number, "run_id": filter.Text, "experiment": filter.Text,
@@ -30,19 +29,30 @@ var Models = &Kind{
 	},
 }
 
+const modelPrefix = "models/"
+
+// modelID gives "name:version" of the model whose record has the key.
+func modelID(key string) string {
+	name, number, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(key, modelPrefix), recordSuffix), "/")
+	return name + ":" + strings.TrimLeft(number, "0")
+}
+
 func classifyModel(rest string) (string, part) {
-	if strings.Count(rest, "/") != 1 || !strings.HasSuffix(rest, ".json") {
+	if strings.Count(rest, "/") != 1 || !strings.HasSuffix(rest, recordSuffix) {
 		return "", noPart
 	}
 	return rest, recordPart
 }
 
-func readModel(key string, raw []byte, _ Summaries) (row, error) {
+func readModel(key string, raw []byte, _ Summaries) (filter.Row, error) {
 	stored, err := core.Restore[record.Model](key, raw, "")
 	if err != nil {
-		return row{}, err
+		return nil, err
 	}
-	m, b := stored.Value, Models.builder()
+	m, b := stored.Value, newBuilder()
+	if !m.Deleted.IsZero() {
+		return nil, nil
+	}
 	b.text("name", m.Name)
 	b.number("version_number", float64(m.Version))
 	b.text("run_id", m.RunID)
@@ -57,5 +67,5 @@ func readModel(key string, raw []byte, _ Summaries) (row, error) {
 	b.time("last_updated_timestamp", m.Modified)
 	b.labels(filter.Tag, m.Tags)
 	b.labels(filter.Property, m.Properties)
-	return row{id: fmt.Sprintf("%s:%d", m.Name, m.Version), hidden: !m.Deleted.IsZero(), values: b.values}, nil
+	return b.values, nil
 }

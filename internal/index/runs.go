@@ -11,7 +11,7 @@ import (
 // Runs are the runs of all experiments, the newest first. Names and meanings are
 // MLflow's where it has them.
 var Runs = &Kind{
-	number: 1, prefix: "runs/", classify: classifyRun, read: readRun,
+	name: "run", number: 1, prefix: runPrefix, classify: classifyRun, id: runID, read: readRun,
 	Schema: filter.Schema{
 		Attributes: map[string]filter.Type{
 			"run_id": filter.Text, "run_name": filter.Text, "experiment": filter.Text, "number": filter.Number,
@@ -26,7 +26,10 @@ var Runs = &Kind{
 	},
 }
 
-const runRecord = "/run.json"
+const (
+	runPrefix = "runs/"
+	runRecord = "/run.json"
+)
 
 func classifyRun(rest string) (string, part) {
 	id, below, _ := strings.Cut(rest, "/")
@@ -41,15 +44,15 @@ func classifyRun(rest string) (string, part) {
 
 // runID gives the ID of the run whose record has the key.
 func runID(key string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(key, Runs.prefix), runRecord)
+	return strings.TrimSuffix(strings.TrimPrefix(key, runPrefix), runRecord)
 }
 
-func readRun(key string, raw []byte, sums Summaries) (row, error) {
+func readRun(key string, raw []byte, sums Summaries) (filter.Row, error) {
 	stored, err := core.Restore[record.Run](key, raw, "")
 	if err != nil {
-		return row{}, err
+		return nil, err
 	}
-	r, b := stored.Value, Runs.builder()
+	r, b := stored.Value, newBuilder()
 	b.text("run_id", r.ID)
 	b.text("run_name", r.DisplayName)
 	b.text("experiment", r.Experiment)
@@ -74,5 +77,5 @@ func readRun(key string, raw []byte, sums Summaries) (row, error) {
 			b.values[filter.Field{Entity: filter.Metric, Key: name, Type: filter.Number}] = filter.Value{Number: s.Last}
 		}
 	}
-	return row{id: r.ID, values: b.values}, nil
+	return b.values, nil
 }

@@ -1,0 +1,202 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/agent"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/filter"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// state is an item as it is, or was, indexed.
+type state struct {
+	n         int64  // of the item
+	hidden    bool   // it is not to be found: it is deleted, or its record is damaged
+	etag      string // of the record
+	mark      string // of an ended run's metrics
+	live      bool   // it is looked at each time
+	record    []byte // as it is stored
+	summaries []byte // see Summaries
+	places    []byte // of a live run, how far its metrics were read, as JSON
+	values    filter.Row
+}
+
+// change is an item that may have changed.
+type change struct {
+	kind    *Kind
+	key     string
+	touched part
+	spooled bool
+	old     *state // nil when it is not indexed
+	now     *state // nil when it is not in the store
+}
+
+// same tells whether nothing has changed.
+func (ch *change) same() bool {
+	a, b := ch.old, ch.now
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.etag == b.etag && a.mark == b.mark && a.live == b.live && a.hidden == b.hidden &&
+		bytes.Equal(a.summaries, b.summaries) && bytes.Equal(a.places, b.places)
+}
+
+// fetch finds out what the item is now.
+func (u *updater) fetch(ctx context.Context, ch *change) error {
+	now, err := u.fetchRecord(ctx, ch)
+	var sums Summaries
+	if err == nil && ch.kind == Runs {
+		sums, err = u.fetchRun(ctx, ch, now)
+	}
+	if err == nil {
+		now.values, err = ch.kind.read(ch.key, now.record, sums)
+		now.hidden = now.values == nil
+	}
+	switch {
+	case errors.Is(err, azml.ErrNotFound):
+		return nil
+	case errors.Is(err, azml.ErrDamaged), errors.Is(err, azml.ErrUnsupported), errors.Is(err, azml.ErrInvalid):
+		u.h.Logger().Warn("a record can't be read and is not found by searches: azml workspace fsck tells more", "key", ch.key, "error", err)
+		now.hidden, now.live, now.values = true, false, nil
+	case err != nil && !errors.Is(err, errDecode):
+		return fmt.Errorf("%w: %w", errStore, err)
+	case err != nil:
+		return err
+	}
+	ch.now = now
+	return nil
+}
+
+// fetchRecord reads the record, unless it is known to be the same.
+func (u *updater) fetchRecord(ctx context.Context, ch *change) (*state, error) {
+	if ch.old != nil && ch.touched&recordPart == 0 {
+		return &state{n: ch.old.n, etag: ch.old.etag, record: ch.old.record}, nil
+	}
+	now := &state{}
+	if ch.old != nil {
+		now.n = ch.old.n
+	}
+	data, info, err := u.h.Read(ctx, ch.key)
+	now.record, now.etag = data, string(info.ETag)
+	return now, err
+}
+
+// fetchRun ends the run if its process is gone, and sums up its metrics.
+func (u *updater) fetchRun(ctx context.Context, ch *change, now *state) (Summaries, error) {
+	stored, err := core.Restore[record.Run](ch.key, now.record, backend.ETag(now.etag))
+	if err != nil {
+		return nil, err
+	}
+	if stored, err = agent.Reap(ctx, u.h, stored); err != nil {
+		return nil, err
+	}
+	now.record, now.etag = stored.Raw(), string(stored.ETag)
+	log, err := history.Metrics(u.h, runID(ch.key))
+	if err != nil {
+		return nil, err
+	}
+	if now.live = ch.spooled || !stored.Value.Status.Terminal(); now.live {
+		return u.growing(ctx, ch, now, log)
+	}
+	return u.ended(ctx, ch, now, log)
+}
+
+// growing adds to the summaries of a live run what was logged since they were
+// made.
+func (u *updater) growing(ctx context.Context, ch *change, now *state, log *metrics.Log) (Summaries, error) {
+	sums, places := Summaries{}, map[string]metrics.Place{}
+	if ch.old != nil && ch.old.live && len(ch.old.places) > 0 {
+		var err error
+		if sums, err = decodeSummaries(ch.old.summaries); err == nil {
+			err = json.Unmarshal(ch.old.places, &places)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
+		}
+	}
+	for p, err := range log.ReadOn(ctx, places) {
+		if err != nil {
+			return u.unreadable(ch, now, err)
+		}
+		sums.add(p)
+	}
+	data, err := json.Marshal(places)
+	now.summaries, now.places = sums.encode(), data
+	return sums, err
+}
+
+// ended sums up the metrics of an ended run, once for each state they have.
+func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metrics.Log) (Summaries, error) {
+	if old := ch.old; old != nil && !old.live && !old.hidden {
+		now.mark, now.summaries = old.mark, old.summaries
+		if ch.touched&metricsPart != 0 {
+			var err error
+			if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
+				return nil, err
+			}
+		}
+		if now.mark == old.mark {
+			sums, err := decodeSummaries(old.summaries)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
+			}
+			return sums, nil
+		}
+	} else {
+		var err error
+		if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
+			return nil, err
+		}
+	}
+	if now.mark == "" {
+		now.summaries = nil
+		return nil, nil
+	}
+	all, err := log.Summary(ctx)
+	if err != nil {
+		return u.unreadable(ch, now, err)
+	}
+	sums := whole(all)
+	now.summaries = sums.encode()
+	return sums, nil
+}
+
+// metricsMark gives the mark of the run's metrics as they are stored. It is
+// taken before they are read: what is stored in between is seen as a change.
+func (u *updater) metricsMark(ctx context.Context, key string) (string, error) {
+	var marks hash.Hash
+	for info, err := range u.h.Objects().List(ctx, &backend.ListOptions{Prefix: history.Prefix(runID(key)) + "metrics/"}) {
+		if err != nil {
+			return "", err
+		}
+		marks = addMark(marks, info)
+	}
+	return markOf(marks), nil
+}
+
+// unreadable leaves a run without metrics when these are damaged, and says so
+// once.
+func (u *updater) unreadable(ch *change, now *state, err error) (Summaries, error) {
+	const mark = "damaged"
+	if !errors.Is(err, azml.ErrDamaged) {
+		return nil, err
+	}
+	if ch.old == nil || ch.old.mark != mark {
+		u.h.Logger().Warn("metrics of a run can't be read and are not found by searches", "run", runID(ch.key), "error", err)
+	}
+	if now.live {
+		now.mark = mark
+	}
+	now.summaries, now.places = nil, nil
+	return nil, nil
+}
