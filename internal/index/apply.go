@@ -49,7 +49,7 @@ func (u *updater) known(keys []string, w *work) ([]*change, error) {
 	var out []*change
 	for _, key := range keys {
 		k, _, _ := classify(key)
-		ch := &change{kind: k, key: key, touched: w.touched[key], spooled: w.spooled[key]}
+		ch := &change{kind: k, key: key, touched: w.touched[key]}
 		err := u.c.rows(func(s *sqlite3.Stmt) error {
 			ch.old = &state{n: s.ColumnInt64(0), hidden: s.ColumnInt(1) < 0, etag: s.ColumnText(2), mark: s.ColumnText(3), live: s.ColumnBool(4),
 				record: s.ColumnBlob(5, nil), summaries: s.ColumnBlob(6, nil), places: s.ColumnBlob(7, nil)}
@@ -57,9 +57,6 @@ func (u *updater) known(keys []string, w *work) ([]*change, error) {
 		}, `SELECT n, kind, etag, mark, live, record, summaries, places FROM item JOIN doc ON item = n WHERE key = ?`, key)
 		if err != nil {
 			return nil, err
-		}
-		if ch.old == nil && ch.touched == livePart {
-			continue // a spool of no run
 		}
 		out = append(out, ch)
 	}

@@ -27,7 +27,7 @@ type state struct {
 	live      bool   // it is looked at each time
 	record    []byte // as it is stored
 	summaries []byte // see Summaries
-	places    []byte // of a live run, how far its metrics were read, as JSON
+	places    []byte // of a run that goes on, how far its metrics were read, as JSON
 	values    filter.Row
 }
 
@@ -36,7 +36,6 @@ type change struct {
 	kind    *Kind
 	key     string
 	touched part
-	spooled bool
 	old     *state // nil when it is not indexed
 	now     *state // nil when it is not in the store
 }
@@ -54,12 +53,12 @@ func (ch *change) same() bool {
 // fetch finds out what the item is now.
 func (u *updater) fetch(ctx context.Context, ch *change) error {
 	now, err := u.fetchRecord(ctx, ch)
-	var sums Summaries
-	if err == nil && ch.kind == Runs {
-		sums, err = u.fetchRun(ctx, ch, now)
-	}
-	if err == nil {
-		now.values, err = ch.kind.read(ch.key, now.record, sums)
+	switch {
+	case err != nil:
+	case ch.kind == Runs:
+		err = u.fetchRun(ctx, ch, now)
+	default:
+		now.values, err = ch.kind.read(ch.key, now.record, nil)
 		now.hidden = now.values == nil
 	}
 	switch {
@@ -92,21 +91,32 @@ func (u *updater) fetchRecord(ctx context.Context, ch *change) (*state, error) {
 }
 
 // fetchRun ends the run if its process is gone, and sums up its metrics.
-func (u *updater) fetchRun(ctx context.Context, ch *change, now *state) (Summaries, error) {
+func (u *updater) fetchRun(ctx context.Context, ch *change, now *state) error {
 	stored, err := core.Restore[record.Run](ch.key, now.record, backend.ETag(now.etag))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if stored, err = agent.Reap(ctx, u.h, stored); err != nil {
-		return nil, err
+		return err
 	}
 	now.record, now.etag = stored.Raw(), string(stored.ETag)
+	sums, err := u.sumUp(ctx, ch, now, stored.Value.Status.Terminal())
+	now.values = runValues(stored.Value, sums)
+	return err
+}
+
+// sumUp sums up what was logged to the run up to now.
+func (u *updater) sumUp(ctx context.Context, ch *change, now *state, ended bool) (Summaries, error) {
 	log, err := history.Metrics(u.h, runID(ch.key))
 	if err != nil {
 		return nil, err
 	}
-	if now.live = ch.spooled || !stored.Value.Status.Terminal(); now.live {
+	if !ended {
+		now.live = true
 		return u.growing(ctx, ch, now, log)
+	}
+	if now.live, err = history.Spooled(u.h, runID(ch.key)); err != nil {
+		return nil, err
 	}
 	return u.ended(ctx, ch, now, log)
 }
@@ -136,30 +146,23 @@ func (u *updater) growing(ctx context.Context, ch *change, now *state, log *metr
 }
 
 // ended sums up the metrics of an ended run, once for each state they have.
-func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metrics.Log) (Summaries, error) {
-	if old := ch.old; old != nil && !old.live && !old.hidden {
-		now.mark, now.summaries = old.mark, old.summaries
-		if ch.touched&metricsPart != 0 {
-			var err error
-			if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
-				return nil, err
-			}
-		}
-		if now.mark == old.mark {
-			sums, err := decodeSummaries(old.summaries)
-			if err != nil {
-				return nil, fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
-			}
-			return sums, nil
-		}
-	} else {
-		var err error
-		if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
-			return nil, err
-		}
+func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metrics.Log) (_ Summaries, err error) {
+	old := ch.old
+	known := old != nil && !old.live && !old.hidden && !now.live
+	if known && ch.touched&metricsPart == 0 {
+		now.mark = old.mark
+	} else if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
+		return nil, err
 	}
-	if now.mark == "" {
-		now.summaries = nil
+	if known && now.mark == old.mark {
+		now.summaries = old.summaries
+		sums, err := decodeSummaries(old.summaries)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
+		}
+		return sums, nil
+	}
+	if now.mark == "" && !now.live {
 		return nil, nil
 	}
 	all, err := log.Summary(ctx)
@@ -194,7 +197,7 @@ func (u *updater) unreadable(ch *change, now *state, err error) (Summaries, erro
 	if ch.old == nil || ch.old.mark != mark {
 		u.h.Logger().Warn("metrics of a run can't be read and are not found by searches", "run", runID(ch.key), "error", err)
 	}
-	if now.live {
+	if now.live && now.mark == "" {
 		now.mark = mark
 	}
 	now.summaries, now.places = nil, nil

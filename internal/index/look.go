@@ -10,7 +10,6 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/history"
 )
 
 const (
@@ -65,7 +64,6 @@ type work struct {
 	cursor  string          // how far the feed has been read once it is done
 	passed  int             // changes that don't matter
 	touched map[string]part // what may have changed, by key of the record
-	spooled map[string]bool // runs with metrics in spool files of this machine, by key
 }
 
 func (w *work) idle() bool { return !w.all && len(w.touched) == 0 && w.passed < maxPassed }
@@ -75,7 +73,7 @@ const livePart part = 1 << 8
 
 // look finds out what there is to be done.
 func (u *updater) look(ctx context.Context) (*work, error) {
-	w := &work{touched: map[string]part{}, spooled: map[string]bool{}}
+	w := &work{touched: map[string]part{}}
 	if err := u.changes(ctx, w); err != nil {
 		return nil, err
 	}
@@ -116,20 +114,8 @@ func (u *updater) changes(ctx context.Context, w *work) (err error) {
 }
 
 // live finds what has to be looked at though its objects are the same: runs that
-// go on, and runs of which this machine has points that are not in the store.
+// go on, and ended ones of which this machine has points that are not in the
+// store yet.
 func (u *updater) live(w *work) error {
-	err := u.c.rows(func(s *sqlite3.Stmt) error { w.touched[s.ColumnText(0)] |= livePart; return nil }, `SELECT key FROM item WHERE live`)
-	if err != nil {
-		return err
-	}
-	ids, err := history.Spooled(u.h)
-	if err != nil {
-		return fmt.Errorf("%w: spools of metrics: %w", errStore, err)
-	}
-	for _, id := range ids {
-		key := history.Ref(id).Key
-		w.spooled[key] = true
-		w.touched[key] |= livePart
-	}
-	return nil
+	return u.c.rows(func(s *sqlite3.Stmt) error { w.touched[s.ColumnText(0)] |= livePart; return nil }, `SELECT key FROM item WHERE live`)
 }

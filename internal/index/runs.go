@@ -52,7 +52,11 @@ func readRun(key string, raw []byte, sums Summaries) (filter.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, b := stored.Value, newBuilder()
+	return runValues(stored.Value, sums), nil
+}
+
+func runValues(r record.Run, sums Summaries) filter.Row {
+	b := newBuilder()
 	b.text("run_id", r.ID)
 	b.text("run_name", r.DisplayName)
 	b.text("experiment", r.Experiment)
@@ -77,5 +81,5 @@ func readRun(key string, raw []byte, sums Summaries) (filter.Row, error) {
 			b.values[filter.Field{Entity: filter.Metric, Key: name, Type: filter.Number}] = filter.Value{Number: s.Last}
 		}
 	}
-	return b.values, nil
+	return b.values
 }

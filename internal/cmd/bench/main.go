@@ -43,6 +43,7 @@ var groups = []group{
 	{"log", benchLog},
 	{"model", benchModel},
 	{"list", benchList},
+	{"search", benchSearch},
 	{"snapshot", benchSnapshot},
 	{"submit", benchSubmit},
 	{"http-go", benchGoHandler},
