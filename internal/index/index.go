@@ -83,7 +83,7 @@ func (x *Index) healing(ctx context.Context, do func(ctx context.Context) error)
 // damaged tells whether the error is that of a file whose bytes are not what
 // was written, or which is not there any more.
 func damaged(err error) bool {
-	for _, code := range []error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_DATA, sqlite3.IOERR_SHORT_READ, sqlite3.SCHEMA, sqlite3.ERROR,
+	for _, code := range []error{sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_DATA, sqlite3.IOERR_SHORT_READ, sqlite3.SCHEMA, sqlite3.ERROR, sqlite3.CANTOPEN,
 		sqlite3.CONSTRAINT, sqlite3.MISMATCH, errForeign, errDecode, fs.ErrNotExist} {
 		if errors.Is(err, code) {
 			return true
