@@ -56,6 +56,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}) // any small package
 	case AbilityInferenceServer:
 		return inferenceServerPython(ctx, true)
+	case AbilityMLflowSkinny:
+		return venv(ctx, AbilityMLflowSkinny, true, mlflowSkinny)
 	}
 	return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 }

@@ -18,6 +18,9 @@ const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 // inferenceServer is what the contract tests' virtual environment holds.
 var inferenceServer = []string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}
 
+// mlflowSkinny is what MLflow's search is compared by.
+var mlflowSkinny = []string{"mlflow-skinny==3.17.2"}
+
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
 // requirements and then shared: tests must not change it. The name is for
@@ -34,6 +37,12 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServerPython(t.Context(), false) })
+}
+
+// MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny.
+func MLflowSkinny(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflowSkinny, func() (string, error) { return venv(t.Context(), AbilityMLflowSkinny, false, mlflowSkinny) })
 }
 
 func inferenceServerPython(ctx context.Context, again bool) (string, error) {
