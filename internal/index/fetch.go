@@ -107,6 +107,9 @@ func (u *updater) fetchRun(ctx context.Context, ch *change, now *state) error {
 
 // sumUp sums up what was logged to the run up to now.
 func (u *updater) sumUp(ctx context.Context, ch *change, now *state, ended bool) (Summaries, error) {
+	if ended && ch.settled() && ch.touched&metricsPart == 0 {
+		return ch.keep(now)
+	}
 	log, err := history.Metrics(u.h, runID(ch.key))
 	if err != nil {
 		return nil, err
@@ -119,6 +122,19 @@ func (u *updater) sumUp(ctx context.Context, ch *change, now *state, ended bool)
 		return nil, err
 	}
 	return u.ended(ctx, ch, now, log)
+}
+
+// settled tells whether the run had ended and its metrics were summed up.
+func (ch *change) settled() bool { return ch.old != nil && !ch.old.live && !ch.old.hidden }
+
+// keep takes over the summaries of a settled run.
+func (ch *change) keep(now *state) (Summaries, error) {
+	now.mark, now.summaries = ch.old.mark, ch.old.summaries
+	sums, err := decodeSummaries(now.summaries)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
+	}
+	return sums, nil
 }
 
 // growing adds to the summaries of a live run what was logged since they were
@@ -147,22 +163,14 @@ func (u *updater) growing(ctx context.Context, ch *change, now *state, log *metr
 
 // ended sums up the metrics of an ended run, once for each state they have.
 func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metrics.Log) (_ Summaries, err error) {
-	old := ch.old
-	known := old != nil && !old.live && !old.hidden && !now.live
-	if known && ch.touched&metricsPart == 0 {
-		now.mark = old.mark
-	} else if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
+	if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
 		return nil, err
 	}
-	if known && now.mark == old.mark {
-		now.summaries = old.summaries
-		sums, err := decodeSummaries(old.summaries)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
-		}
-		return sums, nil
-	}
-	if now.mark == "" && !now.live {
+	switch {
+	case now.live: // there is more than what is stored
+	case ch.settled() && now.mark == ch.old.mark:
+		return ch.keep(now)
+	case now.mark == "":
 		return nil, nil
 	}
 	all, err := log.Summary(ctx)

@@ -18,19 +18,23 @@ const pageSize = 100
 
 // question is a search, and the same in SQL for its floor. Fields are named in
 // braces there.
-type question struct{ name, filter, order, sql string }
+type question struct {
+	name, filter, order string
+	mlflow              bool // MLflow understands it
+	sql                 string
+}
 
 var questions = []question{
-	{"selective", "metrics.m3 > 0.95 AND params.p1 = 'v3'", "metrics.m5 DESC",
+	{"selective", "metrics.m3 > 0.95 AND params.p1 = 'v3'", "metrics.m5 DESC", true,
 		`SELECT record, summaries FROM number m JOIN text p ON p.field = {params.p1} AND p.item = m.item AND p.value = 'v3'
 		JOIN number o ON o.field = {metrics.m5} AND o.item = m.item JOIN doc ON doc.item = m.item
 		WHERE m.field = {metrics.m3} AND m.value > 0.95 ORDER BY o.value DESC LIMIT 100`},
-	{"half", "metrics.m3 > 0.5", "metrics.m5 DESC",
+	{"half", "metrics.m3 > 0.5", "metrics.m5 DESC", true,
 		`SELECT record, summaries FROM number o CROSS JOIN number m ON m.field = {metrics.m3} AND m.item = o.item AND +m.value > 0.5
 		JOIN doc ON doc.item = m.item WHERE o.field = {metrics.m5} ORDER BY o.value DESC LIMIT 100`},
-	{"newest", "", "",
+	{"newest", "", "", true,
 		`SELECT record, summaries FROM number o JOIN doc ON doc.item = o.item WHERE o.field = {attributes.start_time} ORDER BY o.value DESC LIMIT 100`},
-	{"or-not", "(metrics.m1 < 0.01 OR tags.t2 = 'w7') AND NOT params.p1 IN ('v1', 'v2')", "metrics.m5",
+	{"or-not", "(metrics.m1 < 0.01 OR tags.t2 = 'w7') AND NOT params.p1 IN ('v1', 'v2')", "metrics.m5", false,
 		`SELECT record, summaries FROM (SELECT item FROM number WHERE field = {metrics.m1} AND value < 0.01 UNION SELECT item FROM text WHERE field = {tags.t2} AND value = 'w7') c
 		JOIN text p ON p.field = {params.p1} AND p.item = c.item AND p.value NOT IN ('v1', 'v2') JOIN number o ON o.field = {metrics.m5} AND o.item = c.item
 		JOIN doc ON doc.item = c.item ORDER BY o.value LIMIT 100`},
@@ -71,8 +75,12 @@ func (b *bench) searchAmong(ctx context.Context, n int) error {
 	if err := b.buildIndex(ctx, s, n); err != nil {
 		return err
 	}
+	peer, err := b.mlflowSearch(ctx, n)
+	if err != nil {
+		return err
+	}
 	for _, q := range questions {
-		if err := b.ask(ctx, s, q, n); err != nil {
+		if err := b.ask(ctx, s, q, n, peer); err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
 	}
@@ -119,7 +127,7 @@ func (s *space) indexFile() (string, error) {
 }
 
 // ask measures a search of which nothing has changed, beside its SQL.
-func (b *bench) ask(ctx context.Context, s *space, q question, n int) error {
+func (b *bench) ask(ctx context.Context, s *space, q question, n int, peer map[string]float64) error {
 	path, err := s.indexFile()
 	if err != nil {
 		return err
@@ -145,6 +153,9 @@ func (b *bench) ask(ctx context.Context, s *space, q question, n int) error {
 	}
 	f := figureOf(fmt.Sprintf("search-%s-of-%d", q.name, n), "ms", 1e3, got[0], "the same as bare SQL, prepared", got[1])
 	f.Beside = []named{{"CPU ms", 1e3 * mean(got[0].cpu)}, {"found", float64(ours)}}
+	if took, ok := peer[q.name]; ok {
+		f.Beside = append(f.Beside, named{"MLflow on SQLite, search_runs", 1e3 * took})
+	}
 	b.report(f)
 	return nil
 }
