@@ -47,6 +47,11 @@ type Metric struct {
 	// a list []any of those; for a table []Column; for all others the path of
 	// the run's file that holds it, as a string.
 	Value any `json:"value"`
+	// Writer is the ID of what logged it: one process's use of the run.
+	Writer string `json:"-"`
+	// Seq counts the writer's values from 1 without gaps. So Writer and Seq name
+	// the value, and who keeps the last Seq of each writer knows what is new.
+	Seq uint64 `json:"-"`
 }
 
 // Column is one column of logged rows.
@@ -107,7 +112,7 @@ func (r *Run) ended(ctx context.Context) bool {
 }
 
 func metric(p metrics.Point) Metric {
-	m := Metric{Name: p.Name, Kind: MetricKind(p.Kind), Step: p.Step, Time: p.Time, Value: p.Value}
+	m := Metric{Name: p.Name, Kind: MetricKind(p.Kind), Step: p.Step, Time: p.Time, Value: p.Value, Writer: p.Writer, Seq: p.Seq}
 	if columns, ok := p.Value.([]metrics.Column); ok {
 		out := make([]Column, len(columns))
 		for i, c := range columns {

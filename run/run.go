@@ -17,6 +17,10 @@ import (
 
 const kind = "run"
 
+// SystemPrefix begins the names of the metrics that the library itself logs of
+// the machine on which a script runs.
+const SystemPrefix = agent.SystemPrefix
+
 // Run is a run. It holds the record as it was last read; methods that change
 // the run keep it up to date, Refresh reads it again. It is safe for
 // concurrent use.

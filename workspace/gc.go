@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
@@ -47,7 +48,8 @@ type GCReport struct {
 // beside writers in other processes, and can be stopped at any moment: what
 // nothing reaches is first only condemned, and deleted by a run that comes a
 // day later or more. It also stores metrics that processes which died have left on this
-// machine, and removes working folders of ended runs. Errors: ErrConflict when another GC is at work; ErrDamaged when a
+// machine, and removes working folders of ended runs and of endpoints whose
+// process was killed. Errors: ErrConflict when another GC is at work; ErrDamaged when a
 // record can't be read: nothing is deleted then.
 func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err error) {
 	defer core.Wrap(&err, "collect garbage of", kind, w.Name())
@@ -59,7 +61,7 @@ func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err e
 		return nil, err
 	}
 	if !opts.DryRun {
-		if err := agent.Sweep(ctx, w.h); err != nil {
+		if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h)); err != nil {
 			return nil, err
 		}
 		if err := history.RecoverMetrics(ctx, w.h); err != nil {

@@ -214,14 +214,16 @@ func checkFeedReopened(f *follower, h ObjectsHarness) {
 	require.Contains(f, f.next(), "b", "the cursor of another opening")
 }
 
-// slowContent does something in the middle of the Put that reads it.
+// slowContent does something in the middle of the Put that reads it. Stores
+// may read from other goroutines, so it must not end the check.
 type slowContent struct {
 	*strings.Reader
+	once      *sync.Once
 	meanwhile func()
 }
 
 func (c slowContent) ReadAt(p []byte, offset int64) (int, error) {
-	c.meanwhile()
+	c.once.Do(c.meanwhile)
 	return c.Reader.ReadAt(p, offset)
 }
 
@@ -229,8 +231,12 @@ func (c slowContent) ReadAt(p []byte, offset int64) (int, error) {
 // then can't be seen yet, so it must be named again.
 func checkWriteUnderWay(f *follower, _ ObjectsHarness) {
 	for _, data := range []string{"1", "2"} {
-		content := slowContent{strings.NewReader(data), sync.OnceFunc(func() { f.next() })}
-		_, err := f.Put(f.Context(), "a", content, &backend.PutOptions{})
+		follow := func() {
+			changes, err := f.feed.Changes(f.Context(), f.cursor, &backend.ChangesOptions{})
+			noError(f, err)
+			f.cursor = changes.Cursor
+		}
+		_, err := f.Put(f.Context(), "a", slowContent{strings.NewReader(data), &sync.Once{}, follow}, &backend.PutOptions{})
 		require.NoError(f, err)
 		require.Contains(f, f.next(), "a", "after the write that was under way before")
 	}

@@ -309,3 +309,11 @@ func TestFeedOfClosedStore(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrClosed)
 	}
 }
+
+// TestFolderWithoutJournal follows a folder whose objects were written without.
+func TestFolderWithoutJournal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.x"), []byte("1"), 0o600))
+	requireHealed(t, open(t, dir))
+}

@@ -79,12 +79,13 @@ func (j *journal) readHeader() error {
 	}
 	j.size, j.changed = fi.Size(), changeTime(fi)
 	header := make([]byte, headerSize)
-	if _, err = j.f.ReadAt(header, 0); errors.Is(err, io.EOF) {
-		return errJournal
-	}
-	if err != nil {
+	if _, err = j.f.ReadAt(header, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
+	return j.parseHeader(header)
+}
+
+func (j *journal) parseHeader(header []byte) error {
 	end := headerSize - crcSize
 	j.crc = crc32.Checksum(header[:end], castagnoli)
 	if !bytes.HasPrefix(header, []byte(journalMagic)) || j.crc != binary.LittleEndian.Uint32(header[end:]) {
@@ -212,7 +213,13 @@ func (j *journal) notices(list []notice, from place) ([]notice, position, error)
 	if binary.LittleEndian.Uint32(data) != at.crc {
 		return nil, at, errUnknown
 	}
-	for data = data[crcSize:]; len(data) > 0; {
+	return parseEntries(list, at, data[crcSize:])
+}
+
+// parseEntries adds the entries that begin at a position, which are data, to the
+// list, and gives the end.
+func parseEntries(list []notice, at position, data []byte) ([]notice, position, error) {
+	for len(data) > 0 {
 		entry, err := firstEntry(data, at.crc)
 		if err != nil {
 			return nil, at, err

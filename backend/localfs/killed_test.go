@@ -117,7 +117,7 @@ func TestKilledWriters(t *testing.T) {
 			require.NoError(t, cmds[i].Start())
 			_, err = out.Read(make([]byte, 1))
 			require.NoError(t, err, "a child ended by itself")
-			go io.Copy(io.Discard, out)
+			go func() { _, _ = io.Copy(io.Discard, out) }() // until it is killed
 		}
 		for end := time.Now().Add(time.Duration(rand.IntN(40)) * time.Millisecond); time.Now().Before(end); {
 			named += x.update(t)

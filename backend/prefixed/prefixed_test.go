@@ -10,6 +10,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/backendtest"
+	"github.com/azml-go/azml/backend/filesecrets"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/backend/prefixed"
@@ -62,6 +63,20 @@ func TestSecrets(t *testing.T) {
 			require.NoError(t, s.Set(t.Context(), name, "neighbour"))
 		}
 		return backendtest.SecretsHarness{Secrets: prefixed.NewSecrets(s, "WS-"), MaxNameLen: 124}
+	})
+}
+
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	backendtest.Secrets(t, func(t *testing.T) backendtest.SecretsHarness {
+		dir := t.TempDir()
+		open := func() (backend.Secrets, error) {
+			s, err := filesecrets.New(filepath.Join(dir, "secrets"), &filesecrets.Options{KeyFile: filepath.Join(dir, "key")})
+			return prefixed.NewSecrets(s, "ws-"), err
+		}
+		s, err := open()
+		require.NoError(t, err)
+		return backendtest.SecretsHarness{Secrets: s, Reopen: open, MaxNameLen: 124}
 	})
 }
 

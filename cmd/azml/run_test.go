@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -14,6 +17,7 @@ import (
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // logging is a script for sh that logs, prints and leaves an output.
@@ -230,4 +234,92 @@ type summaryJSON struct {
 	Last  metricJSON `json:"last"`
 	Min   any        `json:"min"`
 	Max   any        `json:"max"`
+}
+
+func TestPlotShowsTheScriptsMetricsFirst(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ws, err := workspace.Open(t.Context(), s.dir, nil)
+	require.NoError(t, err)
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "exp", nil)
+	require.NoError(t, err)
+	_, err = exp.Run(t.Context(), func(_ context.Context, r *run.Run) error {
+		return errors.Join(r.Log("system/cpu", 1.0, nil), r.Log("zeal", 1.0, nil))
+	}, &experiment.RunOptions{RunID: "plotted"})
+	require.NoError(t, err)
+	require.NoError(t, ws.Close(t.Context()))
+	text := s.ok(t, "run", "metrics", "plotted", "--plot")
+	require.True(t, strings.HasPrefix(text, "zeal\n"), text)
+	require.Contains(t, text, "\nsystem/")
+}
+
+func TestRunThatLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, "true")
+	got := s.call(t, "run", "logs", id)
+	require.Zero(t, got.code)
+	require.Empty(t, got.stdout)
+	require.Contains(t, got.stderr, "no output")
+	require.Contains(t, s.fails(t, exitError, "run", "logs", id, "--name", "logs/x"), "not found")
+	require.Contains(t, s.fails(t, exitError, "run", "download", id, "--dir", t.TempDir()), "the run has no files")
+	require.Contains(t, s.call(t, "run", "metrics", id, "--name", "loss").stderr, "No metrics")
+}
+
+func TestWhatIsSaidBeginsALine(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	for line, want := range map[string]string{
+		"printf done":    "done\nCompleted after",
+		"echo done":      "done\nCompleted after",
+		"printf ''":      "Completed after",
+		"echo; printf x": "\nx\nCompleted after",
+	} {
+		var out strings.Builder
+		a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		require.Zero(t, a.run(t.Context(), []string{"-w", s.dir, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", line}))
+		_, shown, ok := strings.Cut(out.String(), "\n") // behind the line with the run's ID
+		require.True(t, ok)
+		require.True(t, strings.HasPrefix(shown, want), "%q gave %q", line, shown)
+	}
+}
+
+func TestGracePeriodEndsADeafScript(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	begun := time.Now()
+	got := s.call(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--max-duration", "1s", "--grace-period", "100ms", "--command", "--",
+		"sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+	require.Equal(t, exitError, got.code)
+	require.Contains(t, got.stderr, "time limit of 1s")
+	require.Less(t, time.Since(begun), 9*time.Second, "the usual grace period is longer")
+}
+
+func TestVariablesOfAScript(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, `pwd -P; env`, "--env", "MINE=a b", "--env", "AZUREML_RUN_ID=forged")
+	dir, rest, _ := strings.Cut(s.ok(t, "run", "logs", id), "\n")
+	env := map[string]string{}
+	for line := range strings.Lines(rest) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		env[name] = value
+	}
+	var d workspace.Details
+	s.json(t, &d, "workspace", "show")
+	for name, want := range map[string]string{
+		"AZUREML_RUN_ID": id, "AZUREML_EXPERIMENT_ID": "exp", "AZUREML_WORKSPACE_ID": d.ID,
+		"AZUREML_ARM_WORKSPACE_NAME": d.Name, "AZUREML_ARM_PROJECT_NAME": "exp", "AZUREML_TARGET_TYPE": "local",
+		"AZUREML_FRAMEWORK": "Python", "AZUREML_COMMUNICATOR": "None", "AZUREML_CR_NODE_RANK": "0",
+		"AZUREML_CR_EXECUTION_WORKING_DIR_PATH": dir, "AZUREML_OUTPUT_DIRECTORY": filepath.Join(dir, "outputs"),
+		"AZUREML_LOGDIRECTORY_PATH": filepath.Join(dir, "logs"), "AZML_METRICS_FILE": filepath.Join(filepath.Dir(dir), "metrics.jsonl"),
+		"MINE": "a b",
+	} {
+		require.Equal(t, want, env[name], name)
+	}
+	require.True(t, strings.HasSuffix(env["PATH"], os.Getenv("PATH")), "the environment's own programs come before the others")
+	require.NotEmpty(t, os.Getenv("XDG_CACHE_HOME"))
+	require.NotContains(t, env, "XDG_CACHE_HOME", "what a script does not need stays with the submitting process")
 }

@@ -25,6 +25,7 @@ missing. Nothing is changed. The exit code is 1 when there are problems.`,
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			p := a.progress()
 			p.set("checking …")
+			opts.Progress = func(what string, done int) { p.set("checking %s: %d done", what, done) }
 			report, err := ws.Fsck(cmd.Context(), &opts)
 			p.clear()
 			if err != nil {

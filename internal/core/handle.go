@@ -31,6 +31,9 @@ type Config struct {
 	CacheDir string
 	// Dir is the workspace's folder when it lies on this machine, else empty.
 	Dir string
+	// Private are files and folders on this machine that never go into a
+	// snapshot: the workspace's own folder, the cache, the key of the secrets.
+	Private []string
 	// Workspace is the workspace's record as it was when opened.
 	Workspace record.Workspace
 	// Who is written as the author of changes, by default user@host.
@@ -93,6 +96,10 @@ func (h Handle) CacheDir() string { return h.s.Config.CacheDir }
 
 // Dir gives the workspace's folder when it lies on this machine, else "".
 func (h Handle) Dir() string { return h.s.Config.Dir }
+
+// Private gives the paths of what never goes into a snapshot. They need not
+// exist.
+func (h Handle) Private() []string { return h.s.Config.Private }
 
 // Workspace gives the workspace's record as it was when opened.
 func (h Handle) Workspace() record.Workspace { return h.s.Config.Workspace }

@@ -146,7 +146,7 @@ func TestKilled(t *testing.T) {
 		left, err := os.ReadDir(job.Spool)
 		require.NoError(t, err)
 		require.Empty(t, left)
-		damage, err := l.Verify(t.Context())
+		damage, err := l.Verify(t.Context(), nil)
 		require.NoError(t, err)
 		require.Empty(t, damage)
 		require.NoError(t, store.Close())

@@ -61,7 +61,7 @@ func FuzzSegment(f *testing.F) {
 			return
 		}
 		_, readErr := collectPoints(l.Read(t.Context(), nil))
-		damage, err := l.Verify(t.Context())
+		damage, err := l.Verify(t.Context(), nil)
 		require.NoError(t, err)
 		require.Equal(t, readErr != nil, len(damage) > 0)
 		if readErr != nil {

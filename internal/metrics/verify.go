@@ -23,9 +23,10 @@ type Damage struct {
 // Verify reads every segment, and the spool files of dead writers on this
 // machine, and lists what is damaged: frames that fail their checksum or make
 // no sense, and points that are missing. It goes on behind damage as far as it
-// can. A last frame or record that was cut off is no damage. Errors: those of
-// the store, ctx's; damage alone is none.
-func (l *Log) Verify(ctx context.Context) ([]Damage, error) {
+// can. A last frame or record that was cut off is no damage. stored is how many
+// points of each writer are known to have been in the store; nil for nothing.
+// Errors: those of the store, ctx's; damage alone is none.
+func (l *Log) Verify(ctx context.Context, stored map[string]uint64) ([]Damage, error) {
 	segments, err := l.segments(ctx, "")
 	if err != nil {
 		return nil, err
@@ -37,6 +38,13 @@ func (l *Log) Verify(ctx context.Context) ([]Damage, error) {
 			if err := v.segment(ctx, writer, s); err != nil {
 				return v.found, err
 			}
+		}
+		v.end(writer, stored[writer])
+	}
+	for writer, points := range stored {
+		if _, some := segments[writer]; !some {
+			v.seq = 0
+			v.end(writer, points)
 		}
 	}
 	if err := v.spools(ctx); err != nil {
@@ -59,6 +67,13 @@ type verification struct {
 
 func (v *verification) report(object string, offset int64, problem string) {
 	v.found = append(v.found, Damage{Object: object, Offset: offset, Problem: problem})
+}
+
+// end compares the last point that was seen of the writer with what was stored.
+func (v *verification) end(writer string, stored uint64) {
+	if v.seq < stored {
+		v.report(v.log.prefix+writer, 0, fmt.Sprintf("points %d to %d of writer %s are missing at the end", v.seq+1, stored, writer))
+	}
 }
 
 func (v *verification) segment(ctx context.Context, writer string, s segment) error {

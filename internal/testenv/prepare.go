@@ -34,8 +34,13 @@ func Prepare(ctx context.Context, log func(line string)) Prepared {
 			continue
 		}
 		log(fmt.Sprintf("%s: %s (%.1f s)", ability, found, time.Since(begun).Seconds()))
-		if ability == AbilityInferenceServer {
+		switch ability {
+		case AbilityInferenceServer:
 			p.Env = append(p.Env, InferenceServerVariable+"="+found)
+		case AbilityTensorBoard:
+			p.Env = append(p.Env, TensorBoardVariable+"="+found)
+		case AbilityMLflowSkinny:
+			p.Env = append(p.Env, MLflowSkinnyVariable+"="+found)
 		}
 	}
 	return p
@@ -55,9 +60,11 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 	case AbilityPythonVenv:
 		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}) // any small package
 	case AbilityInferenceServer:
-		return inferenceServerPython(ctx, true)
+		return inferenceServer.python(ctx, true)
+	case AbilityTensorBoard:
+		return tensorBoard.python(ctx, true)
 	case AbilityMLflowSkinny:
-		return venv(ctx, AbilityMLflowSkinny, true, mlflowSkinny)
+		return mlflowSkinny.python(ctx, true)
 	}
 	return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 }

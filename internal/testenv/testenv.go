@@ -30,6 +30,9 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
+	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
+	// writers of event files to import.
+	AbilityTensorBoard = "tensorboard"
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
@@ -44,7 +47,7 @@ const MustRunVariable = "AZML_TEST_MUST_RUN"
 // Abilities lists all abilities, those first that others build on. The slice
 // is the caller's own.
 func Abilities() []string {
-	return []string{AbilityGit, AbilityPython, AbilityPythonVenv, AbilityInferenceServer, AbilityMLflowSkinny, AbilityMount}
+	return []string{AbilityGit, AbilityPython, AbilityPythonVenv, AbilityInferenceServer, AbilityTensorBoard, AbilityMLflowSkinny, AbilityMount}
 }
 
 // Skip skips the test for want of an ability, with the reason in one line, or

@@ -15,11 +15,29 @@ import (
 // of the virtual environment that has the inference server.
 const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
-// inferenceServer is what the contract tests' virtual environment holds.
-var inferenceServer = []string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}
+// TensorBoardVariable names the environment variable with the interpreter of
+// the virtual environment that has TensorBoard.
+const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
 
-// mlflowSkinny is what MLflow's search is compared by.
-var mlflowSkinny = []string{"mlflow-skinny==3.17.2"}
+// MLflowSkinnyVariable names the environment variable with the interpreter of
+// the virtual environment that has mlflow-skinny.
+const MLflowSkinnyVariable = "AZML_TEST_MLFLOW_SKINNY_PYTHON"
+
+// pinned is a virtual environment with a real peer that tests compare with.
+type pinned struct {
+	name         string // in the cache
+	variable     string // that names an interpreter to take instead
+	check        string // Python that fails when the peer is missing
+	requirements []string
+}
+
+var (
+	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
+		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
+	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
+		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
+)
 
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
@@ -36,21 +54,30 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 // names, else one of the cache.
 func InferenceServer(t testing.TB) string {
 	t.Helper()
-	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServerPython(t.Context(), false) })
+	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
 }
 
-// MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny.
+// MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny:
+// the one that AZML_TEST_MLFLOW_SKINNY_PYTHON names, else one of the cache.
 func MLflowSkinny(t testing.TB) string {
 	t.Helper()
-	return need(t, AbilityMLflowSkinny, func() (string, error) { return venv(t.Context(), AbilityMLflowSkinny, false, mlflowSkinny) })
+	return need(t, AbilityMLflowSkinny, func() (string, error) { return mlflowSkinny.python(t.Context(), false) })
 }
 
-func inferenceServerPython(ctx context.Context, again bool) (string, error) {
-	if given := os.Getenv(InferenceServerVariable); given != "" {
-		_, err := output(ctx, given, "-c", "import azureml_inference_server_http")
+// TensorBoard gives the interpreter of a virtual environment with TensorBoard
+// and tensorboardX, which writes event files as PyTorch does: the one that
+// AZML_TEST_TENSORBOARD_PYTHON names, else one of the cache.
+func TensorBoard(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityTensorBoard, func() (string, error) { return tensorBoard.python(t.Context(), false) })
+}
+
+func (p pinned) python(ctx context.Context, again bool) (string, error) {
+	if given := os.Getenv(p.variable); given != "" {
+		_, err := output(ctx, given, "-c", p.check)
 		return given, err
 	}
-	return venv(ctx, "inference-server", again, inferenceServer)
+	return venv(ctx, p.name, again, p.requirements)
 }
 
 // venv makes the virtual environment unless it is there. With again, it tries

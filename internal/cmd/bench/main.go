@@ -39,8 +39,10 @@ type group struct {
 }
 
 var groups = []group{
+	{"store", benchStore},
 	{"run", benchRun},
 	{"log", benchLog},
+	{"tensorboard", benchTensorBoard},
 	{"model", benchModel},
 	{"list", benchList},
 	{"search", benchSearch},
