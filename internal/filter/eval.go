@@ -61,19 +61,19 @@ func fold(terms []Expr, row Row, decides, otherwise truth) truth {
 	return result
 }
 
-func (c Comparison) eval(row Row) truth {
-	have, there := row[c.Field]
+func (e Comparison) eval(row Row) truth {
+	have, there := row[e.Field]
 	switch {
-	case c.Op == IsNull:
+	case e.Op == IsNull:
 		return truthOf(!there)
 	case !there:
 		return unknown
 	}
-	return truthOf(slices.ContainsFunc(c.Values, func(want Value) bool { return c.holds(have, want) }))
+	return truthOf(slices.ContainsFunc(e.Values, func(want Value) bool { return e.holds(have, want) }))
 }
 
-func (c Comparison) holds(have, want Value) bool {
-	switch c.Op {
+func (e Comparison) holds(have, want Value) bool {
+	switch e.Op {
 	case LikeOp:
 		return Like(want.Text, have.Text)
 	case ILikeOp:
@@ -87,7 +87,7 @@ func (c Comparison) holds(have, want Value) bool {
 	case GreaterEqual:
 		return have.Number >= want.Number
 	}
-	if c.Field.Type == Number { // Equal and In
+	if e.Field.Type == Number { // Equal and In
 		return have.Number == want.Number
 	}
 	return have.Text == want.Text

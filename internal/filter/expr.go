@@ -78,8 +78,9 @@ const (
 )
 
 // Expr is a parsed filter: an [And], [Or], [Not] or [Comparison]. The nil Expr
-// matches everything. Its String is a filter of the same meaning.
+// matches everything.
 type Expr interface {
+	// String gives a filter of the same meaning.
 	String() string
 	expr()
 }

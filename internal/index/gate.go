@@ -28,7 +28,7 @@ func newGate() *gate { return &gate{busy: make(chan struct{}, 1)} }
 // somebody else's, with that one's context.
 func (g *gate) pass(ctx context.Context, do func(ctx context.Context) error) error {
 	for {
-		err, own := g.join(ctx, do)
+		own, err := g.join(ctx, do)
 		stranger := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 		if own || !stranger || ctx.Err() != nil {
 			return err
@@ -36,15 +36,16 @@ func (g *gate) pass(ctx context.Context, do func(ctx context.Context) error) err
 	}
 }
 
-func (g *gate) join(ctx context.Context, do func(ctx context.Context) error) (err error, own bool) { //nolint:staticcheck // own says whose error it is
+// join is pass once; own says that the error is not of a stranger's doing.
+func (g *gate) join(ctx context.Context, do func(ctx context.Context) error) (own bool, err error) {
 	g.mu.Lock()
 	if f := g.next; f != nil {
 		g.mu.Unlock()
 		select {
 		case <-f.done:
-			return f.err, false
+			return false, f.err
 		case <-ctx.Done():
-			return ctx.Err(), true
+			return true, ctx.Err()
 		}
 	}
 	f := &flight{done: make(chan struct{})}
@@ -64,5 +65,5 @@ func (g *gate) join(ctx context.Context, do func(ctx context.Context) error) (er
 	if f.err == nil {
 		f.err = do(ctx)
 	}
-	return f.err, true
+	return true, f.err
 }

@@ -40,11 +40,11 @@ func TestDamage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, again, file := closedIndex(t)
+			again, file := closedIndex(t)
 			data, err := os.ReadFile(file)
 			require.NoError(t, err)
 			damage(t, file, data)
-			s = again()
+			s := again()
 			require.Equal(t, []string{"r2", "r1"}, s.ids(t, "metrics.m > 0 and tags.a != 'x'", "metrics.m desc"))
 			require.Len(t, s.ids(t, ""), 3)
 			if name != "deleted" && name != "cut in a page" { // which need not be noticed
@@ -60,10 +60,10 @@ func TestDamage(t *testing.T) {
 
 // closedIndex makes an index of three runs and gives its file. again opens the
 // same workspace.
-func closedIndex(t *testing.T) (s *space, again func() *space, file string) {
+func closedIndex(t *testing.T) (again func() *space, file string) {
 	t.Helper()
 	objects, cache := memory.NewObjects(), t.TempDir()
-	s = open(t, objects, cache)
+	s := open(t, objects, cache)
 	for i := range 3 {
 		id := fmt.Sprintf("r%d", i)
 		s.put(t, id, func(r *record.Run) { r.Tags = map[string]string{"a": id} })
@@ -74,7 +74,7 @@ func closedIndex(t *testing.T) (s *space, again func() *space, file string) {
 	files := dbFiles(t, cache)
 	require.Len(t, files, 1)
 	require.NoFileExists(t, files[0]+"-wal", "all is in the file")
-	return s, func() *space { return open(t, objects, cache) }, files[0]
+	return func() *space { return open(t, objects, cache) }, files[0]
 }
 
 func write(t *testing.T, file string, data []byte) {
@@ -103,7 +103,7 @@ func alter(t *testing.T, file, sql string) {
 func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
 	g := seeded(t)
-	_, again, file := closedIndex(t)
+	again, file := closedIndex(t)
 	sound, err := os.ReadFile(file)
 	require.NoError(t, err)
 	healed := 0
@@ -145,7 +145,7 @@ func TestDeletedWhileOpen(t *testing.T) {
 // TestStale puts an older file in the place of a newer one.
 func TestStale(t *testing.T) {
 	t.Parallel()
-	_, again, file := closedIndex(t)
+	again, file := closedIndex(t)
 	old, err := os.ReadFile(file)
 	require.NoError(t, err)
 	s := again()

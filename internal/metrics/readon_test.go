@@ -42,7 +42,8 @@ func TestReadOn(t *testing.T) {
 	}
 	before := maps.Clone(places)
 	require.NoError(t, writers[0].Log("last", 1.0, 0, testTime))
-	for range l.ReadOn(t.Context(), places) {
+	for _, err := range l.ReadOn(t.Context(), places) {
+		require.NoError(t, err)
 		break
 	}
 	require.Equal(t, before, places, "not all was taken")

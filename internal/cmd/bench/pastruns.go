@@ -28,7 +28,7 @@ const maxSegments = 5000
 
 // newPastRuns makes the metrics.
 func (b *bench) newPastRuns(ctx context.Context, dir string, n int) (*pastRuns, error) {
-	m := &pastRuns{dir: dir, rand: rand.New(rand.NewPCG(1, uint64(n)))}
+	m := &pastRuns{dir: dir, rand: rand.New(rand.NewPCG(1, uint64(n)))} //nolint:gosec // the same runs each time
 	spool, err := b.sub("spool")
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func (b *bench) searchAmong(ctx context.Context, n int) error {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
 	}
-	return b.updateIndex(ctx, s, past, ids)
+	return b.updateIndex(ctx, s, ids)
 }
 
 // search asks for the first page.
@@ -160,9 +160,8 @@ func (b *bench) ask(ctx context.Context, s *space, q question, n int, peer map[s
 	return nil
 }
 
-// updateIndex measures a search after 100 runs have changed, and after 100 have
-// come.
-func (b *bench) updateIndex(ctx context.Context, s *space, past *pastRuns, ids []string) error {
+// updateIndex measures a search after 100 runs have changed.
+func (b *bench) updateIndex(ctx context.Context, s *space, ids []string) error {
 	round := 0
 	change := func(ctx context.Context) error {
 		round++
