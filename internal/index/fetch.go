@@ -50,8 +50,23 @@ func (ch *change) same() bool {
 		bytes.Equal(a.summaries, b.summaries) && bytes.Equal(a.places, b.places)
 }
 
-// fetch finds out what the item is now.
+// fetch finds out what the item is now, and the values that it had.
 func (u *updater) fetch(ctx context.Context, ch *change) error {
+	if err := u.fetchNow(ctx, ch); err != nil || ch.same() || ch.old == nil || ch.old.hidden {
+		return err
+	}
+	sums, err := decodeSummaries(ch.old.summaries)
+	if err == nil {
+		ch.old.values, err = ch.kind.read(ch.key, ch.old.record, sums)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
+	}
+	return nil
+}
+
+// fetchNow finds out what the item is now.
+func (u *updater) fetchNow(ctx context.Context, ch *change) error {
 	now, err := u.fetchRecord(ctx, ch)
 	switch {
 	case err != nil:

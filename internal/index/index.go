@@ -63,7 +63,8 @@ func (x *Index) Refresh(ctx context.Context, all bool) error {
 	})
 }
 
-// maxHeals bounds how often in a row a new database is begun.
+// maxHeals bounds how often in a row a new database is begun; the last one is in
+// memory.
 const maxHeals = 3
 
 // healing does something with the database. When that turns out to be damaged,
@@ -74,7 +75,7 @@ func (x *Index) healing(ctx context.Context, do func(ctx context.Context) error)
 		if err == nil || ctx.Err() != nil || heals == maxHeals || !useless(err) {
 			return classified(ctx, err)
 		}
-		if err := x.replace(ctx, err); err != nil {
+		if err := x.replace(ctx, err, heals+1 == maxHeals); err != nil {
 			return classified(ctx, err)
 		}
 	}
@@ -95,23 +96,26 @@ func damaged(err error) bool {
 // useless tells whether the error means that there can be no answer from this
 // database, but from another.
 func useless(err error) bool {
-	var e *sqlite3.Error
-	switch {
-	case errors.Is(err, errStore), errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.INTERRUPT):
+	if errors.Is(err, errStore) || errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.INTERRUPT) {
 		return false
 	}
-	return damaged(err) || errors.As(err, &e) || errors.Is(err, errFolder)
+	return damaged(err) || ofSQLite(err) || errors.Is(err, errFolder)
+}
+
+// ofSQLite tells whether the error is one of SQLite's, with a text or bare.
+func ofSQLite(err error) bool {
+	var code sqlite3.ErrorCode
+	return errors.As(err, &code)
 }
 
 // classified gives errors of SQLite a class.
 func classified(ctx context.Context, err error) error {
-	var e *sqlite3.Error
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &e), errors.Is(err, errFolder):
+	case ofSQLite(err), errors.Is(err, errFolder):
 		return fmt.Errorf("%w: search index: %w", azml.ErrUnavailable, err)
 	}
 	return err
@@ -162,8 +166,9 @@ func (x *Index) database(ctx context.Context) (*database, error) {
 	return x.db, nil
 }
 
-// replace puts a new database in the place of one that did not work, for reason.
-func (x *Index) replace(ctx context.Context, reason error) error {
+// replace puts a new database in the place of one that did not work, for reason:
+// a file where that may help, unless inMemory says that it has not.
+func (x *Index) replace(ctx context.Context, reason error, inMemory bool) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old := x.db
@@ -173,7 +178,7 @@ func (x *Index) replace(ctx context.Context, reason error) error {
 			x.h.Logger().Debug("a search index that is given up could not be closed", "error", err)
 		}
 	}
-	if damaged(reason) && (old == nil || old.path != "") {
+	if !inMemory && damaged(reason) && (old == nil || old.path != "") {
 		err := x.locked(ctx, func() error { return x.supersede(old, reason) })
 		if err == nil || ctx.Err() != nil {
 			return err

@@ -99,7 +99,7 @@ func TestOracle(t *testing.T) {
 	}
 	x, err := Of(s.Handle)
 	require.NoError(t, err)
-	for i := range 600 {
+	for i := range 300 {
 		if i%20 == 19 { // change one
 			id := pick(g, slices.Sorted(maps.Keys(rows)))
 			require.NoError(t, s.Objects().Delete(t.Context(), "runs/"+id+"/run.json", &backend.DeleteOptions{}))
@@ -157,7 +157,7 @@ func TestWays(t *testing.T) {
 	c, err := db.acquire(t.Context())
 	require.NoError(t, err)
 	defer db.release(c)
-	for range 500 {
+	for range 250 {
 		e := g.expr(3)
 		order, err := Runs.Schema.ParseOrder()
 		require.NoError(t, err)

@@ -123,12 +123,12 @@ func TestKilled(t *testing.T) {
 	g := seeded(t)
 	dir, cache := t.TempDir(), t.TempDir()
 	s := local(t, dir, cache)
-	for i := range 15 {
+	for i := range 10 {
 		c := startChild(t, dir, cache, fmt.Sprintf("k%d", i), 1000)
 		time.Sleep(time.Duration(20+g.IntN(150)) * time.Millisecond) // when it is hit does not matter
 		require.NoError(t, c.Process.Kill())
 		_ = c.Wait()
-		var want []string
+		want := []string{}
 		for id, err := range s.Children(t.Context(), "runs/") {
 			require.NoError(t, err)
 			if _, err := s.Objects().Stat(t.Context(), history.Ref(id).Key); err == nil {

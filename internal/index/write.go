@@ -1,24 +1,16 @@
 package index
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/azml-go/azml/internal/filter"
 )
 
-// put writes the change. Of the values only those that differ are written, for
-// which the old ones are made of the old record once more.
+// put writes the change. Of the values only those that differ are written.
 func (c *conn) put(ch *change) error {
 	var before filter.Row
-	if ch.old != nil && !ch.old.hidden {
-		sums, err := decodeSummaries(ch.old.summaries)
-		if err == nil {
-			before, err = ch.kind.read(ch.key, ch.old.record, sums)
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
-		}
+	if ch.old != nil {
+		before = ch.old.values
 	}
 	if ch.now == nil {
 		return c.remove(ch, before)
