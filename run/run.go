@@ -11,6 +11,7 @@ import (
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/index"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -27,7 +28,8 @@ type Run struct {
 	h  core.Handle
 	id string
 
-	live atomic.Pointer[live] // set once this process logs to the run
+	live    atomic.Pointer[live] // set once this process logs to the run
+	indexed index.Summaries      // of a run that a search has found
 
 	mu     sync.Mutex
 	stored core.Stored[record.Run]
@@ -93,6 +95,9 @@ type Details struct {
 	Error *Failure `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
 	Warnings []string `json:"warnings,omitempty"`
+	// Deleted is when an MLflow client deleted the run, zero when it is there.
+	// Lists leave it out, and it can be restored.
+	Deleted time.Time `json:"deletedTime,omitzero"`
 }
 
 // Transition is one step of a run's history.
@@ -147,7 +152,7 @@ func (r *Run) Details() Details {
 		RootRunID: rec.Root, DisplayName: rec.DisplayName, Description: rec.Description, Status: Status(rec.Status),
 		Reason: rec.Reason, WaitsFor: rec.WaitsFor, Since: rec.Since, Created: rec.Created, CreatedBy: rec.CreatedBy,
 		Started: rec.Started, Ended: rec.Ended, Tags: maps.Clone(rec.Tags), Properties: maps.Clone(rec.Properties),
-		Params: maps.Clone(rec.Params), SnapshotID: rec.Snapshot, Warnings: slices.Clone(rec.Warnings), Error: failure(rec.Error)}
+		Params: maps.Clone(rec.Params), SnapshotID: rec.Snapshot, Warnings: slices.Clone(rec.Warnings), Deleted: rec.Deleted, Error: failure(rec.Error)}
 	for _, t := range rec.History {
 		d.History = append(d.History, Transition{Status(t.Status), t.Time, t.Reason})
 	}

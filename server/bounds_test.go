@@ -228,7 +228,16 @@ func TestRequestLog(t *testing.T) {
 // The server's end lets a request end that is under way, and takes no more.
 func TestGracefulEnd(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil, nil)
+	underWay := make(chan struct{}, 10)
+	s := serve(t, nil, func(s *Server) {
+		inner := s.mlflow
+		s.mlflow = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut {
+				underWay <- struct{}{}
+			}
+			inner.ServeHTTP(w, r)
+		})
+	})
 	id := s.run()
 	content, feed := io.Pipe()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.addr+"/api/2.0/mlflow-artifacts/artifacts/e/"+id+"/artifacts/a", content)
@@ -243,8 +252,9 @@ func TestGracefulEnd(t *testing.T) {
 		_ = resp.Body.Close()
 		status <- resp.StatusCode
 	}()
-	_, err = feed.Write(make([]byte, 1<<20)) // it is under way
+	_, err = feed.Write(make([]byte, 1<<20))
 	require.NoError(t, err)
+	<-underWay
 	ended := make(chan error, 1)
 	go func() { ended <- s.stop() }()
 	require.Eventually(t, func() bool {
@@ -265,15 +275,19 @@ func TestGracefulEnd(t *testing.T) {
 // A request that doesn't end is broken off.
 func TestEndDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
+	underWay := make(chan struct{})
 	s := serve(t, nil, func(s *Server) {
 		s.limits.grace = 200 * time.Millisecond
-		s.mlflow = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		s.mlflow = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(underWay)
+			<-r.Context().Done()
+		})
 	})
 	conn := s.dial()
 	defer conn.Close()
 	_, err := io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
-	time.Sleep(50 * time.Millisecond) // most likely it is being served by now; else there is less to end
+	<-underWay
 	require.NoError(t, s.stop())
 	ends(t, conn)
 }

@@ -157,6 +157,8 @@ func other(key string) bool {
 		return true
 	case "runs":
 		return len(parts) > 3 && (parts[2] == "metrics" || parts[2] == "logs")
+	case "logged-models":
+		return len(parts) > 3 && parts[2] == "metrics"
 	case "endpoints":
 		return len(parts) > 3 && parts[2] == "logs"
 	}
@@ -353,6 +355,13 @@ func (c *checker) checkRuns() error {
 		}
 		for _, d := range damages {
 			c.gap(history.Ref(id).Key, d.Object, "at byte %d: %s", d.Offset, d.Problem)
+		}
+		left, err := log.Leftovers(c.ctx)
+		if err != nil && !errors.Is(err, azml.ErrDamaged) && !errors.Is(err, azml.ErrUnsupported) {
+			return err
+		}
+		for _, info := range left {
+			c.note(info.Key, "left by a sealing of metrics that was cut off; the garbage collector removes it")
 		}
 	}
 	return nil
