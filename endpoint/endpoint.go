@@ -155,7 +155,7 @@ type LogsOptions struct {
 // scoring script prints. The caller closes it. Errors: ErrNotFound when it was
 // never served.
 func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
-	defer core.Wrap(&err, "open log of", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "open log of", kind, e.Name())()
 	var done func() (bool, error)
 	if opts != nil && opts.Follow {
 		done = func() (bool, error) {
@@ -172,7 +172,7 @@ func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser
 // another process sees within a second that it has to, and is waited for until
 // it takes no more requests, 10 seconds at most. Errors: ErrNotFound.
 func (e *Endpoint) Stop(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "stop", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "stop", kind, e.Name())()
 	url := ""
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("state Stopped"), func(r *record.Endpoint) error {
 		if r.State == record.EndpointStopped {

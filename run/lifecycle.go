@@ -24,14 +24,14 @@ const closeTime = 30 * time.Second
 // Errors: ErrConflict when the run has ended otherwise meanwhile;
 // ErrUnavailable, after which Complete can be called again.
 func (r *Run) Complete(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "complete", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "complete", kind, r.id)()
 	return r.end(ctx, history.Step{To: record.Completed})
 }
 
 // Fail ends a run that is logged in process with the error that made it fail.
 // Errors: as Complete.
 func (r *Run) Fail(ctx context.Context, cause error) (err error) {
-	defer core.Wrap(&err, "fail", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "fail", kind, r.id)()
 	if cause == nil {
 		cause = errors.New("no reason was given")
 	}
@@ -157,7 +157,7 @@ type CancelOptions struct {
 // group) and ended by force after its grace period; a function run in process
 // sees its context end. Errors: ErrConflict when the run has ended already.
 func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
-	defer core.Wrap(&err, "cancel", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "cancel", kind, r.id)()
 	if opts == nil {
 		opts = &CancelOptions{}
 	}
@@ -192,7 +192,7 @@ type WaitOptions struct {
 // it stops waiting and the run goes on. A run whose process has died is found
 // out and is Failed.
 func (r *Run) Wait(ctx context.Context, opts *WaitOptions) (err error) {
-	defer core.Wrap(&err, "wait for", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "wait for", kind, r.id)()
 	if opts == nil {
 		opts = &WaitOptions{}
 	}

@@ -143,7 +143,7 @@ type Summary struct {
 // Summaries gives a summary of each of the run's metrics, by name. It reads
 // all values.
 func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
-	defer core.Wrap(&err, "read metrics of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "read metrics of", kind, r.id)()
 	log, err := history.Metrics(r.h, r.id)
 	if err != nil {
 		return nil, err

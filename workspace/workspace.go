@@ -106,7 +106,7 @@ type Update struct {
 // Update changes the workspace's record and gives the changed details. Errors:
 // ErrInvalid.
 func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err error) {
-	defer core.Wrap(&err, "update", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "update", kind, w.Name())()
 	stored, err := core.Update(ctx, w.h, ref(w.Name()), core.Updated("names, description or tags"), func(r *record.Workspace) error {
 		if change.FriendlyName != nil {
 			r.FriendlyName = *change.FriendlyName
@@ -137,7 +137,7 @@ func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err e
 // logged in process and not yet completed fail, and endpoints that this
 // process serves stop.
 func (w *Workspace) Close(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "close", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "close", kind, w.Name())()
 	return errors.Join(w.h.Close(ctx), w.driver.Close(), w.closers.close())
 }
 
@@ -152,7 +152,7 @@ type DeleteOptions struct {
 // workspace goes with its folder and its secrets. There is no way back. The
 // record goes first, so that no one opens it meanwhile.
 func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "delete", kind, w.Name())()
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}

@@ -22,6 +22,7 @@ var ranks = map[string]int{
 	"internal/record":        10,
 	"internal/runconfig":     10,
 	"internal/scoring":       10,
+	"internal/telemetry":     10,
 	"internal/core":          20,
 	"internal/files":         20,
 	"internal/index":         20,
