@@ -8,13 +8,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/snapshot"
 	"github.com/azml-go/azml/model"
@@ -137,11 +137,16 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, draft *record.End
 	} else if !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: entry script %q is no file", azml.ErrInvalid, s.EntryScript)
 	}
+	plan, err := snapshot.Scan(ctx, source, &snapshot.Options{Require: []string{entry}, Exclude: c.h.Private()})
+	if err != nil {
+		return err
+	}
+	// After all else was checked, for it may register the environment.
 	env, err := environment.Resolve(ctx, c.h, s.Environment)
 	if err != nil {
 		return err
 	}
-	manifest, err := c.snapshot(ctx, source, entry)
+	manifest, _, err := snapshot.Take(ctx, c.h.Files(), plan, nil)
 	if err != nil {
 		return err
 	}
@@ -151,19 +156,6 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, draft *record.End
 	draft.EntryScript = entry
 	draft.Environment = &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
 	return nil
-}
-
-func (c *Client) snapshot(ctx context.Context, source, entry string) (*files.Manifest, error) {
-	opts := &snapshot.Options{Require: []string{entry}}
-	if dir := c.h.Dir(); dir != "" {
-		opts.Exclude = []string{dir}
-	}
-	plan, err := snapshot.Scan(ctx, source, opts)
-	if err != nil {
-		return nil, err
-	}
-	manifest, _, err := snapshot.Take(ctx, c.h.Files(), plan, nil)
-	return manifest, err
 }
 
 // GetOptions are the options of Client.Get; there are none so far.
@@ -203,6 +195,8 @@ func (c *Client) markGone(ctx context.Context, stored core.Stored[record.Endpoin
 type ListOptions struct {
 	// ModelID keeps endpoints that serve this model, as "name:version".
 	ModelID string
+	// ModelName keeps endpoints that serve a version of this model.
+	ModelName string
 	// Tags keeps endpoints that have all these tags; an empty value matches any.
 	Tags map[string]string
 }
@@ -234,15 +228,12 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Endpoin
 }
 
 func (o *ListOptions) match(r record.Endpoint) bool {
-	if o.ModelID == "" {
-		return core.HasLabels(r.Tags, o.Tags)
+	serves := func(id string) bool {
+		name, _, _ := strings.Cut(id, ":")
+		return (o.ModelID == "" || id == o.ModelID) && (o.ModelName == "" || name == o.ModelName)
 	}
-	for _, id := range r.Models {
-		if id == o.ModelID {
-			return core.HasLabels(r.Tags, o.Tags)
-		}
-	}
-	return false
+	all := o.ModelID == "" && o.ModelName == ""
+	return (all || slices.ContainsFunc(r.Models, serves)) && core.HasLabels(r.Tags, o.Tags)
 }
 
 // DeleteOptions are the options of Client.Delete; there are none so far.

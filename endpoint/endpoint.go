@@ -142,6 +142,37 @@ func (e *Endpoint) keep(stored core.Stored[record.Endpoint]) {
 	e.stored, e.read = stored, time.Now()
 }
 
+// Update says what to change about an endpoint; zero fields leave things as they
+// are. What it serves is changed by deploying it anew with Overwrite.
+type Update struct {
+	// Description replaces the description, unless it is nil.
+	Description *string
+	// SetTags adds tags or replaces their values.
+	SetTags map[string]string
+	// RemoveTags removes tags; missing ones are passed over.
+	RemoveTags []string
+}
+
+// Update changes description and tags in one write, also while it is served.
+// Errors: ErrInvalid, ErrNotFound.
+func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
+	defer core.Wrap(&err, "update", kind, e.Name())
+	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("description or tags"), func(r *record.Endpoint) error {
+		if change.Description != nil {
+			r.Description = *change.Description
+		}
+		r.Tags = core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)
+		if err := core.CheckText("description", r.Description); err != nil {
+			return err
+		}
+		return core.CheckLabels("tags", r.Tags)
+	})
+	if err == nil {
+		e.keep(stored)
+	}
+	return err
+}
+
 func logKey(name string) string { return core.EndpointPrefix + name + "/logs/service.txt" }
 
 // LogsOptions are the options of Endpoint.Logs.

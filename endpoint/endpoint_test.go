@@ -328,6 +328,33 @@ func TestList(t *testing.T) {
 	require.Equal(t, []string{"bbb Healthy"}, names(&endpoint.ListOptions{ModelID: "m:1"}))
 	require.Equal(t, []string{"bbb Healthy"}, names(&endpoint.ListOptions{Tags: map[string]string{"team": ""}}))
 	require.Empty(t, names(&endpoint.ListOptions{ModelID: "m:1", Tags: map[string]string{"team": "b"}}))
+	require.Equal(t, []string{"bbb Healthy"}, names(&endpoint.ListOptions{ModelName: "m"}))
+	require.Empty(t, names(&endpoint.ListOptions{ModelName: "m", ModelID: "m:2"}))
+	require.Empty(t, names(&endpoint.ListOptions{ModelName: "other"}))
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws := reopen(t, dir)
+	ep := deploy(t, ws, "eee", endpoint.Config{Description: "before", Tags: map[string]string{"a": "1", "b": "2"}}, nil)
+	other, err := reopen(t, dir).Endpoints().Get(ctx, "eee", nil)
+	require.NoError(t, err)
+	require.NoError(t, other.Update(ctx, endpoint.Update{SetTags: map[string]string{"a": "3"}, RemoveTags: []string{"b", "none"}}))
+	require.Equal(t, map[string]string{"a": "3"}, other.Details().Tags)
+	require.Equal(t, "before", other.Details().Description)
+	require.NoError(t, other.Update(ctx, endpoint.Update{Description: new("after")}))
+	for _, change := range []endpoint.Update{{SetTags: map[string]string{"": "x"}}, {Description: new(strings.Repeat("x", 5001))}} {
+		require.ErrorIs(t, other.Update(ctx, change), azml.ErrInvalid)
+	}
+	var answer any
+	require.NoError(t, ep.InvokeJSON(ctx, 1, &answer, nil), "it is served all the while")
+	require.NoError(t, ep.Refresh(ctx))
+	require.Equal(t, "after", ep.Details().Description)
+	require.Equal(t, endpoint.StateHealthy, ep.State())
+	require.NoError(t, ws.Endpoints().Delete(ctx, "eee", nil))
+	require.ErrorIs(t, other.Update(ctx, endpoint.Update{Description: new("x")}), azml.ErrNotFound)
 }
 
 // A service that is too busy is asked again; one that fails is not.

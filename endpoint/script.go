@@ -50,7 +50,9 @@ func (s *host) prepare(ctx context.Context, r record.Endpoint, models []*model.M
 	if err != nil {
 		return none, fmt.Errorf("build environment %s:%s: %w", r.Environment.Name, r.Environment.Version, err)
 	}
-	s.dir = filepath.Join(h.CacheDir(), "endpoints", h.Workspace().ID, s.name+"-"+core.NewID(4))
+	if s.dir, err = newWorkDir(h, s.name); err != nil {
+		return none, err
+	}
 	manifest, err := h.Files().Manifest(ctx, r.Source)
 	if err != nil {
 		return none, err
@@ -69,7 +71,7 @@ func (s *host) prepare(ctx context.Context, r record.Endpoint, models []*model.M
 		AppRoot: s.sourceDir(), ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: s.log, Logger: s.logger()}, nil
 }
 
-func (s *host) sourceDir() string { return filepath.Join(s.dir, "source") }
+func (s *host) sourceDir() string { return filepath.Join(s.dir.path, "source") }
 
 func (s *host) sourceFS() fs.FS { return os.DirFS(s.sourceDir()) }
 
@@ -77,7 +79,7 @@ func (s *host) sourceFS() fs.FS { return os.DirFS(s.sourceDir()) }
 // the version's folder of a single model, the parent of all when there are
 // several.
 func (s *host) placeModels(ctx context.Context, models []*model.Model) (string, error) {
-	root := filepath.Join(s.dir, "azureml-models")
+	root := filepath.Join(s.dir.path, "azureml-models")
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return "", err
 	}
@@ -120,8 +122,8 @@ func (s *host) closeReplicas(ctx context.Context) error {
 			err = errors.Join(err, p.Close(ctx))
 		}
 	}
-	if s.dir != "" {
-		err = errors.Join(err, os.RemoveAll(s.dir))
+	if s.dir != nil {
+		err = errors.Join(err, s.dir.remove())
 	}
 	return err
 }

@@ -73,6 +73,22 @@ func gone(pid int) bool {
 	return os.IsNotExist(err)
 }
 
+// A script that would not be in the snapshot is found out before anything is
+// stored.
+func TestScriptThatIsIgnored(t *testing.T) {
+	t.Parallel()
+	ws := open(t)
+	s := script(t, scoring)
+	file(t, s.Source, ".amlignore", s.EntryScript+"\n")
+	_, err := ws.Endpoints().Create(t.Context(), "script", endpoint.Config{Script: s}, nil)
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	require.ErrorContains(t, err, ".amlignore:1")
+	for env, err := range ws.Environments().List(t.Context(), nil) {
+		require.NoError(t, err)
+		t.Errorf("environment %s was created", env.ID())
+	}
+}
+
 func TestScriptThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -86,7 +86,7 @@ type host struct {
 	replicas []*scoring.Python
 	scoring  *scoring.Server
 	server   *http.Server
-	dir      string        // working folder of a script, removed at the end
+	dir      *workDir      // of a script, removed at the end; nil for a Go function
 	stopped  chan struct{} // closed when all has ended
 }
 
@@ -157,7 +157,7 @@ func (s *host) config(r record.Endpoint, scorers []scoring.Scorer) scoring.Confi
 	if !r.AuthDisabled {
 		config.Keys = s.keys.accepted
 	}
-	if s.dir != "" {
+	if s.dir != nil {
 		config.SwaggerFiles = s.sourceFS()
 	}
 	return config

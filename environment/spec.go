@@ -44,25 +44,25 @@ type Spec struct {
 type Python struct {
 	// PythonVersion is the Python wanted: a prefix such as "3.11", or clauses
 	// such as ">=3.9,<3.13". Empty is any.
-	PythonVersion string
+	PythonVersion string `json:"version,omitempty"`
 	// Pip are requirements as pip reads them, one each.
-	Pip []string
+	Pip []string `json:"pip,omitempty"`
 	// Constraints are requirements that only limit versions.
-	Constraints []string
+	Constraints []string `json:"constraints,omitempty"`
 	// PipOptions are pip's options, one each, such as "--index-url https://…". A
 	// password belongs into an environment variable, named as "${NAME}" in the URL.
-	PipOptions []string
+	PipOptions []string `json:"pipOptions,omitempty"`
 	// Conda are packages that only conda can install. They need conda on the
 	// machine that runs the script.
-	Conda []string
+	Conda []string `json:"conda,omitempty"`
 	// Channels are conda's channels, the first one preferred.
-	Channels []string
+	Channels []string `json:"channels,omitempty"`
 	// UserManaged says that the interpreter and its packages are there already
 	// and nothing is to be installed.
-	UserManaged bool
+	UserManaged bool `json:"userManagedDependencies,omitempty"`
 	// InterpreterPath is the interpreter of a user managed environment, a path
 	// or a name on the PATH; "python" when empty.
-	InterpreterPath string
+	InterpreterPath string `json:"interpreterPath,omitempty"`
 }
 
 // FromRequirements reads a requirements file of pip. Files that it includes by

@@ -14,10 +14,7 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-const (
-	kind   = "experiment"
-	prefix = "experiments/"
-)
+const kind = "experiment"
 
 // Client finds, creates and deletes experiments of a workspace. It is safe for
 // concurrent use.
@@ -136,7 +133,7 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Experim
 		opts = &ListOptions{}
 	}
 	return func(yield func(*Experiment, error) bool) {
-		for name, err := range c.h.Children(ctx, prefix) {
+		for name, err := range c.h.Children(ctx, history.ExperimentPrefix) {
 			name, isRecord := strings.CutSuffix(name, ".json")
 			if err == nil && !isRecord {
 				continue
@@ -172,6 +169,27 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
+	if err := c.unused(ctx, name); err != nil {
+		return err
+	}
+	if err := core.Delete(ctx, c.h, ref(name), e.stored.ETag); err != nil {
+		return err
+	}
+	// A run that was created meanwhile looks for the experiment after it is
+	// stored, and we look for runs after we deleted: one of the two sees the
+	// other.
+	if err := c.unused(ctx, name); err != nil {
+		_, restoreErr := core.Create(ctx, c.h, ref(name), e.stored.Value)
+		if errors.Is(restoreErr, azml.ErrExists) {
+			restoreErr = nil
+		}
+		return errors.Join(err, restoreErr)
+	}
+	return nil
+}
+
+// unused gives an error when the experiment has runs.
+func (c *Client) unused(ctx context.Context, name string) error {
 	for number, err := range core.Numbers[record.RunNumber](ctx, c.h, history.Numbers(name)) {
 		if err != nil {
 			return err
@@ -180,9 +198,7 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 			return fmt.Errorf("%w: it has runs: delete them first, or archive the experiment", azml.ErrConflict)
 		}
 	}
-	return core.Delete(ctx, c.h, ref(name), e.stored.ETag)
+	return nil
 }
 
-func ref(name string) core.Ref {
-	return core.Ref{Kind: kind, Name: name, Key: prefix + name + ".json"}
-}
+func ref(name string) core.Ref { return history.ExperimentRef(name) }

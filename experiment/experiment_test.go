@@ -20,7 +20,9 @@ import (
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 func create(t *testing.T, c *experiment.Client, name string, opts *experiment.CreateOptions) *experiment.Experiment {
@@ -145,6 +147,34 @@ func TestUpdateAndDelete(t *testing.T) {
 	require.NoError(t, r.Complete(ctx))
 }
 
+// An experiment is deleted while a run is begun in it: either there is no run,
+// or the experiment is there.
+func TestDeleteAndRunAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	for n := range 50 {
+		name := fmt.Sprint("e", n)
+		e := create(t, ws.Experiments(), name, nil)
+		var both sync.WaitGroup
+		var r *run.Run
+		var startErr error
+		both.Go(func() { r, startErr = e.StartLogging(ctx, &experiment.RunOptions{RunID: name}) })
+		deleteErr := ws.Experiments().Delete(ctx, name, nil)
+		both.Wait()
+		_, err := ws.Experiments().Get(ctx, name, nil)
+		if startErr != nil {
+			require.ErrorIs(t, startErr, azml.ErrNotFound)
+			_, err := ws.Runs().Get(ctx, name, nil)
+			require.ErrorIs(t, err, azml.ErrNotFound)
+			continue
+		}
+		require.NoError(t, err, "the run's experiment is gone")
+		require.ErrorIs(t, deleteErr, azml.ErrConflict)
+		require.NoError(t, r.Complete(ctx))
+	}
+}
+
 func TestSubmitChecksEverythingFirst(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -153,9 +183,14 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 	src := t.TempDir()
 	file(t, src, "train.py", "")
 	file(t, src, "sub/other.py", "")
+	file(t, src, "ignored.py", "")
+	file(t, src, ".amlignore", "ignored.py\n")
 	ended, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "taken"})
 	require.NoError(t, err)
 	require.NoError(t, ended.Complete(ctx))
+	elsewhere, err := create(t, ws.Experiments(), "other", nil).StartLogging(ctx, &experiment.RunOptions{RunID: "elsewhere"})
+	require.NoError(t, err)
+	defer elsewhere.Complete(ctx) //nolint:errcheck // it is only there
 	ok := experiment.ScriptRunConfig{Source: src, Script: "train.py"}
 	with := func(change func(*experiment.ScriptRunConfig)) experiment.ScriptRunConfig {
 		c := ok
@@ -177,6 +212,7 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 		"no script":           {with(func(c *experiment.ScriptRunConfig) { c.Script = "none.py" }), nil, azml.ErrNotFound, "none.py"},
 		"script is a folder":  {with(func(c *experiment.ScriptRunConfig) { c.Script = "sub" }), nil, azml.ErrInvalid, "no file"},
 		"script outside":      {with(func(c *experiment.ScriptRunConfig) { c.Script = "../train.py" }), nil, azml.ErrInvalid, "inside"},
+		"ignored script":      {with(func(c *experiment.ScriptRunConfig) { c.Script = "ignored.py" }), nil, azml.ErrInvalid, ".amlignore:1"},
 		"absolute script":     {with(func(c *experiment.ScriptRunConfig) { c.Script = filepath.Join(src, "train.py") }), nil, azml.ErrInvalid, "inside"},
 		"compute":             {with(func(c *experiment.ScriptRunConfig) { c.Compute = "none" }), nil, azml.ErrNotFound, "none"},
 		"environment":         {with(func(c *experiment.ScriptRunConfig) { c.Environment = environment.Reference("none", "") }), nil, azml.ErrNotFound, "none"},
@@ -193,6 +229,7 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 		"display name":        {ok, &experiment.SubmitOptions{DisplayName: strings.Repeat("x", 257)}, azml.ErrInvalid, "display name"},
 		"display name, bytes": {ok, &experiment.SubmitOptions{DisplayName: "\xff"}, azml.ErrInvalid, "display name"},
 		"no parent":           {ok, &experiment.SubmitOptions{Parent: "none"}, azml.ErrNotFound, "none"},
+		"parent elsewhere":    {ok, &experiment.SubmitOptions{Parent: "elsewhere"}, azml.ErrInvalid, `experiment "other"`},
 		"ended parent":        {ok, &experiment.SubmitOptions{Parent: "taken"}, azml.ErrConflict, "taken"},
 	} {
 		_, err := e.Submit(ctx, test.config, test.opts)
@@ -205,7 +242,11 @@ func TestSubmitChecksEverythingFirst(t *testing.T) {
 		require.NoError(t, err)
 		count++
 	}
-	require.Equal(t, 1, count, "no run was created")
+	require.Equal(t, 2, count, "no run was created")
+	for env, err := range ws.Environments().List(ctx, nil) {
+		require.NoError(t, err)
+		t.Errorf("environment %s was created", env.ID())
+	}
 }
 
 func restored(t *testing.T, r *run.Run) []string {
@@ -228,7 +269,7 @@ func TestSnapshotOfTheSource(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	src := t.TempDir()
-	ws := reopen(t, src) // the workspace and its cache lie inside the source folder
+	ws := reopen(t, src) // the workspace, its cache and its key lie inside the source folder
 	e := create(t, ws.Experiments(), "e", nil)
 	file(t, src, "train.py", "print(1)")
 	file(t, src, "sub/lib.py", "")
@@ -238,7 +279,7 @@ func TestSnapshotOfTheSource(t *testing.T) {
 	file(t, src, ".venv/pyvenv.cfg", "x")
 	file(t, src, "__pycache__/a.pyc", "x")
 	file(t, src, ".gitignore", "nothing.txt\n")
-	file(t, src, ".amlignore", "/data/\n*.log\n!keep.log\n/cache/\nsecrets.key\n")
+	file(t, src, ".amlignore", "/data/\n*.log\n!keep.log\n")
 	start := func() *run.Run {
 		r, err := e.StartLogging(ctx, &experiment.RunOptions{Source: src, Properties: map[string]string{"mine": ""}})
 		require.NoError(t, err)
@@ -315,6 +356,9 @@ func TestPlanSnapshot(t *testing.T) {
 	file(t, src, "drop.log", "x")
 	file(t, src, ".amlignore", "*.log\n")
 	file(t, src, ".venv/pyvenv.cfg", "x")
+	inside, err := workspace.Open(t.Context(), filepath.Join(src, "ws"), workspacetest.Options(t.TempDir()))
+	require.NoError(t, err)
+	require.NoError(t, inside.Close(t.Context()))
 	plan, err := experiment.PlanSnapshot(t.Context(), src, &experiment.PlanOptions{Largest: 1})
 	require.NoError(t, err)
 	require.Equal(t, []experiment.PlannedFile{{Path: ".amlignore", Size: 6}, {Path: "a.py", Size: 5}, {Path: "data/big.bin", Size: 1000}}, plan.Files)
@@ -324,77 +368,13 @@ func TestPlanSnapshot(t *testing.T) {
 		require.NotEmpty(t, i.Reason)
 		ignored = append(ignored, i.Path)
 	}
-	require.ElementsMatch(t, []string{".venv/", "drop.log"}, ignored)
+	require.ElementsMatch(t, []string{".venv/", "drop.log", "ws/"}, ignored, "a workspace, too, stays out, as with a submit")
 	require.Len(t, plan.Largest, 1)
 	require.Contains(t, plan.Largest[0].Path, "data/")
 	_, err = experiment.PlanSnapshot(t.Context(), src+"/none", nil)
 	require.ErrorIs(t, err, azml.ErrNotFound)
 	_, err = experiment.PlanSnapshot(t.Context(), src+"/a.py", nil)
 	require.ErrorIs(t, err, azml.ErrInvalid)
-}
-
-func TestLoadRunConfig(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	file(t, dir, ".azureml/train.runconfig", `script: train.py
-arguments: [--lr, 0.1]
-target: local
-framework: PyTorch
-communicator: Nccl
-maxRunDurationSeconds: 3600
-nodeCount: 2
-environment:
-  name: sklearn
-  environmentVariables: {EXAMPLE_ENV_VAR: EXAMPLE_VALUE}
-  python:
-    userManagedDependencies: false
-    interpreterPath: python
-    condaDependencies:
-      name: project_environment
-      dependencies: [python=3.9, {pip: [scikit-learn==1.4]}]
-environmentVariables: {Mine: "1"}
-history: {outputCollection: true, snapshotProject: true, directoriesToWatch: [logs]}
-docker: {useDocker: true}
-`)
-	config, warnings, err := experiment.LoadRunConfig(dir, "train")
-	require.NoError(t, err)
-	require.Equal(t, dir, config.Source)
-	require.Equal(t, "train.py", config.Script)
-	require.Equal(t, []string{"--lr", "0.1"}, config.Arguments)
-	require.Equal(t, "local", config.Compute)
-	require.Equal(t, time.Hour, config.MaxDuration)
-	require.Equal(t, "1", config.Variables["Mine"])
-	require.Equal(t, "sklearn", config.Environment.Name)
-	require.Equal(t, []string{"scikit-learn==1.4"}, config.Environment.Python.Pip)
-	all := strings.Join(warnings, "\n")
-	for _, word := range []string{"PyTorch", "Nccl", "nodeCount 2", "docker"} {
-		require.Contains(t, all, word)
-	}
-	file(t, dir, "cmd.runconfig", "command: echo a && echo b\n")
-	config, warnings, err = experiment.LoadRunConfig(dir, "cmd")
-	require.NoError(t, err)
-	require.Equal(t, []string{"/bin/sh", "-c", "echo a && echo b"}, config.Command)
-	require.Empty(t, config.Script)
-	require.Empty(t, warnings)
-	file(t, dir, "ref.runconfig", "script: train.py\nenvironment: {name: e, version: '3'}\n")
-	config, _, err = experiment.LoadRunConfig(dir, "ref")
-	require.NoError(t, err)
-	require.Equal(t, environment.Reference("e", "3"), config.Environment)
-	path := file(t, dir, "bad.runconfig", "script: [\n")
-	_, _, err = experiment.LoadRunConfig(dir, "bad")
-	require.ErrorIs(t, err, azml.ErrInvalid)
-	require.ErrorContains(t, err, "bad.runconfig")
-	_, _, err = experiment.LoadRunConfig(dir, "none")
-	require.ErrorIs(t, err, azml.ErrNotFound)
-
-	// Named as a file, the project is the folder that the file is for.
-	require.NoError(t, os.Remove(path))
-	file(t, dir, "train.py", "")
-	config, _, err = experiment.LoadRunConfig(filepath.Join(dir, ".azureml", "train.runconfig"), "")
-	require.NoError(t, err)
-	info, err := os.Stat(config.Source)
-	require.NoError(t, err)
-	require.True(t, info.IsDir(), "Source is %s", config.Source)
 }
 
 func TestSubmitRunsTheScript(t *testing.T) {

@@ -66,7 +66,11 @@ func (e *Experiment) StartLogging(ctx context.Context, opts *RunOptions) (_ *run
 		draft.ID = core.NewUUID()
 	}
 	if opts.Source != "" {
-		s, err := e.takeSnapshot(ctx, opts.Source, nil, nil)
+		plan, err := e.scan(ctx, opts.Source)
+		if err != nil {
+			return nil, err
+		}
+		s, err := e.takeSnapshot(ctx, plan, nil)
 		if err != nil {
 			return nil, err
 		}

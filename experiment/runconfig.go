@@ -1,16 +1,24 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/pyenv"
 	"github.com/azml-go/azml/internal/runconfig"
 )
+
+// shell runs a command that is one line.
+var shell = []string{"/bin/sh", "-c"}
 
 // LoadRunConfig reads a run configuration file as Azure ML writes it, from the
 // project folder path: .azureml/<name>, aml_config/<name>, both also with
@@ -32,7 +40,7 @@ func LoadRunConfig(path, name string) (_ ScriptRunConfig, warnings []string, err
 		MaxDuration: time.Duration(rc.MaxRunDurationSeconds) * time.Second, Variables: maps.Clone(rc.EnvironmentVariables)}
 	switch {
 	case rc.Command.Line != "":
-		config.Command = []string{"/bin/sh", "-c", rc.Command.Line}
+		config.Command = append(slices.Clone(shell), rc.Command.Line)
 	case !rc.Command.Empty():
 		config.Command = rc.Command.Words
 	}
@@ -66,7 +74,76 @@ func environmentOf(path string, e runconfig.Environment) (environment.Spec, erro
 	if err != nil {
 		return environment.Spec{}, err
 	}
-	return environment.Spec{Name: e.Name, Variables: maps.Clone(e.EnvironmentVariables), Python: environment.Python(python)}, nil
+	spec := environment.Spec{Name: e.Name, Version: e.Version, Variables: maps.Clone(e.EnvironmentVariables), Python: environment.Python(python)}
+	switch {
+	case !spec.IsReference():
+	case e.Name == environment.DefaultName && e.Version == "":
+		spec = environment.Spec{}
+	default: // an environment with nothing in it, which a bare name does not say
+		spec.Python.PythonVersion = ">=3"
+	}
+	return spec, nil
+}
+
+// SaveRunConfig writes the configuration as a file that LoadRunConfig and Azure
+// ML read: .azureml/<name> in the project folder path (aml_config/<name> when
+// that folder is there), and conda_dependencies.yml beside it when the
+// environment has packages. Files that are there are replaced. The folder
+// stands for Source; GracePeriod has no place in such a file. Errors:
+// ErrInvalid; ErrUnsupported for an environment with constraints, which a conda
+// file can't hold; ErrDenied.
+func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
+	defer core.Wrap(&err, "save run configuration", "file", filepath.Join(path, name))
+	if err := config.checkProgram(); err != nil {
+		return err
+	}
+	rc := runconfig.New()
+	rc.Script, rc.Arguments, rc.EnvironmentVariables = config.Script, config.Arguments, config.Variables
+	rc.Target = cmp.Or(config.Compute, rc.Target)
+	rc.MaxRunDurationSeconds = int(math.Ceil(config.MaxDuration.Seconds()))
+	if c := config.Command; len(c) == 3 && slices.Equal(c[:2], shell) {
+		rc.Command.Line = c[2]
+	} else {
+		rc.Command.Words = c
+	}
+	if err := fillEnvironment(&rc.Environment, config.Environment); err != nil {
+		return err
+	}
+	if err := rc.Validate(); err != nil {
+		return err
+	}
+	return rc.Save(path, name, false)
+}
+
+// fillEnvironment is the opposite of environmentOf.
+func fillEnvironment(e *runconfig.Environment, spec environment.Spec) error {
+	if err := spec.Validate(); err != nil {
+		return err
+	}
+	e.Name, e.Version, e.EnvironmentVariables = cmp.Or(spec.Name, e.Name), spec.Version, spec.Variables
+	python := pyenv.Spec(spec.Python)
+	switch {
+	case spec.IsReference():
+		e.Reference = true
+	case python.UserManaged:
+		e.Python.UserManagedDependencies, e.Python.InterpreterPath = true, cmp.Or(python.InterpreterPath, e.Python.InterpreterPath)
+	case !reflect.ValueOf(python).IsZero():
+		text, err := pyenv.FormatConda(e.Name, python)
+		if err != nil {
+			return err
+		}
+		e.Python.CondaDependencies = runconfig.CondaText(text)
+	}
+	return nil
+}
+
+// DeleteRunConfig removes the configuration of that name, also with
+// ".runconfig" at its end, from .azureml and aml_config in the project folder
+// path. Files with environments stay: other configurations may use them.
+// Errors: ErrNotFound, ErrInvalid for a name that is a path, ErrDenied.
+func DeleteRunConfig(path, name string) (err error) {
+	defer core.Wrap(&err, "delete run configuration", "file", filepath.Join(path, name))
+	return runconfig.Delete(path, name)
 }
 
 // unsupported says what the configuration asks for beyond a script on one node.
@@ -82,7 +159,11 @@ func unsupported(rc *runconfig.RunConfig) []string {
 	warn(rc.Communicator != defaults.Communicator, "communicator %s is not set up", rc.Communicator)
 	warn(rc.NodeCount > 1, "nodeCount %d: the script runs on one node", rc.NodeCount)
 	warn(rc.Docker.UseDocker, "docker.useDocker: the script runs without a container")
-	warn(len(rc.DataReferences)+len(rc.Data)+len(rc.OutputData) > 0, "dataReferences, data and outputData are not provided")
+	warn(len(rc.DataReferences)+len(rc.Data)+len(rc.DataCaches)+len(rc.OutputData) > 0, "dataReferences, data, datacaches and outputData are not provided")
+	warn(len(rc.ApplicationEndpoints) > 0, "applicationEndpoints are not started")
+	warn(rc.Environment.Docker.BaseDockerfile != "" || rc.Environment.Docker.BuildContext != nil, "environment.docker: no image is built, the script runs without a container")
+	warn(rc.Environment.Python.BaseCondaEnvironment != "", "environment.python.baseCondaEnvironment %s: the environment is made from nothing", rc.Environment.Python.BaseCondaEnvironment)
+	warn(!slices.Equal(rc.History.DirectoriesToWatch, defaults.History.DirectoriesToWatch), "history.directoriesToWatch: logs is watched and nothing else")
 	warn(!rc.History.SnapshotProject, "history.snapshotProject false: a snapshot is taken all the same")
 	warn(!rc.History.OutputCollection, "history.outputCollection false: outputs are collected all the same")
 	return warnings

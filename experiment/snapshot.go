@@ -20,12 +20,13 @@ type taken struct {
 	warnings []string
 }
 
-// takeSnapshot stores the source folder, which must hold the required files.
-func (e *Experiment) takeSnapshot(ctx context.Context, dir string, required []string, progress func(done, total int)) (taken, error) {
-	plan, err := snapshot.Scan(ctx, dir, e.scanOptions(required))
-	if err != nil {
-		return taken{}, err
-	}
+// scan looks what a snapshot of the folder holds, the required files among it.
+func (e *Experiment) scan(ctx context.Context, dir string, required ...string) (*snapshot.Plan, error) {
+	return snapshot.Scan(ctx, dir, &snapshot.Options{Require: required, Exclude: e.h.Private()})
+}
+
+// takeSnapshot stores what was scanned.
+func (e *Experiment) takeSnapshot(ctx context.Context, plan *snapshot.Plan, progress func(done, total int)) (taken, error) {
 	t := taken{warnings: plan.Warnings}
 	done := 0
 	manifest, _, err := snapshot.Take(ctx, e.h.Files(), plan, &snapshot.TakeOptions{
@@ -42,16 +43,8 @@ func (e *Experiment) takeSnapshot(ctx context.Context, dir string, required []st
 	if t.id, err = e.h.Files().PutManifest(ctx, manifest); err != nil {
 		return taken{}, err
 	}
-	t.git, err = gitinfo.Read(ctx, dir, os.LookupEnv)
+	t.git, err = gitinfo.Read(ctx, plan.Dir, os.LookupEnv)
 	return t, err
-}
-
-func (e *Experiment) scanOptions(required []string) *snapshot.Options {
-	opts := &snapshot.Options{Require: required}
-	if dir := e.h.Dir(); dir != "" {
-		opts.Exclude = append(opts.Exclude, dir)
-	}
-	return opts
 }
 
 // fill puts the snapshot into a run's record.

@@ -47,7 +47,8 @@ type ScriptRunConfig struct {
 	// Variables are environment variables for the script; they win over the
 	// environment's.
 	Variables map[string]string
-	// MaxDuration ends a script that takes longer, 30 days when zero.
+	// MaxDuration ends a script that takes longer, 30 days when zero. It counts
+	// in whole seconds, at least one.
 	MaxDuration time.Duration
 	// GracePeriod is the time that a script has to end after it was asked to,
 	// before it is ended by force; 10 seconds when zero.
@@ -70,7 +71,8 @@ type SubmitOptions struct {
 	Tags map[string]string
 	// Properties are labels that never change.
 	Properties map[string]string
-	// Parent is the ID of the run that this is a child of.
+	// Parent is the ID of the run that this is a child of, of the same
+	// experiment.
 	Parent string
 	// Progress, when not nil, is called with the number of files of the source
 	// folder that are stored and their number in all.
@@ -95,15 +97,19 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 	if err := config.check(); err != nil {
 		return nil, err
 	}
+	var required []string
+	if config.Script != "" {
+		required = []string{config.Script}
+	}
+	plan, err := e.scan(ctx, config.Source, required...)
+	if err != nil {
+		return nil, err
+	}
 	draft, err := e.draft(ctx, config, opts)
 	if err != nil {
 		return nil, err
 	}
-	var required []string
-	if config.Script != "" {
-		required = []string{path.Clean(filepath.ToSlash(config.Script))}
-	}
-	s, err := e.takeSnapshot(ctx, config.Source, required, opts.Progress)
+	s, err := e.takeSnapshot(ctx, plan, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +160,9 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		if parent.Status().Terminal() {
 			return record.Run{}, fmt.Errorf("%w: the parent run %s is %s", azml.ErrConflict, opts.Parent, parent.Status())
 		}
+		if parent.ExperimentName() != e.Name() {
+			return record.Run{}, fmt.Errorf("%w: the parent run %s is of experiment %q: submit to that one", azml.ErrInvalid, opts.Parent, parent.ExperimentName())
+		}
 		draft.Parent, draft.Root = opts.Parent, parent.Details().RootRunID
 	}
 	if err := run.CheckDraft(&draft); err != nil {
@@ -182,8 +191,8 @@ func (e *Experiment) newRunID() string {
 	return fmt.Sprintf("%s_%d_%s", name[:min(len(name), longestName)], e.h.Now().Unix(), core.NewID(4))
 }
 
-// check tells what is wrong with the configuration itself.
-func (c *ScriptRunConfig) check() error {
+// checkProgram tells what is wrong with script, arguments, command and times.
+func (c *ScriptRunConfig) checkProgram() error {
 	if (c.Script == "") == (len(c.Command) == 0) {
 		return fmt.Errorf("%w: give either a script or a command", azml.ErrInvalid)
 	}
@@ -198,19 +207,26 @@ func (c *ScriptRunConfig) check() error {
 			return fmt.Errorf("%w: argument %q holds a NUL character or is not UTF-8", azml.ErrInvalid, s)
 		}
 	}
-	switch {
-	case c.MaxDuration < 0:
+	if c.MaxDuration < 0 {
 		return fmt.Errorf("%w: time limit %s is negative", azml.ErrInvalid, c.MaxDuration)
-	case c.MaxDuration == 0:
-		c.MaxDuration = defaultMaxDuration
-	case c.MaxDuration < time.Second:
-		c.MaxDuration = time.Second
 	}
 	if c.GracePeriod < 0 {
 		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
 	}
-	if err := environment.CheckVariables(c.Variables); err != nil {
+	return environment.CheckVariables(c.Variables)
+}
+
+// check tells what is wrong with the configuration itself, and fills in
+// defaults.
+func (c *ScriptRunConfig) check() error {
+	if err := c.checkProgram(); err != nil {
 		return err
+	}
+	switch {
+	case c.MaxDuration == 0:
+		c.MaxDuration = defaultMaxDuration
+	case c.MaxDuration < time.Second:
+		c.MaxDuration = time.Second
 	}
 	return c.checkSource()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -37,6 +38,9 @@ type RegisterOptions struct {
 	Framework string
 	// FrameworkVersion is the framework's version. It needs a Framework.
 	FrameworkVersion string
+	// Progress, when not nil, is called now and then with the bytes of local
+	// files that were read so far, from several goroutines at once.
+	Progress func(read int64)
 }
 
 // GetOptions are the options of Client.Get; there are none so far.
@@ -81,7 +85,7 @@ func (c *Client) Register(ctx context.Context, name, path string, opts *Register
 	if err := opts.check(name); err != nil {
 		return nil, err
 	}
-	manifest, err := upload(ctx, c.h, path)
+	manifest, err := upload(ctx, c.h, path, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -91,12 +95,12 @@ func (c *Client) Register(ctx context.Context, name, path string, opts *Register
 }
 
 // upload stores a file, or all that is in a folder.
-func upload(ctx context.Context, h core.Handle, path string) (*files.Manifest, error) {
+func upload(ctx context.Context, h core.Handle, path string, progress func(read int64)) (*files.Manifest, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	batch, err := h.Files().NewBatch(ctx, nil)
+	batch, err := h.Files().NewBatch(ctx, &files.BatchOptions{Progress: progress})
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +118,7 @@ func upload(ctx context.Context, h core.Handle, path string) (*files.Manifest, e
 }
 
 func register(ctx context.Context, h core.Handle, draft record.Model, manifest *files.Manifest) (*Model, error) {
-	if len(manifest.Files) == 0 {
+	if !slices.ContainsFunc(manifest.Files, files.File.IsRegular) {
 		return nil, fmt.Errorf("%w: %q holds no files", azml.ErrInvalid, draft.Path)
 	}
 	id, err := h.Files().PutManifest(ctx, manifest)

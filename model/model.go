@@ -90,7 +90,7 @@ func (m *Model) Details() Details {
 func ParseID(id string) (name string, version int, err error) {
 	name, number, found := strings.Cut(id, ":")
 	if found {
-		if version, err = strconv.Atoi(number); err != nil || version < 1 {
+		if version, err = strconv.Atoi(number); err != nil || version < 1 || strconv.Itoa(version) != number {
 			return "", 0, fmt.Errorf("%w: model %q: write name:version, with a version from 1", azml.ErrInvalid, id)
 		}
 	}

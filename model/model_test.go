@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,8 +56,10 @@ func TestRegisterAFileAndAFolder(t *testing.T) {
 	require.Equal(t, "1", one.Details().Tags["a"], "details are a copy")
 
 	file(t, dir, "sub/deep.txt", "deep")
-	two, err := models.Register(ctx, "m", dir, nil)
+	var read atomic.Int64
+	two, err := models.Register(ctx, "m", dir, &model.RegisterOptions{Progress: func(n int64) { read.Store(max(n, read.Load())) }})
 	require.NoError(t, err)
+	require.Positive(t, read.Load())
 	require.Equal(t, "m:2", two.ID())
 	require.Equal(t, "Custom", two.Details().Framework)
 	files, err := two.Files(ctx)
@@ -81,6 +84,10 @@ func TestRegisterRefuses(t *testing.T) {
 	models := open(t).Models()
 	dir := t.TempDir()
 	path := file(t, dir, "f", "x")
+	hollow := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(hollow, "a", "b"), 0o700))
+	linked := t.TempDir()
+	require.NoError(t, os.Symlink(path, filepath.Join(linked, "f")))
 	for name, test := range map[string]struct {
 		model, path string
 		opts        *model.RegisterOptions
@@ -91,6 +98,8 @@ func TestRegisterRefuses(t *testing.T) {
 		"version in name":       {"m:1", path, nil, azml.ErrInvalid},
 		"no file":               {"m", filepath.Join(dir, "none"), nil, azml.ErrNotFound},
 		"empty folder":          {"m", t.TempDir(), nil, azml.ErrInvalid},
+		"only empty folders":    {"m", hollow, nil, azml.ErrInvalid},
+		"link that leads out":   {"m", linked, nil, azml.ErrInvalid},
 		"version, no framework": {"m", path, &model.RegisterOptions{FrameworkVersion: "1"}, azml.ErrInvalid},
 		"long description":      {"m", path, &model.RegisterOptions{Description: strings.Repeat("x", 5001)}, azml.ErrInvalid},
 		"empty tag":             {"m", path, &model.RegisterOptions{Tags: map[string]string{"": "x"}}, azml.ErrInvalid},
@@ -350,7 +359,7 @@ func TestParseID(t *testing.T) {
 		require.Equal(t, "m", name)
 		require.Equal(t, want, version)
 	}
-	for _, id := range []string{"", ":1", "m:", "m:0", "m:-1", "m:x", "m:1:2", "m:99999999999999999999", "a b:1"} {
+	for _, id := range []string{"", ":1", "m:", "m:0", "m:-1", "m:x", "m:1:2", "m:01", "m:+1", "m: 1", "m:99999999999999999999", "a b:1"} {
 		_, _, err := model.ParseID(id)
 		require.ErrorIs(t, err, azml.ErrInvalid, id)
 	}

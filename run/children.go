@@ -115,8 +115,13 @@ type ChildrenOptions struct {
 	Recursive bool
 	// Status keeps runs of these statuses.
 	Status []Status
+	// Type keeps runs of this type.
+	Type string
 	// Tags keeps runs that have all these tags; an empty value matches any.
 	Tags map[string]string
+	// Properties keeps runs that have all these properties; an empty value
+	// matches any.
+	Properties map[string]string
 }
 
 // Children yields the run's child runs, the newest first.
@@ -124,7 +129,7 @@ func (r *Run) Children(ctx context.Context, opts *ChildrenOptions) iter.Seq2[*Ru
 	if opts == nil {
 		opts = &ChildrenOptions{}
 	}
-	list := &ListOptions{Experiment: r.ExperimentName(), Status: opts.Status, Tags: opts.Tags}
+	list := &ListOptions{Experiment: r.ExperimentName(), Status: opts.Status, Type: opts.Type, Tags: opts.Tags, Properties: opts.Properties}
 	if !opts.Recursive {
 		list.Parent = r.id
 		return NewClient(r.h).List(ctx, list)

@@ -118,6 +118,9 @@ func (r *Run) find(ctx context.Context, prefix string) (*files.Manifest, error) 
 		if err != nil {
 			return nil, err
 		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("%w: the run has no files", azml.ErrNotFound)
+		}
 		return nil, fmt.Errorf("%w: the run has no file %q, but %s", azml.ErrNotFound, prefix, core.Sample(names))
 	}
 	return manifest, nil

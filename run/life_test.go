@@ -30,6 +30,23 @@ func ids(t *testing.T, c *run.Client, opts *run.ListOptions) []string {
 	return list
 }
 
+// Asking twice is asking once, from this process or another.
+func TestCancelTwice(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	r := startIn(t, ws, nil)
+	other, err := ws.Runs().Get(ctx, r.ID(), nil)
+	require.NoError(t, err)
+	require.NoError(t, r.Cancel(ctx, &run.CancelOptions{Reason: "first"}))
+	require.NoError(t, r.Cancel(ctx, nil))
+	require.NoError(t, other.Cancel(ctx, nil))
+	require.Equal(t, run.StatusCancelRequested, other.Status())
+	require.Contains(t, other.Details().Reason, "first")
+	require.NoError(t, r.Fail(ctx, errors.New("ended")))
+	require.ErrorIs(t, other.Cancel(ctx, nil), azml.ErrConflict)
+}
+
 func TestEndOfARun(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -57,6 +74,29 @@ func TestEndOfARun(t *testing.T) {
 	r = startIn(t, ws, nil)
 	require.NoError(t, r.Fail(ctx, nil))
 	require.ErrorContains(t, r.Err(), "no reason was given")
+}
+
+// A program that logs by itself ends a run that somebody canceled by Fail.
+func TestCanceledRunIsNotFailed(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	r := startIn(t, ws, nil)
+	other, err := ws.Runs().Get(ctx, r.ID(), nil)
+	require.NoError(t, err)
+	require.Nil(t, r.CancelCause())
+	require.NoError(t, other.Cancel(ctx, nil))
+	<-r.Canceled()
+	require.ErrorIs(t, r.CancelCause(), azml.ErrCanceled)
+	require.NoError(t, r.Fail(ctx, r.CancelCause()))
+	require.Equal(t, run.StatusCanceled, r.Status())
+	require.Nil(t, r.Details().Error)
+	require.ErrorIs(t, r.Wait(ctx, nil), azml.ErrCanceled)
+
+	r = startIn(t, ws, nil)
+	require.NoError(t, r.Fail(ctx, fmt.Errorf("%w: enough", azml.ErrCanceled)), "by its own decision, too")
+	require.Equal(t, run.StatusCanceled, r.Status())
+	require.Contains(t, r.Details().Reason, "enough")
 }
 
 func TestCompleteTwiceDoesNothing(t *testing.T) {
@@ -212,6 +252,11 @@ func TestChildren(t *testing.T) {
 	require.Equal(t, 5, children(parent, &run.ChildrenOptions{Recursive: true}))
 	require.Equal(t, 1, children(child, &run.ChildrenOptions{Recursive: true}))
 	require.Equal(t, 1, children(parent, &run.ChildrenOptions{Tags: map[string]string{"a": "b"}}))
+	require.Equal(t, 4, children(parent, &run.ChildrenOptions{Type: run.TypeInProcess}))
+	require.Equal(t, 0, children(parent, &run.ChildrenOptions{Type: run.TypeScript}))
+	require.NoError(t, grandchild.Update(ctx, run.Update{AddProperties: map[string]string{"p": "1"}}))
+	require.Equal(t, 1, children(parent, &run.ChildrenOptions{Recursive: true, Properties: map[string]string{"p": ""}}))
+	require.Equal(t, 0, children(parent, &run.ChildrenOptions{Properties: map[string]string{"p": ""}}))
 	require.Equal(t, 1, children(parent, &run.ChildrenOptions{Recursive: true, Status: []run.Status{run.StatusCompleted}}))
 	for _, r := range []*run.Run{grandchild, child, parent} {
 		require.NoError(t, r.Complete(ctx))
@@ -302,7 +347,8 @@ func TestStatuses(t *testing.T) {
 	require.True(t, run.StatusCanceled.Terminal())
 	require.False(t, run.Status("Paused").Terminal())
 	require.True(t, run.StatusQueued.CanBecome(run.StatusRunning))
-	require.False(t, run.StatusCompleted.CanBecome(run.StatusRunning))
+	require.True(t, run.StatusCompleted.CanBecome(run.StatusRunning), "resumed")
+	require.False(t, run.StatusCompleted.CanBecome(run.StatusFinalizing))
 }
 
 // lossy loses answers of writes of a run's record, or refuses them.

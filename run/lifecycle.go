@@ -21,6 +21,7 @@ const closeTime = 30 * time.Second
 
 // Complete ends a run that is logged in process: it makes all that was logged
 // durable, uploads the outputs folder when one was named, and sets Completed.
+// Its metrics are then sealed into one object in the background.
 // Errors: ErrConflict when the run has ended otherwise meanwhile;
 // ErrUnavailable, after which Complete can be called again.
 func (r *Run) Complete(ctx context.Context) (err error) {
@@ -29,11 +30,15 @@ func (r *Run) Complete(ctx context.Context) (err error) {
 }
 
 // Fail ends a run that is logged in process with the error that made it fail.
-// Errors: as Complete.
+// With CancelCause, or another error of class ErrCanceled, the run is not
+// Failed but Canceled. Errors: as Complete.
 func (r *Run) Fail(ctx context.Context, cause error) (err error) {
-	defer r.h.Operation(&ctx, &err, "fail", kind, r.id)()
-	if cause == nil {
+	defer core.Wrap(&err, "fail", kind, r.id)
+	switch {
+	case cause == nil:
 		cause = errors.New("no reason was given")
+	case errors.Is(cause, azml.ErrCanceled):
+		return r.end(ctx, history.Step{To: record.Canceled, Reason: shorten(cause.Error())})
 	}
 	return r.end(ctx, failStep(cause, ""))
 }
@@ -41,11 +46,15 @@ func (r *Run) Fail(ctx context.Context, cause error) (err error) {
 // maxMessage is the longest error message that is kept, Azure ML's limit.
 const maxMessage = 3000
 
-func failStep(cause error, stack string) history.Step {
-	message := cause.Error()
+func shorten(message string) string {
 	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage], "")
+		return strings.ToValidUTF8(message[:maxMessage], "")
 	}
+	return message
+}
+
+func failStep(cause error, stack string) history.Step {
+	message := shorten(cause.Error())
 	return history.Step{To: record.Failed, Reason: message, Change: func(rec *record.Run) {
 		rec.Error = &record.RunError{Code: "UserError", Message: message, Phase: string(record.Running), Stack: stack}
 	}}
@@ -63,12 +72,14 @@ func (r *Run) end(ctx context.Context, step history.Step) error {
 	if err := r.close(ctx); err != nil {
 		return err
 	}
+	step.Points = r.live.Load().points()
 	stored, err := history.Transition(ctx, r.h, r.id, step)
 	if errors.Is(err, azml.ErrConflict) && step.Owner != "" {
 		stored, err = r.endedAs(ctx, step, err)
 	}
 	if err == nil {
 		r.keep(stored)
+		history.SealLater(r.h, r.id)
 	}
 	return err
 }
@@ -136,8 +147,7 @@ func (r *Run) settle(ctx context.Context, cause, outcome error) error {
 	case errors.Is(cause, history.ErrTaken):
 		return errors.Join(outcome, fmt.Errorf("%w: %w", azml.ErrConflict, cause), r.close(ctx))
 	case errors.Is(cause, history.ErrCancelRequested):
-		err := fmt.Errorf("%w: %w", azml.ErrCanceled, cause)
-		return errors.Join(err, r.end(ctx, history.Step{To: record.Canceled, Reason: "canceled on request"}))
+		return errors.Join(cause, r.end(ctx, history.Step{To: record.Canceled, Reason: "canceled on request"}))
 	case outcome == nil:
 		return r.Complete(ctx)
 	case cause != nil && errors.Is(outcome, context.Canceled):
@@ -155,7 +165,8 @@ type CancelOptions struct {
 // Cancel asks for the end of the run and returns at once; Wait tells when it
 // has ended. A submitted script is asked to end (SIGTERM to its whole process
 // group) and ended by force after its grace period; a function run in process
-// sees its context end. Errors: ErrConflict when the run has ended already.
+// sees its context end. Asking again changes nothing. Errors: ErrConflict when
+// the run has ended already.
 func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	defer r.h.Operation(&ctx, &err, "cancel", kind, r.id)()
 	if opts == nil {
@@ -169,10 +180,18 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 		return err
 	}
 	to := record.CancelRequested
-	if r.Status() == StatusNotStarted {
+	switch r.Status() {
+	case StatusCancelRequested:
+		return nil
+	case StatusNotStarted:
 		to = record.Canceled // nobody drives it yet who could
 	}
 	stored, err := history.Transition(ctx, r.h, r.id, history.Step{To: to, Reason: reason})
+	if errors.Is(err, azml.ErrConflict) { // somebody else has asked, perhaps
+		if readErr := r.Refresh(ctx); readErr == nil && r.Status() == StatusCancelRequested {
+			return nil
+		}
+	}
 	if err == nil {
 		r.keep(stored)
 	}
@@ -183,7 +202,8 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 type WaitOptions struct {
 	// Output, when not nil, gets the script's output while it is written.
 	Output io.Writer
-	// Progress, when not nil, is called with each new status.
+	// Progress, when not nil, is called with each new status, and when what the
+	// run waits for changes.
 	Progress func(Details)
 }
 
@@ -244,14 +264,14 @@ const (
 // watch looks at the record until the run has ended.
 func (r *Run) watch(ctx context.Context, progress func(Details)) error {
 	pause := firstPoll
-	last := Status("")
+	last, waits := Status(""), ""
 	for {
 		if err := r.Refresh(ctx); err != nil {
 			return err
 		}
-		if status := r.Status(); status != last {
-			if last = status; progress != nil {
-				progress(r.Details())
+		if d := r.Details(); d.Status != last || d.WaitsFor != waits {
+			if last, waits = d.Status, d.WaitsFor; progress != nil {
+				progress(d)
 			}
 		}
 		if last.Terminal() {

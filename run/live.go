@@ -85,10 +85,11 @@ func (r *Run) abandon(l *live) {
 	if err := l.closeWriter(ctx); err != nil {
 		r.h.Logger().Warn("metrics of an abandoned run stay in the spool", "run", r.id, "error", err)
 	}
+	defer history.Seal(ctx, r.h, r.id)
 	if !l.owned {
 		return
 	}
-	step := history.Step{To: record.Failed, Reason: "the workspace was closed before the run was completed", Owner: r.h.Owner().ID}
+	step := history.Step{To: record.Failed, Reason: "the workspace was closed before the run was completed", Owner: r.h.Owner().ID, Points: l.points()}
 	step.Change = func(rec *record.Run) {
 		rec.Error = &record.RunError{Code: "UserError", Message: step.Reason, Phase: string(record.Running)}
 	}
@@ -147,6 +148,19 @@ func (l *live) closeWriter(ctx context.Context) error {
 	return nil
 }
 
+// points says how much of what this process has logged is in the store, nil
+// for nothing.
+func (l *live) points() map[string]uint64 {
+	if l == nil {
+		return nil
+	}
+	w := l.writer.Load()
+	if w == nil || w.Stored() == 0 {
+		return nil
+	}
+	return map[string]uint64{w.ID(): w.Stored()}
+}
+
 // close ends logging: all is durable when it returns without an error.
 func (r *Run) close(ctx context.Context) error {
 	l := r.live.Load()
@@ -179,7 +193,8 @@ func (r *Run) Canceled() <-chan struct{} {
 	return nil
 }
 
-// CancelCause says why Canceled was closed; nil while it is not.
+// CancelCause says why Canceled was closed; nil while it is not. When somebody
+// asked to cancel, it is of class ErrCanceled, and Fail takes it as such.
 func (r *Run) CancelCause() error {
 	l := r.live.Load()
 	if l == nil {

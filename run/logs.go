@@ -2,8 +2,10 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"io"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/history"
 )
@@ -15,11 +17,14 @@ type LogsOptions struct {
 	Name string
 	// Follow goes on with what is written later, until the run has ended.
 	Follow bool
+	// Tail begins with the last so many lines, reading little more than these;
+	// 0 means with the first one.
+	Tail int
 }
 
 // Logs opens a log of a submitted run. The caller closes it; it ends with ctx.
 // Errors: ErrNotFound when there is no such log (not with Follow, which waits
-// for it).
+// for it); ErrInvalid when Tail is below 0.
 func (r *Run) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
 	defer r.h.Operation(&ctx, &err, "open log of", kind, r.id)()
 	if opts == nil {
@@ -36,7 +41,14 @@ func (r *Run) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err
 			return r.Status().Terminal(), err
 		}
 	}
-	return history.OpenLog(ctx, r.h, history.LogKey(r.id, name), done)
+	key := history.LogKey(r.id, name)
+	switch {
+	case opts.Tail < 0:
+		return nil, fmt.Errorf("%w: tail of %d lines: give a number from 1, or 0 for all", azml.ErrInvalid, opts.Tail)
+	case opts.Tail > 0:
+		return history.OpenLogTail(ctx, r.h, key, opts.Tail, done)
+	}
+	return history.OpenLog(ctx, r.h, key, done)
 }
 
 // LogNames lists the run's logs: "user_logs/…" of the script's output, "logs/…"

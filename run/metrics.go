@@ -47,6 +47,11 @@ type Metric struct {
 	// a list []any of those; for a table []Column; for all others the path of
 	// the run's file that holds it, as a string.
 	Value any `json:"value"`
+	// Writer is the ID of what logged it: one process's use of the run.
+	Writer string `json:"-"`
+	// Seq counts the writer's values from 1 without gaps. So Writer and Seq name
+	// the value, and who keeps the last Seq of each writer knows what is new.
+	Seq uint64 `json:"-"`
 }
 
 // Column is one column of logged rows.
@@ -107,7 +112,7 @@ func (r *Run) ended(ctx context.Context) bool {
 }
 
 func metric(p metrics.Point) Metric {
-	m := Metric{Name: p.Name, Kind: MetricKind(p.Kind), Step: p.Step, Time: p.Time, Value: p.Value}
+	m := Metric{Name: p.Name, Kind: MetricKind(p.Kind), Step: p.Step, Time: p.Time, Value: p.Value, Writer: p.Writer, Seq: p.Seq}
 	if columns, ok := p.Value.([]metrics.Column); ok {
 		out := make([]Column, len(columns))
 		for i, c := range columns {
@@ -134,14 +139,17 @@ type Summary struct {
 	Min float64 `json:"min"`
 	// Max is the greatest number, NaN left out; 0 when Numbers is.
 	Max float64 `json:"max"`
+	// Mean is the mean of the numbers, NaN left out; 0 when Numbers is.
+	Mean float64 `json:"mean"`
 	// Numbers is how many values are numbers other than NaN.
 	Numbers int64 `json:"numbers"`
 	// NaNs is how many values are NaN.
 	NaNs int64 `json:"nans"`
 }
 
-// Summaries gives a summary of each of the run's metrics, by name. It reads
-// all values.
+// Summaries gives a summary of each of the run's metrics, by name. Of a run that
+// has ended it reads one small object, once its metrics are sealed; else all
+// values.
 func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 	defer r.h.Operation(&ctx, &err, "read metrics of", kind, r.id)()
 	log, err := history.Metrics(r.h, r.id)
@@ -155,7 +163,14 @@ func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 	out := make(map[string]Summary, len(sums))
 	for name, s := range sums {
 		out[name] = Summary{Name: name, Kind: MetricKind(s.Kind), Count: s.Count, First: metric(s.First), Last: metric(s.Last),
-			Min: s.Min, Max: s.Max, Numbers: s.Numbers, NaNs: s.NaNs}
+			Min: s.Min, Max: s.Max, Mean: mean(s.Sum, s.Numbers), Numbers: s.Numbers, NaNs: s.NaNs}
 	}
 	return out, nil
+}
+
+func mean(sum float64, numbers int64) float64 {
+	if numbers == 0 {
+		return 0
+	}
+	return sum / float64(numbers)
 }

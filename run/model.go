@@ -11,12 +11,15 @@ import (
 	"github.com/azml-go/azml/model"
 )
 
-// RegisterModel registers the run's file or folder at modelPath as the next
-// version of the model, with its lineage: the run, its experiment, snapshot,
+// RegisterModel registers the run's file or folder at modelPath (the one that
+// has the model's name when it is empty) as the next version of the model, with its lineage: the run, its experiment, snapshot,
 // environment and git facts. No bytes are copied. Errors: ErrNotFound naming
 // the run's files, ErrInvalid.
 func (r *Run) RegisterModel(ctx context.Context, name, modelPath string, opts *model.RegisterOptions) (_ *model.Model, err error) {
-	defer r.h.Operation(&ctx, &err, "register model of", kind, r.id)()
+	defer core.Wrap(&err, "register model of", kind, r.id)
+	if modelPath == "" {
+		modelPath = name
+	}
 	modelPath = strings.TrimSuffix(path.Clean(strings.ReplaceAll(modelPath, `\`, "/")), "/")
 	found, err := r.find(ctx, modelPath)
 	if err != nil {

@@ -11,10 +11,15 @@ import (
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/index"
 	"github.com/azml-go/azml/internal/record"
 )
 
 const kind = "run"
+
+// SystemPrefix begins the names of the metrics that the library itself logs of
+// the machine on which a script runs.
+const SystemPrefix = agent.SystemPrefix
 
 // Run is a run. It holds the record as it was last read; methods that change
 // the run keep it up to date, Refresh reads it again. It is safe for
@@ -23,7 +28,8 @@ type Run struct {
 	h  core.Handle
 	id string
 
-	live atomic.Pointer[live] // set once this process logs to the run
+	live    atomic.Pointer[live] // set once this process logs to the run
+	indexed index.Summaries      // of a run that a search has found
 
 	mu     sync.Mutex
 	stored core.Stored[record.Run]

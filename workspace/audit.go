@@ -2,9 +2,12 @@ package workspace
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -49,20 +52,16 @@ type AuditOptions struct {
 
 // Audit yields the entries of the audit log by time. Every create, change and
 // delete of a resource leaves one, written before the change is made. It reads
-// the log day by day.
+// the log day by day. Errors: ErrDamaged, after all entries that can be read.
 func (w *Workspace) Audit(ctx context.Context, opts *AuditOptions) iter.Seq2[AuditEntry, error] {
 	if opts == nil {
 		opts = &AuditOptions{}
 	}
 	return func(yield func(AuditEntry, error) bool) {
-		for day, err := range w.h.Children(ctx, "audit/") {
-			if err == nil && day < opts.Since.UTC().Format(time.DateOnly) {
-				continue
-			}
-			var entries []AuditEntry
-			if err == nil {
-				entries, err = w.auditDay(ctx, day)
-			}
+		var damages []error
+		for entries, err := range auditDays(ctx, w.h, opts.Since, func(key string, line int, err error) {
+			damages = append(damages, fmt.Errorf("%s, line %d: %w", key, line, err))
+		}) {
 			if err != nil {
 				core.Wrap(&err, "read audit log of", kind, w.Name())
 				yield(AuditEntry{}, err)
@@ -74,6 +73,10 @@ func (w *Workspace) Audit(ctx context.Context, opts *AuditOptions) iter.Seq2[Aud
 				}
 			}
 		}
+		if err := errors.Join(damages...); err != nil {
+			core.Wrap(&err, "read audit log of", kind, w.Name())
+			yield(AuditEntry{}, err)
+		}
 	}
 }
 
@@ -81,35 +84,53 @@ func (o *AuditOptions) match(e AuditEntry) bool {
 	return !e.Time.Before(o.Since) && (o.Kind == "" || e.Kind == o.Kind) && (o.Name == "" || e.Name == o.Name)
 }
 
+// auditDays yields the entries of each day from since on. It tells damaged of
+// lines that are not as they were written.
+func auditDays(ctx context.Context, h core.Handle, since time.Time, damaged func(key string, line int, err error)) iter.Seq2[[]AuditEntry, error] {
+	return func(yield func([]AuditEntry, error) bool) {
+		for day, err := range h.Children(ctx, auditPrefix) {
+			if err == nil && day < since.UTC().Format(time.DateOnly) {
+				continue
+			}
+			var entries []AuditEntry
+			if err == nil {
+				entries, err = auditDay(ctx, h, day, damaged)
+			}
+			if !yield(entries, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+const auditPrefix = "audit/"
+
 // auditDay reads the entries of one day. Of several lines with one ID the last
 // counts.
-func (w *Workspace) auditDay(ctx context.Context, day string) ([]AuditEntry, error) {
+func auditDay(ctx context.Context, h core.Handle, day string, damaged func(key string, line int, err error)) ([]AuditEntry, error) {
 	byID := map[string]AuditEntry{}
-	for info, err := range w.h.Objects().List(ctx, &backend.ListOptions{Prefix: "audit/" + day + "/"}) {
+	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: auditPrefix + day + "/"}) {
 		if err != nil {
 			return nil, err
 		}
-		data, _, err := w.h.Read(ctx, info.Key)
+		data, _, err := h.Read(ctx, info.Key)
 		if err != nil {
 			return nil, err
 		}
+		number := 0
 		for line := range bytes.Lines(data) {
-			var r record.Audit
-			if json.Unmarshal(line, &r) != nil {
-				continue // cut off by the death of its writer, who had not made the change
+			number++
+			text, whole := bytes.CutSuffix(line, []byte("\n"))
+			r, err := record.DecodeAudit(text)
+			switch {
+			case err == nil:
+				byID[r.ID] = AuditEntry(r)
+			case whole: // else it was cut off by the death of its writer, who had not made the change
+				damaged(info.Key, number, err)
 			}
-			byID[r.ID] = AuditEntry(r)
 		}
 	}
-	entries := make([]AuditEntry, 0, len(byID))
-	for _, e := range byID {
-		entries = append(entries, e)
-	}
-	slices.SortFunc(entries, func(a, b AuditEntry) int {
-		if c := a.Time.Compare(b.Time); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	entries := slices.Collect(maps.Values(byID))
+	slices.SortFunc(entries, func(a, b AuditEntry) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
 	return entries, nil
 }

@@ -86,6 +86,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 			return err
 		}, "create", "endpoint", "score"},
 		{"Endpoint.RegenerateKey", func() error { _, err := ep.RegenerateKey(ctx, endpoint.PrimaryKey, ""); return err }, "update", "endpoint", "score"},
+		{"Endpoint.Update", func() error { return ep.Update(ctx, endpoint.Update{Description: new("x")}) }, "update", "endpoint", "score"},
 		{"Endpoint.Stop", func() error { return ep.Stop(ctx) }, "update", "endpoint", "score"},
 		{"Endpoints.Serve", func() (err error) {
 			ep, err = ws.Endpoints().Serve(ctx, "score", &endpoint.ServeOptions{Handler: echo})

@@ -21,6 +21,9 @@ type FsckOptions struct {
 	// Deep reads every byte of every file's content and checks its digest;
 	// without it only what is there and of which size is compared.
 	Deep bool
+	// Progress, when not nil, is called again and again with what is being
+	// checked, in a word, and how many of it are done.
+	Progress func(what string, done int)
 }
 
 // Problem is one thing that is not as it must be.
@@ -64,14 +67,21 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if opts == nil {
 		opts = &FsckOptions{}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}}
+	progress := opts.Progress
+	if progress == nil {
+		progress = func(string, int) {}
+	}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, runs: map[string]*record.Kept{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
 		return nil, err
 	}
-	if err := c.checkMetrics(); err != nil {
+	if err := c.checkRuns(); err != nil {
 		return nil, err
 	}
 	if err := c.checkFiles(opts.Deep); err != nil {
+		return nil, err
+	}
+	if err := c.checkAudit(); err != nil {
 		return nil, err
 	}
 	byKey := func(a, b Problem) int { return strings.Compare(a.Key+a.Problem, b.Key+b.Problem) }
@@ -85,10 +95,21 @@ type checker struct {
 	ctx    context.Context //nolint:containedctx // one walk, one context
 	h      core.Handle
 	report *FsckReport
-	runs   []string
-	roots  []string // manifests that records name
-	series string   // prefix of the series of numbers that is being walked
+	there  map[string]bool         // the keys of the records that are there
+	runs   map[string]*record.Kept // what ended runs had, by their IDs; nil for the others
+	roots  []string                // manifests that records name
+	series string                  // prefix of the series of numbers that is being walked
 	last   int
+	gaps   []gap
+
+	progress func(what string, done int)
+}
+
+// A gap is something that a record says is there and is not. It is no problem
+// when the record is being deleted, or its deletion was cut off.
+type gap struct {
+	record string // its key
+	Problem
 }
 
 func (c *checker) problem(key, format string, args ...any) {
@@ -97,6 +118,10 @@ func (c *checker) problem(key, format string, args ...any) {
 
 func (c *checker) note(key, format string, args ...any) {
 	c.report.Notes = append(c.report.Notes, Problem{Key: key, Problem: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) gap(record, key, format string, args ...any) {
+	c.gaps = append(c.gaps, gap{record, Problem{Key: key, Problem: fmt.Sprintf(format, args...)}})
 }
 
 // A shape is a pattern of keys (path.Match) and what objects of such keys are.
@@ -148,6 +173,8 @@ func (c *checker) checkRecords() error {
 		if other(info.Key) {
 			continue
 		}
+		c.there[info.Key] = true
+		c.progress("records", len(c.there))
 		i := slices.IndexFunc(shapes, func(s shape) bool { ok, err := path.Match(s.pattern, info.Key); return ok && err == nil })
 		if i < 0 {
 			c.note(info.Key, "it is no object of a workspace")
@@ -232,12 +259,16 @@ func (c *checker) run(key string) error {
 		return err
 	}
 	c.report.Runs++
-	c.runs = append(c.runs, r.ID)
+	c.runs[r.ID] = r.Kept
 	if r.Snapshot != "" {
 		c.roots = append(c.roots, r.Snapshot)
 	}
 	if key != history.Ref(r.ID).Key {
 		c.problem(key, "it says that it is run %q", r.ID)
+	}
+	number := history.Numbers(r.Experiment).Key(r.Number)
+	if err := c.reference(key, "its number, "+number+",", number); err != nil {
+		return err
 	}
 	if d := r.Definition; d != nil {
 		name := d.Environment.Name + "/" + d.Environment.Version
@@ -248,11 +279,11 @@ func (c *checker) run(key string) error {
 	return c.reference(key, "experiment "+r.Experiment, "experiments/"+r.Experiment+".json")
 }
 
-// reference checks that what a record names is there.
+// reference checks that what the record of this key names is there.
 func (c *checker) reference(key, what, target string) error {
 	there, err := c.exists(target)
 	if err == nil && !there {
-		c.problem(key, "%s is not there", what)
+		c.gap(key, key, "%s is not there", what)
 	}
 	return err
 }
@@ -283,6 +314,11 @@ func (c *checker) endpoint(key string) error {
 	if e.Source != "" {
 		c.roots = append(c.roots, e.Source)
 	}
+	for _, id := range e.Models {
+		if err := c.reference(key, "model "+id, modelKey(id)); err != nil {
+			return err
+		}
+	}
 	if e.Environment == nil {
 		return nil
 	}
@@ -290,19 +326,38 @@ func (c *checker) endpoint(key string) error {
 	return c.reference(key, "environment "+name, "environments/"+name+".json")
 }
 
-// checkMetrics reads all metrics of all runs.
-func (c *checker) checkMetrics() error {
-	for _, id := range c.runs {
+// checkRuns reads all metrics of all runs, and looks for what the ended ones had.
+func (c *checker) checkRuns() error {
+	done := 0
+	for id, kept := range c.runs {
+		c.progress("metrics of runs", done)
+		done++
+		if kept == nil {
+			kept = &record.Kept{}
+		}
+		if kept.FileParts > 0 {
+			part := core.Series{Prefix: history.Prefix(id) + "files/"}.Key(kept.FileParts)
+			if err := c.reference(history.Ref(id).Key, "a part of its files, "+part+",", part); err != nil {
+				return err
+			}
+		}
 		log, err := history.Metrics(c.h, id)
 		if err != nil {
 			return err
 		}
-		damages, err := log.Verify(c.ctx)
+		damages, err := log.Verify(c.ctx, kept.Points)
 		if err != nil {
 			return err
 		}
 		for _, d := range damages {
-			c.problem(d.Object, "at byte %d: %s", d.Offset, d.Problem)
+			c.gap(history.Ref(id).Key, d.Object, "at byte %d: %s", d.Offset, d.Problem)
+		}
+		left, err := log.Leftovers(c.ctx)
+		if err != nil && !errors.Is(err, azml.ErrDamaged) && !errors.Is(err, azml.ErrUnsupported) {
+			return err
+		}
+		for _, info := range left {
+			c.note(info.Key, "left by a sealing of metrics that was cut off; the garbage collector removes it")
 		}
 	}
 	return nil
@@ -317,7 +372,7 @@ func (c *checker) checkFiles(deep bool) error {
 			}
 		}
 	}
-	report, err := c.h.Files().Verify(c.ctx, ids, &files.VerifyOptions{Deep: deep})
+	report, err := c.h.Files().Verify(c.ctx, ids, &files.VerifyOptions{Deep: deep, Progress: func(chunks int) { c.progress("contents", chunks) }})
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err
 	if err != nil {
 		return nil, err
 	}
-	config.create, config.dir = fresh, abs
+	config.create, config.dir, config.keyFile = fresh, abs, opts.SecretsKeyFile
 	config.Name = name
 	ws, err := open(ctx, config)
 	if err != nil {
@@ -103,7 +103,11 @@ func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err
 // inspect tells whether the folder is one to make a workspace in: empty or not
 // there.
 func inspect(dir string) (fresh bool, err error) {
-	if _, err := os.Stat(filepath.Join(dir, key)); err == nil {
+	created := func() bool {
+		_, err := os.Stat(filepath.Join(dir, key))
+		return err == nil
+	}
+	if created() {
 		return false, nil
 	}
 	entries, err := os.ReadDir(dir)
@@ -115,8 +119,10 @@ func inspect(dir string) (fresh bool, err error) {
 		return false, err
 	}
 	for _, entry := range entries {
-		// These are of an Open that is under way, or did not get to the end.
-		if name := entry.Name(); !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "probe-") && name != "audit" {
+		if !ofCreation(entry.Name()) {
+			if created() { // meanwhile, and that is what was listed
+				return false, nil
+			}
 			return false, fmt.Errorf("%w: the folder %s holds no workspace but other things (%s): name an empty or new folder", azml.ErrInvalid, dir, entry.Name())
 		}
 	}
@@ -180,8 +186,9 @@ type Config struct {
 	// shuts it down.
 	MeterProvider metric.MeterProvider
 
-	create bool
-	dir    string
+	create  bool
+	dir     string
+	keyFile string
 }
 
 // New opens the workspace in the stores of config. Close it. Errors:
@@ -194,16 +201,48 @@ func New(ctx context.Context, config Config) (_ *Workspace, err error) {
 // Create creates a workspace in the stores of config, which must hold none, and
 // opens it. The store is first tried for whether it honours the conditions of
 // writes: one that does not would lose changes silently. Errors: ErrExists,
-// ErrInvalid, ErrUnsupported for such a store.
+// ErrInvalid, also for a store that holds other things, ErrUnsupported for one
+// that does not honour them.
 func Create(ctx context.Context, config Config) (_ *Workspace, err error) {
 	defer core.Wrap(&err, "create", kind, config.Name)
 	if config.Objects != nil {
-		if _, err := config.Objects.Stat(ctx, key); err == nil {
-			return nil, fmt.Errorf("%w: open it with New", azml.ErrExists)
+		if err := checkEmpty(ctx, config.Objects); err != nil {
+			return nil, err
 		}
 	}
 	config.create = true
 	return open(ctx, config)
+}
+
+// checkEmpty gives an error when the store holds anything: what a delete that
+// was cut off has left would come back in the new workspace.
+func checkEmpty(ctx context.Context, objects backend.Objects) error {
+	exists := fmt.Errorf("%w: open it with New", azml.ErrExists)
+	created := func() bool {
+		_, err := objects.Stat(ctx, key)
+		return err == nil
+	}
+	if created() {
+		return exists
+	}
+	for info, err := range objects.List(ctx, &backend.ListOptions{Delimiter: "/"}) {
+		if err != nil {
+			return err
+		}
+		if !ofCreation(strings.TrimSuffix(info.Key, "/")) {
+			if created() { // meanwhile, and that is what was listed
+				return exists
+			}
+			return fmt.Errorf("%w: the store holds no workspace but other objects (%s): delete them, or give it a prefix", azml.ErrInvalid, info.Key)
+		}
+	}
+	return nil
+}
+
+// ofCreation tells whether the name is of a creation that is under way, or did
+// not get to its end.
+func ofCreation(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "probe-") || name == "audit"
 }
 
 func open(ctx context.Context, config Config) (*Workspace, error) {
@@ -214,11 +253,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	recorder, err := config.observe()
-	if err != nil {
-		return nil, err
-	}
-	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir}
+	c := core.Config{Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err
@@ -247,20 +282,15 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	return &Workspace{h: core.New(c), stored: stored, driver: driver}, nil
 }
 
-// observe wraps the stores so that their requests leave spans and metrics, when
-// there is a provider for them.
-func (c *Config) observe() (_ *telemetry.Recorder, err error) {
-	if c.TracerProvider == nil && c.MeterProvider == nil {
-		return telemetry.Off(), nil
+// private lists what never goes into a snapshot.
+func (c *Config) private(cache string) []string {
+	paths := []string{cache}
+	for _, path := range []string{c.dir, c.keyFile} {
+		if path != "" {
+			paths = append(paths, path)
+		}
 	}
-	providers := traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider}
-	if c.Objects, err = traced.Objects(c.Objects, providers); err != nil {
-		return nil, err
-	}
-	if c.Secrets, err = traced.Secrets(c.Secrets, providers); err != nil {
-		return nil, err
-	}
-	return telemetry.New(c.TracerProvider, c.MeterProvider)
+	return paths
 }
 
 func cacheDir(dir string) (string, error) {

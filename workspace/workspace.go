@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
@@ -150,7 +151,8 @@ type DeleteOptions struct {
 
 // Delete deletes the workspace with all its objects, and closes it. A local
 // workspace goes with its folder and its secrets. There is no way back. The
-// record goes first, so that no one opens it meanwhile.
+// record goes first, so that no one opens it meanwhile. A delete that is cut off
+// leaves objects behind, in which neither Open nor Create makes a workspace.
 func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
 	defer w.h.Operation(&ctx, &err, "delete", kind, w.Name())()
 	if opts == nil {
@@ -168,7 +170,7 @@ func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error)
 		if err != nil {
 			return err
 		}
-		if err := w.h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}); err != nil {
+		if err := w.h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
 	}

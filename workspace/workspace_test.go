@@ -128,6 +128,15 @@ func TestCreateAndNewOnOtherStores(t *testing.T) {
 	}
 	_, err = workspace.New(ctx, workspace.Config{})
 	require.ErrorIs(t, err, azml.ErrInvalid)
+
+	config.Name = "churn"
+	_, err = config.Objects.Put(ctx, "models/m/0000000001.json", strings.NewReader("{}"), &backend.PutOptions{})
+	require.NoError(t, err)
+	_, err = workspace.Create(ctx, config)
+	require.ErrorIs(t, err, azml.ErrInvalid, "what a delete has left does not come back")
+	require.ErrorContains(t, err, "models/")
+	require.NoError(t, config.Objects.Delete(ctx, "models/m/0000000001.json", &backend.DeleteOptions{}))
+	config.Name = ""
 	_, err = workspace.Create(ctx, config)
 	require.ErrorIs(t, err, azml.ErrInvalid, "a name is needed")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/backendtest"
+	"github.com/azml-go/azml/backend/filesecrets"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/backend/prefixed"
@@ -35,7 +36,7 @@ func TestObjectsOnMemory(t *testing.T) {
 		return backendtest.ObjectsHarness{
 			Objects:  prefixed.New(s, "ws/a/"),
 			Reopen:   func() (backend.Objects, error) { return prefixed.New(s, "ws/a/"), nil },
-			Features: backendtest.ObjectsFeatures{AppendToPut: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
 		}
 	})
 }
@@ -49,7 +50,7 @@ func TestObjectsOnLocalfs(t *testing.T) {
 		withNeighbours(t, s)
 		return backendtest.ObjectsHarness{
 			Objects:  prefixed.New(s, "ws/a/"),
-			Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Spool: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
 		}
 	})
 }
@@ -62,6 +63,20 @@ func TestSecrets(t *testing.T) {
 			require.NoError(t, s.Set(t.Context(), name, "neighbour"))
 		}
 		return backendtest.SecretsHarness{Secrets: prefixed.NewSecrets(s, "WS-"), MaxNameLen: 124}
+	})
+}
+
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	backendtest.Secrets(t, func(t *testing.T) backendtest.SecretsHarness {
+		dir := t.TempDir()
+		open := func() (backend.Secrets, error) {
+			s, err := filesecrets.New(filepath.Join(dir, "secrets"), &filesecrets.Options{KeyFile: filepath.Join(dir, "key")})
+			return prefixed.NewSecrets(s, "ws-"), err
+		}
+		s, err := open()
+		require.NoError(t, err)
+		return backendtest.SecretsHarness{Secrets: s, Reopen: open, MaxNameLen: 124}
 	})
 }
 

@@ -1,6 +1,7 @@
 package retrying_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/backendtest"
 	"github.com/azml-go/azml/backend/faulty"
+	"github.com/azml-go/azml/backend/filesecrets"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/backend/retrying"
@@ -39,7 +41,7 @@ func TestObjectsOnMemory(t *testing.T) {
 				return backendtest.ObjectsHarness{
 					Objects:  s,
 					Reopen:   func() (backend.Objects, error) { return s, nil },
-					Features: backendtest.ObjectsFeatures{AppendToPut: true, Retried: true},
+					Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Retried: true},
 				}
 			})
 		})
@@ -57,7 +59,7 @@ func TestObjectsOnLocalfs(t *testing.T) {
 				t.Cleanup(func() { s.Close() })
 				return backendtest.ObjectsHarness{
 					Objects:  retrying.New(faulty.New(s, plan), quick),
-					Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true, Retried: true},
+					Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Spool: true, Retried: true},
 				}
 			})
 		})
@@ -71,6 +73,16 @@ func TestSecrets(t *testing.T) {
 			t.Parallel()
 			backendtest.Secrets(t, func(*testing.T) backendtest.SecretsHarness {
 				return backendtest.SecretsHarness{Secrets: retrying.NewSecrets(faulty.NewSecrets(memory.NewSecrets(), plan), quick), Retried: true}
+			})
+			backendtest.Secrets(t, func(t *testing.T) backendtest.SecretsHarness {
+				dir := t.TempDir()
+				open := func() (backend.Secrets, error) {
+					s, err := filesecrets.New(filepath.Join(dir, "secrets"), &filesecrets.Options{KeyFile: filepath.Join(dir, "key")})
+					return retrying.NewSecrets(faulty.NewSecrets(s, plan), quick), err
+				}
+				s, err := open()
+				require.NoError(t, err)
+				return backendtest.SecretsHarness{Secrets: s, Reopen: open, Retried: true}
 			})
 		})
 	}

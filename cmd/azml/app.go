@@ -7,10 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/terminal"
 )
 
 // app is one call of the command with what all of its parts share.
@@ -66,7 +68,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		fmt.Fprintln(a.stderr, "azml: interrupted")
 		return exitCanceled
 	}
-	fmt.Fprintln(a.stderr, "azml:", err)
+	a.say("azml: %v", err)
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintf(a.stderr, "See %q.\n", cmd.CommandPath()+" --help")
 		return exitUsage
@@ -99,7 +101,7 @@ environments and endpoints. It needs no server.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.AddCommand(a.initCommand(), a.versionCommand(), a.runCommand(), a.experimentCommand(), a.modelCommand(),
-		a.environmentCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.workspaceCommand())
+		a.environmentCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.workspaceCommand(), a.importCommand())
 	refuseUnknown(root)
 	return root
 }
@@ -146,7 +148,11 @@ func (a *app) logger() *slog.Logger {
 }
 
 // say tells the user something that is not the command's result.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
+func (a *app) say(format string, args ...any) {
+	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		fmt.Fprintln(a.stderr, terminal.Clean(line))
+	}
+}
 
 // must is for errors that only a mistake in this program can cause.
 func must(err error) {

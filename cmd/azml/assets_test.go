@@ -86,6 +86,7 @@ func TestEnvironmentsAndCompute(t *testing.T) {
 	s.json(t, &d, "environment", "show", "num")
 	require.Equal(t, []string{"numpy>=1.26"}, d.Python.Pip)
 	require.Equal(t, ">=3.9", d.Python.PythonVersion)
+	require.Contains(t, s.ok(t, "environment", "show", "num", "-o", "yaml"), "python:\n  version: '>=3.9'\n  pip:\n    - numpy>=1.26\n", "names as in the record, and nothing that is not set")
 	require.Contains(t, s.ok(t, "environment", "show", "num:1"), "numpy>=1.26")
 	require.Contains(t, s.ok(t, "environment", "list"), "num:1")
 
@@ -192,26 +193,5 @@ func TestTable(t *testing.T) {
 	table.row("a\x1b[31m\nb", "", "x  ")
 	table.labels("Tags", map[string]string{"b": "2", "a": ""})
 	require.NoError(t, table.flush())
-	require.Equal(t, "NAME      VALUE  NOTE\ngröße     1\na [31m b  -      x\n\nTags\n  a\n  b  2\n", text.String())
-}
-
-func TestChart(t *testing.T) {
-	t.Parallel()
-	for name, points := range map[string][]point{
-		"one":      {{0, 1}},
-		"constant": {{0, 1}, {5, 1}},
-		"huge":     {{0, -1.7e308}, {1, 1.7e308}},
-		"falling":  {{0, 3}, {1, 2}, {2, 1}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lines := strings.Split(strings.TrimSuffix(chart(points, 60), "\n"), "\n")
-			require.Len(t, lines, chartHeight+2)
-			for _, line := range lines {
-				require.LessOrEqual(t, len([]rune(line)), 60)
-			}
-			require.Contains(t, strings.Join(lines[:chartHeight], ""), "┤")
-			require.True(t, strings.ContainsFunc(strings.Join(lines, ""), func(r rune) bool { return r > '\u2800' && r <= '\u28ff' }), "a dot is drawn")
-		})
-	}
+	require.Equal(t, "NAME   VALUE  NOTE\ngröße  1\na b    -      x\n\nTags\n  a\n  b  2\n", text.String())
 }

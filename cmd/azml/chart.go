@@ -3,164 +3,168 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/azml-go/azml/internal/terminal"
 	"github.com/azml-go/azml/run"
 )
 
-// The size of a chart in characters; each holds 2 × 4 dots.
+// The size of a chart in characters, and how many points of a metric of any
+// length are kept for it.
 const (
-	chartHeight = 10
-	leastWidth  = 30
+	chartHeight = 12
+	leastWidth  = 20
 	mostWidth   = 120
+	chartPoints = 4096
 )
 
-// point is a value at a step.
-type point struct{ x, y float64 }
+// plotFlags say how charts are drawn.
+type plotFlags struct {
+	plot   bool
+	log    bool
+	smooth float64
+}
 
-// plotMetrics draws a chart of each metric that has numbers.
-func (a *app) plotMetrics(ctx context.Context, r *run.Run, names []string) error {
-	series := map[string][]point{}
-	var order []string
+func (f *plotFlags) add(cmd *cobra.Command, help string) {
+	cmd.Flags().BoolVar(&f.plot, "plot", false, help)
+	cmd.Flags().BoolVar(&f.log, "log-y", false, "with --plot: a logarithmic axis of values")
+	cmd.Flags().Float64Var(&f.smooth, "smooth", 0, "with --plot: smooth by this weight of the past, 0 to below 1, as TensorBoard does")
+}
+
+// check finds what is wrong with the flags.
+func (f *plotFlags) check() error {
+	switch {
+	case !f.plot && (f.log || f.smooth != 0):
+		return usage("--log-y and --smooth are about charts: add --plot")
+	case !(f.smooth >= 0 && f.smooth < 1):
+		return usage("--smooth %v: give a weight from 0 to below 1, such as 0.6", f.smooth)
+	}
+	return nil
+}
+
+// chart gives an empty chart as wide as the output.
+func (a *app) chart(f *plotFlags) *terminal.Chart {
+	return &terminal.Chart{Style: a.style(), Width: min(a.width(), mostWidth), Height: chartHeight, Log: f.log}
+}
+
+// style says what the standard output can show.
+func (a *app) style() terminal.Style {
+	return terminal.NewStyle(os.Getenv, terminal.IsTerminal(a.stdout))
+}
+
+// width gives the number of columns to draw in.
+func (a *app) width() int { return widthOf(a.stdout) }
+
+// widthOf gives the number of columns of a terminal, the usual one for what is
+// none.
+func widthOf(stream any) int {
+	const usual = 80
+	if f, ok := stream.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			return max(leastWidth, columns)
+		}
+	}
+	return usual
+}
+
+// curves are the curves of the metrics of a run, in the order of their first
+// values.
+type curves struct {
+	names  []string
+	byName map[string]*curve
+}
+
+// curve is the shape of a metric, smoothed by an average in which the past
+// counts less and less. The average begins at 0, so it is divided by the
+// weight of what it has seen.
+type curve struct {
+	series               *terminal.Series
+	weight, average, sum float64
+}
+
+func (c *curve) add(x, y float64) {
+	c.average = c.weight*c.average + (1-c.weight)*y
+	c.sum = c.weight*c.sum + (1 - c.weight)
+	c.series.Add(x, c.average/c.sum)
+}
+
+// series gives the metric's shape, an empty one when there is none.
+func (c *curves) series(name string) *terminal.Series {
+	if one := c.byName[name]; one != nil {
+		return one.series
+	}
+	return terminal.NewSeries(0)
+}
+
+// curves reads the metrics of these names, of all when there are none, that
+// are wanted, as all are when wanted is nil.
+func (f *plotFlags) curves(ctx context.Context, r *run.Run, names []string, wanted func(name string) bool) (*curves, error) {
+	all := &curves{byName: map[string]*curve{}}
 	for m, err := range r.Metrics(ctx, &run.MetricsOptions{Names: names}) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		y, ok := m.Number()
-		if !ok || math.IsNaN(y) || math.IsInf(y, 0) {
+		if !ok || y-y != 0 || !fits(wanted, m.Name) { // NaN and infinite numbers have no place in a chart
 			continue
 		}
-		if _, seen := series[m.Name]; !seen {
-			order = append(order, m.Name)
+		c := all.byName[m.Name]
+		if c == nil {
+			c = &curve{series: terminal.NewSeries(chartPoints), weight: f.smooth}
+			all.byName[m.Name] = c
+			all.names = append(all.names, m.Name)
 		}
-		series[m.Name] = append(series[m.Name], point{float64(m.Step), y})
+		c.add(float64(m.Step), y)
 	}
-	if len(order) == 0 {
+	return all, nil
+}
+
+// plotMetrics draws a chart of each metric that has numbers, or of all in one.
+func (a *app) plotMetrics(ctx context.Context, r *run.Run, f *metricsFlags) error {
+	all, err := f.plot.curves(ctx, r, f.names, nil)
+	if err != nil {
+		return err
+	}
+	ofMachine := func(name string) bool { return strings.HasPrefix(name, run.SystemPrefix) }
+	all.names = slices.Concat(slices.DeleteFunc(slices.Clone(all.names), ofMachine),
+		slices.DeleteFunc(all.names, func(name string) bool { return !ofMachine(name) }))
+	if len(all.names) == 0 {
 		a.say("No metrics with numbers to draw.")
 	}
-	for i, name := range order {
+	if f.overlay && len(all.names) > 1 {
+		chart := a.chart(&f.plot)
+		for _, name := range all.names {
+			chart.Add(name, all.series(name))
+		}
+		return a.draw(chart, "")
+	}
+	for i, name := range all.names {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		if _, err := fmt.Fprintf(a.stdout, "%s\n%s", cell(name), chart(byStep(series[name]), a.width())); err != nil {
+		chart := a.chart(&f.plot)
+		chart.Add(name, all.series(name))
+		if err := a.draw(chart, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// width gives the number of columns to draw in.
-func (a *app) width() int {
-	const usual = 80
-	if f, ok := a.stdout.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return max(leastWidth, min(columns, mostWidth))
-		}
+// draw writes a chart below its title.
+func (a *app) draw(chart *terminal.Chart, title string) error {
+	if title != "" {
+		fmt.Fprintln(a.stdout, chart.Style.Paint(terminal.Bold, chart.Style.Fit(title, chart.Width)))
 	}
-	return usual
+	text := chart.Draw()
+	if text == "" {
+		a.say("No values above 0, which --log-y needs.")
+	}
+	_, err := fmt.Fprint(a.stdout, text)
+	return err
 }
-
-// byStep gives the points as they are when their steps tell them apart, else
-// numbered from 0.
-func byStep(points []point) []point {
-	for _, p := range points {
-		if p.x != points[0].x {
-			return points
-		}
-	}
-	for i := range points {
-		points[i].x = float64(i)
-	}
-	return points
-}
-
-// chart draws a line through the points with the dots of Braille characters,
-// between an axis of values and one of steps.
-func chart(points []point, width int) string {
-	low, high := bounds(points)
-	labels := []string{number(high.y), number((low.y + high.y) / 2), number(low.y)}
-	margin := max(len(labels[0]), len(labels[1]), len(labels[2]))
-	d := newDots(max(leastWidth/2, width-margin-3), chartHeight)
-	column := func(p point) int { return scale(p.x, low.x, high.x, d.width*2-1) }
-	line := func(p point) int { return d.height*4 - 1 - scale(p.y, low.y, high.y, d.height*4-1) }
-	for i, p := range points {
-		from := points[max(0, i-1)]
-		d.line(column(from), line(from), column(p), line(p))
-	}
-	var b strings.Builder
-	for i, text := range d.rows() {
-		label := ""
-		switch i {
-		case 0:
-			label = labels[0]
-		case d.height / 2:
-			label = labels[1]
-		case d.height - 1:
-			label = labels[2]
-		}
-		fmt.Fprintf(&b, "%*s ┤%s\n", margin, label, strings.TrimRight(text, "\u2800"))
-	}
-	left, right := number(low.x), number(high.x)
-	fmt.Fprintf(&b, "%*s └%s\n%*s  %s%*s\n", margin, "", strings.Repeat("─", d.width), margin, "", left, d.width-len(left), right)
-	return b.String()
-}
-
-func bounds(points []point) (low, high point) {
-	low, high = points[0], points[0]
-	for _, p := range points {
-		low = point{min(low.x, p.x), min(low.y, p.y)}
-		high = point{max(high.x, p.x), max(high.y, p.y)}
-	}
-	return low, high
-}
-
-// scale maps v from low…high to 0…most; the middle when there is no range.
-func scale(v, low, high float64, most int) int {
-	if high == low {
-		return most / 2
-	}
-	// Halves, so that the range of the largest numbers does not overflow.
-	return int(math.Round((v/2 - low/2) / (high/2 - low/2) * float64(most)))
-}
-
-// dots is a field of Braille characters, each 2 dots wide and 4 high.
-type dots struct {
-	width, height int
-	cells         [][]rune
-}
-
-func newDots(width, height int) *dots {
-	d := &dots{width: width, height: height, cells: make([][]rune, height)}
-	for i := range d.cells {
-		d.cells[i] = []rune(strings.Repeat("\u2800", width))
-	}
-	return d
-}
-
-// brailleBits are the bits of the dots of a character by line and column.
-var brailleBits = [4][2]rune{{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}}
-
-func (d *dots) set(x, y int) { d.cells[y/4][x/2] |= brailleBits[y%4][x%2] }
-
-// line sets the dots between two, which are given by column and line.
-func (d *dots) line(x0, y0, x1, y1 int) {
-	steps := max(abs(x1-x0), abs(y1-y0))
-	for i := range steps + 1 {
-		part := float64(i) / float64(max(steps, 1))
-		d.set(x0+int(math.Round(float64(x1-x0)*part)), y0+int(math.Round(float64(y1-y0)*part)))
-	}
-}
-
-func (d *dots) rows() []string {
-	rows := make([]string, d.height)
-	for i, c := range d.cells {
-		rows[i] = string(c)
-	}
-	return rows
-}
-
-func abs(n int) int { return max(n, -n) }

@@ -56,6 +56,21 @@ func took(start, end time.Time) string {
 	return d.Round(time.Second).String()
 }
 
+// brief gives a time of any length in its two greatest units.
+func brief(d time.Duration) string {
+	seconds := int64(max(0, d).Round(time.Second).Seconds())
+	minutes, hours := seconds/60, seconds/3600
+	switch {
+	case minutes == 0:
+		return fmt.Sprintf("%ds", seconds)
+	case hours == 0:
+		return fmt.Sprintf("%dm%02ds", minutes, seconds%60)
+	case hours < 48:
+		return fmt.Sprintf("%dh%02dm", hours, minutes%60)
+	}
+	return fmt.Sprintf("%dd%02dh", hours/24, hours%24)
+}
+
 // size gives a number of bytes in a unit that people read.
 func size(n int64) string {
 	const unit = 1024
@@ -100,9 +115,6 @@ func overwriteHint(err error) error {
 	}
 	return err
 }
-
-// number gives a logged number as people read it.
-func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
 
 // shellWord quotes text for a shell when it has to be.
 func shellWord(text string) string {

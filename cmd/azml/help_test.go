@@ -37,6 +37,7 @@ func testMain(m *testing.M) int {
 		must(os.Setenv(name, filepath.Join(home, name)))
 	}
 	must(os.Unsetenv(workspaceVariable))
+	must(os.Setenv("LC_ALL", "C.UTF-8")) // charts are drawn in Unicode
 	if code := m.Run(); code != 0 {
 		return code
 	}

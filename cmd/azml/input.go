@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/azml-go/azml/internal/terminal"
 )
 
 // await reads something from a person or another program, or ends with ctx. A
@@ -47,7 +49,7 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 // standard input without the line end after it.
 func (a *app) readSecret(ctx context.Context, name string) (string, error) {
 	f, ok := a.stdin.(*os.File)
-	if !ok || !isTerminal(f) {
+	if !ok || !terminal.IsTerminal(f) {
 		text, err := a.readAll(ctx)
 		return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/internal/terminal"
 )
 
 func (a *app) endpointInvoke() *cobra.Command {
@@ -49,7 +50,7 @@ func (a *app) request(ctx context.Context, given bool, data, file string) ([]byt
 		return []byte(data), nil
 	case file != "":
 		return os.ReadFile(file)
-	case isTerminal(a.stdin):
+	case terminal.IsTerminal(a.stdin):
 		return nil, usage("give the request: --data JSON, --file FILE, or on the standard input")
 	}
 	return a.readAll(ctx)
@@ -57,7 +58,7 @@ func (a *app) request(ctx context.Context, given bool, data, file string) ([]byt
 
 // printAnswer prints the bytes as they are; a terminal gets an end of line.
 func (a *app) printAnswer(answer []byte) error {
-	if isTerminal(a.stdout) && (len(answer) == 0 || answer[len(answer)-1] != '\n') {
+	if terminal.IsTerminal(a.stdout) && (len(answer) == 0 || answer[len(answer)-1] != '\n') {
 		answer = append(answer, '\n')
 	}
 	_, err := a.stdout.Write(answer)

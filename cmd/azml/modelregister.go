@@ -43,7 +43,10 @@ func (a *app) modelRegister() *cobra.Command {
 			return usage("--run and --asset-path go together")
 		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+			p := a.progress()
+			opts.Progress = func(read int64) { p.set("storing the model: %s read", size(read)) }
 			m, err := register(cmd.Context(), ws, name, path, runID, asset, &opts)
+			p.clear()
 			if err != nil {
 				return err
 			}

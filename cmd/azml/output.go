@@ -7,6 +7,8 @@ import (
 	"iter"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/azml-go/azml/internal/terminal"
 )
 
 // The forms of output.
@@ -84,6 +86,19 @@ func plain(n *yaml.Node) {
 	for _, c := range n.Content {
 		plain(c)
 	}
+}
+
+// harmless gives CSV's cells as they are for programs, and without what a
+// terminal would obey for one.
+func (a *app) harmless(cells []string) []string {
+	if !terminal.IsTerminal(a.stdout) {
+		return cells
+	}
+	clean := make([]string, len(cells))
+	for i, text := range cells {
+		clean[i] = terminal.Clean(text)
+	}
+	return clean
 }
 
 // collect gathers up to limit details of a list, all when limit is 0.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -148,9 +149,10 @@ func TestEndpointOfAProcess(t *testing.T) {
 		}
 		return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 	}
-	t.Cleanup(func() { // a failed test leaves no process behind
+	t.Cleanup(func() { // a failed test leaves no process behind, and the last one may still be on its way out
 		a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
 		a.run(context.Background(), []string{"-w", s.dir, "endpoint", "delete", "adder"})
+		require.Eventually(t, func() bool { return os.RemoveAll(s.dir) == nil }, 10*time.Second, 10*time.Millisecond)
 	})
 	first := deploy()
 	require.Zero(t, first.code, first.stderr)

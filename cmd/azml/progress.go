@@ -3,21 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
+	"github.com/azml-go/azml/internal/terminal"
 	"github.com/azml-go/azml/run"
 )
-
-// isTerminal tells whether a person is at the other end.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
 
 // progress is one line on a terminal that is written over and over, at most
 // ten times a second. When the stream is no terminal it writes nothing.
@@ -29,7 +21,7 @@ type progress struct {
 }
 
 func (a *app) progress() *progress {
-	if !isTerminal(a.stderr) {
+	if !terminal.IsTerminal(a.stderr) {
 		return &progress{}
 	}
 	return &progress{out: a.stderr}
@@ -39,12 +31,19 @@ func (a *app) progress() *progress {
 func (p *progress) set(format string, args ...any) { p.draw(false, fmt.Sprintf(format, args...)) }
 
 // status shows what a run is doing until its script begins to write.
-func (p *progress) status(s run.Status) {
-	if s == run.StatusRunning || s.Terminal() {
+func (p *progress) status(d run.Details) {
+	if d.Status == run.StatusRunning || d.Status.Terminal() {
 		p.clear()
 		return
 	}
-	p.draw(true, string(s)+" …")
+	text := string(d.Status)
+	if d.Reason != "" {
+		text += ": " + d.Reason
+	}
+	if d.WaitsFor != "" {
+		text += ", waits for " + d.WaitsFor
+	}
+	p.draw(true, text+" …")
 }
 
 // clear takes the line away.
@@ -63,7 +62,8 @@ func (p *progress) draw(force bool, text string) {
 		return
 	}
 	p.last = time.Now()
-	n := len([]rune(text))
+	text = terminal.Style{Unicode: true}.Fit(text, widthOf(p.out)-1)
+	n := terminal.Width(text)
 	fmt.Fprintf(p.out, "\r%s%s\r%s", text, strings.Repeat(" ", max(0, p.shown-n)), text)
 	p.shown = n
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -14,6 +17,7 @@ import (
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // logging is a script for sh that logs, prints and leaves an output.
@@ -88,6 +92,28 @@ func TestRunMetrics(t *testing.T) {
 	require.Contains(t, call(t, "", "-w", s.dir, "run", "metrics", id, "--name", "none").stderr, "No metrics")
 }
 
+func TestRunExport(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, logging)
+	rows, err := csv.NewReader(strings.NewReader(s.ok(t, "run", "export", id, "--format", "csv", "--name", "loss"))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 3)
+	require.Equal(t, "0.25", rows[2][5])
+	lines := strings.Split(s.ok(t, "run", "export", id, "--format", "jsonl"), "\n")
+	require.Greater(t, len(lines), 3, "the machine's own metrics, too")
+	file := filepath.Join(t.TempDir(), "metrics.parquet")
+	require.Empty(t, s.ok(t, "run", "export", id, "-f", file))
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "PAR1", string(data[:4]))
+	left, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.Contains(t, s.fails(t, exitUsage, "run", "export", id, "--format", "xlsx"), "parquet, csv or jsonl")
+	require.Contains(t, s.fails(t, exitError, "run", "export", "none"), "not found")
+}
+
 func TestFailedRun(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -128,6 +154,43 @@ func TestRunListAndTags(t *testing.T) {
 	require.Equal(t, "candidate", runs[0].Tags["stage"])
 	s.ok(t, "run", "tag", "one", "--remove", "reviewed")
 	require.Equal(t, "[]", s.ok(t, "run", "list", "--tag", "reviewed", "-o", "json"))
+}
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for id, line := range map[string]string{"low": "0.1", "high": "0.9", "none": ""} {
+		script := "true"
+		if line != "" {
+			script = `printf '{"name": "acc", "value": ` + line + `}\n{"param": "opt", "value": "it'"'"'s"}\n' >> "$AZML_METRICS_FILE"`
+		}
+		s.submit(t, script, "--run-id", id, "--tag", "team=risk")
+	}
+	list := func(args ...string) []string {
+		var runs []run.Details
+		s.json(t, &runs, append([]string{"run", "list"}, args...)...)
+		var ids []string
+		for _, r := range runs {
+			ids = append(ids, r.RunID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{"high", "low", "none"}, list("--order-by", "metrics.acc desc"))
+	require.Equal(t, []string{"low", "high", "none"}, list("--order-by", "metrics.acc, run_id", "-e", "exp"))
+	require.Equal(t, []string{"high"}, list("--filter", "metrics.acc > 0.5 or metrics.acc is null", "--filter", "metrics.acc > 0.5", "--tag", "team=risk"))
+	require.Equal(t, []string{"low"}, list("--filter", "params.opt = 'it''s' or tags.x = 'y'", "--order-by", "metrics.acc", "--last", "1", "--status", "completed"))
+	require.Contains(t, s.fails(t, exitError, "run", "list", "--filter", "metrics.acc >"), "column 14")
+	require.Contains(t, s.fails(t, exitError, "run", "list", "--order-by", "nothing"), "use description")
+
+	file := write(t, t.TempDir(), "m.json", "{}")
+	s.ok(t, "model", "register", "--name", "m", "--path", file, "--tag", "stage=new")
+	s.ok(t, "model", "register", "--name", "m", "--path", file)
+	require.Contains(t, s.ok(t, "model", "list", "--filter", "version > 1", "--name", "m"), "m:2")
+	require.NotContains(t, s.ok(t, "model", "list", "--filter", "tags.stage = 'new'"), "m:2")
+	s.fails(t, exitUsage, "model", "list", "--filter", "version > 1", "--latest")
+	require.Contains(t, s.ok(t, "experiment", "list", "--filter", "name like 'e%'", "--order-by", "creation_time desc"), "exp")
+	require.Contains(t, s.call(t, "experiment", "list", "--tag", "none").stderr, "No experiments")
+	require.Contains(t, s.call(t, "workspace", "reindex").stderr, "up to date")
 }
 
 func TestDownloadAndSnapshots(t *testing.T) {
@@ -230,4 +293,92 @@ type summaryJSON struct {
 	Last  metricJSON `json:"last"`
 	Min   any        `json:"min"`
 	Max   any        `json:"max"`
+}
+
+func TestPlotShowsTheScriptsMetricsFirst(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ws, err := workspace.Open(t.Context(), s.dir, nil)
+	require.NoError(t, err)
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "exp", nil)
+	require.NoError(t, err)
+	_, err = exp.Run(t.Context(), func(_ context.Context, r *run.Run) error {
+		return errors.Join(r.Log("system/cpu", 1.0, nil), r.Log("zeal", 1.0, nil))
+	}, &experiment.RunOptions{RunID: "plotted"})
+	require.NoError(t, err)
+	require.NoError(t, ws.Close(t.Context()))
+	text := s.ok(t, "run", "metrics", "plotted", "--plot")
+	require.True(t, strings.HasPrefix(text, "zeal\n"), text)
+	require.Contains(t, text, "\nsystem/")
+}
+
+func TestRunThatLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, "true")
+	got := s.call(t, "run", "logs", id)
+	require.Zero(t, got.code)
+	require.Empty(t, got.stdout)
+	require.Contains(t, got.stderr, "no output")
+	require.Contains(t, s.fails(t, exitError, "run", "logs", id, "--name", "logs/x"), "not found")
+	require.Contains(t, s.fails(t, exitError, "run", "download", id, "--dir", t.TempDir()), "the run has no files")
+	require.Contains(t, s.call(t, "run", "metrics", id, "--name", "loss").stderr, "No metrics")
+}
+
+func TestWhatIsSaidBeginsALine(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	for line, want := range map[string]string{
+		"printf done":    "done\nCompleted after",
+		"echo done":      "done\nCompleted after",
+		"printf ''":      "Completed after",
+		"echo; printf x": "\nx\nCompleted after",
+	} {
+		var out strings.Builder
+		a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		require.Zero(t, a.run(t.Context(), []string{"-w", s.dir, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", line}))
+		_, shown, ok := strings.Cut(out.String(), "\n") // behind the line with the run's ID
+		require.True(t, ok)
+		require.True(t, strings.HasPrefix(shown, want), "%q gave %q", line, shown)
+	}
+}
+
+func TestGracePeriodEndsADeafScript(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	begun := time.Now()
+	got := s.call(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--max-duration", "1s", "--grace-period", "100ms", "--command", "--",
+		"sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+	require.Equal(t, exitError, got.code)
+	require.Contains(t, got.stderr, "time limit of 1s")
+	require.Less(t, time.Since(begun), 9*time.Second, "the usual grace period is longer")
+}
+
+func TestVariablesOfAScript(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, `pwd -P; env`, "--env", "MINE=a b", "--env", "AZUREML_RUN_ID=forged")
+	dir, rest, _ := strings.Cut(s.ok(t, "run", "logs", id), "\n")
+	env := map[string]string{}
+	for line := range strings.Lines(rest) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		env[name] = value
+	}
+	var d workspace.Details
+	s.json(t, &d, "workspace", "show")
+	for name, want := range map[string]string{
+		"AZUREML_RUN_ID": id, "AZUREML_EXPERIMENT_ID": "exp", "AZUREML_WORKSPACE_ID": d.ID,
+		"AZUREML_ARM_WORKSPACE_NAME": d.Name, "AZUREML_ARM_PROJECT_NAME": "exp", "AZUREML_TARGET_TYPE": "local",
+		"AZUREML_FRAMEWORK": "Python", "AZUREML_COMMUNICATOR": "None", "AZUREML_CR_NODE_RANK": "0",
+		"AZUREML_CR_EXECUTION_WORKING_DIR_PATH": dir, "AZUREML_OUTPUT_DIRECTORY": filepath.Join(dir, "outputs"),
+		"AZUREML_LOGDIRECTORY_PATH": filepath.Join(dir, "logs"), "AZML_METRICS_FILE": filepath.Join(filepath.Dir(dir), "metrics.jsonl"),
+		"MINE": "a b",
+	} {
+		require.Equal(t, want, env[name], name)
+	}
+	require.True(t, strings.HasSuffix(env["PATH"], os.Getenv("PATH")), "the environment's own programs come before the others")
+	require.NotEmpty(t, os.Getenv("XDG_CACHE_HOME"))
+	require.NotContains(t, env, "XDG_CACHE_HOME", "what a script does not need stays with the submitting process")
 }

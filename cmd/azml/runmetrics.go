@@ -13,15 +13,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml/internal/terminal"
 	"github.com/azml-go/azml/run"
 )
 
 // metricsFlags are the flags of `azml run metrics`.
 type metricsFlags struct {
-	names  []string
-	follow bool
-	plot   bool
-	format string
+	names   []string
+	follow  bool
+	plot    plotFlags
+	overlay bool
+	format  string
 }
 
 func (a *app) runMetrics() *cobra.Command {
@@ -33,6 +35,7 @@ func (a *app) runMetrics() *cobra.Command {
 CSV or as JSON, which is an array, or with --follow one object a line. NaN and
 infinite numbers are the texts "NaN", "Infinity" and "-Infinity" in JSON.`,
 		Example: `  azml run metrics churn_1764000000_1f2e3d4c --name loss --plot
+  azml run metrics churn_1764000000_1f2e3d4c --name loss --name val_loss --plot --overlay --log-y
   azml run metrics churn_1764000000_1f2e3d4c --format csv > metrics.csv`,
 		Args:              exactly(1, "the ID of a run"),
 		ValidArgsFunction: a.completeRuns(1),
@@ -40,11 +43,18 @@ infinite numbers are the texts "NaN", "Infinity" and "-Infinity" in JSON.`,
 	cmd.Flags().StringArrayVar(&f.names, "name", nil, "only this metric (repeatable)")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "print values as they are logged, until the run has ended")
 	cmd.Flags().StringVar(&f.format, "format", "", "print every value as table, json or csv")
-	cmd.Flags().BoolVar(&f.plot, "plot", false, "draw a line chart of each metric")
+	f.plot.add(cmd, "draw a line chart of each metric")
+	cmd.Flags().BoolVar(&f.overlay, "overlay", false, "with --plot: draw all metrics in one chart")
 	cmd.MarkFlagsMutuallyExclusive("plot", "follow")
 	cmd.MarkFlagsMutuallyExclusive("plot", "format")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp)))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := f.plot.check(); err != nil {
+			return err
+		}
+		if f.overlay && !f.plot.plot {
+			return usage("--overlay is about charts: add --plot")
+		}
 		if f.format == "" && f.follow {
 			f.format = a.output
 		}
@@ -58,8 +68,8 @@ infinite numbers are the texts "NaN", "Infinity" and "-Infinity" in JSON.`,
 
 func (a *app) showMetrics(ctx context.Context, r *run.Run, f *metricsFlags) error {
 	switch {
-	case f.plot:
-		return a.plotMetrics(ctx, r, f.names)
+	case f.plot.plot:
+		return a.plotMetrics(ctx, r, f)
 	case f.format != "":
 		return a.printMetrics(ctx, r, f)
 	}
@@ -83,7 +93,7 @@ func drawSummaries(t *table, indent string, sums map[string]run.Summary) {
 		s := sums[name]
 		least, most := "", ""
 		if s.Numbers > 0 {
-			least, most = number(s.Min), number(s.Max)
+			least, most = terminal.Number(s.Min), terminal.Number(s.Max)
 		}
 		t.row(indent+name, s.Kind, s.Count, valueText(s.Last), s.Last.Step, least, most)
 	}
@@ -95,7 +105,7 @@ func valueText(m run.Metric) string {
 	case nil:
 		return ""
 	case float64:
-		return number(v)
+		return terminal.Number(v)
 	case string:
 		return v
 	}
@@ -157,7 +167,7 @@ func (a *app) metricPrinter(format string) (func(run.Metric) error, error) {
 	case "csv":
 		w := csv.NewWriter(a.stdout)
 		write := func(cells ...string) error {
-			err := w.Write(cells)
+			err := w.Write(a.harmless(cells))
 			w.Flush()
 			return errors.Join(err, w.Error())
 		}

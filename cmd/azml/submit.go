@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.StringVar(&s.opts.Description, "description", "", "description of the run")
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
 	f.DurationVar(&s.config.MaxDuration, "max-duration", 0, "end the script after this time, such as 90m (default 720h)")
+	f.DurationVar(&s.config.GracePeriod, "grace-period", 0, "time that a script has to end when it is asked to, before it is ended by force (default 10s)")
 	f.StringVar(&s.config.Compute, "compute", "", "compute target (default: local)")
 	f.BoolVarP(&s.detach, "detach", "d", false, "let the run go on in the background")
 	variables, tags := variablesFlag(cmd), tagsFlag(cmd, "tag", "tag of the run")
@@ -146,6 +148,7 @@ func (s *submission) load(a *app) error {
 	if flags.MaxDuration != 0 {
 		s.config.MaxDuration = flags.MaxDuration
 	}
+	s.config.GracePeriod = flags.GracePeriod
 	for name, value := range flags.Variables {
 		if s.config.Variables == nil {
 			s.config.Variables = map[string]string{}
@@ -191,13 +194,16 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 		}
 	})
 	defer stop()
-	output := a.stdout
+	output := &lastByte{Writer: a.stdout}
 	if a.output != outputTable {
-		output = a.stderr
+		output.Writer = a.stderr
 	}
 	p := a.progress()
-	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d.Status) }})
+	err := r.Wait(staying, &run.WaitOptions{Output: output, Progress: func(d run.Details) { p.status(d) }})
 	p.clear()
+	if output.last != 0 && output.last != '\n' {
+		a.say("") // what is said next begins a line of its own
+	}
 	if err := r.Refresh(staying); err != nil {
 		return err
 	}
@@ -207,10 +213,35 @@ func (a *app) follow(ctx context.Context, r *run.Run) error {
 	return a.conclude(r)
 }
 
-// conclude says how the run ended and what can be done next, and gives the
-// exit code.
+// lastByte remembers the last byte that was written.
+type lastByte struct {
+	io.Writer
+	last byte
+}
+
+// Write implements io.Writer.
+func (w *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		w.last = p[len(p)-1]
+	}
+	return w.Writer.Write(p)
+}
+
+// conclude tells how the run ended and shows its record where that is wanted.
 func (a *app) conclude(r *run.Run) error {
 	d := r.Details()
+	ended := a.tell(d)
+	if a.output != outputTable {
+		if err := a.show(d, nil); err != nil {
+			return err
+		}
+	}
+	return ended
+}
+
+// tell says how the run ended and what can be done next, and gives the exit
+// code.
+func (a *app) tell(d run.Details) error {
 	for _, w := range d.Warnings {
 		a.say("Warning: %s", w)
 	}
@@ -227,11 +258,6 @@ func (a *app) conclude(r *run.Run) error {
 		code = exitCanceled
 	default:
 		a.say("Results: azml run show %s", d.RunID)
-	}
-	if a.output != outputTable {
-		if err := a.show(d, nil); err != nil {
-			return err
-		}
 	}
 	if code != 0 {
 		return exitCode(code)
@@ -251,7 +277,7 @@ func (a *app) submitDetached(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("the run %s was started: %w", id, err)
 		}
-		a.say("The run goes on in the background. Follow it: azml run logs %s --follow", id)
+		a.say("The run goes on in the background. Look at it: azml run watch %s", id)
 		return a.show(r.Details(), func(t *table) { t.line(id) })
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/azml-go/azml/internal/terminal"
 )
 
 // table writes text for people: aligned columns, and sections below headings.
@@ -91,13 +93,5 @@ func (t *table) keep(err error) {
 	}
 }
 
-// cell makes text fit for a cell: one line, without control characters that
-// a terminal would obey.
-func cell(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.TrimRight(text, " \n"))
-}
+// cell makes text fit for a cell: one line, without what a terminal would obey.
+func cell(text string) string { return strings.TrimRight(terminal.Clean(text), " ") }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml/internal/terminal"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -16,7 +17,7 @@ func (a *app) workspaceCommand() *cobra.Command {
 		Example: `  azml workspace show
   azml workspace fsck --deep`,
 	}
-	cmd.AddCommand(a.workspaceShow(), a.workspaceUpdate(), a.workspaceFsck(), a.workspaceGC(), a.workspaceAudit(), a.workspaceDelete())
+	cmd.AddCommand(a.workspaceShow(), a.workspaceUpdate(), a.workspaceFsck(), a.workspaceGC(), a.workspaceReindex(), a.workspaceAudit(), a.workspaceDelete())
 	return cmd
 }
 
@@ -108,7 +109,7 @@ func (a *app) confirm(ctx context.Context, yes bool, d workspace.Details) error 
 	if yes {
 		return nil
 	}
-	if !isTerminal(a.stdin) {
+	if !terminal.IsTerminal(a.stdin) {
 		return usage("this deletes the workspace %s in %s for good: confirm it by --yes", d.Name, d.Location)
 	}
 	a.say("This deletes the workspace %s in %s with everything in it, for good.\nType its name to go on:", d.Name, d.Location)

@@ -16,8 +16,11 @@ import (
 
 // collect gathers what the script has left, however it ended: its outputs and
 // the rest of its logs and metrics. What can't be saved fails a run that would
-// have completed. It hands on how the run ended.
-func (d *drive) collect(ctx context.Context, outcome error) error {
+// have completed. It hands on how the run ended. A store that does not answer
+// is waited for; when the run is canceled, running ends, and that has an end.
+func (d *drive) collect(running context.Context, outcome error) error {
+	ctx, cancel := outlive(running, finishTime)
+	defer cancel()
 	if d.status == record.Running && outcome == nil {
 		if err := d.enter(ctx, record.Finalizing, "collecting outputs"); err != nil {
 			outcome = err
@@ -26,6 +29,9 @@ func (d *drive) collect(ctx context.Context, outcome error) error {
 	err := d.saveAll(ctx)
 	if err == nil {
 		return outcome
+	}
+	if outcome == nil {
+		outcome = context.Cause(running)
 	}
 	if outcome != nil {
 		d.warn("not everything the run left could be saved: %v", err)
@@ -49,7 +55,7 @@ func (d *drive) saveAll(ctx context.Context) error {
 	failures := make([]error, len(tasks))
 	var saving sync.WaitGroup
 	for i, task := range tasks {
-		saving.Go(func() { failures[i] = persist(ctx, task) })
+		saving.Go(func() { failures[i] = persist(ctx, d.waits, task) })
 	}
 	saving.Wait()
 	err := errors.Join(failures...)

@@ -48,6 +48,9 @@ type drive struct {
 
 	mu       sync.Mutex
 	warnings []string
+
+	noting sync.Mutex
+	noted  bool // the record says what the run waits for
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
@@ -57,14 +60,16 @@ type drive struct {
 func Drive(ctx context.Context, h core.Handle, id string) (err error) {
 	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
-	err = persist(ctx, func(ctx context.Context) (err error) {
+	d := &drive{h: h, dir: WorkDir(h, id)}
+	d.run.ID = id
+	err = persist(ctx, d.waits, func(ctx context.Context) (err error) {
 		stored, err = history.Get(ctx, h, id)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	d := &drive{h: h, run: stored.Value, dir: WorkDir(h, id), status: stored.Value.Status}
+	d.run, d.status = stored.Value, stored.Value.Status
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
@@ -80,11 +85,12 @@ func Drive(ctx context.Context, h core.Handle, id string) (err error) {
 	if cause := context.Cause(running); cause != nil && outcome != nil {
 		outcome = cause
 	}
+	outcome = d.collect(running, outcome)
 	finishing, cancel := outlive(ctx, finishTime)
 	defer cancel()
-	outcome = d.collect(finishing, outcome)
 	stop(nil)
 	keeper.Wait()
+	defer history.Seal(finishing, h, id)
 	return d.finish(finishing, outcome)
 }
 
@@ -157,11 +163,14 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 	}
 	step, runErr := d.lastStep(outcome)
 	step.Owner = d.h.Owner().ID
+	if d.metrics != nil && d.metrics.Stored() > 0 {
+		step.Points = map[string]uint64{d.metrics.ID(): d.metrics.Stored()}
+	}
 	step.Change = func(r *record.Run) {
 		r.Error = runErr
 		r.Warnings = append(r.Warnings, d.warnings...)
 	}
-	err := persist(ctx, func(ctx context.Context) error {
+	err := persist(ctx, d.waits, func(ctx context.Context) error {
 		_, err := history.Transition(ctx, d.h, d.run.ID, step)
 		return err
 	})

@@ -156,7 +156,7 @@ func linesTaken(ctx context.Context, log *metrics.Log, dir string) (int, error) 
 		if err != nil {
 			return 0, err
 		}
-		if point.Writer == string(writer) && point.Kind != metrics.KindImage && !strings.HasPrefix(point.Name, "system/") {
+		if point.Writer == string(writer) && point.Kind != metrics.KindImage && !strings.HasPrefix(point.Name, SystemPrefix) {
 			n++
 		}
 	}
@@ -172,7 +172,8 @@ type taken struct {
 
 // was tells whether the next line was taken over. It counts as the writer does:
 // a line that it refused, or that logs nothing, is no point. An image is taken
-// when a later point is: whether it could be read is not known any more.
+// when a later point is: whether it could be read is not known any more. So is
+// a point that looks like our own samples of the machine.
 func (t *taken) was(text []byte) bool {
 	if t.left == 0 {
 		return false
@@ -182,7 +183,7 @@ func (t *taken) was(text []byte) bool {
 		return true
 	}
 	p, err := l.point()
-	if err != nil || p.Kind == metrics.KindImage || isEmpty(p.Value) {
+	if err != nil || p.Kind == metrics.KindImage || strings.HasPrefix(p.Name, SystemPrefix) || isEmpty(p.Value) {
 		return true
 	}
 	if kind, seen := t.kinds[p.Name]; seen && kind != p.Kind {

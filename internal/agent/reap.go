@@ -39,7 +39,8 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 	case silence >= history.FailAfter:
 		return bury(ctx, h, run, fmt.Sprintf("nothing was heard from the process that drove the run (pid %d on %s) for %s",
 			r.Owner.PID, r.Owner.Host, silence.Round(time.Second)))
-	case silence >= history.SilentAfter && r.Status != record.NotResponding:
+	case silence >= history.SilentAfter && r.Status != record.NotResponding && r.Status != record.CancelRequested:
+		// A cancel stays to be seen: its process may come back and must find it.
 		return settle(ctx, h, r.ID, history.Step{To: record.NotResponding, Owner: r.Owner.ID,
 			Reason: fmt.Sprintf("no heartbeat for %s", silence.Round(time.Second))})
 	}
@@ -95,6 +96,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 	if err := s.save(ctx, lost); err != nil {
 		return run, err
 	}
+	defer history.SealLater(h, id)
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
 		r.Warnings = append(r.Warnings, s.warnings...)

@@ -11,8 +11,11 @@ import (
 // sampleEvery is the time between two samples of the machine.
 const sampleEvery = 5 * time.Second
 
+// SystemPrefix begins the names of what is measured of the machine.
+const SystemPrefix = "system/"
+
 // sampleSystem logs how busy the machine is, under MLflow's names for system
-// metrics: once at the beginning, every five seconds, and once at the end.
+// metrics: every five seconds and at the end.
 func (d *drive) sampleSystem(ended context.Context) {
 	_, _ = cpu.Percent(0, false) // only begins the interval that the next call measures
 	ticker := time.NewTicker(sampleEvery)
@@ -31,7 +34,7 @@ func (d *drive) sampleSystem(ended context.Context) {
 func (d *drive) sample(step int64) {
 	now := d.h.Now()
 	log := func(name string, value float64) {
-		if err := d.metrics.Log("system/"+name, value, step, now); err != nil {
+		if err := d.metrics.Log(SystemPrefix+name, value, step, now); err != nil {
 			d.warn("system metric %s: %v", name, err)
 		}
 	}

@@ -120,6 +120,10 @@ func Numbers[T any, P pointer[T]](ctx context.Context, h Handle, s Series) iter.
 	}
 }
 
+// LastSeen gives the highest number that this process has seen taken, 0 when it
+// has seen none. It asks nobody.
+func (s Series) LastSeen(h Handle) int { return h.lastSeen(s.Prefix) }
+
 func (h Handle) lastSeen(prefix string) int {
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()

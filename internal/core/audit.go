@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -50,16 +48,16 @@ func (a *auditLog) close() { a.done.Wait() }
 
 // add returns when the line is durable.
 func (a *auditLog) add(ctx context.Context, line record.Audit) error {
-	data, err := json.Marshal(line)
+	data, err := record.EncodeAudit(line)
 	if err != nil {
-		return fmt.Errorf("%w: audit: %w", azml.ErrInvalid, err)
+		return err
 	}
 	a.mu.Lock()
 	if a.pending == nil {
 		a.pending = &auditBatch{ready: make(chan struct{})}
 	}
 	batch := a.pending
-	batch.data = append(append(batch.data, data...), '\n')
+	batch.data = append(batch.data, data...)
 	if !a.writing {
 		a.writing = true
 		a.done.Go(a.writeAll)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -31,6 +32,9 @@ type Config struct {
 	CacheDir string
 	// Dir is the workspace's folder when it lies on this machine, else empty.
 	Dir string
+	// Private are files and folders on this machine that never go into a
+	// snapshot: the workspace's own folder, the cache, the key of the secrets.
+	Private []string
 	// Workspace is the workspace's record as it was when opened.
 	Workspace record.Workspace
 	// Who is written as the author of changes, by default user@host.
@@ -53,6 +57,7 @@ type state struct {
 	files *files.Store
 	audit auditLog
 	tasks tasks
+	owned owned
 
 	mu    sync.Mutex
 	last  map[string]int // highest number seen per series, see Allot
@@ -98,6 +103,10 @@ func (h Handle) CacheDir() string { return h.s.Config.CacheDir }
 // Dir gives the workspace's folder when it lies on this machine, else "".
 func (h Handle) Dir() string { return h.s.Config.Dir }
 
+// Private gives the paths of what never goes into a snapshot. They need not
+// exist.
+func (h Handle) Private() []string { return h.s.Config.Private }
+
 // Workspace gives the workspace's record as it was when opened.
 func (h Handle) Workspace() record.Workspace { return h.s.Config.Workspace }
 
@@ -130,10 +139,10 @@ func (h Handle) SpoolDir() (string, error) {
 }
 
 // Close ends the workspace for this process: it ends the tasks of Serve, waits
-// for those of Go, and cancels these when ctx is done before they are. The
-// stores themselves are not closed; their opener does that.
+// for those of Go, cancels these when ctx is done before they are, and closes
+// what Own has opened. The stores themselves are not closed; their opener does that.
 func (h Handle) Close(ctx context.Context) error {
-	err := h.s.tasks.close(ctx)
+	err := errors.Join(h.s.tasks.close(ctx), h.s.owned.close())
 	h.s.audit.close()
 	return err
 }

@@ -50,7 +50,7 @@ func began(t *testing.T, config *experiment.ScriptRunConfig) func() {
 // gone waits until no process of the workspace's scripts is left.
 func gone(t *testing.T, ws *workspace.Workspace) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(processesOf(t, ws.ID())) == 0 }, soon, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(processesWith(t, "AZUREML_WORKSPACE_ID="+ws.ID())) == 0 }, soon, 5*time.Millisecond)
 }
 
 // askToCancel asks for the end of a run and does not wait for it.

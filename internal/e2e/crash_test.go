@@ -43,6 +43,7 @@ func killMany(t *testing.T, seed uint64, kills int) {
 	source := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(source, "train.sh"), []byte(lifeShell), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(source, "train.py"), []byte(lifePython), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(source, "score.py"), []byte(lifeScore), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(source, ".amlignore"), []byte("progress\n"), 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(source, "progress"), 0o700))
 	p := newPlace(t)
@@ -224,8 +225,11 @@ func (c claimed) checkRest(t *testing.T, ws *workspace.Workspace, p place) {
 	require.NoError(t, err)
 	require.Empty(t, filesBelow(t, filepath.Join(p.Cache, "runs")), "working folders")
 	require.Empty(t, filesBelow(t, filepath.Join(p.Cache, "jobs")), "jobs")
+	require.Empty(t, filesBelow(t, filepath.Join(p.Cache, "endpoints")), "working folders of endpoints")
 	require.Empty(t, filesBelow(t, filepath.Join(p.Dir, ".localfs", "spool")), "spool files")
-	require.Eventually(t, func() bool { return len(processesOf(t, ws.ID())) == 0 }, soon, 10*time.Millisecond, "processes of scripts are left")
+	for _, variable := range []string{"AZUREML_WORKSPACE_ID=" + ws.ID(), "AML_APP_ROOT=" + p.Cache} {
+		require.Eventually(t, func() bool { return len(processesWith(t, variable)) == 0 }, soon, 10*time.Millisecond, "processes with %s are left", variable)
+	}
 	clean(t, ws)
 }
 
@@ -248,14 +252,14 @@ func filesBelow(t *testing.T, dir string) (files []string) {
 	return files
 }
 
-// processesOf gives the processes whose environment names the workspace.
-func processesOf(t *testing.T, workspaceID string) (pids []string) {
+// processesWith gives the processes that have the variable, or one that begins so.
+func processesWith(t *testing.T, variable string) (pids []string) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/environ")
 	require.NoError(t, err)
 	for _, file := range all {
 		data, err := os.ReadFile(file)
-		if err == nil && bytes.Contains(data, []byte("AZUREML_WORKSPACE_ID="+workspaceID)) {
+		if err == nil && bytes.Contains(data, []byte(variable)) {
 			pids = append(pids, filepath.Base(filepath.Dir(file)))
 		}
 	}

@@ -3,11 +3,13 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,6 +80,43 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, story(ctx, ws, d.source))
 	_, err = ws.Models().Register(ctx, "m", model, nil)
 	require.NoError(t, err)
+	clean(t, ws)
+}
+
+// Outputs that find no room are waited for: the run says so, and goes on when
+// there is room again.
+func TestOutputsThatFindNoRoom(t *testing.T) {
+	t.Parallel()
+	const room, taken, output = 32 << 20, 24 << 20, 12 << 20
+	disk := testenv.SmallDisk(t, room)
+	p := newPlace(t)
+	p.Dir = filepath.Join(disk, "ws")
+	ws := p.open(t)
+	ctx := t.Context()
+	exp, err := ws.Experiments().CreateOrUpdate(ctx, "full", nil)
+	require.NoError(t, err)
+	ballast := filepath.Join(disk, "ballast")
+	require.NoError(t, os.WriteFile(ballast, make([]byte, taken), 0o600))
+	r, err := exp.Submit(ctx, experiment.ScriptRunConfig{Source: t.TempDir(),
+		Command: []string{"/bin/sh", "-c", fmt.Sprintf("head -c %d /dev/urandom > outputs/model.bin", output)}}, nil)
+	require.NoError(t, err)
+	var told []string
+	require.NoError(t, r.Wait(ctx, &run.WaitOptions{Progress: func(d run.Details) {
+		if d.WaitsFor != "" {
+			told = append(told, d.WaitsFor)
+			require.Never(t, func() bool { // it is tried again and again, and told once
+				now, err := ws.Runs().Get(ctx, r.ID(), nil)
+				return err != nil || now.Details().WaitsFor != d.WaitsFor
+			}, 3*time.Second, 100*time.Millisecond)
+			require.NoError(t, os.Remove(ballast))
+		}
+	}}))
+	require.Len(t, told, 1)
+	require.Contains(t, told[0], "disk full")
+	require.Empty(t, r.Details().WaitsFor)
+	stored, err := r.Files(ctx, "outputs")
+	require.NoError(t, err)
+	require.EqualValues(t, output, stored[0].Size)
 	clean(t, ws)
 }
 

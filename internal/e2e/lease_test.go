@@ -112,6 +112,46 @@ func TestSilentRunEndsOnce(t *testing.T) {
 	clean(t, ws)
 }
 
+// A process that was only silent goes on with its run.
+func TestSilentRunComesBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	exp, err := p.open(t).Experiments().CreateOrUpdate(t.Context(), "e", nil)
+	require.NoError(t, err)
+	r, err := exp.StartLogging(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, history.Beat(t.Context(), p.handle(t, 0), r.ID()))
+	setSilence(t, p, r.ID(), history.SilentAfter+time.Second)
+	seen, err := p.open(t).Runs().Get(t.Context(), r.ID(), nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusNotResponding, seen.Status())
+	require.Eventually(t, func() bool {
+		require.NoError(t, seen.Refresh(t.Context()))
+		return seen.Status() == run.StatusRunning
+	}, soon, 10*time.Millisecond)
+	require.NoError(t, r.Complete(t.Context()))
+	require.NoError(t, seen.Wait(t.Context(), nil))
+}
+
+// A cancel is not forgotten when the run's process is silent: it may come back.
+func TestCancelOfASilentRun(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ws := p.open(t)
+	_, err := ws.Experiments().CreateOrUpdate(t.Context(), "far", nil)
+	require.NoError(t, err)
+	foreignRun(t, p, "silent", time.Second)
+	r, err := ws.Runs().Get(t.Context(), "silent", nil)
+	require.NoError(t, err)
+	require.NoError(t, r.Cancel(t.Context(), nil))
+	setSilence(t, p, "silent", history.SilentAfter+time.Second)
+	require.NoError(t, r.Refresh(t.Context()))
+	require.Equal(t, run.StatusCancelRequested, r.Status())
+	setSilence(t, p, "silent", history.FailAfter+time.Second)
+	require.NoError(t, r.Refresh(t.Context()))
+	require.Equal(t, run.StatusFailed, r.Status())
+}
+
 func TestClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{-time.Hour, time.Hour} {

@@ -125,7 +125,11 @@ func (l *life) deploy(ctx context.Context) error {
 		return l.register(ctx)
 	}
 	name := l.name("ep")
-	ep, err := l.ws.Endpoints().Deploy(ctx, name, endpoint.Config{Model: m, Handler: double}, nil)
+	config := endpoint.Config{Model: m, Handler: double}
+	if l.rnd.IntN(3) == 0 {
+		config.Handler, config.Script = nil, &endpoint.Script{Source: l.e.Dir, EntryScript: "score.py"}
+	}
+	ep, err := l.ws.Endpoints().Deploy(ctx, name, config, nil)
 	if err != nil {
 		return err
 	}
@@ -187,6 +191,11 @@ for i in $(seq 1 $1); do
   echo "$i" > "$PROGRESS.new" && mv "$PROGRESS.new" "$PROGRESS"
   sleep 0.005
 done
+`
+	lifeScore = `
+import json
+def init(): pass
+def run(data): return 2 * json.loads(data)
 `
 	lifePython = `
 import json, os, sys, time

@@ -43,7 +43,7 @@ func TestRegistrationsAtOnce(t *testing.T) {
 			const processes = 8
 			count := size(50, 5)
 			if faults {
-				count = size(12, 3)
+				count = size(50, 3)
 			}
 			lines := all(t, processes, errand{Name: "register", Place: p, Count: count, Dir: t.TempDir(), Faults: faults})
 			require.Len(t, lines, processes*count)

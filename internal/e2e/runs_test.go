@@ -57,12 +57,11 @@ func TestRunsAtOnce(t *testing.T) {
 			ws := p.open(t)
 			const processes = 16
 			e := errand{Name: "runs", Place: p, Count: size(4, 1), Faults: faults}
-			n := processes
 			if faults {
-				n, e.Count = 4, size(3, 1)
+				e.Count = size(2, 1)
 			}
-			lines := all(t, n, e)
-			require.Len(t, lines, n*e.Count)
+			lines := all(t, processes, e)
+			require.Len(t, lines, processes*e.Count)
 			checkRuns(t, ws, lines, !faults)
 			clean(t, ws)
 		})

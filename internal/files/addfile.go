@@ -26,7 +26,7 @@ func (b *Batch) AddFile(ctx context.Context, path, osPath string) error {
 		return err
 	}
 	return b.work.run(ctx, func(ctx context.Context) error {
-		f, err := b.read(ctx, osPath)
+		f, err := b.readFile(ctx, osPath)
 		if err == nil {
 			f.Path = path
 			return b.enter(f)
@@ -58,8 +58,8 @@ func fileErr(err error) error {
 	return &fileError{fmt.Errorf("%w: %w", class, err)}
 }
 
-// read gives the file's entry, from the stat cache if that holds.
-func (b *Batch) read(ctx context.Context, osPath string) (File, error) {
+// readFile gives the file's entry, from the stat cache if that holds.
+func (b *Batch) readFile(ctx context.Context, osPath string) (File, error) {
 	for range readTries {
 		info, err := os.Stat(osPath)
 		if err != nil {
@@ -93,7 +93,7 @@ func (b *Batch) readOnce(ctx context.Context, osPath string, want fs.FileInfo) (
 		return File{}, stamp{}, fileErr(err)
 	}
 	defer func() { _ = file.Close() }()
-	f, err = b.store(ctx, &osReader{file: file, left: want.Size() + 1})
+	f, err = b.store(ctx, &osReader{batch: b, file: file, left: want.Size() + 1})
 	if err != nil {
 		return File{}, stamp{}, err
 	}
@@ -107,8 +107,9 @@ func (b *Batch) readOnce(ctx context.Context, osPath string, want fs.FileInfo) (
 // osReader marks the errors of the file, and ends one byte behind the size
 // that was seen: a file that grows faster than it is read has changed anyway.
 type osReader struct {
-	file *os.File
-	left int64
+	batch *Batch
+	file  *os.File
+	left  int64
 }
 
 func (r *osReader) Read(p []byte) (int, error) {
@@ -117,6 +118,9 @@ func (r *osReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.file.Read(p[:min(int64(len(p)), r.left)])
 	r.left -= int64(n)
+	if read := r.batch.read.Add(int64(n)); r.batch.opts.Progress != nil {
+		r.batch.opts.Progress(read)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = fileErr(err)
 	}

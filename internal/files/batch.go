@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -22,6 +23,9 @@ type BatchOptions struct {
 	// called from several goroutines at once. Default: every such file ends
 	// the batch.
 	Skip func(path string, err error) error
+	// Progress, when not nil, is told how many bytes of files were read so far.
+	// It may be called from several goroutines at once.
+	Progress func(read int64)
 }
 
 // Stats tells what a batch did.
@@ -56,6 +60,7 @@ type Batch struct {
 	ended  bool
 	files  map[string]File
 	stats  Stats
+	read   atomic.Int64        // bytes of files
 	open   *packer             // the pack that is being filled
 	done   []*pack             // written, but in no index yet
 	claims map[digest]struct{} // chunks of this batch's packs

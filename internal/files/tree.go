@@ -37,7 +37,10 @@ func AddTree(ctx context.Context, batch *Batch, dir, prefix string) error {
 			if err != nil {
 				return err
 			}
-			return batch.AddLink(name, filepath.ToSlash(target))
+			if err := batch.AddLink(name, filepath.ToSlash(target)); err != nil {
+				return fmt.Errorf("%w: put what it points to in its place", err)
+			}
+			return nil
 		}
 		return fmt.Errorf("%w: %s is a %s, which can't be stored: remove it", azml.ErrInvalid, osPath, entry.Type())
 	})

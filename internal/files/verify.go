@@ -17,6 +17,9 @@ type VerifyOptions struct {
 	// Deep reads every chunk in use and checks its digest, and the directory of
 	// every pack. Default: only what is there and of which size is compared.
 	Deep bool
+	// Progress, when not nil, is told the number of chunks that a deep check
+	// has read. It is called by one goroutine at a time.
+	Progress func(chunks int)
 }
 
 // Damage is one thing that is not as it must be.
@@ -52,8 +55,10 @@ type VerifyReport struct {
 // manifest and index; with Deep all packs are read.
 func (s *Store) Verify(ctx context.Context, roots iter.Seq2[string, error], opts *VerifyOptions) (*VerifyReport, error) {
 	v := &verifier{s: s, report: &VerifyReport{}, owners: map[digest][]string{}, sizes: map[digest]int64{}}
-	deep := opts != nil && opts.Deep
-	if err := v.run(ctx, roots, deep); err != nil {
+	if opts == nil {
+		opts = &VerifyOptions{}
+	}
+	if err := v.run(ctx, roots, opts); err != nil {
 		return nil, fmt.Errorf("verify files: %w", err)
 	}
 	slices.Sort(v.report.Unreferenced)
@@ -68,9 +73,10 @@ type verifier struct {
 	owners map[digest][]string // files that have the chunk
 	sizes  map[digest]int64
 	mu     sync.Mutex
+	read   int // chunks that were read
 }
 
-func (v *verifier) run(ctx context.Context, roots iter.Seq2[string, error], deep bool) error {
+func (v *verifier) run(ctx context.Context, roots iter.Seq2[string, error], opts *VerifyOptions) error {
 	there, err := v.s.inventory(ctx)
 	if err != nil {
 		return err
@@ -84,12 +90,13 @@ func (v *verifier) run(ctx context.Context, roots iter.Seq2[string, error], deep
 	if err := v.checkIndexes(ctx, there); err != nil {
 		return err
 	}
-	if err := v.checkPacks(ctx, there, deep); err != nil {
+	if err := v.checkPacks(ctx, there, opts.Deep); err != nil {
 		return err
 	}
 	wanted := v.checkPlaces()
-	if deep {
+	if opts.Deep {
 		return v.s.fetch(ctx, wanted, func(w want, _ []byte, err error) error {
+			v.tell(opts.Progress)
 			if err != nil {
 				v.damaged(w.digest.String(), err, v.owners[w.digest])
 			}
@@ -204,6 +211,15 @@ func (v *verifier) checkPlaces() (wanted []want) {
 		}
 	}
 	return wanted
+}
+
+// tell tells of one more chunk that was read.
+func (v *verifier) tell(progress func(chunks int)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.read++; progress != nil {
+		progress(v.read)
+	}
 }
 
 func (v *verifier) damaged(key string, err error, files []string) {

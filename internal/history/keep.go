@@ -30,14 +30,15 @@ const watchEvery = 500 * time.Millisecond
 
 // ErrCancelRequested is the cause with which a driving process stops when
 // somebody asked to cancel the run.
-var ErrCancelRequested = errors.New("cancel was requested")
+var ErrCancelRequested = fmt.Errorf("%w: cancel was requested", azml.ErrCanceled)
 
 // ErrTaken is the cause with which a driving process stops when another one
 // has ended the run or taken it over.
 var ErrTaken = errors.New("the run was ended by another process")
 
 // Keep answers for a run until ctx is done: it beats, and looks out for a change
-// of the run's record by others. It returns
+// of the run's record by others; a run that somebody took for lost meanwhile is
+// taken back. It returns
 // nil when ctx is done, ErrCancelRequested or ErrTaken when the caller has to
 // stop. A store that doesn't answer is no reason to stop.
 func Keep(ctx context.Context, h core.Handle, id string) error {
@@ -84,8 +85,28 @@ func mustStop(ctx context.Context, h core.Handle, id string) (reason, err error)
 		return fmt.Errorf("%w: it is %s", ErrTaken, run.Value.Status), nil
 	case run.Value.Status == record.CancelRequested:
 		return ErrCancelRequested, nil
+	case run.Value.Status == record.NotResponding:
+		return nil, resume(ctx, h, run.Value)
 	}
 	return nil, nil
+}
+
+// resume takes a run of this process, which somebody has not heard of for long,
+// back to the status that it had. It beats first, so that nobody finds it
+// silent again.
+func resume(ctx context.Context, h core.Handle, run record.Run) error {
+	was := run.Status
+	for i := len(run.History) - 1; i >= 0 && was == record.NotResponding; i-- {
+		was = run.History[i].Status
+	}
+	if err := Beat(ctx, h, run.ID); err != nil {
+		return err
+	}
+	_, err := Transition(ctx, h, run.ID, Step{To: was, Reason: "its process was heard of again", Owner: h.Owner().ID})
+	if errors.Is(err, azml.ErrConflict) {
+		return nil // it has gone on meanwhile; what it became is looked at next
+	}
+	return err
 }
 
 func heartbeatKey(id string) string { return Prefix(id) + "heartbeat.json" }

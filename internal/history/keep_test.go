@@ -75,6 +75,37 @@ func TestKeepSeesACancel(t *testing.T) {
 	})
 }
 
+// A run that was taken for lost goes on where it was when its process is back.
+func TestKeepTakesTheRunBack(t *testing.T) {
+	for _, was := range []record.Status{record.Running, record.Finalizing} {
+		t.Run(string(was), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := keep(t)
+				steps := []record.Status{was, record.NotResponding}
+				if was == record.Running {
+					steps = steps[1:]
+				}
+				for _, to := range steps {
+					_, err := Transition(t.Context(), k.h, "r", Step{To: to})
+					require.NoError(t, err)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				require.Empty(t, k.ended)
+				run, err := Get(t.Context(), k.h, "r")
+				require.NoError(t, err)
+				require.Equal(t, was, run.Value.Status)
+				beat, err := k.store.Objects.Stat(t.Context(), heartbeatKey("r"))
+				require.NoError(t, err)
+				require.Less(t, time.Since(beat.Modified), 2*time.Second, "nobody finds it silent again")
+				_, err = Transition(t.Context(), k.h, "r", Step{To: record.CancelRequested})
+				require.NoError(t, err)
+				require.ErrorIs(t, k.end(t), ErrCancelRequested)
+			})
+		})
+	}
+}
+
 func TestKeepSeesTheEndAndTheLossOfTheRun(t *testing.T) {
 	for name, happens := range map[string]func(ctx context.Context, h core.Handle) error{
 		"ended": func(ctx context.Context, h core.Handle) error {

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/core"
@@ -37,13 +39,23 @@ func setupClock(t *testing.T, objects backend.Objects, now func() time.Time) cor
 	return h
 }
 
-// create stores a running run that h answers for.
+// create stores a running run that h answers for, and its experiment.
 func create(t *testing.T, h core.Handle, id string) core.Stored[record.Run] {
 	t.Helper()
+	experiment(t, h)
 	owner := h.Owner()
 	run, err := Create(t.Context(), h, record.Run{ID: id, Experiment: "e", Status: record.Running, Owner: &owner})
 	require.NoError(t, err)
 	return run
+}
+
+// experiment stores the experiment of the tests' runs unless it is there.
+func experiment(t *testing.T, h core.Handle) {
+	t.Helper()
+	_, err := core.CreateQuiet(t.Context(), h, ExperimentRef("e").Key, record.Experiment{Name: "e"})
+	if !errors.Is(err, azml.ErrExists) {
+		require.NoError(t, err)
+	}
 }
 
 // manifest stores files of the given paths, each holding its path.

@@ -2,8 +2,10 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -20,12 +22,20 @@ func Ref(id string) core.Ref {
 
 // Numbers gives the series that numbers the runs of an experiment.
 func Numbers(experiment string) core.Series {
-	return core.Series{Kind: "run number", Name: experiment, Prefix: "experiments/" + experiment + "/runs/"}
+	return core.Series{Kind: "run number", Name: experiment, Prefix: ExperimentPrefix + experiment + "/runs/"}
 }
+
+// ExperimentRef gives the reference of the experiment's record.
+func ExperimentRef(name string) core.Ref {
+	return core.Ref{Kind: "experiment", Name: name, Key: ExperimentPrefix + name + ".json"}
+}
+
+// ExperimentPrefix is the prefix of all objects of experiments.
+const ExperimentPrefix = "experiments/"
 
 // Create stores a new run: it gives it the next number of its experiment, its
 // first status and an audit line. Errors: ErrExists when the ID is taken,
-// ErrInvalid.
+// ErrInvalid, ErrNotFound when the experiment is deleted at the same time.
 func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[record.Run], error) {
 	var none core.Stored[record.Run]
 	if err := core.RunID.Check(run.ID); err != nil {
@@ -49,7 +59,17 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 	if run.Status == record.Running {
 		run.Started = run.Since
 	}
-	return core.Create(ctx, h, Ref(run.ID), run)
+	stored, err := core.Create(ctx, h, Ref(run.ID), run)
+	if err != nil {
+		return none, err
+	}
+	// Who deletes the experiment looks for runs after its record is gone, and we
+	// look for that after ours is there: one of the two sees the other.
+	if _, err := h.Objects().Stat(ctx, ExperimentRef(run.Experiment).Key); errors.Is(err, azml.ErrNotFound) {
+		return none, errors.Join(fmt.Errorf("%w: experiment %q was deleted", azml.ErrNotFound, run.Experiment),
+			core.Delete(ctx, h, Ref(run.ID), stored.ETag))
+	}
+	return stored, nil
 }
 
 // Get reads the run's record. Errors: ErrNotFound, ErrDamaged, ErrInvalid.
@@ -75,6 +95,12 @@ type Step struct {
 	WaitsFor string
 	// Change, when not nil, changes more of the record in the same write.
 	Change func(*record.Run)
+	// Points is how many points the writers of metrics have stored that the
+	// caller has closed, by their IDs; it is for the last step.
+	Points map[string]uint64
+	// Resume says that the run is to leave a last status, which no other step
+	// does.
+	Resume bool
 	// Owner, when not empty, makes the step fail with ErrConflict when the run
 	// has meanwhile been taken from this owner.
 	Owner string
@@ -84,22 +110,24 @@ type Step struct {
 // table of transitions doesn't allow it or the run has another owner.
 func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.Stored[record.Run], error) {
 	note := core.Quiet
-	if step.To.Terminal() || step.To == record.CancelRequested {
+	if step.To.Terminal() || step.To == record.CancelRequested || step.Resume {
 		note = core.Updated("status " + string(step.To))
 	}
 	stored, err := Update(ctx, h, id, note, func(r *record.Run) error {
 		if step.Owner != "" && (r.Owner == nil || r.Owner.ID != step.Owner) {
 			return fmt.Errorf("%w: the run is %s and another process answers for it now", azml.ErrConflict, r.Status)
 		}
-		if !r.Status.CanBecome(step.To) {
+		if !r.Status.CanBecome(step.To) || r.Status.Terminal() != step.Resume {
 			return fmt.Errorf("%w: the run is %s, it can't become %s", azml.ErrConflict, r.Status, step.To)
 		}
 		now := h.Now()
 		if step.To == record.Running && r.Started.IsZero() {
 			r.Started = now
 		}
+		r.Ended = time.Time{}
 		if step.To.Terminal() {
 			r.Ended = now
+			r.Kept = kept(h, id, step.Points)
 		}
 		r.Status, r.Reason, r.WaitsFor, r.Since = step.To, step.Reason, step.WaitsFor, now
 		r.History = append(slices.Clip(r.History), record.Transition{Status: step.To, Time: now, Reason: step.Reason})
@@ -112,4 +140,14 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		h.Telemetry().RunEnded(ctx, string(step.To))
 	}
 	return stored, err
+}
+
+// kept says what this process knows to be in the store of the run, nil for
+// nothing.
+func kept(h core.Handle, id string, points map[string]uint64) *record.Kept {
+	k := record.Kept{FileParts: parts(id).LastSeen(h), Points: points}
+	if k.FileParts == 0 && len(points) == 0 {
+		return nil
+	}
+	return &k
 }

@@ -35,10 +35,21 @@ func TestCreateFillsTheRecord(t *testing.T) {
 	require.Equal(t, 2, last, "what was refused took no number")
 }
 
+// Without its experiment a run does not come to be.
+func TestCreateWithoutExperiment(t *testing.T) {
+	t.Parallel()
+	h := setup(t, memory.NewObjects())
+	_, err := Create(t.Context(), h, record.Run{ID: "r", Experiment: "e", Status: record.Running})
+	require.ErrorIs(t, err, azml.ErrNotFound)
+	_, err = Get(t.Context(), h, "r")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
 func TestTransitionWritesHistory(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	h := setup(t, memory.NewObjects())
+	experiment(t, h)
 	_, err := Create(ctx, h, record.Run{ID: "r", Experiment: "e", Status: record.Starting})
 	require.NoError(t, err)
 	for _, to := range []record.Status{record.Preparing, record.Queued, record.Running, record.Finalizing, record.Completed} {
@@ -99,6 +110,7 @@ func TestOneEndWins(t *testing.T) {
 func TestOneCreateWins(t *testing.T) {
 	t.Parallel()
 	objects := memory.NewObjects()
+	experiment(t, setup(t, objects))
 	var won atomic.Int32
 	var all sync.WaitGroup
 	for range 8 {

@@ -96,7 +96,7 @@ func TestTornSegmentIsCut(t *testing.T) {
 		require.NoError(t, err, "cut at %d", n)
 		require.GreaterOrEqual(t, got, last)
 		last = got
-		damage, err := l.Verify(t.Context())
+		damage, err := l.Verify(t.Context(), nil)
 		require.NoError(t, err)
 		require.Empty(t, damage)
 	}
@@ -163,7 +163,7 @@ func TestFlippedBits(t *testing.T) {
 			_, err := f.check(t, l)
 			require.ErrorIs(t, err, azml.ErrDamaged, "segment byte %d", i)
 			require.ErrorContains(t, err, f.segmentID)
-			damage, err := l.Verify(t.Context())
+			damage, err := l.Verify(t.Context(), nil)
 			require.NoError(t, err)
 			require.NotEmpty(t, damage)
 			require.Equal(t, f.segmentID, damage[0].Object)
@@ -213,7 +213,7 @@ func TestMissingPointsAreDamage(t *testing.T) {
 	_, err = collectPoints(l.Read(t.Context(), nil))
 	require.ErrorIs(t, err, azml.ErrDamaged)
 	require.ErrorContains(t, err, segmentKey(testPrefix, w.ID(), 3)+" at offset 0")
-	damage, err := l.Verify(t.Context())
+	damage, err := l.Verify(t.Context(), nil)
 	require.NoError(t, err)
 	require.Len(t, damage, 1)
 	require.Contains(t, damage[0].Problem, "are missing")

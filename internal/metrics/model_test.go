@@ -28,7 +28,7 @@ func TestEveryKindComesBackAsItWas(t *testing.T) {
 			same(t, want, readAll(t, l))
 			require.NoError(t, w.Close(t.Context()))
 			same(t, want, readAll(t, l))
-			damage, err := l.Verify(t.Context())
+			damage, err := l.Verify(t.Context(), nil)
 			require.NoError(t, err, name)
 			require.Empty(t, damage)
 		}

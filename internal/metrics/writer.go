@@ -97,6 +97,13 @@ func (w *Writer) nextFile(number uint32, need int) (*spoolFile, error) {
 // ID gives the writer's ID, 16 hexadecimal digits.
 func (w *Writer) ID() string { return w.id }
 
+// Stored gives the number of points that are durable in the store.
+func (w *Writer) Stored() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shipped
+}
+
 // Log logs one number. A zero time means now. It takes well below a
 // microsecond and allocates nothing, but for the first point of a name and now
 // and then a new spool file. Errors: ErrInvalid when the name is empty, is not

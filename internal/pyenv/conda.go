@@ -121,7 +121,12 @@ func (r *condaReader) dependency(n *yaml.Node) {
 }
 
 func (r *condaReader) python(n *yaml.Node, version string) {
-	version, _, _ = strings.Cut(strings.TrimPrefix(strings.TrimLeft(version, "="), "="), "=")
+	if plain := strings.TrimLeft(version, "="); plain != version {
+		version = plain
+		if !strings.Contains(version, ",") { // a build may follow, such as "=h1234"
+			version, _, _ = strings.Cut(version, "=")
+		}
+	}
 	if _, err := parseVersions(version); err != nil {
 		r.fail(n, err)
 		return

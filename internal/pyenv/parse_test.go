@@ -121,6 +121,25 @@ prefix: /ignored
 	require.ErrorIs(t, err, azml.ErrUnsupported)
 }
 
+func TestPythonInACondaFile(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"python": "", "python=3.11": "3.11", "python==3.11.7": "3.11.7", "python 3.11": "3.11", "python=3.11.*": "3.11",
+		"python=3.11.7=h1234_0": "3.11.7", "python==3.11=h1_cpython": "3.11", "python 3.11 h1_0": "3.11", "conda-forge::python=3.11": "3.11",
+		"python>=3.9": ">=3.9", "python >= 3.9": ">=3.9", "python>3.9": ">3.9", "python!=3.9.7": "!=3.9.7", "python<=3.12": "<=3.12",
+		"python>=3.9,<3.13": ">=3.9,<3.13", "python>=3.9,!=3.10.2": ">=3.9,!=3.10.2", "python=3.9,!=3.9.7": "3.9,!=3.9.7",
+	} {
+		_, spec, err := ParseConda([]byte("dependencies: [\""+text+"\"]"), "")
+		require.NoError(t, err, text)
+		require.Equal(t, want, spec.PythonVersion, text)
+		out, err := FormatConda("", spec)
+		require.NoError(t, err, text)
+		_, back, err := ParseConda(out, "")
+		require.NoError(t, err, "%s: %s", text, out)
+		require.Equal(t, spec.Hash(), back.Hash(), text)
+	}
+}
+
 func TestParseCondaRefuses(t *testing.T) {
 	t.Parallel()
 	for text, words := range map[string]string{

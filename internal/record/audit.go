@@ -1,6 +1,12 @@
 package record
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/azml-go/azml"
+)
 
 // Audit is one line of the audit log, at "audit/<yyyy-mm-dd>/<writer>-<n>.jsonl".
 // It is written before the change is made; a change that fails then leaves a
@@ -24,4 +30,33 @@ type Audit struct {
 	Detail string `json:"detail,omitempty"`
 	// Failure is the class of error of a change that was not made.
 	Failure string `json:"failure,omitempty"`
+}
+
+// sealedAudit is an Audit as it is stored.
+type sealedAudit struct {
+	Audit
+	// Checksum is the CRC-32C of the line without its end, with eight zeros in
+	// its own place, in hexadecimal.
+	Checksum string `json:"checksum"`
+}
+
+// EncodeAudit gives the line with its end. Errors: ErrInvalid.
+func EncodeAudit(line Audit) ([]byte, error) {
+	data, err := json.Marshal(sealedAudit{line, noSum})
+	if err != nil {
+		return nil, fmt.Errorf("%w: audit: %w", azml.ErrInvalid, err)
+	}
+	seal(data, sumOfLine)
+	return append(data, '\n'), nil
+}
+
+// DecodeAudit reads a line without its end. Errors: ErrDamaged.
+func DecodeAudit(data []byte) (line Audit, err error) {
+	if err := checkSum(data, sumOfLine); err != nil {
+		return Audit{}, err
+	}
+	if err := json.Unmarshal(data, &line); err != nil {
+		return Audit{}, fmt.Errorf("%w: %w", azml.ErrDamaged, err)
+	}
+	return line, nil
 }

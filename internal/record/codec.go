@@ -32,13 +32,17 @@ type Meta struct {
 	CreatedBy string `json:"createdBy,omitempty"`
 	// Modified is when the record was last written.
 	Modified time.Time `json:"modified"`
+	// Checksum is the CRC-32C of the record's bytes with eight zeros in its own
+	// place, in hexadecimal.
+	Checksum string `json:"checksum"`
 }
 
 // Common implements Record.
 func (m *Meta) Common() *Meta { return m }
 
 // Decode reads data into rec. Errors: ErrDamaged when data is no record of
-// rec's kind, ErrUnsupported when its major version is greater than ours.
+// rec's kind or not as it was written, ErrUnsupported when its major version is
+// greater than ours.
 func Decode(data []byte, rec Record) error {
 	var head struct {
 		Schema string `json:"schema"`
@@ -47,6 +51,9 @@ func Decode(data []byte, rec Record) error {
 		return fmt.Errorf("%w: not a JSON record: %w", azml.ErrDamaged, err)
 	}
 	if err := checkSchema(head.Schema, rec.Schema()); err != nil {
+		return err
+	}
+	if err := checkSum(data, sumOfRecord); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(data, rec); err != nil {
@@ -77,7 +84,7 @@ func splitSchema(s string) (kind string, major int, ok bool) {
 // from) is given, members in it that this version doesn't know are kept, at
 // any depth of nested objects; the elements of arrays are taken as they are.
 func Encode(rec Record, previous []byte) ([]byte, error) {
-	rec.Common().SchemaName = rec.Schema()
+	rec.Common().SchemaName, rec.Common().Checksum = rec.Schema(), noSum
 	data, err := json.Marshal(rec)
 	if err != nil {
 		return nil, fmt.Errorf("%w: can't be stored as JSON: %w", azml.ErrInvalid, err)
@@ -92,6 +99,7 @@ func Encode(rec Record, previous []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
 	out.WriteByte('\n')
+	rec.Common().Checksum = seal(out.Bytes(), sumOfRecord)
 	return out.Bytes(), nil
 }
 

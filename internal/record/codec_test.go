@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -25,6 +26,16 @@ func encode(t *testing.T, rec Record, previous string) map[string]any {
 	return out
 }
 
+// stamp gives text, a record as somebody may have written it, with its checksum.
+func stamp(text string) []byte {
+	data := []byte(text)
+	if _, ok := sumPlace(data, sumOfRecord); !ok {
+		data = []byte(strings.Replace(text, "{", "{\n  \"checksum\": \""+noSum+"\",", 1))
+	}
+	seal(data, sumOfRecord)
+	return data
+}
+
 const newerRun = `{"schema": "azml.run/1", "writeToken": "t", "runId": "r", "newTop": {"a": [1, 2.50]}, "big": 12345678901234567890,
 	"tags": {"mine": "x"}, "description": "old",
 	"definition": {"target": "local", "newInside": "kept", "environment": {"name": "e", "newDeep": null}},
@@ -33,7 +44,7 @@ const newerRun = `{"schema": "azml.run/1", "writeToken": "t", "runId": "r", "new
 func TestUnknownMembersAreKeptAtEveryDepth(t *testing.T) {
 	t.Parallel()
 	var run Run
-	require.NoError(t, Decode([]byte(newerRun), &run))
+	require.NoError(t, Decode(stamp(newerRun), &run))
 	run.Description = "" // a known member that is removed goes
 	run.Tags = map[string]string{"other": "y"}
 	run.DisplayName = "new"
@@ -56,14 +67,14 @@ func TestUnknownMembersAreKeptAtEveryDepth(t *testing.T) {
 func TestRemovedObjectDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	var run Run
-	require.NoError(t, Decode([]byte(newerRun), &run))
+	require.NoError(t, Decode(stamp(newerRun), &run))
 	run.Definition = nil
 	require.NotContains(t, encode(t, &run, newerRun), "definition")
 }
 
 func TestKeptMembersSurviveManyWrites(t *testing.T) {
 	t.Parallel()
-	data := []byte(newerRun)
+	data := stamp(newerRun)
 	for range 3 {
 		var run Run
 		require.NoError(t, Decode(data, &run))
@@ -99,10 +110,33 @@ func TestDecodeRefuses(t *testing.T) {
 		"bad time":             {`{"schema": "azml.run/1", "created": "yesterday"}`, azml.ErrDamaged},
 		"newer major":          {`{"schema": "azml.run/2", "runId": 7}`, azml.ErrUnsupported},
 	} {
-		err := Decode([]byte(test.data), &Run{})
-		require.ErrorIs(t, err, test.class, name)
+		require.ErrorIs(t, Decode([]byte(test.data), &Run{}), test.class, name)
+		require.ErrorIs(t, Decode(stamp(test.data), &Run{}), test.class, name)
 	}
+	require.ErrorContains(t, Decode([]byte(`{"schema": "azml.run/1"}`), &Run{}), "no checksum")
 	require.ErrorContains(t, Decode([]byte(`{"schema": "azml.run/2"}`), &Run{}), "update azml")
+}
+
+// Any bit that changes in what is stored is found, wherever it is.
+func TestEveryFlippedBitIsFound(t *testing.T) {
+	t.Parallel()
+	run := Run{ID: "r", Tags: map[string]string{"checksum": "00000000", "a": "\n  \"checksum\": \"00000000\""}, Error: &RunError{Message: "x"}}
+	data, err := Encode(&run, stamp(newerRun))
+	require.NoError(t, err)
+	require.NoError(t, Decode(data, &Run{}))
+	for i := range len(data) * 8 {
+		data[i/8] ^= 1 << (i % 8)
+		err := Decode(data, &Run{})
+		require.Error(t, err, "bit %d of %q", i%8, data[max(0, i/8-20):i/8+1])
+		if !errors.Is(err, azml.ErrUnsupported) { // the digit of the version is looked at first
+			require.ErrorIs(t, err, azml.ErrDamaged)
+		}
+		data[i/8] ^= 1 << (i % 8)
+	}
+	require.NoError(t, Decode(data, &Run{}))
+	for n := range data[:len(data)-1] {
+		require.ErrorIs(t, Decode(data[:n], &Run{}), azml.ErrDamaged, "the first %d bytes", n)
+	}
 }
 
 func TestEncodeOfWhatIsNoJSON(t *testing.T) {
@@ -155,6 +189,12 @@ func FuzzDecodeEncode(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, rec := range kinds() {
+			if Decode(data, rec) == nil {
+				require.Equal(t, data, stamp(string(data)), "only what is sealed is read")
+			}
+		}
+		data = stamp(string(data))
 		for _, rec := range kinds() {
 			if Decode(data, rec) != nil {
 				continue

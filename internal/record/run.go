@@ -52,10 +52,22 @@ type Run struct {
 	Error *RunError `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
 	Warnings []string `json:"warnings,omitempty"`
+	// Kept says what the run had in the store when it ended, so that what is
+	// lost later is missed.
+	Kept *Kept `json:"kept,omitempty"`
 }
 
 // Schema implements Record.
 func (*Run) Schema() string { return "azml.run/1" }
+
+// Kept is what a run had in the store when it ended, as far as the process that
+// ended it had to do with it. There may be more.
+type Kept struct {
+	// FileParts is the number of parts of the list of its files.
+	FileParts int `json:"fileParts,omitempty"`
+	// Points is the number of points of each writer of metrics, by its ID.
+	Points map[string]uint64 `json:"points,omitempty"`
+}
 
 // Transition is one step of a run's history.
 type Transition struct {

@@ -69,10 +69,13 @@ func eachText(tree fs.FS, do func(name string, text []byte)) error {
 		switch {
 		case err != nil:
 			return err
-		case name == ".git" && !d.IsDir(): // of a linked work tree
+		case name == ".git" && !d.IsDir(): // in a linked worktree it is a file
 			return nil
 		case name == ".git" || name == ".ci/out" || strings.HasSuffix(name, "/testdata/fuzz"):
-			return fs.SkipDir
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil // .git is a file in a work tree beside the first
 		case !d.Type().IsRegular():
 			return nil
 		}
@@ -132,4 +135,7 @@ func TestEachTextLeavesOutWhatIsNotTracked(t *testing.T) {
 		"x/testdata/latin":      "\xe9",
 	}), func(name string, _ []byte) { seen = append(seen, name) }))
 	require.Equal(t, []string{".ci/run", "x/testdata/a.yaml"}, seen)
+	seen = nil
+	require.NoError(t, eachText(sketchTree(map[string]string{".git": "gitdir: elsewhere", "x.go": "a"}), func(name string, _ []byte) { seen = append(seen, name) }))
+	require.Equal(t, []string{"x.go"}, seen)
 }

@@ -30,15 +30,15 @@ func folderReason(name string) string {
 }
 
 // contentReason gives the reason to leave out a folder that holds list, or "".
-func (s *scanner) contentReason(list []fs.DirEntry) string {
+func contentReason(list []fs.DirEntry) string {
 	for _, e := range list {
 		switch name := e.Name(); {
 		case name == "pyvenv.cfg" && !e.IsDir():
 			return "built-in: virtual environment (it holds pyvenv.cfg)"
 		case name == "conda-meta" && e.IsDir():
 			return "built-in: conda environment (it holds conda-meta)"
-		case name == s.opts.Marker && !e.IsDir():
-			return "built-in: azml workspace (it holds " + name + ")"
+		case name == ".localfs" && e.IsDir():
+			return "built-in: azml workspace (it holds .localfs)"
 		}
 	}
 	return ""

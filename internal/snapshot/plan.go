@@ -16,9 +16,6 @@ type Options struct {
 	// never taken, such as the folder of the opened workspace. Those that do
 	// not exist are of no account.
 	Exclude []string
-	// Marker is the name of the file that makes a folder a workspace of azml.
-	// A folder that holds one is left out. Empty means none.
-	Marker string
 	// Require lists files by their slash-separated paths in the source folder, such as
 	// the script to run. Scan fails when one is missing, ignored or unreadable.
 	Require []string

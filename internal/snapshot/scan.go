@@ -97,7 +97,7 @@ func (s *scanner) open(dir string) (*folder, []fs.DirEntry, error) {
 		}
 	}
 	if isOneOf(info, s.excluded) {
-		return nil, nil, fmt.Errorf("%w: source folder %q is the workspace itself, give another folder", azml.ErrInvalid, dir)
+		return nil, nil, fmt.Errorf("%w: source folder %q is the workspace or its cache, give another folder", azml.ErrInvalid, dir)
 	}
 	list, err := readDir(dir)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *scanner) open(dir string) (*folder, []fs.DirEntry, error) {
 	top := &folder{osPath: dir, info: info}
 	s.ignoreFile = chooseIgnoreFile(list)
 	top.matcher = gitignore.New(s.patterns(top, list))
-	if reason := s.contentReason(list); reason != "" {
+	if reason := contentReason(list); reason != "" {
 		s.warn("the source folder itself looks like something that is usually left out (%s)", strings.TrimPrefix(reason, "built-in: "))
 	}
 	return top, list, nil
@@ -291,7 +291,7 @@ func (s *scanner) enter(f *folder, name string, info fs.FileInfo, root string, k
 		s.skip(child.path, plain(err))
 		return nil
 	}
-	if reason := s.contentReason(list); reason != "" && !kept {
+	if reason := contentReason(list); reason != "" && !kept {
 		s.ignore(child.path, true, reason)
 		return nil
 	}

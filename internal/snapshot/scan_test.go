@@ -133,7 +133,7 @@ func TestIgnoreFileThatIsALink(t *testing.T) {
 func builtinTree() map[string]string {
 	return map[string]string{
 		"a.py": "", ".git/config": "", "sub/.git": "gitdir: ../x", "__pycache__/a.pyc": "", "web/node_modules/x/y.js": "", ".venv/x": "", "env/pyvenv.cfg": "",
-		"conda/conda-meta/history": "", ".ipynb_checkpoints/x": "", ".pytest_cache/x": "", ".mypy_cache/x": "", ".ruff_cache/x": "", ".tox/x": "", ".azml/x": "", "ws/workspace.json": "", "own/x": "",
+		"conda/conda-meta/history": "", ".ipynb_checkpoints/x": "", ".pytest_cache/x": "", ".mypy_cache/x": "", ".ruff_cache/x": "", ".tox/x": "", ".azml/x": "", "ws/workspace.json": "", "ws/.localfs/tmp/x": "", "web/workspace.json": "", "own/x": "",
 		"node_modules.py": "", "doc/node_modules": "a file",
 	}
 }
@@ -141,9 +141,9 @@ func builtinTree() map[string]string {
 func TestBuiltinRules(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, builtinTree())
-	opts := &Options{Marker: "workspace.json", Exclude: []string{filepath.Join(dir, "own"), filepath.Join(dir, "missing")}}
+	opts := &Options{Exclude: []string{filepath.Join(dir, "own"), filepath.Join(dir, "missing")}}
 	plan := scan(t, dir, opts)
-	require.Equal(t, []string{"a.py", "doc/node_modules", "node_modules.py", "sub", "web"}, paths(plan))
+	require.Equal(t, []string{"a.py", "doc/node_modules", "node_modules.py", "sub", "web/workspace.json"}, paths(plan))
 	gone := ignored(plan)
 	for _, path := range []string{
 		".git", "sub/.git", "__pycache__", "web/node_modules", ".venv", "env", "conda", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".azml", "ws", "own",
@@ -163,7 +163,7 @@ func TestTakingBackBuiltinRules(t *testing.T) {
 	t.Parallel()
 	files := builtinTree()
 	files[".gitignore"] = "!.git/\n!*/\n"
-	require.Len(t, scan(t, tree(t, files), nil).Ignored, 13)
+	require.Len(t, scan(t, tree(t, files), nil).Ignored, 14)
 	files[".gitignore"] = "!.git/\n!node_modules/\n!/env\n!/conda/\n__pycache__\n"
 	plan := scan(t, tree(t, files), nil)
 	got := paths(plan)

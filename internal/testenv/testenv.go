@@ -30,6 +30,15 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
+	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
+	// able to read what is sealed.
+	AbilityParquetReaders = "parquet-readers"
+	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
+	// writers of event files to import.
+	AbilityTensorBoard = "tensorboard"
+	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
+	// compared with ours.
+	AbilityMLflowSkinny = "mlflow-skinny"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -41,7 +50,16 @@ const MustRunVariable = "AZML_TEST_MUST_RUN"
 // Abilities lists all abilities, those first that others build on. The slice
 // is the caller's own.
 func Abilities() []string {
-	return []string{AbilityGit, AbilityPython, AbilityPythonVenv, AbilityInferenceServer, AbilityMount}
+	return []string{
+		AbilityGit,
+		AbilityPython,
+		AbilityPythonVenv,
+		AbilityInferenceServer,
+		AbilityMLflowSkinny,
+		AbilityParquetReaders,
+		AbilityTensorBoard,
+		AbilityMount,
+	}
 }
 
 // Skip skips the test for want of an ability, with the reason in one line, or

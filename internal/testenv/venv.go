@@ -15,8 +15,43 @@ import (
 // of the virtual environment that has the inference server.
 const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
-// inferenceServer is what the contract tests' virtual environment holds.
-var inferenceServer = []string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}
+// TensorBoardVariable names the environment variable with the interpreter of
+// the virtual environment that has TensorBoard.
+const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
+
+// MLflowSkinnyVariable names the environment variable with the interpreter of
+// the virtual environment that has mlflow-skinny.
+const MLflowSkinnyVariable = "AZML_TEST_MLFLOW_SKINNY_PYTHON"
+
+// ParquetReadersVariable names the environment variable with the interpreter
+// of the virtual environment that has the readers of Parquet files.
+const ParquetReadersVariable = "AZML_TEST_PARQUET_READERS_PYTHON"
+
+// pinned is a virtual environment with a real peer that tests compare with.
+type pinned struct {
+	name         string // in the cache
+	variable     string // that names an interpreter to take instead
+	check        string // Python that fails when the peer is missing
+	requirements []string
+}
+
+// peers are the virtual environments by the abilities that they give.
+var peers = map[string]pinned{
+	AbilityInferenceServer: inferenceServer,
+	AbilityMLflowSkinny:    mlflowSkinny,
+	AbilityParquetReaders:  parquetReaders,
+	AbilityTensorBoard:     tensorBoard,
+}
+
+var (
+	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
+		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
+	parquetReaders = pinned{"parquet-readers", ParquetReadersVariable, "import pyarrow, pandas, duckdb, polars",
+		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
+	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
+		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
+)
 
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
@@ -33,15 +68,38 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 // names, else one of the cache.
 func InferenceServer(t testing.TB) string {
 	t.Helper()
-	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServerPython(t.Context(), false) })
+	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
 }
 
-func inferenceServerPython(ctx context.Context, again bool) (string, error) {
-	if given := os.Getenv(InferenceServerVariable); given != "" {
-		_, err := output(ctx, given, "-c", "import azureml_inference_server_http")
+// MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny:
+// the one that AZML_TEST_MLFLOW_SKINNY_PYTHON names, else one of the cache.
+func MLflowSkinny(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflowSkinny, func() (string, error) { return mlflowSkinny.python(t.Context(), false) })
+}
+
+// ParquetReaders gives the interpreter of a virtual environment with pyarrow,
+// pandas, DuckDB and Polars: the one that AZML_TEST_PARQUET_READERS_PYTHON names,
+// else one of the cache.
+func ParquetReaders(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityParquetReaders, func() (string, error) { return parquetReaders.python(t.Context(), false) })
+}
+
+// TensorBoard gives the interpreter of a virtual environment with TensorBoard
+// and tensorboardX, which writes event files as PyTorch does: the one that
+// AZML_TEST_TENSORBOARD_PYTHON names, else one of the cache.
+func TensorBoard(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityTensorBoard, func() (string, error) { return tensorBoard.python(t.Context(), false) })
+}
+
+func (p pinned) python(ctx context.Context, again bool) (string, error) {
+	if given := os.Getenv(p.variable); given != "" {
+		_, err := output(ctx, given, "-c", p.check)
 		return given, err
 	}
-	return venv(ctx, "inference-server", again, inferenceServer)
+	return venv(ctx, p.name, again, p.requirements)
 }
 
 // venv makes the virtual environment unless it is there. With again, it tries
