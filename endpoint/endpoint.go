@@ -156,7 +156,7 @@ type Update struct {
 // Update changes description and tags in one write, also while it is served.
 // Errors: ErrInvalid, ErrNotFound.
 func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
-	defer core.Wrap(&err, "update", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "update", kind, e.Name())()
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("description or tags"), func(r *record.Endpoint) error {
 		if change.Description != nil {
 			r.Description = *change.Description

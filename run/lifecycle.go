@@ -33,7 +33,7 @@ func (r *Run) Complete(ctx context.Context) (err error) {
 // With CancelCause, or another error of class ErrCanceled, the run is not
 // Failed but Canceled. Errors: as Complete.
 func (r *Run) Fail(ctx context.Context, cause error) (err error) {
-	defer core.Wrap(&err, "fail", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "fail", kind, r.id)()
 	switch {
 	case cause == nil:
 		cause = errors.New("no reason was given")

@@ -253,7 +253,11 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
+	recorder, err := config.observe()
+	if err != nil {
+		return nil, err
+	}
+	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err
@@ -280,6 +284,22 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	}
 	c.Local = driver
 	return &Workspace{h: core.New(c), stored: stored, driver: driver}, nil
+}
+
+// observe wraps the stores so that their requests leave spans and metrics, when
+// there is a provider for them.
+func (c *Config) observe() (_ *telemetry.Recorder, err error) {
+	if c.TracerProvider == nil && c.MeterProvider == nil {
+		return telemetry.Off(), nil
+	}
+	providers := traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider}
+	if c.Objects, err = traced.Objects(c.Objects, providers); err != nil {
+		return nil, err
+	}
+	if c.Secrets, err = traced.Secrets(c.Secrets, providers); err != nil {
+		return nil, err
+	}
+	return telemetry.New(c.TracerProvider, c.MeterProvider)
 }
 
 // private lists what never goes into a snapshot.

@@ -177,6 +177,18 @@ func (o *objects) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2
 	}
 }
 
+// Changes is the inner store's, with a span; see backend.ChangeFeed for a store
+// that has none.
+func (o *objects) Changes(ctx context.Context, cursor string, opts *backend.ChangesOptions) (_ backend.Changes, err error) {
+	feed, ok := backend.As[backend.ChangeFeed](o.inner)
+	if !ok {
+		return backend.Changes{Lost: true}, nil
+	}
+	ctx, end := o.start(ctx, "objects.changes", opts.Prefix)
+	defer func() { end(err) }()
+	return feed.Changes(ctx, cursor, opts)
+}
+
 // body counts what is read.
 type body struct {
 	io.ReadCloser

@@ -32,7 +32,7 @@ func TestObjectsOnMemory(t *testing.T) {
 		return backendtest.ObjectsHarness{
 			Objects:  wrapped(t, s),
 			Reopen:   func() (backend.Objects, error) { return wrapped(t, s), nil },
-			Features: backendtest.ObjectsFeatures{AppendToPut: true},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true},
 		}
 	})
 }
@@ -43,7 +43,7 @@ func TestObjectsOnLocalfs(t *testing.T) {
 		s, err := localfs.New(t.TempDir(), nil)
 		require.NoError(t, err)
 		t.Cleanup(func() { s.Close() })
-		return backendtest.ObjectsHarness{Objects: wrapped(t, s), Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true}}
+		return backendtest.ObjectsHarness{Objects: wrapped(t, s), Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Spool: true}}
 	})
 }
 
