@@ -34,7 +34,7 @@ type CreateOptions struct {
 // are 1 to 255 letters, digits, "_" or "-", the first a letter or digit.
 // Errors: ErrInvalid.
 func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOptions) (_ *Experiment, err error) {
-	defer core.Wrap(&err, "create", kind, name)
+	defer c.h.Operation(&ctx, &err, "create", kind, name)()
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
@@ -95,7 +95,7 @@ type GetOptions struct{}
 // Get finds the experiment of that name, archived or not. Errors: ErrNotFound,
 // ErrInvalid.
 func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Experiment, err error) {
-	defer core.Wrap(&err, "get", kind, name)
+	defer c.h.Operation(&ctx, &err, "get", kind, name)()
 	if err := core.ExperimentName.Check(name); err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ type DeleteOptions struct{}
 // Delete removes an experiment that has no runs. Errors: ErrNotFound,
 // ErrConflict when it has runs.
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", kind, name)
+	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
 	e, err := c.Get(ctx, name, nil)
 	if err != nil {
 		return err
