@@ -12,7 +12,6 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/internal/core"
 )
 
 // ServeOptions are the options of Serve.
