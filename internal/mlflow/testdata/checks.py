@@ -363,6 +363,183 @@ def fluent(client):
     equal("fluent: pages", [r.info.run_id for r in list(page) + list(rest)], [r.info.run_id for r in found])
 
 
+@section
+def registry(client):
+    name = unique("model")
+    m = client.create_registered_model(name, tags={"team": "risk"}, description="first")
+    equal("registry: created", (m.name, m.description, m.tags), (name, "first", {"team": "risk"}))
+    check("registry: creation time", abs(m.creation_timestamp / 1000 - time.time()) < 60, m.creation_timestamp)
+    refused("registry: again", lambda: client.create_registered_model(name), "RESOURCE_ALREADY_EXISTS", "already exists")
+    for bad in ["", "  ", "a/b", "a:b"]:
+        refused(f"registry: name {bad!r}", lambda: client.create_registered_model(bad), "INVALID_PARAMETER_VALUE")
+    refused("registry: none of that name", lambda: client.get_registered_model(unique("none")), "RESOURCE_DOES_NOT_EXIST", "Registered Model with name=")
+    client.update_registered_model(name, "second")
+    equal("registry: description", client.get_registered_model(name).description, "second")
+    client.set_registered_model_tag(name, "a", "1")
+    client.set_registered_model_tag(name, "long", "x" * 90000)
+    equal("registry: tags", sorted(client.get_registered_model(name).tags), ["a", "long", "team"])
+    client.delete_registered_model_tag(name, "long")
+    client.delete_registered_model_tag(name, "none")
+    equal("registry: tag deleted", client.get_registered_model(name).tags, {"a": "1", "team": "risk"})
+    equal("registry: no versions", client.get_registered_model(name).latest_versions, [])
+    for odd in ["with space", "übung", "名前", "x" * 256, "-", "a@b"]:
+        n = odd if len(odd) > 200 else odd + unique(" ")
+        client.create_registered_model(n)
+        equal(f"registry: name {odd[:10]!r} is kept", client.get_registered_model(n).name, n)
+        refused(f"registry: name {odd[:10]!r} is taken", lambda: client.create_registered_model(n), "RESOURCE_ALREADY_EXISTS")
+
+    key = client.create_experiment(unique("registry"))
+    run = client.create_run(key)
+    client.log_text(run.info.run_id, "one", "model/a.txt")
+    client.log_text(run.info.run_id, "deep", "model/sub/b.txt")
+    source = run.info.artifact_uri + "/model"
+    v = client.create_model_version(name, source, run.info.run_id, tags={"t": "1"}, description="d", run_link="http://x/y")
+    equal("version: number", (v.name, v.version, v.current_stage, v.status), (name, "1", "None", "READY"))
+    equal("version: fields", (v.source, v.run_id, v.tags, v.description, v.run_link), (source, run.info.run_id, {"t": "1"}, "d", "http://x/y"))
+    client.log_text(run.info.run_id, "two", "model/a.txt")
+    v2 = client.create_model_version(name, f"runs:/{run.info.run_id}/model", run.info.run_id)
+    equal("version: second", v2.version, "2")
+    uri = client.get_model_version_download_uri(name, "1")
+    check("version: download URI", uri.startswith("mlflow-artifacts:/"), uri)
+    with tempfile.TemporaryDirectory() as tmp:
+        one = mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=os.path.join(tmp, "1"))
+        two = mlflow.artifacts.download_artifacts(f"models:/{name}/2", dst_path=os.path.join(tmp, "2"))
+        equal("version: keeps its files", open(os.path.join(one, "a.txt")).read(), "one")
+        equal("version: the files of its time", open(os.path.join(two, "a.txt")).read(), "two")
+        equal("version: deep file", open(os.path.join(one, "sub", "b.txt")).read(), "deep")
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    for what, change in {
+        "deleted": lambda: get_artifact_repository(uri).delete_artifacts("a.txt"),
+        "replaced": lambda: get_artifact_repository(uri).log_artifact(__file__),
+    }.items():
+        try:
+            change()
+            check(f"version: files are not {what}", False)
+        except Exception as e:
+            check(f"version: files are not {what}", "403" in str(e) or "never change" in str(e), str(e))
+    client.update_model_version(name, "1", "changed")
+    client.set_model_version_tag(name, "1", "k", "v" * 50000)
+    client.set_model_version_tag(name, "2", "only", "two")
+    client.delete_model_version_tag(name, "1", "t")
+    v = client.get_model_version(name, "1")
+    equal("version: changed", (v.description, list(v.tags), len(v.tags["k"])), ("changed", ["k"], 50000))
+    refused("version: none", lambda: client.get_model_version(name, "9"), "RESOURCE_DOES_NOT_EXIST", f"Model Version (name={name}, version=9) not found")
+    refused("version: no number", lambda: client.get_model_version(name, "x"), "INVALID_PARAMETER_VALUE", "must be an integer")
+    refused("version: of no model", lambda: client.create_model_version(unique("none"), source, run.info.run_id), "RESOURCE_DOES_NOT_EXIST", "not found")
+    for bad in ["s3://b", "/etc", "file:///etc", "file:///etc/passwd", "s3://b/../x", "mlflow-artifacts:/../x", "mlflow-artifacts://other/0/x/artifacts/m",
+                "mlflow-artifacts:/%2e%2e/x", "http://h/a/..%2f..%2fx", "http://h/api/2.0/mlflow-artifacts/artifacts/x", "C:\\x", "./x", "models:/none-of-it/1",
+                "models:/m-" + "0" * 32, "runs:/none/model"]:
+        try:
+            client.create_model_version(name, bad)
+            check(f"version: source {bad!r}", False, "not refused")
+        except MlflowException as e:
+            check(f"version: source {bad!r}", e.error_code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"), str(e))
+    outside = client.create_model_version(name, "s3://bucket/some/model")
+    equal("version: external source", client.get_model_version_download_uri(name, outside.version), "s3://bucket/some/model")
+
+    client.set_registered_model_alias(name, "champion", "1")
+    equal("alias: version", client.get_model_version_by_alias(name, "champion").version, "1")
+    client.set_registered_model_alias(name, "champion", "2")
+    client.set_registered_model_alias(name, "other", 2)
+    equal("alias: moved", client.get_model_version_by_alias(name, "champion").version, "2")
+    equal("alias: of the model", client.get_registered_model(name).aliases, {"champion": "2", "other": "2"})
+    equal("alias: of the version", sorted(client.get_model_version(name, "2").aliases), ["champion", "other"])
+    client.delete_registered_model_alias(name, "other")
+    client.delete_registered_model_alias(name, "none")
+    refused("alias: deleted", lambda: client.get_model_version_by_alias(name, "other"), "INVALID_PARAMETER_VALUE", "alias other not found")
+    for bad in ["latest", "Latest", "v1", "V22", "a b", "x" * 256]:
+        refused(f"alias: {bad[:10]!r}", lambda: client.set_registered_model_alias(name, bad, "1"), "INVALID_PARAMETER_VALUE")
+    refused("alias: of no version", lambda: client.set_registered_model_alias(name, "a", "99"), "RESOURCE_DOES_NOT_EXIST")
+
+    equal("stage: latest without stages", [v.version for v in client.get_latest_versions(name)], ["3"])
+    client.transition_model_version_stage(name, "1", "production")
+    equal("stage: production", client.get_model_version(name, "1").current_stage, "Production")
+    client.transition_model_version_stage(name, "2", "Production", archive_existing_versions=True)
+    equal("stage: archived", client.get_model_version(name, "1").current_stage, "Archived")
+    equal("stage: latest of each", {v.current_stage: v.version for v in client.get_latest_versions(name)}, {"None": "3", "Production": "2", "Archived": "1"})
+    equal("stage: latest of one", [v.version for v in client.get_latest_versions(name, ["Production"])], ["2"])
+    refused("stage: unknown", lambda: client.transition_model_version_stage(name, "1", "Moon"), "INVALID_PARAMETER_VALUE", "Invalid Model Version stage")
+    refused("stage: nothing to archive", lambda: client.transition_model_version_stage(name, "1", "None", True), "INVALID_PARAMETER_VALUE", "not an Active stage")
+
+    client.delete_model_version(name, "2")
+    refused("version: deleted", lambda: client.get_model_version(name, "2"), "RESOURCE_DOES_NOT_EXIST")
+    equal("version: aliases go with it", client.get_registered_model(name).aliases, {})
+    copy = client.copy_model_version(f"models:/{name}/1", unique("copy"))
+    equal("version: copied", (copy.version, copy.source), ("1", f"models:/{name}/1"))
+    with tempfile.TemporaryDirectory() as tmp:
+        got = mlflow.artifacts.download_artifacts(f"models:/{copy.name}/1", dst_path=tmp)
+        equal("version: files of a copy", open(os.path.join(got, "a.txt")).read(), "one")
+
+    renamed = unique("renamed")
+    client.rename_registered_model(name, renamed)
+    equal("rename: versions", client.get_model_version(renamed, "1").name, renamed)
+    refused("rename: the old name", lambda: client.get_registered_model(name), "RESOURCE_DOES_NOT_EXIST")
+    refused("rename: to a taken name", lambda: client.rename_registered_model(renamed, copy.name), "RESOURCE_ALREADY_EXISTS")
+    equal("rename: next number", client.create_model_version(renamed, source, run.info.run_id).version, "4")
+    client.delete_registered_model(renamed)
+    refused("registry: deleted", lambda: client.get_registered_model(renamed), "RESOURCE_DOES_NOT_EXIST")
+    refused("registry: deleted versions", lambda: client.get_model_version(renamed, "1"), "RESOURCE_DOES_NOT_EXIST")
+    refused("registry: deleted twice", lambda: client.delete_registered_model(renamed), "RESOURCE_DOES_NOT_EXIST")
+    again = client.create_registered_model(renamed)
+    equal("registry: made again", (again.description, again.tags, again.aliases), ("", {}, {}))
+
+
+@section
+def logged_models(client):
+    key = client.create_experiment(unique("logged"))
+    run = client.create_run(key).info.run_id
+    m = client.create_logged_model(key, name="one", source_run_id=run, model_type="Agent", params={f"p{i}": str(i) for i in range(150)}, tags={"t": "1"})
+    equal("logged: fields", (m.name, m.model_type, m.source_run_id, m.experiment_id, str(m.status)), ("one", "Agent", run, key, "PENDING"))
+    check("logged: ID", m.model_id.startswith("m-") and len(m.model_id) == 34, m.model_id)
+    equal("logged: location", m.artifact_location, f"mlflow-artifacts:/{key}/models/{m.model_id}/artifacts")
+    got = client.get_logged_model(m.model_id)
+    equal("logged: params", (len(got.params), got.params["p149"]), (150, "149"))
+    client.set_logged_model_tags(m.model_id, {"t": "2", "u": "3"})
+    client.delete_logged_model_tag(m.model_id, "u")
+    equal("logged: tags", client.get_logged_model(m.model_id).tags, {"t": "2"})
+    refused("logged: no such tag", lambda: client.delete_logged_model_tag(m.model_id, "none"), "RESOURCE_DOES_NOT_EXIST", "none")
+    client.finalize_logged_model(m.model_id, "READY")
+    equal("logged: ready", str(client.get_logged_model(m.model_id).status), "READY")
+    refused("logged: none", lambda: client.get_logged_model("m-" + "0" * 32), "RESOURCE_DOES_NOT_EXIST", "not found")
+    refused("logged: bad name", lambda: client.create_logged_model(key, name="a/b"), "INVALID_PARAMETER_VALUE", "Invalid model name")
+    check("logged: random name", client.create_logged_model(key).name.count("-") == 2)
+    client.log_outputs(run, [mlflow.entities.LoggedModelOutput(m.model_id, 0)])
+    equal("logged: output of its run", [o.model_id for o in client.get_run(run).outputs.model_outputs], [m.model_id])
+
+    client.log_metric(run, "acc", 0.5, step=1, model_id=m.model_id)
+    client.log_metric(run, "acc", 0.75, step=2, model_id=m.model_id)
+    client.log_metric(run, "acc", 0.9, step=1, model_id=m.model_id, dataset_name="d", dataset_digest="x")
+    client.log_batch(run, [Metric("nan", math.nan, 1, 0, model_id=m.model_id), Metric("plain", 1, 1, 0)])
+    got = {(x.key, x.dataset_name): x for x in client.get_logged_model(m.model_id).metrics}
+    equal("logged: metrics", sorted(k for k, _ in got), ["acc", "acc", "nan"])
+    equal("logged: latest value", (got["acc", None].value, got["acc", None].step, got["acc", None].run_id), (0.75, 2, run))
+    equal("logged: of a dataset", (got["acc", "d"].value, got["acc", "d"].dataset_digest), (0.9, "x"))
+    check("logged: NaN", math.isnan(got["nan", None].value))
+    equal("logged: points are the run's, too", len(client.get_metric_history(run, "acc")), 3)
+    refused("logged: metric of none", lambda: client.log_metric(run, "acc", 1, model_id="m-" + "0" * 32), "RESOURCE_DOES_NOT_EXIST", "not found")
+
+    with tempfile.TemporaryDirectory() as tmp:
+        os.makedirs(os.path.join(tmp, "in", "sub"))
+        for path in ["MLmodel", "sub/w.bin"]:
+            with open(os.path.join(tmp, "in", path), "w") as f:
+                f.write(path)
+        client.log_model_artifacts(m.model_id, os.path.join(tmp, "in"))
+        equal("logged: files", [(f.path, f.is_dir) for f in client.list_logged_model_artifacts(m.model_id)], [("MLmodel", False), ("sub", True)])
+        out = mlflow.artifacts.download_artifacts(f"models:/{m.model_id}", dst_path=os.path.join(tmp, "out"))
+        equal("logged: downloaded", open(os.path.join(out, "sub", "w.bin")).read(), "sub/w.bin")
+    name = unique("from-logged")
+    client.create_registered_model(name)
+    v = client.create_model_version(name, f"models:/{m.model_id}", model_id=m.model_id)
+    equal("logged: registered", (v.version, v.run_id), ("1", run))
+    check("logged: says so", name in client.get_logged_model(m.model_id).tags["mlflow.modelVersions"])
+    client.delete_logged_model(m.model_id)
+    refused("logged: deleted", lambda: client.get_logged_model(m.model_id), "RESOURCE_DOES_NOT_EXIST")
+    with tempfile.TemporaryDirectory() as tmp:
+        out = mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=tmp)
+        equal("logged: the version outlives it", open(os.path.join(out, "sub", "w.bin")).read(), "sub/w.bin")
+
+
 def main():
     mlflow.set_tracking_uri(sys.argv[1])
     for f in SECTIONS:
