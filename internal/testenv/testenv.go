@@ -33,6 +33,9 @@ const (
 	// AbilityMLflow is MLflow's own client, with which tests use the server of
 	// its interface.
 	AbilityMLflow = "mlflow"
+	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
+	// able to read what is sealed.
+	AbilityParquetReaders = "parquet-readers"
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
@@ -53,6 +56,7 @@ func Abilities() []string {
 		AbilityPythonVenv,
 		AbilityInferenceServer,
 		AbilityMLflow,
+		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMount,
 	}
