@@ -150,11 +150,11 @@ func (c call) finalizeLoggedModel(ctx context.Context, req *finalizeLoggedModel)
 	if !known {
 		return nil, invalid("Invalid value \"%s\" for parameter 'status' supplied: use one of LOGGED_MODEL_PENDING, LOGGED_MODEL_READY, LOGGED_MODEL_UPLOAD_FAILED", req.Status)
 	}
-	m, err := c.changeLoggedModel(ctx, req.ModelID, "status "+status, func(m *record.LoggedModel) error {
-		m.Status = status
-		return nil
-	})
-	return c.loggedModelAnswer(ctx, m, err)
+	if _, err := c.loggedModel(ctx, req.ModelID); err != nil {
+		return nil, err
+	}
+	stored, err := history.SetLoggedModelStatus(ctx, c.core, req.ModelID, status)
+	return c.loggedModelAnswer(ctx, stored.Value, err)
 }
 
 // loggedStatuses are the statuses by MLflow's names.
@@ -176,8 +176,12 @@ func (c call) logLoggedModelParams(ctx context.Context, req *logLoggedModelParam
 }
 
 func (c call) setLoggedModelTags(ctx context.Context, req *setLoggedModelTags) (*loggedModelResponse, error) {
+	set := labelMap(req.Tags)
+	if list := registrations(set); len(list) > 0 {
+		set[registrationsTag] = registrationsText(list)
+	}
 	m, err := c.changeLoggedModel(ctx, req.ModelID, "tags", func(m *record.LoggedModel) error {
-		m.Tags = core.ChangeLabels(m.Tags, labelMap(req.Tags), nil)
+		m.Tags = core.ChangeLabels(m.Tags, set, nil)
 		return core.CheckModelTags(m.Tags)
 	})
 	return c.loggedModelAnswer(ctx, m, err)
@@ -238,7 +242,7 @@ func loggedModelArtifactURI(m record.LoggedModel, e record.Experiment) string {
 func loggedModelView(m record.LoggedModel, e record.Experiment) loggedModel {
 	view := loggedModel{
 		Info: loggedModelInfo{ModelID: m.ID, ExperimentID: m.Experiment, Name: m.Name, CreationTimestampMS: millis(m.Created), LastUpdatedTimestampMS: millis(m.Modified),
-			ArtifactURI: loggedModelArtifactURI(m, e), Status: loggedUnspecified, ModelType: m.Type, SourceRunID: m.RunID, Tags: labelList(m.Tags), Registrations: registrations(m)},
+			ArtifactURI: loggedModelArtifactURI(m, e), Status: loggedUnspecified, ModelType: m.Type, SourceRunID: m.RunID, Tags: labelList(m.Tags), Registrations: registrations(m.Tags)},
 		Data: loggedModelData{Params: labelList(m.Params)},
 	}
 	for name, status := range loggedStatuses {

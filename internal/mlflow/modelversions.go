@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -85,11 +86,8 @@ func (c call) noteRegistration(ctx context.Context, v record.Model, name string)
 		return nil
 	}
 	_, err := history.UpdateLoggedModel(ctx, c.core, v.ModelID, core.Quiet, func(m *record.LoggedModel) error {
-		data, err := json.Marshal(append(registrations(*m), modelRegistration{name, strconv.Itoa(v.Version)}))
-		if err != nil {
-			return err
-		}
-		m.Tags = core.ChangeLabels(m.Tags, map[string]string{registrationsTag: string(data)}, nil)
+		list := append(registrations(m.Tags), modelRegistration{name, strconv.Itoa(v.Version)})
+		m.Tags = core.ChangeLabels(m.Tags, map[string]string{registrationsTag: registrationsText(list)}, nil)
 		if core.CheckModelTags(m.Tags) != nil {
 			return core.ErrNoChange // there are too many to be listed
 		}
@@ -101,22 +99,25 @@ func (c call) noteRegistration(ctx context.Context, v record.Model, name string)
 	return err
 }
 
-// registrations gives the versions that a logged model says were made from it.
-func registrations(m record.LoggedModel) []modelRegistration {
+func registrationsText(list []modelRegistration) string {
+	data, _ := json.Marshal(list) // strings always encode
+	return string(data)
+}
+
+// registrations gives the versions that the tags of a logged model say were made
+// from it, each once: the client adds to the tag what we have added already.
+func registrations(tags map[string]string) []modelRegistration {
 	var raw []struct {
 		Name    string `json:"name"`
 		Version any    `json:"version"` // a number from some clients
 	}
-	if json.Unmarshal([]byte(m.Tags[registrationsTag]), &raw) != nil {
+	if json.Unmarshal([]byte(tags[registrationsTag]), &raw) != nil {
 		return nil
 	}
 	var list []modelRegistration
 	for _, r := range raw {
-		switch v := r.Version.(type) {
-		case string:
-			list = append(list, modelRegistration{r.Name, v})
-		case float64:
-			list = append(list, modelRegistration{r.Name, strconv.Itoa(int(v))})
+		if one := (modelRegistration{r.Name, fmt.Sprint(r.Version)}); !slices.Contains(list, one) {
+			list = append(list, one)
 		}
 	}
 	return list

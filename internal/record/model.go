@@ -120,6 +120,9 @@ type LoggedModel struct {
 	RunID string `json:"runId,omitempty"`
 	// Status is one of the LoggedModel… constants.
 	Status string `json:"status"`
+	// FileParts is the number of parts of the list of its files when Status was
+	// set; there can be more by now.
+	FileParts int `json:"fileParts,omitempty"`
 	// Params are its parameters, each set once.
 	Params map[string]string `json:"params,omitempty"`
 	// Tags are free labels that can change.

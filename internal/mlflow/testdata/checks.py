@@ -540,6 +540,79 @@ def logged_models(client):
         equal("logged: the version outlives it", open(os.path.join(out, "sub", "w.bin")).read(), "sub/w.bin")
 
 
+@section
+def flavors(client):
+    import numpy as np
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    exp = mlflow.set_experiment(unique("flavors")).experiment_id
+    x, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
+    fitted = LogisticRegression().fit(x, y)
+    want = list(fitted.predict(x))
+    name = unique("sk")
+    with mlflow.start_run() as run:
+        info = mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, input_example=x)
+    id = info.model_id
+    m = client.get_logged_model(id)
+    equal("sklearn: logged", (str(m.status), m.name, m.source_run_id), ("READY", "model", run.info.run_id))
+    equal("sklearn: output of its run", [o.model_id for o in client.get_run(run.info.run_id).outputs.model_outputs], [id])
+    v = client.get_model_version(name, "1")
+    equal("sklearn: registered", (v.source, v.run_id), (f"models:/{id}", run.info.run_id))
+    equal("sklearn: registrations", [t["name"] for t in __import__("json").loads(client.get_logged_model(id).tags["mlflow.modelVersions"])], [name])
+    equal("sklearn: loaded", list(mlflow.sklearn.load_model(info.model_uri).predict(x)), want)
+    client.set_registered_model_alias(name, "champion", "1")
+    again = mlflow.register_model(f"runs:/{run.info.run_id}/model", name, tags={"by": "uri"})
+    equal("sklearn: registered by run", (again.version, again.run_id), ("2", run.info.run_id))
+    third = mlflow.register_model(f"models:/{id}", name)
+    equal("sklearn: registered by logged model", third.version, "3")
+    client.transition_model_version_stage(name, "2", "Staging")
+    for uri in [f"models:/{name}/1", f"models:/{name}/3", f"models:/{name}/latest", f"models:/{name}@champion", f"models:/{name}/Staging", f"models:/{id}", f"runs:/{run.info.run_id}/model"]:
+        what = uri.replace(name, "NAME").replace(id, "m-ID").replace(run.info.run_id, "RUN")
+        equal(f"pyfunc: {what}", list(mlflow.pyfunc.load_model(uri).predict(x)), want)
+    check("pyfunc: signature", mlflow.models.get_model_info(f"models:/{name}/1").signature is not None)
+    try:
+        mlflow.pyfunc.load_model(f"models:/{name}@none")
+        check("pyfunc: unknown alias", False)
+    except MlflowException as e:
+        check("pyfunc: unknown alias", "none not found" in str(e), str(e))
+    client.delete_logged_model(id)
+    equal("pyfunc: version of a deleted logged model", list(mlflow.pyfunc.load_model(f"models:/{name}/1").predict(x)), want)
+
+    mlflow.sklearn.autolog(log_datasets=True)
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 0] ** 2})
+    with mlflow.start_run() as auto:
+        clf = LogisticRegression(C=0.5).fit(frame, y)
+        clf.score(frame, y)
+    mlflow.sklearn.autolog(disable=True)
+    r = client.get_run(auto.info.run_id)
+    equal("autolog: params", (r.data.params["C"], r.info.status), ("0.5", "FINISHED"))
+    check("autolog: metrics", "training_score" in r.data.metrics, r.data.metrics)
+    equal("autolog: datasets", [[t.value for t in d.tags] for d in r.inputs.dataset_inputs][0], ["train"])
+    outs = [o.model_id for o in r.outputs.model_outputs]
+    equal("autolog: logged model", len(outs), 1)
+    logged = client.get_logged_model(outs[0])
+    equal("autolog: its params", logged.params.get("C"), "0.5")
+    on = {(mm.key, mm.dataset_digest) for mm in logged.metrics if mm.key == "training_score"}
+    check("autolog: its metrics have a dataset", len(on) == 1 and on.pop()[1], logged.metrics)
+    equal("autolog: loaded", len(mlflow.pyfunc.load_model(f"models:/{outs[0]}").predict(frame)), 4)
+    files = [f.path for f in client.list_artifacts(auto.info.run_id)]
+    check("autolog: files", any("confusion_matrix" in f for f in files), files)
+
+    class Twice(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return [2 * v for v in model_input["v"]]
+
+    with mlflow.start_run():
+        info = mlflow.pyfunc.log_model(name="twice", python_model=Twice(), registered_model_name=unique("twice"))
+    equal("pyfunc: a class", mlflow.pyfunc.load_model(f"models:/{info.registered_model_version and info.name and client.get_logged_model(info.model_id).model_id}").predict(pd.DataFrame({"v": [1, 2]})), [2, 4])
+    found = mlflow.search_logged_models(experiment_ids=[exp], output_format="list")
+    check("search: logged models of the flavors", {"twice"} <= {m.name for m in found}, found)
+    outside = mlflow.initialize_logged_model(name="by-hand", model_type="agent")
+    mlflow.finalize_logged_model(outside.model_id, "FAILED")
+    equal("logged: failed", str(client.get_logged_model(outside.model_id).status), "FAILED")
+
+
 def main():
     mlflow.set_tracking_uri(sys.argv[1])
     for f in SECTIONS:
