@@ -39,6 +39,9 @@ const (
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
+	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
+	// compared with ours.
+	AbilityMLflowSkinny = "mlflow-skinny"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -56,6 +59,7 @@ func Abilities() []string {
 		AbilityPythonVenv,
 		AbilityInferenceServer,
 		AbilityMLflow,
+		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMount,

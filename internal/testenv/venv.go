@@ -23,6 +23,10 @@ const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
 // the virtual environment that has TensorBoard.
 const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
 
+// MLflowSkinnyVariable names the environment variable with the interpreter of
+// the virtual environment that has mlflow-skinny.
+const MLflowSkinnyVariable = "AZML_TEST_MLFLOW_SKINNY_PYTHON"
+
 // ParquetReadersVariable names the environment variable with the interpreter
 // of the virtual environment that has the readers of Parquet files.
 const ParquetReadersVariable = "AZML_TEST_PARQUET_READERS_PYTHON"
@@ -39,6 +43,7 @@ type pinned struct {
 var peers = map[string]pinned{
 	AbilityInferenceServer: inferenceServer,
 	AbilityMLflow:          mlflow,
+	AbilityMLflowSkinny:    mlflowSkinny,
 	AbilityParquetReaders:  parquetReaders,
 	AbilityTensorBoard:     tensorBoard,
 }
@@ -52,6 +57,7 @@ var (
 		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
 )
 
 // MLflow gives the interpreter of a virtual environment with mlflow: the one
@@ -77,6 +83,13 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
+}
+
+// MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny:
+// the one that AZML_TEST_MLFLOW_SKINNY_PYTHON names, else one of the cache.
+func MLflowSkinny(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflowSkinny, func() (string, error) { return mlflowSkinny.python(t.Context(), false) })
 }
 
 // ParquetReaders gives the interpreter of a virtual environment with pyarrow,
