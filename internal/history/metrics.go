@@ -55,9 +55,15 @@ func RecoverMetrics(ctx context.Context, h core.Handle) error {
 // logged, and the next garbage collection tries again. It does nothing for a
 // run that goes on.
 func Seal(ctx context.Context, h core.Handle, id string) {
-	if _, err := seal(ctx, h, id); err != nil {
+	if err := sealOne(ctx, h, id); err != nil {
 		h.Logger().WarnContext(ctx, "metrics of an ended run can't be sealed yet; a garbage collection will", "run", id, "error", err)
 	}
+}
+
+func sealOne(ctx context.Context, h core.Handle, id string) (err error) {
+	defer h.Operation(&ctx, &err, "seal metrics of", "run", id)()
+	_, err = seal(ctx, h, id)
+	return err
 }
 
 // SealLater does Seal as work that the workspace owns. One that is being closed
