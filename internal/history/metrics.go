@@ -26,7 +26,7 @@ func Metrics(h core.Handle, id string) (*metrics.Log, error) {
 }
 
 // RecoverMetrics stores what writers that died have left in spools on this
-// machine, of all runs.
+// machine, of all runs. Damage of one run keeps none of the others.
 func RecoverMetrics(ctx context.Context, h core.Handle) error {
 	spool, err := h.SpoolDir()
 	if err != nil {
@@ -44,7 +44,10 @@ func RecoverMetrics(ctx context.Context, h core.Handle) error {
 		if err != nil {
 			return err
 		}
-		if _, err := log.Recover(ctx); err != nil {
+		switch _, err := log.Recover(ctx); {
+		case damaged(err):
+			h.Logger().WarnContext(ctx, "metrics that a dead process has left can't be stored", "run", entry.Name(), "error", err)
+		case err != nil:
 			return err
 		}
 	}
@@ -92,6 +95,12 @@ func seal(ctx context.Context, h core.Handle, id string) (int64, error) {
 	return done.Points, nil
 }
 
+// damaged tells whether the error is about what is stored of one run, which
+// trying again does not change.
+func damaged(err error) bool {
+	return errors.Is(err, azml.ErrDamaged) || errors.Is(err, azml.ErrUnsupported)
+}
+
 func ignore(err error, classes ...error) error {
 	for _, class := range classes {
 		if errors.Is(err, class) {
@@ -125,7 +134,7 @@ func SealEnded(ctx context.Context, h core.Handle, before time.Time) (runs int, 
 			err = clearLeftovers(ctx, h, id, before)
 		}
 		switch {
-		case errors.Is(err, azml.ErrDamaged), errors.Is(err, azml.ErrUnsupported):
+		case damaged(err):
 			h.Logger().WarnContext(ctx, "metrics of an ended run can't be sealed", "run", id, "error", err)
 		case err != nil:
 			return runs, err
