@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -45,7 +44,7 @@ func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOp
 	if _, err := opts.apply(&fresh); err != nil {
 		return nil, err
 	}
-	_, err = core.Get[record.Experiment](ctx, c.h, ref(name).Key)
+	there, err := history.Experiment(ctx, c.h, name)
 	if errors.Is(err, azml.ErrNotFound) {
 		var created core.Stored[record.Experiment]
 		if created, err = core.Create(ctx, c.h, ref(name), fresh); err == nil {
@@ -54,6 +53,9 @@ func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOp
 	}
 	if err != nil && !errors.Is(err, azml.ErrExists) {
 		return nil, err
+	}
+	if there.Value.Name != "" {
+		name = there.Value.Name // it may have been found by another name
 	}
 	stored, err := core.Update(ctx, c.h, ref(name), core.Updated("description, tags or archive state"), func(e *record.Experiment) error {
 		changed, err := opts.apply(e)
@@ -86,20 +88,17 @@ func check(e *record.Experiment) error {
 	if err := core.CheckText("description", e.Description); err != nil {
 		return err
 	}
-	return core.CheckLabels("tags", e.Tags)
+	return core.CheckExperimentTags(e.Tags)
 }
 
 // GetOptions are the options of Client.Get; there are none so far.
 type GetOptions struct{}
 
-// Get finds the experiment of that name, archived or not. Errors: ErrNotFound,
-// ErrInvalid.
+// Get finds the experiment of that name, archived or not; also by a name that
+// an MLflow client has given it later. Errors: ErrNotFound, ErrInvalid.
 func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Experiment, err error) {
 	defer c.h.Operation(&ctx, &err, "get", kind, name)()
-	if err := core.ExperimentName.Check(name); err != nil {
-		return nil, err
-	}
-	stored, err := core.Get[record.Experiment](ctx, c.h, ref(name).Key)
+	stored, err := history.Experiment(ctx, c.h, name)
 	if err != nil {
 		return nil, err
 	}
@@ -133,20 +132,13 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Experim
 		opts = &ListOptions{}
 	}
 	return func(yield func(*Experiment, error) bool) {
-		for name, err := range c.h.Children(ctx, history.ExperimentPrefix) {
-			name, isRecord := strings.CutSuffix(name, ".json")
-			if err == nil && !isRecord {
-				continue
+		for stored, err := range history.Experiments(ctx, c.h) {
+			if err != nil {
+				core.Wrap(&err, "list", kind, "")
+				yield(nil, err)
+				return
 			}
-			var e *Experiment
-			if err == nil {
-				e, err = c.Get(ctx, name, nil)
-			}
-			if errors.Is(err, azml.ErrNotFound) || err == nil && !opts.match(e.stored.Value) {
-				continue
-			}
-			core.Wrap(&err, "list", kind, "")
-			if !yield(e, err) || err != nil {
+			if opts.match(stored.Value) && !yield(wrap(c.h, stored), nil) {
 				return
 			}
 		}
@@ -169,21 +161,34 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
-	if err := c.unused(ctx, name); err != nil {
+	if err := c.unused(ctx, e.Name()); err != nil {
 		return err
 	}
-	if err := core.Delete(ctx, c.h, ref(name), e.stored.ETag); err != nil {
+	if err := core.Delete(ctx, c.h, ref(e.Name()), e.stored.ETag); err != nil {
 		return err
 	}
 	// A run that was created meanwhile looks for the experiment after it is
 	// stored, and we look for runs after we deleted: one of the two sees the
 	// other.
-	if err := c.unused(ctx, name); err != nil {
-		_, restoreErr := core.Create(ctx, c.h, ref(name), e.stored.Value)
+	if err := c.unused(ctx, e.Name()); err != nil {
+		_, restoreErr := core.Create(ctx, c.h, ref(e.Name()), e.stored.Value)
 		if errors.Is(restoreErr, azml.ErrExists) {
 			restoreErr = nil
 		}
 		return errors.Join(err, restoreErr)
+	}
+	return c.forgetNames(ctx, e.Name())
+}
+
+// forgetNames frees the other names of an experiment that was deleted.
+func (c *Client) forgetNames(ctx context.Context, name string) error {
+	for alias, err := range history.Aliases(ctx, c.h, name) {
+		if err != nil {
+			return err
+		}
+		if err := core.Delete(ctx, c.h, ref(alias.Value.Name), alias.ETag); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			return err
+		}
 	}
 	return nil
 }

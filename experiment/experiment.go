@@ -28,6 +28,8 @@ type Details struct {
 	ID string `json:"id"`
 	// Name is the experiment's name.
 	Name string `json:"name"`
+	// Title is the name that MLflow clients see, empty when it is Name.
+	Title string `json:"title,omitempty"`
 	// Description is free text.
 	Description string `json:"description,omitempty"`
 	// Tags are free labels.
@@ -49,7 +51,7 @@ func (e *Experiment) ID() string { return e.stored.Value.ID }
 // Details gives a copy of the record.
 func (e *Experiment) Details() Details {
 	r := e.stored.Value
-	return Details{ID: r.ID, Name: r.Name, Description: r.Description, Tags: maps.Clone(r.Tags), Archived: r.Archived,
+	return Details{ID: r.ID, Name: r.Name, Title: r.Title, Description: r.Description, Tags: maps.Clone(r.Tags), Archived: r.Archived,
 		Created: r.Created, CreatedBy: r.CreatedBy}
 }
 

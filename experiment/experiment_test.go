@@ -127,7 +127,7 @@ func TestUpdateAndDelete(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "text", changed.Details().Description)
 	require.Equal(t, map[string]string{"a": "3"}, changed.Details().Tags)
-	_, err = e.Update(ctx, experiment.Update{SetTags: map[string]string{"x": strings.Repeat("x", 1001)}})
+	_, err = e.Update(ctx, experiment.Update{SetTags: map[string]string{"x": strings.Repeat("x", 20_001)}})
 	require.ErrorIs(t, err, azml.ErrInvalid)
 	r, err := e.StartLogging(ctx, nil)
 	require.NoError(t, err)

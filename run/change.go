@@ -20,8 +20,8 @@ type Update struct {
 	// Description replaces the description, unless it is nil; at most 5,000
 	// characters.
 	Description *string
-	// SetTags adds tags or replaces their values. At most 50 tags, keys of 250
-	// and values of 1,000 characters.
+	// SetTags adds tags or replaces their values. At most 1,000 tags, keys of
+	// 250 and values of 8,000 characters.
 	SetTags map[string]string
 	// RemoveTags removes tags; missing ones are passed over.
 	RemoveTags []string
@@ -66,7 +66,7 @@ func checkNames(rec *record.Run) error {
 	if err := core.CheckText("description", rec.Description); err != nil {
 		return err
 	}
-	if err := core.CheckLabels("tags", rec.Tags); err != nil {
+	if err := core.CheckRunTags(rec.Tags); err != nil {
 		return err
 	}
 	given := maps.Clone(rec.Properties)

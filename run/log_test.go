@@ -196,17 +196,17 @@ func TestTagsAndProperties(t *testing.T) {
 	require.Equal(t, map[string]string{"a": ""}, d.Tags)
 	require.Equal(t, map[string]string{"p": "1"}, d.Properties)
 	many := map[string]string{}
-	for n := range 50 {
+	for n := range 1000 {
 		many[fmt.Sprint(n)] = "x"
 	}
 	for name, change := range map[string]run.Update{
-		"51 tags":       {SetTags: many},
-		"51 properties": {AddProperties: many},
-		"key":           {SetTags: map[string]string{strings.Repeat("k", 251): ""}},
-		"value":         {SetTags: map[string]string{"k": strings.Repeat("v", 1001)}},
-		"display name":  {DisplayName: new(strings.Repeat("x", 257))},
-		"bytes":         {DisplayName: new("\xff")},
-		"description":   {Description: new(strings.Repeat("x", 5001))},
+		"1,001 tags":   {SetTags: many},
+		"properties":   {AddProperties: many},
+		"key":          {SetTags: map[string]string{strings.Repeat("k", 251): ""}},
+		"value":        {SetTags: map[string]string{"k": strings.Repeat("v", 8001)}},
+		"display name": {DisplayName: new(strings.Repeat("x", 257))},
+		"bytes":        {DisplayName: new("\xff")},
+		"description":  {Description: new(strings.Repeat("x", 5001))},
 	} {
 		require.ErrorIs(t, r.Update(ctx, change), azml.ErrInvalid, name)
 	}

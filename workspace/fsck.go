@@ -138,11 +138,13 @@ var shapes = []shape{
 	{"runs/*/run.json", (*checker).run},
 	{"runs/*/heartbeat.json", check[record.Heartbeat]},
 	{"runs/*/files/*.json", (*checker).runFiles},
+	{"runs/*/datasets/*.json", check[record.RunDataset]},
 	{"runs/*/clock-*.json", leftover},
 	{"models/*/*.json", (*checker).model},
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
 	{"endpoints/*.json", (*checker).endpoint},
+	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},
 }
 
@@ -155,6 +157,8 @@ func other(key string) bool {
 		return true
 	case "runs":
 		return len(parts) > 3 && (parts[2] == "metrics" || parts[2] == "logs")
+	case "logged-models":
+		return len(parts) > 3 && parts[2] == "metrics"
 	case "endpoints":
 		return len(parts) > 3 && parts[2] == "logs"
 	}
@@ -291,7 +295,7 @@ func (c *checker) reference(key, what, target string) error {
 func (c *checker) runFiles(key string) error {
 	c.number(key)
 	r, ok, err := read[record.Files](c, key)
-	if err == nil && ok {
+	if err == nil && ok && r.Manifest != "" {
 		c.roots = append(c.roots, r.Manifest)
 	}
 	return err

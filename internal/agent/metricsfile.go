@@ -96,7 +96,7 @@ func (d *drive) takeLine(ctx context.Context, text []byte) error {
 	case l.Tag != "":
 		return d.change(ctx, func(r *record.Run) error {
 			r.Tags = core.ChangeLabels(r.Tags, map[string]string{l.Tag: l.text()}, nil)
-			return core.CheckLabels("tags", r.Tags)
+			return core.CheckRunTags(r.Tags)
 		})
 	}
 	point, err := l.point()

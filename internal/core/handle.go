@@ -49,7 +49,10 @@ type Config struct {
 
 // Handle is an opened workspace. It is passed by value; the zero Handle is not
 // usable. All its methods are safe for concurrent use.
-type Handle struct{ s *state }
+type Handle struct {
+	s   *state
+	who string // set by As
+}
 
 type state struct {
 	Config
@@ -82,7 +85,7 @@ func New(c Config) Handle {
 	s.files = files.New(c.Objects, &files.Options{CacheDir: filepath.Join(c.CacheDir, "files", c.Workspace.ID), Logger: c.Logger})
 	s.audit.init(s)
 	s.tasks.init()
-	return Handle{s}
+	return Handle{s: s}
 }
 
 // Objects gives the object store.
@@ -117,7 +120,16 @@ func (h Handle) Logger() *slog.Logger { return h.s.Config.Logger }
 func (h Handle) Telemetry() *telemetry.Recorder { return h.s.Config.Telemetry }
 
 // Who names the author of changes, as user@host.
-func (h Handle) Who() string { return h.s.Config.Who }
+func (h Handle) Who() string {
+	if h.who != "" {
+		return h.who
+	}
+	return h.s.Config.Who
+}
+
+// As gives the same workspace for somebody else: who is the author of the
+// changes that are made through it.
+func (h Handle) As(who string) Handle { return Handle{h.s, who} }
 
 // Owner describes this process as the owner of runs and endpoints.
 func (h Handle) Owner() record.Owner { return h.s.owner }

@@ -34,6 +34,10 @@ var (
 	ComputeName = rule("compute target", `^[a-zA-Z][a-zA-Z0-9-]{1,15}$`, "2 to 16 letters, digits or '-', the first a letter")
 	// EndpointName is the rule for endpoints.
 	EndpointName = rule("endpoint", `^[a-z](?:[-a-z0-9]{1,30}[a-z0-9])$`, "3 to 32 lower-case letters, digits or '-', the first a letter, the last no '-'")
+	// TokenName is the rule for the names of access tokens.
+	TokenName = rule("token", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`, "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
+	// TokenID is the rule for the IDs of access tokens.
+	TokenID = rule("token", `^[0-9a-f]{16}$`, "16 digits of 0 to 9 and a to f")
 	// SecretName is the rule for secrets.
 	SecretName = rule("secret", `^[a-zA-Z0-9-]{1,127}$`, "1 to 127 letters, digits or '-'")
 )
@@ -50,26 +54,46 @@ func (r NameRule) Check(name string) error {
 	return fmt.Errorf("%w: %s name %q: use %s", azml.ErrInvalid, r.kind, short(name), r.text)
 }
 
-// The limits of labels, Azure ML's own.
+// The limits of labels: Azure ML's, but for the tags of runs and experiments,
+// of which MLflow clients set more and longer ones.
 const (
-	maxLabels     = 50
-	maxLabelKey   = 250
-	maxLabelValue = 1000
-	maxText       = 5000
+	maxLabels             = 50
+	maxTags               = 1000
+	maxLabelKey           = 250
+	maxLabelValue         = 1000
+	maxRunTagValue        = 8000
+	maxExperimentTagValue = 20_000
+	maxText               = 5000
 )
 
 // CheckLabels checks tags or properties: at most 50, keys of 1 to 250 and
 // values of up to 1,000 characters. what names them in the error.
 func CheckLabels(what string, labels map[string]string) error {
-	if len(labels) > maxLabels {
-		return fmt.Errorf("%w: %d %s, at most %d can be kept", azml.ErrInvalid, len(labels), what, maxLabels)
+	return checkLabels(what, labels, maxLabels, maxLabelValue)
+}
+
+// CheckRunTags checks the tags of a run: at most 1,000, keys of 1 to 250 and
+// values of up to 8,000 characters.
+func CheckRunTags(tags map[string]string) error {
+	return checkLabels("tags", tags, maxTags, maxRunTagValue)
+}
+
+// CheckExperimentTags checks the tags of an experiment: at most 1,000, keys of
+// 1 to 250 and values of up to 20,000 characters.
+func CheckExperimentTags(tags map[string]string) error {
+	return checkLabels("tags", tags, maxTags, maxExperimentTagValue)
+}
+
+func checkLabels(what string, labels map[string]string, most, maxValue int) error {
+	if len(labels) > most {
+		return fmt.Errorf("%w: %d %s, at most %d can be kept", azml.ErrInvalid, len(labels), what, most)
 	}
 	for key, value := range labels {
 		switch {
 		case key == "" || utf8.RuneCountInString(key) > maxLabelKey:
 			return fmt.Errorf("%w: %s: key %q: use 1 to %d characters", azml.ErrInvalid, what, short(key), maxLabelKey)
-		case utf8.RuneCountInString(value) > maxLabelValue:
-			return fmt.Errorf("%w: %s: value of %q is longer than %d characters", azml.ErrInvalid, what, key, maxLabelValue)
+		case utf8.RuneCountInString(value) > maxValue:
+			return fmt.Errorf("%w: %s: value of %q is longer than %d characters", azml.ErrInvalid, what, key, maxValue)
 		case !utf8.ValidString(key) || !utf8.ValidString(value):
 			return fmt.Errorf("%w: %s: %q is not UTF-8", azml.ErrInvalid, what, key)
 		}

@@ -14,25 +14,58 @@ import (
 	"github.com/azml-go/azml/internal/metrics"
 )
 
+// runSpools and modelSpools are the folders, in that for spool files, with a
+// folder for each run and each logged model.
+const (
+	runSpools   = "metrics"
+	modelSpools = "model-metrics"
+)
+
 // Metrics opens the run's metric log.
 func Metrics(h core.Handle, id string) (*metrics.Log, error) {
+	return openMetrics(h, Prefix(id), runSpools, id)
+}
+
+// SealedKey gives the key of the record of the run's sealed metrics, which
+// changes whenever some were sealed.
+func SealedKey(id string) string { return Prefix(id) + "metrics/sealed.json" }
+
+// ModelPrefix gives the prefix of all objects of the logged model.
+func ModelPrefix(id string) string { return "logged-models/" + id + "/" }
+
+// ModelMetrics opens the metric log of the logged model, whatever runs log to
+// it.
+func ModelMetrics(h core.Handle, id string) (*metrics.Log, error) {
+	return openMetrics(h, ModelPrefix(id), modelSpools, id)
+}
+
+func openMetrics(h core.Handle, prefix, spools, id string) (*metrics.Log, error) {
 	spool, err := h.SpoolDir()
 	if err != nil {
 		return nil, err
 	}
-	return metrics.Open(h.Objects(), Prefix(id)+"metrics/", &metrics.Options{
-		SpoolDir: filepath.Join(spool, "metrics", id), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
+	return metrics.Open(h.Objects(), prefix+"metrics/", &metrics.Options{
+		SpoolDir: filepath.Join(spool, spools, id), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
 	}), nil
 }
 
 // RecoverMetrics stores what writers that died have left in spools on this
-// machine, of all runs. Damage of one run keeps none of the others.
+// machine, of all runs and logged models. Damage of one keeps none of the others.
 func RecoverMetrics(ctx context.Context, h core.Handle) error {
+	for spools, open := range map[string]func(core.Handle, string) (*metrics.Log, error){runSpools: Metrics, modelSpools: ModelMetrics} {
+		if err := recoverAll(ctx, h, spools, open); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func recoverAll(ctx context.Context, h core.Handle, spools string, open func(core.Handle, string) (*metrics.Log, error)) error {
 	spool, err := h.SpoolDir()
 	if err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(filepath.Join(spool, "metrics"))
+	entries, err := os.ReadDir(filepath.Join(spool, spools))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -40,13 +73,13 @@ func RecoverMetrics(ctx context.Context, h core.Handle) error {
 		if core.RunID.Check(entry.Name()) != nil {
 			continue
 		}
-		log, err := Metrics(h, entry.Name())
+		log, err := open(h, entry.Name())
 		if err != nil {
 			return err
 		}
 		switch _, err := log.Recover(ctx); {
 		case damaged(err):
-			h.Logger().WarnContext(ctx, "metrics that a dead process has left can't be stored", "run", entry.Name(), "error", err)
+			h.Logger().WarnContext(ctx, "metrics that a dead process has left can't be stored", "spool", filepath.Join(spools, entry.Name()), "error", err)
 		case err != nil:
 			return err
 		}

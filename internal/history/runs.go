@@ -56,7 +56,7 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 	}
 	run.Since = h.Now()
 	run.History = []record.Transition{{Status: run.Status, Time: run.Since, Reason: run.Reason}}
-	if run.Status == record.Running {
+	if run.Status == record.Running && run.Started.IsZero() {
 		run.Started = run.Since
 	}
 	stored, err := core.Create(ctx, h, Ref(run.ID), run)
@@ -145,7 +145,7 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 // kept says what this process knows to be in the store of the run, nil for
 // nothing.
 func kept(h core.Handle, id string, points map[string]uint64) *record.Kept {
-	k := record.Kept{FileParts: parts(id).LastSeen(h), Points: points}
+	k := record.Kept{FileParts: RunFiles(id).parts().LastSeen(h), Points: points}
 	if k.FileParts == 0 && len(points) == 0 {
 		return nil
 	}

@@ -35,6 +35,15 @@ type Experiment struct {
 	ID string `json:"id"`
 	// Name is the experiment's name.
 	Name string `json:"name"`
+	// Title is what MLflow shows as the name, when that is not Name: Name was
+	// made of it because it is no legal one, or it was renamed since.
+	Title string `json:"title,omitempty"`
+	// AliasOf makes this no experiment but one more name of the experiment that
+	// it names: one that was renamed. Lists leave it out.
+	AliasOf string `json:"aliasOf,omitempty"`
+	// ArtifactLocation is the URI below which MLflow clients keep the files of
+	// runs themselves, empty when the workspace does.
+	ArtifactLocation string `json:"artifactLocation,omitempty"`
 	// Description is free text.
 	Description string `json:"description,omitempty"`
 	// Tags are free labels.
@@ -63,11 +72,15 @@ func (*RunNumber) Schema() string { return "azml.run-number/1" }
 // once, so that two writers of the same path meet at the same number.
 type Files struct {
 	Meta
-	// Manifest is the ID of the manifest that lists the files of this part.
-	Manifest string `json:"manifest"`
+	// Manifest is the ID of the manifest that lists the files of this part,
+	// empty when it only removes.
+	Manifest string `json:"manifest,omitempty"`
 	// Paths are the paths in the manifest, so that most questions need no
-	// second read.
-	Paths []string `json:"paths"`
+	// second read. A file replaces one of the same path in earlier parts.
+	Paths []string `json:"paths,omitempty"`
+	// Removed are files, and folders with all below them, of earlier parts that
+	// are no files of the run any more.
+	Removed []string `json:"removed,omitempty"`
 }
 
 // Schema implements Record.

@@ -55,7 +55,58 @@ type Run struct {
 	// Kept says what the run had in the store when it ended, so that what is
 	// lost later is missed.
 	Kept *Kept `json:"kept,omitempty"`
+	// User is who an MLflow client says that runs it.
+	User string `json:"user,omitempty"`
+	// Deleted is when the run was hidden from lists, zero when it is active. It
+	// can be made active again.
+	Deleted time.Time `json:"deleted,omitzero"`
+	// Datasets are the datasets that the run says it has used.
+	Datasets []DatasetInput `json:"datasets,omitempty"`
+	// ModelInputs are the IDs of the logged models that it has used.
+	ModelInputs []string `json:"modelInputs,omitempty"`
+	// ModelOutputs are the logged models that it has made.
+	ModelOutputs []ModelOutput `json:"modelOutputs,omitempty"`
 }
+
+// DatasetInput is one use of a dataset by a run. What else is known of the
+// dataset is a record of its own, see RunDataset.
+type DatasetInput struct {
+	// Name is the dataset's name.
+	Name string `json:"name"`
+	// Digest tells versions of the dataset apart.
+	Digest string `json:"digest"`
+	// Tags are free labels, such as "mlflow.data.context".
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// ModelOutput is a logged model that a run has made.
+type ModelOutput struct {
+	// ModelID is the logged model's ID.
+	ModelID string `json:"modelId"`
+	// Step is the step at which it was made.
+	Step int64 `json:"step"`
+}
+
+// RunDataset is what an MLflow client has told of a dataset that a run has
+// used, at "runs/<id>/datasets/<hash>.json". It is written once.
+type RunDataset struct {
+	Meta
+	// Name is the dataset's name.
+	Name string `json:"name"`
+	// Digest tells versions of the dataset apart.
+	Digest string `json:"digest"`
+	// SourceType is the kind of its source, such as "http".
+	SourceType string `json:"sourceType"`
+	// Source describes the source, mostly as JSON.
+	Source string `json:"source"`
+	// SchemaText describes its columns, mostly as JSON.
+	SchemaText string `json:"datasetSchema,omitempty"`
+	// Profile holds figures about it, mostly as JSON.
+	Profile string `json:"profile,omitempty"`
+}
+
+// Schema implements Record.
+func (*RunDataset) Schema() string { return "azml.run-dataset/1" }
 
 // Schema implements Record.
 func (*Run) Schema() string { return "azml.run/1" }

@@ -36,6 +36,9 @@ const (
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
+	// AbilityMLflow is MLflow's own client, with which tests use the server of
+	// its interface.
+	AbilityMLflow = "mlflow"
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
@@ -58,6 +61,7 @@ func Abilities() []string {
 		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
+		AbilityMLflow,
 		AbilityMount,
 	}
 }

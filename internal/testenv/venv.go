@@ -19,6 +19,10 @@ const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 // the virtual environment that has TensorBoard.
 const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
 
+// MLflowVariable names the environment variable with the interpreter of the
+// virtual environment that has MLflow.
+const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
+
 // MLflowSkinnyVariable names the environment variable with the interpreter of
 // the virtual environment that has mlflow-skinny.
 const MLflowSkinnyVariable = "AZML_TEST_MLFLOW_SKINNY_PYTHON"
@@ -41,6 +45,7 @@ var peers = map[string]pinned{
 	AbilityMLflowSkinny:    mlflowSkinny,
 	AbilityParquetReaders:  parquetReaders,
 	AbilityTensorBoard:     tensorBoard,
+	AbilityMLflow:          mlflow,
 }
 
 var (
@@ -50,6 +55,8 @@ var (
 		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn",
+		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
 	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
 )
 
@@ -92,6 +99,14 @@ func ParquetReaders(t testing.TB) string {
 func TensorBoard(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityTensorBoard, func() (string, error) { return tensorBoard.python(t.Context(), false) })
+}
+
+// MLflow gives the interpreter of a virtual environment with mlflow and the
+// packages it needs, scikit-learn among them: the one that
+// AZML_TEST_MLFLOW_PYTHON names, else one of the cache.
+func MLflow(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflow, func() (string, error) { return mlflow.python(t.Context(), false) })
 }
 
 func (p pinned) python(ctx context.Context, again bool) (string, error) {

@@ -1,0 +1,198 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// FileList is a list of files that grows by parts, such as a run's. Whoever
+// changes it takes the next part's number; so two writers of the same path meet
+// there, and the second sees the first. What a later part says of a path
+// counts. A process reads each part once.
+type FileList struct {
+	owner  string // for errors
+	prefix string
+}
+
+func (l FileList) parts() core.Series {
+	return core.Series{Kind: "run files", Name: l.owner, Prefix: l.prefix}
+}
+
+// Add adds the manifest's files, whose chunks are stored: all of them or none.
+// With replace, files of the same paths give way; without it they are the
+// error. Errors: ErrExists naming a path that is there already; ErrInvalid when
+// a file would be a folder of another.
+func (l FileList) Add(ctx context.Context, h core.Handle, manifest *files.Manifest, replace bool) error {
+	if len(manifest.Files) == 0 {
+		return nil
+	}
+	manifestID, err := h.Files().PutManifest(ctx, manifest)
+	if err != nil {
+		return err
+	}
+	part := record.Files{Manifest: manifestID, Paths: make([]string, len(manifest.Files))}
+	for i, f := range manifest.Files {
+		part.Paths[i] = f.Path
+	}
+	return l.append(ctx, h, part, manifest, func(v *fileView) error { return v.mayAdd(part.Paths, replace) })
+}
+
+// Remove takes a file out of the list, or a folder with all below it. Their
+// contents stay for those who have them otherwise, such as a model. Errors:
+// ErrNotFound.
+func (l FileList) Remove(ctx context.Context, h core.Handle, path string) error {
+	part := record.Files{Removed: []string{path}}
+	return l.append(ctx, h, part, &files.Manifest{}, func(v *fileView) error {
+		if !v.has(path) {
+			return fmt.Errorf("%w: there is no file %q", azml.ErrNotFound, path)
+		}
+		return nil
+	})
+}
+
+// append adds a part when check has nothing against it. Within a process, one
+// part of a list is added at a time.
+func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, manifest *files.Manifest, check func(*fileView) error) error {
+	v, err := view(h, l)
+	if err != nil {
+		return err
+	}
+	v.adding.Lock()
+	defer v.adding.Unlock()
+	n, _, err := core.Allot(ctx, h, l.parts(), false, func(n int) (record.Files, error) {
+		if err := v.read(ctx, h, n-1); err != nil {
+			return part, err
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return part, check(v)
+	})
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.apply(n, part, manifest)
+	return nil
+}
+
+// current gives what is known of the list, up to date.
+func (l FileList) current(ctx context.Context, h core.Handle) (*fileView, error) {
+	last, err := l.parts().Last(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	v, err := view(h, l)
+	if err != nil {
+		return nil, err
+	}
+	return v, v.read(ctx, h, last)
+}
+
+// Files gives the files below prefix (a file's path, or a folder's with or
+// without a slash at its end; empty for all) as one manifest.
+func (l FileList) Files(ctx context.Context, h core.Handle, prefix string) (*files.Manifest, error) {
+	v, err := l.current(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	found := &files.Manifest{}
+	if f, ok := v.files[strings.TrimSuffix(prefix, "/")]; ok {
+		found.Files = append(found.Files, f)
+		return found, nil
+	}
+	for path, f := range v.files {
+		if Below(path, prefix) {
+			found.Files = append(found.Files, f)
+		}
+	}
+	slices.SortFunc(found.Files, func(a, b files.File) int { return strings.Compare(a.Path, b.Path) })
+	return found, nil
+}
+
+// Find gives the file at path. Errors: ErrNotFound; ErrInvalid when it is a
+// folder.
+func (l FileList) Find(ctx context.Context, h core.Handle, path string) (files.File, error) {
+	v, err := l.current(ctx, h)
+	if err != nil {
+		return files.File{}, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch f, ok := v.files[path]; {
+	case ok:
+		return f, nil
+	case v.folders[path] > 0:
+		return f, fmt.Errorf("%w: %q is a folder", azml.ErrInvalid, path)
+	}
+	return files.File{}, fmt.Errorf("%w: there is no file %q", azml.ErrNotFound, path)
+}
+
+// Entry is what lies directly in a folder of a list.
+type Entry struct {
+	// Name is the last part of its path.
+	Name string
+	// Folder says that it is a folder, and has no size.
+	Folder bool
+	// Size is the number of bytes of a file.
+	Size int64
+}
+
+// Folder gives what lies directly in the folder, sorted by name; nothing when
+// there is no such folder.
+func (l FileList) Folder(ctx context.Context, h core.Handle, folder string) ([]Entry, error) {
+	v, err := l.current(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if folder != "" {
+		if v.folders[folder] == 0 {
+			return nil, nil
+		}
+		folder += "/"
+	}
+	byName := map[string]Entry{}
+	for path, f := range v.files {
+		rest, below := strings.CutPrefix(path, folder)
+		if !below {
+			continue
+		}
+		name, _, deeper := strings.Cut(rest, "/")
+		byName[name] = Entry{Name: name, Folder: deeper, Size: f.Size}
+	}
+	entries := make([]Entry, 0, len(byName))
+	for _, e := range byName {
+		if e.Folder {
+			e.Size = 0
+		}
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return entries, nil
+}
+
+// Manifests gives the IDs of the manifests of all parts: what the garbage
+// collector must keep.
+func (l FileList) Manifests(ctx context.Context, h core.Handle) ([]string, error) {
+	var ids []string
+	for part, err := range core.Numbers[record.Files](ctx, h, l.parts()) {
+		if err != nil {
+			return nil, err
+		}
+		if part.Value.Manifest != "" {
+			ids = append(ids, part.Value.Manifest)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,350 @@
+package mlflow
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// decode reads a message as protobuf's JSON mapping has it, and as MLflow's
+// server does: fields in snake_case or camelCase, but not both; unknown ones
+// are passed over; whole numbers as numbers or strings, NaN and the infinities
+// as strings; null is like absent. An empty body is {}, and an object inside a
+// JSON string, as old clients send it, is that object.
+func decode(data []byte, into any) error {
+	data = bytes.Trim(data, jsonSpace)
+	if len(data) == 0 {
+		data = emptyAnswer
+	}
+	if !json.Valid(data) { // which bounds the depth, too
+		return failf(codeBadRequest, "The body of the request is not valid JSON")
+	}
+	if data[0] == '"' {
+		var inner string
+		if err := json.Unmarshal(data, &inner); err != nil || !json.Valid([]byte(inner)) {
+			return failf(codeBadRequest, "The body of the request is a string and no JSON object")
+		}
+		data = bytes.Trim([]byte(inner), jsonSpace)
+	}
+	if data[0] != '{' {
+		return failf(codeBadRequest, "The body of the request is no JSON object")
+	}
+	v := reflect.ValueOf(into).Elem()
+	s := scanner{data: data}
+	return s.message(planOf(v.Type()), v, "")
+}
+
+// jsonSpace is what may stand around a value.
+const jsonSpace = " \t\r\n"
+
+// decodeQuery reads a message from the query of a URL, where a field that is a
+// list is there once for each element.
+func decodeQuery(query url.Values, into any) error {
+	v := reflect.ValueOf(into).Elem()
+	p := planOf(v.Type())
+	seen := make([]bool, len(p.fields))
+	for i, f := range p.fields {
+		for _, value := range query[f.name] {
+			if !utf8.ValidString(value) {
+				return invalid("The parameter '%s' is not UTF-8", f.name)
+			}
+			quoted := scanner{data: quote(value)}
+			if f.kind == kindBool {
+				quoted.data = []byte(strings.ToLower(value))
+			}
+			if f.list {
+				element := reflect.New(v.FieldByIndex(f.index).Type().Elem()).Elem()
+				if err := quoted.value(f, element, f.name); err != nil {
+					return err
+				}
+				v.FieldByIndex(f.index).Set(reflect.Append(v.FieldByIndex(f.index), element))
+			} else if err := quoted.value(f, target(v.FieldByIndex(f.index)), f.name); err != nil {
+				return err
+			}
+			seen[i] = value != ""
+			if !f.list {
+				break
+			}
+		}
+	}
+	return p.complete(seen, "")
+}
+
+// quote writes a string as JSON.
+func quote(s string) []byte {
+	data, _ := json.Marshal(s) // strings always encode
+	return data
+}
+
+// target gives the value that a field's content goes into, behind a pointer if
+// it is one.
+func target(v reflect.Value) reflect.Value {
+	if v.Kind() != reflect.Pointer {
+		return v
+	}
+	v.Set(reflect.New(v.Type().Elem()))
+	return v.Elem()
+}
+
+// scanner reads JSON that is known to be valid.
+type scanner struct {
+	data []byte
+	pos  int
+}
+
+// peek gives the next byte that is no space.
+func (s *scanner) peek() byte {
+	for s.pos < len(s.data) {
+		switch b := s.data[s.pos]; b {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return b
+		}
+	}
+	return 0
+}
+
+// message reads an object into a struct.
+func (s *scanner) message(p *plan, into reflect.Value, path string) error {
+	seen := make([]bool, len(p.fields))
+	spelled := make([]string, len(p.fields))
+	s.pos++ // {
+	for s.peek() != '}' {
+		if s.data[s.pos] == ',' {
+			s.pos++
+			s.peek()
+		}
+		name := s.text()
+		s.peek()
+		s.pos++ // :
+		first := s.peek()
+		i, known := p.byName[name]
+		if !known || first == 'n' {
+			s.skip()
+			continue
+		}
+		f := p.fields[i]
+		if spelled[i] != "" && spelled[i] != name {
+			return invalid("Request specifies both '%s' and '%s'; provide only one of them.", f.name, f.camel)
+		}
+		spelled[i] = name
+		set, err := s.field(f, into.FieldByIndex(f.index), join(path, f.name))
+		if err != nil {
+			return err
+		}
+		seen[i] = set
+	}
+	s.pos++ // }
+	return p.complete(seen, path)
+}
+
+// field reads one field's value. set is false for an empty string, which MLflow
+// takes as absent where a value is required.
+func (s *scanner) field(f field, into reflect.Value, path string) (set bool, err error) {
+	if !f.list {
+		before := s.pos
+		err := s.value(f, target(into), path)
+		return !bytes.Equal(s.data[before:s.pos], []byte(`""`)), err
+	}
+	if s.peek() != '[' {
+		return false, s.wrongType(path)
+	}
+	s.pos++
+	into.SetLen(0)
+	for n := 0; s.peek() != ']'; n++ {
+		if s.data[s.pos] == ',' {
+			s.pos++
+			s.peek()
+		}
+		element := reflect.New(into.Type().Elem()).Elem()
+		if err := s.value(f, element, path+"["+strconv.Itoa(n)+"]"); err != nil {
+			return false, err
+		}
+		into.Set(reflect.Append(into, element))
+	}
+	s.pos++
+	return true, nil
+}
+
+// value reads one value that is no list.
+func (s *scanner) value(f field, into reflect.Value, path string) error {
+	first := s.peek()
+	isText := first == '"'
+	isNumber := first == '-' || first >= '0' && first <= '9'
+	switch {
+	case f.kind == kindMessage && first == '{':
+		return s.message(f.message, into, path)
+	case f.kind == kindString && isText:
+		into.SetString(s.text())
+		return nil
+	case f.kind == kindBool && (first == 't' || first == 'f'):
+		into.SetBool(first == 't')
+		s.skip()
+		return nil
+	case f.kind == kindEnum && (isText || isNumber):
+		return s.enum(f, into, path)
+	case f.kind == kindInt && (isText || isNumber):
+		return s.integer(into, path)
+	case f.kind == kindFloat && (isText || isNumber):
+		return s.float(into, path)
+	}
+	return s.wrongType(path)
+}
+
+func (s *scanner) enum(f field, into reflect.Value, path string) error {
+	start := s.pos
+	word := s.word()
+	number, err := strconv.Atoi(word)
+	for i, name := range f.enum {
+		if name == word || err == nil && number == i+1 {
+			into.SetString(name)
+			return nil
+		}
+	}
+	s.pos = start
+	return invalid("Invalid value %s for parameter '%s' supplied: use one of %s", s.raw(), path, strings.Join(f.enum, ", "))
+}
+
+func (s *scanner) integer(into reflect.Value, path string) error {
+	start := s.pos
+	word := s.word()
+	n, err := strconv.ParseInt(word, 10, 64)
+	if err != nil { // 1.0 and 1e3 are whole numbers, too
+		var f float64
+		if f, err = strconv.ParseFloat(word, 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<63 {
+			n = int64(f)
+		} else {
+			s.pos = start
+			return s.wrongType(path)
+		}
+	}
+	if into.OverflowInt(n) {
+		s.pos = start
+		return s.wrongType(path)
+	}
+	into.SetInt(n)
+	return nil
+}
+
+func (s *scanner) float(into reflect.Value, path string) error {
+	start := s.pos
+	word := s.word()
+	f, err := strconv.ParseFloat(word, 64)
+	if err != nil && math.IsInf(f, 0) {
+		err = nil // beyond the range: infinite, as Python has it
+	}
+	if err != nil || strings.ContainsAny(word, "xX_") {
+		s.pos = start
+		return s.wrongType(path)
+	}
+	into.SetFloat(f)
+	return nil
+}
+
+// word gives a string's content or a number's digits.
+func (s *scanner) word() string {
+	if s.peek() == '"' {
+		return s.text()
+	}
+	return string(s.raw())
+}
+
+// text reads a string.
+func (s *scanner) text() string {
+	start := s.pos
+	plain := true
+	for s.pos++; s.data[s.pos] != '"'; s.pos++ {
+		switch b := s.data[s.pos]; {
+		case b == '\\':
+			plain = false
+			s.pos++
+		case b >= 0x80:
+			plain = false // encoding/json mends what is no UTF-8
+		}
+	}
+	s.pos++
+	if plain {
+		return string(s.data[start+1 : s.pos-1])
+	}
+	var out string
+	_ = json.Unmarshal(s.data[start:s.pos], &out) // it is valid
+	return out
+}
+
+// skip passes over one value.
+func (s *scanner) skip() {
+	depth := 0
+	for {
+		switch s.peek() {
+		case '"':
+			for s.pos++; s.data[s.pos] != '"'; s.pos++ {
+				if s.data[s.pos] == '\\' {
+					s.pos++
+				}
+			}
+			s.pos++
+		case '{', '[':
+			depth++
+			s.pos++
+		case '}', ']':
+			depth--
+			s.pos++
+		case ',', ':':
+			s.pos++
+		default:
+			for s.pos < len(s.data) && !bytes.ContainsRune([]byte(" \t\r\n,:]}"), rune(s.data[s.pos])) {
+				s.pos++
+			}
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// raw passes over one value and gives its bytes.
+func (s *scanner) raw() []byte {
+	s.peek()
+	start := s.pos
+	s.skip()
+	return s.data[start:s.pos]
+}
+
+// wrongType is MLflow's error for a value of another type, with Python's name of
+// the type.
+func (s *scanner) wrongType(path string) error {
+	first := s.peek()
+	value := string(s.raw())
+	const longest = 200
+	if len(value) > longest {
+		value = strings.ToValidUTF8(value[:longest], "") + "…"
+	}
+	types := map[byte]string{'"': "str", '{': "dict", '[': "list", 't': "bool", 'f': "bool", 'n': "NoneType"}
+	name := types[first]
+	if name == "" {
+		name = "int"
+		if strings.ContainsAny(value, ".eE") {
+			name = "float"
+		}
+	}
+	return invalid("Invalid value %s for parameter '%s' supplied:  Hint: Value was of type '%s'. "+
+		"See the API docs for more information about request parameters.", value, path, name)
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// missing is MLflow's error for a field that must be there.
+func missing(path string) error {
+	return invalid("Missing value for required parameter '%s'. See the API docs for more information about request parameters.", path)
+}

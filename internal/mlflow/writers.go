@@ -1,0 +1,338 @@
+package mlflow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
+)
+
+const (
+	// maxWriters bounds how many runs are held open for logging.
+	maxWriters = 256
+	// writerIdle is after how long a run that nothing is logged to is closed.
+	writerIdle = time.Minute
+	// runSeen is for how long a run that was active is taken to be so. Another
+	// process may delete it meanwhile; what is logged then is not lost.
+	runSeen = time.Second
+	// closeTime bounds the closing of writers when the workspace is closed.
+	closeTime = 30 * time.Second
+)
+
+// writers are the metric writers of the runs that clients log to at the
+// moment: a client's request comes and goes, the writer stays.
+type writers struct {
+	h    core.Handle
+	most int
+
+	mu   sync.Mutex
+	open map[logID]*logging
+	done bool
+}
+
+// logID names a metric log: that of a run, or of a logged model.
+type logID struct {
+	id    string
+	model bool
+}
+
+// metrics opens the log.
+func (l logID) metrics(h core.Handle) (*metrics.Log, error) {
+	if l.model {
+		return history.ModelMetrics(h, l.id)
+	}
+	return history.Metrics(h, l.id)
+}
+
+// logging is a log that is being logged to.
+type logging struct {
+	id logID
+
+	mu     sync.RWMutex // held for reading while something is logged
+	writer *metrics.Writer
+	stop   func()
+	closed bool
+
+	used atomic.Int64 // when it was last used, in ns since 1970
+	seen atomic.Int64 // when the run was last known to be active
+	late atomic.Bool  // the run had ended then
+
+	lasting sync.Mutex
+	last    lastPoints // of what was logged here
+}
+
+func newWriters(h core.Handle) *writers {
+	return &writers{h: h, most: maxWriters, open: map[logID]*logging{}}
+}
+
+// run stores what the writers of dead processes have left, closes writers that
+// are idle, and all when ctx ends.
+func (ws *writers) run(ctx context.Context) {
+	if err := history.RecoverMetrics(ctx, ws.h); err != nil && ctx.Err() == nil {
+		ws.h.Logger().WarnContext(ctx, "metrics that were left in spool files could not be stored yet", "error", err)
+	}
+	ticker := time.NewTicker(writerIdle / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			ws.closeAll()
+			return
+		case <-ticker.C:
+			for _, l := range ws.idle(ws.h.Now().Add(-writerIdle), 0) {
+				ws.retire(ctx, l)
+			}
+		}
+	}
+}
+
+// get gives what logs to the log, opening it if needed.
+func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
+	ws.mu.Lock()
+	if ws.done {
+		ws.mu.Unlock()
+		return nil, errStopped
+	}
+	l := ws.open[id]
+	fresh := l == nil
+	if fresh {
+		l = &logging{id: id, last: lastPoints{}}
+		l.mu.Lock()
+		ws.open[id] = l
+	}
+	over := len(ws.open) - ws.most
+	ws.mu.Unlock()
+	if !fresh {
+		return l, nil
+	}
+	err := l.begin(ws.h)
+	l.mu.Unlock()
+	if err != nil {
+		ws.remove(l)
+		return nil, err
+	}
+	if over > 0 {
+		for _, old := range ws.idle(ws.h.Now(), over) {
+			if old != l {
+				ws.retire(ctx, old)
+			}
+		}
+	}
+	return l, nil
+}
+
+var errStopped = failf(codeUnavailable, "The workspace is being closed")
+
+// begin opens the writer. The caller holds the lock.
+func (l *logging) begin(h core.Handle) error {
+	l.closed = true
+	log, err := l.id.metrics(h)
+	if err != nil {
+		return err
+	}
+	if l.writer, err = log.NewWriter(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var shipping sync.WaitGroup
+	shipping.Go(func() { l.writer.Run(ctx) })
+	l.stop = func() {
+		cancel()
+		shipping.Wait()
+	}
+	l.closed = false
+	l.used.Store(h.Now().UnixNano())
+	return nil
+}
+
+// log logs the points; when it returns, they survive the death of the process.
+func (ws *writers) log(ctx context.Context, id logID, points []metricFields) error {
+	for {
+		l, err := ws.get(ctx, id)
+		if err != nil {
+			return err
+		}
+		ok, err := l.log(ctx, ws.h.Now(), points)
+		if ok || err != nil {
+			return err
+		}
+	}
+}
+
+// log gives false when the writer was closed meanwhile.
+func (l *logging) log(ctx context.Context, now time.Time, points []metricFields) (bool, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return false, nil
+	}
+	l.used.Store(now.UnixNano())
+	if err := l.append(points); err != nil || !l.late.Load() {
+		return true, err
+	}
+	return true, l.writer.Flush(ctx)
+}
+
+func (l *logging) append(points []metricFields) error {
+	l.lasting.Lock()
+	defer l.lasting.Unlock()
+	for _, p := range points {
+		if err := l.writer.Log(p.Key, p.Value, p.Step, time.UnixMilli(p.Timestamp)); err != nil {
+			return err
+		}
+		l.last.add(metric{Key: p.Key, Value: double(p.Value), Timestamp: p.Timestamp, Step: p.Step})
+	}
+	return nil
+}
+
+// latest gives the ID of the writer that is open for the run, empty for none,
+// and the latest points that it has logged.
+func (ws *writers) latest(id string) (string, lastPoints) {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	if l == nil {
+		return "", lastPoints{}
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return "", lastPoints{}
+	}
+	l.lasting.Lock()
+	defer l.lasting.Unlock()
+	return l.writer.ID(), maps.Clone(l.last)
+}
+
+// active tells whether the run was seen active a moment ago, so that it need
+// not be looked at again.
+func (ws *writers) active(id string) bool {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
+}
+
+// saw notes that the run is active, and whether it has ended.
+func (ws *writers) saw(ctx context.Context, id string, ended bool) error {
+	l, err := ws.get(ctx, logID{id: id})
+	if err != nil {
+		return err
+	}
+	l.late.Store(ended)
+	l.seen.Store(ws.h.Now().UnixNano())
+	return nil
+}
+
+// forget makes sure that the run is looked at again before more is logged.
+func (ws *writers) forget(id string) {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	if l != nil {
+		l.seen.Store(0)
+	}
+}
+
+// finish makes durable what was logged to the run, and closes its writer. It
+// gives how many points the writer has stored. After an error it is still open.
+func (ws *writers) finish(ctx context.Context, id string) (map[string]uint64, error) {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	if l == nil {
+		return nil, nil
+	}
+	l.mu.RLock()
+	writer := l.writer
+	var err error
+	if !l.closed {
+		err = writer.Flush(ctx)
+	}
+	l.mu.RUnlock()
+	if err == nil {
+		err = ws.close(ctx, l)
+	}
+	if err != nil || writer == nil {
+		return nil, err
+	}
+	return map[string]uint64{writer.ID(): writer.Stored()}, nil
+}
+
+// retire closes a writer that is in the way.
+func (ws *writers) retire(ctx context.Context, l *logging) {
+	if err := ws.close(context.WithoutCancel(ctx), l); err != nil {
+		ws.h.Logger().WarnContext(ctx, "metrics stay in the spool until they are recovered", "of", l.id.id, "error", err)
+	}
+}
+
+// close closes the writer. What could not be stored stays in spool files.
+func (ws *writers) close(ctx context.Context, l *logging) error {
+	ws.remove(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	l.stop()
+	err := l.writer.Close(ctx)
+	if errors.Is(err, azml.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (ws *writers) remove(l *logging) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.open[l.id] == l {
+		delete(ws.open, l.id)
+	}
+}
+
+// idle gives the writers that were not used since; with most, no more than that
+// many, those that were not used for longest.
+func (ws *writers) idle(since time.Time, most int) []*logging {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	var found []*logging
+	for _, l := range ws.open {
+		if l.used.Load() < since.UnixNano() {
+			found = append(found, l)
+		}
+	}
+	if most > 0 && len(found) > most {
+		found = oldest(found, most)
+	}
+	return found
+}
+
+// closeAll closes all writers, for good.
+func (ws *writers) closeAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	ws.mu.Lock()
+	ws.done = true
+	ws.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, l := range ws.idle(ws.h.Now().Add(time.Hour), 0) {
+		closing.Go(func() { ws.retire(ctx, l) })
+	}
+	closing.Wait()
+}
+
+// oldest gives the n that were not used for longest.
+func oldest(list []*logging, n int) []*logging {
+	slices.SortFunc(list, func(a, b *logging) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
+	return list[:n]
+}
