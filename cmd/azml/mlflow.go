@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azml-go/azml/mlflow"
+	"github.com/azml-go/azml/workspace"
+)
+
+// mlflowLogin takes what MLflow's own client takes from the environment.
+func mlflowLogin() mlflow.Login {
+	return mlflow.Login{Token: os.Getenv("MLFLOW_TRACKING_TOKEN"), User: os.Getenv("MLFLOW_TRACKING_USERNAME"), Password: os.Getenv("MLFLOW_TRACKING_PASSWORD")}
+}
+
+func (a *app) importMLflow() *cobra.Command {
+	var opts mlflow.ImportOptions
+	cmd := &cobra.Command{
+		Use:   "mlflow URI",
+		Short: "Carry over experiments and runs from MLflow",
+		Long: `Carry over experiments, runs with all values of their metrics, and artifacts from an
+MLflow server, its SQLite database or the folder of its file store. IDs and times
+are kept, and nothing is changed there. Called again, it adds what is missing and
+lists what differs. A server is shown MLFLOW_TRACKING_TOKEN, or
+MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.`,
+		Example: `  azml import mlflow http://localhost:5000
+  azml import mlflow sqlite:///mlflow.db --artifacts /srv/mlartifacts
+  azml import mlflow mlruns --experiment churn --dry-run`,
+		Args: exactly(1, "the URL of a server, a database file or the folder of a file store"),
+	}
+	cmd.Flags().StringArrayVarP(&opts.Experiments, "experiment", "e", nil, "only the experiment of this name (may be given several times)")
+	cmd.Flags().StringVar(&opts.Artifacts, "artifacts", "", "folder with the artifacts of a database or file store that has them elsewhere")
+	cmd.Flags().BoolVar(&opts.Verify, "verify", false, "compare all that was imported before, also runs that look the same")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "change nothing, tell what would be done")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.runImportMLflow(cmd.Context(), ws, args[0], opts) })
+	}
+	return cmd
+}
+
+func (a *app) runImportMLflow(ctx context.Context, ws *workspace.Workspace, uri string, opts mlflow.ImportOptions) error {
+	p := a.progress()
+	opts.Login = mlflowLogin()
+	opts.Progress = func(d mlflow.Imported) {
+		p.set("%s, %d values, %s in %s", count(int(d.Runs.Created+d.Runs.Completed+d.Runs.Unchanged), "run"), d.Values, size(d.Bytes), count(int(d.Files), "file"))
+	}
+	done, err := mlflow.Import(ctx, ws, uri, &opts)
+	p.clear()
+	if done == nil {
+		return err
+	}
+	showErr := a.show(done, func(t *table) {
+		t.row("", "CREATED", "COMPLETED", "UNCHANGED")
+		t.row("experiments", done.Experiments.Created, done.Experiments.Completed, done.Experiments.Unchanged)
+		t.row("runs", done.Runs.Created, done.Runs.Completed, done.Runs.Unchanged)
+		t.row("values", done.Values, "", "")
+		t.row("files", done.Files, "", "")
+	})
+	if a.output == outputTable {
+		a.sayMLflow(done.Conflicts, done.MoreConflicts, done.LeftOut)
+	}
+	return errors.Join(err, showErr)
+}
+
+// sayMLflow tells what was left as it is and what was not carried over.
+func (a *app) sayMLflow(conflicts []mlflow.Conflict, more int64, leftOut map[string]int64) {
+	for _, c := range conflicts {
+		a.say("%s %s was left as it is: %s", c.Kind, c.Name, c.Reason)
+	}
+	if more > 0 {
+		a.say("and %d more that differ", more)
+	}
+	for _, reason := range slices.Sorted(maps.Keys(leftOut)) {
+		a.say("left out: %d × %s", leftOut[reason], reason)
+	}
+}
