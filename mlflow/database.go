@@ -178,15 +178,12 @@ func (d *database) has(column string) bool { return d.columns[column] }
 
 func (d *database) experiments(ctx context.Context) iter.Seq2[experiment, error] {
 	sql := "SELECT experiment_id, name, artifact_location, lifecycle_stage, " + d.column("experiments", "creation_time") + ", " +
-		d.column("experiments", "last_update_time") + ", " + d.column("experiments", "workspace") + " FROM experiments ORDER BY experiment_id"
+		d.column("experiments", "last_update_time") + " FROM experiments WHERE " + d.inWorkspace("experiments") + " ORDER BY experiment_id"
 	return func(yield func(experiment, error) bool) {
 		for row, err := range d.rows(ctx, sql) {
 			if err != nil {
 				yield(experiment{}, err)
 				return
-			}
-			if workspace := row.ColumnText(6); workspace != "" && workspace != "default" {
-				continue // counted by leftOut
 			}
 			e := experiment{id: row.ColumnText(0), name: row.ColumnText(1), location: row.ColumnText(2), deleted: row.ColumnText(3) == lifecycleDeleted,
 				created: moment(row.ColumnInt64(4)), updated: moment(row.ColumnInt64(5))}
@@ -328,25 +325,41 @@ func (d *database) points(ctx context.Context, r run, metric string) iter.Seq2[p
 }
 
 func (d *database) files(_ context.Context, at place) iter.Seq2[file, error] {
-	return d.local.files(at.run.artifacts)
+	return d.local.files(at.uri)
 }
 
 func (d *database) open(_ context.Context, at place, path string) (io.ReadCloser, error) {
-	return d.read(at.run.artifacts, path)
+	return d.read(at.uri, path)
 }
 
+// counting is a question for a number of things that are left out.
+type counting struct{ column, what, sql string }
+
 func (d *database) leftOut(ctx context.Context, e experiment) (map[string]int64, error) {
-	counts := map[string]int64{}
-	for _, c := range []struct{ column, what, sql string }{
+	return d.count(ctx, []counting{
 		{"trace_info.experiment_id", "traces", "SELECT count(*) FROM trace_info WHERE experiment_id = ?"},
 		{"scorers.experiment_id", "scorers", "SELECT count(*) FROM scorers WHERE experiment_id = ?"},
 		{"issues.experiment_id", "issues", "SELECT count(*) FROM issues WHERE experiment_id = ?"},
-	} {
-		if !d.has(c.column) {
+	}, int64Of(e.id))
+}
+
+func (d *database) others(ctx context.Context) (map[string]int64, error) {
+	return d.count(ctx, []counting{
+		{"webhooks.webhook_id", "webhooks", "SELECT count(*) FROM webhooks"},
+		{"evaluation_datasets.dataset_id", "evaluation datasets", "SELECT count(*) FROM evaluation_datasets"},
+		{"experiments.workspace", "experiments of other MLflow workspaces", "SELECT count(*) FROM experiments WHERE workspace <> 'default'"},
+		{"registered_models.workspace", "models of other MLflow workspaces", "SELECT count(*) FROM registered_models WHERE workspace <> 'default'"},
+	})
+}
+
+// count asks the questions whose columns are there.
+func (d *database) count(ctx context.Context, questions []counting, args ...any) (map[string]int64, error) {
+	counts := map[string]int64{}
+	for _, q := range questions {
+		if !d.has(q.column) {
 			continue
 		}
-		err := d.query(ctx, func(row *sqlite3.Stmt) { counts[c.what] = row.ColumnInt64(0) }, c.sql, int64Of(e.id))
-		if err != nil {
+		if err := d.query(ctx, func(row *sqlite3.Stmt) { counts[q.what] = row.ColumnInt64(0) }, q.sql, args...); err != nil {
 			return nil, err
 		}
 	}

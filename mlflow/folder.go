@@ -415,18 +415,27 @@ func (f *folder) open(_ context.Context, at place, path string) (io.ReadCloser, 
 	return f.read(f.artifactsOf(at), path)
 }
 
-// artifactsOf gives where the artifacts are: by default in the run's folder,
-// also when the store was copied from elsewhere.
+// artifactsOf gives where the artifacts are: by default in the folder of what
+// they belong to, also when the store was copied from elsewhere.
 func (f *folder) artifactsOf(at place) string {
-	if dir := filepath.Join(f.runDir(at.run), "artifacts"); exists(dir) {
-		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-			return dir
-		}
+	dir := f.experimentDir(at.experiment)
+	switch {
+	case at.runID != "":
+		dir = filepath.Join(dir, at.runID, "artifacts")
+	case at.modelID != "":
+		dir = filepath.Join(dir, "models", at.modelID, "artifacts")
+	default:
+		return at.uri
 	}
-	return at.run.artifacts
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return dir
+	}
+	return at.uri
 }
 
 func (f *folder) leftOut(_ context.Context, e experiment) (map[string]int64, error) {
 	traces, err := subfolders(filepath.Join(f.experimentDir(e.id), "traces"))
 	return map[string]int64{"traces": int64(len(traces))}, err
 }
+
+func (f *folder) others(context.Context) (map[string]int64, error) { return nil, nil }

@@ -56,6 +56,12 @@ type Imported struct {
 	Experiments Tally `json:"experiments"`
 	// Runs counts runs.
 	Runs Tally `json:"runs"`
+	// LoggedModels counts logged models.
+	LoggedModels Tally `json:"loggedModels"`
+	// Models counts registered models.
+	Models Tally `json:"models"`
+	// Versions counts versions of registered models.
+	Versions Tally `json:"versions"`
 	// Values is the number of values of metrics that were added.
 	Values int64 `json:"values"`
 	// Files is the number of artifacts that were added.
@@ -117,7 +123,7 @@ func Import(ctx context.Context, ws *workspace.Workspace, uri string, opts *Impo
 	if err != nil {
 		return nil, err
 	}
-	i := &importer{h: workspace.Handle(ws), src: src, opts: *opts, keys: map[string]string{}, handled: map[string]bool{},
+	i := &importer{h: workspace.Handle(ws), src: src, opts: *opts, keys: map[string]string{}, handled: map[string]bool{}, roots: map[string]string{},
 		done: Imported{From: src.name(), DryRun: opts.DryRun, Conflicts: []Conflict{}, LeftOut: map[string]int64{}}}
 	err = errors.Join(i.all(ctx), src.close())
 	i.show()
@@ -133,6 +139,7 @@ type importer struct {
 	experiments map[string]experiment // those wanted, by ID
 	keys        map[string]string     // names in the workspace by ID
 	handled     map[string]bool       // runs that were begun or passed over
+	roots       map[string]string     // URIs of runs' artifacts, by run
 
 	mu   sync.Mutex // for what was done
 	done Imported
@@ -162,6 +169,12 @@ func (i *importer) show() {
 func (i *importer) leave(reason string, n int64) {
 	if n > 0 {
 		i.report(func(d *Imported) { d.LeftOut[reason] += n })
+	}
+}
+
+func (i *importer) leaveAll(counts map[string]int64) {
+	for reason, n := range counts {
+		i.leave(reason, n)
 	}
 }
 
@@ -207,8 +220,19 @@ func (i *importer) all(ctx context.Context) error {
 		if err := i.runs(ctx, e); err != nil {
 			return fmt.Errorf("experiment %q: %w", e.name, err)
 		}
+		if err := i.loggedModels(ctx, e); err != nil {
+			return fmt.Errorf("experiment %q: %w", e.name, err)
+		}
 	}
-	return nil
+	if len(i.opts.Experiments) > 0 {
+		return nil
+	}
+	if err := i.models(ctx); err != nil {
+		return err
+	}
+	counts, err := i.src.others(ctx)
+	i.leaveAll(counts)
+	return err
 }
 
 // runs carries over the runs of an experiment: their records one after the
@@ -238,9 +262,7 @@ func (i *importer) runs(ctx context.Context, e experiment) error {
 			}
 		}
 		counts, err := i.src.leftOut(ctx, e)
-		for reason, n := range counts {
-			i.leave(reason, n)
-		}
+		i.leaveAll(counts)
 		return err
 	}()
 	working.Wait()

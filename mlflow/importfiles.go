@@ -14,51 +14,32 @@ import (
 	"github.com/azml-go/azml/internal/history"
 )
 
-// artifacts carries over the run's artifacts that are not files of it yet.
-func (i *importer) artifacts(ctx context.Context, c *claim) error {
-	at := place{run: c.run}
+// artifacts carries over the artifacts of a place that are not in the list yet.
+// fresh says that nothing is. It tells whether some were added.
+func (i *importer) artifacts(ctx context.Context, at place, list history.FileList, fresh bool) (bool, error) {
+	added := false
 	have := map[string]files.File{}
-	if !c.fresh {
-		there, err := history.Files(ctx, i.h, c.run.id, "")
+	if !fresh {
+		there, err := list.Files(ctx, i.h, "")
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, f := range there.Files {
 			have[f.Path] = f
 		}
 	}
-	p := &parcel{importer: i, claim: c, at: at, list: history.RunFiles(c.run.id)}
-	defer p.drop()
-	for f, err := range i.src.files(ctx, at) {
-		if bad, ok := errors.AsType[*unreadable](err); ok {
-			i.leave(bad.reason, 1)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		known, there := have[f.path]
-		switch {
-		case f.problem != "":
-			i.leave(f.problem, 1)
-		case files.ValidPath(f.path) != nil:
-			i.leave("artifacts whose paths can't be stored", 1)
-		case there:
-			err = i.compare(ctx, at, f, known)
-		default:
-			err = p.add(ctx, f)
-		}
-		if err != nil {
-			return fmt.Errorf("artifact %q: %w", f.path, err)
-		}
-	}
-	return p.commit(ctx)
+	p := &parcel{importer: i, at: at, have: have, most: parcelFiles, keep: func(ctx context.Context, m *files.Manifest) error {
+		added = true
+		return list.Add(ctx, i.h, m, false)
+	}}
+	err := p.fill(ctx)
+	return added, err
 }
 
 // compare lists a file that is another here: of another size, or with Verify of
 // another content.
 func (i *importer) compare(ctx context.Context, at place, f file, known files.File) error {
-	name := at.run.id + "/" + f.path
+	name := at.name() + "/" + f.path
 	if f.size != known.Size {
 		i.conflict("file", name, "it has %d bytes here and %d there", known.Size, f.size)
 		return nil
@@ -81,12 +62,13 @@ func (i *importer) compare(ctx context.Context, at place, f file, known files.Fi
 	return nil
 }
 
-// parcel gathers artifacts of a run, and stores many together.
+// parcel gathers artifacts of a place, and stores many together.
 type parcel struct {
 	*importer
-	claim *claim
-	at    place
-	list  history.FileList
+	at   place
+	have map[string]files.File // those that are here already
+	most int64                 // files stored together
+	keep func(context.Context, *files.Manifest) error
 
 	batch *files.Batch
 	count int64
@@ -99,6 +81,40 @@ const (
 	parcelFiles = 256
 	parcelBytes = 256 << 20
 )
+
+// fill takes in all artifacts that are not here.
+func (p *parcel) fill(ctx context.Context) error {
+	defer p.drop()
+	for f, err := range p.src.files(ctx, p.at) {
+		if bad, ok := errors.AsType[*unreadable](err); ok {
+			p.leave(bad.reason, 1)
+			return nil
+		}
+		if err == nil {
+			err = p.take(ctx, f)
+		}
+		if err != nil {
+			return fmt.Errorf("artifact %q: %w", f.path, err)
+		}
+	}
+	return p.commit(ctx)
+}
+
+// take takes in an artifact, unless it is here or can't be had.
+func (p *parcel) take(ctx context.Context, f file) error {
+	known, there := p.have[f.path]
+	switch {
+	case f.problem != "":
+		p.leave(f.problem, 1)
+		return nil
+	case files.ValidPath(f.path) != nil:
+		p.leave("artifacts whose paths can't be stored", 1)
+		return nil
+	case there:
+		return p.compare(ctx, p.at, f, known)
+	}
+	return p.add(ctx, f)
+}
 
 // add adds a file.
 func (p *parcel) add(ctx context.Context, f file) (err error) {
@@ -115,7 +131,7 @@ func (p *parcel) add(ctx context.Context, f file) (err error) {
 		return err
 	}
 	p.count++
-	if p.bytes += f.size; p.count >= parcelFiles || p.bytes >= parcelBytes {
+	if p.bytes += f.size; p.most > 0 && (p.count >= p.most || p.bytes >= parcelBytes) {
 		return p.commit(ctx)
 	}
 	return nil
@@ -162,9 +178,9 @@ func (e *exact) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// commit makes what was added files of the run.
+// commit stores what was gathered.
 func (p *parcel) commit(ctx context.Context) error {
-	if p.batch == nil {
+	if p.count == 0 {
 		return nil
 	}
 	defer p.drop()
@@ -172,10 +188,9 @@ func (p *parcel) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.list.Add(ctx, p.h, manifest, false); err != nil {
+	if err := p.keep(ctx, manifest); err != nil {
 		return err
 	}
-	p.claim.added = p.claim.added || p.count > 0
 	count, bytes := p.count, p.bytes
 	p.count, p.bytes = 0, 0
 	p.report(func(d *Imported) {

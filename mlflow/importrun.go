@@ -262,7 +262,9 @@ func (i *importer) contents(ctx context.Context, c *claim) (map[string]uint64, e
 	if err != nil {
 		return nil, err
 	}
-	return points, i.artifacts(ctx, c)
+	added, err := i.artifacts(ctx, c.run.place(), history.RunFiles(c.run.id), c.fresh)
+	c.added = c.added || added
+	return points, err
 }
 
 func (i *importer) datasets(ctx context.Context, r run) error {

@@ -124,6 +124,8 @@ type metricMessage struct {
 	Step   long   `json:"step"`
 }
 
+func (m metricMessage) point() point { return point{int64(m.Step), int64(m.Millis), m.Value.value()} }
+
 // runMessage is a run in a message.
 type runMessage struct {
 	Info struct {
@@ -187,4 +189,74 @@ func (m runMessage) run() run {
 		r.modelsOut = append(r.modelsOut, modelOutput{out.ID, int64(out.Step)})
 	}
 	return r
+}
+
+// loggedModelMessage is a logged model in a message.
+type loggedModelMessage struct {
+	Info struct {
+		ID         string `json:"model_id"`
+		Experiment string `json:"experiment_id"`
+		Name       string `json:"name"`
+		Kind       string `json:"model_type"`
+		RunID      string `json:"source_run_id"`
+		Status     string `json:"status"`
+		Created    long   `json:"creation_timestamp_ms"`
+		Artifacts  string `json:"artifact_uri"`
+		Tags       labels `json:"tags"`
+	} `json:"info"`
+	Data struct {
+		Params  labels `json:"params"`
+		Metrics []struct {
+			metricMessage
+			RunID   string `json:"run_id"`
+			Dataset string `json:"dataset_name"`
+			Digest  string `json:"dataset_digest"`
+		} `json:"metrics"`
+	} `json:"data"`
+}
+
+func (m loggedModelMessage) loggedModel() loggedModel {
+	l := loggedModel{id: m.Info.ID, experiment: m.Info.Experiment, name: m.Info.Name, kind: m.Info.Kind, runID: m.Info.RunID, status: m.Info.Status,
+		created: m.Info.Created.time(), artifacts: m.Info.Artifacts, params: m.Data.Params, tags: m.Info.Tags}
+	for _, p := range m.Data.Metrics {
+		l.metrics = append(l.metrics, modelMetric{p.point(), p.Key, p.RunID, p.Dataset, p.Digest})
+	}
+	return l
+}
+
+// registeredModelMessage is a registered model in a message.
+type registeredModelMessage struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Created     long   `json:"creation_timestamp"`
+	Tags        labels `json:"tags"`
+	Aliases     []struct {
+		Alias   string `json:"alias"`
+		Version long   `json:"version"`
+	} `json:"aliases"`
+}
+
+func (m registeredModelMessage) model() registeredModel {
+	r := registeredModel{name: m.Name, description: m.Description, created: m.Created.time(), tags: m.Tags, aliases: map[string]int{}}
+	for _, a := range m.Aliases {
+		r.aliases[a.Alias] = int(a.Version)
+	}
+	return r
+}
+
+// versionMessage is a version of a registered model in a message.
+type versionMessage struct {
+	Version     long   `json:"version"`
+	Description string `json:"description"`
+	Stage       string `json:"current_stage"`
+	Source      string `json:"source"`
+	RunID       string `json:"run_id"`
+	RunLink     string `json:"run_link"`
+	Created     long   `json:"creation_timestamp"`
+	Tags        labels `json:"tags"`
+}
+
+func (m versionMessage) version() modelVersion {
+	return modelVersion{number: int(m.Version), description: m.Description, stage: m.Stage, source: m.Source, runID: m.RunID, runLink: m.RunLink,
+		created: m.Created.time(), tags: m.Tags}
 }

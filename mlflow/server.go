@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
+	"strings"
 
 	"github.com/azml-go/azml"
 )
@@ -121,7 +124,7 @@ func (s *server) points(ctx context.Context, r run, metric string) iter.Seq2[poi
 		err := s.get(ctx, apiPath+"metrics/get-history", query, &answer)
 		page := make([]point, len(answer.Metrics))
 		for i, m := range answer.Metrics {
-			page[i] = point{int64(m.Step), int64(m.Millis), m.Value.value()}
+			page[i] = m.point()
 		}
 		return page, answer.Next, err
 	})
@@ -130,24 +133,72 @@ func (s *server) points(ctx context.Context, r run, metric string) iter.Seq2[poi
 // files asks the server for the artifacts, wherever it keeps them: what its
 // URIs name is never opened from here, for a server could name anything.
 func (s *server) files(ctx context.Context, at place) iter.Seq2[file, error] {
+	d, err := s.directory(at)
+	if err != nil {
+		return func(yield func(file, error) bool) { yield(file{}, err) }
+	}
 	return walk(func(folder string) iter.Seq2[entry, error] {
 		return pages(func(token string) ([]entry, string, error) {
-			query := url.Values{"run_id": {at.run.id}}
-			if folder != "" {
-				query.Set("path", folder)
+			query := url.Values{}
+			maps.Copy(query, d.query)
+			if at := path.Join(d.root, folder); at != "" {
+				query.Set(d.folder, at)
 			}
 			if token != "" {
 				query.Set("page_token", token)
 			}
 			var answer artifactList
-			err := s.get(ctx, apiPath+"artifacts/list", query, &answer)
+			err := s.get(ctx, d.list, query, &answer)
 			if refused, ok := errors.AsType[*refusal](err); ok && refused.status >= http.StatusInternalServerError {
-				err = &unreadable{fmt.Sprintf("artifacts that the server itself can't list (%s)", scheme(at.run.artifacts))}
+				err = &unreadable{fmt.Sprintf("artifacts that the server itself can't list (%s)", scheme(at.uri))}
+			}
+			for i, e := range answer.Files {
+				if d.names { // the others are paths
+					answer.Files[i].Path = path.Join(folder, path.Base(e.Path))
+				}
 			}
 			return answer.Files, answer.Next, err
 		})
 	})
 }
+
+// directory is how a server lists and gives the artifacts of a place.
+type directory struct {
+	list   string     // the path that lists
+	query  url.Values // what names the place
+	folder string     // the parameter for a folder
+	root   string     // what stands before each path
+	names  bool       // it lists names, not paths
+	get    func(path string) (string, url.Values)
+}
+
+func (s *server) directory(at place) (directory, error) {
+	switch {
+	case at.runID != "":
+		query := url.Values{"run_id": {at.runID}, "run_uuid": {at.runID}}
+		return directory{list: apiPath + "artifacts/list", query: query, folder: "path", get: func(path string) (string, url.Values) {
+			return "/get-artifact", url.Values{"run_id": query["run_id"], "run_uuid": query["run_uuid"], "path": {path}}
+		}}, nil
+	case scheme(at.uri) == proxyScheme:
+		u, err := url.Parse(at.uri)
+		if err != nil || u.Host != "" && u.Host != s.base.Host {
+			return directory{}, &unreadable{"artifacts on other servers"}
+		}
+		root := strings.Trim(u.Path, "/")
+		return directory{list: proxyPath, folder: "path", root: root, names: true, get: func(p string) (string, url.Values) {
+			return proxyPath + "/" + path.Join(root, p), nil
+		}}, nil
+	case at.modelID != "":
+		return directory{list: apiPath + "logged-models/" + at.modelID + "/artifacts/directories", folder: "artifact_directory_path",
+			get: func(path string) (string, url.Values) {
+				return ajaxPath + "logged-models/" + at.modelID + "/artifacts/files", url.Values{"artifact_file_path": {path}}
+			}}, nil
+	}
+	return directory{}, &unreadable{"files of models on " + scheme(at.uri)}
+}
+
+// proxyPath is where a server has the artifacts of "mlflow-artifacts:" URIs.
+const proxyPath = "/api/2.0/mlflow-artifacts/artifacts"
 
 // artifactList is the answer with what lies in a folder.
 type artifactList struct {
@@ -190,7 +241,12 @@ func walk(list func(folder string) iter.Seq2[entry, error]) iter.Seq2[file, erro
 }
 
 func (s *server) open(ctx context.Context, at place, path string) (io.ReadCloser, error) {
-	resp, err := s.send(ctx, http.MethodGet, "/get-artifact", url.Values{"run_id": {at.run.id}, "run_uuid": {at.run.id}, "path": {path}}, nil, nil)
+	d, err := s.directory(at)
+	if err != nil {
+		return nil, err
+	}
+	address, query := d.get(path)
+	resp, err := s.send(ctx, http.MethodGet, address, query, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -210,6 +266,17 @@ func (s *server) leftOut(ctx context.Context, e experiment) (map[string]int64, e
 		return nil, err
 	}
 	return map[string]int64{"experiments with traces": 1}, nil
+}
+
+func (s *server) others(ctx context.Context) (map[string]int64, error) {
+	var answer struct {
+		Webhooks []struct{} `json:"webhooks"`
+	}
+	err := s.get(ctx, apiPath+"webhooks", url.Values{"max_results": {strconv.Itoa(modelsPage)}}, &answer)
+	if _, ok := errors.AsType[*refusal](err); ok { // it serves none, or not to us
+		return nil, nil
+	}
+	return map[string]int64{"webhooks": int64(len(answer.Webhooks))}, err
 }
 
 // scheme gives the kind of store that a URI names.

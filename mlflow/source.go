@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,13 +31,23 @@ type source interface {
 	// points yields all values of one of the run's metrics, in an order that
 	// stays.
 	points(ctx context.Context, r run, metric string) iter.Seq2[point, error]
+	// loggedModels yields the experiment's logged models, the oldest first.
+	loggedModels(ctx context.Context, experimentID string) iter.Seq2[loggedModel, error]
+	// models yields all registered models.
+	models(ctx context.Context) iter.Seq2[registeredModel, error]
+	// versions yields the versions of a registered model, the lowest first.
+	versions(ctx context.Context, model string) iter.Seq2[modelVersion, error]
 	// files yields the artifacts of a place. Errors: *unreadable when it is one
 	// that can't be read from here.
 	files(ctx context.Context, at place) iter.Seq2[file, error]
 	// open opens one of these files, for a caller who closes it.
 	open(ctx context.Context, at place, path string) (io.ReadCloser, error)
-	// leftOut counts what is there and has no place in a workspace.
+	// leftOut counts what belongs to an experiment and has no place in a
+	// workspace.
 	leftOut(ctx context.Context, e experiment) (map[string]int64, error)
+	// others counts what belongs to no experiment and has no place in a
+	// workspace.
+	others(ctx context.Context) (map[string]int64, error)
 	// close ends the use of the source.
 	close() error
 }
@@ -97,6 +108,7 @@ const (
 	tagParent = "mlflow.parentRunId"
 	tagUser   = "mlflow.user"
 	tagNote   = "mlflow.note.content"
+	tagPrompt = "mlflow.prompt.is_prompt"
 )
 
 // ended tells whether MLflow's status is a last one.
@@ -122,11 +134,65 @@ func (r run) state() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// place is what artifacts belong to.
-type place struct {
-	run      run    // of a run, when it has an ID
-	location string // of the run's experiment
+// loggedModel is a logged model as MLflow has it.
+type loggedModel struct {
+	id         string
+	experiment string // the ID
+	name       string
+	kind       string
+	runID      string
+	status     string
+	created    time.Time
+	artifacts  string // the URI
+	params     map[string]string
+	tags       map[string]string
+	metrics    []modelMetric
 }
+
+// modelMetric is the latest value of a metric that is about a logged model.
+type modelMetric struct {
+	point
+	name, runID, dataset, digest string
+}
+
+// registeredModel is a registered model as MLflow has it, but for its versions.
+type registeredModel struct {
+	name        string
+	description string
+	created     time.Time
+	tags        map[string]string
+	aliases     map[string]int
+}
+
+// modelVersion is a version of a registered model as MLflow has it.
+type modelVersion struct {
+	number      int
+	description string
+	stage       string
+	source      string // the URI it was registered from
+	storage     string // the URI of its files, when that is another
+	runID       string
+	runLink     string
+	created     time.Time
+	tags        map[string]string
+}
+
+// place is what artifacts belong to: a run, a logged model, or a URI alone.
+type place struct {
+	runID      string
+	modelID    string
+	experiment string // the ID of the run's or logged model's experiment
+	uri        string
+}
+
+func (r run) place() place { return place{runID: r.id, experiment: r.experiment, uri: r.artifacts} }
+
+func (m loggedModel) place() place {
+	return place{modelID: m.id, experiment: m.experiment, uri: m.artifacts}
+}
+
+// name names the place to people.
+func (p place) name() string { return cmp.Or(p.runID, p.modelID, p.uri) }
 
 // file is one artifact.
 type file struct {

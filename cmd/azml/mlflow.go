@@ -56,8 +56,14 @@ func (a *app) runImportMLflow(ctx context.Context, ws *workspace.Workspace, uri 
 	}
 	showErr := a.show(done, func(t *table) {
 		t.row("", "CREATED", "COMPLETED", "UNCHANGED")
-		t.row("experiments", done.Experiments.Created, done.Experiments.Completed, done.Experiments.Unchanged)
-		t.row("runs", done.Runs.Created, done.Runs.Completed, done.Runs.Unchanged)
+		for _, row := range []struct {
+			what string
+			mlflow.Tally
+		}{
+			{"experiments", done.Experiments}, {"runs", done.Runs}, {"logged models", done.LoggedModels}, {"registered models", done.Models}, {"versions", done.Versions},
+		} {
+			t.row(row.what, row.Created, row.Completed, row.Unchanged)
+		}
 		t.row("values", done.Values, "", "")
 		t.row("files", done.Files, "", "")
 	})

@@ -1,5 +1,7 @@
 package mlflow
 
+import "github.com/azml-go/azml/internal/record"
+
 // What follows is for package mlflow at the top, which carries over what others
 // have kept: it has to be found here as what clients keep is.
 
@@ -10,5 +12,12 @@ const RunType = typeMLflow
 // experiment of that name.
 func ExperimentKey(name string) string { return experimentKey(name) }
 
+// ModelKey gives the name in the workspace of what MLflow calls a registered
+// model of that name.
+func ModelKey(name string) string { return modelKey(name) }
+
 // DatasetKey gives the key of what is known of a dataset that a run has used.
 func DatasetKey(runID, name, digest string) string { return datasetKey(runID, name, digest) }
+
+// CompareModelMetrics is the order of the metrics of a logged model.
+func CompareModelMetrics(a, b record.ModelMetric) int { return compareModelMetrics(a, b) }
