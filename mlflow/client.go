@@ -55,6 +55,7 @@ func newClient(address string, login Login) (*client, error) {
 	c.http.Logger = nil
 	c.http.RetryMax = 5
 	c.http.RetryWaitMin, c.http.RetryWaitMax = 200*time.Millisecond, 10*time.Second
+	c.http.CheckRetry = retry
 	c.http.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	if transport, ok := c.http.HTTPClient.Transport.(*http.Transport); ok {
 		transport.ResponseHeaderTimeout = answerTime
@@ -146,10 +147,26 @@ func (c *client) message(ctx context.Context, method, path string, query url.Val
 	return nil
 }
 
-// send sends a request. body is nil, []byte or what go-retryablehttp takes to
-// send it again. Errors: *refusal; ErrUnavailable.
+// once is post for a message that must not arrive twice: it is sent once only.
+func (c *client) once(ctx context.Context, path string, message, answer any) error {
+	return c.post(context.WithValue(ctx, onceKey{}, true), path, message, answer)
+}
+
+type onceKey struct{}
+
+// retry tries again what failed, unless it is to be sent once.
+func retry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Value(onceKey{}) != nil {
+		return false, nil
+	}
+	return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+}
+
+// send sends a request; path is not escaped. body is nil, []byte or what
+// go-retryablehttp takes to send it again. Errors: *refusal; ErrUnavailable.
 func (c *client) send(ctx context.Context, method, path string, query url.Values, header http.Header, body any) (*http.Response, error) {
-	address := c.base.JoinPath(path)
+	address := *c.base
+	address.Path += path
 	address.RawQuery = query.Encode()
 	if b, ok := body.([]byte); ok && b == nil {
 		body = nil

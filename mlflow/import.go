@@ -36,59 +36,12 @@ type ImportOptions struct {
 	Progress func(Imported)
 }
 
-// Tally counts things of one kind by what was done about them.
-type Tally struct {
-	// Created were not there before.
-	Created int64 `json:"created"`
-	// Completed were there and got what was missing.
-	Completed int64 `json:"completed"`
-	// Unchanged were there already.
-	Unchanged int64 `json:"unchanged"`
-}
-
 // Imported is what Import has done.
 type Imported struct {
 	// From is where it was imported from, without credentials.
 	From string `json:"from"`
-	// DryRun says that nothing was done but looking.
-	DryRun bool `json:"dryRun,omitempty"`
-	// Experiments counts experiments.
-	Experiments Tally `json:"experiments"`
-	// Runs counts runs.
-	Runs Tally `json:"runs"`
-	// LoggedModels counts logged models.
-	LoggedModels Tally `json:"loggedModels"`
-	// Models counts registered models.
-	Models Tally `json:"models"`
-	// Versions counts versions of registered models.
-	Versions Tally `json:"versions"`
-	// Values is the number of values of metrics that were added.
-	Values int64 `json:"values"`
-	// Files is the number of artifacts that were added.
-	Files int64 `json:"files"`
-	// Bytes is the sum of their sizes.
-	Bytes int64 `json:"bytes"`
-	// Conflicts lists, at most 1,000, what is in the workspace otherwise than
-	// in the source. It was left as it is.
-	Conflicts []Conflict `json:"conflicts"`
-	// MoreConflicts is the number of conflicts that are not listed.
-	MoreConflicts int64 `json:"moreConflicts,omitempty"`
-	// LeftOut counts, by reason, what was not carried over.
-	LeftOut map[string]int64 `json:"leftOut,omitempty"`
+	Carried
 }
-
-// Conflict is something that the workspace has otherwise than the source.
-type Conflict struct {
-	// Kind is the kind of thing, such as "run".
-	Kind string `json:"kind"`
-	// Name is its name or ID.
-	Name string `json:"name"`
-	// Reason says what differs.
-	Reason string `json:"reason"`
-}
-
-// maxConflicts is the most conflicts that are listed.
-const maxConflicts = 1000
 
 // workers is how many runs are carried over at the same time.
 const workers = 4
@@ -123,16 +76,20 @@ func Import(ctx context.Context, ws *workspace.Workspace, uri string, opts *Impo
 	if err != nil {
 		return nil, err
 	}
-	i := &importer{h: workspace.Handle(ws), src: src, opts: *opts, keys: map[string]string{}, handled: map[string]bool{}, roots: map[string]string{},
-		done: Imported{From: src.name(), DryRun: opts.DryRun, Conflicts: []Conflict{}, LeftOut: map[string]int64{}}}
+	i := &importer{h: workspace.Handle(ws), src: src, opts: *opts, keys: map[string]string{}, handled: map[string]bool{}, roots: map[string]string{}}
+	i.ledger = newLedger(opts.DryRun, func(done Carried) {
+		if opts.Progress != nil {
+			opts.Progress(Imported{src.name(), done})
+		}
+	})
 	err = errors.Join(i.all(ctx), src.close())
-	i.show()
-	return &i.done, err
+	return &Imported{src.name(), i.result()}, err
 }
 
 // importer carries over from one source.
 type importer struct {
-	h    core.Handle
+	h core.Handle
+	*ledger
 	src  source
 	opts ImportOptions
 
@@ -140,53 +97,6 @@ type importer struct {
 	keys        map[string]string     // names in the workspace by ID
 	handled     map[string]bool       // runs that were begun or passed over
 	roots       map[string]string     // URIs of runs' artifacts, by run
-
-	mu   sync.Mutex // for what was done
-	done Imported
-}
-
-// report changes what was done, and shows it.
-func (i *importer) report(change func(*Imported)) {
-	i.mu.Lock()
-	change(&i.done)
-	i.mu.Unlock()
-	i.show()
-}
-
-func (i *importer) show() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.opts.Progress == nil {
-		return
-	}
-	done := i.done
-	done.Conflicts = slices.Clone(done.Conflicts)
-	done.LeftOut = maps.Clone(done.LeftOut)
-	i.opts.Progress(done)
-}
-
-// leave counts something that is not carried over.
-func (i *importer) leave(reason string, n int64) {
-	if n > 0 {
-		i.report(func(d *Imported) { d.LeftOut[reason] += n })
-	}
-}
-
-func (i *importer) leaveAll(counts map[string]int64) {
-	for reason, n := range counts {
-		i.leave(reason, n)
-	}
-}
-
-// conflict lists something that differs.
-func (i *importer) conflict(kind, name, format string, args ...any) {
-	i.report(func(d *Imported) {
-		if len(d.Conflicts) < maxConflicts {
-			d.Conflicts = append(d.Conflicts, Conflict{kind, name, fmt.Sprintf(format, args...)})
-		} else {
-			d.MoreConflicts++
-		}
-	})
 }
 
 // all carries over all that is wanted.

@@ -19,7 +19,7 @@ func (i *importer) experiment(ctx context.Context, e experiment) error {
 	stored, err := history.Experiment(ctx, i.h, key)
 	switch {
 	case errors.Is(err, azml.ErrNotFound) && i.opts.DryRun:
-		i.report(func(d *Imported) { d.Experiments.Created++ })
+		i.report(func(d *Carried) { d.Experiments.Created++ })
 		return nil
 	case errors.Is(err, azml.ErrNotFound):
 		_, err = core.Create(ctx, i.h, history.ExperimentRef(key), fresh)
@@ -27,7 +27,7 @@ func (i *importer) experiment(ctx context.Context, e experiment) error {
 			return err
 		}
 		if err == nil {
-			i.report(func(d *Imported) { d.Experiments.Created++ })
+			i.report(func(d *Carried) { d.Experiments.Created++ })
 			return i.keepID(ctx, e, key)
 		}
 		if stored, err = history.Experiment(ctx, i.h, key); err != nil {
@@ -48,9 +48,9 @@ func (i *importer) mergeExperiment(ctx context.Context, e experiment, have, fres
 	if e.deleted != !have.Archived.IsZero() {
 		i.conflict("experiment", e.name, "it is deleted in one of the two only")
 	}
-	missing := i.labels("experiment", e.name, "tag", have.Tags, fresh.Tags)
+	missing := i.missing("experiment", e.name, "tag", have.Tags, fresh.Tags)
 	if len(missing) == 0 || i.opts.DryRun {
-		i.report(func(d *Imported) { d.Experiments.Unchanged++ })
+		i.report(func(d *Carried) { d.Experiments.Unchanged++ })
 		return nil
 	}
 	_, err := core.Update(ctx, i.h, history.ExperimentRef(have.Name), core.Updated("tags"), func(r *record.Experiment) error {
@@ -58,23 +58,9 @@ func (i *importer) mergeExperiment(ctx context.Context, e experiment, have, fres
 		return nil
 	})
 	if err == nil {
-		i.report(func(d *Imported) { d.Experiments.Completed++ })
+		i.report(func(d *Carried) { d.Experiments.Completed++ })
 	}
 	return err
-}
-
-// labels gives those that are wanted and not there, and lists those that are
-// there with another value.
-func (i *importer) labels(kind, name, what string, have, want map[string]string) map[string]string {
-	missing := map[string]string{}
-	for key, value := range want {
-		if there, ok := have[key]; !ok {
-			missing[key] = value
-		} else if there != value {
-			i.conflict(kind, name, "%s %q is %.60q here and %.60q there", what, key, there, value)
-		}
-	}
-	return missing
 }
 
 // keepID makes the ID that the experiment had one more name of it, so that

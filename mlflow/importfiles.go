@@ -193,7 +193,7 @@ func (p *parcel) commit(ctx context.Context) error {
 	}
 	count, bytes := p.count, p.bytes
 	p.count, p.bytes = 0, 0
-	p.report(func(d *Imported) {
+	p.report(func(d *Carried) {
 		d.Files += count
 		d.Bytes += bytes
 	})

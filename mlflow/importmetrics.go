@@ -189,7 +189,7 @@ func (l *logger) flush(ctx context.Context) error {
 	}
 	n := int64(l.waits)
 	l.waits = 0
-	l.report(func(d *Imported) { d.Values += n })
+	l.report(func(d *Carried) { d.Values += n })
 	return nil
 }
 
@@ -201,6 +201,6 @@ func (l *logger) close(ctx context.Context) error {
 		return err
 	}
 	n := int64(l.waits)
-	l.report(func(d *Imported) { d.Values += n })
+	l.report(func(d *Carried) { d.Values += n })
 	return nil
 }

@@ -37,7 +37,7 @@ func (i *importer) loggedModel(ctx context.Context, m loggedModel) error {
 	stored, err := core.Get[record.LoggedModel](ctx, i.h, history.LoggedModelRef(m.id).Key)
 	fresh := errors.Is(err, azml.ErrNotFound)
 	if i.opts.DryRun && (fresh || err == nil) {
-		i.report(func(d *Imported) { d.LoggedModels.count(fresh, false) })
+		i.report(func(d *Carried) { d.LoggedModels.count(fresh, false) })
 		return nil
 	}
 	want := i.loggedModelRecord(m)
@@ -53,7 +53,7 @@ func (i *importer) loggedModel(ctx context.Context, m loggedModel) error {
 		i.conflict("logged model", m.id, "it is another one here")
 		return nil
 	case err == nil && stored.Value.Status == want.Status && want.Status != record.LoggedModelPending && !i.opts.Verify:
-		i.report(func(d *Imported) { d.LoggedModels.Unchanged++ })
+		i.report(func(d *Carried) { d.LoggedModels.Unchanged++ })
 		return nil
 	}
 	if err != nil {
@@ -74,21 +74,9 @@ func (i *importer) loggedModel(ctx context.Context, m loggedModel) error {
 		return nil
 	})
 	if err == nil {
-		i.report(func(d *Imported) { d.LoggedModels.count(fresh, added) })
+		i.report(func(d *Carried) { d.LoggedModels.count(fresh, added) })
 	}
 	return err
-}
-
-// count counts one thing.
-func (t *Tally) count(fresh, added bool) {
-	switch {
-	case fresh:
-		t.Created++
-	case added:
-		t.Completed++
-	default:
-		t.Unchanged++
-	}
 }
 
 // missingOf gives those that are wanted and not there.
@@ -157,7 +145,7 @@ func (i *importer) model(ctx context.Context, m registeredModel) error {
 			return err
 		}
 	}
-	i.report(func(d *Imported) { d.Models.count(created, completed) })
+	i.report(func(d *Carried) { d.Models.count(created, completed) })
 	name := cmp.Or(stored.Value.Name, key)
 	for v, err := range i.src.versions(ctx, m.name) {
 		if err == nil {
@@ -177,7 +165,7 @@ func (i *importer) mergeModel(ctx context.Context, m registeredModel, have recor
 	if have.Description != m.description {
 		i.conflict("registered model", m.name, "its description is another one here")
 	}
-	missing := i.labels("registered model", m.name, "tag", have.Tags, m.tags)
+	missing := i.missing("registered model", m.name, "tag", have.Tags, m.tags)
 	if len(missing) == 0 || i.opts.DryRun {
 		return false, nil
 	}
@@ -243,7 +231,7 @@ func (i *importer) version(ctx context.Context, m registeredModel, name string, 
 	if _, err := registry.RegisterAs(ctx, i.h, name, want, f.manifest); err != nil {
 		return err
 	}
-	i.report(func(d *Imported) { d.Versions.Created++ })
+	i.report(func(d *Carried) { d.Versions.Created++ })
 	return nil
 }
 
@@ -255,7 +243,7 @@ func (i *importer) lookAtVersion(ctx context.Context, name string, v modelVersio
 	if err != nil && !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, azml.ErrInvalid) {
 		return err
 	}
-	i.report(func(d *Imported) { d.Versions.count(err != nil, false) })
+	i.report(func(d *Carried) { d.Versions.count(err != nil, false) })
 	return nil
 }
 
@@ -272,8 +260,8 @@ func (i *importer) compareVersion(m registeredModel, have, want record.Model) {
 	case have.Description != want.Description:
 		i.conflict("version", id, "its description is another one here")
 	default:
-		i.labels("version", id, "tag", have.Tags, want.Tags)
-		i.report(func(d *Imported) { d.Versions.Unchanged++ })
+		i.missing("version", id, "tag", have.Tags, want.Tags)
+		i.report(func(d *Carried) { d.Versions.Unchanged++ })
 	}
 }
 

@@ -51,7 +51,7 @@ func (i *importer) begin(ctx context.Context, r run, fill func(*claim)) error {
 // create makes a run that is not there.
 func (i *importer) create(ctx context.Context, r run, fill func(*claim)) error {
 	if i.opts.DryRun {
-		i.report(func(d *Imported) { d.Runs.Created++ })
+		i.report(func(d *Carried) { d.Runs.Created++ })
 		return nil
 	}
 	draft := i.draft(r)
@@ -170,7 +170,7 @@ func (i *importer) resume(ctx context.Context, r run, stored core.Stored[record.
 		i.conflict("run", r.id, "a run of this ID was made in the workspace")
 		return nil
 	case have.Import.State == r.state() && have.Status.Terminal() && !i.opts.Verify, i.opts.DryRun:
-		i.report(func(d *Imported) { d.Runs.Unchanged++ })
+		i.report(func(d *Carried) { d.Runs.Unchanged++ })
 		return nil
 	}
 	stored, err := agent.Reap(ctx, i.h, stored)
@@ -207,7 +207,7 @@ func (i *importer) merge(rec *record.Run, want record.Run, c *claim) {
 		i.conflict("run", rec.ID, "it is deleted in one of the two only")
 	}
 	want.Tags[tagName] = rec.DisplayName
-	params, tags := i.labels("run", rec.ID, "parameter", rec.Params, want.Params), i.labels("run", rec.ID, "tag", rec.Tags, want.Tags)
+	params, tags := i.missing("run", rec.ID, "parameter", rec.Params, want.Params), i.missing("run", rec.ID, "tag", rec.Tags, want.Tags)
 	rec.Params, rec.Tags = core.ChangeLabels(rec.Params, params, nil), core.ChangeLabels(rec.Tags, tags, nil)
 	c.added = len(params)+len(tags) > 0
 	for _, d := range want.Datasets {
@@ -306,7 +306,7 @@ func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint6
 	if err != nil {
 		return err
 	}
-	i.report(func(d *Imported) {
+	i.report(func(d *Carried) {
 		switch {
 		case c.fresh:
 			d.Runs.Created++

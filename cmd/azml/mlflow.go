@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -46,15 +47,66 @@ MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.`,
 func (a *app) runImportMLflow(ctx context.Context, ws *workspace.Workspace, uri string, opts mlflow.ImportOptions) error {
 	p := a.progress()
 	opts.Login = mlflowLogin()
-	opts.Progress = func(d mlflow.Imported) {
-		p.set("%s, %d values, %s in %s", count(int(d.Runs.Created+d.Runs.Completed+d.Runs.Unchanged), "run"), d.Values, size(d.Bytes), count(int(d.Files), "file"))
-	}
+	opts.Progress = func(d mlflow.Imported) { p.set("%s", carriedLine(d.Carried)) }
 	done, err := mlflow.Import(ctx, ws, uri, &opts)
 	p.clear()
 	if done == nil {
 		return err
 	}
-	showErr := a.show(done, func(t *table) {
+	return errors.Join(err, a.showCarried(done, done.Carried))
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "export",
+		Short:   "Carry over what is in the workspace to other tools",
+		Example: "  azml export mlflow http://localhost:5000",
+	}
+	cmd.AddCommand(a.exportMLflow())
+	return cmd
+}
+
+func (a *app) exportMLflow() *cobra.Command {
+	var opts mlflow.ExportOptions
+	cmd := &cobra.Command{
+		Use:   "mlflow URL",
+		Short: "Carry over experiments, runs and models to an MLflow server",
+		Long: `Carry over experiments, runs with the numbers they have logged and their files, and
+registered models to a running MLflow server. Called again, it adds what is missing
+and lists what differs. The server is shown MLFLOW_TRACKING_TOKEN, or
+MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.`,
+		Example: "  azml export mlflow http://localhost:5000 --experiment churn",
+		Args:    exactly(1, "the URL of a server"),
+	}
+	cmd.Flags().StringArrayVarP(&opts.Experiments, "experiment", "e", nil, "only the experiment of this name (may be given several times)")
+	cmd.Flags().BoolVar(&opts.Verify, "verify", false, "compare all that was exported before, also runs that look the same")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "change nothing, tell what would be done")
+	must(cmd.RegisterFlagCompletionFunc("experiment", a.completeExperiments()))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+			p := a.progress()
+			opts.Login = mlflowLogin()
+			opts.Progress = func(d mlflow.Exported) { p.set("%s", carriedLine(d.Carried)) }
+			done, err := mlflow.Export(cmd.Context(), ws, args[0], &opts)
+			p.clear()
+			if done == nil {
+				return err
+			}
+			return errors.Join(err, a.showCarried(done, done.Carried))
+		})
+	}
+	return cmd
+}
+
+// carriedLine says how far an import or export is.
+func carriedLine(d mlflow.Carried) string {
+	runs := d.Runs.Created + d.Runs.Completed + d.Runs.Unchanged
+	return fmt.Sprintf("%s, %d values, %s in %s", count(int(runs), "run"), d.Values, size(d.Bytes), count(int(d.Files), "file"))
+}
+
+// showCarried shows what was done, as the whole report for programs.
+func (a *app) showCarried(report any, done mlflow.Carried) error {
+	err := a.show(report, func(t *table) {
 		t.row("", "CREATED", "COMPLETED", "UNCHANGED")
 		for _, row := range []struct {
 			what string
@@ -64,17 +116,17 @@ func (a *app) runImportMLflow(ctx context.Context, ws *workspace.Workspace, uri 
 		} {
 			t.row(row.what, row.Created, row.Completed, row.Unchanged)
 		}
-		t.row("values", done.Values, "", "")
-		t.row("files", done.Files, "", "")
+		t.row("values", done.Values)
+		t.row("files", done.Files)
 	})
 	if a.output == outputTable {
-		a.sayMLflow(done.Conflicts, done.MoreConflicts, done.LeftOut)
+		a.sayCarried(done.Conflicts, done.MoreConflicts, done.LeftOut)
 	}
-	return errors.Join(err, showErr)
+	return err
 }
 
-// sayMLflow tells what was left as it is and what was not carried over.
-func (a *app) sayMLflow(conflicts []mlflow.Conflict, more int64, leftOut map[string]int64) {
+// sayCarried tells what was left as it is and what was not carried over.
+func (a *app) sayCarried(conflicts []mlflow.Conflict, more int64, leftOut map[string]int64) {
 	for _, c := range conflicts {
 		a.say("%s %s was left as it is: %s", c.Kind, c.Name, c.Reason)
 	}
