@@ -60,7 +60,7 @@ func (x *exporter) loggedModel(ctx context.Context, t *target, rec record.Logged
 		x.modelIDs[rec.ID] = there.id
 	}
 	status := map[string]string{record.LoggedModelReady: loggedModelReady, record.LoggedModelUploadFailed: loggedModelFailed}[rec.Status]
-	if x.opts.DryRun || ok && there.status == status && !x.opts.Verify {
+	if x.opts.DryRun {
 		x.report(func(d *Carried) { d.LoggedModels.count(!ok, false) })
 		return nil
 	}
@@ -81,13 +81,15 @@ func (x *exporter) loggedModel(ctx context.Context, t *target, rec record.Logged
 		there = answer.Model.loggedModel()
 		x.modelIDs[rec.ID] = there.id
 	}
-	found, err := history.LoggedModelFiles(rec.ID).Files(ctx, x.h, "")
-	if err != nil {
-		return err
-	}
-	added, err := x.upload(ctx, there.place(), found.Files)
-	if err != nil {
-		return err
+	added := false
+	if !ok || there.status != status || x.opts.Verify {
+		found, err := history.LoggedModelFiles(rec.ID).Files(ctx, x.h, "")
+		if err != nil {
+			return err
+		}
+		if added, err = x.upload(ctx, there.place(), found.Files); err != nil {
+			return err
+		}
 	}
 	if status != "" && there.status != status {
 		err := x.message(ctx, http.MethodPatch, apiPath+"logged-models/"+there.id, nil, map[string]any{"model_id": there.id, "status": status}, nil)
@@ -112,7 +114,9 @@ func (x *exporter) about(ctx context.Context, rec record.LoggedModel, there logg
 			continue
 		}
 		p := point{m.Step, m.Time, float64(m.Value)}
-		if slices.ContainsFunc(there.metrics, func(have modelMetric) bool { return have.key() == p.key() && have.name == m.Name && have.runID == runID }) {
+		if slices.ContainsFunc(there.metrics, func(have modelMetric) bool {
+			return have.key() == p.key() && have.name == m.Name && have.runID == runID
+		}) {
 			continue
 		}
 		value := valueMessage{Key: m.Name, Value: double(p.value), Millis: p.millis, Step: p.step, Model: there.id, Dataset: m.Dataset, Digest: m.Digest}

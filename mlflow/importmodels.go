@@ -52,31 +52,47 @@ func (i *importer) loggedModel(ctx context.Context, m loggedModel) error {
 	case err == nil && (stored.Value.Experiment != want.Experiment || stored.Value.RunID != want.RunID || stored.Value.Name != want.Name):
 		i.conflict("logged model", m.id, "it is another one here")
 		return nil
-	case err == nil && stored.Value.Status == want.Status && want.Status != record.LoggedModelPending && !i.opts.Verify:
-		i.report(func(d *Carried) { d.LoggedModels.Unchanged++ })
-		return nil
 	}
 	if err != nil {
 		return err
 	}
-	added, err := i.artifacts(ctx, m.place(), history.LoggedModelFiles(m.id), fresh)
-	if err != nil {
-		return err
+	added := false
+	if fresh || i.opts.Verify || stored.Value.Status != want.Status || want.Status == record.LoggedModelPending {
+		if added, err = i.artifacts(ctx, m.place(), history.LoggedModelFiles(m.id), fresh); err != nil {
+			return err
+		}
 	}
 	_, err = history.UpdateLoggedModel(ctx, i.h, m.id, core.Quiet, func(rec *record.LoggedModel) error {
-		params, tags := missingOf(rec.Params, want.Params), missingOf(rec.Tags, want.Tags)
-		changed := len(params)+len(tags) > 0 || rec.Status != want.Status && rec.Status == record.LoggedModelPending
-		if added = added || changed; !changed {
+		if !mergeLoggedModel(rec, want) {
 			return core.ErrNoChange
 		}
-		rec.Params, rec.Tags = core.ChangeLabels(rec.Params, params, nil), core.ChangeLabels(rec.Tags, tags, nil)
-		rec.Status = want.Status
+		added = true
 		return nil
 	})
 	if err == nil {
 		i.report(func(d *Carried) { d.LoggedModels.count(fresh, added) })
 	}
 	return err
+}
+
+// mergeLoggedModel adds what is missing, and says that the model is ready when
+// it was pending. It tells whether that changed anything.
+func mergeLoggedModel(rec *record.LoggedModel, want record.LoggedModel) (changed bool) {
+	if rec.Status == record.LoggedModelPending && want.Status != rec.Status {
+		rec.Status, changed = want.Status, true
+	}
+	if params := missingOf(rec.Params, want.Params); len(params) > 0 {
+		rec.Params, changed = core.ChangeLabels(rec.Params, params, nil), true
+	}
+	if tags := missingOf(rec.Tags, want.Tags); len(tags) > 0 {
+		rec.Tags, changed = core.ChangeLabels(rec.Tags, tags, nil), true
+	}
+	for _, m := range want.Metrics {
+		if at, there := slices.BinarySearchFunc(rec.Metrics, m, mlflow.CompareModelMetrics); !there {
+			rec.Metrics, changed = slices.Insert(slices.Clone(rec.Metrics), at, m), true
+		}
+	}
+	return changed
 }
 
 // missingOf gives those that are wanted and not there.
