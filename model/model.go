@@ -140,6 +140,11 @@ const (
 // ErrConflict, ErrInvalid.
 func (m *Model) Update(ctx context.Context, change Update) (_ *Model, err error) {
 	defer core.Wrap(&err, "update", kind, m.ID())
+	if change.Stage != "" {
+		if err := registry.UseStages(ctx, m.h, m.Name()); err != nil {
+			return nil, err
+		}
+	}
 	note := core.Updated("description, tags, properties or stage")
 	stored, err := registry.UpdateVersion(ctx, m.h, m.Name(), m.Version(), note, func(r *record.Model) error {
 		if change.Description != nil {

@@ -3,6 +3,7 @@ package workspace
 import (
 	"strings"
 
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/registry"
@@ -48,6 +49,12 @@ func (c *checker) loggedModel(key string) error {
 		return nil
 	}
 	c.logged[m.ID] = true
+	if m.FileParts > 0 {
+		part := core.Series{Prefix: history.LoggedModelPrefix + m.ID + "/files/"}.Key(m.FileParts)
+		if err := c.reference(key, "a part of its files, "+part+",", part); err != nil {
+			return err
+		}
+	}
 	return c.reference(key, "experiment "+m.Experiment, history.ExperimentRef(m.Experiment).Key)
 }
 

@@ -89,6 +89,7 @@ func Drive(ctx context.Context, h core.Handle, id string) (err error) {
 	defer cancel()
 	stop(nil)
 	keeper.Wait()
+	defer history.Seal(finishing, h, id)
 	return d.finish(finishing, outcome)
 }
 

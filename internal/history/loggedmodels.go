@@ -25,6 +25,20 @@ func LoggedModelFiles(id string) FileList {
 	return FileList{owner: id, prefix: LoggedModelPrefix + id + "/files/"}
 }
 
+// SetLoggedModelStatus says how the upload of the logged model's files went. It
+// notes how many parts the list of them has, so that it shows when some are
+// lost. Errors: ErrNotFound.
+func SetLoggedModelStatus(ctx context.Context, h core.Handle, id, status string) (core.Stored[record.LoggedModel], error) {
+	parts, err := LoggedModelFiles(id).parts().Last(ctx, h)
+	if err != nil {
+		return core.Stored[record.LoggedModel]{}, err
+	}
+	return UpdateLoggedModel(ctx, h, id, core.Updated("status "+status), func(m *record.LoggedModel) error {
+		m.Status, m.FileParts = status, parts
+		return nil
+	})
+}
+
 // CreateLoggedModel stores a new logged model, with an audit line. Errors:
 // ErrExists when the ID is taken, ErrNotFound when the experiment is deleted at
 // the same time.

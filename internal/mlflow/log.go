@@ -55,7 +55,16 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err := c.loggable(ctx, id); err != nil {
 		return err
 	}
-	return c.writers.log(ctx, id, points)
+	about := byModel(points)
+	for id := range about {
+		if _, err := c.loggedModel(ctx, id); err != nil {
+			return err
+		}
+	}
+	if err := c.writers.log(ctx, id, points); err != nil {
+		return err
+	}
+	return c.noteModelMetrics(ctx, id, about)
 }
 
 // checkMetrics checks what MLflow checks, but for the characters of names. list

@@ -27,6 +27,9 @@ type RegisteredModel struct {
 	// Aliases are names that point to a version each, and can be pointed to
 	// another one.
 	Aliases map[string]int `json:"aliases,omitempty"`
+	// Staged says that versions are, or were, in stages. Without it the latest
+	// version is the latest of its stage, too, and the only one.
+	Staged bool `json:"staged,omitempty"`
 	// Deleted is when the model was deleted with all its versions, zero when it
 	// is there. Registering its name again makes it anew; numbers go on.
 	Deleted time.Time `json:"deleted,omitzero"`
@@ -117,6 +120,9 @@ type LoggedModel struct {
 	RunID string `json:"runId,omitempty"`
 	// Status is one of the LoggedModel… constants.
 	Status string `json:"status"`
+	// FileParts is the number of parts of the list of its files when Status was
+	// set; there can be more by now.
+	FileParts int `json:"fileParts,omitempty"`
 	// Params are its parameters, each set once.
 	Params map[string]string `json:"params,omitempty"`
 	// Tags are free labels that can change.

@@ -139,6 +139,9 @@ func SetStage(ctx context.Context, h core.Handle, name string, n int, stage stri
 	if stage != "" && !slices.Contains(record.Stages(), stage) {
 		return core.Stored[record.Model]{}, fmt.Errorf("%w: stage %q: use one of %s, or none", azml.ErrInvalid, stage, strings.Join(record.Stages(), ", "))
 	}
+	if err := UseStages(ctx, h, name); err != nil {
+		return core.Stored[record.Model]{}, err
+	}
 	stored, err := UpdateVersion(ctx, h, name, n, core.Updated("stage "+stage), func(m *record.Model) error {
 		if m.Stage == stage {
 			return core.ErrNoChange
@@ -149,10 +152,42 @@ func SetStage(ctx context.Context, h core.Handle, name string, n int, stage stri
 	if err != nil {
 		return stored, err
 	}
-	if _, err := Find(ctx, h, name); err != nil { // which makes the record of an old model
-		return stored, err
-	}
 	return stored, touch(ctx, h, stored.Value)
+}
+
+// UseStages notes that versions of the model are in stages, before the first one
+// is. name is its own and no later one.
+func UseStages(ctx context.Context, h core.Handle, name string) error {
+	m, err := Find(ctx, h, name) // which makes the record of an old model
+	if err != nil || m.Value.Staged {
+		return err
+	}
+	_, err = Update(ctx, h, name, core.Quiet, func(m *record.RegisteredModel) error {
+		m.Staged = true
+		return nil
+	})
+	return err
+}
+
+// LatestByStage gives the highest version of each stage, the highest of all
+// first. It reads one version when none was ever in a stage, else all until
+// there is one of each stage.
+func LatestByStage(ctx context.Context, h core.Handle, m record.RegisteredModel) ([]record.Model, error) {
+	var latest []record.Model
+	for stored, err := range core.Numbers[record.Model](ctx, h, Versions(m.Name)) {
+		if err != nil {
+			return nil, err
+		}
+		v := stored.Value
+		if !v.Deleted.IsZero() || slices.ContainsFunc(latest, func(have record.Model) bool { return have.Stage == v.Stage }) {
+			continue
+		}
+		latest = append(latest, v)
+		if !m.Staged || len(latest) == len(record.Stages())+1 {
+			break
+		}
+	}
+	return latest, nil
 }
 
 // ArchiveOthers moves all other versions of the stage to Archived, one after the

@@ -33,9 +33,15 @@ const (
 	// AbilityMLflow is MLflow's own client, with which tests use the server of
 	// its interface.
 	AbilityMLflow = "mlflow"
+	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
+	// able to read what is sealed.
+	AbilityParquetReaders = "parquet-readers"
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
+	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
+	// compared with ours.
+	AbilityMLflowSkinny = "mlflow-skinny"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -53,6 +59,8 @@ func Abilities() []string {
 		AbilityPythonVenv,
 		AbilityInferenceServer,
 		AbilityMLflow,
+		AbilityMLflowSkinny,
+		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMount,
 	}

@@ -23,6 +23,14 @@ const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
 // the virtual environment that has TensorBoard.
 const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
 
+// MLflowSkinnyVariable names the environment variable with the interpreter of
+// the virtual environment that has mlflow-skinny.
+const MLflowSkinnyVariable = "AZML_TEST_MLFLOW_SKINNY_PYTHON"
+
+// ParquetReadersVariable names the environment variable with the interpreter
+// of the virtual environment that has the readers of Parquet files.
+const ParquetReadersVariable = "AZML_TEST_PARQUET_READERS_PYTHON"
+
 // pinned is a virtual environment with a real peer that tests compare with.
 type pinned struct {
 	name         string // in the cache
@@ -31,13 +39,25 @@ type pinned struct {
 	requirements []string
 }
 
+// peers are the virtual environments by the abilities that they give.
+var peers = map[string]pinned{
+	AbilityInferenceServer: inferenceServer,
+	AbilityMLflow:          mlflow,
+	AbilityMLflowSkinny:    mlflowSkinny,
+	AbilityParquetReaders:  parquetReaders,
+	AbilityTensorBoard:     tensorBoard,
+}
+
 var (
 	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
 		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
 	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow",
 		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
+	parquetReaders = pinned{"parquet-readers", ParquetReadersVariable, "import pyarrow, pandas, duckdb, polars",
+		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
 )
 
 // MLflow gives the interpreter of a virtual environment with mlflow: the one
@@ -63,6 +83,21 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
+}
+
+// MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny:
+// the one that AZML_TEST_MLFLOW_SKINNY_PYTHON names, else one of the cache.
+func MLflowSkinny(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflowSkinny, func() (string, error) { return mlflowSkinny.python(t.Context(), false) })
+}
+
+// ParquetReaders gives the interpreter of a virtual environment with pyarrow,
+// pandas, DuckDB and Polars: the one that AZML_TEST_PARQUET_READERS_PYTHON names,
+// else one of the cache.
+func ParquetReaders(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityParquetReaders, func() (string, error) { return parquetReaders.python(t.Context(), false) })
 }
 
 // TensorBoard gives the interpreter of a virtual environment with TensorBoard
