@@ -1,6 +1,6 @@
 """Makes data with MLflow's own client, and tells all that it finds.
 
-store.py make URI    makes experiments, runs and models
+store.py make URI    makes experiments, runs and models, and then as dump
 store.py dump URI    prints all of them as JSON
 """
 
@@ -111,7 +111,7 @@ def artifacts(client, run_id, path=None):
         if f.is_dir:
             found.update(artifacts(client, run_id, f.path))
         else:
-            found[f.path] = f.file_size
+            found[f.path] = f.file_size or 0  # a server says nothing of empty ones
     return found
 
 
@@ -128,7 +128,11 @@ def digests(root):
 def pages(ask):
     token = None
     while True:
-        page = ask(token)
+        try:
+            page = ask(token)
+        except Exception as e:
+            if "not yet" in str(e): return
+            raise
         yield from page
         token = page.token
         if not token:
@@ -181,7 +185,7 @@ def registered(client):
     return found
 
 
-def dump(client, models):
+def dump(client):
     out = {"experiments": {}, "runs": {}}
     ids = []
     for e in pages(lambda token: client.search_experiments(ViewType.ALL, page_token=token)):
@@ -189,9 +193,8 @@ def dump(client, models):
         out["experiments"][e.name] = {"stage": e.lifecycle_stage, "tags": e.tags, "created": e.creation_time}
         for r in pages(lambda token: client.search_runs([e.experiment_id], "", ViewType.ALL, 100, page_token=token)):
             out["runs"][r.info.run_id] = {"experiment": e.name, **run_of(client, r)}
-    if models:
-        out["models"] = registered(client)
-        out["logged"] = logged_models(client, ids)
+    out["models"] = registered(client)
+    out["logged"] = logged_models(client, ids)
     print(json.dumps(out, sort_keys=True))
 
 
@@ -202,5 +205,4 @@ if __name__ == "__main__":
     client = MlflowClient(uri, uri)
     if what == "make":
         make(client)
-    else:
-        dump(client, "models" in sys.argv)
+    dump(client)
