@@ -77,7 +77,7 @@ func (o *RegisterOptions) fill(m *record.Model) {
 // are 1 to 255 letters, digits, ".", "_" or "-", the first a letter or digit.
 // Errors: ErrInvalid, ErrNotFound when there is nothing at path.
 func (c *Client) Register(ctx context.Context, name, path string, opts *RegisterOptions) (_ *Model, err error) {
-	defer core.Wrap(&err, "register", kind, name)
+	defer c.h.Operation(&ctx, &err, "register", kind, name)()
 	if opts == nil {
 		opts = &RegisterOptions{}
 	}
@@ -134,7 +134,7 @@ func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOption
 	if version != Latest {
 		id = registry.Versions(name).Ref(version).Name
 	}
-	defer core.Wrap(&err, "get", kind, id)
+	defer c.h.Operation(&ctx, &err, "get", kind, id)()
 	if version < 0 {
 		return nil, fmt.Errorf("%w: versions count from 1; 0 means the latest", azml.ErrInvalid)
 	}
@@ -147,7 +147,7 @@ func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOption
 // GetByAlias finds the version of the model that the alias points to now.
 // Errors: ErrNotFound, ErrInvalid.
 func (c *Client) GetByAlias(ctx context.Context, name, alias string, _ *GetOptions) (_ *Model, err error) {
-	defer core.Wrap(&err, "get", kind, name+"@"+alias)
+	defer c.h.Operation(&ctx, &err, "get", kind, name+"@"+alias)()
 	return c.wrapFound(registry.ByAlias(ctx, c.h, name, alias))
 }
 

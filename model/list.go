@@ -68,7 +68,7 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Model, 
 // stands for, and the token of the next page, empty at the end. It reads the
 // records from the beginning of the list again.
 func (c *Client) ListPage(ctx context.Context, token string, size int, opts *ListOptions) (_ []*Model, next string, err error) {
-	defer core.Wrap(&err, "list", kind, "")
+	defer c.h.Operation(&ctx, &err, "list", kind, "")()
 	return core.Page(c.List(ctx, opts), func(m *Model) string { return m.ID() }, idAfter, token, size)
 }
 
@@ -117,6 +117,6 @@ func (c *Client) Delete(ctx context.Context, name string, version int, _ *Delete
 		core.Wrap(&err, "delete", kind, name)
 		return err
 	}
-	defer core.Wrap(&err, "delete", kind, registry.Versions(name).Ref(version).Name)
+	defer c.h.Operation(&ctx, &err, "delete", kind, registry.Versions(name).Ref(version).Name)()
 	return registry.DeleteVersion(ctx, c.h, name, version)
 }

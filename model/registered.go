@@ -66,7 +66,7 @@ type CreateRegisteredOptions struct {
 // itself. The name of a model that was deleted can be used again; the numbers
 // of its versions go on. Errors: ErrExists, ErrInvalid.
 func (c *Client) CreateRegistered(ctx context.Context, name string, opts *CreateRegisteredOptions) (_ *Registered, err error) {
-	defer core.Wrap(&err, "create", registeredKind, name)
+	defer c.h.Operation(&ctx, &err, "create", registeredKind, name)()
 	if opts == nil {
 		opts = &CreateRegisteredOptions{}
 	}
@@ -86,7 +86,7 @@ func checkRegistered(m *record.RegisteredModel) error {
 
 // GetRegistered finds the model as a whole. Errors: ErrNotFound, ErrInvalid.
 func (c *Client) GetRegistered(ctx context.Context, name string, _ *GetOptions) (_ *Registered, err error) {
-	defer core.Wrap(&err, "get", registeredKind, name)
+	defer c.h.Operation(&ctx, &err, "get", registeredKind, name)()
 	return c.wrapRegistered(registry.Find(ctx, c.h, name))
 }
 
@@ -127,7 +127,7 @@ func (c *Client) ListRegistered(ctx context.Context, opts *ListRegisteredOptions
 // DeleteRegistered deletes the model with all its versions, see Delete. Errors:
 // ErrNotFound; ErrConflict naming an endpoint that serves a version.
 func (c *Client) DeleteRegistered(ctx context.Context, name string, _ *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", registeredKind, name)
+	defer c.h.Operation(&ctx, &err, "delete", registeredKind, name)()
 	return registry.Delete(ctx, c.h, name)
 }
 
@@ -145,7 +145,7 @@ type RegisteredUpdate struct {
 // Update changes the model's description and tags in one write and gives the
 // changed one. Errors: ErrNotFound when it was deleted, ErrInvalid.
 func (r *Registered) Update(ctx context.Context, change RegisteredUpdate) (_ *Registered, err error) {
-	defer core.Wrap(&err, "update", registeredKind, r.Name())
+	defer r.h.Operation(&ctx, &err, "update", registeredKind, r.Name())()
 	stored, err := registry.Update(ctx, r.h, r.Name(), core.Updated("description or tags"), func(m *record.RegisteredModel) error {
 		if change.Description != nil {
 			m.Description = *change.Description
@@ -164,14 +164,14 @@ type SetAliasOptions struct{}
 // "-"; "latest" and "v" with a number are none. Deleting the version takes it
 // away. Errors: ErrInvalid, ErrNotFound.
 func (c *Client) SetAlias(ctx context.Context, name, alias string, version int, _ *SetAliasOptions) (err error) {
-	defer core.Wrap(&err, "set alias "+alias+" of", kind, registry.Versions(name).Ref(version).Name)
+	defer c.h.Operation(&ctx, &err, "set alias of", kind, registry.Versions(name).Ref(version).Name)()
 	return registry.SetAlias(ctx, c.h, name, alias, version)
 }
 
 // DeleteAlias takes an alias away. Errors: ErrNotFound when there is no such
 // alias.
 func (c *Client) DeleteAlias(ctx context.Context, name, alias string, _ *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete alias of", kind, name+"@"+alias)
+	defer c.h.Operation(&ctx, &err, "delete alias of", kind, name+"@"+alias)()
 	m, err := registry.Find(ctx, c.h, name)
 	if err != nil {
 		return err

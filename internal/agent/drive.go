@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // The names of a script run's logs.
@@ -57,7 +58,7 @@ type drive struct {
 // error that says how the run ended. When ctx ends, the script is ended and the
 // run Canceled with the cause as its reason.
 func Drive(ctx context.Context, h core.Handle, id string) (err error) {
-	defer core.Wrap(&err, "drive", "run", id)
+	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
 	d := &drive{h: h, dir: WorkDir(h, id)}
 	d.run.ID = id
@@ -135,6 +136,7 @@ func (d *drive) enter(ctx context.Context, to record.Status, reason string) erro
 	stored, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
 	if err == nil {
 		d.run, d.status = stored.Value, to
+		telemetry.Event(ctx, "run "+string(to))
 		return nil
 	}
 	if current, getErr := history.Get(ctx, d.h, d.run.ID); getErr == nil && current.Value.Status == record.CancelRequested {

@@ -21,7 +21,7 @@ func Metrics(h core.Handle, id string) (*metrics.Log, error) {
 		return nil, err
 	}
 	return metrics.Open(h.Objects(), Prefix(id)+"metrics/", &metrics.Options{
-		SpoolDir: filepath.Join(spool, "metrics", id), Logger: h.Logger(), Now: h.Now,
+		SpoolDir: filepath.Join(spool, "metrics", id), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
 	}), nil
 }
 

@@ -541,6 +541,102 @@ def logged_models(client):
 
 
 @section
+def registry_search(client):
+    base = unique("search")
+    names = [f"{base}-{x}" for x in "abc"] + [f"{base} odd ü"]
+    for i, n in enumerate(names):
+        client.create_registered_model(n, tags={"i": str(i)} if i else {})
+    key = client.create_experiment(unique("search"))
+    run = client.create_run(key).info
+    client.log_text(run.run_id, "x", "m/x.txt")
+    for n in [names[0]] * 3 + [names[3]] * 2:
+        client.create_model_version(n, run.artifact_uri + "/m", run.run_id)
+    client.set_model_version_tag(names[0], "2", "best", "yes")
+    only = f"name LIKE '{base}%'"
+    models = lambda *a, **k: [m.name for m in client.search_registered_models(*a, **k)]
+    equal("search: models by name", models(only), sorted(names, key=lambda n: n.encode()))
+    equal("search: one name", models(f"name = '{names[3]}'"), [names[3]])
+    equal("search: names of any case", models(f"name ILIKE '{base.upper()}-A'"), [names[0]])
+    equal("search: a tag", models(only + " AND tags.i = '2'"), [names[2]])
+    equal("search: not a tag", sorted(models(only + " AND tag.i != '2'")), sorted(set(names) - {names[2]}))
+    equal("search: order", models(only, order_by=["name DESC"]), sorted(names, key=lambda n: n.encode(), reverse=True))
+    equal("search: last changed first", models(only, order_by=["last_updated_timestamp DESC"])[0], names[3])
+    page = client.search_registered_models(only, max_results=3)
+    equal("search: pages of models", [m.name for m in page] + [m.name for m in client.search_registered_models(only, max_results=3, page_token=page.token)], models(only))
+    equal("search: latest versions", {m.name: [v.version for v in m.latest_versions] for m in client.search_registered_models(only)}, {names[0]: ["3"], names[1]: [], names[2]: [], names[3]: ["2"]})
+    for bad in ["name >", "nothing = 'x'", "name = 1", "params.x = 'y'"]:
+        refused(f"search: models where {bad}", lambda: client.search_registered_models(bad), "INVALID_PARAMETER_VALUE")
+    refused("search: order of models", lambda: client.search_registered_models(order_by=["nothing"]), "INVALID_PARAMETER_VALUE")
+    refused("search: too many models", lambda: client.search_registered_models(max_results=1001), "INVALID_PARAMETER_VALUE", "1000")
+
+    versions = lambda *a, **k: [(v.name, v.version) for v in client.search_model_versions(*a, **k)]
+    first = [(names[0], str(n)) for n in (3, 2, 1)]
+    equal("search: versions of a model", versions(f"name = '{names[0]}'", order_by=["version_number DESC"]), first)
+    equal("search: versions of an odd name", sorted(versions(f"name='{names[3]}'")), [(names[3], "1"), (names[3], "2")])
+    equal("search: versions by pattern", len(versions(only)), 5)
+    equal("search: versions of two names", len(versions(f"name IN ('{names[0]}', '{names[1]}')")), 3)
+    equal("search: versions of a run", len(versions(f"run_id = '{run.run_id}'")), 5)
+    equal("search: versions by source", len(versions(f"source_path = '{run.artifact_uri}/m'")), 5)
+    equal("search: versions by number", versions(f"name = '{names[0]}' AND version_number >= 2", order_by=["version_number ASC"]), first[:2][::-1])
+    equal("search: versions by tag", versions(f"tags.best = 'yes' AND {only}"), [(names[0], "2")])
+    equal("search: last changed version first", versions(only)[0], (names[0], "2"))
+    equal("search: no versions", versions("name = 'no such model'"), [])
+    page = client.search_model_versions(only, max_results=2)
+    equal("search: pages of versions", len(page) + len(client.search_model_versions(only, max_results=10, page_token=page.token)), 5)
+    refused("search: versions where", lambda: client.search_model_versions("nothing = 'x'"), "INVALID_PARAMETER_VALUE")
+    client.set_registered_model_alias(names[0], "best", "2")
+    equal("search: aliases of versions", [v.aliases for v in client.search_model_versions(f"name = '{names[0]}' AND version_number = 2")], [["best"]])
+    renamed = unique("search-renamed")
+    client.rename_registered_model(names[1], renamed)
+    equal("search: renamed", (models(f"name = '{names[1]}'"), models(f"name = '{renamed}'")), ([], [renamed]))
+    client.delete_registered_model(renamed)
+    equal("search: deleted", models(f"name = '{renamed}'"), [])
+    client.delete_model_version(names[0], "2")
+    equal("search: deleted version", versions(f"name = '{names[0]}'", order_by=["version_number ASC"]), [first[2], first[0]])
+    prompt = mlflow.genai.register_prompt(unique("prompt"), "Hello {{name}}")
+    check("search: prompts are no models", prompt.name not in models())
+    equal("search: prompts", mlflow.genai.load_prompt(f"prompts:/{prompt.name}/1").template, "Hello {{name}}")
+
+    made = {}
+    for name, acc, other in [("a", 0.5, 0.9), ("b", 0.7, 0.1), ("c", None, None)]:
+        m = client.create_logged_model(key, name=name, source_run_id=run.run_id, params={"p": name}, tags={"t": name}, model_type="x")
+        made[name] = m.model_id
+        if acc is not None:
+            client.log_metric(run.run_id, "acc", acc, model_id=m.model_id, dataset_name="train", dataset_digest="1")
+            client.log_metric(run.run_id, "acc", other, model_id=m.model_id, dataset_name="test", dataset_digest="1")
+            client.log_metric(run.run_id, "loss", 1 - acc, model_id=m.model_id)
+    client.finalize_logged_model(made["a"], "READY")
+    logged = lambda **k: [m.name for m in client.search_logged_models([key], **k)]
+    equal("search: logged models, the newest first", logged(), ["c", "b", "a"])
+    equal("search: logged models by name", logged(filter_string="name = 'b'"), ["b"])
+    equal("search: logged models by param", logged(filter_string="params.p != 'a'"), ["c", "b"])
+    equal("search: logged models by tag", logged(filter_string="tags.t LIKE 'c%'"), ["c"])
+    equal("search: logged models by run", len(logged(filter_string=f"source_run_id = '{run.run_id}'")), 3)
+    equal("search: logged models by status", logged(filter_string="status = 'READY'"), ["a"])
+    equal("search: logged models by metric", logged(filter_string="metrics.loss < 0.4"), ["b"])
+    equal("search: logged models by two", logged(filter_string="metrics.loss < 0.6 AND name IN ('a', 'c')"), ["a"])
+    equal("search: logged models on a dataset", logged(filter_string="metrics.acc > 0.6", datasets=[{"dataset_name": "train"}]), ["b"])
+    equal("search: logged models on another", logged(filter_string="metrics.acc > 0.6", datasets=[{"dataset_name": "test", "dataset_digest": "1"}]), ["a"])
+    equal("search: logged models on either", logged(filter_string="metrics.acc > 0.6", datasets=[{"dataset_name": "test"}, {"dataset_name": "train"}]), ["b", "a"])
+    equal("search: logged models on any metric", logged(datasets=[{"dataset_name": "train"}]), ["b", "a"])
+    equal("search: logged models on no dataset", logged(datasets=[{"dataset_name": "train", "dataset_digest": "2"}]), [])
+    equal("search: logged models ordered", logged(order_by=[{"field_name": "metrics.loss"}]), ["b", "a", "c"])
+    equal("search: logged models ordered down", logged(order_by=[{"field_name": "metrics.acc", "ascending": False, "dataset_name": "test", "dataset_digest": "1"}]), ["a", "b", "c"])
+    equal("search: logged models ordered by name", logged(order_by=[{"field_name": "name", "ascending": True}]), ["a", "b", "c"])
+    page = client.search_logged_models([key], max_results=2)
+    equal("search: pages of logged models", [m.name for m in page] + [m.name for m in client.search_logged_models([key], max_results=2, page_token=page.token)], ["c", "b", "a"])
+    refused("search: logged models where", lambda: logged(filter_string="nothing.x = 'y'"), "INVALID_PARAMETER_VALUE")
+    refused("search: order of logged models", lambda: logged(order_by=[{"field_name": "nothing"}]), "INVALID_PARAMETER_VALUE", "Invalid order by field name")
+    client.delete_logged_model(made["b"])
+    equal("search: deleted logged models", logged(), ["c", "a"])
+    d = Dataset(name="iris", digest="abc", source_type="http", source="{}")
+    client.log_inputs(run.run_id, [DatasetInput(d, [InputTag("mlflow.data.context", "train")])])
+    found = client._tracking_client.store._search_datasets([key]) if hasattr(client._tracking_client.store, "_search_datasets") else None
+    if found is not None:
+        equal("search: datasets", [(s.name, s.digest, s.context) for s in found], [("iris", "abc", "train")])
+
+
+@section
 def flavors(client):
     import numpy as np
     import pandas as pd
