@@ -72,10 +72,8 @@ func compareDumps(t *testing.T, want, have dump) {
 	for id, run := range want.Runs {
 		require.Equal(t, run, have.Runs[id], "run %s", id)
 	}
-	if len(have.Models) > 0 {
-		require.Equal(t, want.Models, have.Models)
-		require.Equal(t, want.Logged, have.Logged)
-	}
+	require.Equal(t, want.Models, have.Models)
+	require.Equal(t, want.Logged, have.Logged)
 }
 
 func keys(m map[string]object) map[string]bool {

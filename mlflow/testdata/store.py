@@ -128,11 +128,7 @@ def digests(root):
 def pages(ask):
     token = None
     while True:
-        try:
-            page = ask(token)
-        except Exception as e:
-            if "not yet" in str(e): return
-            raise
+        page = ask(token)
         yield from page
         token = page.token
         if not token:
