@@ -111,6 +111,14 @@ func TestImportAgainAddsWhatHasCome(t *testing.T) {
 	require.NoError(t, r.Refresh(t.Context()))
 	require.Equal(t, run.StatusCompleted, r.Status())
 	require.EqualValues(t, 1, doImport(t, ws, s.dir, nil).Runs.Unchanged)
+
+	ended := r.Details()
+	s.metric(0, "loss", 30, 5) // somebody has logged to it after its end
+	require.EqualValues(t, 5, doImport(t, ws, s.dir, nil).Values)
+	require.Equal(t, numbers(35), steps(t, r, "loss"))
+	require.NoError(t, r.Refresh(t.Context()))
+	require.Equal(t, ended.History, r.Details().History)
+	require.Equal(t, ended.Ended, r.Details().Ended)
 	sound(t, ws)
 }
 

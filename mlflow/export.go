@@ -71,13 +71,14 @@ func Export(ctx context.Context, ws *workspace.Workspace, address string, opts *
 	if opts == nil {
 		opts = &ExportOptions{}
 	}
-	defer core.Wrap(&err, "export to", "MLflow server", withoutPassword(address))
+	h := workspace.Handle(ws)
+	defer h.Operation(&ctx, &err, "export to", "MLflow server", withoutPassword(address))()
 	c, err := newClient(address, opts.Login)
 	if err != nil {
 		return nil, err
 	}
 	defer c.http.HTTPClient.CloseIdleConnections()
-	x := &exporter{h: workspace.Handle(ws), client: c, opts: *opts, runIDs: map[string]string{}, modelIDs: map[string]string{}}
+	x := &exporter{h: h, client: c, opts: *opts, runIDs: map[string]string{}, modelIDs: map[string]string{}}
 	x.ledger = newLedger(opts.DryRun, func(done Carried) {
 		if opts.Progress != nil {
 			opts.Progress(Exported{c.base.String(), done})

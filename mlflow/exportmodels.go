@@ -292,7 +292,7 @@ func versionID(title string, n int) string { return title + ":" + strconv.Itoa(n
 
 // skipNumber makes a version and deletes it.
 func (x *exporter) skipNumber(ctx context.Context, title string, n int) error {
-	number, err := x.createVersion(ctx, title, "models:/"+title, nil)
+	number, err := x.createVersion(ctx, title, "azml:/deleted", nil)
 	if err == nil && number != n {
 		err = fmt.Errorf("%w: the server gives it the number %d", azml.ErrConflict, number)
 	}

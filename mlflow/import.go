@@ -70,13 +70,13 @@ func Import(ctx context.Context, ws *workspace.Workspace, uri string, opts *Impo
 	if opts == nil {
 		opts = &ImportOptions{}
 	}
-	shown := withoutPassword(uri)
-	defer core.Wrap(&err, "import", "MLflow store", shown)
+	h := workspace.Handle(ws)
+	defer h.Operation(&ctx, &err, "import", "MLflow store", withoutPassword(uri))()
 	src, err := openSource(ctx, uri, opts)
 	if err != nil {
 		return nil, err
 	}
-	i := &importer{h: workspace.Handle(ws), src: src, opts: *opts, keys: map[string]string{}, handled: map[string]bool{}, roots: map[string]string{}}
+	i := &importer{h: h, src: src, opts: *opts, keys: map[string]string{}, handled: map[string]bool{}, roots: map[string]string{}}
 	i.ledger = newLedger(opts.DryRun, func(done Carried) {
 		if opts.Progress != nil {
 			opts.Progress(Imported{src.name(), done})

@@ -286,7 +286,7 @@ const endTime = time.Minute
 func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
-	_, err := history.Update(ctx, i.h, c.run.id, core.Quiet, func(rec *record.Run) error {
+	stored, err := history.Update(ctx, i.h, c.run.id, core.Quiet, func(rec *record.Run) error {
 		if rec.Owner == nil || rec.Owner.ID != i.h.Owner().ID || rec.Status.Terminal() {
 			return fmt.Errorf("%w: it is %s", history.ErrTaken, rec.Status)
 		}
@@ -306,16 +306,10 @@ func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint6
 	if err != nil {
 		return err
 	}
-	i.report(func(d *Carried) {
-		switch {
-		case c.fresh:
-			d.Runs.Created++
-		case c.added || c.before == nil:
-			d.Runs.Completed++
-		default:
-			d.Runs.Unchanged++
-		}
-	})
+	if stored.Value.Status.Terminal() {
+		history.SealLater(i.h, c.run.id)
+	}
+	i.report(func(d *Carried) { d.Runs.count(c.fresh, c.added || c.before == nil) })
 	return nil
 }
 
