@@ -193,4 +193,3 @@ func TestExportIsKilled(t *testing.T) {
 	require.Equal(t, runs, found)
 	require.EqualValues(t, runs, doExport(t, ws, url, &mlflow.ExportOptions{Verify: true}).Runs.Unchanged)
 }
-

@@ -107,21 +107,27 @@ func (x *exporter) loggedModel(ctx context.Context, t *target, rec record.Logged
 // about logs once more what runs have logged about the logged model, this time
 // saying so: the server keeps such values once, and notes them at the model.
 func (x *exporter) about(ctx context.Context, rec record.LoggedModel, there loggedModel) error {
-	for _, m := range rec.Metrics {
-		runID := x.idOfRun(m.RunID)
-		if runID == "" {
+	log, err := history.ModelMetrics(x.h, rec.ID)
+	if err != nil {
+		return err
+	}
+	for p, err := range log.Read(ctx, nil) {
+		if err != nil {
+			return err
+		}
+		series, known := history.ParseModelSeries(p.Name)
+		value, isNumber := number(p)
+		runID := x.idOfRun(series.RunID)
+		if !known || !isNumber || runID == "" {
 			x.leave("links of values to logged models of other experiments", 1)
 			continue
 		}
-		p := point{m.Step, m.Time, float64(m.Value)}
-		if slices.ContainsFunc(there.metrics, func(have modelMetric) bool {
-			return have.key() == p.key() && have.name == m.Name && have.runID == runID
-		}) {
+		m := modelMetric{point{p.Step, p.Time.UnixMilli(), value}, series.Metric, runID, series.Dataset, series.Digest}
+		if slices.ContainsFunc(there.metrics, m.outdatedBy) {
 			continue
 		}
-		value := valueMessage{Key: m.Name, Value: double(p.value), Millis: p.millis, Step: p.step, Model: there.id, Dataset: m.Dataset, Digest: m.Digest}
-		err := x.post(ctx, apiPath+"runs/log-batch", map[string]any{"run_id": runID, "metrics": []valueMessage{value}}, nil)
-		if err != nil {
+		message := valueMessage{Key: m.name, Value: double(m.value), Millis: m.millis, Step: m.step, Model: there.id, Dataset: m.dataset, Digest: m.digest}
+		if err := x.post(ctx, apiPath+"runs/log-batch", map[string]any{"run_id": runID, "metrics": []valueMessage{message}}, nil); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,7 +78,7 @@ func readModelMetrics(name, path string) ([]modelMetric, error) {
 	if err != nil {
 		return nil, err
 	}
-	latest := map[modelMetric]point{} // by all but the point
+	latest := map[modelMetric]modelMetric{} // by all but the point
 	for line := range strings.Lines(string(data)) {
 		words := strings.Fields(line)
 		if len(words) < 4 || !strings.HasSuffix(line, "\n") {
@@ -91,16 +92,13 @@ func readModelMetrics(name, path string) ([]modelMetric, error) {
 		if len(words) > 5 {
 			of.dataset, of.digest = words[4], words[5]
 		}
-		if have, there := latest[of]; !there || p.step > have.step || p.step == have.step && p.millis >= have.millis {
-			latest[of] = p
+		m := of
+		m.point = p
+		if have, there := latest[of]; !there || !have.later(m) {
+			latest[of] = m
 		}
 	}
-	var found []modelMetric
-	for m, p := range latest {
-		m.point = p
-		found = append(found, m)
-	}
-	return found, nil
+	return slices.Collect(maps.Values(latest)), nil
 }
 
 func (f *folder) models(context.Context) iter.Seq2[registeredModel, error] {

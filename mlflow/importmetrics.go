@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"iter"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ func (i *importer) metrics(ctx context.Context, c *claim) (map[string]uint64, er
 	if err != nil {
 		return nil, err
 	}
-	l := &logger{importer: i, claim: c, log: log}
+	l := &logger{importer: i, log: log}
 	if !c.fresh {
 		if err := l.survey(ctx); err != nil {
 			return nil, err
@@ -35,21 +36,21 @@ func (i *importer) metrics(ctx context.Context, c *claim) (map[string]uint64, er
 			i.leave("metrics whose names can't be stored", 1)
 			continue
 		}
-		if err := l.copy(ctx, name); err != nil {
+		if err := l.copy(ctx, name, i.src.points(ctx, c.run, name)); err != nil {
 			return nil, errors.Join(err, l.close(context.WithoutCancel(ctx)))
 		}
 	}
+	c.added = c.added || l.writer != nil
 	if err := l.close(ctx); err != nil || l.writer == nil {
 		return nil, err
 	}
 	return map[string]uint64{l.writer.ID(): l.writer.Stored()}, nil
 }
 
-// logger writes one run's values.
+// logger writes the values of a run or of a logged model.
 type logger struct {
 	*importer
-	claim *claim
-	log   *metrics.Log
+	log *metrics.Log
 
 	have   map[string]sum // what is there, by name
 	writer *metrics.Writer
@@ -117,9 +118,9 @@ func (l *logger) there(ctx context.Context, names []string, each func(name strin
 // copy writes the values of a metric that are not there. Mostly that is none,
 // all, or all behind the first so many; only if those are others than the ones
 // that are there, each has to be looked for.
-func (l *logger) copy(ctx context.Context, name string) error {
+func (l *logger) copy(ctx context.Context, name string, points iter.Seq2[point, error]) error {
 	have, seen := l.have[name], sum{}
-	for p, err := range l.src.points(ctx, l.claim.run, name) {
+	for p, err := range points {
 		if err != nil {
 			return err
 		}
@@ -130,22 +131,22 @@ func (l *logger) copy(ctx context.Context, name string) error {
 			continue
 		}
 		if seen.add(p); seen.count == have.count && seen != have {
-			return l.search(ctx, name)
+			return l.search(ctx, name, points)
 		}
 	}
 	if seen.count < have.count {
-		return l.search(ctx, name)
+		return l.search(ctx, name, points)
 	}
 	return nil
 }
 
 // search looks for each value of a metric among those that are there.
-func (l *logger) search(ctx context.Context, name string) error {
+func (l *logger) search(ctx context.Context, name string, points iter.Seq2[point, error]) error {
 	have := map[pointKey]int{}
 	if err := l.there(ctx, []string{name}, func(_ string, p point) { have[p.key()]++ }); err != nil {
 		return err
 	}
-	for p, err := range l.src.points(ctx, l.claim.run, name) {
+	for p, err := range points {
 		if err != nil {
 			return err
 		}
@@ -174,7 +175,6 @@ func (l *logger) write(ctx context.Context, name string, p point) (err error) {
 	if err != nil {
 		return err
 	}
-	l.claim.added = true
 	const often = 1 << 15
 	if l.waits++; l.waits == often {
 		return l.flush(ctx)
@@ -203,4 +203,28 @@ func (l *logger) close(ctx context.Context) error {
 	n := int64(l.waits)
 	l.report(func(d *Carried) { d.Values += n })
 	return nil
+}
+
+// modelMetrics carries over what is known of the metrics that are about a logged
+// model: their latest values.
+func (i *importer) modelMetrics(ctx context.Context, m loggedModel) (added bool, err error) {
+	if len(m.metrics) == 0 {
+		return false, nil
+	}
+	log, err := history.ModelMetrics(i.h, m.id)
+	if err != nil {
+		return false, err
+	}
+	l := &logger{importer: i, log: log}
+	if err := l.survey(ctx); err != nil {
+		return false, err
+	}
+	for _, p := range m.metrics {
+		series := history.ModelSeries{Metric: p.name, RunID: p.runID, Dataset: p.dataset, Digest: p.digest}
+		one := func(yield func(point, error) bool) { yield(p.point, nil) }
+		if err := l.copy(ctx, series.Name(), one); err != nil {
+			return false, errors.Join(err, l.close(context.WithoutCancel(ctx)))
+		}
+	}
+	return l.writer != nil, l.close(ctx)
 }

@@ -62,6 +62,11 @@ func (i *importer) loggedModel(ctx context.Context, m loggedModel) error {
 			return err
 		}
 	}
+	measured, err := i.modelMetrics(ctx, m)
+	if err != nil {
+		return err
+	}
+	added = added || measured
 	_, err = history.UpdateLoggedModel(ctx, i.h, m.id, core.Quiet, func(rec *record.LoggedModel) error {
 		if !mergeLoggedModel(rec, want) {
 			return core.ErrNoChange
@@ -87,11 +92,6 @@ func mergeLoggedModel(rec *record.LoggedModel, want record.LoggedModel) (changed
 	if tags := missingOf(rec.Tags, want.Tags); len(tags) > 0 {
 		rec.Tags, changed = core.ChangeLabels(rec.Tags, tags, nil), true
 	}
-	for _, m := range want.Metrics {
-		if at, there := slices.BinarySearchFunc(rec.Metrics, m, mlflow.CompareModelMetrics); !there {
-			rec.Metrics, changed = slices.Insert(slices.Clone(rec.Metrics), at, m), true
-		}
-	}
 	return changed
 }
 
@@ -114,11 +114,6 @@ func (i *importer) loggedModelRecord(m loggedModel) record.LoggedModel {
 	rec := record.LoggedModel{ID: m.id, Experiment: i.keys[m.experiment], Name: m.name, Type: m.kind, RunID: m.runID, Status: status,
 		Params: m.params, Tags: m.tags}
 	rec.Created = m.created
-	for _, p := range m.metrics {
-		rec.Metrics = append(rec.Metrics, record.ModelMetric{Name: p.name, Value: record.Float(p.value), Step: p.step, Time: p.millis, RunID: p.runID,
-			Dataset: p.dataset, Digest: p.digest})
-	}
-	slices.SortFunc(rec.Metrics, mlflow.CompareModelMetrics)
 	return rec
 }
 

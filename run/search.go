@@ -19,6 +19,9 @@ type SearchOptions struct {
 	// Runs without a value come last in both directions, right after NaN. Then,
 	// and by default, the newest come first, and at last IDs decide.
 	OrderBy []string
+	// Deleted finds runs that an MLflow client has deleted, too. By default they
+	// are left out.
+	Deleted bool
 }
 
 // Search yields the runs of which the filter is true, such as
@@ -46,15 +49,18 @@ func (c *Client) SearchPage(ctx context.Context, filter, token string, size int,
 func (o *SearchOptions) request(text string) index.Request {
 	r := index.Request{Kind: index.Runs, Filter: text}
 	if o == nil {
-		return r
+		o = &SearchOptions{}
 	}
 	r.OrderBy = o.OrderBy
+	if !o.Deleted {
+		r.Also = filter.Comparison{Field: index.Runs.Schema.Attribute("delete_time"), Op: filter.IsNull}
+	}
 	if len(o.Experiments) > 0 {
 		in := filter.Comparison{Field: index.Runs.Schema.Attribute("experiment"), Op: filter.In}
 		for _, name := range o.Experiments {
 			in.Values = append(in.Values, filter.Value{Text: name})
 		}
-		r.Also = in
+		r.Also = filter.All(r.Also, in)
 	}
 	return r
 }

@@ -78,6 +78,9 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if err := c.checkRuns(); err != nil {
 		return nil, err
 	}
+	if err := c.checkLoggedModels(); err != nil {
+		return nil, err
+	}
 	if err := c.checkFiles(opts.Deep); err != nil {
 		return nil, err
 	}
@@ -148,6 +151,7 @@ var shapes = []shape{
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
 	{"endpoints/*.json", (*checker).endpoint},
+	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},
 }
 
@@ -160,6 +164,8 @@ func other(key string) bool {
 		return true
 	case "runs":
 		return len(parts) > 3 && (parts[2] == "metrics" || parts[2] == "logs")
+	case "logged-models":
+		return len(parts) > 3 && parts[2] == "metrics"
 	case "endpoints":
 		return len(parts) > 3 && parts[2] == "logs"
 	}

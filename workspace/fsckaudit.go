@@ -124,7 +124,7 @@ func refused(failure string) bool {
 // leaves a line in the audit log.
 func isAudited(object string) bool {
 	for _, pattern := range []string{key, "experiments/*.json", "runs/*/run.json", "models/*.json", "models/*/*.json", "logged-models/*.json",
-		"environments/*/*.json", "compute/*.json", "endpoints/*.json"} {
+		"environments/*/*.json", "compute/*.json", "endpoints/*.json", "tokens/*.json"} {
 		if ok, err := path.Match(pattern, object); ok && err == nil {
 			return true
 		}
@@ -156,6 +156,8 @@ func recordKey(resource, name string) string {
 		return "compute/" + name + ".json"
 	case "endpoint":
 		return core.EndpointPrefix + name + ".json"
+	case "token":
+		return "tokens/" + name + ".json"
 	}
 	return ""
 }

@@ -50,7 +50,7 @@ func (c *checker) loggedModel(key string) error {
 	}
 	c.logged[m.ID] = true
 	if m.FileParts > 0 {
-		part := core.Series{Prefix: history.LoggedModelPrefix + m.ID + "/files/"}.Key(m.FileParts)
+		part := core.Series{Prefix: history.ModelPrefix(m.ID) + "files/"}.Key(m.FileParts)
 		if err := c.reference(key, "a part of its files, "+part+",", part); err != nil {
 			return err
 		}
@@ -68,4 +68,25 @@ func (c *checker) loggedModelFiles(key string) error {
 		c.roots = append(c.roots, part.Manifest)
 	}
 	return err
+}
+
+// checkLoggedModels reads all metrics of the logged models.
+func (c *checker) checkLoggedModels() error {
+	done := 0
+	for id := range c.logged {
+		c.progress("metrics of logged models", done)
+		done++
+		log, err := history.ModelMetrics(c.h, id)
+		if err != nil {
+			return err
+		}
+		damages, err := log.Verify(c.ctx, nil)
+		if err != nil {
+			return err
+		}
+		for _, d := range damages {
+			c.gap(history.LoggedModelRef(id).Key, d.Object, "at byte %d: %s", d.Offset, d.Problem)
+		}
+	}
+	return nil
 }

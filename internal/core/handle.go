@@ -60,7 +60,6 @@ type state struct {
 	files *files.Store
 	audit auditLog
 	tasks tasks
-	memos sync.Map // see Memo
 	owned owned
 
 	mu    sync.Mutex

@@ -70,7 +70,10 @@ func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, 
 	if l.Fixed() {
 		return fmt.Errorf("%w: these files never change", azml.ErrDenied)
 	}
-	v := views(h).of(l)
+	v, err := view(h, l)
+	if err != nil {
+		return err
+	}
 	v.adding.Lock()
 	defer v.adding.Unlock()
 	n, _, err := core.Allot(ctx, h, l.parts(), false, func(n int) (record.Files, error) {
@@ -92,15 +95,17 @@ func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, 
 
 // current gives what is known of the list, up to date.
 func (l FileList) current(ctx context.Context, h core.Handle) (*fileView, error) {
+	v, err := view(h, l)
+	if err != nil {
+		return nil, err
+	}
 	if l.Fixed() {
-		v := views(h).of(l)
 		return v, v.readFixed(ctx, h)
 	}
 	last, err := l.parts().Last(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	v := views(h).of(l)
 	return v, v.read(ctx, h, last)
 }
 

@@ -22,7 +22,7 @@ func LoggedModelRef(id string) core.Ref {
 
 // LoggedModelFiles gives the list of the logged model's files.
 func LoggedModelFiles(id string) FileList {
-	return FileList{owner: id, prefix: LoggedModelPrefix + id + "/files/"}
+	return FileList{owner: id, prefix: ModelPrefix(id) + "files/"}
 }
 
 // SetLoggedModelStatus says how the upload of the logged model's files went. It

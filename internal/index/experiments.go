@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/azml-go/azml/internal/core"
@@ -13,7 +14,7 @@ var Experiments = &Kind{
 	name: "experiment", number: 2, prefix: experimentPrefix, flat: true, classify: classifyExperiment, id: experimentName, read: readExperiment,
 	Schema: filter.Schema{
 		Attributes: map[string]filter.Type{
-			"name": filter.Text, "experiment_id": filter.Text, "description": filter.Text, "user_id": filter.Text,
+			"name": filter.Text, "title": filter.Text, "experiment_id": filter.Text, "description": filter.Text, "user_id": filter.Text,
 			"creation_time": filter.Number, "last_update_time": filter.Number, "archive_time": filter.Number,
 		},
 		Entities: []filter.Entity{filter.Tag},
@@ -44,7 +45,11 @@ func readExperiment(key string, raw []byte, _ Summaries) (filter.Row, error) {
 		return nil, err
 	}
 	e, b := stored.Value, newBuilder()
+	if e.AliasOf != "" {
+		return nil, nil
+	}
 	b.text("name", e.Name)
+	b.text("title", cmp.Or(e.Title, e.Name))
 	b.text("experiment_id", e.ID)
 	b.text("description", e.Description)
 	b.text("user_id", e.CreatedBy)

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/azml-go/azml/internal/core"
@@ -17,7 +18,7 @@ var Runs = &Kind{
 			"run_id": filter.Text, "run_name": filter.Text, "experiment": filter.Text, "number": filter.Number,
 			"status": filter.Text, "type": filter.Text, "user_id": filter.Text, "description": filter.Text,
 			"parent_run_id": filter.Text, "root_run_id": filter.Text, "target": filter.Text,
-			"start_time": filter.Number, "end_time": filter.Number,
+			"start_time": filter.Number, "end_time": filter.Number, "delete_time": filter.Number,
 		},
 		Aliases: map[string]string{"created": "start_time", "Created": "start_time", "run name": "run_name", "Run name": "run_name",
 			"Run Name": "run_name", "experiment_name": "experiment"},
@@ -63,7 +64,7 @@ func runValues(r record.Run, sums Summaries) filter.Row {
 	b.number("number", float64(r.Number))
 	b.text("status", string(r.Status))
 	b.text("type", r.Type)
-	b.text("user_id", r.CreatedBy)
+	b.text("user_id", cmp.Or(r.User, r.CreatedBy))
 	b.text("description", r.Description)
 	b.text("parent_run_id", r.Parent)
 	b.text("root_run_id", r.Root)
@@ -73,6 +74,7 @@ func runValues(r record.Run, sums Summaries) filter.Row {
 	b.time("start_time", r.Created)
 	b.time("start_time", r.Started)
 	b.time("end_time", r.Ended)
+	b.time("delete_time", r.Deleted)
 	b.labels(filter.Tag, r.Tags)
 	b.labels(filter.Param, r.Params)
 	b.labels(filter.Property, r.Properties)

@@ -1,7 +1,5 @@
 package mlflow
 
-import "github.com/azml-go/azml/internal/record"
-
 // What follows is for package mlflow at the top, which carries over what others
 // have kept: it has to be found here as what clients keep is.
 
@@ -18,6 +16,3 @@ func ModelKey(name string) string { return modelKey(name) }
 
 // DatasetKey gives the key of what is known of a dataset that a run has used.
 func DatasetKey(runID, name, digest string) string { return datasetKey(runID, name, digest) }
-
-// CompareModelMetrics is the order of the metrics of a logged model.
-func CompareModelMetrics(a, b record.ModelMetric) int { return compareModelMetrics(a, b) }

@@ -24,15 +24,17 @@ func logRoutes() []route {
 
 // loggable makes sure that the run is there and not deleted. For a run that is
 // being logged to, that is looked up once a second. A run that has ended takes
-// metrics, too: clients log to it what they find out later.
+// metrics, too: clients log to it what they find out later. They go to the store
+// at once, as nobody looks for what is on its way to a run that has ended.
 func (c call) loggable(ctx context.Context, id string) error {
-	if c.writers.active(id) {
+	if c.writers.active(logID{id: id}) {
 		return nil
 	}
-	if _, err := c.activeRun(ctx, id); err != nil {
+	r, err := c.activeRun(ctx, id)
+	if err != nil {
 		return err
 	}
-	return c.writers.saw(ctx, id)
+	return c.writers.saw(ctx, logID{id: id}, r.Value.Status.Terminal())
 }
 
 func (c call) logMetric(ctx context.Context, req *logMetric) (nothing, error) {
@@ -55,16 +57,14 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err := c.loggable(ctx, id); err != nil {
 		return err
 	}
-	about := byModel(points)
-	for id := range about {
-		if _, err := c.loggedModel(ctx, id); err != nil {
-			return err
-		}
-	}
-	if err := c.writers.log(ctx, id, points); err != nil {
+	models := byModel(id, points)
+	if err := c.loggableModels(ctx, models); err != nil {
 		return err
 	}
-	return c.noteModelMetrics(ctx, id, about)
+	if err := c.writers.log(ctx, logID{id: id}, points); err != nil {
+		return err
+	}
+	return c.logModelMetrics(ctx, models)
 }
 
 // checkMetrics checks what MLflow checks, but for the characters of names. list
@@ -81,6 +81,9 @@ func checkMetrics(points []metricFields, list string) error {
 		if p.Timestamp < 0 {
 			return invalid("Invalid value %d for parameter '%s' supplied: metric '%s'. Timestamp must be a nonnegative long (64-bit integer) ",
 				p.Timestamp, join(path, "timestamp"), p.Key)
+		}
+		if err := checkModelID(p.ModelID); err != nil {
+			return err
 		}
 	}
 	return nil

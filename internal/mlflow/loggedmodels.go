@@ -87,7 +87,7 @@ func (c call) createLoggedModel(ctx context.Context, req *createLoggedModel) (*l
 	if err != nil {
 		return nil, err
 	}
-	return &loggedModelResponse{loggedModelView(stored.Value, experiment.Value)}, nil
+	return &loggedModelResponse{loggedModelView(stored.Value, experiment.Value, nil)}, nil
 }
 
 // loggedModelName gives the name that was asked for, or a random one.
@@ -142,7 +142,11 @@ func (c call) loggedModelAnswer(ctx context.Context, m record.LoggedModel, err e
 	if err != nil {
 		return nil, err
 	}
-	return &loggedModelResponse{loggedModelView(m, experiment.Value)}, nil
+	points, err := c.modelMetrics(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &loggedModelResponse{loggedModelView(m, experiment.Value, points)}, nil
 }
 
 func (c call) finalizeLoggedModel(ctx context.Context, req *finalizeLoggedModel) (*loggedModelResponse, error) {
@@ -163,6 +167,7 @@ var loggedStatuses = map[loggedModelStatus]string{
 }
 
 func (c call) deleteLoggedModel(ctx context.Context, req *deleteLoggedModel) (nothing, error) {
+	defer c.writers.forget(logID{req.ModelID, true})
 	_, err := c.loggedModel(ctx, req.ModelID)
 	if err == nil {
 		err = history.DeleteLoggedModel(ctx, c.core, req.ModelID)
@@ -239,20 +244,16 @@ func loggedModelArtifactURI(m record.LoggedModel, e record.Experiment) string {
 	return artifactLocation(e) + "/models/" + m.ID + "/artifacts"
 }
 
-func loggedModelView(m record.LoggedModel, e record.Experiment) loggedModel {
+func loggedModelView(m record.LoggedModel, e record.Experiment, points []metric) loggedModel {
 	view := loggedModel{
 		Info: loggedModelInfo{ModelID: m.ID, ExperimentID: m.Experiment, Name: m.Name, CreationTimestampMS: millis(m.Created), LastUpdatedTimestampMS: millis(m.Modified),
 			ArtifactURI: loggedModelArtifactURI(m, e), Status: loggedUnspecified, ModelType: m.Type, SourceRunID: m.RunID, Tags: labelList(m.Tags), Registrations: registrations(m.Tags)},
-		Data: loggedModelData{Params: labelList(m.Params)},
+		Data: loggedModelData{Params: labelList(m.Params), Metrics: points},
 	}
 	for name, status := range loggedStatuses {
 		if status == m.Status {
 			view.Info.Status = name
 		}
-	}
-	for _, p := range m.Metrics {
-		view.Data.Metrics = append(view.Data.Metrics, metric{Key: p.Name, Value: double(p.Value), Timestamp: p.Time, Step: p.Step, ModelID: m.ID, RunID: p.RunID,
-			DatasetName: p.Dataset, DatasetDigest: p.Digest})
 	}
 	return view
 }

@@ -2,6 +2,7 @@ package mlflow
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -187,37 +188,9 @@ func (c call) byOwnName(ctx context.Context, e filter.Expr) (filter.Expr, error)
 	})
 }
 
-// rewrite puts other expressions in the place of comparisons.
-func rewrite(e filter.Expr, with func(filter.Comparison) (filter.Expr, error)) (filter.Expr, error) {
-	terms := func(old []filter.Expr) ([]filter.Expr, error) {
-		list := make([]filter.Expr, len(old))
-		for i, term := range old {
-			var err error
-			if list[i], err = rewrite(term, with); err != nil {
-				return nil, err
-			}
-		}
-		return list, nil
-	}
-	switch e := e.(type) {
-	case filter.And:
-		list, err := terms(e)
-		return filter.And(list), err
-	case filter.Or:
-		list, err := terms(e)
-		return filter.Or(list), err
-	case filter.Not:
-		term, err := rewrite(e.Term, with)
-		return filter.Not{Term: term}, err
-	case filter.Comparison:
-		return with(e)
-	}
-	return e, nil
-}
-
 func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (*searchLoggedModelsResponse, error) {
 	const usual = 50
-	size, err := pageSize(req.MaxResults, usual)
+	size, err := registrySize(wide(req.MaxResults), usual, maxPage)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +219,13 @@ func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (
 			e = stored.Value
 			experiments[m.Value.Experiment] = e
 		}
-		resp.Models = append(resp.Models, loggedModelView(m.Value, e))
+		var points []metric
+		for _, name := range slices.Sorted(maps.Keys(hit.Metrics)) {
+			if sum := hit.Metrics[name]; sum.Number {
+				points = append(points, modelPoint(m.Value.ID, name, sum.Last, sum.Step, sum.Time))
+			}
+		}
+		resp.Models = append(resp.Models, loggedModelView(m.Value, e, points))
 	}
 	return resp, nil
 }

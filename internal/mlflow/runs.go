@@ -102,7 +102,7 @@ func (c call) createRun(ctx context.Context, req *createRun) (*runResponse, erro
 	if err != nil {
 		return nil, err
 	}
-	return &runResponse{run{Info: runInfoView(stored.Value, experiment.Value), Data: runData{Tags: tagsView(stored.Value)}}}, nil
+	return &runResponse{runMessage{Info: runInfoView(stored.Value, experiment.Value), Data: runData{Tags: tagsView(stored.Value)}}}, nil
 }
 
 // setName sets the name of a new run: that of the request, or of its tag, which
@@ -182,7 +182,7 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 		if req.EndTime != nil && *req.EndTime != 0 {
 			told.Ended = time.UnixMilli(*req.EndTime).UTC()
 		}
-		if err := c.writers.finish(ctx, id); err != nil {
+		if told.Points, err = c.writers.finish(ctx, id); err != nil {
 			return nil, err
 		}
 	}
@@ -195,6 +195,9 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 	stored, err := history.Tell(ctx, c.core, id, told)
 	if err != nil {
 		return nil, err
+	}
+	if stored.Value.Status.Terminal() {
+		history.SealLater(c.core, id)
 	}
 	experiment, err := c.experiment(ctx, stored.Value.Experiment)
 	if err != nil {
@@ -216,7 +219,7 @@ func (c call) setDeleted(ctx context.Context, id string, deleted bool) (nothing,
 	if _, err := c.run(ctx, id); err != nil {
 		return nothing{}, err
 	}
-	defer c.writers.forget(id)
+	defer c.writers.forget(logID{id: id})
 	note := core.Updated(map[bool]string{true: "deleted", false: "restored"}[deleted])
 	_, err := history.Update(ctx, c.core, id, note, func(r *record.Run) error {
 		if deleted == !r.Deleted.IsZero() {

@@ -1,12 +1,6 @@
 package record
 
-import (
-	"encoding/json"
-	"fmt"
-	"math"
-	"strconv"
-	"time"
-)
+import "time"
 
 // RegisteredModel is the record of a model as a whole, at "models/<name>.json":
 // what all its versions have in common. It is written before the first version.
@@ -127,9 +121,6 @@ type LoggedModel struct {
 	Params map[string]string `json:"params,omitempty"`
 	// Tags are free labels that can change.
 	Tags map[string]string `json:"tags,omitempty"`
-	// Metrics are what runs have logged about it: the latest point of each
-	// metric of each run on each dataset. All points are among the run's own.
-	Metrics []ModelMetric `json:"metrics,omitempty"`
 	// Deleted is when it was deleted, zero when it is there.
 	Deleted time.Time `json:"deleted,omitzero"`
 }
@@ -146,55 +137,3 @@ const (
 	// LoggedModelUploadFailed says that they are not and will not be.
 	LoggedModelUploadFailed = "UploadFailed"
 )
-
-// ModelMetric is a point of a metric that is about a logged model.
-type ModelMetric struct {
-	// Name is the metric's name.
-	Name string `json:"name"`
-	// Value is the value.
-	Value Float `json:"value"`
-	// Step is the step.
-	Step int64 `json:"step"`
-	// Time is when it was logged, in milliseconds since 1970.
-	Time int64 `json:"time"`
-	// RunID is the run that it was logged to.
-	RunID string `json:"runId"`
-	// Dataset is the name of the dataset that it was measured on.
-	Dataset string `json:"dataset,omitempty"`
-	// Digest tells versions of the dataset apart.
-	Digest string `json:"digest,omitempty"`
-}
-
-// Float is a number that JSON may have no number for: NaN and the infinities
-// are stored as the strings "NaN", "Infinity" and "-Infinity".
-type Float float64
-
-// MarshalJSON implements json.Marshaler.
-func (f Float) MarshalJSON() ([]byte, error) {
-	switch v := float64(f); {
-	case math.IsNaN(v):
-		return []byte(`"NaN"`), nil
-	case math.IsInf(v, 1):
-		return []byte(`"Infinity"`), nil
-	case math.IsInf(v, -1):
-		return []byte(`"-Infinity"`), nil
-	default:
-		return json.Marshal(v)
-	}
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (f *Float) UnmarshalJSON(data []byte) error {
-	text := string(data)
-	if len(data) > 0 && data[0] == '"' {
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
-		}
-	}
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return fmt.Errorf("no number: %w", err)
-	}
-	*f = Float(v)
-	return nil
-}

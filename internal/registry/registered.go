@@ -250,18 +250,22 @@ func Registered(ctx context.Context, h core.Handle) iter.Seq2[core.Stored[record
 	}
 }
 
-type adoptedKey struct{}
-
 // adoption is done once by a process.
 type adoption struct {
 	mu   sync.Mutex
 	done bool
 }
 
+// Close implements io.Closer for core.Own; there is nothing to close.
+func (*adoption) Close() error { return nil }
+
 // AdoptAll makes the records of all models that have versions and no record.
 // After the first time it does nothing.
 func AdoptAll(ctx context.Context, h core.Handle) error {
-	a := core.Memo(h, adoptedKey{}, func() *adoption { return &adoption{} })
+	a, err := core.Own(h, func(core.Handle) (*adoption, error) { return &adoption{}, nil })
+	if err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.done {

@@ -30,15 +30,15 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
-	// AbilityMLflow is MLflow's own client, with which tests use the server of
-	// its interface.
-	AbilityMLflow = "mlflow"
 	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
 	// able to read what is sealed.
 	AbilityParquetReaders = "parquet-readers"
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
+	// AbilityMLflow is MLflow's own client, with which tests use the server of
+	// its interface.
+	AbilityMLflow = "mlflow"
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
@@ -58,10 +58,10 @@ func Abilities() []string {
 		AbilityPython,
 		AbilityPythonVenv,
 		AbilityInferenceServer,
-		AbilityMLflow,
 		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
+		AbilityMLflow,
 		AbilityMount,
 	}
 }

@@ -15,13 +15,13 @@ import (
 // of the virtual environment that has the inference server.
 const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
-// MLflowVariable names the environment variable with the interpreter of the
-// virtual environment that has MLflow.
-const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
-
 // TensorBoardVariable names the environment variable with the interpreter of
 // the virtual environment that has TensorBoard.
 const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
+
+// MLflowVariable names the environment variable with the interpreter of the
+// virtual environment that has MLflow.
+const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
 
 // MLflowSkinnyVariable names the environment variable with the interpreter of
 // the virtual environment that has mlflow-skinny.
@@ -42,30 +42,23 @@ type pinned struct {
 // peers are the virtual environments by the abilities that they give.
 var peers = map[string]pinned{
 	AbilityInferenceServer: inferenceServer,
-	AbilityMLflow:          mlflow,
 	AbilityMLflowSkinny:    mlflowSkinny,
 	AbilityParquetReaders:  parquetReaders,
 	AbilityTensorBoard:     tensorBoard,
+	AbilityMLflow:          mlflow,
 }
 
 var (
 	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
 		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
-	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow",
-		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
 	parquetReaders = pinned{"parquet-readers", ParquetReadersVariable, "import pyarrow, pandas, duckdb, polars",
 		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn",
+		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
 	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
 )
-
-// MLflow gives the interpreter of a virtual environment with mlflow: the one
-// that AZML_TEST_MLFLOW_PYTHON names, else one of the cache.
-func MLflow(t testing.TB) string {
-	t.Helper()
-	return need(t, AbilityMLflow, func() (string, error) { return mlflow.python(t.Context(), false) })
-}
 
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
@@ -106,6 +99,14 @@ func ParquetReaders(t testing.TB) string {
 func TensorBoard(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityTensorBoard, func() (string, error) { return tensorBoard.python(t.Context(), false) })
+}
+
+// MLflow gives the interpreter of a virtual environment with mlflow and the
+// packages it needs, scikit-learn among them: the one that
+// AZML_TEST_MLFLOW_PYTHON names, else one of the cache.
+func MLflow(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflow, func() (string, error) { return mlflow.python(t.Context(), false) })
 }
 
 func (p pinned) python(ctx context.Context, again bool) (string, error) {
