@@ -28,16 +28,16 @@ func (x *exporter) experiment(ctx context.Context, e record.Experiment) error {
 		x.conflict("experiment", titleOf(e), "it is deleted on the server: its runs are not carried over")
 		return nil
 	}
-	runs, err := x.known(ctx, there.id)
-	if err != nil {
-		return err
-	}
-	t := &target{experiment: e, id: there.id, runs: runs}
 	if there.deleted && !x.opts.DryRun { // from an export before, which may not have been whole
 		if err := x.post(ctx, apiPath+"experiments/restore", map[string]any{"experiment_id": there.id}, nil); err != nil {
 			return err
 		}
 	}
+	runs, err := x.known(ctx, there.id)
+	if err != nil {
+		return err
+	}
+	t := &target{experiment: e, id: there.id, runs: runs}
 	if err := x.runs(ctx, t); err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ func (x *exporter) runs(ctx context.Context, t *target) error {
 		if ok {
 			x.sawRun(rec.ID, there.id)
 		}
-		if x.opts.DryRun || ok && there.tags[tagState] == stateOf(rec) && rec.Status.Terminal() && !x.opts.Verify {
+		same := ok && there.tags[tagState] == stateOf(rec) && rec.Status.Terminal() && there.deleted == !rec.Deleted.IsZero()
+		if x.opts.DryRun || same && !x.opts.Verify {
 			x.report(func(d *Carried) { d.Runs.count(!ok, false) })
 			return nil
 		}

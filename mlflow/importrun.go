@@ -75,11 +75,8 @@ const reasonImporting = "being carried over from MLflow"
 // draft is what the run becomes, but for what says how far it is.
 func (i *importer) draft(r run) record.Run {
 	rec := record.Run{ID: r.id, Experiment: i.keys[r.experiment], Type: mlflow.RunType, DisplayName: i.fit("names of runs", r.name, maxName),
-		User: r.user, Tags: map[string]string{}, Params: map[string]string{}, Started: r.started, Deleted: core.When(r.deleted, r.deletedAt),
+		User: r.user, Tags: map[string]string{}, Params: map[string]string{}, Started: r.started, Deleted: i.deletedAt(r),
 		Import: &record.Import{From: i.src.name()}, ModelInputs: r.modelsIn}
-	if r.deleted && rec.Deleted.IsZero() {
-		rec.Deleted = i.h.Now()
-	}
 	for key, value := range r.tags {
 		i.label("tags", rec.Tags, key, value, maxTag)
 	}
@@ -99,6 +96,19 @@ func (i *importer) draft(r run) record.Run {
 		rec.Datasets = append(rec.Datasets, record.DatasetInput{Name: d.name, Digest: d.digest, Tags: d.tags})
 	}
 	return rec
+}
+
+// deletedAt gives when the run was deleted, zero when it was not. MLflow deletes
+// the runs of a deleted experiment with it; here they are shown as deleted for
+// as long as the experiment is.
+func (i *importer) deletedAt(r run) time.Time {
+	switch e := i.experiments[r.experiment]; {
+	case !r.deleted || e.deleted && !r.deletedAt.Before(e.updated), e.deleted && r.deletedAt.IsZero():
+		return time.Time{}
+	case r.deletedAt.IsZero():
+		return i.h.Now()
+	}
+	return r.deletedAt
 }
 
 // The longest names and values of a run here, in characters. MLflow's own
