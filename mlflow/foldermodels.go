@@ -94,7 +94,7 @@ func readModelMetrics(name, path string) ([]modelMetric, error) {
 		}
 		m := of
 		m.point = p
-		if have, there := latest[of]; !there || !have.later(m) {
+		if have, there := latest[of]; !there || m.compare(have.point) >= 0 {
 			latest[of] = m
 		}
 	}

@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -36,7 +37,7 @@ func (i *importer) metrics(ctx context.Context, c *claim) (map[string]uint64, er
 			i.leave("metrics whose names can't be stored", 1)
 			continue
 		}
-		if err := l.copy(ctx, name, i.src.points(ctx, c.run, name)); err != nil {
+		if err := l.copy(ctx, name, latestLast(i.src.points(ctx, c.run, name))); err != nil {
 			return nil, errors.Join(err, l.close(context.WithoutCancel(ctx)))
 		}
 	}
@@ -113,6 +114,39 @@ func (l *logger) there(ctx context.Context, names []string, each func(name strin
 		}
 	}
 	return nil
+}
+
+// latestLast puts the value last that MLflow takes for the latest, by step, then
+// time, then value: here it is the one that was logged last. Others keep their
+// order, but for those that were the latest for a while.
+func latestLast(points iter.Seq2[point, error]) iter.Seq2[point, error] {
+	return func(yield func(point, error) bool) {
+		var latest point
+		some := false
+		for p, err := range points {
+			switch {
+			case err != nil:
+				yield(p, err)
+				return
+			case !some:
+				latest, some = p, true
+				continue
+			case p.compare(latest) >= 0:
+				p, latest = latest, p
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+		if some {
+			yield(latest, nil)
+		}
+	}
+}
+
+// compare is MLflow's order of the values of a metric.
+func (p point) compare(other point) int {
+	return cmp.Or(cmp.Compare(p.step, other.step), cmp.Compare(p.millis, other.millis), cmp.Compare(p.value, other.value))
 }
 
 // copy writes the values of a metric that are not there. Mostly that is none,

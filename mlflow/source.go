@@ -155,14 +155,9 @@ type modelMetric struct {
 	name, runID, dataset, digest string
 }
 
-// later tells whether m comes after other.
-func (m modelMetric) later(other modelMetric) bool {
-	return m.step > other.step || m.step == other.step && m.millis > other.millis
-}
-
 // outdatedBy tells whether other is of the same metric and not before m.
 func (m modelMetric) outdatedBy(other modelMetric) bool {
-	return m.name == other.name && m.runID == other.runID && m.dataset == other.dataset && m.digest == other.digest && !m.later(other)
+	return m.name == other.name && m.runID == other.runID && m.dataset == other.dataset && m.digest == other.digest && m.compare(other.point) <= 0
 }
 
 // registeredModel is a registered model as MLflow has it, but for its versions.
