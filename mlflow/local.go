@@ -72,7 +72,7 @@ func (l local) path(uri string) (string, error) {
 	case err != nil || u.Scheme == "" || len(u.Scheme) == 1: // a plain path, or one with a Windows drive
 		return filepath.Join(l.own, filepath.FromSlash(uri)), nil
 	case u.Scheme == "file":
-		return filepath.FromSlash(u.Path), nil
+		return filepath.Clean(filepath.FromSlash(u.Path)), nil
 	case u.Scheme == proxyScheme:
 		// By default the server that serves them has them beside its database.
 		return filepath.Join(l.own, "mlartifacts", filepath.FromSlash(u.Path)), nil
