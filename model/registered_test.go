@@ -198,19 +198,23 @@ func TestStages(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrInvalid)
 }
 
-// Models of before there were records of models as wholes are found like others.
+// A model whose record as a whole was lost is damaged, and its versions are
+// there all the same.
 func TestVersionsWithoutTheirModel(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	dir := t.TempDir()
 	ws := reopen(t, dir)
-	register(t, ws.Models(), "old", nil)
-	register(t, ws.Models(), "older", nil)
-	for _, name := range []string{"old", "older"} {
-		require.NoError(t, os.Remove(filepath.Join(dir, "ws", "models", name+".json")))
-	}
-	models := reopen(t, dir).Models()
-	require.NoError(t, models.SetAlias(ctx, "old", "a", 1, nil))
-	require.Equal(t, []string{"old", "older"}, registeredNames(t, models, nil))
-	require.Equal(t, "older:2", register(t, models, "older", nil).ID())
+	register(t, ws.Models(), "m", nil)
+	require.NoError(t, os.Remove(filepath.Join(dir, "ws", "models", "m.json")))
+	_, err := ws.Models().Get(ctx, "m", 1, nil)
+	require.NoError(t, err)
+	report, err := ws.Fsck(ctx, nil)
+	require.NoError(t, err)
+	require.Len(t, report.Problems, 1)
+	require.Equal(t, "models/m/0000000001.json", report.Problems[0].Key)
+	require.Equal(t, "m:2", register(t, ws.Models(), "m", nil).ID())
+	report, err = ws.Fsck(ctx, nil)
+	require.NoError(t, err)
+	require.True(t, report.Clean(), report.Problems)
 }

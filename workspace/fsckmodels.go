@@ -31,10 +31,13 @@ func (c *checker) registeredModel(key string) error {
 func (c *checker) model(key string) error {
 	c.number(key)
 	m, ok, err := read[record.Model](c, key)
-	if err == nil && ok && m.Deleted.IsZero() && m.Manifest != "" {
+	if err != nil || !ok || !m.Deleted.IsZero() {
+		return err
+	}
+	if m.Manifest != "" {
 		c.roots = append(c.roots, m.Manifest)
 	}
-	return err
+	return c.reference(key, "the record of model "+m.Name, registry.Ref(m.Name).Key)
 }
 
 func (c *checker) loggedModel(key string) error {

@@ -34,7 +34,7 @@ folder is kept, so later changes don't reach the endpoint.`,
 		Args: exactly(1, "the name of an endpoint"),
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&d.models, "model", "m", nil, "model to serve, NAME or NAME:VERSION (repeatable)")
+	f.StringArrayVarP(&d.models, "model", "m", nil, "model to serve, NAME, NAME:VERSION or NAME@ALIAS (repeatable)")
 	f.StringVarP(&d.script.Source, "source", "s", "", "folder of the script (default: the current one)")
 	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (required)")
 	d.environment.add(cmd)

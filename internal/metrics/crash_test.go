@@ -167,9 +167,7 @@ func TestKilled(t *testing.T) {
 			mustSeal(t, l)
 			checkKilled(t, l, acked)
 		}
-		left, err := os.ReadDir(job.Spool)
-		require.NoError(t, err)
-		require.Empty(t, left)
+		require.NoDirExists(t, job.Spool)
 		damage, err := l.Verify(t.Context(), nil)
 		require.NoError(t, err)
 		require.Empty(t, damage)

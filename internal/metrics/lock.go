@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -11,13 +13,14 @@ import (
 // the writer's own, or those of a recovery. It goes with the process.
 type spoolLock struct{ f *flock.Flock }
 
-// tryLock takes the lock of the path, false when somebody holds it.
+// tryLock takes the lock of the path, whose file it makes when it is not there.
+// It gives false when somebody holds it, or when the folder is gone.
 func tryLock(path string) (*spoolLock, bool, error) {
 	f := flock.New(path, flock.SetPermissions(0o600))
 	held, err := f.TryLock()
 	if err != nil || !held {
 		_ = f.Close()
-		return nil, false, err
+		return nil, false, ignoreGone(err)
 	}
 	// The former holder may have deleted the file after it was opened here.
 	// Then the lock is on a file that nobody else can find any more.
@@ -29,10 +32,22 @@ func tryLock(path string) (*spoolLock, bool, error) {
 		}
 	}
 	_ = f.Close()
-	if os.IsNotExist(err) {
-		err = nil
+	return nil, false, ignoreGone(err)
+}
+
+// isLocked tells whether somebody holds the lock of the path. It makes no file.
+func isLocked(path string) (bool, error) {
+	f := flock.New(path, flock.SetFlag(os.O_RDWR))
+	defer f.Close()
+	free, err := f.TryLock()
+	return err == nil && !free, ignoreGone(err)
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil, false, err
+	return err
 }
 
 // release gives the lock back and leaves the file.

@@ -27,8 +27,8 @@ type Log struct {
 // Options are the options of Open.
 type Options struct {
 	// SpoolDir is the folder of the local file system for the spool files of
-	// this log and of no other. It is made when the first writer is. All
-	// processes of the machine that log to the run, or recover it, name the
+	// this log and of no other. It is made with the first writer and deleted
+	// with the last. All processes of the machine that log to the run, or recover it, name the
 	// same folder. Empty serves readers only.
 	SpoolDir string
 	// Logger is told of stores that fail and of damage; nil discards.

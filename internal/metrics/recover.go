@@ -24,7 +24,8 @@ type Recovered struct {
 }
 
 // Recover ships what writers of this machine left in the spool folder when
-// their process died, and deletes it. Points that are in the store already are
+// their process died, and deletes it, the folder when nothing else is in it
+// among it. Points that are in the store already are
 // not stored again. Writers that live, in this process or another, and those
 // that another Recover has in hand are left alone. What fails for one writer
 // does not keep it from the others. After an error it can be called again.
@@ -45,6 +46,7 @@ func (l *Log) Recover(ctx context.Context) (Recovered, error) {
 			failed = append(failed, fmt.Errorf("recover metrics of writer %s: %w", writer, err))
 		}
 	}
+	l.spool.removeEmpty() // when nothing has failed, and nobody logs
 	return sum, errors.Join(failed...)
 }
 

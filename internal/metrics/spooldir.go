@@ -69,6 +69,15 @@ func (d spoolDir) snapshot() (map[string][]uint32, error) {
 	}
 }
 
+// removeEmpty deletes the folder when nothing is in it. A writer that is about
+// to make its lock there makes the folder again, too: see newLock.
+func (d spoolDir) removeEmpty() {
+	info, err := os.Lstat(string(d))
+	if err == nil && info.IsDir() { // Remove deletes a link, whatever is behind it
+		_ = os.Remove(string(d)) // fails when it is not empty
+	}
+}
+
 func whole(files map[string][]uint32) bool {
 	for _, numbers := range files {
 		if len(numbers) > 0 && int(numbers[len(numbers)-1]-numbers[0]) != len(numbers)-1 {

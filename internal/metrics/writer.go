@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"sync"
@@ -52,12 +53,9 @@ func (l *Log) NewWriter() (*Writer, error) {
 	if l.spool == "" {
 		return nil, fmt.Errorf("%w: the metric log %q was opened without a spool folder, so it can only be read", azml.ErrInvalid, l.prefix)
 	}
-	if err := os.MkdirAll(string(l.spool), 0o700); err != nil {
-		return nil, fmt.Errorf("%w: make spool folder for metrics: %w", azml.ErrUnavailable, err)
-	}
 	id, lock, err := l.newLock()
 	if err != nil {
-		return nil, fmt.Errorf("%w: lock spool files for metrics: %w", azml.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: make spool folder and lock for metrics: %w", azml.ErrUnavailable, err)
 	}
 	w := &Writer{
 		log: l, id: id, lock: lock, names: make(map[string]*writerName),
@@ -66,15 +64,27 @@ func (l *Log) NewWriter() (*Writer, error) {
 	w.drain = &drain{ship: shipper{log: l, writer: id, number: 1}, dir: l.spool, after: w.after}
 	if w.file, err = w.nextFile(0, 0); err != nil {
 		lock.remove()
+		l.spool.removeEmpty()
 		return nil, err
 	}
 	return w, nil
 }
 
-// newLock draws an ID. A recovery that comes in between the making of a lock
-// file and its locking deletes it; then another ID is drawn.
+// lockTries bounds newLock where a folder that was made is never there.
+const lockTries = 1000
+
+// newLock makes the folder, draws an ID and locks it: from then on the folder
+// is not empty and stays. Until then somebody may come in between: a writer
+// that closes deletes the folder, a recovery the lock file. Then it begins again.
 func (l *Log) newLock() (string, *spoolLock, error) {
-	for {
+	for range lockTries {
+		err := os.MkdirAll(string(l.spool), 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			continue // somebody else made it and has deleted it again
+		}
+		if err != nil {
+			return "", nil, err
+		}
 		var b [writerIDLen / 2]byte
 		_, _ = rand.Read(b[:]) // never fails, says its documentation
 		id := hex.EncodeToString(b[:])
@@ -83,6 +93,7 @@ func (l *Log) newLock() (string, *spoolLock, error) {
 			return id, lock, err
 		}
 	}
+	return "", nil, fmt.Errorf("%s is gone whenever it has been made", l.spool)
 }
 
 func (w *Writer) nextFile(number uint32, need int) (*spoolFile, error) {
@@ -284,7 +295,8 @@ func (w *Writer) ship(ctx context.Context) error {
 	return err
 }
 
-// Close flushes and deletes the spool files. The writer is closed in any case,
+// Close flushes and deletes the spool files, and their folder when no other
+// writer has files there. The writer is closed in any case,
 // and later calls give ErrClosed; after an error the spool files stay and
 // Recover ships them.
 func (w *Writer) Close(ctx context.Context) error {
@@ -302,6 +314,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	w.drain.done = append(w.drain.done, w.left()...)
 	w.drain.clean()
 	w.lock.remove()
+	w.log.spool.removeEmpty()
 	return nil
 }
 

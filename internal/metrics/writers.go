@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/azml-go/azml"
@@ -67,16 +66,9 @@ func (l *Log) Writers(ctx context.Context) ([]WriterInfo, error) {
 }
 
 func (l *Log) live(writer string) (bool, error) {
-	path := l.spool.lock(writer)
-	if _, err := os.Stat(path); err != nil {
-		return false, nil
-	}
-	lock, ok, err := tryLock(path)
+	live, err := isLocked(l.spool.lock(writer))
 	if err != nil {
 		return false, fmt.Errorf("%w: lock spool files of metrics: %w", azml.ErrUnavailable, err)
 	}
-	if ok {
-		lock.release()
-	}
-	return !ok, nil
+	return live, nil
 }

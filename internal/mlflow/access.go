@@ -27,7 +27,7 @@ func accessOf(method, path string) Access {
 	switch {
 	case isRead(method):
 		return Read
-	case method == http.MethodPost && (last == "search" || last == "get-latest-versions"):
+	case method == http.MethodPost && (last == "search" || last == "search-datasets" || last == "get-latest-versions"):
 		return Read
 	case last == "delete":
 		return Delete

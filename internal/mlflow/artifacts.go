@@ -138,6 +138,10 @@ func (c call) versionArtifact(ctx context.Context, parts []string) (artifact, er
 	if len(parts) < 3 {
 		return artifact{}, none
 	}
+	rest, err := checkPath(strings.Join(parts[3:], "/"))
+	if err != nil {
+		return artifact{}, err
+	}
 	n, err := strconv.Atoi(parts[2])
 	if err != nil || strconv.Itoa(n) != parts[2] {
 		return artifact{}, none
@@ -146,7 +150,7 @@ func (c call) versionArtifact(ctx context.Context, parts []string) (artifact, er
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) || err == nil && v.Value.Manifest == "" {
 		return artifact{}, none
 	}
-	return artifact{list: history.FixedFiles(v.Value.Manifest), path: strings.Join(parts[3:], "/"), runID: v.Value.RunID, modelID: v.Value.ModelID}, err
+	return artifact{list: history.FixedFiles(v.Value.Manifest), path: rest, runID: v.Value.RunID, modelID: v.Value.ModelID}, err
 }
 
 // listArtifacts lists a folder of a run, with paths from the run's root.

@@ -1,5 +1,5 @@
-// Package mlflow serves a workspace to MLflow clients: the tracking part of
-// MLflow's REST interface, as an http.Handler. Package server mounts it with
+// Package mlflow serves a workspace to MLflow clients: MLflow's REST interface
+// for tracking, logged models and the model registry, as an http.Handler. Package server mounts it with
 // access control; a running script gets it from its agent.
 //
 // What a client calls an experiment, a run, a metric or an artifact is the

@@ -18,7 +18,18 @@ import (
 // that it names: one that can be killed.
 const serveVariable = "AZML_TEST_MLFLOW_SERVE"
 
+// registerVariable makes the test program one that registers versions of a model
+// in the workspace in the folder that it names, by the library.
+const registerVariable = "AZML_TEST_MLFLOW_REGISTER"
+
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(registerVariable); dir != "" {
+		if err := registerInFolder(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if dir := os.Getenv(serveVariable); dir != "" {
 		fmt.Fprintln(os.Stderr, serveFolder(dir))
 		os.Exit(1)
@@ -26,13 +37,21 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// openFolder opens the workspace of another process.
+func openFolder(dir string) (core.Handle, error) {
+	objects, err := localfs.New(dir+"/ws", nil)
+	if err != nil {
+		return core.Handle{}, err
+	}
+	return core.New(core.Config{Objects: objects, Secrets: memory.NewSecrets(), CacheDir: dir + "/cache", Workspace: testWorkspace}), nil
+}
+
 // serveFolder serves until the process is killed. It prints its address.
 func serveFolder(dir string) error {
-	objects, err := localfs.New(dir+"/ws", nil)
+	h, err := openFolder(dir)
 	if err != nil {
 		return err
 	}
-	h := core.New(core.Config{Objects: objects, Secrets: memory.NewSecrets(), CacheDir: dir + "/cache", Workspace: testWorkspace})
 	handler, err := New(h, nil)
 	if err != nil {
 		return err

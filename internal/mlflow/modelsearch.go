@@ -80,9 +80,6 @@ func (c call) searchRegisteredModels(ctx context.Context, req *searchRegistered)
 	if err != nil {
 		return nil, err
 	}
-	if err := registry.AdoptAll(ctx, c.core); err != nil {
-		return nil, err
-	}
 	q.Size = size
 	page, err := c.find(ctx, q)
 	if err != nil {
@@ -163,9 +160,6 @@ func (c call) byOwnName(ctx context.Context, e filter.Expr) (filter.Expr, error)
 				cmp.Values = []filter.Value{{Text: "/"}} // no model has that name
 			}
 			return cmp, nil
-		}
-		if err := registry.AdoptAll(ctx, c.core); err != nil {
-			return nil, err
 		}
 		q := index.Query{Kind: index.RegisteredModels, Filter: cmp, Size: pageVersions}
 		own := filter.Comparison{Field: cmp.Field, Op: filter.In}

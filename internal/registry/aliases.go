@@ -41,9 +41,6 @@ func SetAlias(ctx context.Context, h core.Handle, name, alias string, n int) err
 		return err
 	}
 	name = version.Value.Name
-	if _, err := Find(ctx, h, name); err != nil { // which makes the record of an old model
-		return err
-	}
 	_, err = Update(ctx, h, name, core.Updated(fmt.Sprintf("alias %s of version %d", alias, n)), func(m *record.RegisteredModel) error {
 		if m.Aliases[alias] == n {
 			return core.ErrNoChange
@@ -87,9 +84,6 @@ func DeleteAlias(ctx context.Context, h core.Handle, name, alias string) error {
 // dropAliases takes all aliases of a version away, and makes the model show that
 // the version has changed.
 func dropAliases(ctx context.Context, h core.Handle, name string, n int) error {
-	if _, err := find(ctx, h, name); err != nil { // which makes the record of an old model
-		return err
-	}
 	_, err := Update(ctx, h, name, core.Quiet, func(m *record.RegisteredModel) error {
 		m.Aliases = maps.Clone(m.Aliases)
 		maps.DeleteFunc(m.Aliases, func(_ string, version int) bool { return version == n })

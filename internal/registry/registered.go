@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"sync"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -23,7 +22,7 @@ func Ref(name string) core.Ref {
 }
 
 // Find reads the registered model that has this name, or was given it later.
-// Errors: ErrNotFound, ErrInvalid.
+// Errors: ErrNotFound, also when it was deleted; ErrInvalid.
 func Find(ctx context.Context, h core.Handle, name string) (core.Stored[record.RegisteredModel], error) {
 	stored, err := find(ctx, h, name)
 	if err == nil && !stored.Value.Deleted.IsZero() {
@@ -40,31 +39,10 @@ func find(ctx context.Context, h core.Handle, name string) (core.Stored[record.R
 		return core.Stored[record.RegisteredModel]{}, err
 	}
 	stored, err := core.Get[record.RegisteredModel](ctx, h, Ref(name).Key)
-	if errors.Is(err, azml.ErrNotFound) {
-		return adopt(ctx, h, name)
-	}
 	if err != nil || stored.Value.NameOf == "" {
 		return stored, err
 	}
 	return core.Get[record.RegisteredModel](ctx, h, Ref(stored.Value.NameOf).Key)
-}
-
-// adopt makes the record of a model that has versions and no record: they were
-// registered before there were such records. Errors: ErrNotFound when there are
-// no versions.
-func adopt(ctx context.Context, h core.Handle, name string) (core.Stored[record.RegisteredModel], error) {
-	last, err := Versions(name).Last(ctx, h)
-	if err == nil && last == 0 {
-		err = fmt.Errorf("%w: no model of that name is registered", azml.ErrNotFound)
-	}
-	if err != nil {
-		return core.Stored[record.RegisteredModel]{}, err
-	}
-	stored, err := core.Create(ctx, h, Ref(name), record.RegisteredModel{Name: name})
-	if errors.Is(err, azml.ErrExists) {
-		return core.Get[record.RegisteredModel](ctx, h, Ref(name).Key)
-	}
-	return stored, err
 }
 
 // Create stores a new registered model. draft.Name must be a legal name, which
@@ -234,10 +212,6 @@ func restore(ctx context.Context, h core.Handle, was core.Stored[record.Register
 // by name, reading each.
 func Registered(ctx context.Context, h core.Handle) iter.Seq2[core.Stored[record.RegisteredModel], error] {
 	return func(yield func(core.Stored[record.RegisteredModel], error) bool) {
-		if err := AdoptAll(ctx, h); err != nil {
-			yield(core.Stored[record.RegisteredModel]{}, err)
-			return
-		}
 		isRecord := func(key string) bool { return strings.Count(key, "/") == 1 }
 		for stored, err := range core.List[record.RegisteredModel](ctx, h, Prefix, isRecord) {
 			if err == nil && (stored.Value.NameOf != "" || !stored.Value.Deleted.IsZero()) {
@@ -248,47 +222,4 @@ func Registered(ctx context.Context, h core.Handle) iter.Seq2[core.Stored[record
 			}
 		}
 	}
-}
-
-// adoption is done once by a process.
-type adoption struct {
-	mu   sync.Mutex
-	done bool
-}
-
-// Close implements io.Closer for core.Own; there is nothing to close.
-func (*adoption) Close() error { return nil }
-
-// AdoptAll makes the records of all models that have versions and no record.
-// After the first time it does nothing.
-func AdoptAll(ctx context.Context, h core.Handle) error {
-	a, err := core.Own(h, func(core.Handle) (*adoption, error) { return &adoption{}, nil })
-	if err != nil {
-		return err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.done {
-		return nil
-	}
-	records := map[string]bool{}
-	for name, err := range h.Children(ctx, Prefix) {
-		if err != nil {
-			return err
-		}
-		records[name] = true
-	}
-	for name, err := range h.Folders(ctx, Prefix) {
-		if err != nil {
-			return err
-		}
-		if records[name+".json"] || core.ModelName.Check(name) != nil {
-			continue
-		}
-		if _, err := adopt(ctx, h, name); err != nil && !errors.Is(err, azml.ErrNotFound) {
-			return err
-		}
-	}
-	a.done = true
-	return nil
 }

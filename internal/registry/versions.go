@@ -95,17 +95,16 @@ func Version(ctx context.Context, h core.Handle, name string, n int) (core.Store
 // Latest reads the highest version of the model that is not deleted. Errors:
 // ErrNotFound, ErrInvalid.
 func Latest(ctx context.Context, h core.Handle, name string) (core.Stored[record.Model], error) {
-	var none core.Stored[record.Model]
 	m, err := Find(ctx, h, name)
 	if err != nil {
-		return none, err
+		return core.Stored[record.Model]{}, err
 	}
 	for stored, err := range core.Numbers[record.Model](ctx, h, Versions(m.Value.Name)) {
 		if err != nil || stored.Value.Deleted.IsZero() {
 			return stored, err
 		}
 	}
-	return none, fmt.Errorf("%w: no version of it is registered", azml.ErrNotFound)
+	return core.Stored[record.Model]{}, fmt.Errorf("%w: no version of it is registered", azml.ErrNotFound)
 }
 
 // present gives the numbers of the versions that are not deleted.
@@ -158,7 +157,7 @@ func SetStage(ctx context.Context, h core.Handle, name string, n int, stage stri
 // UseStages notes that versions of the model are in stages, before the first one
 // is. name is its own and no later one.
 func UseStages(ctx context.Context, h core.Handle, name string) error {
-	m, err := Find(ctx, h, name) // which makes the record of an old model
+	m, err := Find(ctx, h, name)
 	if err != nil || m.Value.Staged {
 		return err
 	}
