@@ -21,6 +21,7 @@ import (
 type server struct {
 	name    string
 	target  target
+	request func() []byte // gives the next request of a load; many call it at once
 	cmd     *exec.Cmd
 	stdin   io.Closer
 	log     bytes.Buffer // what it said, to be read when it has ended
@@ -89,28 +90,37 @@ func (b *bench) startInferenceServer(ctx context.Context) (*server, error) {
 	if err := os.WriteFile(filepath.Join(dir, "score.py"), []byte(noopScript), 0o600); err != nil {
 		return nil, err
 	}
+	return startServer(ctx, "azureml-inference-server-http", "/", func(port string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, python, "-m", "azureml_inference_server_http", "--entry_script", "score.py", "--port", port)
+		cmd.Dir = dir
+		return cmd
+	})
+}
+
+// startServer starts a server that is a program of its own, on a free port, and
+// waits until it answers requests of the path.
+func startServer(ctx context.Context, name, path string, with func(port string) *exec.Cmd) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, python, "-m", "azureml_inference_server_http", "--entry_script", "score.py", "--port", port)
-	cmd.Dir = dir
+	cmd := with(port)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	s := &server{name: "azureml-inference-server-http", cmd: cmd, target: target{Address: "127.0.0.1:" + port}}
+	s := &server{name: name, cmd: cmd, target: target{Address: "127.0.0.1:" + port}}
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := awaitHealthy(ctx, s.target.Address); err != nil {
+	if err := awaitHealthy(ctx, s.target.Address+path); err != nil {
 		return nil, errors.Join(err, cmd.Cancel(), cmd.Wait(), errors.New(s.log.String()))
 	}
 	s.started = time.Since(begun).Seconds()
 	return s, nil
 }
 
-// interrupt ends a server that is not ours, as from the terminal.
+// interrupt ends a server of startServer, as from the terminal.
 func (s *server) interrupt() {
 	_ = s.cmd.Cancel()
 	_ = s.cmd.Wait() // the exit code of an interrupted program says nothing
@@ -125,11 +135,14 @@ func freePort() (string, error) {
 	return port, errors.Join(err, listener.Close())
 }
 
-func awaitHealthy(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+// healthyTime is enough for a server to start on a busy machine.
+const healthyTime = 3 * time.Minute
+
+func awaitHealthy(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthyTime)
 	defer cancel()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+url, nil)
 		if err != nil {
 			return err
 		}
@@ -140,9 +153,9 @@ func awaitHealthy(ctx context.Context, address string) error {
 			}
 		}
 		select {
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(2 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not become healthy: %w", address, ctx.Err())
+			return fmt.Errorf("%s did not become healthy: %w", url, ctx.Err())
 		}
 	}
 }
