@@ -114,16 +114,46 @@ func startServer(ctx context.Context, name, path string, with func(port string) 
 		return nil, err
 	}
 	if err := awaitHealthy(ctx, s.target.Address+path); err != nil {
-		return nil, errors.Join(err, cmd.Cancel(), cmd.Wait(), errors.New(s.log.String()))
+		s.interrupt()
+		return nil, fmt.Errorf("%w: %s", err, s.log.String())
 	}
 	s.started = time.Since(begun).Seconds()
 	return s, nil
 }
 
-// interrupt ends a server of startServer, as from the terminal.
+// interruptTime is how long a server has to end.
+const interruptTime = 10 * time.Second
+
+// interrupt ends a server of startServer, as from the terminal, and the
+// processes that it leaves behind.
 func (s *server) interrupt() {
+	var below []*process.Process
+	if p, err := process.NewProcess(int32(s.cmd.Process.Pid)); err == nil {
+		below = descendants(p)
+	}
 	_ = s.cmd.Cancel()
-	_ = s.cmd.Wait() // the exit code of an interrupted program says nothing
+	late := time.AfterFunc(interruptTime, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	_, _ = s.cmd.Process.Wait() // the exit code of an interrupted program says nothing
+	for _, p := range below {
+		if running, err := p.IsRunning(); err == nil && running { // else its ID may be another's
+			_ = p.Kill()
+		}
+	}
+	_ = s.cmd.Wait() // for what they said
+}
+
+// descendants gives the processes below one.
+func descendants(p *process.Process) []*process.Process {
+	children, err := p.Children()
+	if err != nil {
+		return nil // it has none
+	}
+	all := children
+	for _, c := range children {
+		all = append(all, descendants(c)...)
+	}
+	return all
 }
 
 func freePort() (string, error) {
@@ -176,13 +206,9 @@ func treeCPU(ctx context.Context, p *process.Process) (float64, error) {
 		return 0, err
 	}
 	total := times.User + times.System
-	children, err := p.ChildrenWithContext(ctx)
-	if err != nil {
-		return total, nil // it has none
-	}
-	for _, c := range children {
-		if below, err := treeCPU(ctx, c); err == nil { // else it has ended
-			total += below
+	for _, c := range descendants(p) {
+		if below, err := c.TimesWithContext(ctx); err == nil { // else it has ended
+			total += below.User + below.System
 		}
 	}
 	return total, nil

@@ -275,17 +275,11 @@ func (s *trackers) memory(ctx context.Context) error {
 }
 
 // treeMemory gives the resident bytes of a process and its children.
-func treeMemory(ctx context.Context, p *process.Process) float64 {
-	total := 0.0
-	if info, err := p.MemoryInfoWithContext(ctx); err == nil { // else it has ended
-		total = float64(info.RSS)
-	}
-	children, err := p.ChildrenWithContext(ctx)
-	if err != nil {
-		return total // it has none
-	}
-	for _, c := range children {
-		total += treeMemory(ctx, c)
+func treeMemory(ctx context.Context, p *process.Process) (total float64) {
+	for _, one := range append(descendants(p), p) {
+		if info, err := one.MemoryInfoWithContext(ctx); err == nil { // else it has ended
+			total += float64(info.RSS)
+		}
 	}
 	return total
 }

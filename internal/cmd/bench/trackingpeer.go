@@ -41,6 +41,10 @@ func (s *trackers) startPeers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	filled, err := s.bench.fillMLflow(ctx, python)
+	if err != nil {
+		return err
+	}
 	for _, peer := range []struct {
 		name string
 		args []string
@@ -48,7 +52,7 @@ func (s *trackers) startPeers(ctx context.Context) error {
 		{"mlflow server", nil},
 		{"mlflow server --workers 1", []string{"--workers", "1"}},
 	} {
-		t, err := s.bench.startMLflow(ctx, python, peer.name, peer.args)
+		t, err := s.bench.startMLflow(ctx, python, filled, peer.name, peer.args)
 		if err != nil {
 			return err
 		}
@@ -57,23 +61,41 @@ func (s *trackers) startPeers(ctx context.Context) error {
 	return nil
 }
 
-// startMLflow fills a database and starts MLflow's server with it.
-func (b *bench) startMLflow(ctx context.Context, python, name string, args []string) (*tracker, error) {
+// filledMLflow is a database of MLflow's with past runs, of which each server
+// gets a copy.
+type filledMLflow struct {
+	dir, Experiment, Run string
+}
+
+// mlflowDatabase is the database's name in its folder.
+const mlflowDatabase = "mlflow.db"
+
+// fillMLflow makes the database.
+func (b *bench) fillMLflow(ctx context.Context, python string) (*filledMLflow, error) {
 	dir, err := b.sub("mlflow")
 	if err != nil {
 		return nil, err
 	}
-	database := filepath.Join(dir, "mlflow.db")
-	fill := exec.CommandContext(ctx, python, "-c", mlflowFill+mlflowHistory, database, fmt.Sprint(pastCount), fmt.Sprint(historySize))
-	fill.Dir = dir
-	out, err := fill.Output()
+	cmd := exec.CommandContext(ctx, python, "-c", mlflowFill+mlflowHistory, filepath.Join(dir, mlflowDatabase), fmt.Sprint(pastCount), fmt.Sprint(historySize))
+	cmd.Dir = dir
+	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("mlflow: %w", err)
 	}
-	var made struct{ Experiment, Run string }
-	if err := json.Unmarshal(out, &made); err != nil {
+	made := &filledMLflow{dir: dir}
+	return made, json.Unmarshal(out, made)
+}
+
+// startMLflow starts MLflow's server with a copy of a database.
+func (b *bench) startMLflow(ctx context.Context, python string, made *filledMLflow, name string, args []string) (*tracker, error) {
+	dir, err := b.sub("mlflow")
+	if err != nil {
 		return nil, err
 	}
+	if err := os.CopyFS(dir, os.DirFS(made.dir)); err != nil {
+		return nil, err
+	}
+	database := filepath.Join(dir, mlflowDatabase)
 	s, err := startServer(ctx, name, "/health", func(port string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, python, append([]string{"-m", "mlflow", "server", "--backend-store-uri", "sqlite:///" + database,
 			"--artifacts-destination", filepath.Join(dir, "artifacts"), "--host", "127.0.0.1", "--port", port}, args...)...)
