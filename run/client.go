@@ -57,6 +57,9 @@ type ListOptions struct {
 	Root string
 	// TopLevel leaves out runs that are children of another.
 	TopLevel bool
+	// Deleted shows runs that an MLflow client has deleted, too: they can be
+	// restored. By default they are left out.
+	Deleted bool
 }
 
 // List yields runs, the newest first. Runs whose process is gone become Failed
@@ -155,6 +158,7 @@ func (o *ListOptions) match(r record.Run) bool {
 func (o *ListOptions) mayMatch(r record.Run) bool {
 	return (o.Experiment == "" || r.Experiment == o.Experiment) && (o.Type == "" || r.Type == o.Type) &&
 		(o.Parent == "" || r.Parent == o.Parent) && (o.Root == "" || r.Root == o.Root) && (!o.TopLevel || r.Parent == "") &&
+		(o.Deleted || r.Deleted.IsZero()) &&
 		core.HasLabels(r.Tags, o.Tags) && core.HasLabels(r.Properties, o.Properties)
 }
 

@@ -93,6 +93,9 @@ type Details struct {
 	Error *Failure `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
 	Warnings []string `json:"warnings,omitempty"`
+	// Deleted is when an MLflow client deleted the run, zero when it is there.
+	// Lists leave it out, and it can be restored.
+	Deleted time.Time `json:"deletedTime,omitzero"`
 }
 
 // Transition is one step of a run's history.
@@ -147,7 +150,7 @@ func (r *Run) Details() Details {
 		RootRunID: rec.Root, DisplayName: rec.DisplayName, Description: rec.Description, Status: Status(rec.Status),
 		Reason: rec.Reason, WaitsFor: rec.WaitsFor, Since: rec.Since, Created: rec.Created, CreatedBy: rec.CreatedBy,
 		Started: rec.Started, Ended: rec.Ended, Tags: maps.Clone(rec.Tags), Properties: maps.Clone(rec.Properties),
-		Params: maps.Clone(rec.Params), SnapshotID: rec.Snapshot, Warnings: slices.Clone(rec.Warnings), Error: failure(rec.Error)}
+		Params: maps.Clone(rec.Params), SnapshotID: rec.Snapshot, Warnings: slices.Clone(rec.Warnings), Deleted: rec.Deleted, Error: failure(rec.Error)}
 	for _, t := range rec.History {
 		d.History = append(d.History, Transition{Status(t.Status), t.Time, t.Reason})
 	}

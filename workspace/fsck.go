@@ -156,6 +156,8 @@ func other(key string) bool {
 		return true
 	case "runs":
 		return len(parts) > 3 && (parts[2] == "metrics" || parts[2] == "logs")
+	case "logged-models":
+		return len(parts) > 3 && parts[2] == "metrics"
 	case "endpoints":
 		return len(parts) > 3 && parts[2] == "logs"
 	}

@@ -23,6 +23,7 @@ type hooks struct {
 	append func(context.Context, string, int64, []byte) (backend.Info, error)
 	delete func(context.Context, string, *backend.DeleteOptions) error
 	list   func(context.Context, *backend.ListOptions) iter.Seq2[backend.Info, error]
+	feed   func(context.Context, string, *backend.ChangesOptions) (backend.Changes, error)
 	info   func(backend.Info) backend.Info       // changes every description
 	key    func(string) string                   // changes every key on its way in
 	ctx    func(context.Context) context.Context // changes every context
@@ -48,7 +49,7 @@ func wrapped(inner backend.Objects, h hooks) ObjectsHarness {
 	return ObjectsHarness{
 		Objects:  s,
 		Reopen:   func() (backend.Objects, error) { return s, nil },
-		Features: ObjectsFeatures{AppendToPut: true},
+		Features: ObjectsFeatures{AppendToPut: true, Changes: true},
 	}
 }
 
@@ -109,6 +110,14 @@ func (h *hooked) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[
 	}
 }
 
+func (h *hooked) Changes(ctx context.Context, cursor string, opts *backend.ChangesOptions) (backend.Changes, error) {
+	feed := h.feed
+	if feed == nil {
+		feed = h.inner.(backend.ChangeFeed).Changes
+	}
+	return feed(h.ctx(ctx), cursor, opts)
+}
+
 // brokenStore is a driver with one mistake, and the group that must find it.
 type brokenStore struct {
 	name, group string
@@ -120,7 +129,7 @@ func (b brokenStore) open(inner backend.Objects) ObjectsHarness {
 }
 
 func brokenObjects() []brokenStore {
-	return slices.Concat(brokenWrites(), brokenReads(), brokenLists(), brokenKeys())
+	return slices.Concat(brokenWrites(), brokenReads(), brokenLists(), brokenKeys(), brokenFeeds())
 }
 
 func brokenWrites() []brokenStore {

@@ -105,3 +105,13 @@ func TestRecorderPassesGoodStores(t *testing.T) {
 	})
 	require.Empty(t, names, text)
 }
+
+// TestNotesAreAGoodFeed shows that what the broken feeds are made of is right.
+func TestNotesAreAGoodFeed(t *testing.T) {
+	t.Parallel()
+	names, text := failures(t.Context(), objectsGroups(), "changes", func() ObjectsHarness {
+		n := &notes{Objects: memory.NewObjects()}
+		return wrapped(n.Objects, n.hooks())
+	})
+	require.Empty(t, names, text)
+}

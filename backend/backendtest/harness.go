@@ -47,6 +47,8 @@ type ObjectsFeatures struct {
 	AppendToPut bool
 	// Spool says that the store is a backend.Spooler.
 	Spool bool
+	// Changes says that the store is a backend.ChangeFeed.
+	Changes bool
 	// MaxKeyLen is the greatest length of keys where a decorator leaves less
 	// than backend.MaxKeyLen, which 0 means.
 	MaxKeyLen int

@@ -13,7 +13,7 @@ import (
 func objectsGroups() []group[ObjectsHarness] {
 	return []group[ObjectsHarness]{
 		keysGroup(), sizesGroup(), conditionalGroup(), etagsGroup(), appendGroup(), rangesGroup(), listGroup(),
-		readsGroup(), cancelGroup(), concurrencyGroup(), modelGroup(), reopenGroup(), abilitiesGroup(),
+		readsGroup(), cancelGroup(), concurrencyGroup(), modelGroup(), reopenGroup(), abilitiesGroup(), changesGroup(),
 	}
 }
 

@@ -15,7 +15,10 @@ type Objects struct {
 	inner backend.Objects
 }
 
-var _ backend.Objects = (*Objects)(nil)
+var (
+	_ backend.Objects    = (*Objects)(nil)
+	_ backend.ChangeFeed = (*Objects)(nil)
+)
 
 // New makes inner fail by the plan. A zero plan only counts.
 func New(inner backend.Objects, plan Plan) *Objects {
@@ -102,6 +105,19 @@ func (o *Objects) Delete(ctx context.Context, key string, opts *backend.DeleteOp
 		return err
 	}
 	return o.write("delete", key, func() error { return o.inner.Delete(ctx, key, opts) })
+}
+
+// Changes tells what changed, where the store inside can, or says that it is
+// lost.
+func (o *Objects) Changes(ctx context.Context, cursor string, opts *backend.ChangesOptions) (backend.Changes, error) {
+	if err := o.begin(ctx, "changes of", opts.Prefix, func(c *Counts) { c.Changes++ }); err != nil {
+		return backend.Changes{}, err
+	}
+	feed, ok := backend.As[backend.ChangeFeed](o.inner)
+	if _, torn := o.tear(1); torn || !ok {
+		return backend.Changes{Lost: true}, nil
+	}
+	return feed.Changes(ctx, cursor, opts)
 }
 
 // List yields the objects; it may break after up to nine of them.

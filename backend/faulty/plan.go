@@ -23,7 +23,7 @@ type Plan struct {
 	// Lost is the rate of successful writes that are answered ErrUnavailable.
 	Lost float64
 	// Torn is the rate of bodies and lists that break with ErrUnavailable in
-	// their middle.
+	// their middle, and of change feeds that are Lost, without a cursor.
 	Torn float64
 	// Delays is the rate of calls that are delayed, by up to MaxDelay.
 	Delays float64
@@ -50,6 +50,8 @@ type Counts struct {
 	Delete int
 	// List counts how often lists were ranged over.
 	List int
+	// Changes counts calls of Changes.
+	Changes int
 	// Writes counts Put, Append, Delete and Set that were handed on to the
 	// store inside, whatever it answered.
 	Writes int

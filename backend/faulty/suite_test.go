@@ -19,7 +19,7 @@ func TestNoFaultsOnMemory(t *testing.T) {
 	backendtest.Objects(t, func(*testing.T) backendtest.ObjectsHarness {
 		return backendtest.ObjectsHarness{
 			Objects:  faulty.New(memory.NewObjects(), faulty.Plan{}),
-			Features: backendtest.ObjectsFeatures{AppendToPut: true},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true},
 		}
 	})
 	backendtest.Secrets(t, func(*testing.T) backendtest.SecretsHarness {
@@ -45,7 +45,7 @@ func TestNoFaultsOnLocalfs(t *testing.T) {
 		t.Cleanup(func() { s.Close() })
 		return backendtest.ObjectsHarness{
 			Objects:  faulty.New(s, faulty.Plan{}),
-			Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Spool: true},
 		}
 	})
 }

@@ -32,44 +32,31 @@ func (s *Store) append(ctx context.Context, key string, offset int64, data []byt
 		return nil, err
 	}
 	defer l.unlock()
-	for {
-		fi, err := s.stat(key)
-		if err == nil {
-			return s.grow(ctx, key, fi, offset, data)
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		if offset != 0 {
-			return nil, wrongOffset(key, 0, offset)
-		}
-		fi, err = s.start(ctx, key, data)
-		if !errors.Is(err, azml.ErrExists) { // else a Put, which needs no lock, was faster
-			return fi, err
-		}
+	fi, err := s.stat(key)
+	switch {
+	case err == nil:
+		return s.grow(ctx, key, fi, offset, data)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case offset != 0:
+		return nil, wrongOffset(key, 0, offset)
 	}
+	return s.start(ctx, key, data)
 }
 
 // start makes the object, as Put does, so that its first bytes are never torn.
+// The caller holds the lock.
 func (s *Store) start(ctx context.Context, key string, data []byte) (fs.FileInfo, error) {
 	t, err := s.writeTemp(ctx, contentOf(data))
 	if err != nil {
 		return nil, err
 	}
 	defer t.discard()
-	if !s.locked.Load() {
-		fi, err := s.create(ctx, key, t)
-		if err == nil || !noLinks(err) {
-			return fi, err
-		}
-		s.locked.Store(true)
-		return s.start(ctx, key, data)
-	}
 	fi, err := t.finish(s.stampNew(key))
 	if err != nil {
 		return nil, err
 	}
-	return fi, s.move(t, objectPath(key))
+	return fi, s.move(ctx, key, t)
 }
 
 // grow writes at the end of the object. The caller holds the lock.
@@ -83,6 +70,9 @@ func (s *Store) grow(ctx context.Context, key string, before fs.FileInfo, offset
 		return nil, err
 	}
 	defer f.Close()
+	if err = s.announce(ctx, key); err != nil {
+		return nil, err
+	}
 	if err = ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -100,3 +100,35 @@ func BenchmarkListFolders(b *testing.B) {
 		require.Equal(b, 10_000, n)
 	}
 }
+
+// BenchmarkAnnounce is what the journal of changes adds to each write, the
+// lock of the key's shard among it, which only creating would not take.
+func BenchmarkAnnounce(b *testing.B) {
+	s := open(b, b.TempDir())
+	for b.Loop() {
+		end, err := s.Begin(b.Context(), "runs/a/run.json")
+		require.NoError(b, err)
+		end()
+	}
+}
+
+// BenchmarkChanges is following a store in which nothing, or 100 objects, changed.
+func BenchmarkChanges(b *testing.B) {
+	for _, n := range []int{0, 100} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := open(b, b.TempDir())
+			lost, err := s.Changes(b.Context(), "", &backend.ChangesOptions{})
+			require.NoError(b, err)
+			for i := range n {
+				end, err := s.Begin(b.Context(), fmt.Sprintf("runs/%d/run.json", i))
+				require.NoError(b, err)
+				end()
+			}
+			for b.Loop() {
+				changes, err := s.Changes(b.Context(), lost.Cursor, &backend.ChangesOptions{})
+				require.NoError(b, err)
+				require.Len(b, changes.Keys, n)
+			}
+		})
+	}
+}

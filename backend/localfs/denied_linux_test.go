@@ -1,8 +1,12 @@
 package localfs_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -12,8 +16,7 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
-// TestReadOnlyFolder works as a user who may read the folder only. The user is
-// that of one thread, which ends with the test.
+// TestReadOnlyFolder works as a user who may read the folder only.
 func TestReadOnlyFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -23,16 +26,7 @@ func TestReadOnlyFolder(t *testing.T) {
 		require.NoError(t, os.Chmod(dir+path, mode))
 	}
 	t.Cleanup(func() { _ = os.Chmod(dir, 0o700); _ = os.Chmod(dir+"/a", 0o700) })
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked, so the thread ends
-		if os.Getuid() == 0 {
-			if err := syscall.Setfsuid(65534); err != nil {
-				t.Errorf("become another user: %v", err)
-				return
-			}
-		}
+	asOther(t, func() {
 		for name, err := range map[string]error{
 			"put new":      put(t.Context(), s, "new", "1"),
 			"put existing": put(t.Context(), s, "a/b.json", "2"),
@@ -48,7 +42,79 @@ func TestReadOnlyFolder(t *testing.T) {
 			return
 		}
 		o.Body.Close()
+	})
+	require.Equal(t, "1", read(t, s, "a/b.json"))
+}
+
+// TestFeedOfReadOnlyFolder follows a folder as a user who may read it only,
+// all of it or not.
+func TestFeedOfReadOnlyFolder(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name         string
+		files        os.FileMode
+		journal, all bool // whether there is a journal, and all can be read
+	}{
+		{"readable", 0o644, true, true},
+		{"without a journal", 0o644, false, false},
+		{"files of another user", 0o600, true, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+			s := open(t, dir)
+			require.NoError(t, put(t.Context(), s, "a", "1"))
+			if !test.journal {
+				require.NoError(t, os.RemoveAll(journalOf(s, "")))
+			}
+			require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if d.IsDir() {
+					return errors.Join(err, os.Chmod(path, 0o755))
+				}
+				return errors.Join(err, os.Chmod(path, test.files))
+			}))
+			if test.journal {
+				require.NoError(t, put(t.Context(), s, "a", "1"))
+				require.NoError(t, os.Chmod(journalOf(s, "current"), test.files))
+			}
+			cursor := ""
+			asOther(t, func() {
+				got, err := s.Changes(t.Context(), "", &backend.ChangesOptions{})
+				if err != nil || !got.Lost || (got.Cursor != "") != test.all {
+					t.Errorf("Changes: %+v, %v", got, err)
+				}
+				cursor = got.Cursor
+			})
+			if !test.all {
+				return
+			}
+			require.NoError(t, put(t.Context(), s, "a", "2"))
+			asOther(t, func() {
+				got, err := s.Changes(t.Context(), cursor, &backend.ChangesOptions{})
+				if err != nil || got.Lost || !slices.Equal(got.Keys, []string{"a"}) {
+					t.Errorf("Changes: %+v, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
+// asOther does something as another user, which is that of one thread that ends
+// with it.
+func asOther(t *testing.T, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked, so the thread ends
+		if os.Getuid() == 0 {
+			if err := syscall.Setfsuid(65534); err != nil {
+				t.Errorf("become another user: %v", err)
+				return
+			}
+		}
+		do()
 	}()
 	<-done
-	require.Equal(t, "1", read(t, s, "a/b.json"))
 }

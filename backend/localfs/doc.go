@@ -24,19 +24,27 @@
 //     last one being folders whose names end in "%+".
 //
 // Files whose names don't follow these rules are not seen. The folder
-// ".localfs" is the store's own: temporary files, locks, and the spool.
+// ".localfs" is the store's own: temporary files, locks, the journal of changes,
+// and the spool.
 //
 // # Writing
 //
 // Put writes a temporary file, syncs it, moves it into place, and syncs the
 // folder. Creating is link(2), which fails when the name is taken; where links
-// are not supported it is a rename under the key's lock. Replacing, appending
-// and deleting hold an advisory lock on one of 256 files, picked by the key.
+// are not supported it is a rename. Whatever changes an object holds an advisory
+// lock on one of 256 files, picked by the key: creating for the link alone,
+// replacing, appending and deleting from the look at the state before on.
 //
 // The ETag is made of modification time, size and inode. The modification time
 // is set by the store: always later than that of the state before, and later
 // than that of any deleted object under the same lock (kept as the
 // modification time of the lock file).
+//
+// # Following
+//
+// Each key is named in a journal before its object changes, under the key's
+// lock. Who follows the store reads the journal, and learns from the lock
+// whether the last write of a key is over ([Store.Changes]).
 //
 // # Crashes
 //

@@ -12,16 +12,17 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// shard is the lock of all keys with the same hash. The channel keeps this
-// process's goroutines apart (and in order), the file lock processes.
+// shard is the lock of all keys with the same hash, or of the journal. The
+// channel keeps this process's goroutines apart (and in order), the file lock
+// processes.
 type shard struct {
 	path string // within the root
 	mine chan struct{}
 	file *flock.Flock
 }
 
-func (l *shard) init(dir string, i int) {
-	l.path = fmt.Sprintf("%s/%02x", lockDir, i)
+func (l *shard) init(dir, name string) {
+	l.path = lockDir + "/" + name
 	l.mine = make(chan struct{}, 1)
 	l.file = flock.New(filepath.Join(dir, filepath.FromSlash(l.path)))
 }
@@ -29,16 +30,20 @@ func (l *shard) init(dir string, i int) {
 // lock waits for the lock of the key's shard; the caller calls unlock.
 func (s *Store) lock(ctx context.Context, key string) (*shard, error) {
 	l := s.shard(key)
+	return l, s.acquire(ctx, l)
+}
+
+func (s *Store) acquire(ctx context.Context, l *shard) error {
 	select {
 	case l.mine <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the lock: %w", ctx.Err())
+		return fmt.Errorf("waiting for the lock: %w", context.Cause(ctx))
 	}
-	if err := s.lockFile(ctx, l); err != nil {
+	err := s.lockFile(ctx, l)
+	if err != nil {
 		<-l.mine
-		return nil, err
 	}
-	return l, nil
+	return err
 }
 
 // lockFile polls, for a blocking flock(2) could not be given up when the
@@ -61,7 +66,7 @@ func (s *Store) lockFile(ctx context.Context, l *shard) error {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the lock: %w", ctx.Err())
+			return fmt.Errorf("waiting for the lock: %w", context.Cause(ctx))
 		}
 		pause = min(2*pause, 2*time.Millisecond)
 	}

@@ -26,9 +26,12 @@ const (
 	childDir   = "AZML_TEST_LOCALFS_DIR" // makes the test binary a child that works in this folder
 )
 
+// children are what the test binary does as a child.
+var children = map[string]func(dir, id string) error{"count": child, "churn": churn}
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		if err := child(dir, os.Args[len(os.Args)-1]); err != nil {
+		if err := children[os.Args[1]](dir, os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -48,8 +51,7 @@ func TestManyProcesses(t *testing.T) {
 	cmds := make([]*exec.Cmd, processes)
 	outs := make([]strings.Builder, processes)
 	for i := range cmds {
-		cmds[i] = exec.CommandContext(t.Context(), os.Args[0], "child", strconv.Itoa(i))
-		cmds[i].Env = append(os.Environ(), childDir+"="+dir)
+		cmds[i] = command(t, dir, "count", i)
 		cmds[i].Stdout, cmds[i].Stderr = &outs[i], os.Stderr
 		require.NoError(t, cmds[i].Start())
 	}
@@ -69,6 +71,13 @@ func TestManyProcesses(t *testing.T) {
 		require.Equal(t, won[fmt.Sprintf("race/%d", i)], read(t, s, fmt.Sprintf("race/%d", i)))
 		require.Equal(t, won[fmt.Sprintf("log@%d", i)], log[i:i+1])
 	}
+}
+
+// command is a child.
+func command(t *testing.T, dir, what string, id int) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], what, strconv.Itoa(id))
+	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	return cmd
 }
 
 func read(t testing.TB, s backend.Objects, key string) string {

@@ -34,7 +34,10 @@ type Store struct {
 	root   *os.Root
 	log    *slog.Logger
 	shards [256]shard
-	locked atomic.Bool // create under the lock, for links don't work here
+	locked atomic.Bool // create by renaming, for links don't work here
+
+	journal     shard
+	journalSize int64 // at which a file of the journal is full
 }
 
 // Options are the options of New.
@@ -44,8 +47,9 @@ type Options struct {
 }
 
 var (
-	_ backend.Objects = (*Store)(nil)
-	_ backend.Spooler = (*Store)(nil)
+	_ backend.Objects    = (*Store)(nil)
+	_ backend.Spooler    = (*Store)(nil)
+	_ backend.ChangeFeed = (*Store)(nil)
 )
 
 // New opens the store in the folder dir, which is made (with mode 0700) when
@@ -70,14 +74,15 @@ func New(dir string, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, openError(dir, err)
 	}
-	s := &Store{dir: dir, root: root, log: opts.Logger}
+	s := &Store{dir: dir, root: root, log: opts.Logger, journalSize: journalSize}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.locked.Store(!hasInodes)
 	for i := range s.shards {
-		s.shards[i].init(dir, i)
+		s.shards[i].init(dir, fmt.Sprintf("%02x", i))
 	}
+	s.journal.init(dir, "journal")
 	s.sweep()
 	return s, nil
 }

@@ -24,7 +24,7 @@ func harness(t *testing.T) backendtest.ObjectsHarness {
 	return backendtest.ObjectsHarness{
 		Objects:  open(t, dir),
 		Reopen:   func() (backend.Objects, error) { return open(t, dir), nil },
-		Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true},
+		Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Spool: true},
 	}
 }
 

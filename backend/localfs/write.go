@@ -14,8 +14,8 @@ import (
 )
 
 // Put stores the content as the whole object and returns when it is durable:
-// two syncs, more when folders are new. Creating where links work waits for
-// nobody; all else waits for the lock of the key's shard. Errors: ErrExists,
+// two syncs, more when folders are new. It waits for the lock of the key's
+// shard, which creating, where links work, holds for microseconds only. Errors: ErrExists,
 // ErrConflict, ErrInvalid when the content can't be read to its end,
 // ErrDenied, ErrUnavailable (such as a full disk), ErrClosed.
 func (s *Store) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
@@ -73,30 +73,45 @@ func changed(key string) error {
 	return fmt.Errorf("%w: object %q was changed since it was read", azml.ErrConflict, key)
 }
 
-// create links the temporary file into place. It needs no lock: had another
-// process created and deleted the key meanwhile, its file was either there
-// together with ours, so has another inode, or was gone before ours was made,
-// so its time is among those that ours is set after.
+// create links the temporary file into place. The lock is that of the
+// announcement; the ETag needs none: had another process created and deleted
+// the key since the file was stamped, its file was either there together with
+// ours, so has another inode, or was gone before ours was made, so its time is
+// among those that ours is set after.
 func (s *Store) create(ctx context.Context, key string, t *temp) (fs.FileInfo, error) {
 	fi, err := t.finish(s.stampNew(key))
 	if err != nil {
 		return nil, err
 	}
-	if err = ctx.Err(); err != nil {
+	l, err := s.lock(ctx, key)
+	if err != nil {
 		return nil, err
 	}
+	err = s.link(ctx, key, t)
+	l.unlock()
+	if err != nil {
+		return nil, err
+	}
+	return fi, syncFolder(s.root, path.Dir(objectPath(key)))
+}
+
+// link makes the finished file the object. The caller holds the lock.
+func (s *Store) link(ctx context.Context, key string, t *temp) error {
+	if err := s.announce(ctx, key); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	to := objectPath(key)
-	err = s.withFolders(to, func() error { return s.root.Link(t.path, to) })
+	err := s.withFolders(to, func() error { return s.root.Link(t.path, to) })
 	if err != nil {
 		s.prune(path.Dir(to))
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w: object %q", azml.ErrExists, key)
+		return fmt.Errorf("%w: object %q", azml.ErrExists, key)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return fi, syncFolder(s.root, path.Dir(to))
+	return err
 }
 
 // stampNew sets times after all that the key can have had before.
@@ -125,14 +140,18 @@ func (s *Store) replace(ctx context.Context, key string, t *temp, opts *backend.
 	if err != nil {
 		return nil, err
 	}
-	if err = ctx.Err(); err != nil {
-		return nil, err
-	}
-	return fi, s.move(t, objectPath(key))
+	return fi, s.move(ctx, key, t)
 }
 
-// move renames the temporary file, durably.
-func (s *Store) move(t *temp, to string) error {
+// move renames the temporary file, durably. The caller holds the lock.
+func (s *Store) move(ctx context.Context, key string, t *temp) error {
+	if err := s.announce(ctx, key); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	to := objectPath(key)
 	if err := s.withFolders(to, func() error { return s.root.Rename(t.path, to) }); err != nil {
 		s.prune(path.Dir(to))
 		return err
@@ -171,6 +190,9 @@ func (s *Store) delete(ctx context.Context, key string, opts *backend.DeleteOpti
 		return changed(key)
 	}
 	if err = s.remember(l, fi.ModTime()); err != nil {
+		return err
+	}
+	if err = s.announce(ctx, key); err != nil {
 		return err
 	}
 	name := objectPath(key)

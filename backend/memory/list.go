@@ -67,6 +67,7 @@ func (s *Objects) set(key string, data []byte) backend.Info {
 	}
 	o := object{data: data, etag: s.nextETag(), modified: time.Now()}
 	s.objects[key] = o
+	s.feed.note(key)
 	return o.info(key)
 }
 
@@ -76,4 +77,5 @@ func (s *Objects) remove(key string) {
 		s.keys = slices.Delete(s.keys, i, i+1)
 	}
 	delete(s.objects, key)
+	s.feed.note(key)
 }

@@ -19,7 +19,7 @@ func TestObjects(t *testing.T) {
 		return backendtest.ObjectsHarness{
 			Objects:  s,
 			Reopen:   func() (backend.Objects, error) { return s, nil },
-			Features: backendtest.ObjectsFeatures{AppendToPut: true},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true},
 		}
 	})
 }

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"strconv"
@@ -20,6 +21,7 @@ type Objects struct {
 	objects map[string]object
 	keys    []string // sorted by bytes
 	writes  uint64   // gives the ETags
+	feed    feed
 }
 
 // object is one state of an object. Its bytes never change: Append only ever
@@ -30,11 +32,14 @@ type object struct {
 	modified time.Time
 }
 
-var _ backend.Objects = (*Objects)(nil)
+var (
+	_ backend.Objects    = (*Objects)(nil)
+	_ backend.ChangeFeed = (*Objects)(nil)
+)
 
 // NewObjects gives an empty object store.
 func NewObjects() *Objects {
-	return &Objects{objects: map[string]object{}}
+	return &Objects{objects: map[string]object{}, feed: feed{id: rand.Text()}}
 }
 
 // Get opens the object or a range of it. Errors: ErrNotFound, ErrInvalid when

@@ -25,7 +25,8 @@ type objects struct {
 // New gives the objects of inner whose keys begin with prefix, by the rest of
 // their keys. The prefix is any beginning of legal keys, usually with "/" at
 // its end; keys that get longer than backend.MaxKeyLen by it are ErrInvalid.
-// The result is a backend.Spooler when inner is, with a folder of its own.
+// The result is a backend.Spooler when inner is, with a folder of its own, and
+// a backend.ChangeFeed of its own keys.
 func New(inner backend.Objects, prefix string) backend.Objects {
 	o := &objects{inner, prefix}
 	if spooler, ok := backend.As[backend.Spooler](inner); ok {
@@ -98,6 +99,19 @@ func (o *objects) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2
 			}
 		}
 	}
+}
+
+// Changes names the objects by the rest of their keys; their order stays.
+func (o *objects) Changes(ctx context.Context, cursor string, opts *backend.ChangesOptions) (backend.Changes, error) {
+	feed, ok := backend.As[backend.ChangeFeed](o.inner)
+	if !ok {
+		return backend.Changes{Lost: true}, nil
+	}
+	changes, err := feed.Changes(ctx, cursor, &backend.ChangesOptions{Prefix: o.prefix + opts.Prefix})
+	for i, key := range changes.Keys {
+		changes.Keys[i] = strings.TrimPrefix(key, o.prefix)
+	}
+	return changes, err
 }
 
 func (o *objects) full(key string) (string, error) {

@@ -36,7 +36,7 @@ func TestObjectsOnMemory(t *testing.T) {
 		return backendtest.ObjectsHarness{
 			Objects:  prefixed.New(s, "ws/a/"),
 			Reopen:   func() (backend.Objects, error) { return prefixed.New(s, "ws/a/"), nil },
-			Features: backendtest.ObjectsFeatures{AppendToPut: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
 		}
 	})
 }
@@ -50,7 +50,7 @@ func TestObjectsOnLocalfs(t *testing.T) {
 		withNeighbours(t, s)
 		return backendtest.ObjectsHarness{
 			Objects:  prefixed.New(s, "ws/a/"),
-			Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
+			Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Spool: true, MaxKeyLen: backend.MaxKeyLen - len("ws/a/")},
 		}
 	})
 }

@@ -15,7 +15,10 @@ type Objects struct {
 	policy
 }
 
-var _ backend.Objects = (*Objects)(nil)
+var (
+	_ backend.Objects    = (*Objects)(nil)
+	_ backend.ChangeFeed = (*Objects)(nil)
+)
 
 // New makes the calls of inner be tried again. Nil options mean the defaults.
 func New(inner backend.Objects, opts *Options) *Objects {
@@ -98,6 +101,20 @@ func (o *Objects) Delete(ctx context.Context, key string, opts *backend.DeleteOp
 		lost = lost || errors.Is(err, azml.ErrUnavailable)
 		return err
 	})
+}
+
+// Changes tells what changed, where the store inside can.
+func (o *Objects) Changes(ctx context.Context, cursor string, opts *backend.ChangesOptions) (backend.Changes, error) {
+	feed, ok := backend.As[backend.ChangeFeed](o.inner)
+	if !ok {
+		return backend.Changes{Lost: true}, nil
+	}
+	var changes backend.Changes
+	err := o.do(ctx, "changes of", opts.Prefix, func() (err error) {
+		changes, err = feed.Changes(ctx, cursor, opts)
+		return err
+	})
+	return changes, err
 }
 
 // List yields the objects; a list that breaks goes on after the last key.

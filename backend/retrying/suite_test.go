@@ -41,7 +41,7 @@ func TestObjectsOnMemory(t *testing.T) {
 				return backendtest.ObjectsHarness{
 					Objects:  s,
 					Reopen:   func() (backend.Objects, error) { return s, nil },
-					Features: backendtest.ObjectsFeatures{AppendToPut: true, Retried: true},
+					Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Retried: true},
 				}
 			})
 		})
@@ -59,7 +59,7 @@ func TestObjectsOnLocalfs(t *testing.T) {
 				t.Cleanup(func() { s.Close() })
 				return backendtest.ObjectsHarness{
 					Objects:  retrying.New(faulty.New(s, plan), quick),
-					Features: backendtest.ObjectsFeatures{AppendToPut: true, Spool: true, Retried: true},
+					Features: backendtest.ObjectsFeatures{AppendToPut: true, Changes: true, Spool: true, Retried: true},
 				}
 			})
 		})

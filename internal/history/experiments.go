@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strings"
 
@@ -35,7 +36,7 @@ func Experiments(ctx context.Context, h core.Handle) iter.Seq2[core.Stored[recor
 			if err == nil {
 				stored, err = core.Get[record.Experiment](ctx, h, ExperimentRef(name).Key)
 			}
-			if azml.ClassOf(err) == azml.ErrNotFound || err == nil && stored.Value.AliasOf != "" {
+			if errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.AliasOf != "" {
 				continue
 			}
 			if !yield(stored, err) || err != nil {

@@ -17,6 +17,9 @@ type Told struct {
 	Status record.Status
 	// Ended is when the run ended, zero for now; it counts with a last status.
 	Ended time.Time
+	// Points is how many points the writers of metrics have stored that the
+	// caller has closed, by their IDs; it counts with a last status.
+	Points map[string]uint64
 	// Change, when not nil, changes more of the record in the same write.
 	Change func(*record.Run) error
 }
@@ -39,6 +42,9 @@ func Tell(ctx context.Context, h core.Handle, id string, told Told) (core.Stored
 		}
 		if told.Status == "" || r.Owner != nil && !r.Status.Terminal() {
 			return nil
+		}
+		if told.Status.Terminal() {
+			r.Kept = kept(h, id, told.Points)
 		}
 		return told.apply(r, h.Now())
 	})

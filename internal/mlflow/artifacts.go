@@ -90,7 +90,8 @@ func (c call) artifact(ctx context.Context, p string) (artifact, error) {
 			return artifact{}, err
 		}
 		if artifactURI(stored.Value, e.Value) == proxyScheme+strings.Join(parts[:i+1], "/") {
-			return artifact{history.RunFiles(stored.Value.ID), strings.Join(parts[i+1:], "/")}, nil
+			rest, err := checkPath(strings.Join(parts[i+1:], "/"))
+			return artifact{history.RunFiles(stored.Value.ID), rest}, err
 		}
 	}
 	return artifact{}, failf(codeNotFound, "No run has its artifacts at %s: artifacts are at <experiment id>/<run id>/artifacts", p)

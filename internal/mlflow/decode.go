@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // decode reads a message as protobuf's JSON mapping has it, and as MLflow's
@@ -16,7 +17,7 @@ import (
 // as strings; null is like absent. An empty body is {}, and an object inside a
 // JSON string, as old clients send it, is that object.
 func decode(data []byte, into any) error {
-	data = bytes.TrimSpace(data)
+	data = bytes.Trim(data, jsonSpace)
 	if len(data) == 0 {
 		data = emptyAnswer
 	}
@@ -28,7 +29,7 @@ func decode(data []byte, into any) error {
 		if err := json.Unmarshal(data, &inner); err != nil || !json.Valid([]byte(inner)) {
 			return failf(codeBadRequest, "The body of the request is a string and no JSON object")
 		}
-		data = bytes.TrimSpace([]byte(inner))
+		data = bytes.Trim([]byte(inner), jsonSpace)
 	}
 	if data[0] != '{' {
 		return failf(codeBadRequest, "The body of the request is no JSON object")
@@ -38,6 +39,9 @@ func decode(data []byte, into any) error {
 	return s.message(planOf(v.Type()), v, "")
 }
 
+// jsonSpace is what may stand around a value.
+const jsonSpace = " \t\r\n"
+
 // decodeQuery reads a message from the query of a URL, where a field that is a
 // list is there once for each element.
 func decodeQuery(query url.Values, into any) error {
@@ -46,6 +50,9 @@ func decodeQuery(query url.Values, into any) error {
 	seen := make([]bool, len(p.fields))
 	for i, f := range p.fields {
 		for _, value := range query[f.name] {
+			if !utf8.ValidString(value) {
+				return invalid("The parameter '%s' is not UTF-8", f.name)
+			}
 			quoted := scanner{data: quote(value)}
 			if f.kind == kindBool {
 				quoted.data = []byte(strings.ToLower(value))

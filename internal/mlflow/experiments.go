@@ -253,8 +253,8 @@ func (c call) deleteExperimentTag(ctx context.Context, req *deleteExperimentTag)
 // noteTag is where MLflow keeps a description.
 const noteTag = "mlflow.note.content"
 
-func experimentView(e record.Experiment) experiment {
-	view := experiment{ExperimentID: e.Name, Name: experimentTitle(e), ArtifactLocation: artifactLocation(e), LifecycleStage: lifecycle(!e.Archived.IsZero()),
+func experimentView(e record.Experiment) experimentMessage {
+	view := experimentMessage{ExperimentID: e.Name, Name: experimentTitle(e), ArtifactLocation: artifactLocation(e), LifecycleStage: lifecycle(!e.Archived.IsZero()),
 		CreationTime: millis(e.Created), LastUpdateTime: millis(e.Modified), Tags: labelList(e.Tags)}
 	if _, noted := e.Tags[noteTag]; !noted && e.Description != "" {
 		view.Tags = append(view.Tags, keyValue{noteTag, e.Description})

@@ -22,6 +22,8 @@ type Handler struct {
 	routes  router
 	writers *writers
 	updates *updates
+
+	latestKnown latestCache
 }
 
 // New makes the handler of a workspace, which ends with it: closing the
@@ -32,7 +34,7 @@ func New(h core.Handle, opts *Options) (*Handler, error) {
 		opts = &Options{}
 	}
 	handler := &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h),
-		updates: &updates{queues: map[string]*[]*update{}}}
+		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}}}
 	if err := h.Serve(handler.writers.run); err != nil {
 		return nil, err
 	}

@@ -55,7 +55,10 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err := c.loggable(ctx, id); err != nil {
 		return err
 	}
-	return c.writers.log(ctx, id, points)
+	if err := c.writers.log(ctx, logID{id: id}, points); err != nil {
+		return err
+	}
+	return c.logModelMetrics(ctx, id, points)
 }
 
 // checkMetrics checks what MLflow checks, but for the characters of names. list
@@ -72,6 +75,9 @@ func checkMetrics(points []metricFields, list string) error {
 		if p.Timestamp < 0 {
 			return invalid("Invalid value %d for parameter '%s' supplied: metric '%s'. Timestamp must be a nonnegative long (64-bit integer) ",
 				p.Timestamp, join(path, "timestamp"), p.Key)
+		}
+		if err := checkModelID(p.ModelID); err != nil {
+			return err
 		}
 	}
 	return nil

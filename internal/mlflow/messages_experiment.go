@@ -1,6 +1,6 @@
 package mlflow
 
-type experiment struct {
+type experimentMessage struct {
 	ExperimentID     string     `json:"experiment_id"`
 	Name             string     `json:"name"`
 	ArtifactLocation string     `json:"artifact_location"`
@@ -25,7 +25,7 @@ type getExperiment struct {
 }
 
 type getExperimentResponse struct {
-	Experiment experiment `json:"experiment"`
+	Experiment experimentMessage `json:"experiment"`
 }
 
 type getExperimentByName struct {
@@ -41,8 +41,8 @@ type searchExperiments struct {
 }
 
 type searchExperimentsResponse struct {
-	Experiments   []experiment `json:"experiments,omitempty"`
-	NextPageToken string       `json:"next_page_token,omitempty"`
+	Experiments   []experimentMessage `json:"experiments,omitempty"`
+	NextPageToken string              `json:"next_page_token,omitempty"`
 }
 
 type deleteExperiment struct {

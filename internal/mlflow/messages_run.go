@@ -1,6 +1,6 @@
 package mlflow
 
-type run struct {
+type runMessage struct {
 	Info    runInfo    `json:"info"`
 	Data    runData    `json:"data"`
 	Inputs  runInputs  `json:"inputs"`
@@ -101,7 +101,7 @@ type createRun struct {
 }
 
 type runResponse struct {
-	Run run `json:"run"`
+	Run runMessage `json:"run"`
 }
 
 type getRun struct{ runRef }
@@ -135,6 +135,6 @@ type searchRuns struct {
 }
 
 type searchRunsResponse struct {
-	Runs          []run  `json:"runs,omitempty"`
-	NextPageToken string `json:"next_page_token,omitempty"`
+	Runs          []runMessage `json:"runs,omitempty"`
+	NextPageToken string       `json:"next_page_token,omitempty"`
 }

@@ -62,7 +62,7 @@ var messages = map[string]struct {
 	left []string
 }{
 	// What keeps traces longer, and the workspaces of one server, are not served.
-	"Experiment":                   {experiment{}, []string{"effective_trace_archival_retention", "workspace"}},
+	"Experiment":                   {experimentMessage{}, []string{"effective_trace_archival_retention", "workspace"}},
 	"ExperimentTag":                {keyValue{}, nil},
 	"CreateExperiment":             {createExperiment{}, nil},
 	"CreateExperiment.Response":    {createExperimentResponse{}, nil},
@@ -77,7 +77,7 @@ var messages = map[string]struct {
 	"UpdateExperiment":             {updateExperiment{}, nil},
 	"SetExperimentTag":             {setExperimentTag{}, nil},
 	"DeleteExperimentTag":          {deleteExperimentTag{}, nil},
-	"Run":                          {run{}, nil},
+	"Run":                          {runMessage{}, nil},
 	"RunInfo":                      {runInfo{}, nil},
 	"RunData":                      {runData{}, nil},
 	"RunInputs":                    {runInputs{}, nil},

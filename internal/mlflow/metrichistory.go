@@ -27,13 +27,9 @@ const (
 	maxPerRun      = 2500
 )
 
-// points reads the numbers that were logged to the run: of the named metric, or
-// of all when key is empty.
-func (c call) points(ctx context.Context, id, key string, yield func(p metrics.Point, value float64)) error {
-	log, err := history.Metrics(c.core, id)
-	if err != nil {
-		return err
-	}
+// numbers yields the numbers in a log: of the named metric, or of all when key is
+// empty. Texts and lists, which MLflow has no place for, are passed over.
+func numbers(ctx context.Context, log *metrics.Log, key string, yield func(p metrics.Point, value float64)) error {
 	read := &metrics.ReadOptions{Kinds: []metrics.Kind{metrics.KindScalar}}
 	if key != "" {
 		read.Names = []string{key}
@@ -54,38 +50,19 @@ func (c call) points(ctx context.Context, id, key string, yield func(p metrics.P
 	return nil
 }
 
-// latestMetrics gives the run's metrics by name, each as it was last: MLflow
-// goes by step, then time, then value.
-func (c call) latestMetrics(ctx context.Context, id string) ([]metric, error) {
-	last := map[string]metric{}
-	err := c.points(ctx, id, "", func(p metrics.Point, value float64) {
-		m := metric{Key: p.Name, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step}
-		if have, there := last[p.Name]; !there || compareLatest(have, m) <= 0 {
-			last[p.Name] = m
-		}
-	})
-	if err != nil || len(last) == 0 {
-		return nil, err
-	}
-	list := make([]metric, 0, len(last))
-	for _, m := range last {
-		list = append(list, m)
-	}
-	slices.SortFunc(list, func(a, b metric) int { return cmp.Compare(a.Key, b.Key) })
-	return list, nil
-}
-
-func compareLatest(a, b metric) int {
-	return cmp.Or(cmp.Compare(a.Step, b.Step), cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Value, b.Value))
+func pointView(p metrics.Point, value float64) metric {
+	return metric{Key: p.Name, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step}
 }
 
 // history gives all points of the metric by time, step and value, each once: a
 // client that got no answer sends a point again.
 func (c call) history(ctx context.Context, id, key string) ([]metric, error) {
+	log, err := history.Metrics(c.core, id)
+	if err != nil {
+		return nil, err
+	}
 	var list []metric
-	err := c.points(ctx, id, key, func(p metrics.Point, value float64) {
-		list = append(list, metric{Key: key, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step})
-	})
+	err = numbers(ctx, log, key, func(p metrics.Point, value float64) { list = append(list, pointView(p, value)) })
 	slices.SortFunc(list, func(a, b metric) int {
 		return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Value, b.Value))
 	})

@@ -102,7 +102,7 @@ func (c call) createRun(ctx context.Context, req *createRun) (*runResponse, erro
 	if err != nil {
 		return nil, err
 	}
-	return &runResponse{run{Info: runInfoView(stored.Value, experiment.Value), Data: runData{Tags: tagsView(stored.Value)}}}, nil
+	return &runResponse{runMessage{Info: runInfoView(stored.Value, experiment.Value), Data: runData{Tags: tagsView(stored.Value)}}}, nil
 }
 
 // setName sets the name of a new run: that of the request, or of its tag, which
@@ -182,7 +182,7 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 		if req.EndTime != nil && *req.EndTime != 0 {
 			told.Ended = time.UnixMilli(*req.EndTime).UTC()
 		}
-		if err := c.writers.finish(ctx, id); err != nil {
+		if told.Points, err = c.writers.finish(ctx, id); err != nil {
 			return nil, err
 		}
 	}

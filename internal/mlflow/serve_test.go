@@ -19,13 +19,15 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
+var testWorkspace = record.Workspace{ID: "5e2e7b2c-0000-4000-8000-000000000000", Name: "test"}
+
 // open opens the workspace in dir, as any process would.
 func open(t testing.TB, dir string) core.Handle {
 	t.Helper()
 	objects, err := localfs.New(filepath.Join(dir, "ws"), nil)
 	require.NoError(t, err)
 	h := core.New(core.Config{Objects: objects, Secrets: memory.NewSecrets(), CacheDir: filepath.Join(dir, "cache"), Who: "owner@test",
-		Workspace: record.Workspace{ID: "5e2e7b2c-0000-4000-8000-000000000000", Name: "test"}})
+		Workspace: testWorkspace})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -90,9 +92,7 @@ func (s *served) send(method, path, contentType, body string) answer {
 // post sends a message, which must be answered well, and reads the answer.
 func post[Resp any](s *served, path string, message any) Resp {
 	s.t.Helper()
-	data, err := json.Marshal(message)
-	require.NoError(s.t, err)
-	a := s.send(http.MethodPost, "/api/2.0/mlflow/"+path, jsonType, string(data))
+	a := s.send(http.MethodPost, "/api/2.0/mlflow/"+path, jsonType, string(encode(s.t, message)))
 	require.Equal(s.t, http.StatusOK, a.status, "%s: %s", path, a.body)
 	var resp Resp
 	require.NoError(s.t, json.Unmarshal(a.body, &resp))
@@ -100,3 +100,20 @@ func post[Resp any](s *served, path string, message any) Resp {
 }
 
 type object = map[string]any
+
+// get asks with GET, which must be answered well, and reads the answer.
+func get[Resp any](s *served, path string) Resp {
+	s.t.Helper()
+	a := s.send(http.MethodGet, "/api/2.0/mlflow/"+path, "", "")
+	require.Equal(s.t, http.StatusOK, a.status, "%s: %s", path, a.body)
+	var resp Resp
+	require.NoError(s.t, json.Unmarshal(a.body, &resp))
+	return resp
+}
+
+func encode(t testing.TB, message any) []byte {
+	t.Helper()
+	data, err := json.Marshal(message)
+	require.NoError(t, err)
+	return data
+}

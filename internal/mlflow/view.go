@@ -8,8 +8,8 @@ import (
 )
 
 // runView gives a run as clients see it, with its latest metrics.
-func (c call) runView(ctx context.Context, r record.Run, e record.Experiment) (run, error) {
-	view := run{Info: runInfoView(r, e), Data: runData{Params: labelList(r.Params), Tags: tagsView(r)}, Outputs: outputsView(r)}
+func (c call) runView(ctx context.Context, r record.Run, e record.Experiment) (runMessage, error) {
+	view := runMessage{Info: runInfoView(r, e), Data: runData{Params: labelList(r.Params), Tags: tagsView(r)}, Outputs: outputsView(r)}
 	var err error
 	if view.Data.Metrics, err = c.latestMetrics(ctx, r.ID); err != nil {
 		return view, err

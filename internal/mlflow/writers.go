@@ -1,10 +1,13 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -28,28 +31,47 @@ const (
 // writers are the metric writers of the runs that clients log to at the
 // moment: a client's request comes and goes, the writer stays.
 type writers struct {
-	h core.Handle
+	h    core.Handle
+	most int
 
 	mu   sync.Mutex
-	open map[string]*logging // by the run's ID
+	open map[logID]*logging
 	done bool
 }
 
-// logging is a run that is being logged to.
+// logID names a metric log: that of a run, or of a logged model.
+type logID struct {
+	id    string
+	model bool
+}
+
+// metrics opens the log.
+func (l logID) metrics(h core.Handle) (*metrics.Log, error) {
+	if l.model {
+		return history.ModelMetrics(h, l.id)
+	}
+	return history.Metrics(h, l.id)
+}
+
+// logging is a log that is being logged to.
 type logging struct {
-	id string
+	id logID
 
 	mu     sync.RWMutex // held for reading while something is logged
 	writer *metrics.Writer
 	stop   func()
 	closed bool
 
-	state sync.Mutex
-	used  time.Time
-	seen  time.Time // when the run was last known to be active
+	used atomic.Int64 // when it was last used, in ns since 1970
+	seen atomic.Int64 // when the run was last known to be active
+
+	lasting sync.Mutex
+	last    lastPoints // of what was logged here
 }
 
-func newWriters(h core.Handle) *writers { return &writers{h: h, open: map[string]*logging{}} }
+func newWriters(h core.Handle) *writers {
+	return &writers{h: h, most: maxWriters, open: map[logID]*logging{}}
+}
 
 // run stores what the writers of dead processes have left, closes writers that
 // are idle, and all when ctx ends.
@@ -72,8 +94,8 @@ func (ws *writers) run(ctx context.Context) {
 	}
 }
 
-// get gives the run's logging, opening it if needed.
-func (ws *writers) get(ctx context.Context, id string) (*logging, error) {
+// get gives what logs to the log, opening it if needed.
+func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 	ws.mu.Lock()
 	if ws.done {
 		ws.mu.Unlock()
@@ -82,11 +104,11 @@ func (ws *writers) get(ctx context.Context, id string) (*logging, error) {
 	l := ws.open[id]
 	fresh := l == nil
 	if fresh {
-		l = &logging{id: id}
+		l = &logging{id: id, last: lastPoints{}}
 		l.mu.Lock()
 		ws.open[id] = l
 	}
-	over := len(ws.open) - maxWriters
+	over := len(ws.open) - ws.most
 	ws.mu.Unlock()
 	if !fresh {
 		return l, nil
@@ -112,7 +134,7 @@ var errStopped = failf(codeUnavailable, "The workspace is being closed")
 // begin opens the writer. The caller holds the lock.
 func (l *logging) begin(h core.Handle) error {
 	l.closed = true
-	log, err := history.Metrics(h, l.id)
+	log, err := l.id.metrics(h)
 	if err != nil {
 		return err
 	}
@@ -127,12 +149,12 @@ func (l *logging) begin(h core.Handle) error {
 		shipping.Wait()
 	}
 	l.closed = false
-	l.used = h.Now()
+	l.used.Store(h.Now().UnixNano())
 	return nil
 }
 
 // log logs the points; when it returns, they survive the death of the process.
-func (ws *writers) log(ctx context.Context, id string, points []metricFields) error {
+func (ws *writers) log(ctx context.Context, id logID, points []metricFields) error {
 	for {
 		l, err := ws.get(ctx, id)
 		if err != nil {
@@ -152,80 +174,95 @@ func (l *logging) log(now time.Time, points []metricFields) (bool, error) {
 	if l.closed {
 		return false, nil
 	}
-	l.state.Lock()
-	l.used = now
-	l.state.Unlock()
+	l.used.Store(now.UnixNano())
+	l.lasting.Lock()
+	defer l.lasting.Unlock()
 	for _, p := range points {
 		if err := l.writer.Log(p.Key, p.Value, p.Step, time.UnixMilli(p.Timestamp)); err != nil {
 			return true, err
 		}
+		l.last.add(metric{Key: p.Key, Value: double(p.Value), Timestamp: p.Timestamp, Step: p.Step})
 	}
 	return true, nil
+}
+
+// latest gives the ID of the writer that is open for the run, empty for none,
+// and the latest points that it has logged.
+func (ws *writers) latest(id string) (string, lastPoints) {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	if l == nil {
+		return "", lastPoints{}
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return "", lastPoints{}
+	}
+	l.lasting.Lock()
+	defer l.lasting.Unlock()
+	return l.writer.ID(), maps.Clone(l.last)
 }
 
 // active tells whether the run was seen active a moment ago, so that it need
 // not be looked at again.
 func (ws *writers) active(id string) bool {
 	ws.mu.Lock()
-	l := ws.open[id]
+	l := ws.open[logID{id: id}]
 	ws.mu.Unlock()
-	if l == nil {
-		return false
-	}
-	l.state.Lock()
-	defer l.state.Unlock()
-	return ws.h.Now().Sub(l.seen) < runSeen
+	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
 }
 
 // saw notes that the run is active.
 func (ws *writers) saw(ctx context.Context, id string) error {
-	l, err := ws.get(ctx, id)
+	l, err := ws.get(ctx, logID{id: id})
 	if err != nil {
 		return err
 	}
-	l.state.Lock()
-	defer l.state.Unlock()
-	l.seen = ws.h.Now()
+	l.seen.Store(ws.h.Now().UnixNano())
 	return nil
 }
 
 // forget makes sure that the run is looked at again before more is logged.
 func (ws *writers) forget(id string) {
 	ws.mu.Lock()
-	l := ws.open[id]
+	l := ws.open[logID{id: id}]
 	ws.mu.Unlock()
 	if l != nil {
-		l.state.Lock()
-		defer l.state.Unlock()
-		l.seen = time.Time{}
+		l.seen.Store(0)
 	}
 }
 
-// finish makes durable what was logged to the run, and closes its writer. After
-// an error it is still open.
-func (ws *writers) finish(ctx context.Context, id string) error {
+// finish makes durable what was logged to the run, and closes its writer. It
+// gives how many points the writer has stored. After an error it is still open.
+func (ws *writers) finish(ctx context.Context, id string) (map[string]uint64, error) {
 	ws.mu.Lock()
-	l := ws.open[id]
+	l := ws.open[logID{id: id}]
 	ws.mu.Unlock()
 	if l == nil {
-		return nil
+		return nil, nil
 	}
 	l.mu.RLock()
+	writer := l.writer
 	var err error
 	if !l.closed {
-		err = l.writer.Flush(ctx)
+		err = writer.Flush(ctx)
 	}
 	l.mu.RUnlock()
-	if err != nil {
-		return err
+	if err == nil {
+		err = ws.close(ctx, l)
 	}
-	return ws.close(ctx, l)
+	if err != nil || writer == nil {
+		return nil, err
+	}
+	return map[string]uint64{writer.ID(): writer.Stored()}, nil
 }
 
 // retire closes a writer that is in the way.
 func (ws *writers) retire(ctx context.Context, l *logging) {
 	if err := ws.close(context.WithoutCancel(ctx), l); err != nil {
-		ws.h.Logger().WarnContext(ctx, "metrics stay in the spool until they are recovered", "run", l.id, "error", err)
+		ws.h.Logger().WarnContext(ctx, "metrics stay in the spool until they are recovered", "of", l.id.id, "error", err)
 	}
 }
 
@@ -261,11 +298,9 @@ func (ws *writers) idle(since time.Time, most int) []*logging {
 	defer ws.mu.Unlock()
 	var found []*logging
 	for _, l := range ws.open {
-		l.state.Lock()
-		if l.used.Before(since) {
+		if l.used.Load() < since.UnixNano() {
 			found = append(found, l)
 		}
-		l.state.Unlock()
 	}
 	if most > 0 && len(found) > most {
 		found = oldest(found, most)
@@ -289,12 +324,6 @@ func (ws *writers) closeAll() {
 
 // oldest gives the n that were not used for longest.
 func oldest(list []*logging, n int) []*logging {
-	slices.SortFunc(list, func(a, b *logging) int { return a.lastUse().Compare(b.lastUse()) })
+	slices.SortFunc(list, func(a, b *logging) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
 	return list[:n]
-}
-
-func (l *logging) lastUse() time.Time {
-	l.state.Lock()
-	defer l.state.Unlock()
-	return l.used
 }

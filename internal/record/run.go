@@ -52,6 +52,9 @@ type Run struct {
 	Error *RunError `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
 	Warnings []string `json:"warnings,omitempty"`
+	// Kept says what the run had in the store when it ended, so that what is
+	// lost later is missed.
+	Kept *Kept `json:"kept,omitempty"`
 	// User is who an MLflow client says that runs it.
 	User string `json:"user,omitempty"`
 	// Deleted is when the run was hidden from lists, zero when it is active. It
@@ -63,9 +66,6 @@ type Run struct {
 	ModelInputs []string `json:"modelInputs,omitempty"`
 	// ModelOutputs are the logged models that it has made.
 	ModelOutputs []ModelOutput `json:"modelOutputs,omitempty"`
-	// Kept says what the run had in the store when it ended, so that what is
-	// lost later is missed.
-	Kept *Kept `json:"kept,omitempty"`
 }
 
 // DatasetInput is one use of a dataset by a run. What else is known of the

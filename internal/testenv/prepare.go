@@ -39,6 +39,8 @@ func Prepare(ctx context.Context, log func(line string)) Prepared {
 			p.Env = append(p.Env, InferenceServerVariable+"="+found)
 		case AbilityTensorBoard:
 			p.Env = append(p.Env, TensorBoardVariable+"="+found)
+		case AbilityMLflow:
+			p.Env = append(p.Env, MLflowVariable+"="+found)
 		}
 	}
 	return p

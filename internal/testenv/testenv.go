@@ -30,12 +30,12 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
-	// AbilityMLflow is MLflow's own client, with which tests use the server of
-	// its interface.
-	AbilityMLflow = "mlflow"
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
+	// AbilityMLflow is MLflow's own client, with which tests use the server of
+	// its interface.
+	AbilityMLflow = "mlflow"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )

@@ -34,18 +34,11 @@ type pinned struct {
 var (
 	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
 		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
-	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow",
-		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn",
+		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
 )
-
-// MLflow gives the interpreter of a virtual environment with mlflow: the one
-// that AZML_TEST_MLFLOW_PYTHON names, else one of the cache.
-func MLflow(t testing.TB) string {
-	t.Helper()
-	return need(t, AbilityMLflow, func() (string, error) { return mlflow.python(t.Context(), false) })
-}
 
 // Venv gives the interpreter of a virtual environment with the requirements,
 // in pip's words, installed. It is made once for each Python and set of
@@ -71,6 +64,14 @@ func InferenceServer(t testing.TB) string {
 func TensorBoard(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityTensorBoard, func() (string, error) { return tensorBoard.python(t.Context(), false) })
+}
+
+// MLflow gives the interpreter of a virtual environment with mlflow and the
+// packages it needs, scikit-learn among them: the one that
+// AZML_TEST_MLFLOW_PYTHON names, else one of the cache.
+func MLflow(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflow, func() (string, error) { return mlflow.python(t.Context(), false) })
 }
 
 func (p pinned) python(ctx context.Context, again bool) (string, error) {

@@ -39,6 +39,7 @@ type group struct {
 }
 
 var groups = []group{
+	{"store", benchStore},
 	{"run", benchRun},
 	{"log", benchLog},
 	{"tensorboard", benchTensorBoard},
