@@ -144,6 +144,7 @@ var shapes = []shape{
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
 	{"endpoints/*.json", (*checker).endpoint},
+	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},
 }
 

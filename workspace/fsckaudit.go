@@ -122,7 +122,7 @@ func refused(failure string) bool {
 // isAudited tells whether the creation of what has its record at this key
 // leaves a line in the audit log.
 func isAudited(object string) bool {
-	for _, pattern := range []string{key, "experiments/*.json", "runs/*/run.json", "models/*/*.json", "environments/*/*.json", "compute/*.json", "endpoints/*.json"} {
+	for _, pattern := range []string{key, "experiments/*.json", "runs/*/run.json", "models/*/*.json", "environments/*/*.json", "compute/*.json", "endpoints/*.json", "tokens/*.json"} {
 		if ok, err := path.Match(pattern, object); ok && err == nil {
 			return true
 		}
@@ -150,6 +150,8 @@ func recordKey(resource, name string) string {
 		return "compute/" + name + ".json"
 	case "endpoint":
 		return core.EndpointPrefix + name + ".json"
+	case "token":
+		return "tokens/" + name + ".json"
 	}
 	return ""
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/model"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/token"
 )
 
 // Workspace is an opened workspace. It is safe for concurrent use.
@@ -90,6 +91,9 @@ func (w *Workspace) Compute() *compute.Client { return compute.NewClient(w.h) }
 
 // Endpoints leads to the endpoints.
 func (w *Workspace) Endpoints() *endpoint.Client { return endpoint.NewClient(w.h) }
+
+// Tokens leads to the access tokens of the workspace's servers.
+func (w *Workspace) Tokens() *token.Client { return token.NewClient(w.h) }
 
 // Update says what to change about the workspace; zero fields leave things as
 // they are.

@@ -144,12 +144,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if d, err := time.ParseDuration(days + "h"); err == nil {
-			return now.Add(-24 * d), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil {
+	if d, err := parseSpan(text); err == nil {
 		return now.Add(-d), nil
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
@@ -159,4 +154,13 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 		return t, nil
 	}
 	return time.Time{}, usage("--since %q: use a time span such as 24h or 7d, a date such as 2026-01-31, or a time in RFC 3339", text)
+}
+
+// parseSpan reads a time span, which may be in days.
+func parseSpan(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		d, err := time.ParseDuration(days + "h")
+		return 24 * d, err
+	}
+	return time.ParseDuration(text)
 }

@@ -34,6 +34,10 @@ var (
 	ComputeName = rule("compute target", `^[a-zA-Z][a-zA-Z0-9-]{1,15}$`, "2 to 16 letters, digits or '-', the first a letter")
 	// EndpointName is the rule for endpoints.
 	EndpointName = rule("endpoint", `^[a-z](?:[-a-z0-9]{1,30}[a-z0-9])$`, "3 to 32 lower-case letters, digits or '-', the first a letter, the last no '-'")
+	// TokenName is the rule for the names of access tokens.
+	TokenName = rule("token", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`, "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
+	// TokenID is the rule for the IDs of access tokens.
+	TokenID = rule("token", `^[0-9a-f]{16}$`, "16 digits of 0 to 9 and a to f")
 	// SecretName is the rule for secrets.
 	SecretName = rule("secret", `^[a-zA-Z0-9-]{1,127}$`, "1 to 127 letters, digits or '-'")
 )

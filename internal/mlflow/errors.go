@@ -106,8 +106,14 @@ func (c call) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status >= http.StatusInternalServerError && r.Context().Err() == nil && f.code != codeNotImplemented {
 		c.core.Logger().WarnContext(r.Context(), "a request of an MLflow client failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
-	body, _ := json.Marshal(map[string]string{"error_code": string(f.code), "message": f.message}) // strings always encode
-	w.Header().Set("Content-Type", "application/json")
+	Refuse(w, status, string(f.code), f.message)
+}
+
+// Refuse answers with an error in MLflow's form, for who stands in front of the
+// handler.
+func Refuse(w http.ResponseWriter, status int, code, message string) {
+	body, _ := json.Marshal(map[string]string{"error_code": code, "message": message}) // strings always encode
+	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone needs no answer
 }

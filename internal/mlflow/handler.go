@@ -13,6 +13,11 @@ type Options struct {
 	// Principal names who sends the request, for the author of what it changes
 	// and the audit log; nil, or an empty name, means the workspace's own user.
 	Principal func(*http.Request) string
+	// Authorize refuses a request, for what it would do, by an error, as a rule
+	// of class ErrDenied; nil lets everybody do everything. It is asked once it
+	// is known which route serves the request, and before anything is read of
+	// its body.
+	Authorize func(*http.Request, Access) error
 }
 
 // Handler answers MLflow clients. It is safe for concurrent use.
@@ -56,9 +61,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.core = h.core.As(who)
 		}
 	}
-	serve, params, err := h.routes.find(r.Method, r.URL.EscapedPath())
+	to, params, err := h.routes.find(r.Method, r.URL.EscapedPath())
+	if err == nil && h.opts.Authorize != nil {
+		err = h.opts.Authorize(r, to.access)
+	}
 	if err == nil {
-		err = serve(c, w, r, params)
+		err = to.serve(c, w, r, params)
 	}
 	if err != nil {
 		c.fail(w, r, err)

@@ -8,13 +8,20 @@ import (
 
 // router finds the endpoint of a request. It is read only once made.
 type router struct {
-	exact    map[string]map[string]endpoint // by path, then method
+	exact    map[string]map[string]service // by path, then method
 	patterns []pattern
 }
 
+// service is what serves a request, and what that does.
+type service struct {
+	serve  endpoint
+	access Access
+}
+
 type pattern struct {
-	parts []string
-	route
+	parts  []string
+	method string
+	service
 }
 
 const (
@@ -23,34 +30,35 @@ const (
 )
 
 func newRouter() router {
-	rt := router{exact: map[string]map[string]endpoint{}}
+	rt := router{exact: map[string]map[string]service{}}
 	for prefix, table := range tables() {
 		for _, r := range table {
+			to := service{r.serve, accessOf(r.method, r.path)}
 			r.path = prefix + r.path
 			if strings.Contains(r.path, wildOne) || strings.Contains(r.path, wildRest) {
-				rt.patterns = append(rt.patterns, pattern{strings.Split(r.path, "/"), r})
+				rt.patterns = append(rt.patterns, pattern{strings.Split(r.path, "/"), r.method, to})
 				continue
 			}
 			if rt.exact[r.path] == nil {
-				rt.exact[r.path] = map[string]endpoint{}
+				rt.exact[r.path] = map[string]service{}
 			}
-			rt.exact[r.path][r.method] = r.serve
+			rt.exact[r.path][r.method] = to
 		}
 	}
 	return rt
 }
 
-// find gives the endpoint for a path as it stands in the request, still
-// escaped: an escaped slash is part of a name.
-func (rt router) find(method, path string) (endpoint, []string, error) {
+// find gives what serves a path as it stands in the request, still escaped: an
+// escaped slash is part of a name.
+func (rt router) find(method, path string) (service, []string, error) {
 	if len(path) > maxPath {
-		return nil, nil, failf(codeInvalidParameter, "The path of the request is longer than %d bytes", maxPath)
+		return service{}, nil, failf(codeInvalidParameter, "The path of the request is longer than %d bytes", maxPath)
 	}
 	if methods, ok := rt.exact[path]; ok {
-		if serve := methods[method]; serve != nil {
-			return serve, nil, nil
+		if to, ok := methods[method]; ok {
+			return to, nil, nil
 		}
-		return nil, nil, wrongMethod(method, path)
+		return service{}, nil, wrongMethod(method, path)
 	}
 	parts := strings.Split(path, "/")
 	found := false
@@ -66,16 +74,16 @@ func (rt router) find(method, path string) (endpoint, []string, error) {
 		for i, v := range values {
 			plain, err := url.PathUnescape(v)
 			if err != nil {
-				return nil, nil, failf(codeInvalidParameter, "The path %q is escaped wrongly", v)
+				return service{}, nil, failf(codeInvalidParameter, "The path %q is escaped wrongly", v)
 			}
 			values[i] = plain
 		}
-		return p.serve, values, nil
+		return p.service, values, nil
 	}
 	if found {
-		return nil, nil, wrongMethod(method, path)
+		return service{}, nil, wrongMethod(method, path)
 	}
-	return nil, nil, notServed(path)
+	return service{}, nil, notServed(path)
 }
 
 // maxPath bounds the path of a request, in bytes: that of a file of a run with

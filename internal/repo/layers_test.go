@@ -35,6 +35,7 @@ var ranks = map[string]int{
 	"datastore":              30,
 	"environment":            30,
 	"model":                  30,
+	"token":                  30,
 	"dataset":                35,
 	"run":                    40,
 	"internal/mlflow":        45,

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/mlflow"
+)
+
+// turnedAway answers requests that a browser was led into: by a name that a
+// stranger has made point here (DNS rebinding), or by a page of another site. It
+// also answers a browser's question whether a page may call (a preflight).
+func (s *Server) turnedAway(w http.ResponseWriter, r *http.Request) bool {
+	if !s.hostAllowed(r.Host) {
+		mlflow.Refuse(w, http.StatusForbidden, codeDenied,
+			fmt.Sprintf("The server does not answer under the name %q: allow it with --allow-host", hostname(r.Host)))
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	if len(s.origins) > 0 {
+		w.Header().Add("Vary", "Origin")
+	}
+	switch {
+	case origin == "" || sameHost(origin, r.Host):
+		return false
+	case !s.origins[strings.ToLower(origin)]:
+		mlflow.Refuse(w, http.StatusForbidden, codeDenied, fmt.Sprintf("Pages of %q may not call the server: allow it with --cors-origin", origin))
+		return true
+	}
+	return s.cors(w, r, origin)
+}
+
+// cors tells the browser that pages of the origin may call.
+func (s *Server) cors(w http.ResponseWriter, r *http.Request, origin string) (preflight bool) {
+	header := w.Header()
+	header.Set("Access-Control-Allow-Origin", origin)
+	header.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		header.Set("Access-Control-Allow-Headers", asked)
+	}
+	header.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// hostAllowed tells whether the server may be called so. An IP address is always
+// right: no name was looked up, so none can have been bent.
+func (s *Server) hostAllowed(host string) bool {
+	name := hostname(host)
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	return name == "localhost" || s.hosts[name]
+}
+
+// hostname gives the name or address in a Host header, in small letters.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	} else if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}
+
+// sameHost tells whether the page comes from this server.
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+func hostSet(hosts []string) (map[string]bool, error) {
+	set := map[string]bool{}
+	for _, host := range hosts {
+		name := hostname(host)
+		if name == "" || name != strings.TrimSuffix(strings.ToLower(host), ".") || strings.ContainsAny(name, "/:*@? ") {
+			return nil, fmt.Errorf("%w: host %q: use a name without a port, such as ml.example.com", azml.ErrInvalid, host)
+		}
+		set[name] = true
+	}
+	return set, nil
+}
+
+func originSet(origins []string) (map[string]bool, error) {
+	set := map[string]bool{}
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || !strings.EqualFold(u.Scheme+"://"+u.Host, origin) || strings.Contains(u.Host, "*") {
+			return nil, fmt.Errorf("%w: origin %q: use a scheme, a host and a port that is not the scheme's own, such as https://ml.example.com:8080", azml.ErrInvalid, origin)
+		}
+		set[strings.ToLower(origin)] = true
+	}
+	return set, nil
+}

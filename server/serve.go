@@ -1,0 +1,89 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+)
+
+// ServeOptions are the options of Serve.
+type ServeOptions struct {
+	// TLS makes Serve speak TLS with its clients; it must have a certificate.
+	// Nil means plain HTTP, over which tokens can be read by who is in between.
+	TLS *tls.Config
+	// Ready is called when the address was found to be a safe one, just before
+	// the first request is answered. Nil is not called.
+	Ready func()
+}
+
+// Serve answers who connects to the listener until ctx ends. Then it takes no
+// more requests, lets those under way end for ten seconds, and returns nil. It
+// closes the listener. Of connections there are 4,096 at most. What clients have
+// logged is stored by then, or it survives in this machine's spool and is stored
+// within a minute, at the latest when the workspace is closed.
+//
+// An address that other machines reach is refused as long as the workspace has
+// no token and Options.Token is empty, and with Options.NoAuth. Errors:
+// ErrDenied for that, ErrUnavailable when the listener fails.
+func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) (err error) {
+	defer core.Wrap(&err, "serve", kind, s.h.Workspace().Name)
+	if opts == nil {
+		opts = &ServeOptions{}
+	}
+	if err := s.checkAddress(ctx, l.Addr()); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if opts.Ready != nil {
+		opts.Ready()
+	}
+	l = netutil.LimitListener(l, s.limits.connections)
+	if opts.TLS != nil {
+		l = tls.NewListener(l, opts.TLS)
+	}
+	server := &http.Server{
+		Handler: s, ReadHeaderTimeout: s.limits.header, IdleTimeout: s.limits.idle, MaxHeaderBytes: s.limits.headerBytes,
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what clients do wrong
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+	case <-ctx.Done():
+	}
+	s.shutdown(ctx, server)
+	<-served
+	return nil
+}
+
+// checkAddress refuses to be reached by others without a token.
+func (s *Server) checkAddress(ctx context.Context, addr net.Addr) error {
+	if isLocal(addr) {
+		return nil
+	}
+	needed, err := s.TokenNeeded(ctx)
+	if err != nil || needed {
+		return err
+	}
+	return fmt.Errorf("%w: other machines reach %s, and no token is asked for: create one first (azml token create)", azml.ErrDenied, addr)
+}
+
+// shutdown lets requests end, and breaks off those that don't.
+func (s *Server) shutdown(ctx context.Context, server *http.Server) {
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.grace)
+	defer cancel()
+	if err := server.Shutdown(closing); err != nil {
+		s.log.WarnContext(ctx, "requests were broken off at the server's end", "error", err)
+		_ = server.Close() // the connections are cut in any case
+	}
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/mlflow"
+	"github.com/azml-go/azml/token"
+	"github.com/azml-go/azml/workspace"
+)
+
+// Options are the options of New.
+type Options struct {
+	// Token is a token of the role owner that is taken beside those of the
+	// workspace, for a server that another program starts. Whoever has it acts
+	// in the name of who opened the workspace. It has at least 32 characters.
+	Token token.Secret
+	// NoAuth lets in everybody on this machine, as an owner, even when the
+	// workspace has tokens.
+	NoAuth bool
+	// AllowedHosts are the names, without ports, under which the server may be
+	// called, beside localhost and IP addresses. A browser that a stranger's
+	// name has led here is turned away.
+	AllowedHosts []string
+	// CORSOrigins are the origins, such as "https://ml.example.com:8080", of
+	// other sites whose pages may call the server. Pages of no other may.
+	CORSOrigins []string
+	// Logger takes the requests (as debug messages), refusals, and what went
+	// wrong; nil takes the workspace's own.
+	Logger *slog.Logger
+}
+
+// minToken is the least length of Options.Token, in characters.
+const minToken = 32
+
+// Server answers the clients of a workspace. It is safe for concurrent use, and
+// ends with the workspace: closing that makes durable what clients have logged.
+type Server struct {
+	h       core.Handle
+	tokens  *token.Client
+	mlflow  http.Handler
+	opts    Options
+	static  *[digestSize]byte // of Options.Token
+	hosts   map[string]bool
+	origins map[string]bool
+	log     *slog.Logger
+	limits  limits
+}
+
+// New makes the server of an opened workspace. Nil options are the zero
+// Options. Errors: ErrInvalid; ErrClosed.
+func New(ws *workspace.Workspace, opts *Options) (_ *Server, err error) {
+	defer core.Wrap(&err, "make server of", kind, ws.Name())
+	if opts == nil {
+		opts = &Options{}
+	}
+	s := &Server{h: workspace.Handle(ws), tokens: ws.Tokens(), opts: *opts, log: opts.Logger, limits: defaultLimits}
+	if s.log == nil {
+		s.log = s.h.Logger()
+	}
+	if opts.Token != "" {
+		if len(opts.Token) < minToken {
+			return nil, fmt.Errorf("%w: a token of %d characters can be guessed: use at least %d random ones", azml.ErrInvalid, len(opts.Token), minToken)
+		}
+		s.static = new(digest(string(opts.Token)))
+	}
+	if s.hosts, err = hostSet(opts.AllowedHosts); err != nil {
+		return nil, err
+	}
+	if s.origins, err = originSet(opts.CORSOrigins); err != nil {
+		return nil, err
+	}
+	handler, err := mlflow.New(s.h, &mlflow.Options{Principal: principal, Authorize: authorize})
+	if err != nil {
+		return nil, err
+	}
+	s.mlflow = handler
+	return s, nil
+}
+
+const kind = "workspace"
+
+// The codes of errors that the server itself answers with, as MLflow has them.
+const (
+	codeUnauthenticated = "UNAUTHENTICATED"
+	codeDenied          = "PERMISSION_DENIED"
+	codeUnavailable     = "TEMPORARILY_UNAVAILABLE"
+	codeInternal        = "INTERNAL_ERROR"
+)
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begun := time.Now()
+	a := s.bound(w, r, begun)
+	who := &caller{}
+	defer s.finish(a, r, who, begun)
+	a.Header().Set("X-Content-Type-Options", "nosniff")
+	if s.turnedAway(a, r) || !s.admit(a, r, who) {
+		return
+	}
+	s.mlflow.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+}
+
+// finish ends a request: a panic becomes an error that is answered and logged
+// once, and the rest of the answer has its time to go out.
+func (s *Server) finish(a *answer, r *http.Request, who *caller, begun time.Time) {
+	if p := recover(); p != nil {
+		s.panicked(a, r, p)
+	}
+	a.extend()
+	level := slog.LevelDebug
+	if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
+		level = slog.LevelInfo
+	}
+	if !s.log.Enabled(r.Context(), level) {
+		return
+	}
+	if a.status == 0 {
+		a.status = http.StatusOK // which net/http answers then
+	}
+	s.log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", a.status),
+		slog.Int64("bytes", a.written), slog.Duration("took", time.Since(begun)), slog.String("who", who.name), slog.String("from", r.RemoteAddr))
+}
+
+// panicked answers what broke. An answer that has begun is cut off, so that
+// nobody takes it for whole.
+func (s *Server) panicked(a *answer, r *http.Request, p any) {
+	if p == http.ErrAbortHandler { //nolint:errorlint // it is thrown as it is
+		panic(p)
+	}
+	s.log.ErrorContext(r.Context(), "a request broke the server's code", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	if a.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	mlflow.Refuse(a, http.StatusInternalServerError, codeInternal, "The server failed in a way that it should not; its log says how")
+}
