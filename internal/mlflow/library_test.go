@@ -1,8 +1,12 @@
-package mlflow
+package mlflow_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -10,18 +14,68 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/mlflow"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
+
+type object = map[string]any
+
+// client sends requests to a handler of the workspace.
+type client struct {
+	t       *testing.T
+	handler http.Handler
+}
+
+// call sends a message, which must be answered well, and reads the answer.
+func (c client) call(method, path string, message, answer any) {
+	c.t.Helper()
+	body, err := json.Marshal(message)
+	require.NoError(c.t, err)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(c.t.Context(), method, "/api/2.0/"+path, bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	c.handler.ServeHTTP(w, r)
+	require.Equal(c.t, http.StatusOK, w.Code, "%s: %s", path, w.Body)
+	if answer != nil {
+		require.NoError(c.t, json.Unmarshal(w.Body.Bytes(), answer))
+	}
+}
+
+// runAnswer is what these tests look at of a run.
+type runAnswer struct {
+	Run struct {
+		Info struct {
+			RunID        string `json:"run_id"`
+			Status       string `json:"status"`
+			ExperimentID string `json:"experiment_id"`
+		} `json:"info"`
+		Data struct {
+			Metrics []struct {
+				Key string `json:"key"`
+			} `json:"metrics"`
+		} `json:"data"`
+	} `json:"run"`
+}
 
 // TestLibrarySeesClients looks with the library at what clients have made, and
 // with a client at what the library has made.
 func TestLibrarySeesClients(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	s := serve(t, nil)
-	id := s.story()
-	post[object](s, "runs/log-metric", object{"run_id": id, "key": "m", "value": 0.5, "timestamp": 1, "step": 3})
-	runs, experiments := run.NewClient(s.core), experiment.NewClient(s.core)
+	ws, err := workspace.Open(ctx, t.TempDir(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ws.Close(context.Background())) })
+	handler, err := mlflow.New(workspace.Handle(ws), nil)
+	require.NoError(t, err)
+	c := client{t, handler}
+	c.call(http.MethodPost, "mlflow/experiments/create", object{"name": "e"}, nil)
+	var made runAnswer
+	c.call(http.MethodPost, "mlflow/runs/create", object{"experiment_id": "e"}, &made)
+	id := made.Run.Info.RunID
+	c.call(http.MethodPut, "mlflow-artifacts/artifacts/e/"+id+"/artifacts/a/b.txt", "hello", nil)
+	c.call(http.MethodPost, "mlflow/runs/log-metric", object{"run_id": id, "key": "m", "value": 0.5, "timestamp": 1, "step": 3}, nil)
+	runs, experiments := ws.Runs(), ws.Experiments()
 
 	r, err := runs.Get(ctx, id, nil)
 	require.NoError(t, err)
@@ -34,7 +88,7 @@ func TestLibrarySeesClients(t *testing.T) {
 	data, err := io.ReadAll(content)
 	require.NoError(t, err)
 	require.NoError(t, content.Close())
-	require.Equal(t, "hello", string(data))
+	require.Equal(t, `"hello"`, string(data))
 	require.ErrorIs(t, r.Upload(ctx, "a/b.txt", strings.NewReader("new"), nil), azml.ErrExists, "the library replaces no file")
 
 	listed := func(opts *run.ListOptions) (ids []string) {
@@ -44,11 +98,11 @@ func TestLibrarySeesClients(t *testing.T) {
 		}
 		return ids
 	}
-	post[object](s, "runs/delete", object{"run_id": id})
+	c.call(http.MethodPost, "mlflow/runs/delete", object{"run_id": id}, nil)
 	require.Empty(t, listed(nil))
 	require.Equal(t, []string{id}, listed(&run.ListOptions{Deleted: true}))
 
-	post[object](s, "experiments/update", object{"experiment_id": "e", "new_name": "f"})
+	c.call(http.MethodPost, "mlflow/experiments/update", object{"experiment_id": "e", "new_name": "f"}, nil)
 	for _, name := range []string{"e", "f"} {
 		e, err := experiments.Get(ctx, name, nil)
 		require.NoError(t, err)
@@ -69,9 +123,16 @@ func TestLibrarySeesClients(t *testing.T) {
 	require.NoError(t, err)
 	logged, err := e.Run(ctx, func(_ context.Context, r *run.Run) error { return r.Log("loss", 1, nil) }, nil)
 	require.NoError(t, err)
-	view := get[runResponse](s, "runs/get?run_id="+logged.ID()).Run
-	require.Equal(t, statusFinished, view.Info.Status)
-	require.Equal(t, "mine", view.Info.ExperimentID)
-	require.Equal(t, "loss", view.Data.Metrics[0].Key)
-	require.Contains(t, get[getExperimentResponse](s, "experiments/get?experiment_id=mine").Experiment.Tags, keyValue{noteTag, "about"})
+	var view runAnswer
+	c.call(http.MethodGet, "mlflow/runs/get?run_id="+logged.ID(), nil, &view)
+	require.Equal(t, "FINISHED", view.Run.Info.Status)
+	require.Equal(t, "mine", view.Run.Info.ExperimentID)
+	require.Equal(t, "loss", view.Run.Data.Metrics[0].Key)
+	var got struct {
+		Experiment struct {
+			Tags []map[string]string `json:"tags"`
+		} `json:"experiment"`
+	}
+	c.call(http.MethodGet, "mlflow/experiments/get?experiment_id=mine", nil, &got)
+	require.Contains(t, got.Experiment.Tags, map[string]string{"key": "mlflow.note.content", "value": "about"})
 }

@@ -134,6 +134,9 @@ func (c call) getMetricHistoryBulk(ctx context.Context, req *getMetricHistoryBul
 	}
 	resp := &metricsResponse{}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(req.RunID))) {
+		if err := c.reachesRun(ctx, id); err != nil {
+			return nil, err
+		}
 		list, err := c.history(ctx, id, req.MetricKey)
 		if err != nil {
 			return nil, err

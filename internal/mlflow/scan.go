@@ -87,7 +87,7 @@ func (c call) findExperiments(ctx context.Context, req *searchExperiments, limit
 		view = activeOnly
 	}
 	all := []record.Experiment{}
-	standard, err := c.experiment(ctx, defaultKey)
+	standard, err := c.findExperiment(ctx, defaultKey)
 	if err != nil {
 		return nil, "", err
 	}

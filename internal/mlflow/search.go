@@ -10,12 +10,20 @@ func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsRespo
 	if err != nil {
 		return nil, err
 	}
+	for _, id := range req.ExperimentIDs {
+		if err := c.scope.checkExperiment(id); err != nil {
+			return nil, err
+		}
+	}
 	found, next, err := c.findRuns(ctx, req, limit)
 	if err != nil {
 		return nil, err
 	}
 	resp := &searchRunsResponse{NextPageToken: next}
 	for _, r := range found {
+		if !c.scope.hasRun(r.run) {
+			continue
+		}
 		view, err := c.runView(ctx, r.run, r.experiment)
 		if err != nil {
 			return nil, err
@@ -40,6 +48,9 @@ func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*s
 	}
 	resp := &searchExperimentsResponse{NextPageToken: next}
 	for _, e := range found {
+		if !c.scope.hasExperiment(e.Name) {
+			continue
+		}
 		resp.Experiments = append(resp.Experiments, experimentView(e))
 	}
 	return resp, nil
