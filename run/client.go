@@ -178,29 +178,43 @@ func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err e
 	if !r.Status().Terminal() {
 		return fmt.Errorf("%w: the run is %s: cancel it first", azml.ErrConflict, r.Status())
 	}
-	var keys []string
-	for info, err := range c.h.Objects().List(ctx, &backend.ListOptions{Prefix: history.Prefix(id)}) {
-		if err != nil {
-			return err
-		}
-		if info.Key != history.Ref(id).Key {
-			keys = append(keys, info.Key)
-		}
-	}
-	return c.h.Audit(ctx, "delete", history.Ref(id), "", func() error { return c.remove(ctx, r, keys) })
+	return c.h.Audit(ctx, "delete", history.Ref(id), "", func() error { return c.remove(ctx, r) })
 }
 
 // remove deletes the objects and then the record.
-func (c *Client) remove(ctx context.Context, r *Run, keys []string) error {
+func (c *Client) remove(ctx context.Context, r *Run) error {
 	// The record goes last: as long as it is there, the delete can be repeated.
-	// What is numbered goes from the end, so that no gap is ever seen.
-	for _, key := range slices.Backward(keys) {
-		if err := c.h.Objects().Delete(ctx, key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+	// Before that it looks again: a sealing of metrics may have left something.
+	for {
+		keys, err := c.keys(ctx, r.id)
+		if err != nil {
 			return err
+		}
+		if len(keys) == 0 {
+			break
+		}
+		// What is numbered goes from the end, so that no gap is ever seen.
+		for _, key := range slices.Backward(keys) {
+			if err := c.h.Objects().Delete(ctx, key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+				return err
+			}
 		}
 	}
 	r.mu.Lock()
 	etag := r.stored.ETag
 	r.mu.Unlock()
 	return c.h.Objects().Delete(ctx, history.Ref(r.id).Key, &backend.DeleteOptions{IfMatch: etag})
+}
+
+// keys lists the run's objects but its record.
+func (c *Client) keys(ctx context.Context, id string) (keys []string, err error) {
+	for info, err := range c.h.Objects().List(ctx, &backend.ListOptions{Prefix: history.Prefix(id)}) {
+		if err != nil {
+			return nil, err
+		}
+		if info.Key != history.Ref(id).Key {
+			keys = append(keys, info.Key)
+		}
+	}
+	return keys, nil
 }

@@ -27,13 +27,14 @@ func (m Metric) MarshalJSON() ([]byte, error) {
 	}{m.Name, m.Kind, m.Step, m.Time, value})
 }
 
-// MarshalJSON writes the summary by the rules of Metric.MarshalJSON; Min and Max
-// are left out when there is no number.
+// MarshalJSON writes the summary by the rules of Metric.MarshalJSON; Min, Max
+// and Mean are left out when there is no number.
 func (s Summary) MarshalJSON() ([]byte, error) {
 	out := map[string]any{"name": s.Name, "kind": s.Kind, "count": s.Count, "first": s.First, "last": s.Last,
 		"numbers": s.Numbers, "nans": s.NaNs}
 	if s.Numbers > 0 {
 		out["min"], out["max"] = finite(s.Min), finite(s.Max)
+		out["mean"] = finite(s.Mean)
 	}
 	return json.Marshal(out)
 }

@@ -28,10 +28,11 @@ func TestMetricsAsJSON(t *testing.T) {
 			require.JSONEq(t, test.want, string(got.Value))
 		})
 	}
-	data, err := json.Marshal(Summary{Name: "m", Count: 2, NaNs: 1, Numbers: 1, Min: math.Inf(-1), Max: 2})
+	data, err := json.Marshal(Summary{Name: "m", Count: 2, NaNs: 1, Numbers: 1, Min: math.Inf(-1), Max: 2, Mean: math.Inf(-1)})
 	require.NoError(t, err)
-	require.Contains(t, string(data), `"max":2,"min":"-Infinity"`)
+	require.Contains(t, string(data), `"max":2,"mean":"-Infinity","min":"-Infinity"`)
 	data, err = json.Marshal(Summary{Name: "m", Count: 1, NaNs: 1})
 	require.NoError(t, err)
 	require.NotContains(t, string(data), "min")
+	require.NotContains(t, string(data), "mean")
 }

@@ -347,7 +347,8 @@ func TestStatuses(t *testing.T) {
 	require.True(t, run.StatusCanceled.Terminal())
 	require.False(t, run.Status("Paused").Terminal())
 	require.True(t, run.StatusQueued.CanBecome(run.StatusRunning))
-	require.False(t, run.StatusCompleted.CanBecome(run.StatusRunning))
+	require.True(t, run.StatusCompleted.CanBecome(run.StatusRunning), "resumed")
+	require.False(t, run.StatusCompleted.CanBecome(run.StatusFinalizing))
 }
 
 // lossy loses answers of writes of a run's record, or refuses them.

@@ -21,6 +21,7 @@ const closeTime = 30 * time.Second
 
 // Complete ends a run that is logged in process: it makes all that was logged
 // durable, uploads the outputs folder when one was named, and sets Completed.
+// Its metrics are then sealed into one object in the background.
 // Errors: ErrConflict when the run has ended otherwise meanwhile;
 // ErrUnavailable, after which Complete can be called again.
 func (r *Run) Complete(ctx context.Context) (err error) {
@@ -78,6 +79,7 @@ func (r *Run) end(ctx context.Context, step history.Step) error {
 	}
 	if err == nil {
 		r.keep(stored)
+		history.SealLater(r.h, r.id)
 	}
 	return err
 }

@@ -86,6 +86,7 @@ func (r *Run) abandon(l *live) {
 	if err := l.closeWriter(ctx); err != nil {
 		r.h.Logger().Warn("metrics of an abandoned run stay in the spool", "run", r.id, "error", err)
 	}
+	defer history.Seal(ctx, r.h, r.id)
 	if !l.owned {
 		return
 	}

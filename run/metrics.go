@@ -139,14 +139,17 @@ type Summary struct {
 	Min float64 `json:"min"`
 	// Max is the greatest number, NaN left out; 0 when Numbers is.
 	Max float64 `json:"max"`
+	// Mean is the mean of the numbers, NaN left out; 0 when Numbers is.
+	Mean float64 `json:"mean"`
 	// Numbers is how many values are numbers other than NaN.
 	Numbers int64 `json:"numbers"`
 	// NaNs is how many values are NaN.
 	NaNs int64 `json:"nans"`
 }
 
-// Summaries gives a summary of each of the run's metrics, by name. It reads
-// all values.
+// Summaries gives a summary of each of the run's metrics, by name. Of a run that
+// has ended it reads one small object, once its metrics are sealed; else all
+// values.
 func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 	defer core.Wrap(&err, "read metrics of", kind, r.id)
 	log, err := history.Metrics(r.h, r.id)
@@ -160,7 +163,14 @@ func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 	out := make(map[string]Summary, len(sums))
 	for name, s := range sums {
 		out[name] = Summary{Name: name, Kind: MetricKind(s.Kind), Count: s.Count, First: metric(s.First), Last: metric(s.Last),
-			Min: s.Min, Max: s.Max, Numbers: s.Numbers, NaNs: s.NaNs}
+			Min: s.Min, Max: s.Max, Mean: mean(s.Sum, s.Numbers), Numbers: s.Numbers, NaNs: s.NaNs}
 	}
 	return out, nil
+}
+
+func mean(sum float64, numbers int64) float64 {
+	if numbers == 0 {
+		return 0
+	}
+	return sum / float64(numbers)
 }

@@ -47,8 +47,8 @@ func Statuses() []Status {
 	return all
 }
 
-// Terminal tells whether a run never leaves the status: Completed, Failed or
-// Canceled.
+// Terminal tells whether a run of the status has ended: Completed, Failed or
+// Canceled. Only Run.Resume takes it up again.
 func (s Status) Terminal() bool { return record.Status(s).Terminal() }
 
 // CanBecome tells whether a run of status s may become next.

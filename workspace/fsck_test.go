@@ -8,11 +8,13 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/endpoint"
@@ -54,6 +56,11 @@ func filled(t *testing.T) (*workspace.Workspace, backend.Objects, map[string]str
 	require.NoError(t, err)
 	_, err = ws.Endpoints().Create(ctx, "score", endpoint.Config{Handler: echo}, nil)
 	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(segments(t, objects)) == 0 }, time.Minute, time.Millisecond, "the runs' metrics are sealed")
+	r, err = e.StartLogging(ctx, &experiment.RunOptions{RunID: "r3"})
+	require.NoError(t, err)
+	require.NoError(t, r.Log("loss", 1.0, nil))
+	require.NoError(t, r.Flush(ctx))
 	kinds := map[string]string{}
 	for info, err := range objects.List(ctx, &backend.ListOptions{}) {
 		require.NoError(t, err)
@@ -66,12 +73,27 @@ func filled(t *testing.T) (*workspace.Workspace, backend.Objects, map[string]str
 			kind = strings.Join(parts[:2], "/")
 		case len(parts) > 2 && parts[0] == "runs":
 			kind = "runs/" + parts[2]
+			if parts[2] == "metrics" {
+				kind += path.Ext(info.Key)
+			}
 		}
 		if _, known := kinds[kind]; !known {
 			kinds[kind] = info.Key
 		}
 	}
 	return ws, objects, kinds
+}
+
+// segments lists the segments of metrics.
+func segments(t *testing.T, objects backend.Objects) (keys []string) {
+	t.Helper()
+	for info, err := range objects.List(t.Context(), &backend.ListOptions{Prefix: "runs/"}) {
+		require.NoError(t, err)
+		if path.Ext(info.Key) == ".seg" {
+			keys = append(keys, info.Key)
+		}
+	}
+	return keys
 }
 
 func fsck(t *testing.T, ws *workspace.Workspace) *workspace.FsckReport {
@@ -88,9 +110,9 @@ func TestFsckOfASoundWorkspace(t *testing.T) {
 	report, err := ws.Fsck(t.Context(), &workspace.FsckOptions{Deep: true, Progress: func(what string, done int) { told[what] = done }})
 	require.NoError(t, err)
 	require.True(t, report.Clean(), report.Problems)
-	require.Equal(t, 2, report.Runs)
+	require.Equal(t, 3, report.Runs)
 	require.Equal(t, map[string]int{"records": report.Records, "metrics of runs": report.Runs - 1, "contents": report.Chunks}, told)
-	require.GreaterOrEqual(t, len(kinds), 10, "%v", kinds)
+	require.GreaterOrEqual(t, len(kinds), 14, "%v", kinds)
 	_, err = objects.Put(t.Context(), "mine/notes.txt", strings.NewReader("x"), &backend.PutOptions{})
 	require.NoError(t, err)
 	report = fsck(t, ws)
@@ -255,4 +277,69 @@ func TestGC(t *testing.T) {
 	_, err = ws.GC(ctx, &workspace.GCOptions{Exclusive: true})
 	require.ErrorIs(t, err, azml.ErrDamaged)
 	require.Equal(t, before, size(), "what can't be read may name anything")
+}
+
+// TestGCSeals: what was logged to a run after its end, and what sealings that
+// were cut off have left.
+func TestGCSeals(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws, objects, _ := filled(t)
+	e, err := ws.Experiments().Get(ctx, "e", nil)
+	require.NoError(t, err)
+	mine, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "late"})
+	require.NoError(t, err)
+	rank, err := ws.Runs().Get(ctx, "late", nil)
+	require.NoError(t, err)
+	require.NoError(t, rank.Log("loss", 1.0, nil))
+	require.NoError(t, mine.Complete(ctx))
+	require.NoError(t, rank.Log("loss", 2.0, nil), "its record was read before the end")
+	require.NoError(t, rank.Flush(ctx))
+	report, err := ws.GC(ctx, nil)
+	require.NoError(t, err)
+	require.Zero(t, report.Sealed, "a writer lives")
+	sums, err := mine.Summaries(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, sums["loss"].Count)
+
+	left := "runs/r1/metrics/0123456789abcdef0123456789abcdef.parquet"
+	_, err = objects.Put(ctx, left, strings.NewReader("x"), &backend.PutOptions{})
+	require.NoError(t, err)
+	require.True(t, fsck(t, ws).Clean())
+	require.Contains(t, fsck(t, ws).Notes, workspace.Problem{Key: left,
+		Problem: "left by a sealing of metrics that was cut off; the garbage collector removes it"})
+	for _, exclusive := range []bool{false, true} {
+		_, err = ws.GC(ctx, &workspace.GCOptions{Exclusive: exclusive})
+		require.NoError(t, err)
+		_, err = objects.Stat(ctx, left)
+		require.Equal(t, exclusive, err != nil)
+	}
+
+	// A process that dies between the end of its run and the sealing leaves an
+	// ended run with segments.
+	dying, err := workspace.New(ctx, workspace.Config{Objects: faulty.New(objects, faulty.Plan{}), Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	require.NoError(t, err)
+	defer dying.Close(ctx)
+	exp, err := dying.Experiments().Get(ctx, "e", nil)
+	require.NoError(t, err)
+	r, err := exp.StartLogging(ctx, &experiment.RunOptions{RunID: "cut"})
+	require.NoError(t, err)
+	require.NoError(t, r.Log("loss", 1.0, nil))
+	require.NoError(t, r.Flush(ctx))
+	record, err := objects.Get(ctx, "runs/cut/run.json", &backend.GetOptions{})
+	require.NoError(t, err)
+	data, err := io.ReadAll(record.Body)
+	require.NoError(t, err)
+	ended := bytes.Replace(data, []byte(`"status": "Running"`), []byte(`"status": "Failed"`), 1)
+	require.NotEqual(t, data, ended)
+	_, err = objects.Put(ctx, "runs/cut/run.json", bytes.NewReader(ended), &backend.PutOptions{})
+	require.NoError(t, err)
+	report, err = ws.GC(ctx, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, report.Sealed)
+	r, err = ws.Runs().Get(ctx, "cut", nil)
+	require.NoError(t, err)
+	sums, err = r.Summaries(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, sums["loss"].Count)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
@@ -41,6 +42,8 @@ type GCReport struct {
 	Rewritten int `json:"rewritten"`
 	// Missing is the number of chunks in use that are not there: see Fsck.
 	Missing int `json:"missing"`
+	// Sealed is the number of ended runs whose metrics were made one object.
+	Sealed int `json:"sealed"`
 }
 
 // GC removes file contents that nothing reaches any more: those of deleted
@@ -48,8 +51,9 @@ type GCReport struct {
 // beside writers in other processes, and can be stopped at any moment: what
 // nothing reaches is first only condemned, and deleted by a run that comes a
 // day later or more. It also stores metrics that processes which died have left on this
-// machine, and removes working folders of ended runs and of endpoints whose
-// process was killed. Errors: ErrConflict when another GC is at work; ErrDamaged when a
+// machine, seals the metrics of ended runs that were not sealed at their end,
+// and removes working folders of ended runs and of endpoints whose process was
+// killed. Errors: ErrConflict when another GC is at work; ErrDamaged when a
 // record can't be read: nothing is deleted then.
 func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err error) {
 	defer core.Wrap(&err, "collect garbage of", kind, w.Name())
@@ -60,16 +64,34 @@ func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err e
 	if err != nil {
 		return nil, err
 	}
+	sealed := 0
 	if !opts.DryRun {
-		if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h)); err != nil {
-			return nil, err
-		}
-		if err := history.RecoverMetrics(ctx, w.h); err != nil {
+		if sealed, err = w.tidy(ctx, opts); err != nil {
 			return nil, err
 		}
 	}
-	return &GCReport{Live: report.Live, LiveBytes: report.LiveBytes, Condemned: report.Condemned, Deleted: report.Deleted,
+	return &GCReport{Sealed: sealed, Live: report.Live, LiveBytes: report.LiveBytes, Condemned: report.Condemned, Deleted: report.Deleted,
 		FreedBytes: report.Freed, Rewritten: report.Rewritten, Missing: report.Missing}, nil
+}
+
+// graceTime is the age at which what a sealing has left can't be of one that
+// goes on.
+const graceTime = 24 * time.Hour
+
+// tidy does for runs and endpoints what their processes have not done. It gives the number of
+// runs whose metrics were sealed.
+func (w *Workspace) tidy(ctx context.Context, opts *GCOptions) (sealed int, err error) {
+	if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h)); err != nil {
+		return 0, err
+	}
+	if err := history.RecoverMetrics(ctx, w.h); err != nil {
+		return 0, err
+	}
+	before := w.h.Now().Add(-graceTime)
+	if opts.Exclusive {
+		before = w.h.Now().Add(graceTime) // of whatever age
+	}
+	return history.SealEnded(ctx, w.h, before)
 }
 
 // roots yields the IDs of all manifests that records name.

@@ -92,7 +92,11 @@ func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err
 // inspect tells whether the folder is one to make a workspace in: empty or not
 // there.
 func inspect(dir string) (fresh bool, err error) {
-	if _, err := os.Stat(filepath.Join(dir, key)); err == nil {
+	created := func() bool {
+		_, err := os.Stat(filepath.Join(dir, key))
+		return err == nil
+	}
+	if created() {
 		return false, nil
 	}
 	entries, err := os.ReadDir(dir)
@@ -105,6 +109,9 @@ func inspect(dir string) (fresh bool, err error) {
 	}
 	for _, entry := range entries {
 		if !ofCreation(entry.Name()) {
+			if created() { // meanwhile, and that is what was listed
+				return false, nil
+			}
 			return false, fmt.Errorf("%w: the folder %s holds no workspace but other things (%s): name an empty or new folder", azml.ErrInvalid, dir, entry.Name())
 		}
 	}
@@ -192,14 +199,22 @@ func Create(ctx context.Context, config Config) (_ *Workspace, err error) {
 // checkEmpty gives an error when the store holds anything: what a delete that
 // was cut off has left would come back in the new workspace.
 func checkEmpty(ctx context.Context, objects backend.Objects) error {
-	if _, err := objects.Stat(ctx, key); err == nil {
-		return fmt.Errorf("%w: open it with New", azml.ErrExists)
+	exists := fmt.Errorf("%w: open it with New", azml.ErrExists)
+	created := func() bool {
+		_, err := objects.Stat(ctx, key)
+		return err == nil
+	}
+	if created() {
+		return exists
 	}
 	for info, err := range objects.List(ctx, &backend.ListOptions{Delimiter: "/"}) {
 		if err != nil {
 			return err
 		}
 		if !ofCreation(strings.TrimSuffix(info.Key, "/")) {
+			if created() { // meanwhile, and that is what was listed
+				return exists
+			}
 			return fmt.Errorf("%w: the store holds no workspace but other objects (%s): delete them, or give it a prefix", azml.ErrInvalid, info.Key)
 		}
 	}

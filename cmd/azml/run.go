@@ -17,7 +17,7 @@ func (a *app) runCommand() *cobra.Command {
 		Example: `  azml run submit -e churn --script train.py -- --lr 0.1
   azml run list --status Failed`,
 	}
-	cmd.AddCommand(a.runSubmit(), a.runList(), a.runShow(), a.runWatch(), a.runLogs(), a.runCancel(), a.runMetrics(), a.runCompare(), a.runDownload(), a.runTensorBoard(), a.runTag(), a.runDelete())
+	cmd.AddCommand(a.runSubmit(), a.runList(), a.runShow(), a.runWatch(), a.runLogs(), a.runCancel(), a.runMetrics(), a.runCompare(), a.runExport(), a.runDownload(), a.runTensorBoard(), a.runTag(), a.runDelete())
 	return cmd
 }
 

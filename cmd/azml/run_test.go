@@ -92,6 +92,28 @@ func TestRunMetrics(t *testing.T) {
 	require.Contains(t, call(t, "", "-w", s.dir, "run", "metrics", id, "--name", "none").stderr, "No metrics")
 }
 
+func TestRunExport(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	id := s.submit(t, logging)
+	rows, err := csv.NewReader(strings.NewReader(s.ok(t, "run", "export", id, "--format", "csv", "--name", "loss"))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 3)
+	require.Equal(t, "0.25", rows[2][5])
+	lines := strings.Split(s.ok(t, "run", "export", id, "--format", "jsonl"), "\n")
+	require.Greater(t, len(lines), 3, "the machine's own metrics, too")
+	file := filepath.Join(t.TempDir(), "metrics.parquet")
+	require.Empty(t, s.ok(t, "run", "export", id, "-f", file))
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "PAR1", string(data[:4]))
+	left, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.Contains(t, s.fails(t, exitUsage, "run", "export", id, "--format", "xlsx"), "parquet, csv or jsonl")
+	require.Contains(t, s.fails(t, exitError, "run", "export", "none"), "not found")
+}
+
 func TestFailedRun(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

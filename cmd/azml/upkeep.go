@@ -72,7 +72,7 @@ func (a *app) workspaceGC() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove file contents that nothing uses any more",
 		Long: `Remove the contents of files that no run, model or endpoint uses any more, and
-working folders of ended runs. It is safe beside other processes: what nothing
+working folders of ended runs; make one object of the metrics of ended runs. It is safe beside other processes: what nothing
 uses is condemned first, and deleted by a gc that comes a day later or more. With
 --exclusive it is deleted at once; no other process may write to the workspace
 then.`,
@@ -96,6 +96,7 @@ then.`,
 				t.field("Deleted", count(r.Deleted, "object")+", "+size(r.FreedBytes))
 				t.field("Condemned", count(r.Condemned, "object")+", for a gc in a day or more")
 				t.field("Repacked", count(r.Rewritten, "pack"))
+				t.field("Sealed", "metrics of "+count(r.Sealed, "run"))
 				if r.Missing > 0 {
 					t.field("Missing", count(r.Missing, "chunk")+": see azml workspace fsck")
 				}

@@ -95,6 +95,7 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err er
 	defer cancel()
 	stop(nil)
 	keeper.Wait()
+	defer history.Seal(finishing, h, id)
 	return d.finish(finishing, outcome)
 }
 

@@ -99,6 +99,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 	if err := s.save(ctx, lost); err != nil {
 		return run, err
 	}
+	defer history.SealLater(h, id)
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
 		r.Warnings = append(r.Warnings, s.warnings...)

@@ -49,6 +49,14 @@ func newDesk(t *testing.T) *desk {
 	_, err = d.ws.Environments().Register(ctx, environment.Spec{Name: "env"}, nil)
 	require.NoError(t, err)
 	require.NoError(t, d.r.Complete(ctx))
+	require.Eventually(t, func() bool {
+		for key := range d.keys(t) {
+			if strings.HasSuffix(key, ".seg") {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 10*time.Millisecond, "its metrics are sealed in the background")
 	return d
 }
 

@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/metrics"
 )
@@ -22,6 +25,10 @@ const (
 func Metrics(h core.Handle, id string) (*metrics.Log, error) {
 	return openMetrics(h, Prefix(id), runSpools, id)
 }
+
+// SealedKey gives the key of the record of the run's sealed metrics, which
+// changes whenever some were sealed.
+func SealedKey(id string) string { return Prefix(id) + "metrics/sealed.json" }
 
 // ModelPrefix gives the prefix of all objects of the logged model.
 func ModelPrefix(id string) string { return "logged-models/" + id + "/" }
@@ -75,4 +82,97 @@ func recoverAll(ctx context.Context, h core.Handle, spools string, open func(cor
 		}
 	}
 	return nil
+}
+
+// Seal seals the metrics of a run that has ended; what keeps it from that is
+// logged, and the next garbage collection tries again. It does nothing for a
+// run that goes on.
+func Seal(ctx context.Context, h core.Handle, id string) {
+	if _, err := seal(ctx, h, id); err != nil {
+		h.Logger().WarnContext(ctx, "metrics of an ended run can't be sealed yet; a garbage collection will", "run", id, "error", err)
+	}
+}
+
+// SealLater does Seal as work that the workspace owns. One that is being closed
+// leaves it to a garbage collection.
+func SealLater(h core.Handle, id string) {
+	_ = h.Go(func(ctx context.Context) { Seal(ctx, h, id) })
+}
+
+// seal gives how many points were sealed.
+func seal(ctx context.Context, h core.Handle, id string) (int64, error) {
+	run, err := Get(ctx, h, id)
+	if err != nil || !run.Value.Status.Terminal() {
+		return 0, ignore(err, azml.ErrNotFound)
+	}
+	log, err := Metrics(h, id)
+	if err != nil {
+		return 0, err
+	}
+	done, err := log.Seal(ctx)
+	if err = ignore(err, azml.ErrConflict, azml.ErrExists); err != nil {
+		return 0, err // where somebody else was faster, all is done
+	}
+	if _, err := h.Objects().Stat(ctx, Ref(id).Key); errors.Is(err, azml.ErrNotFound) {
+		return 0, deleteMetrics(ctx, h, id) // the run was deleted meanwhile
+	}
+	return done.Points, nil
+}
+
+func ignore(err error, classes ...error) error {
+	for _, class := range classes {
+		if errors.Is(err, class) {
+			return nil
+		}
+	}
+	return err
+}
+
+func deleteMetrics(ctx context.Context, h core.Handle, id string) error {
+	var failed []error
+	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: Prefix(id) + "metrics/"}) {
+		if err != nil {
+			return err
+		}
+		failed = append(failed, ignore(h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}), azml.ErrNotFound))
+	}
+	return errors.Join(failed...)
+}
+
+// SealEnded seals the metrics of all ended runs that have some unsealed, and
+// deletes what sealings that were cut off before that time have left. It gives
+// the number of runs. Damage of one run keeps none of the others.
+func SealEnded(ctx context.Context, h core.Handle, before time.Time) (runs int, err error) {
+	for id, err := range h.Children(ctx, "runs/") {
+		if err != nil {
+			return runs, err
+		}
+		points, err := seal(ctx, h, id)
+		if err == nil {
+			err = clearLeftovers(ctx, h, id, before)
+		}
+		switch {
+		case errors.Is(err, azml.ErrDamaged), errors.Is(err, azml.ErrUnsupported):
+			h.Logger().WarnContext(ctx, "metrics of an ended run can't be sealed", "run", id, "error", err)
+		case err != nil:
+			return runs, err
+		case points > 0:
+			runs++
+		}
+	}
+	return runs, nil
+}
+
+func clearLeftovers(ctx context.Context, h core.Handle, id string, before time.Time) error {
+	log, err := Metrics(h, id)
+	if err != nil {
+		return err
+	}
+	left, err := log.Leftovers(ctx)
+	for _, info := range left {
+		if err == nil && info.Modified.Before(before) {
+			err = ignore(h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{IfMatch: info.ETag}), azml.ErrNotFound, azml.ErrConflict)
+		}
+	}
+	return err
 }

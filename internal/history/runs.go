@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -97,6 +98,9 @@ type Step struct {
 	// Points is how many points the writers of metrics have stored that the
 	// caller has closed, by their IDs; it is for the last step.
 	Points map[string]uint64
+	// Resume says that the run is to leave a last status, which no other step
+	// does.
+	Resume bool
 	// Owner, when not empty, makes the step fail with ErrConflict when the run
 	// has meanwhile been taken from this owner.
 	Owner string
@@ -106,20 +110,21 @@ type Step struct {
 // table of transitions doesn't allow it or the run has another owner.
 func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.Stored[record.Run], error) {
 	note := core.Quiet
-	if step.To.Terminal() || step.To == record.CancelRequested {
+	if step.To.Terminal() || step.To == record.CancelRequested || step.Resume {
 		note = core.Updated("status " + string(step.To))
 	}
 	return Update(ctx, h, id, note, func(r *record.Run) error {
 		if step.Owner != "" && (r.Owner == nil || r.Owner.ID != step.Owner) {
 			return fmt.Errorf("%w: the run is %s and another process answers for it now", azml.ErrConflict, r.Status)
 		}
-		if !r.Status.CanBecome(step.To) {
+		if !r.Status.CanBecome(step.To) || r.Status.Terminal() != step.Resume {
 			return fmt.Errorf("%w: the run is %s, it can't become %s", azml.ErrConflict, r.Status, step.To)
 		}
 		now := h.Now()
 		if step.To == record.Running && r.Started.IsZero() {
 			r.Started = now
 		}
+		r.Ended = time.Time{}
 		if step.To.Terminal() {
 			r.Ended = now
 			r.Kept = kept(h, id, step.Points)

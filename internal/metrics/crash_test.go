@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/localfs"
 )
 
@@ -24,7 +25,7 @@ import (
 // store a sync.
 var crashLimits = limits{
 	spoolMin: 512, spoolMax: 2000, framePoints: 100, frameBytes: 3000,
-	appendBytes: 500, segmentBytes: 2500, segmentAppends: 9,
+	appendBytes: 500, segmentBytes: 2500, segmentAppends: 9, groupRows: 300, groupBytes: 9000,
 }
 
 // childJob is what the test binary does when it is started as a child: log to
@@ -34,6 +35,7 @@ type childJob struct {
 	Store, Spool string
 	Points       int // 0: until killed
 	Small        bool
+	Seal         bool // again and again, while it logs
 	Goroutines   int
 }
 
@@ -60,6 +62,9 @@ func child(text string) int {
 	if job.Small {
 		l.limits = crashLimits
 	}
+	if job.Seal {
+		go childSeal(job, store)
+	}
 	var wg sync.WaitGroup
 	for g := range job.Goroutines {
 		wg.Go(func() {
@@ -71,6 +76,21 @@ func child(text string) int {
 	}
 	wg.Wait()
 	return 0
+}
+
+// childSeal seals as a process on another machine would, which does not know of
+// the writers here.
+func childSeal(job childJob, store backend.Objects) {
+	l := Open(store, testPrefix, nil)
+	if job.Small {
+		l.limits = crashLimits
+	}
+	for {
+		if _, err := l.Seal(context.Background()); err != nil {
+			fail(err)
+			os.Exit(1)
+		}
+	}
 }
 
 func fail(err error) int {
@@ -118,14 +138,14 @@ func childLog(l *Log, points, g int) error {
 // and reads back what it had been told is safe.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	kills := 120
+	kills := 200
 	if testing.Short() {
 		kills = 10
 	}
 	r := newRand(t)
 	for kill := range kills {
 		root := t.TempDir()
-		job := childJob{Store: filepath.Join(root, "store"), Spool: filepath.Join(root, "spool"), Small: kill%2 == 0, Goroutines: 2}
+		job := childJob{Store: filepath.Join(root, "store"), Spool: filepath.Join(root, "spool"), Small: kill%2 == 0, Seal: kill%4 > 1, Goroutines: 2}
 		acked := killChild(t, job, r)
 		store, err := localfs.New(job.Store, nil)
 		require.NoError(t, err)
@@ -143,6 +163,10 @@ func TestKilled(t *testing.T) {
 			require.NoError(t, err)
 		}
 		checkKilled(t, l, acked)
+		if kill%5 == 0 {
+			mustSeal(t, l)
+			checkKilled(t, l, acked)
+		}
 		left, err := os.ReadDir(job.Spool)
 		require.NoError(t, err)
 		require.Empty(t, left)
@@ -212,13 +236,13 @@ func checkKilled(t *testing.T, l *Log, acked map[uint32]uint64) {
 	}
 }
 
-// TestManyProcesses has 4 processes with 4 goroutines each log to one run.
+// TestManyProcesses has 16 processes log to one run, which is then sealed.
 func TestManyProcesses(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	job := childJob{Store: filepath.Join(root, "store"), Spool: filepath.Join(root, "spool"), Points: 2000, Goroutines: 4}
+	job := childJob{Store: filepath.Join(root, "store"), Spool: filepath.Join(root, "spool"), Points: 2000, Goroutines: 1}
 	var children []*exec.Cmd
-	for range 4 {
+	for range 16 {
 		cmd := job.command(t)
 		require.NoError(t, cmd.Start())
 		children = append(children, cmd)
@@ -230,9 +254,13 @@ func TestManyProcesses(t *testing.T) {
 	require.NoError(t, err)
 	defer store.Close()
 	l := Open(store, testPrefix, &Options{SpoolDir: job.Spool})
-	writers := byWriter(t, readAll(t, l))
-	require.Len(t, writers, 16)
-	for _, points := range writers {
-		require.Len(t, points, job.Points)
+	for range 2 {
+		writers := byWriter(t, readAll(t, l))
+		require.Len(t, writers, 16)
+		for _, points := range writers {
+			require.Len(t, points, job.Points)
+		}
+		mustSeal(t, l)
+		sound(t, l)
 	}
 }

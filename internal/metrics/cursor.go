@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 
 	"github.com/azml-go/azml"
@@ -16,6 +17,7 @@ type cursor struct {
 	log     *Log
 	writer  string
 	seq     uint64 // of the last point given
+	latest  int64  // the greatest time of the points given, by which writers are merged
 	segment int    // the segment being read, and where its next frame begins
 	offset  int64
 	spool   *spoolReader // nil when none is being read
@@ -42,18 +44,25 @@ func (c *cursor) next(ctx context.Context, e *entry) (bool, error) {
 			object, offset := c.place()
 			return false, damagedAt(object, offset, fmt.Errorf("points %d to %d of writer %s are missing before this place", c.seq+1, e.seq-1, c.writer))
 		case e.seq == c.seq+1:
-			c.seq = e.seq
+			c.given(e)
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
+func (c *cursor) given(e *entry) { c.seq, c.latest = e.seq, max(c.latest, e.time) }
+
+func (l *Log) newCursor(writer string) *cursor {
+	return &cursor{log: l, writer: writer, latest: math.MinInt64}
+}
+
 // plan sets the sources of a pass. The spool files were opened before the
-// segments were listed: what has left the spool is in a segment by then. While
-// the spool file being followed is there, it has all that is new, and the store
-// needs not be read; the last pass reads it all the same.
-func (c *cursor) plan(numbers []uint32, fresh []*spoolReader, segments []segment, last bool) {
+// segments were listed, and the record of sealed metrics was read after that:
+// what has left the spool is in a segment by then, or sealed. While the spool
+// file being followed is there, it has all that is new, and the store needs not
+// be read; the last pass reads it all the same.
+func (c *cursor) plan(numbers []uint32, fresh []*spoolReader, sealed *groupCache, segments []segment, last bool) {
 	c.sources = nil
 	followed := false
 	if c.spool != nil {
@@ -61,6 +70,9 @@ func (c *cursor) plan(numbers []uint32, fresh []*spoolReader, segments []segment
 		followed = slices.Contains(numbers, c.spool.number)
 	}
 	if !followed || last {
+		if sealed.sealed.writer(c.writer).Seq > c.seq {
+			c.sources = append(c.sources, &sealedSource{cache: sealed})
+		}
 		for _, s := range segments {
 			if s.number >= c.segment {
 				c.sources = append(c.sources, &segmentSource{segment: s})
@@ -72,20 +84,32 @@ func (c *cursor) plan(numbers []uint32, fresh []*spoolReader, segments []segment
 	}
 }
 
-// close lets go of everything that is open.
-func (c *cursor) close() {
+// drop lets go of the sources of a pass but the spool file being followed. A
+// frame that was not read to its end is read again by the next pass.
+func (c *cursor) drop() {
 	for _, s := range c.sources {
 		switch s := s.(type) {
 		case *spoolSource:
-			s.r.close()
+			if s.r != c.spool {
+				s.r.close()
+			}
 		case *segmentSource:
+			if s.frame != nil {
+				c.offset = s.start
+			}
 			s.close()
 		}
 	}
+	c.sources = nil
+}
+
+// close lets go of everything that is open.
+func (c *cursor) close() {
+	c.drop()
 	if c.spool != nil {
 		c.spool.close()
 	}
-	c.sources, c.spool = nil, nil
+	c.spool = nil
 }
 
 // spoolSource is a spool file. Its end may only be the end for now, so the
@@ -108,6 +132,7 @@ type segmentSource struct {
 	segment segment
 	r       *segmentReader
 	frame   *frameReader
+	start   int64 // of the frame
 }
 
 func (s *segmentSource) next(ctx context.Context, c *cursor, e *entry) (bool, error) {
@@ -165,7 +190,7 @@ func (s *segmentSource) load(c *cursor) (bool, error) {
 	if s.frame, err = readFrame(h, payload); err != nil {
 		return false, damagedAt(s.r.key, start, err)
 	}
-	c.offset = s.r.off
+	c.offset, s.start = s.r.off, start
 	c.place = func() (string, int64) { return s.segment.info.Key, start }
 	return true, nil
 }

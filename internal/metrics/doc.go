@@ -13,8 +13,14 @@
 // that was stored twice does no harm, and a number that is missing is reported
 // as damage.
 //
+// When a run has ended, [Log.Seal] makes one Parquet object of its segments,
+// with a digest of summaries and charts beside it. A log may be partly sealed:
+// readers merge all of it.
+//
 // The files here go by topic: values (value, blob), the spool (spoolformat,
 // spoolfile, spoolreader, spooldir, mapping, lock), segments (columns, floats,
-// frame, framereader, segment, shipper), and what the package does with them
-// (writer, drain, recover, read, follow, summary, verify).
+// frame, framereader, segment, shipper), the sealed form (table, tablewrite, tablecolumns,
+// tableread, valueencoding, blocks, digest, bucket, sealed, seal), and what the
+// package does with them (writer, drain, recover, read, summary, chart, export,
+// verify).
 package metrics

@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
 )
 
@@ -130,5 +133,71 @@ func FuzzValue(f *testing.F) {
 		}
 		_, err = decodeValue(r)
 		require.NoError(t, err)
+	})
+}
+
+func isNotFound(err error) bool { return errors.Is(err, azml.ErrNotFound) }
+
+// fuzzFixture is a small sealed log.
+func fuzzFixture(f *testing.F) sealedFixture {
+	f.Helper()
+	objects := memory.NewObjects()
+	l := Open(objects, testPrefix, &Options{SpoolDir: f.TempDir()})
+	w, err := l.NewWriter()
+	require.NoError(f, err)
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 40 {
+		require.NoError(f, w.Append(randomPoint(r)))
+	}
+	require.NoError(f, w.Close(f.Context()))
+	_, err = l.Seal(f.Context())
+	require.NoError(f, err)
+	s := sealedFixture{objects: map[string][]byte{}}
+	for info, err := range objects.List(f.Context(), &backend.ListOptions{}) {
+		require.NoError(f, err)
+		obj, err := objects.Get(f.Context(), info.Key, &backend.GetOptions{})
+		require.NoError(f, err)
+		s.objects[info.Key], err = io.ReadAll(obj.Body)
+		require.NoError(f, err)
+	}
+	return s
+}
+
+func (f sealedFixture) object(suffix string) []byte {
+	for key, data := range f.objects {
+		if strings.HasSuffix(key, suffix) {
+			return data
+		}
+	}
+	return nil
+}
+
+// patched puts bytes over others, at a place anywhere in the data.
+func patched(data []byte, at uint32, patch []byte) []byte {
+	out := bytes.Clone(data)
+	copy(out[int(at)%len(out):], patch)
+	return out
+}
+
+// FuzzParquet changes a Parquet object whose checksums are right.
+func FuzzParquet(f *testing.F) {
+	fixture := fuzzFixture(f)
+	whole := fixture.object(parquetSuffix)
+	f.Add(uint32(len(whole)-8), []byte{0xff, 0xff, 0xff, 0x7f})
+	f.Add(uint32(len(whole)-300), []byte("\x15\x00\x15"))
+	f.Add(uint32(4), []byte{0x15, 0x04, 0x15, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
+		readEverything(t, fixture.reseal(t, parquetSuffix, patched(whole, at, patch)))
+	})
+}
+
+// FuzzDigest changes a digest whose checksums are right.
+func FuzzDigest(f *testing.F) {
+	fixture := fuzzFixture(f)
+	whole := fixture.object(digestSuffix)
+	f.Add(uint32(8), []byte{0xff, 0xff})
+	f.Add(uint32(16), []byte{0xff, 0xff, 0xff, 0x7f})
+	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
+		readEverything(t, fixture.reseal(t, digestSuffix, patched(whole, at, patch)))
 	})
 }

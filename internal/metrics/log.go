@@ -45,12 +45,15 @@ type limits struct {
 	appendBytes        int   // bytes in one append to the store
 	segmentBytes       int64 // bytes in a segment
 	segmentAppends     int   // appends to a segment; Azure takes 50,000
+	groupRows          int   // points in a row group of the sealed form
+	groupBytes         int   // bytes of strings, lists and tables in one
 }
 
 var defaultLimits = limits{
 	spoolMin: 64 << 10, spoolMax: 16 << 20,
 	framePoints: 1 << 15, frameBytes: 1 << 20, appendBytes: 4 << 20,
 	segmentBytes: 64 << 20, segmentAppends: 45_000,
+	groupRows: 1 << 19, groupBytes: 64 << 20,
 }
 
 // Open gives the metric log whose objects have keys that begin with prefix,

@@ -3,10 +3,13 @@ package metrics
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/azml-go/azml"
 )
 
 // ReadOptions are the options of Log.Read. The zero value reads everything
@@ -93,7 +96,8 @@ func (h head) located() (Point, error) {
 	return p, nil
 }
 
-// heads is a heap by time; equal times go by writer.
+// heads is a heap by time, where a point that is earlier than one its writer has
+// logged before goes by the time of that; equal times go by writer.
 type heads []head
 
 // Len is for container/heap.
@@ -101,7 +105,8 @@ func (h heads) Len() int { return len(h) }
 
 // Less is for container/heap.
 func (h heads) Less(i, j int) bool {
-	return h[i].time < h[j].time || h[i].time == h[j].time && h[i].writer < h[j].writer
+	a, b := h[i].cursor.latest, h[j].cursor.latest
+	return a < b || a == b && h[i].writer < h[j].writer
 }
 
 // Swap is for container/heap.
@@ -120,7 +125,14 @@ func (h *heads) Pop() any {
 // entries yields the points of all writers, merged.
 func (l *Log) entries(ctx context.Context, opts *ReadOptions) iter.Seq2[head, error] {
 	return func(yield func(head, error) bool) {
-		cursors := make(map[string]*cursor)
+		l.entriesFrom(ctx, make(map[string]*cursor), opts)(yield)
+	}
+}
+
+// entriesFrom is entries behind what the cursors have read. It can be ranged
+// once.
+func (l *Log) entriesFrom(ctx context.Context, cursors map[string]*cursor, opts *ReadOptions) iter.Seq2[head, error] {
+	return func(yield func(head, error) bool) {
 		defer func() {
 			for _, c := range cursors {
 				c.close()
@@ -128,7 +140,7 @@ func (l *Log) entries(ctx context.Context, opts *ReadOptions) iter.Seq2[head, er
 		}()
 		for {
 			last := !opts.Follow || opts.Done != nil && opts.Done()
-			more, err := l.pass(ctx, cursors, last, yield)
+			more, err := l.pass(ctx, &pass{log: l, cursors: cursors, names: opts.Names, last: last}, yield)
 			if err == nil && more && !last {
 				err = pause(ctx, opts.Poll)
 			}
@@ -157,26 +169,48 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// pass is one look at what is there.
+type pass struct {
+	log     *Log
+	cursors map[string]*cursor
+	names   []string // of sealed points only these are wanted, when not empty
+	last    bool
+	plans   int
+}
+
+// maxPlans bounds how often a pass begins anew because the log was sealed under
+// its eyes.
+const maxPlans = 20
+
+// next gives the writer's next point. When an object is gone, the log was
+// sealed, and the pass goes on with what is there now.
+func (p *pass) next(ctx context.Context, c *cursor, e *entry) (bool, error) {
+	for {
+		ok, err := c.next(ctx, e)
+		if !errors.Is(err, azml.ErrNotFound) || p.plans == maxPlans {
+			return ok, err
+		}
+		for _, other := range p.cursors {
+			other.drop()
+		}
+		if err := p.plan(ctx); err != nil {
+			return false, err
+		}
+	}
+}
+
 // pass yields what is there beyond the cursors, false when yield had enough.
-func (l *Log) pass(ctx context.Context, cursors map[string]*cursor, last bool, yield func(head, error) bool) (bool, error) {
+func (l *Log) pass(ctx context.Context, p *pass, yield func(head, error) bool) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("read metrics: %w", err)
 	}
-	if err := l.plan(ctx, cursors, last); err != nil {
+	if err := p.plan(ctx); err != nil {
 		return false, err
 	}
-	var h heads
-	for writer, c := range cursors {
-		e := new(entry)
-		ok, err := c.next(ctx, e)
-		if err != nil {
-			return false, err
-		}
-		if ok {
-			h = append(h, head{entry: e, writer: writer, cursor: c})
-		}
+	h, err := p.heads(ctx)
+	if err != nil {
+		return false, err
 	}
-	heap.Init(&h)
 	for n := 1; len(h) > 0; n++ {
 		if !yield(h[0], nil) {
 			return false, nil
@@ -184,7 +218,7 @@ func (l *Log) pass(ctx context.Context, cursors map[string]*cursor, last bool, y
 		if n%1024 == 0 && ctx.Err() != nil {
 			return false, fmt.Errorf("read metrics: %w", ctx.Err())
 		}
-		ok, err := h[0].cursor.next(ctx, h[0].entry)
+		ok, err := p.next(ctx, h[0].cursor, h[0].entry)
 		if err != nil {
 			return false, err
 		}
@@ -197,8 +231,35 @@ func (l *Log) pass(ctx context.Context, cursors map[string]*cursor, last bool, y
 	return true, nil
 }
 
+// heads reads the first point of each writer. A plan made on the way may bring
+// further writers.
+func (p *pass) heads(ctx context.Context) (heads, error) {
+	var h heads
+	begun := make(map[string]bool)
+	for len(begun) < len(p.cursors) {
+		for writer, c := range p.cursors {
+			if begun[writer] {
+				continue
+			}
+			begun[writer] = true
+			e := new(entry)
+			ok, err := p.next(ctx, c, e)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				h = append(h, head{entry: e, writer: writer, cursor: c})
+			}
+		}
+	}
+	heap.Init(&h)
+	return h, nil
+}
+
 // plan sets the cursors' sources, with new cursors for new writers.
-func (l *Log) plan(ctx context.Context, cursors map[string]*cursor, last bool) error {
+func (p *pass) plan(ctx context.Context) error {
+	p.plans++
+	l := p.log
 	files, err := l.spool.snapshot()
 	if err != nil {
 		return err
@@ -212,26 +273,33 @@ func (l *Log) plan(ctx context.Context, cursors map[string]*cursor, last bool) e
 		}
 		return err
 	}
-	cursorOf := func(writer string) *cursor {
-		if cursors[writer] == nil {
-			cursors[writer] = &cursor{log: l, writer: writer}
-		}
-		return cursors[writer]
-	}
 	for writer, numbers := range files {
-		if fresh[writer], err = cursorOf(writer).openSpools(numbers); err != nil {
+		if fresh[writer], err = p.cursor(writer).openSpools(numbers); err != nil {
 			return failed(err)
 		}
 	}
-	segments, err := l.segments(ctx, "")
+	there, err := l.contents(ctx)
 	if err != nil {
 		return failed(err)
 	}
-	for writer := range segments {
-		cursorOf(writer)
+	for writer := range there.segments {
+		p.cursor(writer)
 	}
-	for writer, c := range cursors {
-		c.plan(files[writer], fresh[writer], segments[writer], last)
+	if there.sealed != nil {
+		for writer := range there.sealed.Writers {
+			p.cursor(writer)
+		}
+	}
+	cache := &groupCache{log: l, sealed: there.sealed, names: p.names, ctx: ctx}
+	for writer, c := range p.cursors {
+		c.plan(files[writer], fresh[writer], cache, there.segments[writer], p.last)
 	}
 	return nil
+}
+
+func (p *pass) cursor(writer string) *cursor {
+	if p.cursors[writer] == nil {
+		p.cursors[writer] = p.log.newCursor(writer)
+	}
+	return p.cursors[writer]
 }

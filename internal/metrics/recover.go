@@ -152,22 +152,23 @@ func (l *Log) headless(path string) (bool, error) {
 }
 
 // lastShipped gives the last point of the writer that the store has, and the
-// number of its last segment.
+// highest number that a segment of it has had.
 func (l *Log) lastShipped(ctx context.Context, writer string) (seq uint64, number int, err error) {
-	all, err := l.segments(ctx, writer)
+	there, err := l.contents(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	segments := all[writer]
-	for i, s := range slices.Backward(segments) {
-		if i == len(segments)-1 {
-			number = s.number
-		}
-		if seq, err = l.lastIn(ctx, s.info.Key); seq > 0 || err != nil {
-			break
+	sealed := there.sealed.writer(writer)
+	number = sealed.Segment
+	for _, s := range slices.Backward(there.segments[writer]) {
+		number = max(number, s.number)
+		if seq == 0 {
+			if seq, err = l.lastIn(ctx, s.info.Key); err != nil {
+				return 0, 0, err
+			}
 		}
 	}
-	return seq, number, err
+	return max(seq, sealed.Seq), number, nil
 }
 
 // lastIn gives the last point of the segment, 0 when it has none. What is

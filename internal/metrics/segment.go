@@ -37,25 +37,48 @@ func parseSegmentKey(prefix, key string) (writer string, number int, ok bool) {
 	return writer, int(n), ok && err == nil && n > 0 && validWriterID(writer)
 }
 
-// segments lists the segments of all writers whose keys begin with
-// prefix+writer, in order. An empty writer stands for all.
-func (l *Log) segments(ctx context.Context, writer string) (map[string][]segment, error) {
-	out := make(map[string][]segment)
-	for info, err := range l.objects.List(ctx, &backend.ListOptions{Prefix: l.prefix + writer}) {
+// contents is what the store has of a log.
+type contents struct {
+	segments map[string][]segment // of each writer, in order
+	record   *sealed              // of sealed metrics, nil when there is none
+	sealed   *sealed              // the same, nil when nothing is sealed
+	others   []backend.Info       // objects of sealed metrics, also such as nothing names
+}
+
+// contents lists the log's objects and reads the record of sealed metrics. The
+// record's key comes after those of segments, so whoever misses a segment
+// because it was sealed meanwhile sees the record.
+func (l *Log) contents(ctx context.Context) (*contents, error) {
+	c := &contents{segments: make(map[string][]segment)}
+	sealed := false
+	for info, err := range l.objects.List(ctx, &backend.ListOptions{Prefix: l.prefix}) {
 		if err != nil {
-			return nil, fmt.Errorf("list segments of metrics: %w", err)
+			return nil, fmt.Errorf("list objects of metrics: %w", err)
 		}
-		if id, number, ok := parseSegmentKey(l.prefix, info.Key); ok {
-			out[id] = append(out[id], segment{number: number, info: info})
+		id, number, ok := parseSegmentKey(l.prefix, info.Key)
+		switch {
+		case ok:
+			c.segments[id] = append(c.segments[id], segment{number: number, info: info})
+		case info.Key == l.sealedKey():
+			sealed = true
+		case strings.HasSuffix(info.Key, parquetSuffix), strings.HasSuffix(info.Key, digestSuffix):
+			c.others = append(c.others, info)
 		}
 	}
-	return out, nil
+	if !sealed {
+		return c, nil
+	}
+	var err error
+	c.record, err = l.readSealed(ctx)
+	c.sealed = c.record.points()
+	return c, err
 }
 
 // segmentReader gives the frames of one segment from an offset on.
 type segmentReader struct {
 	key  string
 	off  int64 // where the next frame begins
+	end  int64 // the size of the object
 	body io.ReadCloser
 	in   *bufio.Reader
 }
@@ -65,7 +88,7 @@ func openSegment(ctx context.Context, objects backend.Objects, key string, off i
 	if err != nil {
 		return nil, fmt.Errorf("read metrics %s: %w", key, err)
 	}
-	return &segmentReader{key: key, off: off, body: obj.Body, in: bufio.NewReaderSize(obj.Body, 64<<10)}, nil
+	return &segmentReader{key: key, off: off, end: obj.Info.Size, body: obj.Body, in: bufio.NewReaderSize(obj.Body, 64<<10)}, nil
 }
 
 func (r *segmentReader) close() { _ = r.body.Close() }
@@ -76,6 +99,8 @@ func (r *segmentReader) header() (h frameHeader, ok bool, err error) {
 	var b [frameHeaderSize]byte
 	n, err := io.ReadFull(r.in, b[:])
 	switch {
+	case err != nil && r.off+int64(n) < r.end:
+		return h, false, r.broken(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		known := min(n, len(frameMagic))
 		if string(b[:known]) != frameMagic[:known] {
@@ -83,7 +108,7 @@ func (r *segmentReader) header() (h frameHeader, ok bool, err error) {
 		}
 		return h, false, nil
 	case err != nil:
-		return h, false, fmt.Errorf("read metrics %s: %w", r.key, err)
+		return h, false, r.broken(err)
 	}
 	if h, ok = parseFrameHeader(b[:]); !ok {
 		return h, false, r.damaged(errors.New("no frame begins here"))
@@ -109,14 +134,20 @@ func (r *segmentReader) payload(h frameHeader) ([]byte, bool, error) {
 }
 
 func (r *segmentReader) passed(h frameHeader, n int64, err error) (bool, error) {
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read metrics %s: %w", r.key, err)
+	if err != nil && (!errors.Is(err, io.EOF) || r.off+frameHeaderSize+n < r.end) {
+		return false, r.broken(err)
 	}
 	if n < int64(h.length) {
 		return false, nil
 	}
 	r.off += frameHeaderSize + n
 	return true, nil
+}
+
+// broken says that the store gave less than there is, which is not to be taken
+// for a frame that was cut off.
+func (r *segmentReader) broken(err error) error {
+	return fmt.Errorf("%w: read metrics %s: %w", azml.ErrUnavailable, r.key, err)
 }
 
 // damaged names the place of the frame at off.

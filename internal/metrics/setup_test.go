@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // smallLimits make files roll and frames end every few points.
 var smallLimits = limits{
 	spoolMin: 256, spoolMax: 600, framePoints: 7, frameBytes: 400,
-	appendBytes: 150, segmentBytes: 900, segmentAppends: 9,
+	appendBytes: 150, segmentBytes: 900, segmentAppends: 9, groupRows: 90, groupBytes: 4000,
 }
 
 func openLog(t testing.TB, objects backend.Objects, dir string, l limits) *Log {
@@ -87,7 +87,7 @@ func byWriter(t testing.TB, points []Point) map[string][]Point {
 // same compares points, with every bit of floats.
 func same(t testing.TB, want, got []Point) {
 	t.Helper()
-	require.Len(t, got, len(want))
+	require.Equal(t, len(want), len(got), "number of points")
 	for i := range want {
 		require.Equal(t, show(want[i]), show(got[i]), "point %d", i)
 	}

@@ -1,9 +1,12 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"slices"
 
@@ -12,57 +15,79 @@ import (
 
 // Damage is one place where a log is not as it was written.
 type Damage struct {
-	// Object is the key of a segment, or the path of a spool file.
+	// Object is the key of an object, or the path of a spool file.
 	Object string
-	// Offset is the first byte of the damaged frame or record.
+	// Offset is the first byte of the damaged frame, block or record.
 	Offset int64
 	// Problem says what is wrong.
 	Problem string
 }
 
-// Verify reads every segment, and the spool files of dead writers on this
-// machine, and lists what is damaged: frames that fail their checksum or make
-// no sense, and points that are missing. It goes on behind damage as far as it
-// can. A last frame or record that was cut off is no damage. stored is how many
-// points of each writer are known to have been in the store; nil for nothing.
-// Errors: those of the store, ctx's; damage alone is none.
+// Verify reads every segment, what is sealed, and the spool files of dead
+// writers on this machine, and lists what is damaged: frames and blocks that
+// fail their checksum or make no sense, points that are missing, and a digest
+// that is not that of the points. It goes on behind damage as far as it can. A
+// last frame or record that was cut off is no damage. stored is how many points
+// of each writer are known to have been in the store; nil for nothing. Errors:
+// those of the store, ctx's; damage alone is none.
 func (l *Log) Verify(ctx context.Context, stored map[string]uint64) ([]Damage, error) {
-	segments, err := l.segments(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	v := &verification{log: l}
-	for writer, list := range segments {
-		v.seq = 0
-		for _, s := range list {
-			if err := v.segment(ctx, writer, s); err != nil {
-				return v.found, err
-			}
+	for try := 0; ; try++ {
+		v := &verification{log: l}
+		err := v.all(ctx, stored)
+		if errors.Is(err, azml.ErrNotFound) && try < maxPlans {
+			continue // it was sealed meanwhile
 		}
-		v.end(writer, stored[writer])
-	}
-	for writer, points := range stored {
-		if _, some := segments[writer]; !some {
-			v.seq = 0
-			v.end(writer, points)
-		}
-	}
-	if err := v.spools(ctx); err != nil {
+		slices.SortFunc(v.found, func(a, b Damage) int {
+			return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Offset, b.Offset))
+		})
 		return v.found, err
 	}
-	slices.SortFunc(v.found, func(a, b Damage) int {
-		if a.Object != b.Object && a.Object < b.Object || a.Object == b.Object && a.Offset < b.Offset {
-			return -1
-		}
-		return 1
-	})
-	return v.found, nil
 }
 
 type verification struct {
 	log   *Log
 	found []Damage
 	seq   uint64 // the last point seen of the writer at hand
+}
+
+func (v *verification) all(ctx context.Context, stored map[string]uint64) error {
+	there, err := v.log.contents(ctx)
+	unknown := errors.Is(err, azml.ErrDamaged) || errors.Is(err, azml.ErrUnsupported)
+	if unknown {
+		v.report(v.log.sealedKey(), 0, err.Error())
+	} else if err != nil {
+		return err
+	}
+	if there.sealed != nil {
+		if err := v.sealed(ctx, there.sealed); err != nil {
+			return err
+		}
+	}
+	for _, writer := range slices.Sorted(maps.Keys(union(there.segments, stored))) {
+		v.seq = there.sealed.writer(writer).Seq
+		if unknown { // how many points were sealed
+			v.seq = math.MaxUint64 - 1
+		}
+		for _, s := range there.segments[writer] {
+			if err := v.segment(ctx, writer, s); err != nil {
+				return err
+			}
+		}
+		v.end(writer, stored[writer])
+	}
+	return v.spools(ctx)
+}
+
+// union gives the keys of both maps.
+func union[A, B any](a map[string]A, b map[string]B) map[string]bool {
+	all := make(map[string]bool, len(a))
+	for key := range a {
+		all[key] = true
+	}
+	for key := range b {
+		all[key] = true
+	}
+	return all
 }
 
 func (v *verification) report(object string, offset int64, problem string) {

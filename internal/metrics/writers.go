@@ -14,7 +14,7 @@ import (
 type WriterInfo struct {
 	// ID is the writer's ID.
 	ID string
-	// Segments is the number of its objects in the store.
+	// Segments is the number of its segments in the store, those not sealed.
 	Segments int
 	// Bytes is their size.
 	Bytes int64
@@ -32,12 +32,17 @@ func (l *Log) Writers(ctx context.Context) ([]WriterInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	segments, err := l.segments(ctx, "")
+	there, err := l.contents(ctx)
 	if err != nil {
 		return nil, err
 	}
 	infos := make(map[string]*WriterInfo)
-	for id, list := range segments {
+	if there.sealed != nil {
+		for id := range there.sealed.Writers {
+			infos[id] = &WriterInfo{ID: id}
+		}
+	}
+	for id, list := range there.segments {
 		info := &WriterInfo{ID: id, Segments: len(list)}
 		for _, s := range list {
 			info.Bytes += s.info.Size

@@ -3,12 +3,14 @@ package mlflow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 )
@@ -63,12 +65,10 @@ func (c call) latestMetrics(ctx context.Context, id string) ([]metric, error) {
 		return nil, err
 	}
 	own, last := c.writers.latest(id)
-	others, err := log.Writers(ctx)
+	state, live, err := c.stateOf(ctx, id, log, own)
 	if err != nil {
 		return nil, err
 	}
-	others = slices.DeleteFunc(others, func(w metrics.WriterInfo) bool { return w.ID == own })
-	state, live := stateOf(others)
 	rest, hit := c.latestKnown.get(id, state)
 	if !hit || live {
 		rest = lastPoints{}
@@ -92,14 +92,26 @@ func readLatest(ctx context.Context, log *metrics.Log, but string, into lastPoin
 	})
 }
 
-// stateOf tells what the writers have, and whether one of them lives.
-func stateOf(writers []metrics.WriterInfo) (state string, live bool) {
-	var b strings.Builder
-	for _, w := range writers {
-		fmt.Fprintf(&b, "%s %d %d %d\n", w.ID, w.Segments, w.Bytes, w.SpoolFiles)
-		live = live || w.Live
+// stateOf tells what all writers but one have, sealed or not, and whether one of
+// them lives.
+func (c call) stateOf(ctx context.Context, id string, log *metrics.Log, but string) (state string, live bool, err error) {
+	sealed, err := c.core.Objects().Stat(ctx, history.SealedKey(id))
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return "", false, err
 	}
-	return b.String(), live
+	writers, err := log.Writers(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, sealed.ETag)
+	for _, w := range writers {
+		if w.ID != but {
+			fmt.Fprintln(&b, w.ID, w.Segments, w.Bytes, w.SpoolFiles)
+			live = live || w.Live
+		}
+	}
+	return b.String(), live, nil
 }
 
 func (lc *latestCache) get(id, state string) (lastPoints, bool) {

@@ -24,15 +24,17 @@ func logRoutes() []route {
 
 // loggable makes sure that the run is there and not deleted. For a run that is
 // being logged to, that is looked up once a second. A run that has ended takes
-// metrics, too: clients log to it what they find out later.
+// metrics, too: clients log to it what they find out later. They go to the store
+// at once, as nobody looks for what is on its way to a run that has ended.
 func (c call) loggable(ctx context.Context, id string) error {
 	if c.writers.active(id) {
 		return nil
 	}
-	if _, err := c.activeRun(ctx, id); err != nil {
+	r, err := c.activeRun(ctx, id)
+	if err != nil {
 		return err
 	}
-	return c.writers.saw(ctx, id)
+	return c.writers.saw(ctx, id, r.Value.Status.Terminal())
 }
 
 func (c call) logMetric(ctx context.Context, req *logMetric) (nothing, error) {

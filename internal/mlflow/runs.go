@@ -204,6 +204,9 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 	if err != nil {
 		return nil, err
 	}
+	if stored.Value.Status.Terminal() {
+		history.SealLater(c.core, id)
+	}
 	experiment, err := c.experiment(ctx, stored.Value.Experiment)
 	if err != nil {
 		return nil, err

@@ -64,6 +64,7 @@ type logging struct {
 
 	used atomic.Int64 // when it was last used, in ns since 1970
 	seen atomic.Int64 // when the run was last known to be active
+	late atomic.Bool  // the run had ended then
 
 	lasting sync.Mutex
 	last    lastPoints // of what was logged here
@@ -160,7 +161,7 @@ func (ws *writers) log(ctx context.Context, id logID, points []metricFields) err
 		if err != nil {
 			return err
 		}
-		ok, err := l.log(ws.h.Now(), points)
+		ok, err := l.log(ctx, ws.h.Now(), points)
 		if ok || err != nil {
 			return err
 		}
@@ -168,22 +169,29 @@ func (ws *writers) log(ctx context.Context, id logID, points []metricFields) err
 }
 
 // log gives false when the writer was closed meanwhile.
-func (l *logging) log(now time.Time, points []metricFields) (bool, error) {
+func (l *logging) log(ctx context.Context, now time.Time, points []metricFields) (bool, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
 		return false, nil
 	}
 	l.used.Store(now.UnixNano())
+	if err := l.append(points); err != nil || !l.late.Load() {
+		return true, err
+	}
+	return true, l.writer.Flush(ctx)
+}
+
+func (l *logging) append(points []metricFields) error {
 	l.lasting.Lock()
 	defer l.lasting.Unlock()
 	for _, p := range points {
 		if err := l.writer.Log(p.Key, p.Value, p.Step, time.UnixMilli(p.Timestamp)); err != nil {
-			return true, err
+			return err
 		}
 		l.last.add(metric{Key: p.Key, Value: double(p.Value), Timestamp: p.Timestamp, Step: p.Step})
 	}
-	return true, nil
+	return nil
 }
 
 // latest gives the ID of the writer that is open for the run, empty for none,
@@ -214,12 +222,13 @@ func (ws *writers) active(id string) bool {
 	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
 }
 
-// saw notes that the run is active.
-func (ws *writers) saw(ctx context.Context, id string) error {
+// saw notes that the run is active, and whether it has ended.
+func (ws *writers) saw(ctx context.Context, id string, ended bool) error {
 	l, err := ws.get(ctx, logID{id: id})
 	if err != nil {
 		return err
 	}
+	l.late.Store(ended)
 	l.seen.Store(ws.h.Now().UnixNano())
 	return nil
 }

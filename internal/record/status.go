@@ -35,7 +35,8 @@ const (
 
 // transitions is the table of legal transitions: every pair that is not here
 // is an error. Preparing and Queued may come in either order; stages may be
-// skipped, never gone back to, but for NotResponding, which can recover.
+// skipped, never gone back to, but for NotResponding, which can recover. A run
+// that has ended goes on only when somebody resumes it.
 var transitions = map[Status][]Status{
 	NotStarted:      {Starting, Provisioning, Preparing, Queued, Running, CancelRequested, NotResponding, Failed, Canceled},
 	Starting:        {Provisioning, Preparing, Queued, Running, CancelRequested, NotResponding, Failed, Canceled},
@@ -46,9 +47,9 @@ var transitions = map[Status][]Status{
 	Finalizing:      {Completed, CancelRequested, NotResponding, Failed, Canceled},
 	CancelRequested: {NotResponding, Completed, Failed, Canceled},
 	NotResponding:   {Starting, Provisioning, Preparing, Queued, Running, Finalizing, CancelRequested, Completed, Failed, Canceled},
-	Completed:       {},
-	Failed:          {},
-	Canceled:        {},
+	Completed:       {Running},
+	Failed:          {Running},
+	Canceled:        {Running},
 }
 
 // Statuses lists all statuses in their usual order.
@@ -60,9 +61,6 @@ func Statuses() []Status {
 // CanBecome tells whether a run of status s may become next.
 func (s Status) CanBecome(next Status) bool { return slices.Contains(transitions[s], next) }
 
-// Terminal tells whether no transition leads on from s. A status that this
+// Terminal tells whether a run of status s has ended. A status that this
 // version doesn't know is taken as going on.
-func (s Status) Terminal() bool {
-	next, known := transitions[s]
-	return known && len(next) == 0
-}
+func (s Status) Terminal() bool { return s == Completed || s == Failed || s == Canceled }

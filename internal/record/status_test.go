@@ -24,9 +24,9 @@ var table = []struct {
 	{Finalizing, ".......xxxxx"},
 	{CancelRequested, "........xxxx"},
 	{NotResponding, ".xxxxxxx.xxx"},
-	{Completed, "............"},
-	{Failed, "............"},
-	{Canceled, "............"},
+	{Completed, ".....x......"},
+	{Failed, ".....x......"},
+	{Canceled, ".....x......"},
 }
 
 func TestTransitions(t *testing.T) {
@@ -38,7 +38,7 @@ func TestTransitions(t *testing.T) {
 		for j, to := range Statuses() {
 			require.Equal(t, row.to[j] == 'x', row.from.CanBecome(to), "%s to %s", row.from, to)
 		}
-		require.Equal(t, row.to == "............", row.from.Terminal(), row.from)
+		require.Equal(t, row.to == ".....x......", row.from.Terminal(), row.from)
 		require.False(t, row.from.CanBecome("Paused"))
 	}
 }

@@ -34,13 +34,8 @@ func Prepare(ctx context.Context, log func(line string)) Prepared {
 			continue
 		}
 		log(fmt.Sprintf("%s: %s (%.1f s)", ability, found, time.Since(begun).Seconds()))
-		switch ability {
-		case AbilityInferenceServer:
-			p.Env = append(p.Env, InferenceServerVariable+"="+found)
-		case AbilityTensorBoard:
-			p.Env = append(p.Env, TensorBoardVariable+"="+found)
-		case AbilityMLflow:
-			p.Env = append(p.Env, MLflowVariable+"="+found)
+		if peer, ok := peers[ability]; ok {
+			p.Env = append(p.Env, peer.variable+"="+found)
 		}
 	}
 	return p
@@ -59,12 +54,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return python(ctx)
 	case AbilityPythonVenv:
 		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}) // any small package
-	case AbilityInferenceServer:
-		return inferenceServer.python(ctx, true)
-	case AbilityTensorBoard:
-		return tensorBoard.python(ctx, true)
-	case AbilityMLflow:
-		return mlflow.python(ctx, true)
+	case AbilityMount:
+		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}
-	return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
+	return peers[ability].python(ctx, true)
 }

@@ -30,6 +30,9 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
+	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
+	// able to read what is sealed.
+	AbilityParquetReaders = "parquet-readers"
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
@@ -52,8 +55,9 @@ func Abilities() []string {
 		AbilityPython,
 		AbilityPythonVenv,
 		AbilityInferenceServer,
-		AbilityMLflow,
+		AbilityParquetReaders,
 		AbilityTensorBoard,
+		AbilityMLflow,
 		AbilityMount,
 	}
 }

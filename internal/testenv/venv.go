@@ -15,13 +15,17 @@ import (
 // of the virtual environment that has the inference server.
 const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
+// TensorBoardVariable names the environment variable with the interpreter of
+// the virtual environment that has TensorBoard.
+const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
+
 // MLflowVariable names the environment variable with the interpreter of the
 // virtual environment that has MLflow.
 const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
 
-// TensorBoardVariable names the environment variable with the interpreter of
-// the virtual environment that has TensorBoard.
-const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
+// ParquetReadersVariable names the environment variable with the interpreter
+// of the virtual environment that has the readers of Parquet files.
+const ParquetReadersVariable = "AZML_TEST_PARQUET_READERS_PYTHON"
 
 // pinned is a virtual environment with a real peer that tests compare with.
 type pinned struct {
@@ -31,9 +35,19 @@ type pinned struct {
 	requirements []string
 }
 
+// peers are the virtual environments by the abilities that they give.
+var peers = map[string]pinned{
+	AbilityInferenceServer: inferenceServer,
+	AbilityParquetReaders:  parquetReaders,
+	AbilityTensorBoard:     tensorBoard,
+	AbilityMLflow:          mlflow,
+}
+
 var (
 	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
 		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
+	parquetReaders = pinned{"parquet-readers", ParquetReadersVariable, "import pyarrow, pandas, duckdb, polars",
+		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
 	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn",
@@ -56,6 +70,14 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
+}
+
+// ParquetReaders gives the interpreter of a virtual environment with pyarrow,
+// pandas, DuckDB and Polars: the one that AZML_TEST_PARQUET_READERS_PYTHON names,
+// else one of the cache.
+func ParquetReaders(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityParquetReaders, func() (string, error) { return parquetReaders.python(t.Context(), false) })
 }
 
 // TensorBoard gives the interpreter of a virtual environment with TensorBoard

@@ -43,6 +43,7 @@ var groups = []group{
 	{"run", benchRun},
 	{"log", benchLog},
 	{"tensorboard", benchTensorBoard},
+	{"seal", benchSeal},
 	{"model", benchModel},
 	{"list", benchList},
 	{"snapshot", benchSnapshot},
@@ -129,7 +130,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	only := flags.String("run", "", "measure only the groups that match this `regexp`")
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
-	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, too")
+	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, too, and seal 20 million points")
 	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err

@@ -1,0 +1,125 @@
+package metrics
+
+import "math"
+
+// Bucket sums up some consecutive numbers of a metric.
+type Bucket struct {
+	// FirstStep and LastStep are the least and the greatest step.
+	FirstStep, LastStep int64
+	// Numbers is how many points are numbers other than NaN. Min, Max and Sum
+	// mean nothing when it is 0.
+	Numbers int64
+	// NaNs is how many points are NaN.
+	NaNs int64
+	// Min and Max are the least and the greatest number.
+	Min, Max float64
+	// Sum is the sum of the numbers, so the mean is Sum/Numbers.
+	Sum float64
+}
+
+// pointBucket is the bucket of one number.
+func pointBucket(step int64, v float64) Bucket {
+	if math.IsNaN(v) {
+		return Bucket{FirstStep: step, LastStep: step, NaNs: 1}
+	}
+	return Bucket{FirstStep: step, LastStep: step, Numbers: 1, Min: v, Max: v, Sum: v}
+}
+
+// add takes another bucket in.
+func (b *Bucket) add(o *Bucket) {
+	b.FirstStep, b.LastStep = min(b.FirstStep, o.FirstStep), max(b.LastStep, o.LastStep)
+	b.NaNs += o.NaNs
+	switch {
+	case o.Numbers == 0:
+		return
+	case b.Numbers == 0:
+		b.Min, b.Max = o.Min, o.Max
+	default:
+		b.Min, b.Max = min(b.Min, o.Min), max(b.Max, o.Max)
+	}
+	b.Numbers += o.Numbers
+	b.Sum += o.Sum
+}
+
+// The levels of a sealed metric's chart: buckets of so many numbers, then of so
+// many times as many, while a level has more than so many buckets.
+const (
+	baseNumbers  = 256
+	levelFactor  = 4
+	levelBuckets = 512
+)
+
+// pyramid collects the lowest level of a metric's chart.
+type pyramid struct {
+	base    []Bucket
+	numbers int64 // NaN among them
+}
+
+func (p *pyramid) add(step int64, v float64) {
+	b := pointBucket(step, v)
+	if p.numbers%baseNumbers == 0 {
+		p.base = append(p.base, b)
+	} else {
+		p.base[len(p.base)-1].add(&b)
+	}
+	p.numbers++
+}
+
+// levels gives all levels, the lowest first; none when the points themselves
+// are as few as one bucket's.
+func (p *pyramid) levels() [][]Bucket {
+	if p.numbers <= baseNumbers {
+		return nil
+	}
+	levels := [][]Bucket{p.base}
+	for level := p.base; len(level) > levelBuckets; levels = append(levels, level) {
+		higher := make([]Bucket, 0, len(level)/levelFactor+1)
+		for i := range level {
+			if i%levelFactor == 0 {
+				higher = append(higher, level[i])
+			} else {
+				higher[len(higher)-1].add(&level[i])
+			}
+		}
+		level = higher
+	}
+	return levels
+}
+
+// charting makes at most so many buckets of numbers that come with their place
+// in the metric. A bucket holds the numbers of size places, size being the
+// least power of two that will do.
+type charting struct {
+	limit   int
+	size    int64
+	buckets []Bucket
+	places  []int64 // of each bucket, the first place over size
+}
+
+func (c *charting) add(place int64, b *Bucket) {
+	place /= c.size
+	if last := len(c.places) - 1; last >= 0 && c.places[last] == place {
+		c.buckets[last].add(b)
+		return
+	}
+	c.buckets, c.places = append(c.buckets, *b), append(c.places, place)
+	for len(c.buckets) > c.limit {
+		c.coarsen()
+	}
+}
+
+// coarsen doubles the size.
+func (c *charting) coarsen() {
+	c.size *= 2
+	n := 0
+	for i, place := range c.places {
+		place /= 2
+		if n > 0 && c.places[n-1] == place {
+			c.buckets[n-1].add(&c.buckets[i])
+			continue
+		}
+		c.buckets[n], c.places[n] = c.buckets[i], place
+		n++
+	}
+	c.buckets, c.places = c.buckets[:n], c.places[:n]
+}
