@@ -68,7 +68,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) extend() {
-	extra := time.Duration(b.read/b.limits.bodyRate) * time.Second
+	extra := time.Duration(float64(b.read) / float64(b.limits.bodyRate) * float64(time.Second))
 	_ = b.control.SetReadDeadline(b.begun.Add(b.limits.body + extra)) // without a connection there is none
 }
 

@@ -56,18 +56,19 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request, origin string) (pr
 // right: no name was looked up, so none can have been bent.
 func (s *Server) hostAllowed(host string) bool {
 	name := hostname(host)
-	if _, err := netip.ParseAddr(name); err == nil {
+	if name == "localhost" || s.hosts[name] {
 		return true
 	}
-	return name == "localhost" || s.hosts[name]
+	_, err := netip.ParseAddr(name)
+	return err == nil
 }
 
 // hostname gives the name or address in a Host header, in small letters.
 func hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
-	} else if inner, ok := strings.CutPrefix(host, "["); ok {
-		host = strings.TrimSuffix(inner, "]")
+	} else if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
 	}
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }

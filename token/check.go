@@ -26,20 +26,16 @@ const (
 
 // Check gives the token whose secret this is, if it is taken now. It asks the
 // store once a second at most, for all callers of the process together, with
-// one request and one more for each token that has changed; what is no token
-// costs it nothing. Errors: ErrDenied for a token that is unknown, revoked or
+// one request and one more for each token that has changed. Errors: ErrDenied for a token that is unknown, revoked or
 // expired; ErrUnavailable when the store can't be asked.
 func (c *Client) Check(ctx context.Context, secret string) (_ *Token, err error) {
 	defer core.Wrap(&err, "check", kind, "")
-	id, err := idOf(secret)
-	if err != nil {
-		return nil, err
-	}
 	ring := c.keyring()
 	view, err := ring.view(ctx, c.h)
 	if err != nil {
 		return nil, err
 	}
+	id := idOf(secret)
 	// An unknown ID takes the same way with an empty hash, which no secret has.
 	stored := view.tokens[id]
 	if subtle.ConstantTimeCompare([]byte(hash(secret)), []byte(stored.Value.Hash)) != 1 {

@@ -5,10 +5,9 @@
 // has a role, expires, and can be revoked, which every process that serves the
 // workspace obeys within a second.
 //
-//	azml_0123456789abcdef_<58 letters and digits>
+//	azml_0123456789abcdef_<52 letters and digits>
 //
 // Programs that look for leaked secrets find tokens by the regular expression
-// azml_[0-9a-f]{16}_[a-z2-7]{58}, and the last digits are a checksum, so that
-// nothing else is taken for one. The part in the middle is the token's ID, by
+// azml_[0-9a-f]{16}_[a-z2-7]{52}. The part in the middle is the token's ID, by
 // which it is revoked.
 package token

@@ -26,7 +26,7 @@ type process struct {
 	clock   *atomic.Int64
 }
 
-func open(t *testing.T, shared backend.Objects, clock *atomic.Int64) *process {
+func open(t testing.TB, shared backend.Objects, clock *atomic.Int64) *process {
 	t.Helper()
 	objects := faulty.New(shared, faulty.Plan{})
 	h := core.New(core.Config{Objects: objects, Secrets: memory.NewSecrets(), CacheDir: t.TempDir(), Who: "owner@test",

@@ -20,14 +20,14 @@ func Options(dir string) *workspace.OpenOptions {
 }
 
 // Open opens a new workspace in a folder of the test's own.
-func Open(t *testing.T) *workspace.Workspace {
+func Open(t testing.TB) *workspace.Workspace {
 	t.Helper()
 	return Reopen(t, t.TempDir())
 }
 
 // Reopen opens the workspace "ws" in dir, once more if it is open already, as
 // another process would.
-func Reopen(t *testing.T, dir string) *workspace.Workspace {
+func Reopen(t testing.TB, dir string) *workspace.Workspace {
 	t.Helper()
 	ws, err := workspace.Open(t.Context(), filepath.Join(dir, "ws"), Options(dir))
 	require.NoError(t, err)
