@@ -177,6 +177,19 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 		}
 		return errors.Join(err, restoreErr)
 	}
+	return c.forgetNames(ctx, e.Name())
+}
+
+// forgetNames frees the other names of an experiment that was deleted.
+func (c *Client) forgetNames(ctx context.Context, name string) error {
+	for alias, err := range history.Aliases(ctx, c.h, name) {
+		if err != nil {
+			return err
+		}
+		if err := core.Delete(ctx, c.h, ref(alias.Value.Name), alias.ETag); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			return err
+		}
+	}
 	return nil
 }
 

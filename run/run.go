@@ -11,6 +11,7 @@ import (
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/index"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -27,7 +28,8 @@ type Run struct {
 	h  core.Handle
 	id string
 
-	live atomic.Pointer[live] // set once this process logs to the run
+	live    atomic.Pointer[live] // set once this process logs to the run
+	indexed index.Summaries      // of a run that a search has found
 
 	mu     sync.Mutex
 	stored core.Stored[record.Run]

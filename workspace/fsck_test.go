@@ -20,6 +20,7 @@ import (
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -181,17 +182,21 @@ func TestFsckMissesWhatIsGone(t *testing.T) {
 		if strings.HasSuffix(info.Key, "/heartbeat.json") {
 			continue // the run has ended, and has no use for it
 		}
+		if strings.HasPrefix(info.Key, "runs/r3/metrics/") {
+			continue // the run goes on, and nothing says yet what it has
+		}
 		data := content(t, objects, info.Key)
 		require.NoError(t, objects.Delete(ctx, info.Key, &backend.DeleteOptions{}))
 		report := fsck(t, ws)
 		if report.Clean() {
 			require.NotEmpty(t, report.Notes, "%s is gone", info.Key)
-			noted[strings.Split(info.Key, "/")[0]] = true
+			noted[strings.Split(strings.TrimPrefix(info.Key, "runs/"), "/")[0]] = true
 		}
 		put(t, objects, info.Key, data)
 	}
 	require.True(t, fsck(t, ws).Clean())
-	require.Equal(t, map[string]bool{"compute": true, "environments": true, "endpoints": true, "models": true}, noted)
+	// The run that goes on has not changed since its creation either.
+	require.Equal(t, map[string]bool{"compute": true, "environments": true, "endpoints": true, "models": true, "r3": true}, noted)
 }
 
 // A deletion that was cut off leaves a workspace that is sound, and can be
@@ -326,14 +331,12 @@ func TestGCSeals(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.Log("loss", 1.0, nil))
 	require.NoError(t, r.Flush(ctx))
-	record, err := objects.Get(ctx, "runs/cut/run.json", &backend.GetOptions{})
+	var ended record.Run
+	require.NoError(t, record.Decode(content(t, objects, "runs/cut/run.json"), &ended))
+	ended.Status = record.Failed
+	data, err := record.Encode(&ended, nil)
 	require.NoError(t, err)
-	data, err := io.ReadAll(record.Body)
-	require.NoError(t, err)
-	ended := bytes.Replace(data, []byte(`"status": "Running"`), []byte(`"status": "Failed"`), 1)
-	require.NotEqual(t, data, ended)
-	_, err = objects.Put(ctx, "runs/cut/run.json", bytes.NewReader(ended), &backend.PutOptions{})
-	require.NoError(t, err)
+	put(t, objects, "runs/cut/run.json", data)
 	report, err = ws.GC(ctx, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, report.Sealed)

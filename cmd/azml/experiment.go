@@ -26,11 +26,14 @@ func (a *app) experimentCommand() *cobra.Command {
 func (a *app) experimentList() *cobra.Command {
 	var archived, all bool
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List experiments by name",
-		Example: "  azml experiment list --all",
-		Args:    noArgs,
+		Use:   "list",
+		Short: "List experiments by name, or search them",
+		Long:  "List experiments by name, or search them by a filter.\n\n" + filterHelp("experiment"),
+		Example: `  azml experiment list --all
+  azml experiment list --filter "name like 'churn%'" --order-by "creation_time desc"`,
+		Args: noArgs,
 	}
+	search := searchFlags(cmd)
 	cmd.Flags().BoolVar(&archived, "archived", false, "list only archived experiments")
 	cmd.Flags().BoolVar(&all, "all", false, "list archived experiments, too")
 	cmd.MarkFlagsMutuallyExclusive("archived", "all")
@@ -44,7 +47,8 @@ func (a *app) experimentList() *cobra.Command {
 			view = experiment.All
 		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			list := ws.Experiments().List(cmd.Context(), &experiment.ListOptions{View: view, Tags: tags.values})
+			opts := &experiment.SearchOptions{View: view, OrderBy: search.orderBy}
+			list := ws.Experiments().Search(cmd.Context(), search.with(hasTags(tags.values)), opts)
 			found, err := collect(list, 0, (*experiment.Experiment).Details)
 			if err != nil {
 				return err

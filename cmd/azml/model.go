@@ -25,20 +25,29 @@ func (a *app) modelList() *cobra.Command {
 	var opts model.ListOptions
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List models by name, the newest versions first",
+		Short: "List models by name, the newest versions first, or search them",
+		Long:  "List models by name, the newest versions first, or search them by a filter.\n\n" + filterHelp("model"),
 		Example: `  azml model list --latest
-  azml model list --name churn --tag stage=candidate`,
+  azml model list --name churn --tag stage=candidate
+  azml model list --filter "name = 'churn' and size > 1e6" --order-by "creation_timestamp desc"`,
 		Args: noArgs,
 	}
+	search := searchFlags(cmd)
 	cmd.Flags().StringVar(&opts.Name, "name", "", "only versions of this model")
 	cmd.Flags().StringVar(&opts.RunID, "run", "", "only models registered from this run")
 	cmd.Flags().StringVar(&opts.Framework, "framework", "", "only models of this framework")
 	cmd.Flags().BoolVar(&opts.Latest, "latest", false, "only the latest version of each model")
+	cmd.MarkFlagsMutuallyExclusive("latest", "filter")
+	cmd.MarkFlagsMutuallyExclusive("latest", "order-by")
 	tags, properties := filterFlag(cmd, "tag", "only models with this tag"), filterFlag(cmd, "property", "only models with this property")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts.Tags, opts.Properties = tags.values, properties.values
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			found, err := collect(ws.Models().List(cmd.Context(), &opts), 0, (*model.Model).Details)
+			list := ws.Models().List(cmd.Context(), &opts)
+			if search.given() {
+				list = ws.Models().Search(cmd.Context(), search.with(modelFilter(&opts)), &model.SearchOptions{OrderBy: search.orderBy})
+			}
+			found, err := collect(list, 0, (*model.Model).Details)
 			if err != nil {
 				return err
 			}
@@ -51,6 +60,17 @@ func (a *app) modelList() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// modelFilter says in a filter what the options say.
+func modelFilter(o *model.ListOptions) string {
+	var terms []string
+	for _, pair := range [][2]string{{"name", o.Name}, {"run_id", o.RunID}, {"framework", o.Framework}} {
+		if pair[1] != "" {
+			terms = append(terms, pair[0]+" = "+quoted(pair[1], "'"))
+		}
+	}
+	return both(append(terms, hasTags(o.Tags), hasLabels("properties", o.Properties))...)
 }
 
 // getModel finds the model that id names as NAME or NAME:VERSION.

@@ -39,11 +39,14 @@ func (a *app) runList() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List runs, the newest first",
+		Short: "List runs, the newest first, or search them",
+		Long:  "List runs, the newest first, or search them by a filter.\n\n" + filterHelp("run"),
 		Example: `  azml run list -e churn --last 5
-  azml run list --status Running --status Queued --tag team=risk -o json`,
+  azml run list --status Running --status Queued --tag team=risk -o json
+  azml run list --filter "metrics.acc > 0.9 and params.opt = 'adam'" --order-by "metrics.acc desc"`,
 		Args: noArgs,
 	}
+	search := searchFlags(cmd)
 	cmd.Flags().StringVarP(&experiment, "experiment", "e", "", "only runs of this experiment")
 	cmd.Flags().StringSliceVar(&statuses, "status", nil, "only runs of this status (repeatable)")
 	cmd.Flags().IntVar(&last, "last", 20, "how many runs to list")
@@ -64,7 +67,11 @@ func (a *app) runList() *cobra.Command {
 			last = 0
 		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			list := ws.Runs().List(cmd.Context(), &run.ListOptions{Experiment: experiment, Status: wanted, Tags: tags.values})
+			opts := &run.SearchOptions{OrderBy: search.orderBy}
+			if experiment != "" {
+				opts.Experiments = []string{experiment}
+			}
+			list := ws.Runs().Search(cmd.Context(), search.with(anyStatus(wanted), hasTags(tags.values)), opts)
 			runs, err := collect(list, last, (*run.Run).Details)
 			if err != nil {
 				return err
@@ -73,6 +80,18 @@ func (a *app) runList() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// anyStatus gives a filter for runs of one of the statuses, empty for none.
+func anyStatus(statuses []run.Status) string {
+	var values []string
+	for _, s := range statuses {
+		values = append(values, quoted(string(s), "'"))
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return "status IN (" + strings.Join(values, ", ") + ")"
 }
 
 func drawRuns(t *table, runs []run.Details) {

@@ -156,6 +156,43 @@ func TestRunListAndTags(t *testing.T) {
 	require.Equal(t, "[]", s.ok(t, "run", "list", "--tag", "reviewed", "-o", "json"))
 }
 
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for id, line := range map[string]string{"low": "0.1", "high": "0.9", "none": ""} {
+		script := "true"
+		if line != "" {
+			script = `printf '{"name": "acc", "value": ` + line + `}\n{"param": "opt", "value": "it'"'"'s"}\n' >> "$AZML_METRICS_FILE"`
+		}
+		s.submit(t, script, "--run-id", id, "--tag", "team=risk")
+	}
+	list := func(args ...string) []string {
+		var runs []run.Details
+		s.json(t, &runs, append([]string{"run", "list"}, args...)...)
+		var ids []string
+		for _, r := range runs {
+			ids = append(ids, r.RunID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{"high", "low", "none"}, list("--order-by", "metrics.acc desc"))
+	require.Equal(t, []string{"low", "high", "none"}, list("--order-by", "metrics.acc, run_id", "-e", "exp"))
+	require.Equal(t, []string{"high"}, list("--filter", "metrics.acc > 0.5 or metrics.acc is null", "--filter", "metrics.acc > 0.5", "--tag", "team=risk"))
+	require.Equal(t, []string{"low"}, list("--filter", "params.opt = 'it''s' or tags.x = 'y'", "--order-by", "metrics.acc", "--last", "1", "--status", "completed"))
+	require.Contains(t, s.fails(t, exitError, "run", "list", "--filter", "metrics.acc >"), "column 14")
+	require.Contains(t, s.fails(t, exitError, "run", "list", "--order-by", "nothing"), "use description")
+
+	file := write(t, t.TempDir(), "m.json", "{}")
+	s.ok(t, "model", "register", "--name", "m", "--path", file, "--tag", "stage=new")
+	s.ok(t, "model", "register", "--name", "m", "--path", file)
+	require.Contains(t, s.ok(t, "model", "list", "--filter", "version > 1", "--name", "m"), "m:2")
+	require.NotContains(t, s.ok(t, "model", "list", "--filter", "tags.stage = 'new'"), "m:2")
+	s.fails(t, exitUsage, "model", "list", "--filter", "version > 1", "--latest")
+	require.Contains(t, s.ok(t, "experiment", "list", "--filter", "name like 'e%'", "--order-by", "creation_time desc"), "exp")
+	require.Contains(t, s.call(t, "experiment", "list", "--tag", "none").stderr, "No experiments")
+	require.Contains(t, s.call(t, "workspace", "reindex").stderr, "up to date")
+}
+
 func TestDownloadAndSnapshots(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

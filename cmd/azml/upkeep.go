@@ -106,6 +106,29 @@ then.`,
 	return cmd
 }
 
+func (a *app) workspaceReindex() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reindex",
+		Short: "Compare the search index with the workspace",
+		Long: `Compare this machine's search index with everything in the workspace, and mend
+what differs. Searches do so by themselves once a day, and see all changes that
+were made by azml at once; this is for files that were changed by other means.`,
+		Example: "  azml workspace reindex",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				p := a.progress()
+				p.set("comparing …")
+				err := ws.Reindex(cmd.Context())
+				if p.clear(); err == nil {
+					a.say("The search index is up to date.")
+				}
+				return err
+			})
+		},
+	}
+}
+
 func (a *app) workspaceAudit() *cobra.Command {
 	var since string
 	var opts workspace.AuditOptions

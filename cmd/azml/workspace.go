@@ -17,7 +17,7 @@ func (a *app) workspaceCommand() *cobra.Command {
 		Example: `  azml workspace show
   azml workspace fsck --deep`,
 	}
-	cmd.AddCommand(a.workspaceShow(), a.workspaceUpdate(), a.workspaceFsck(), a.workspaceGC(), a.workspaceAudit(), a.workspaceDelete())
+	cmd.AddCommand(a.workspaceShow(), a.workspaceUpdate(), a.workspaceFsck(), a.workspaceGC(), a.workspaceReindex(), a.workspaceAudit(), a.workspaceDelete())
 	return cmd
 }
 

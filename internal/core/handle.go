@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -56,7 +57,7 @@ type state struct {
 	files *files.Store
 	audit auditLog
 	tasks tasks
-	memos sync.Map // see Memo
+	owned owned
 
 	mu    sync.Mutex
 	last  map[string]int // highest number seen per series, see Allot
@@ -141,10 +142,10 @@ func (h Handle) SpoolDir() (string, error) {
 }
 
 // Close ends the workspace for this process: it ends the tasks of Serve, waits
-// for those of Go, and cancels these when ctx is done before they are. The
-// stores themselves are not closed; their opener does that.
+// for those of Go, cancels these when ctx is done before they are, and closes
+// what Own has opened. The stores themselves are not closed; their opener does that.
 func (h Handle) Close(ctx context.Context) error {
-	err := h.s.tasks.close(ctx)
+	err := errors.Join(h.s.tasks.close(ctx), h.s.owned.close())
 	h.s.audit.close()
 	return err
 }

@@ -52,12 +52,7 @@ func Get[T any, P pointer[T]](ctx context.Context, h Handle, key string) (Stored
 	if err != nil {
 		return Stored[T]{}, err
 	}
-	var s Stored[T]
-	if err := record.Decode(data, P(&s.Value)); err != nil {
-		return Stored[T]{}, fmt.Errorf("%s: %w", key, err)
-	}
-	s.ETag, s.raw = info.ETag, data
-	return s, nil
+	return Restore[T, P](key, data, info.ETag)
 }
 
 // maxFixed bounds how many records GetFixed keeps.

@@ -26,17 +26,27 @@ func Experiment(ctx context.Context, h core.Handle, name string) (core.Stored[re
 
 // Experiments yields the records of all experiments by name, reading each.
 func Experiments(ctx context.Context, h core.Handle) iter.Seq2[core.Stored[record.Experiment], error] {
+	return experiments(ctx, h, "")
+}
+
+// Aliases yields the records that are other names of the experiment. It reads
+// those of all experiments.
+func Aliases(ctx context.Context, h core.Handle, name string) iter.Seq2[core.Stored[record.Experiment], error] {
+	return experiments(ctx, h, name)
+}
+
+// experiments yields the records with that AliasOf.
+func experiments(ctx context.Context, h core.Handle, of string) iter.Seq2[core.Stored[record.Experiment], error] {
 	return func(yield func(core.Stored[record.Experiment], error) bool) {
 		for name, err := range h.Children(ctx, ExperimentPrefix) {
-			name, isRecord := strings.CutSuffix(name, ".json")
-			if err == nil && !isRecord {
+			var stored core.Stored[record.Experiment]
+			if err == nil && !strings.HasSuffix(name, ".json") {
 				continue
 			}
-			var stored core.Stored[record.Experiment]
 			if err == nil {
-				stored, err = core.Get[record.Experiment](ctx, h, ExperimentRef(name).Key)
+				stored, err = core.Get[record.Experiment](ctx, h, ExperimentPrefix+name)
 			}
-			if errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.AliasOf != "" {
+			if errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.AliasOf != of {
 				continue
 			}
 			if !yield(stored, err) || err != nil {

@@ -60,7 +60,10 @@ func (l FileList) Remove(ctx context.Context, h core.Handle, path string) error 
 // append adds a part when check has nothing against it. Within a process, one
 // part of a list is added at a time.
 func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, manifest *files.Manifest, check func(*fileView) error) error {
-	v := views(h).of(l)
+	v, err := view(h, l)
+	if err != nil {
+		return err
+	}
 	v.adding.Lock()
 	defer v.adding.Unlock()
 	n, _, err := core.Allot(ctx, h, l.parts(), false, func(n int) (record.Files, error) {
@@ -86,7 +89,10 @@ func (l FileList) current(ctx context.Context, h core.Handle) (*fileView, error)
 	if err != nil {
 		return nil, err
 	}
-	v := views(h).of(l)
+	v, err := view(h, l)
+	if err != nil {
+		return nil, err
+	}
 	return v, v.read(ctx, h, last)
 }
 

@@ -33,14 +33,15 @@ type fileViews struct {
 	kept map[FileList]*fileView
 }
 
-type fileViewsKey struct{}
+// Close implements io.Closer for core.Own; there is nothing to close.
+func (*fileViews) Close() error { return nil }
 
-func views(h core.Handle) *fileViews {
-	return core.Memo(h, fileViewsKey{}, func() *fileViews { return &fileViews{kept: map[FileList]*fileView{}} })
-}
-
-// of gives the view of the list, an empty one when it is not kept.
-func (vs *fileViews) of(l FileList) *fileView {
+// view gives the view of the list, an empty one when it is not kept.
+func view(h core.Handle, l FileList) (*fileView, error) {
+	vs, err := core.Own(h, func(core.Handle) (*fileViews, error) { return &fileViews{kept: map[FileList]*fileView{}}, nil })
+	if err != nil {
+		return nil, err
+	}
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	v := vs.kept[l]
@@ -54,7 +55,7 @@ func (vs *fileViews) of(l FileList) *fileView {
 		v = &fileView{list: l, files: map[string]files.File{}, folders: map[string]int{}}
 		vs.kept[l] = v
 	}
-	return v
+	return v, nil
 }
 
 // read takes in the parts up to number last.

@@ -23,6 +23,7 @@ type cursor struct {
 	spool   *spoolReader // nil when none is being read
 	sources []source     // what is left of this pass
 	place   func() (object string, offset int64)
+	gap     uint64 // the last missing point for which it was looked again
 }
 
 // source gives points in order, false at its end.
@@ -42,13 +43,24 @@ func (c *cursor) next(ctx context.Context, e *entry) (bool, error) {
 			c.sources = c.sources[1:]
 		case e.seq > c.seq+1:
 			object, offset := c.place()
-			return false, damagedAt(object, offset, fmt.Errorf("points %d to %d of writer %s are missing before this place", c.seq+1, e.seq-1, c.writer))
+			return false, damagedAt(object, offset, &gapError{c.writer, c.seq + 1, e.seq - 1})
 		case e.seq == c.seq+1:
 			c.given(e)
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// gapError says that a writer's points from one number to another are missing.
+type gapError struct {
+	writer   string
+	from, to uint64
+}
+
+// Error implements error.
+func (g *gapError) Error() string {
+	return fmt.Sprintf("points %d to %d of writer %s are missing before this place", g.from, g.to, g.writer)
 }
 
 func (c *cursor) given(e *entry) { c.seq, c.latest = e.seq, max(c.latest, e.time) }
@@ -101,6 +113,12 @@ func (c *cursor) drop() {
 		}
 	}
 	c.sources = nil
+}
+
+// again begins to look for the points beyond seq everywhere.
+func (c *cursor) again() {
+	c.close()
+	c.segment, c.offset = 0, 0
 }
 
 // close lets go of everything that is open.

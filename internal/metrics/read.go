@@ -183,12 +183,20 @@ type pass struct {
 const maxPlans = 20
 
 // next gives the writer's next point. When an object is gone, the log was
-// sealed, and the pass goes on with what is there now.
+// sealed, and the pass goes on with what is there now. It also looks again for
+// points that are missing: a listing that was made while segments were written
+// may show the later one of two and not the earlier.
 func (p *pass) next(ctx context.Context, c *cursor, e *entry) (bool, error) {
 	for {
 		ok, err := c.next(ctx, e)
-		if !errors.Is(err, azml.ErrNotFound) || p.plans == maxPlans {
+		gap, isGap := errors.AsType[*gapError](err)
+		unsure := errors.Is(err, azml.ErrNotFound) || isGap && c.gap < gap.from
+		if !unsure || p.plans == maxPlans {
 			return ok, err
+		}
+		if isGap {
+			c.again()
+			c.gap = gap.from
 		}
 		for _, other := range p.cursors {
 			other.drop()

@@ -119,6 +119,16 @@ func TestLibrarySeesClients(t *testing.T) {
 	}
 	require.Equal(t, []string{"e"}, names, "a name more is no experiment more")
 
+	post[object](s, "runs/restore", object{"run_id": id})
+	post[object](s, "runs/update", object{"run_id": id, "status": "FINISHED"})
+	require.NoError(t, runs.Delete(ctx, id, nil))
+	require.NoError(t, experiments.Delete(ctx, "f", nil))
+	for _, name := range []string{"e", "f"} {
+		_, err := experiments.Get(ctx, name, nil)
+		require.ErrorIs(t, err, azml.ErrNotFound)
+		post[createExperimentResponse](s, "experiments/create", object{"name": name})
+	}
+
 	e, err := experiments.CreateOrUpdate(ctx, "mine", &experiment.CreateOptions{Description: "about"})
 	require.NoError(t, err)
 	logged, err := e.Run(ctx, func(_ context.Context, r *run.Run) error { return r.Log("loss", 1, nil) }, nil)

@@ -8,7 +8,9 @@ import (
 	"sync"
 
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/filter"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/index"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -84,15 +86,32 @@ func (s *scope) note(id string) {
 // bounded tells whether there is anything that the script doesn't reach.
 func (s *scope) bounded() bool { return s != nil && !s.all }
 
-func (s *scope) hasRun(r record.Run) bool {
-	return !s.bounded() || r.ID == s.run || r.MadeIn == s.run
+// runs gives the filter for the runs that searches show, nil for all.
+func (s *scope) runs() filter.Expr {
+	if !s.bounded() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	shown := []filter.Value{{Text: s.run}}
+	for _, id := range s.made {
+		shown = append(shown, filter.Value{Text: id})
+	}
+	return filter.Comparison{Field: index.Runs.Schema.Attribute("run_id"), Op: filter.In, Values: shown}
 }
 
-func (s *scope) hasExperiment(name string) bool { return !s.bounded() || name == s.experiment }
+// experiments gives the filter for the experiments that searches show, nil for
+// all.
+func (s *scope) experiments() filter.Expr {
+	if !s.bounded() {
+		return nil
+	}
+	return filter.Comparison{Field: index.Experiments.Schema.Attribute("name"), Op: filter.In, Values: []filter.Value{{Text: s.experiment}}}
+}
 
 // checkRun refuses other runs.
 func (s *scope) checkRun(r record.Run) error {
-	if s.hasRun(r) {
+	if !s.bounded() || r.ID == s.run || r.MadeIn == s.run {
 		return nil
 	}
 	return s.refuse("the run " + r.ID)
@@ -100,7 +119,7 @@ func (s *scope) checkRun(r record.Run) error {
 
 // checkExperiment refuses other experiments.
 func (s *scope) checkExperiment(name string) error {
-	if s.hasExperiment(name) {
+	if !s.bounded() || name == s.experiment {
 		return nil
 	}
 	return s.refuse("the experiment " + strconv.Quote(cut(name, maxKey)))

@@ -2,29 +2,74 @@ package mlflow
 
 import (
 	"context"
+	"slices"
+
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/filter"
+	"github.com/azml-go/azml/internal/index"
+	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
-// searchRuns lists runs, the latest start first.
-func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsResponse, error) {
-	limit, err := pageSize(req.MaxResults, 1000)
+// Pages of searches, MLflow's.
+const (
+	usualPage = 1000
+	maxPage   = 50_000
+)
+
+// search gives a page of what the index finds. Empty orders, as a query string
+// may have them, are left out.
+func (c call) search(ctx context.Context, q index.Query, text, token string, size *int64) (*index.Page, error) {
+	asked, err := q.Kind.Schema.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range req.ExperimentIDs {
-		if err := c.scope.checkExperiment(id); err != nil {
+	q.Filter = filter.All(q.Filter, inWords(q.Kind, asked))
+	q.Token, q.Size = token, usualPage
+	if size != nil {
+		if *size < 1 || *size > maxPage {
+			return nil, invalid("Invalid value %d for parameter 'max_results' supplied. It must be at least 1 and at most %d", *size, maxPage)
+		}
+		q.Size = int(*size)
+	}
+	x, err := index.Of(c.core)
+	if err != nil {
+		return nil, err
+	}
+	return x.Search(ctx, q)
+}
+
+// orders reads the keys to order by, standard when there are none.
+func orders(kind *index.Kind, keys []string, standard ...string) ([]filter.Order, error) {
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == "" })
+	if len(keys) == 0 {
+		keys = standard
+	}
+	return kind.Schema.ParseOrder(keys...)
+}
+
+// searchRuns finds runs of the named experiments. Their latest metrics are what
+// the index knows: the last that were logged.
+func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsResponse, error) {
+	order, err := orders(index.Runs, req.OrderBy)
+	if err != nil {
+		return nil, err
+	}
+	experiments, shown, err := c.searched(ctx, req.ExperimentIDs, req.RunViewType)
+	if err != nil {
+		return nil, err
+	}
+	page, err := c.search(ctx, index.Query{Kind: index.Runs, Filter: filter.All(shown, c.scope.runs()), Order: order}, req.Filter, req.PageToken, wide(req.MaxResults))
+	if err != nil {
+		return nil, err
+	}
+	resp := &searchRunsResponse{NextPageToken: page.Next}
+	for _, hit := range page.Hits {
+		stored, err := core.Restore[record.Run](hit.Key, hit.Record, hit.ETag)
+		if err != nil {
 			return nil, err
 		}
-	}
-	found, next, err := c.findRuns(ctx, req, limit)
-	if err != nil {
-		return nil, err
-	}
-	resp := &searchRunsResponse{NextPageToken: next}
-	for _, r := range found {
-		if !c.scope.hasRun(r.run) {
-			continue
-		}
-		view, err := c.runView(ctx, r.run, r.experiment)
+		view, err := c.foundView(ctx, stored.Value, experiments[stored.Value.Experiment], hit.Metrics)
 		if err != nil {
 			return nil, err
 		}
@@ -33,38 +78,97 @@ func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsRespo
 	return resp, nil
 }
 
-func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*searchExperimentsResponse, error) {
-	var asked *int32
-	if req.MaxResults != nil {
-		asked = new(int32(min(*req.MaxResults, maxPage+1)))
+// wide widens an int32 that may be missing.
+func wide(n *int32) *int64 {
+	if n == nil {
+		return nil
 	}
-	limit, err := pageSize(asked, 1000)
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := c.findExperiments(ctx, req, limit)
-	if err != nil {
-		return nil, err
-	}
-	resp := &searchExperimentsResponse{NextPageToken: next}
-	for _, e := range found {
-		if !c.scope.hasExperiment(e.Name) {
-			continue
-		}
-		resp.Experiments = append(resp.Experiments, experimentView(e))
-	}
-	return resp, nil
+	return new(int64(*n))
 }
 
-// maxPage is the largest page of a search.
-const maxPage = 50_000
-
-func pageSize(asked *int32, usual int) (int, error) {
-	switch {
-	case asked == nil:
-		return usual, nil
-	case *asked < 1 || *asked > maxPage:
-		return 0, invalid("Invalid value %d for parameter 'max_results' supplied. It must be at least 1 and at most %d", *asked, maxPage)
+// searched gives the experiments of those IDs that there are, by name, and a
+// filter for those of their runs that the view shows.
+func (c call) searched(ctx context.Context, ids []string, view viewType) (map[string]record.Experiment, filter.Expr, error) {
+	experiments := map[string]record.Experiment{}
+	var active, archived []filter.Value
+	for _, id := range ids {
+		e, err := c.experiment(ctx, id)
+		if asNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		name := e.Value.Name
+		if _, there := experiments[name]; there {
+			continue
+		}
+		experiments[name] = e.Value
+		if e.Value.Archived.IsZero() {
+			active = append(active, filter.Value{Text: name})
+		} else {
+			archived = append(archived, filter.Value{Text: name})
+		}
 	}
-	return int(*asked), nil
+	there := filter.Expr(filter.Comparison{Field: index.Runs.Schema.Attribute("delete_time"), Op: filter.IsNull})
+	switch view {
+	case viewAll:
+		return experiments, runsOf(append(active, archived...)), nil
+	case deletedOnly:
+		return experiments, filter.Or{runsOf(archived), filter.And{runsOf(active), filter.Not{Term: there}}}, nil
+	}
+	return experiments, filter.And{runsOf(active), there}, nil
+}
+
+// runsOf gives the filter for the runs of these experiments.
+func runsOf(names []filter.Value) filter.Expr {
+	if len(names) == 0 {
+		return never
+	}
+	return filter.Comparison{Field: index.Runs.Schema.Attribute("experiment"), Op: filter.In, Values: names}
+}
+
+// never is true of nothing: no run is without an ID.
+var never filter.Expr = filter.Comparison{Field: index.Runs.Schema.Attribute("run_id"), Op: filter.IsNull}
+
+// foundView gives a run as clients see it, with the metrics that a search knows.
+func (c call) foundView(ctx context.Context, r record.Run, e record.Experiment, sums index.Summaries) (runMessage, error) {
+	last := lastPoints{}
+	for name, s := range sums {
+		if s.Number && s.Kind == metrics.KindScalar {
+			last[name] = metric{Key: name, Value: double(s.Last), Timestamp: s.Time.UnixMilli(), Step: s.Step}
+		}
+	}
+	return c.view(ctx, r, e, last.list())
+}
+
+// searchExperiments finds experiments, the last created first.
+func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*searchExperimentsResponse, error) {
+	order, err := orders(index.Experiments, req.OrderBy, "creation_time DESC")
+	if err != nil {
+		return nil, err
+	}
+	for i := range order {
+		order[i].Field = experimentField(order[i].Field)
+	}
+	var shown filter.Expr = filter.Comparison{Field: index.Experiments.Schema.Attribute("archive_time"), Op: filter.IsNull}
+	switch req.ViewType {
+	case viewAll:
+		shown = nil
+	case deletedOnly:
+		shown = filter.Not{Term: shown}
+	}
+	page, err := c.search(ctx, index.Query{Kind: index.Experiments, Filter: filter.All(shown, c.scope.experiments()), Order: order}, req.Filter, req.PageToken, req.MaxResults)
+	if err != nil {
+		return nil, err
+	}
+	resp := &searchExperimentsResponse{NextPageToken: page.Next}
+	for _, hit := range page.Hits {
+		stored, err := core.Restore[record.Experiment](hit.Key, hit.Record, hit.ETag)
+		if err != nil {
+			return nil, err
+		}
+		resp.Experiments = append(resp.Experiments, experimentView(stored.Value))
+	}
+	return resp, nil
 }

@@ -9,11 +9,17 @@ import (
 
 // runView gives a run as clients see it, with its latest metrics.
 func (c call) runView(ctx context.Context, r record.Run, e record.Experiment) (runMessage, error) {
-	view := runMessage{Info: runInfoView(r, e), Data: runData{Params: labelList(r.Params), Tags: tagsView(r)}, Outputs: outputsView(r)}
-	var err error
-	if view.Data.Metrics, err = c.latestMetrics(ctx, r.ID); err != nil {
-		return view, err
+	last, err := c.latestMetrics(ctx, r.ID)
+	if err != nil {
+		return runMessage{}, err
 	}
+	return c.view(ctx, r, e, last)
+}
+
+// view gives a run as clients see it, with these metrics.
+func (c call) view(ctx context.Context, r record.Run, e record.Experiment, last []metric) (runMessage, error) {
+	view := runMessage{Info: runInfoView(r, e), Data: runData{Metrics: last, Params: labelList(r.Params), Tags: tagsView(r)}, Outputs: outputsView(r)}
+	var err error
 	view.Inputs, err = c.inputsView(ctx, r)
 	return view, err
 }

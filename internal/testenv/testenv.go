@@ -39,6 +39,9 @@ const (
 	// AbilityMLflow is MLflow's own client, with which tests use the server of
 	// its interface.
 	AbilityMLflow = "mlflow"
+	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
+	// compared with ours.
+	AbilityMLflowSkinny = "mlflow-skinny"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -55,6 +58,7 @@ func Abilities() []string {
 		AbilityPython,
 		AbilityPythonVenv,
 		AbilityInferenceServer,
+		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,

@@ -23,6 +23,10 @@ const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
 // virtual environment that has MLflow.
 const MLflowVariable = "AZML_TEST_MLFLOW_PYTHON"
 
+// MLflowSkinnyVariable names the environment variable with the interpreter of
+// the virtual environment that has mlflow-skinny.
+const MLflowSkinnyVariable = "AZML_TEST_MLFLOW_SKINNY_PYTHON"
+
 // ParquetReadersVariable names the environment variable with the interpreter
 // of the virtual environment that has the readers of Parquet files.
 const ParquetReadersVariable = "AZML_TEST_PARQUET_READERS_PYTHON"
@@ -38,6 +42,7 @@ type pinned struct {
 // peers are the virtual environments by the abilities that they give.
 var peers = map[string]pinned{
 	AbilityInferenceServer: inferenceServer,
+	AbilityMLflowSkinny:    mlflowSkinny,
 	AbilityParquetReaders:  parquetReaders,
 	AbilityTensorBoard:     tensorBoard,
 	AbilityMLflow:          mlflow,
@@ -52,6 +57,7 @@ var (
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
 	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn",
 		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
+	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
 )
 
 // Venv gives the interpreter of a virtual environment with the requirements,
@@ -70,6 +76,13 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
+}
+
+// MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny:
+// the one that AZML_TEST_MLFLOW_SKINNY_PYTHON names, else one of the cache.
+func MLflowSkinny(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLflowSkinny, func() (string, error) { return mlflowSkinny.python(t.Context(), false) })
 }
 
 // ParquetReaders gives the interpreter of a virtual environment with pyarrow,

@@ -5,8 +5,8 @@
 //	go run ./internal/cmd/bench [-list] [-run regexp] [-seconds n] [-vs peer,...] [-big] [-cpuprofile file]
 //
 // It prints one JSON line for each figure; docs/performance.md explains them.
-// Peers that are asked for by -vs are installed: wandb and inference-server
-// into a virtual environment in the user's cache folder, restic by the
+// Peers that are asked for by -vs are installed: wandb, mlflow and
+// inference-server into a virtual environment in the user's cache folder, restic by the
 // system's packages. Everything listens on loopback and is removed at the end.
 // It exits with 1 when a figure could not be measured, and 2 for wrong flags.
 package main
@@ -46,6 +46,7 @@ var groups = []group{
 	{"seal", benchSeal},
 	{"model", benchModel},
 	{"list", benchList},
+	{"search", benchSearch},
 	{"snapshot", benchSnapshot},
 	{"submit", benchSubmit},
 	{"http-go", benchGoHandler},
@@ -57,6 +58,7 @@ const (
 	peerWandb           = "wandb"
 	peerRestic          = "restic"
 	peerInferenceServer = "inference-server"
+	peerMLflow          = "mlflow"
 )
 
 // bench is one run of the command.
@@ -130,7 +132,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	only := flags.String("run", "", "measure only the groups that match this `regexp`")
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
-	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, too, and seal 20 million points")
+	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, seal 20 million points, and search among 100,000 runs, too")
 	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -162,7 +164,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	return chosen, nil
 }
 
-func allPeers() []string { return []string{peerWandb, peerRestic, peerInferenceServer} }
+func allPeers() []string { return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow} }
 
 // versus tells whether a peer was asked for.
 func (b *bench) versus(peer string) bool { return slices.Contains(b.peers, peer) }

@@ -1,0 +1,30 @@
+package history
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/azml-go/azml/internal/core"
+)
+
+// Spooled tells whether the run has metrics in spool files on this machine,
+// which may not be in the store yet.
+func Spooled(h core.Handle, id string) (bool, error) {
+	spool, err := h.SpoolDir()
+	if err != nil {
+		return false, err
+	}
+	files, err := os.ReadDir(filepath.Join(spool, "metrics", id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), ".spool") {
+			return true, nil
+		}
+	}
+	return false, err
+}

@@ -1,0 +1,87 @@
+package index
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/filter"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Runs are the runs of all experiments, the newest first. Names and meanings are
+// MLflow's where it has them.
+var Runs = &Kind{
+	name: "run", number: 1, prefix: runPrefix, classify: classifyRun, id: runID, read: readRun,
+	Schema: filter.Schema{
+		Attributes: map[string]filter.Type{
+			"run_id": filter.Text, "run_name": filter.Text, "experiment": filter.Text, "number": filter.Number,
+			"status": filter.Text, "type": filter.Text, "user_id": filter.Text, "description": filter.Text,
+			"parent_run_id": filter.Text, "root_run_id": filter.Text, "target": filter.Text,
+			"start_time": filter.Number, "end_time": filter.Number, "delete_time": filter.Number,
+		},
+		Aliases: map[string]string{"created": "start_time", "Created": "start_time", "run name": "run_name", "Run name": "run_name",
+			"Run Name": "run_name", "experiment_name": "experiment"},
+		Entities: []filter.Entity{filter.Metric, filter.Param, filter.Tag, filter.Property},
+		Order:    []filter.Order{{Field: filter.Field{Entity: filter.Attribute, Key: "start_time", Type: filter.Number}, Desc: true}},
+	},
+}
+
+const (
+	runPrefix = "runs/"
+	runRecord = "/run.json"
+)
+
+func classifyRun(rest string) (string, part) {
+	id, below, _ := strings.Cut(rest, "/")
+	switch {
+	case "/"+below == runRecord:
+		return rest, recordPart
+	case strings.HasPrefix(below, "metrics/"):
+		return id + runRecord, metricsPart
+	}
+	return "", noPart
+}
+
+// runID gives the ID of the run whose record has the key.
+func runID(key string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(key, runPrefix), runRecord)
+}
+
+func readRun(key string, raw []byte, sums Summaries) (filter.Row, error) {
+	stored, err := core.Restore[record.Run](key, raw, "")
+	if err != nil {
+		return nil, err
+	}
+	return runValues(stored.Value, sums), nil
+}
+
+func runValues(r record.Run, sums Summaries) filter.Row {
+	b := newBuilder()
+	b.text("run_id", r.ID)
+	b.text("run_name", r.DisplayName)
+	b.text("experiment", r.Experiment)
+	b.number("number", float64(r.Number))
+	b.text("status", string(r.Status))
+	b.text("type", r.Type)
+	b.text("user_id", cmp.Or(r.User, r.CreatedBy))
+	b.text("description", r.Description)
+	b.text("parent_run_id", r.Parent)
+	b.text("root_run_id", r.Root)
+	if r.Definition != nil {
+		b.text("target", r.Definition.Compute)
+	}
+	b.time("start_time", r.Created)
+	b.time("start_time", r.Started)
+	b.time("end_time", r.Ended)
+	b.time("delete_time", r.Deleted)
+	b.labels(filter.Tag, r.Tags)
+	b.labels(filter.Param, r.Params)
+	b.labels(filter.Property, r.Properties)
+	for name, s := range sums {
+		if s.Number {
+			b.values[filter.Field{Entity: filter.Metric, Key: name, Type: filter.Number}] = filter.Value{Number: s.Last}
+		}
+	}
+	return b.values
+}

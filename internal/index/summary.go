@@ -1,0 +1,180 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/azml-go/azml/internal/metrics"
+)
+
+// Summary is what the points of one metric of a run come to.
+type Summary struct {
+	// Kind is the kind of the last point.
+	Kind metrics.Kind
+	// Count is the number of points.
+	Count int64
+	// Numbers is how many of them are numbers other than NaN, NaNs how many
+	// are NaN.
+	Numbers, NaNs int64
+	// Min and Max are the least and the greatest number when Numbers is not 0.
+	Min, Max float64
+	// Number says that the last point is a number, NaN among them: Last.
+	Number bool
+	// Last is the last point's number.
+	Last float64
+	// Step and Time are the last point's.
+	Step int64
+	// Time is when the last point was logged.
+	Time time.Time
+
+	writer string // of the last point
+}
+
+// Summaries are the summaries of a run's metrics by name.
+type Summaries map[string]Summary
+
+// whole takes over the summaries of an ended run.
+func whole(sums map[string]metrics.Summary) Summaries {
+	out := make(Summaries, len(sums))
+	for name, s := range sums {
+		sum := Summary{Count: s.Count, Numbers: s.Numbers, NaNs: s.NaNs, Min: s.Min, Max: s.Max}
+		sum.setLast(s.Last)
+		out[name] = sum
+	}
+	return out
+}
+
+// add takes in one more point. Points come as Log.ReadOn gives them: a point of
+// another writer that is older than the last one does not take its place.
+func (s Summaries) add(p metrics.Point) {
+	sum := s[p.Name]
+	if sum.Count++; sum.Count == 1 || p.Writer == sum.writer || !p.Time.Before(sum.Time) {
+		sum.setLast(p)
+	}
+	if v, ok := number(p); ok {
+		sum.number(v)
+	}
+	s[p.Name] = sum
+}
+
+func (s *Summary) setLast(p metrics.Point) {
+	s.Kind, s.Step, s.Time, s.writer = p.Kind, p.Step, p.Time, p.Writer
+	s.Last, s.Number = number(p)
+}
+
+func (s *Summary) number(v float64) {
+	switch {
+	case math.IsNaN(v):
+		s.NaNs++
+		return
+	case s.Numbers == 0:
+		s.Min, s.Max = v, v
+	default:
+		s.Min, s.Max = min(s.Min, v), max(s.Max, v)
+	}
+	s.Numbers++
+}
+
+// number gives the value of a scalar number.
+func number(p metrics.Point) (float64, bool) {
+	if p.Kind != metrics.KindScalar {
+		return 0, false
+	}
+	switch v := p.Value.(type) {
+	case float64:
+		return v, true
+	case int64:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+// encode gives the summaries as bytes, the same ones for the same summaries.
+func (s Summaries) encode() []byte {
+	var b []byte
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		sum := s[name]
+		b = appendText(b, name)
+		b = appendText(b, string(sum.Kind))
+		b = appendText(b, sum.writer)
+		for _, n := range []int64{sum.Count, sum.Numbers, sum.NaNs, sum.Step, sum.Time.UnixNano()} {
+			b = binary.AppendVarint(b, n)
+		}
+		for _, v := range []float64{sum.Min, sum.Max, sum.Last} {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+		}
+		b = append(b, 0)
+		if sum.Number {
+			b[len(b)-1] = 1
+		}
+	}
+	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+// decodeSummaries reads what encode gave.
+func decodeSummaries(data []byte) (Summaries, error) {
+	s, r := Summaries{}, reader{data: data}
+	for len(r.data) > 0 && !r.bad {
+		name, sum := r.text(), Summary{Kind: metrics.Kind(r.text()), writer: r.text()}
+		sum.Count, sum.Numbers, sum.NaNs, sum.Step = r.varint(), r.varint(), r.varint(), r.varint()
+		sum.Time = time.Unix(0, r.varint()).UTC()
+		sum.Min, sum.Max, sum.Last = r.float(), r.float(), r.float()
+		sum.Number = string(r.take(1)) == "\x01"
+		s[name] = sum
+	}
+	if r.bad {
+		return nil, errors.New("summaries of metrics are cut off")
+	}
+	return s, nil
+}
+
+// reader takes values from the front of data.
+type reader struct {
+	data []byte
+	bad  bool
+}
+
+func (r *reader) take(n uint64) []byte {
+	if n > uint64(len(r.data)) {
+		r.bad = true
+		return nil
+	}
+	b := r.data[:n]
+	r.data = r.data[n:]
+	return b
+}
+
+func (r *reader) text() string {
+	n, size := binary.Uvarint(r.data)
+	if size <= 0 {
+		r.bad = true
+		return ""
+	}
+	r.data = r.data[size:]
+	return string(r.take(n))
+}
+
+func (r *reader) varint() int64 {
+	n, size := binary.Varint(r.data)
+	if size <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.data = r.data[size:]
+	return n
+}
+
+func (r *reader) float() float64 {
+	if b := r.take(8); b != nil {
+		return math.Float64frombits(binary.LittleEndian.Uint64(b))
+	}
+	return 0
+}

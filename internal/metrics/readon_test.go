@@ -1,0 +1,65 @@
+package metrics
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestReadOn reads what writers log bit by bit, with places that go through JSON
+// each time, and gets each point once.
+func TestReadOn(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	l, _ := newLog(t, smallLimits)
+	writers := []*Writer{newWriter(t, l), newWriter(t, l), newWriter(t, l)}
+	places := map[string]Place{}
+	var got []Point
+	for i := range 400 {
+		w := writers[random.IntN(3)]
+		require.NoError(t, w.Log(fmt.Sprintf("m%d", i%5), float64(i), int64(i), testTime.Add(time.Duration(i))))
+		if random.IntN(9) == 0 {
+			require.NoError(t, w.Flush(t.Context()))
+		}
+		if random.IntN(5) > 0 {
+			continue
+		}
+		data, err := json.Marshal(places)
+		require.NoError(t, err)
+		places = map[string]Place{}
+		require.NoError(t, json.Unmarshal(data, &places))
+		points, err := collectPoints(l.ReadOn(t.Context(), places))
+		require.NoError(t, err)
+		got = append(got, points...)
+		require.Len(t, got, i+1)
+	}
+	before := maps.Clone(places)
+	require.NoError(t, writers[0].Log("last", 1.0, 0, testTime))
+	for _, err := range l.ReadOn(t.Context(), places) {
+		require.NoError(t, err)
+		break
+	}
+	require.Equal(t, before, places, "not all was taken")
+	byWriter(t, got)
+}
+
+// TestReadOnDamage gives an error for points that are missing, and leaves the
+// places as they were.
+func TestReadOnDamage(t *testing.T) {
+	t.Parallel()
+	l, _ := newLog(t, defaultLimits)
+	w := newWriter(t, l)
+	require.NoError(t, w.Log("m", 1.0, 0, testTime))
+	require.NoError(t, w.Close(t.Context()))
+	places := map[string]Place{w.ID(): {Seq: 0, Segment: 1, Offset: 3}}
+	_, err := collectPoints(l.ReadOn(t.Context(), places))
+	require.Error(t, err)
+	require.EqualValues(t, 3, places[w.ID()].Offset)
+}
