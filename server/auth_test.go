@@ -113,7 +113,7 @@ func TestHowTokensAreSent(t *testing.T) {
 		"no base 64":               {"Authorization: Basic !!!", 401},
 		"no colon":                 {"Authorization: Basic YWJj", 401},
 		"two":                      {"Authorization: Bearer " + secret + " " + secret, 401},
-		"a long one":               {bearer(strings.Repeat("x", 50_000)), 401},
+		"a long one":               {bearer(strings.Repeat("x", 20_000)), 401},
 		"not ASCII":                {bearer("äöü\xff"), 401},
 		"in the query":             {"X: y", 401},
 	} {

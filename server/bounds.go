@@ -26,7 +26,7 @@ type limits struct {
 	grace time.Duration
 }
 
-var defaultLimits = limits{connections: 4096, headerBytes: 64 << 10, header: 10 * time.Second, idle: 2 * time.Minute,
+var defaultLimits = limits{connections: 4096, headerBytes: 32 << 10, header: 10 * time.Second, idle: 2 * time.Minute,
 	body: 30 * time.Second, bodyRate: 4 << 10, write: 30 * time.Second, grace: 10 * time.Second}
 
 // bound gives the request's body and its answer their time. Timeouts of
@@ -57,7 +57,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	if err == io.EOF { //nolint:errorlint // it is never wrapped
+	if err == io.EOF {
 		// A deadline that passes later would end the request: from here on the
 		// connection is read for its end.
 		_ = b.control.SetReadDeadline(time.Time{}) // without a connection there is none

@@ -23,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/token"
 )
@@ -38,7 +39,7 @@ func ends(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
 	said, err := io.ReadAll(conn)
-	if netErr, ok := err.(net.Error); ok { //nolint:errorlint // it is never wrapped
+	if netErr, ok := err.(net.Error); ok {
 		require.False(t, netErr.Timeout(), "the server keeps the connection: %q", said)
 	}
 	return string(said)
@@ -227,7 +228,16 @@ func TestRequestLog(t *testing.T) {
 // The server's end lets a request end that is under way, and takes no more.
 func TestGracefulEnd(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil, nil)
+	underWay := make(chan struct{}, 10)
+	s := serve(t, nil, func(s *Server) {
+		inner := s.mlflow
+		s.mlflow = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut {
+				underWay <- struct{}{}
+			}
+			inner.ServeHTTP(w, r)
+		})
+	})
 	id := s.run()
 	content, feed := io.Pipe()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.addr+"/api/2.0/mlflow-artifacts/artifacts/e/"+id+"/artifacts/a", content)
@@ -242,8 +252,9 @@ func TestGracefulEnd(t *testing.T) {
 		_ = resp.Body.Close()
 		status <- resp.StatusCode
 	}()
-	_, err = feed.Write(make([]byte, 1<<20)) // it is under way
+	_, err = feed.Write(make([]byte, 1<<20))
 	require.NoError(t, err)
+	<-underWay
 	ended := make(chan error, 1)
 	go func() { ended <- s.stop() }()
 	require.Eventually(t, func() bool {
@@ -264,15 +275,19 @@ func TestGracefulEnd(t *testing.T) {
 // A request that doesn't end is broken off.
 func TestEndDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
+	underWay := make(chan struct{})
 	s := serve(t, nil, func(s *Server) {
 		s.limits.grace = 200 * time.Millisecond
-		s.mlflow = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		s.mlflow = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(underWay)
+			<-r.Context().Done()
+		})
 	})
 	conn := s.dial()
 	defer conn.Close()
 	_, err := io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
-	time.Sleep(50 * time.Millisecond) // most likely it is being served by now; else there is less to end
+	<-underWay
 	require.NoError(t, s.stop())
 	ends(t, conn)
 }
@@ -394,4 +409,15 @@ func TestMemory(t *testing.T) {
 	after := used()
 	t.Logf("heap after %d requests %d KiB, after %d more %d KiB", 10*warm, before>>10, 10*rounds, after>>10)
 	require.Less(t, after, before+bound)
+}
+
+// A listener that fails ends Serve with its error.
+func TestListenerThatFails(t *testing.T) {
+	t.Parallel()
+	srv, err := New(workspacetest.Open(t), nil)
+	require.NoError(t, err)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, srv.Serve(t.Context(), l, nil), azml.ErrUnavailable)
 }

@@ -75,7 +75,7 @@ func TestRawRequests(t *testing.T) {
 		"many requests at once":        {strings.Repeat("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 20) + next, strings.TrimSpace(strings.Repeat("200 ", 21))},
 		"an upgrade":                   {"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", "200"},
 		"another kind of expectation":  {"GET /health HTTP/1.1\r\nHost: localhost\r\nExpect: money\r\n\r\n", "417"},
-		"very many ranges":             {"GET /api/2.0/mlflow-artifacts/artifacts/e/" + id + "/artifacts/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nRange: bytes=" + strings.Repeat("0-0,", 9000) + "0-0\r\n\r\n", "404"},
+		"very many ranges":             {"GET /api/2.0/mlflow-artifacts/artifacts/e/" + id + "/artifacts/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nRange: bytes=" + strings.Repeat("0-0,", 5000) + "0-0\r\n\r\n", "404"},
 		"a method of its own":          {"GETS /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "404"},
 		"a method with odd characters": {"G(T /health HTTP/1.1\r\nHost: localhost\r\n\r\n", "400"},
 		"a path that isn't one":        {"GET health HTTP/1.1\r\nHost: localhost\r\n\r\n", "400"},

@@ -150,7 +150,7 @@ func (s *served) raw(text string) string {
 	_, _ = io.WriteString(conn, text) // the server may have hung up before the end
 	require.NoError(s.t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
 	back, err := io.ReadAll(conn)
-	if netErr, ok := err.(net.Error); ok { //nolint:errorlint // it is never wrapped
+	if netErr, ok := err.(net.Error); ok {
 		require.False(s.t, netErr.Timeout(), "the server keeps the connection: %q", back)
 	}
 	return string(back)

@@ -58,13 +58,15 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {
-	case err := <-served:
-		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+	case err = <-served:
 	case <-ctx.Done():
+		s.shutdown(ctx, server)
+		err = <-served
 	}
-	s.shutdown(ctx, server)
-	<-served
-	return nil
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 }
 
 // checkAddress refuses to be reached by others without a token.

@@ -31,8 +31,9 @@ type Options struct {
 	// CORSOrigins are the origins, such as "https://ml.example.com:8080", of
 	// other sites whose pages may call the server. Pages of no other may.
 	CORSOrigins []string
-	// Logger takes the requests (as debug messages), refusals, and what went
-	// wrong; nil takes the workspace's own.
+	// Logger takes the requests: as warnings those that the server failed at, as
+	// infos those that were refused, as debug messages all others. Nil takes the
+	// workspace's own.
 	Logger *slog.Logger
 }
 
@@ -114,15 +115,18 @@ func (s *Server) finish(a *answer, r *http.Request, who *caller, begun time.Time
 		s.panicked(a, r, p)
 	}
 	a.extend()
+	if a.status == 0 {
+		a.status = http.StatusOK // which net/http answers then
+	}
 	level := slog.LevelDebug
-	if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
+	switch {
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
 		level = slog.LevelInfo
+	case a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented:
+		level = slog.LevelWarn
 	}
 	if !s.log.Enabled(r.Context(), level) {
 		return
-	}
-	if a.status == 0 {
-		a.status = http.StatusOK // which net/http answers then
 	}
 	s.log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", a.status),
 		slog.Int64("bytes", a.written), slog.Duration("took", time.Since(begun)), slog.String("who", who.name), slog.String("from", r.RemoteAddr))

@@ -30,7 +30,10 @@ const (
 // expired; ErrUnavailable when the store can't be asked.
 func (c *Client) Check(ctx context.Context, secret string) (_ *Token, err error) {
 	defer core.Wrap(&err, "check", kind, "")
-	ring := c.keyring()
+	ring, err := c.keyring()
+	if err != nil {
+		return nil, err
+	}
 	view, err := ring.view(ctx, c.h)
 	if err != nil {
 		return nil, err
@@ -60,7 +63,11 @@ func (c *Client) Check(ctx context.Context, secret string) (_ *Token, err error)
 // ErrUnavailable.
 func (c *Client) Any(ctx context.Context) (_ bool, err error) {
 	defer core.Wrap(&err, "look for", kind, "")
-	view, err := c.keyring().view(ctx, c.h)
+	ring, err := c.keyring()
+	if err != nil {
+		return false, err
+	}
+	view, err := ring.view(ctx, c.h)
 	if err != nil {
 		return false, err
 	}
@@ -98,19 +105,28 @@ type view struct {
 	tokens map[string]core.Stored[record.AccessToken] // by ID
 }
 
-type keyringKey struct{}
+// Close implements io.Closer for core.Own; there is nothing to close.
+func (*keyring) Close() error { return nil }
 
-// keyring gives the one of the opened workspace.
-func (c *Client) keyring() *keyring {
-	return core.Memo(c.h, keyringKey{}, func() *keyring {
+// keyring gives the one of the opened workspace. Errors: ErrClosed.
+func (c *Client) keyring() (*keyring, error) {
+	return core.Own(c.h, func(core.Handle) (*keyring, error) {
 		k := &keyring{asking: make(chan struct{}, 1), used: map[string]time.Time{}}
 		k.known.Store(&view{})
-		return k
+		return k, nil
 	})
 }
 
 // forget makes the next check ask the store: what this process has changed holds
-// at once. A reading that is under way meanwhile is not kept.
+// at once.
+func (c *Client) forget() {
+	if k, err := c.keyring(); err == nil { // a closed workspace checks nothing
+		k.forget()
+	}
+}
+
+// forget makes the view an old one. A reading that is under way meanwhile is not
+// kept.
 func (k *keyring) forget() { k.known.Store(&view{tokens: k.known.Load().tokens}) }
 
 // view gives the tokens as they were a second ago at most.

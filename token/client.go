@@ -53,7 +53,7 @@ func (c *Client) Create(ctx context.Context, name string, role Role, opts *Creat
 	if err != nil {
 		return nil, "", err
 	}
-	c.keyring().forget()
+	c.forget()
 	return &Token{stored.Value}, secret, nil
 }
 
@@ -106,7 +106,7 @@ func (c *Client) Revoke(ctx context.Context, id string, _ *RevokeOptions) (_ *To
 		r.Revoked = c.h.Now()
 		return nil
 	})
-	c.keyring().forget()
+	c.forget()
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func TestCheckRefuses(t *testing.T) {
 		found, err := one.Check(t.Context(), wrong)
 		require.ErrorIs(t, err, azml.ErrDenied, name)
 		require.Nil(t, found, name)
-		require.EqualError(t, errors.Unwrap(err.(*azml.Error).Cause), azml.ErrDenied.Error(), name) //nolint:errorlint // only its outermost
+		require.EqualError(t, errors.Unwrap(err.(*azml.Error).Cause), azml.ErrDenied.Error(), name)
 		require.NotContains(t, err.Error(), made.ID(), name)
 	}
 }
@@ -171,7 +171,7 @@ func TestRevokedWhileOthersCheck(t *testing.T) {
 			checking.Go(func() {
 				for ctx.Err() == nil {
 					_, _ = one.Check(ctx, secret)
-					one.keyring().forget()
+					one.forget()
 				}
 			})
 		}
@@ -272,12 +272,14 @@ func TestStoreOut(t *testing.T) {
 func TestCheckEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	one, _ := setup(t)
-	one.keyring().asking <- struct{}{}
+	ring, err := one.keyring()
+	require.NoError(t, err)
+	ring.asking <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := one.Any(ctx)
+	_, err = one.Any(ctx)
 	require.ErrorIs(t, err, context.Canceled)
-	<-one.keyring().asking
+	<-ring.asking
 	_, err = one.Any(t.Context())
 	require.NoError(t, err)
 }
@@ -289,7 +291,7 @@ func TestDamagedTokenKeepsNobodyElseOut(t *testing.T) {
 	_, kept := one.create(t, "kept", RoleReader)
 	_, err := one.objects.Put(t.Context(), key(bad.ID()), bytes.NewReader([]byte(`{"schema":"azml.access-token/1","role":"owner"}`)), &backend.PutOptions{})
 	require.NoError(t, err)
-	one.keyring().forget()
+	one.forget()
 	_, err = one.Check(t.Context(), kept)
 	require.NoError(t, err)
 	_, err = one.Check(t.Context(), lost)
