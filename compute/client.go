@@ -62,7 +62,7 @@ type DeleteOptions struct{}
 // the first a letter. Errors: ErrExists, ErrInvalid for other names and for
 // "local", "amlcompute" and "containerinstance", which are reserved.
 func (c *Client) Create(ctx context.Context, name string, config Config, _ *CreateOptions) (_ *Target, err error) {
-	defer core.Wrap(&err, "create", kind, name)
+	defer c.h.Operation(&ctx, &err, "create", kind, name)()
 	if slices.Contains(reserved, strings.ToLower(name)) {
 		return nil, fmt.Errorf("%w: the name %q is reserved, choose another", azml.ErrInvalid, name)
 	}
@@ -90,7 +90,7 @@ func (c *Client) Create(ctx context.Context, name string, config Config, _ *Crea
 // Get finds the target of that name; "local" is always found. Errors:
 // ErrNotFound, ErrInvalid.
 func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Target, err error) {
-	defer core.Wrap(&err, "get", kind, name)
+	defer c.h.Operation(&ctx, &err, "get", kind, name)()
 	if name == LocalName {
 		return local(), nil
 	}
@@ -126,7 +126,7 @@ func (c *Client) List(ctx context.Context, _ *ListOptions) iter.Seq2[*Target, er
 // Delete removes the target's record; the machine itself is left alone. Runs
 // that name it keep the name. Errors: ErrNotFound, ErrInvalid for "local".
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", kind, name)
+	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
 	if name == LocalName {
 		return fmt.Errorf("%w: %q is this machine and always there", azml.ErrInvalid, name)
 	}

@@ -49,7 +49,7 @@ type DeployOptions struct {
 // ErrInvalid, ErrExists when an endpoint of that name is being served,
 // ErrNotFound for a deleted model, ErrFailed.
 func (c *Client) Deploy(ctx context.Context, name string, config Config, opts *DeployOptions) (_ *Endpoint, err error) {
-	defer core.Wrap(&err, "deploy", kind, name)
+	defer c.h.Operation(&ctx, &err, "deploy", kind, name)()
 	if _, err := c.Create(ctx, name, config, opts); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (c *Client) Deploy(ctx context.Context, name string, config Config, opts *D
 // Create makes an endpoint without serving it: its state is Stopped until a
 // process calls Serve. Errors: as Deploy.
 func (c *Client) Create(ctx context.Context, name string, config Config, opts *DeployOptions) (_ *Endpoint, err error) {
-	defer core.Wrap(&err, "create", kind, name)
+	defer c.h.Operation(&ctx, &err, "create", kind, name)()
 	if opts == nil {
 		opts = &DeployOptions{}
 	}
@@ -164,7 +164,7 @@ type GetOptions struct{}
 // Get finds the endpoint of that name. One whose process is gone is Unhealthy.
 // Errors: ErrNotFound, ErrInvalid.
 func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Endpoint, err error) {
-	defer core.Wrap(&err, "get", kind, name)
+	defer c.h.Operation(&ctx, &err, "get", kind, name)()
 	if err := core.EndpointName.Check(name); err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ type DeleteOptions struct{}
 // it sees that within a second; Delete waits for it, 10 seconds at most. Errors:
 // ErrNotFound.
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", kind, name)
+	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
 	e, err := c.Get(ctx, name, nil)
 	if err != nil {
 		return err

@@ -156,7 +156,7 @@ type Update struct {
 // Update changes description and tags in one write, also while it is served.
 // Errors: ErrInvalid, ErrNotFound.
 func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
-	defer core.Wrap(&err, "update", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "update", kind, e.Name())()
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("description or tags"), func(r *record.Endpoint) error {
 		if change.Description != nil {
 			r.Description = *change.Description
@@ -186,7 +186,7 @@ type LogsOptions struct {
 // scoring script prints. The caller closes it. Errors: ErrNotFound when it was
 // never served.
 func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
-	defer core.Wrap(&err, "open log of", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "open log of", kind, e.Name())()
 	var done func() (bool, error)
 	if opts != nil && opts.Follow {
 		done = func() (bool, error) {
@@ -203,7 +203,7 @@ func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser
 // another process sees within a second that it has to, and is waited for until
 // it takes no more requests, 10 seconds at most. Errors: ErrNotFound.
 func (e *Endpoint) Stop(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "stop", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "stop", kind, e.Name())()
 	url := ""
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("state Stopped"), func(r *record.Endpoint) error {
 		if r.State == record.EndpointStopped {

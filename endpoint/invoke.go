@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/internal/core"
 )
 
 // InvokeOptions are the options of Endpoint.Invoke.
@@ -35,7 +34,7 @@ const maxAnswer = 1 << 30
 // *ResponseError for an answer other than 2xx; ErrUnavailable when the endpoint
 // is not served or not reached.
 func (e *Endpoint) Invoke(ctx context.Context, body []byte, opts *InvokeOptions) (_ []byte, err error) {
-	defer core.Wrap(&err, "invoke", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "invoke", kind, e.Name())()
 	if opts == nil {
 		opts = &InvokeOptions{}
 	}
@@ -97,6 +96,7 @@ func (e *Endpoint) post(ctx context.Context, body []byte, key string, opts *Invo
 	}
 	setHeader(request.Header, key, opts)
 	client := newHTTPClient()
+	client.HTTPClient.Transport = e.h.Telemetry().Transport(client.HTTPClient.Transport)
 	defer client.HTTPClient.CloseIdleConnections()
 	response, err := client.Do(request)
 	if err != nil {
@@ -116,7 +116,7 @@ func (e *Endpoint) post(ctx context.Context, body []byte, key string, opts *Invo
 // InvokeJSON sends in as JSON and reads the answer into out. Errors: as Invoke;
 // ErrInvalid when in can't be written as JSON or the answer doesn't fit out.
 func (e *Endpoint) InvokeJSON(ctx context.Context, in, out any, opts *InvokeOptions) (err error) {
-	defer core.Wrap(&err, "invoke", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "invoke", kind, e.Name())()
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("%w: input: %w", azml.ErrInvalid, err)

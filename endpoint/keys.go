@@ -67,7 +67,7 @@ func (c *Client) setKeys(ctx context.Context, name string, opts *DeployOptions) 
 
 // Keys reads the endpoint's keys from the secret store. Errors: ErrNotFound.
 func (e *Endpoint) Keys(ctx context.Context) (_ Keys, err error) {
-	defer core.Wrap(&err, "get keys of", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "get keys of", kind, e.Name())()
 	primary, err := e.h.Secrets().Get(ctx, secretName(e.Name(), PrimaryKey))
 	if err != nil {
 		return Keys{}, err
@@ -84,7 +84,7 @@ const keyTime = 10 * time.Second
 // is one, accepts the new key and no longer the old one. Errors: ErrInvalid,
 // ErrNotFound, ErrUnavailable when that process does not react.
 func (e *Endpoint) RegenerateKey(ctx context.Context, which Key, value string) (_ string, err error) {
-	defer core.Wrap(&err, "regenerate key of", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "regenerate key of", kind, e.Name())()
 	if which != PrimaryKey && which != SecondaryKey {
 		return "", fmt.Errorf("%w: key %q: use Primary or Secondary", azml.ErrInvalid, which)
 	}

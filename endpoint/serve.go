@@ -35,7 +35,7 @@ const watchEvery = 500 * time.Millisecond
 // it; ErrInvalid when an endpoint of a Go function is served without one;
 // ErrFailed when it could not be started, with phase and last log lines.
 func (c *Client) Serve(ctx context.Context, name string, opts *ServeOptions) (_ *Endpoint, err error) {
-	defer core.Wrap(&err, "serve", kind, name)
+	defer c.h.Operation(&ctx, &err, "serve", kind, name)()
 	if opts == nil {
 		opts = &ServeOptions{}
 	}
@@ -120,7 +120,7 @@ func (s *host) start(ctx context.Context, r record.Endpoint, opts *ServeOptions)
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
-	s.server = &http.Server{Handler: s.scoring, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
+	s.server = &http.Server{Handler: s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	serving := make(chan error, 1)
 	go func() { serving <- s.server.Serve(listener) }()

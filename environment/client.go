@@ -46,7 +46,7 @@ func (c *Client) Register(ctx context.Context, spec Spec, _ *RegisterOptions) (_
 	if spec.Name == "" {
 		spec.Name = DefaultName
 	}
-	defer core.Wrap(&err, "register", kind, spec.Name)
+	defer c.h.Operation(&ctx, &err, "register", kind, spec.Name)()
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func highest(versions []string) int { return number(versions[0]) }
 // the highest integer, or else the last in byte order. Errors: ErrNotFound,
 // ErrInvalid.
 func (c *Client) Get(ctx context.Context, name, version string, _ *GetOptions) (_ *Environment, err error) {
-	defer core.Wrap(&err, "get", kind, ref(name, version).Name)
+	defer c.h.Operation(&ctx, &err, "get", kind, ref(name, version).Name)()
 	if err := core.EnvironmentName.Check(name); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type CreateOptions struct {
 // are 1 to 255 letters, digits, "_" or "-", the first a letter or digit.
 // Errors: ErrInvalid.
 func (c *Client) CreateOrUpdate(ctx context.Context, name string, opts *CreateOptions) (_ *Experiment, err error) {
-	defer core.Wrap(&err, "create", kind, name)
+	defer c.h.Operation(&ctx, &err, "create", kind, name)()
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
@@ -97,7 +97,7 @@ type GetOptions struct{}
 // Get finds the experiment of that name, archived or not; also by a name that
 // an MLflow client has given it later. Errors: ErrNotFound, ErrInvalid.
 func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Experiment, err error) {
-	defer core.Wrap(&err, "get", kind, name)
+	defer c.h.Operation(&ctx, &err, "get", kind, name)()
 	stored, err := history.Experiment(ctx, c.h, name)
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ type DeleteOptions struct{}
 // Delete removes an experiment that has no runs. Errors: ErrNotFound,
 // ErrConflict when it has runs.
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", kind, name)
+	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
 	e, err := c.Get(ctx, name, nil)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func (e *Experiment) Reactivate(ctx context.Context) (_ *Experiment, err error) 
 }
 
 func (e *Experiment) setArchived(ctx context.Context, op string, archived bool) (_ *Experiment, err error) {
-	defer core.Wrap(&err, op, kind, e.Name())
+	defer e.h.Operation(&ctx, &err, op, kind, e.Name())()
 	return e.change(ctx, op, func(r *record.Experiment) {
 		if archived == r.Archived.IsZero() {
 			r.Archived = core.When(archived, e.h.Now())
@@ -100,7 +100,7 @@ type Update struct {
 // Update changes description and tags in one write. Errors: ErrInvalid,
 // ErrNotFound.
 func (e *Experiment) Update(ctx context.Context, change Update) (_ *Experiment, err error) {
-	defer core.Wrap(&err, "update", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "update", kind, e.Name())()
 	return e.change(ctx, "description or tags", func(r *record.Experiment) {
 		if change.Description != nil {
 			r.Description = *change.Description

@@ -53,7 +53,7 @@ func (e *Experiment) Run(ctx context.Context, fn func(ctx context.Context, r *ru
 // workspace before that fails the run. Errors: ErrInvalid, ErrExists when
 // RunID is taken, ErrConflict when the experiment is archived.
 func (e *Experiment) StartLogging(ctx context.Context, opts *RunOptions) (_ *run.Run, err error) {
-	defer core.Wrap(&err, "start run of", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "start run of", kind, e.Name())()
 	if opts == nil {
 		opts = &RunOptions{}
 	}

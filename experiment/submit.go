@@ -20,6 +20,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/telemetry"
 	"github.com/azml-go/azml/run"
 )
 
@@ -90,7 +91,7 @@ type SubmitOptions struct {
 // change; ErrExists when RunID is taken; ErrConflict when the experiment is
 // archived or the parent has ended.
 func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *SubmitOptions) (_ *run.Run, err error) {
-	defer core.Wrap(&err, "submit run to", kind, e.Name())
+	defer e.h.Operation(&ctx, &err, "submit run to", kind, e.Name())()
 	if opts == nil {
 		opts = &SubmitOptions{}
 	}
@@ -122,7 +123,7 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 		return nil, err
 	}
 	r := run.Wrap(e.h, stored)
-	if err := e.h.Go(func(ctx context.Context) { e.drive(ctx, draft.ID) }); err != nil {
+	if err := e.h.Go(func(own context.Context) { e.drive(telemetry.Adopt(own, ctx), draft.ID) }); err != nil {
 		_, failErr := history.Transition(ctx, e.h, draft.ID, history.Step{To: record.Failed, Reason: err.Error()})
 		return nil, errors.Join(err, failErr)
 	}

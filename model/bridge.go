@@ -15,7 +15,7 @@ func NewClient(h core.Handle) *Client { return &Client{h} }
 // them as the next version of draft.Name. Path, RunID, Experiment and Lineage
 // of draft say where they come from.
 func RegisterFiles(ctx context.Context, h core.Handle, draft record.Model, manifest *files.Manifest, opts *RegisterOptions) (_ *Model, err error) {
-	defer core.Wrap(&err, "register", kind, draft.Name)
+	defer h.Operation(&ctx, &err, "register", kind, draft.Name)()
 	if opts == nil {
 		opts = &RegisterOptions{}
 	}

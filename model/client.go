@@ -78,7 +78,7 @@ func (o *RegisterOptions) fill(m *record.Model) {
 // are 1 to 255 letters, digits, ".", "_" or "-", the first a letter or digit.
 // Errors: ErrInvalid, ErrNotFound when there is nothing at path.
 func (c *Client) Register(ctx context.Context, name, path string, opts *RegisterOptions) (_ *Model, err error) {
-	defer core.Wrap(&err, "register", kind, name)
+	defer c.h.Operation(&ctx, &err, "register", kind, name)()
 	if opts == nil {
 		opts = &RegisterOptions{}
 	}
@@ -150,7 +150,7 @@ func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOption
 	if version != Latest {
 		id = versions(name).Ref(version).Name
 	}
-	defer core.Wrap(&err, "get", kind, id)
+	defer c.h.Operation(&ctx, &err, "get", kind, id)()
 	if err := core.ModelName.Check(name); err != nil {
 		return nil, err
 	}

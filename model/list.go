@@ -67,7 +67,7 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Model, 
 // stands for, and the token of the next page, empty at the end. It reads the
 // records from the beginning of the list again.
 func (c *Client) ListPage(ctx context.Context, token string, size int, opts *ListOptions) (_ []*Model, next string, err error) {
-	defer core.Wrap(&err, "list", kind, "")
+	defer c.h.Operation(&ctx, &err, "list", kind, "")()
 	return core.Page(c.List(ctx, opts), func(m *Model) string { return m.ID() }, idAfter, token, size)
 }
 
@@ -105,7 +105,7 @@ func (c *Client) Delete(ctx context.Context, name string, version int, _ *Delete
 		return err
 	}
 	ref := versions(name).Ref(version)
-	defer core.Wrap(&err, "delete", kind, ref.Name)
+	defer c.h.Operation(&ctx, &err, "delete", kind, ref.Name)()
 	if _, err := c.Get(ctx, name, version, nil); err != nil {
 		return err
 	}

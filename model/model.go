@@ -114,7 +114,7 @@ type Update struct {
 // write, and gives the changed model. Errors: ErrNotFound when it was deleted,
 // ErrConflict, ErrInvalid.
 func (m *Model) Update(ctx context.Context, change Update) (_ *Model, err error) {
-	defer core.Wrap(&err, "update", kind, m.ID())
+	defer m.h.Operation(&ctx, &err, "update", kind, m.ID())()
 	stored, err := core.Update(ctx, m.h, versions(m.Name()).Ref(m.Version()), core.Updated("description, tags or properties"), func(r *record.Model) error {
 		if !r.Deleted.IsZero() {
 			return fmt.Errorf("%w: it was deleted", azml.ErrNotFound)
@@ -152,7 +152,7 @@ type File struct {
 
 // Files lists the model's files by path. It costs one read.
 func (m *Model) Files(ctx context.Context) (_ []File, err error) {
-	defer core.Wrap(&err, "list files of", kind, m.ID())
+	defer m.h.Operation(&ctx, &err, "list files of", kind, m.ID())()
 	manifest, err := m.manifest(ctx)
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (m *Model) Files(ctx context.Context) (_ []File, err error) {
 // name may be empty when the model is a single file. The caller closes it.
 // Errors: ErrNotFound, ErrDamaged.
 func (m *Model) Open(ctx context.Context, name string) (_ io.ReadSeekCloser, err error) {
-	defer core.Wrap(&err, "open a file of", kind, m.ID())
+	defer m.h.Operation(&ctx, &err, "open a file of", kind, m.ID())()
 	manifest, err := m.manifest(ctx)
 	if err != nil {
 		return nil, err
@@ -197,7 +197,7 @@ type DownloadOptions struct {
 // every byte. Errors: ErrExists when a file is there and Overwrite is not set,
 // ErrDamaged.
 func (m *Model) Download(ctx context.Context, dir string, opts *DownloadOptions) (err error) {
-	defer core.Wrap(&err, "download", kind, m.ID())
+	defer m.h.Operation(&ctx, &err, "download", kind, m.ID())()
 	if opts == nil {
 		opts = &DownloadOptions{}
 	}

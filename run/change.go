@@ -33,7 +33,7 @@ type Update struct {
 // Update changes the run's names, tags and properties, all in one write, also
 // after it has ended. Errors: ErrInvalid, ErrConflict, ErrNotFound.
 func (r *Run) Update(ctx context.Context, change Update) (err error) {
-	defer core.Wrap(&err, "update", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "update", kind, r.id)()
 	return r.update(ctx, core.Updated("names, tags or properties"), func(rec *record.Run) (err error) {
 		if change.DisplayName != nil {
 			rec.DisplayName = *change.DisplayName

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 )
@@ -154,7 +153,7 @@ func (r *Run) LogImageFile(ctx context.Context, name, path string, opts *LogOpti
 
 // logArtifact stores the file first, so that no logged value is without it.
 func (r *Run) logArtifact(ctx context.Context, name string, k metrics.Kind, ext string, data []byte, opts *LogOptions) (err error) {
-	defer core.Wrap(&err, "log metric of", kind, r.id+"/"+name)
+	defer r.h.Operation(&ctx, &err, "log metric of", kind, r.id+"/"+name)()
 	if status := r.Status(); status.Terminal() {
 		return fmt.Errorf("%w: the run is %s and takes no more", azml.ErrClosed, status)
 	}

@@ -32,7 +32,7 @@ type ChildOptions struct {
 // Child makes a child run, which is Running and logged to by this process.
 // Errors: ErrConflict when this run has ended; ErrExists; ErrInvalid.
 func (r *Run) Child(ctx context.Context, opts *ChildOptions) (_ *Run, err error) {
-	defer core.Wrap(&err, "create child of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "create child of", kind, r.id)()
 	draft, err := r.child(ctx, opts)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ const maxChildren = 100
 // one. They get the tag "azureml.batch_child_number" with 0, 1, 2 … Errors: as
 // Child. When it fails in the middle, the children made so far are there.
 func (r *Run) CreateChildren(ctx context.Context, count int, opts *ChildOptions) (_ []*Run, err error) {
-	defer core.Wrap(&err, "create children of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "create children of", kind, r.id)()
 	if count < 1 || count > maxChildren {
 		return nil, fmt.Errorf("%w: %d children: ask for 1 to %d at once", azml.ErrInvalid, count, maxChildren)
 	}
@@ -77,7 +77,7 @@ func (r *Run) CreateChildren(ctx context.Context, count int, opts *ChildOptions)
 // Start starts a NotStarted run: it is Running and this process answers for
 // it. Errors: ErrConflict when it was started before.
 func (r *Run) Start(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "start", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "start", kind, r.id)()
 	if r.Status() != StatusNotStarted {
 		return fmt.Errorf("%w: the run is %s", azml.ErrConflict, r.Status())
 	}

@@ -27,7 +27,7 @@ type GetOptions struct{}
 // Get finds the run of that ID, of any experiment. A run whose process is gone
 // becomes Failed with that reason. Errors: ErrNotFound, ErrInvalid.
 func (c *Client) Get(ctx context.Context, id string, _ *GetOptions) (_ *Run, err error) {
-	defer core.Wrap(&err, "get", kind, id)
+	defer c.h.Operation(&ctx, &err, "get", kind, id)()
 	stored, err := history.Get(ctx, c.h, id)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Run, er
 // ListPage gives one page of List: up to size runs after the one that token
 // stands for, and the token of the next page, empty at the end.
 func (c *Client) ListPage(ctx context.Context, token string, size int, opts *ListOptions) (_ []*Run, next string, err error) {
-	defer core.Wrap(&err, "list", kind, "")
+	defer c.h.Operation(&ctx, &err, "list", kind, "")()
 	return core.Page(c.List(ctx, opts), pageKey, func(key, token string) bool { return key < token }, token, size)
 }
 
@@ -170,7 +170,7 @@ type DeleteOptions struct{}
 // number is not given again. A delete that is cut off can be repeated. Errors:
 // ErrNotFound; ErrConflict while the run goes on.
 func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", kind, id)
+	defer c.h.Operation(&ctx, &err, "delete", kind, id)()
 	r, err := c.Get(ctx, id, nil)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 )
@@ -59,7 +58,7 @@ func (b Bucket) MarshalJSON() ([]byte, error) {
 // too, and otherwise the points. Errors: ErrNotFound when nothing was logged
 // under the name, ErrInvalid.
 func (r *Run) Chart(ctx context.Context, name string, opts *ChartOptions) (_ []Bucket, err error) {
-	defer core.Wrap(&err, "chart metric of", kind, r.id+"/"+name)
+	defer r.h.Operation(&ctx, &err, "chart metric of", kind, r.id+"/"+name)()
 	if opts == nil {
 		opts = &ChartOptions{}
 	}

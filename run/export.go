@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 )
@@ -43,7 +42,7 @@ type ExportOptions struct {
 // streams, and takes memory for one row group. Errors: ErrInvalid for an unknown
 // format; w's.
 func (r *Run) ExportMetrics(ctx context.Context, w io.Writer, opts *ExportOptions) (err error) {
-	defer core.Wrap(&err, "export metrics of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "export metrics of", kind, r.id)()
 	if opts == nil {
 		opts = &ExportOptions{}
 	}

@@ -37,13 +37,13 @@ type UploadOptions struct{}
 // a file of that name, ErrNotFound, ErrInvalid for names that are absolute or
 // hold "..".
 func (r *Run) UploadFile(ctx context.Context, name, localPath string, _ *UploadOptions) (err error) {
-	defer core.Wrap(&err, "upload file of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "upload file of", kind, r.id)()
 	return r.upload(ctx, func(batch *files.Batch) error { return batch.AddFile(ctx, name, localPath) })
 }
 
 // Upload stores what content gives as a file of the run, see UploadFile.
 func (r *Run) Upload(ctx context.Context, name string, content io.Reader, _ *UploadOptions) (err error) {
-	defer core.Wrap(&err, "upload file of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "upload file of", kind, r.id)()
 	const mode = 0o644
 	return r.upload(ctx, func(batch *files.Batch) error { return batch.Add(ctx, name, mode, content) })
 }
@@ -52,7 +52,7 @@ func (r *Run) Upload(ctx context.Context, name string, content io.Reader, _ *Upl
 // of the run below name, all or none of them. Symbolic links are kept as links
 // when they stay inside. Errors: as UploadFile.
 func (r *Run) UploadFolder(ctx context.Context, name, dir string, _ *UploadOptions) (err error) {
-	defer core.Wrap(&err, "upload folder of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "upload folder of", kind, r.id)()
 	if info, err := os.Stat(dir); err != nil {
 		return err
 	} else if !info.IsDir() {
@@ -80,7 +80,7 @@ func (r *Run) upload(ctx context.Context, add func(*files.Batch) error) error {
 // Files lists the run's files below prefix, the path of a file or folder, by
 // path; an empty prefix means all. Logs are not among them, see Logs.
 func (r *Run) Files(ctx context.Context, prefix string) (_ []File, err error) {
-	defer core.Wrap(&err, "list files of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "list files of", kind, r.id)()
 	manifest, err := history.Files(ctx, r.h, r.id, prefix)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (r *Run) Files(ctx context.Context, prefix string) (_ []File, err error) {
 // Open opens one file of the run for reading; it is verified on the way. The
 // caller closes it. Errors: ErrNotFound naming the files there are, ErrDamaged.
 func (r *Run) Open(ctx context.Context, name string) (_ io.ReadSeekCloser, err error) {
-	defer core.Wrap(&err, "open file of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "open file of", kind, r.id)()
 	manifest, err := r.find(ctx, name)
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ type DownloadOptions struct {
 // folder dir of this machine under their paths in the run, and verifies them.
 // Errors: ErrNotFound when nothing is below prefix; ErrExists.
 func (r *Run) Download(ctx context.Context, prefix, dir string, opts *DownloadOptions) (err error) {
-	defer core.Wrap(&err, "download files of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "download files of", kind, r.id)()
 	if opts == nil {
 		opts = &DownloadOptions{}
 	}
@@ -154,7 +154,7 @@ func (r *Run) Download(ctx context.Context, prefix, dir string, opts *DownloadOp
 // there; when localPath is a folder, under the file's own name in it. Errors:
 // ErrNotFound, ErrExists.
 func (r *Run) DownloadFile(ctx context.Context, name, localPath string) (err error) {
-	defer core.Wrap(&err, "download file of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "download file of", kind, r.id)()
 	content, err := r.Open(ctx, name)
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func writeNew(path string, content io.Reader) error {
 // submitted into dir, and verifies it. Errors: ErrNotFound when the run has no
 // snapshot; ErrExists when a file is there.
 func (r *Run) RestoreSnapshot(ctx context.Context, dir string, opts *DownloadOptions) (err error) {
-	defer core.Wrap(&err, "restore snapshot of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "restore snapshot of", kind, r.id)()
 	if opts == nil {
 		opts = &DownloadOptions{}
 	}
@@ -222,7 +222,7 @@ type SnapshotDiff struct {
 // DiffSnapshots compares the source folders of two runs. Errors: ErrNotFound
 // when one has no snapshot.
 func (r *Run) DiffSnapshots(ctx context.Context, other *Run) (_ *SnapshotDiff, err error) {
-	defer core.Wrap(&err, "compare snapshots of", kind, strings.Join([]string{r.id, other.id}, " and "))
+	defer r.h.Operation(&ctx, &err, "compare snapshots of", kind, strings.Join([]string{r.id, other.id}, " and "))()
 	manifests := make([]*files.Manifest, 2)
 	for i, one := range []*Run{r, other} {
 		if one.SnapshotID() == "" {

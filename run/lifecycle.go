@@ -25,7 +25,7 @@ const closeTime = 30 * time.Second
 // Errors: ErrConflict when the run has ended otherwise meanwhile;
 // ErrUnavailable, after which Complete can be called again.
 func (r *Run) Complete(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "complete", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "complete", kind, r.id)()
 	return r.end(ctx, history.Step{To: record.Completed})
 }
 
@@ -33,7 +33,7 @@ func (r *Run) Complete(ctx context.Context) (err error) {
 // With CancelCause, or another error of class ErrCanceled, the run is not
 // Failed but Canceled. Errors: as Complete.
 func (r *Run) Fail(ctx context.Context, cause error) (err error) {
-	defer core.Wrap(&err, "fail", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "fail", kind, r.id)()
 	switch {
 	case cause == nil:
 		cause = errors.New("no reason was given")
@@ -168,7 +168,7 @@ type CancelOptions struct {
 // sees its context end. Asking again changes nothing. Errors: ErrConflict when
 // the run has ended already.
 func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
-	defer core.Wrap(&err, "cancel", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "cancel", kind, r.id)()
 	if opts == nil {
 		opts = &CancelOptions{}
 	}
@@ -212,7 +212,7 @@ type WaitOptions struct {
 // it stops waiting and the run goes on. A run whose process has died is found
 // out and is Failed.
 func (r *Run) Wait(ctx context.Context, opts *WaitOptions) (err error) {
-	defer core.Wrap(&err, "wait for", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "wait for", kind, r.id)()
 	if opts == nil {
 		opts = &WaitOptions{}
 	}

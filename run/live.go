@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
@@ -210,7 +209,7 @@ func (r *Run) CancelCause() error {
 // the workspace. Errors: ErrUnavailable; what was logged stays on this
 // machine's disk and is shipped later.
 func (r *Run) Flush(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "flush", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "flush", kind, r.id)()
 	if l := r.live.Load(); l != nil {
 		if w := l.writer.Load(); w != nil {
 			return w.Flush(ctx)

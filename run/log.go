@@ -117,7 +117,7 @@ func (r *Run) LogParam(ctx context.Context, name string, value any) error {
 // limit on their number. Errors: as LogParam, ErrInvalid for a name that is
 // empty or longer than 250 characters, ErrClosed when the run has ended.
 func (r *Run) LogParams(ctx context.Context, params map[string]any) (err error) {
-	defer core.Wrap(&err, "log parameters of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "log parameters of", kind, r.id)()
 	texts := map[string]string{}
 	for name, value := range params {
 		if name == "" || utf8.RuneCountInString(name) > 250 || !utf8.ValidString(name) {

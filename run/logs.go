@@ -7,7 +7,6 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/agent"
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 )
 
@@ -27,7 +26,7 @@ type LogsOptions struct {
 // Errors: ErrNotFound when there is no such log (not with Follow, which waits
 // for it); ErrInvalid when Tail is below 0.
 func (r *Run) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
-	defer core.Wrap(&err, "open log of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "open log of", kind, r.id)()
 	if opts == nil {
 		opts = &LogsOptions{}
 	}
@@ -55,6 +54,6 @@ func (r *Run) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err
 // LogNames lists the run's logs: "user_logs/…" of the script's output, "logs/…"
 // what it wrote below logs/, "system_logs/…" of the preparation.
 func (r *Run) LogNames(ctx context.Context) (_ []string, err error) {
-	defer core.Wrap(&err, "list logs of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "list logs of", kind, r.id)()
 	return history.LogNames(ctx, r.h, r.id)
 }

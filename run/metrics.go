@@ -151,7 +151,7 @@ type Summary struct {
 // has ended it reads one small object, once its metrics are sealed; else all
 // values.
 func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
-	defer core.Wrap(&err, "read metrics of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "read metrics of", kind, r.id)()
 	log, err := history.Metrics(r.h, r.id)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/model"
@@ -17,7 +16,7 @@ import (
 // environment and git facts. No bytes are copied. Errors: ErrNotFound naming
 // the run's files, ErrInvalid.
 func (r *Run) RegisterModel(ctx context.Context, name, modelPath string, opts *model.RegisterOptions) (_ *model.Model, err error) {
-	defer core.Wrap(&err, "register model of", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "register model of", kind, r.id)()
 	if modelPath == "" {
 		modelPath = name
 	}

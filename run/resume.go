@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -27,7 +26,7 @@ type ResumeOptions struct {
 // gets it. To only log to a run that goes on in another process, get it and
 // log. Errors: ErrConflict when the run has not ended.
 func (r *Run) Resume(ctx context.Context, opts *ResumeOptions) (err error) {
-	defer core.Wrap(&err, "resume", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "resume", kind, r.id)()
 	if opts == nil {
 		opts = &ResumeOptions{}
 	}

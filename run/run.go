@@ -175,7 +175,7 @@ func failure(e *record.RunError) *Failure {
 // answers for the run is still there; a run whose process is gone becomes
 // Failed with that reason. Errors: ErrNotFound when it was deleted, ErrDamaged.
 func (r *Run) Refresh(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "get", kind, r.id)
+	defer r.h.Operation(&ctx, &err, "get", kind, r.id)()
 	stored, err := history.Get(ctx, r.h, r.id)
 	if err != nil {
 		return err

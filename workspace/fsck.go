@@ -63,7 +63,7 @@ func (r *FsckReport) Clean() bool { return len(r.Problems) == 0 }
 // and can run beside writers. Damage is in the report and no error; errors are
 // those of a store that can't be read.
 func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport, err error) {
-	defer core.Wrap(&err, "check", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "check", kind, w.Name())()
 	if opts == nil {
 		opts = &FsckOptions{}
 	}

@@ -56,7 +56,7 @@ type GCReport struct {
 // killed. Errors: ErrConflict when another GC is at work; ErrDamaged when a
 // record can't be read: nothing is deleted then.
 func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err error) {
-	defer core.Wrap(&err, "collect garbage of", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "collect garbage of", kind, w.Name())()
 	if opts == nil {
 		opts = &GCOptions{}
 	}

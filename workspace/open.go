@@ -9,13 +9,18 @@ import (
 	"path/filepath"
 	"strings"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/filesecrets"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/backend/traced"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 const (
@@ -46,6 +51,12 @@ type OpenOptions struct {
 	SecretsKeyFile string
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
+	// TracerProvider makes OpenTelemetry spans of what the library does; nil
+	// makes none. The names are in docs/telemetry.md. The caller shuts it down.
+	TracerProvider trace.TracerProvider
+	// MeterProvider makes OpenTelemetry metrics; nil makes none. The caller
+	// shuts it down.
+	MeterProvider metric.MeterProvider
 }
 
 // Open opens the workspace in the local folder dir, and creates it when the
@@ -149,7 +160,8 @@ func local(dir string, opts *OpenOptions) (Config, closers, error) {
 	if err != nil {
 		return Config{}, nil, errors.Join(err, opened.close())
 	}
-	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Logger: opts.Logger}, opened, nil
+	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Logger: opts.Logger,
+		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider}, opened, nil
 }
 
 // Config is what a workspace on other stores than a local folder is opened
@@ -167,6 +179,12 @@ type Config struct {
 	CacheDir string
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
+	// TracerProvider makes OpenTelemetry spans of what the library does; nil
+	// makes none. The names are in docs/telemetry.md. The caller shuts it down.
+	TracerProvider trace.TracerProvider
+	// MeterProvider makes OpenTelemetry metrics; nil makes none. The caller
+	// shuts it down.
+	MeterProvider metric.MeterProvider
 
 	create  bool
 	dir     string
@@ -235,7 +253,11 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
+	recorder, err := config.observe()
+	if err != nil {
+		return nil, err
+	}
+	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err
@@ -262,6 +284,22 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	}
 	c.Local = driver
 	return &Workspace{h: core.New(c), stored: stored, driver: driver}, nil
+}
+
+// observe wraps the stores so that their requests leave spans and metrics, when
+// there is a provider for them.
+func (c *Config) observe() (_ *telemetry.Recorder, err error) {
+	if c.TracerProvider == nil && c.MeterProvider == nil {
+		return telemetry.Off(), nil
+	}
+	providers := traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider}
+	if c.Objects, err = traced.Objects(c.Objects, providers); err != nil {
+		return nil, err
+	}
+	if c.Secrets, err = traced.Secrets(c.Secrets, providers); err != nil {
+		return nil, err
+	}
+	return telemetry.New(c.TracerProvider, c.MeterProvider)
 }
 
 // private lists what never goes into a snapshot.

@@ -3,7 +3,6 @@ package workspace
 import (
 	"context"
 
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/index"
 )
 
@@ -12,7 +11,7 @@ import (
 // and bring in at once what was changed through the library: Reindex is for
 // stores that were changed by other means. It lists all objects.
 func (w *Workspace) Reindex(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "reindex", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "reindex", kind, w.Name())()
 	x, err := index.Of(w.h)
 	if err != nil {
 		return err

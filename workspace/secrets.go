@@ -19,7 +19,7 @@ const secretKind = "secret"
 
 // Set stores the value under the name, replacing an older one.
 func (s *Secrets) Set(ctx context.Context, name, value string) (err error) {
-	defer core.Wrap(&err, "set", secretKind, name)
+	defer s.h.Operation(&ctx, &err, "set", secretKind, name)()
 	if err := core.SecretName.Check(name); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (s *Secrets) Set(ctx context.Context, name, value string) (err error) {
 
 // Get gives the value. Errors: ErrNotFound.
 func (s *Secrets) Get(ctx context.Context, name string) (_ string, err error) {
-	defer core.Wrap(&err, "get", secretKind, name)
+	defer s.h.Operation(&ctx, &err, "get", secretKind, name)()
 	if err := core.SecretName.Check(name); err != nil {
 		return "", err
 	}
@@ -51,7 +51,7 @@ func (s *Secrets) List(ctx context.Context) iter.Seq2[string, error] {
 
 // Delete removes the secret. Errors: ErrNotFound.
 func (s *Secrets) Delete(ctx context.Context, name string) (err error) {
-	defer core.Wrap(&err, "delete", secretKind, name)
+	defer s.h.Operation(&ctx, &err, "delete", secretKind, name)()
 	if err := core.SecretName.Check(name); err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ type Update struct {
 // Update changes the workspace's record and gives the changed details. Errors:
 // ErrInvalid.
 func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err error) {
-	defer core.Wrap(&err, "update", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "update", kind, w.Name())()
 	stored, err := core.Update(ctx, w.h, ref(w.Name()), core.Updated("names, description or tags"), func(r *record.Workspace) error {
 		if change.FriendlyName != nil {
 			r.FriendlyName = *change.FriendlyName
@@ -142,7 +142,7 @@ func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err e
 // logged in process and not yet completed fail, and endpoints that this
 // process serves stop.
 func (w *Workspace) Close(ctx context.Context) (err error) {
-	defer core.Wrap(&err, "close", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "close", kind, w.Name())()
 	return errors.Join(w.h.Close(ctx), w.driver.Close(), w.closers.close())
 }
 
@@ -158,7 +158,7 @@ type DeleteOptions struct {
 // record goes first, so that no one opens it meanwhile. A delete that is cut off
 // leaves objects behind, in which neither Open nor Create makes a workspace.
 func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
-	defer core.Wrap(&err, "delete", kind, w.Name())
+	defer w.h.Operation(&ctx, &err, "delete", kind, w.Name())()
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}

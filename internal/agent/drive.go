@@ -15,6 +15,7 @@ import (
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // The names of a script run's logs.
@@ -59,11 +60,12 @@ type drive struct {
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
-// its last status; track serves the MLflow clients of its script. It returns when that is written: nil for Completed, else an
-// error that says how the run ended. When ctx ends, the script is ended and the
-// run Canceled with the cause as its reason.
+// its last status; track serves the MLflow clients of its script. It returns
+// when that is written: nil for Completed, else an error that says how the run
+// ended. When ctx ends, the script is ended and the run Canceled with the cause
+// as its reason.
 func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err error) {
-	defer core.Wrap(&err, "drive", "run", id)
+	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
 	d := &drive{h: h, dir: WorkDir(h, id), track: track}
 	d.run.ID = id
@@ -141,6 +143,7 @@ func (d *drive) enter(ctx context.Context, to record.Status, reason string) erro
 	stored, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
 	if err == nil {
 		d.run, d.status = stored.Value, to
+		telemetry.Event(ctx, "run "+string(to))
 		return nil
 	}
 	if current, getErr := history.Get(ctx, d.h, d.run.ID); getErr == nil && current.Value.Status == record.CancelRequested {

@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // passed are the variables of this process that a script gets: what it needs
@@ -33,9 +36,11 @@ func BaseEnviron() map[string]string {
 }
 
 // environ gives the script's whole environment: this machine's, the
-// environment's, the user's, and last what says which run this is.
-func (d *drive) environ() map[string]string {
+// environment's, the user's, and last what says which run this is and which
+// span it belongs to.
+func (d *drive) environ(ctx context.Context) map[string]string {
 	env := d.env.Environ(BaseEnviron())
+	maps.Copy(env, telemetry.Environ(ctx))
 	maps.Copy(env, d.env.variables)
 	maps.Copy(env, d.run.Definition.Variables)
 	maps.Copy(env, map[string]string{

@@ -8,12 +8,23 @@ import (
 	"github.com/azml-go/azml"
 )
 
+// Operation begins a public operation on the thing: *ctx gets the operation's
+// span. The function that it gives ends the span and turns *err as Wrap does.
+// Public methods with a context defer it once:
+//
+//	defer h.Operation(&ctx, &err, "get", "model", id)()
+func (h Handle) Operation(ctx *context.Context, err *error, op, kind, name string) func() {
+	traced, end := h.Telemetry().Start(*ctx, op, kind, name)
+	*ctx = traced
+	return func() {
+		Wrap(err, op, kind, name)
+		end(*err)
+	}
+}
+
 // Wrap turns *err, when not nil, into an *azml.Error with the operation and
-// the thing it was about. Public methods defer it once:
-//
-//	defer core.Wrap(&err, "get", "model", id)
-//
-// An error that says as much already is left alone.
+// the thing it was about. It is for operations that begin no span: lists, and
+// what has no context. An error that says as much already is left alone.
 func Wrap(err *error, op, kind, name string) {
 	if *err == nil {
 		return

@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // Config is what a workspace is opened with. Package workspace fills it.
@@ -42,6 +43,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock, by default time.Now.
 	Now func() time.Time
+	// Telemetry makes spans and metrics; nil makes none.
+	Telemetry *telemetry.Recorder
 }
 
 // Handle is an opened workspace. It is passed by value; the zero Handle is not
@@ -71,6 +74,9 @@ func New(c Config) Handle {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Telemetry == nil {
+		c.Telemetry = telemetry.Off()
 	}
 	if c.Who == "" {
 		c.Who = currentUser()
@@ -109,6 +115,9 @@ func (h Handle) Workspace() record.Workspace { return h.s.Config.Workspace }
 
 // Logger gives the logger, never nil.
 func (h Handle) Logger() *slog.Logger { return h.s.Config.Logger }
+
+// Telemetry gives the maker of spans and metrics, never nil.
+func (h Handle) Telemetry() *telemetry.Recorder { return h.s.Config.Telemetry }
 
 // Who names the author of changes, as user@host.
 func (h Handle) Who() string {

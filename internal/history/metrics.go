@@ -45,7 +45,7 @@ func openMetrics(h core.Handle, prefix, spools, id string) (*metrics.Log, error)
 		return nil, err
 	}
 	return metrics.Open(h.Objects(), prefix+"metrics/", &metrics.Options{
-		SpoolDir: filepath.Join(spool, spools, id), Logger: h.Logger(), Now: h.Now,
+		SpoolDir: filepath.Join(spool, spools, id), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
 	}), nil
 }
 

@@ -113,7 +113,7 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 	if step.To.Terminal() || step.To == record.CancelRequested || step.Resume {
 		note = core.Updated("status " + string(step.To))
 	}
-	return Update(ctx, h, id, note, func(r *record.Run) error {
+	stored, err := Update(ctx, h, id, note, func(r *record.Run) error {
 		if step.Owner != "" && (r.Owner == nil || r.Owner.ID != step.Owner) {
 			return fmt.Errorf("%w: the run is %s and another process answers for it now", azml.ErrConflict, r.Status)
 		}
@@ -136,6 +136,10 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		}
 		return nil
 	})
+	if err == nil && step.To.Terminal() {
+		h.Telemetry().RunEnded(ctx, string(step.To))
+	}
+	return stored, err
 }
 
 // kept says what this process knows to be in the store of the run, nil for

@@ -79,7 +79,7 @@ func all(ctx context.Context, h core.Handle, r Request, give func(Hit) (more boo
 
 // Some gives one page of what is found, see Index.Search.
 func Some[T any](ctx context.Context, h core.Handle, r Request, token string, size int, wrap func(Hit) (T, error)) (found []T, next string, err error) {
-	defer core.Wrap(&err, "search", r.Kind.name, "")
+	defer h.Operation(&ctx, &err, "search", r.Kind.name, "")()
 	q, err := r.query()
 	if err != nil {
 		return nil, "", err

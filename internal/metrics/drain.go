@@ -46,6 +46,7 @@ func (d *drain) upTo(ctx context.Context, goal uint64) error {
 			return err
 		}
 		d.points += d.count
+		d.ship.log.shipped(ctx, d.count)
 		d.shipped, d.pending = d.last, nil
 		d.clean()
 	}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -19,6 +20,7 @@ type Log struct {
 	logger  *slog.Logger
 	now     func() time.Time
 	flush   time.Duration
+	shipped func(ctx context.Context, points int)
 	limits  limits
 }
 
@@ -35,6 +37,9 @@ type Options struct {
 	Now func() time.Time
 	// FlushInterval is how often Writer.Run ships, 1 second by default.
 	FlushInterval time.Duration
+	// Shipped, when not nil, is told of points that have become durable in the
+	// store, and must be fast.
+	Shipped func(ctx context.Context, points int)
 }
 
 // limits are the sizes at which things are cut. Tests make them small.
@@ -65,13 +70,16 @@ func Open(objects backend.Objects, prefix string, opts *Options) *Log {
 	}
 	l := &Log{
 		objects: objects, prefix: prefix, spool: spoolDir(opts.SpoolDir),
-		logger: opts.Logger, now: opts.Now, flush: opts.FlushInterval, limits: defaultLimits,
+		logger: opts.Logger, now: opts.Now, flush: opts.FlushInterval, shipped: opts.Shipped, limits: defaultLimits,
 	}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
 	if l.now == nil {
 		l.now = time.Now
+	}
+	if l.shipped == nil {
+		l.shipped = func(context.Context, int) {}
 	}
 	if l.flush <= 0 {
 		l.flush = time.Second

@@ -119,14 +119,14 @@ func TestLibrarySeesClients(t *testing.T) {
 	}
 	require.Equal(t, []string{"e"}, names, "a name more is no experiment more")
 
-	post[object](s, "runs/restore", object{"run_id": id})
-	post[object](s, "runs/update", object{"run_id": id, "status": "FINISHED"})
+	c.call(http.MethodPost, "mlflow/runs/restore", object{"run_id": id}, nil)
+	c.call(http.MethodPost, "mlflow/runs/update", object{"run_id": id, "status": "FINISHED"}, nil)
 	require.NoError(t, runs.Delete(ctx, id, nil))
 	require.NoError(t, experiments.Delete(ctx, "f", nil))
 	for _, name := range []string{"e", "f"} {
 		_, err := experiments.Get(ctx, name, nil)
 		require.ErrorIs(t, err, azml.ErrNotFound)
-		post[createExperimentResponse](s, "experiments/create", object{"name": name})
+		c.call(http.MethodPost, "mlflow/experiments/create", object{"name": name}, nil)
 	}
 
 	e, err := experiments.CreateOrUpdate(ctx, "mine", &experiment.CreateOptions{Description: "about"})

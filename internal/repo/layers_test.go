@@ -23,6 +23,7 @@ var ranks = map[string]int{
 	"internal/runconfig":     10,
 	"internal/scoring":       10,
 	"internal/filter":        10,
+	"internal/telemetry":     10,
 	"internal/terminal":      10,
 	"internal/tfevents":      10,
 	"internal/core":          20,
