@@ -12,7 +12,6 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/internal/core"
 )
 
 // ServeOptions are the options of Serve.
@@ -35,7 +34,7 @@ type ServeOptions struct {
 // no token and Options.Token is empty, and with Options.NoAuth. Errors:
 // ErrDenied for that, ErrUnavailable when the listener fails.
 func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) (err error) {
-	defer core.Wrap(&err, "serve", kind, s.h.Workspace().Name)
+	defer s.h.Operation(&ctx, &err, "serve", kind, s.h.Workspace().Name)()
 	if opts == nil {
 		opts = &ServeOptions{}
 	}

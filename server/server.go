@@ -52,6 +52,8 @@ type Server struct {
 	origins map[string]bool
 	log     *slog.Logger
 	limits  limits
+	// observed is answer with telemetry.
+	observed http.Handler
 }
 
 // New makes the server of an opened workspace. Nil options are the zero
@@ -82,6 +84,7 @@ func New(ws *workspace.Workspace, opts *Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.mlflow = handler
+	s.observed = s.h.Telemetry().Handler(http.HandlerFunc(s.answer), "serve client")
 	return s, nil
 }
 
@@ -101,11 +104,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := s.bound(w, r, begun)
 	who := &caller{}
 	defer s.finish(a, r, who, begun)
-	a.Header().Set("X-Content-Type-Options", "nosniff")
-	if s.turnedAway(a, r) || !s.admit(a, r, who) {
-		return
+	s.observed.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+}
+
+// answer answers who is let in.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if !s.turnedAway(w, r) && s.admit(w, r, callerOf(r.Context())) {
+		s.mlflow.ServeHTTP(w, r)
 	}
-	s.mlflow.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 }
 
 // finish ends a request: a panic becomes an error that is answered and logged

@@ -29,7 +29,7 @@ const (
 // one request and one more for each token that has changed. Errors: ErrDenied for a token that is unknown, revoked or
 // expired; ErrUnavailable when the store can't be asked.
 func (c *Client) Check(ctx context.Context, secret string) (_ *Token, err error) {
-	defer core.Wrap(&err, "check", kind, "")
+	defer c.h.Operation(&ctx, &err, "check", kind, "")()
 	ring, err := c.keyring()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (c *Client) Check(ctx context.Context, secret string) (_ *Token, err error)
 // to be answered without one. It is as fresh and costs as much as Check. Errors:
 // ErrUnavailable.
 func (c *Client) Any(ctx context.Context) (_ bool, err error) {
-	defer core.Wrap(&err, "look for", kind, "")
+	defer c.h.Operation(&ctx, &err, "look for", kind, "")()
 	ring, err := c.keyring()
 	if err != nil {
 		return false, err

@@ -29,7 +29,7 @@ type CreateOptions struct {
 // Create makes a token. The secret is given this one time: nothing that is
 // stored leads back to it. Errors: ErrInvalid.
 func (c *Client) Create(ctx context.Context, name string, role Role, opts *CreateOptions) (_ *Token, _ Secret, err error) {
-	defer core.Wrap(&err, "create", kind, name)
+	defer c.h.Operation(&ctx, &err, "create", kind, name)()
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
@@ -95,7 +95,7 @@ type RevokeOptions struct{}
 // others within a second. It stays in lists. Revoking it again changes nothing.
 // Errors: ErrNotFound, ErrInvalid for what is no ID.
 func (c *Client) Revoke(ctx context.Context, id string, _ *RevokeOptions) (_ *Token, err error) {
-	defer core.Wrap(&err, "revoke", kind, id)
+	defer c.h.Operation(&ctx, &err, "revoke", kind, id)()
 	if err := core.TokenID.Check(id); err != nil {
 		return nil, err
 	}

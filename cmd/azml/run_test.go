@@ -180,7 +180,7 @@ func TestSearch(t *testing.T) {
 	require.Equal(t, []string{"high"}, list("--filter", "metrics.acc > 0.5 or metrics.acc is null", "--filter", "metrics.acc > 0.5", "--tag", "team=risk"))
 	require.Equal(t, []string{"low"}, list("--filter", "params.opt = 'it''s' or tags.x = 'y'", "--order-by", "metrics.acc", "--last", "1", "--status", "completed"))
 	require.Contains(t, s.fails(t, exitError, "run", "list", "--filter", "metrics.acc >"), "column 14")
-	require.Contains(t, s.fails(t, exitError, "run", "list", "--order-by", "nothing"), "use description")
+	require.Contains(t, s.fails(t, exitError, "run", "list", "--order-by", "nothing"), "use delete_time")
 
 	file := write(t, t.TempDir(), "m.json", "{}")
 	s.ok(t, "model", "register", "--name", "m", "--path", file, "--tag", "stage=new")

@@ -67,7 +67,7 @@ func filterHelp(kind string) string {
 		"run": `metrics.NAME, params.NAME, tags.NAME, properties.NAME, and the attributes run_id,
 run_name, experiment, number, status, type, user_id, description, parent_run_id,
 root_run_id, target, start_time, end_time, delete_time`,
-		"experiment": `tags.NAME, and the attributes name, experiment_id, description, user_id,
+		"experiment": `tags.NAME, and the attributes name, title, experiment_id, description, user_id,
 creation_time, last_update_time, archive_time`,
 		"model": `tags.NAME, properties.NAME, and the attributes name, version_number, run_id,
 experiment, source_path, framework, framework_version, description, user_id, size,

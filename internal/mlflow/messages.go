@@ -41,11 +41,6 @@ func (viewType) names() []string {
 	return []string{string(activeOnly), string(deletedOnly), string(viewAll)}
 }
 
-// shows tells whether what is deleted, or what is not, is shown.
-func (v viewType) shows(deleted bool) bool {
-	return v == viewAll || deleted == (v == deletedOnly)
-}
-
 // runStatus is MLflow's status of a run.
 type runStatus string
 
