@@ -153,7 +153,8 @@ func (o *ListOptions) match(e record.Experiment) bool {
 // DeleteOptions are the options of Client.Delete; there are none so far.
 type DeleteOptions struct{}
 
-// Delete removes an experiment that has no runs. Errors: ErrNotFound,
+// Delete removes an experiment that has no runs, and deletes the models that
+// MLflow clients have logged in it. Errors: ErrNotFound,
 // ErrConflict when it has runs.
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
 	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
@@ -177,7 +178,7 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 		}
 		return errors.Join(err, restoreErr)
 	}
-	return c.forgetNames(ctx, e.Name())
+	return errors.Join(c.forgetNames(ctx, e.Name()), history.DeleteLoggedModels(ctx, c.h, e.Name()))
 }
 
 // forgetNames frees the other names of an experiment that was deleted.

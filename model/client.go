@@ -6,17 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/registry"
 )
 
-const (
-	kind   = "model"
-	prefix = "models/"
-)
+const kind = "model"
 
 // Client registers, finds and deletes models of a workspace. It is safe for
 // concurrent use.
@@ -59,7 +58,7 @@ func (o *RegisterOptions) check(name string) error {
 	if err := core.CheckText("description", o.Description); err != nil {
 		return err
 	}
-	if err := core.CheckLabels("tags", o.Tags); err != nil {
+	if err := core.CheckModelTags(o.Tags); err != nil {
 		return err
 	}
 	return core.CheckLabels("properties", o.Properties)
@@ -121,26 +120,11 @@ func register(ctx context.Context, h core.Handle, draft record.Model, manifest *
 	if !slices.ContainsFunc(manifest.Files, files.File.IsRegular) {
 		return nil, fmt.Errorf("%w: %q holds no files", azml.ErrInvalid, draft.Path)
 	}
-	id, err := h.Files().PutManifest(ctx, manifest)
-	if err != nil {
-		return nil, err
-	}
-	draft.Manifest, draft.FileCount = id, len(manifest.Files)
-	for _, f := range manifest.Files {
-		draft.Size += f.Size
-	}
-	_, stored, err := core.Allot(ctx, h, versions(draft.Name), true, func(n int) (record.Model, error) {
-		draft.Version = n
-		return draft, nil
-	})
+	stored, err := registry.Register(ctx, h, draft.Name, draft, manifest)
 	if err != nil {
 		return nil, err
 	}
 	return wrap(h, stored), nil
-}
-
-func versions(name string) core.Series {
-	return core.Series{Kind: kind, Name: name, Prefix: prefix + name + "/"}
 }
 
 // Get finds a version of the model; version Latest (0) means the highest one
@@ -148,36 +132,41 @@ func versions(name string) core.Series {
 func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOptions) (_ *Model, err error) {
 	id := name
 	if version != Latest {
-		id = versions(name).Ref(version).Name
+		id = registry.Versions(name).Ref(version).Name
 	}
 	defer c.h.Operation(&ctx, &err, "get", kind, id)()
-	if err := core.ModelName.Check(name); err != nil {
-		return nil, err
-	}
 	if version < 0 {
 		return nil, fmt.Errorf("%w: versions count from 1; 0 means the latest", azml.ErrInvalid)
 	}
 	if version == Latest {
-		return c.latest(ctx, name)
+		return c.wrapFound(registry.Latest(ctx, c.h, name))
 	}
-	stored, err := core.Get[record.Model](ctx, c.h, versions(name).Key(version))
+	return c.wrapFound(registry.Version(ctx, c.h, name, version))
+}
+
+// GetByAlias finds the version of the model that the alias points to now.
+// Errors: ErrNotFound, ErrInvalid.
+func (c *Client) GetByAlias(ctx context.Context, name, alias string, _ *GetOptions) (_ *Model, err error) {
+	defer c.h.Operation(&ctx, &err, "get", kind, name+"@"+alias)()
+	return c.wrapFound(registry.ByAlias(ctx, c.h, name, alias))
+}
+
+// GetByID finds the model that id names: "name:version", "name@alias", or a name
+// alone for its latest version. Errors: ErrNotFound, ErrInvalid.
+func (c *Client) GetByID(ctx context.Context, id string, opts *GetOptions) (*Model, error) {
+	if name, alias, isAlias := strings.Cut(id, "@"); isAlias {
+		return c.GetByAlias(ctx, name, alias, opts)
+	}
+	name, version, err := ParseID(id)
 	if err != nil {
 		return nil, err
 	}
-	if !stored.Value.Deleted.IsZero() {
-		return nil, fmt.Errorf("%w: it was deleted at %s", azml.ErrNotFound, stored.Value.Deleted.Format("2006-01-02 15:04:05 MST"))
-	}
-	return wrap(c.h, stored), nil
+	return c.Get(ctx, name, version, opts)
 }
 
-func (c *Client) latest(ctx context.Context, name string) (*Model, error) {
-	for stored, err := range core.Numbers[record.Model](ctx, c.h, versions(name)) {
-		if err != nil {
-			return nil, err
-		}
-		if stored.Value.Deleted.IsZero() {
-			return wrap(c.h, stored), nil
-		}
+func (c *Client) wrapFound(stored core.Stored[record.Model], err error) (*Model, error) {
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%w: no version of it is registered", azml.ErrNotFound)
+	return wrap(c.h, stored), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/registry"
 )
 
 // ListOptions are the options of Client.List. All conditions must hold.
@@ -44,7 +45,7 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Model, 
 				fail(err)
 				return
 			}
-			for stored, err := range core.Numbers[record.Model](ctx, c.h, versions(name)) {
+			for stored, err := range core.Numbers[record.Model](ctx, c.h, registry.Versions(name)) {
 				if err != nil {
 					fail(err)
 					return
@@ -82,11 +83,23 @@ func idAfter(id, other string) bool {
 	return version < otherVersion
 }
 
+// names yields the names of models that have versions.
 func (c *Client) names(ctx context.Context, only string) iter.Seq2[string, error] {
 	if only == "" {
-		return c.h.Children(ctx, prefix)
+		return c.h.Folders(ctx, registry.Prefix)
 	}
-	return func(yield func(string, error) bool) { yield(only, core.ModelName.Check(only)) }
+	return func(yield func(string, error) bool) {
+		name, err := only, core.ModelName.Check(only)
+		if err == nil {
+			var m core.Stored[record.RegisteredModel]
+			if m, err = registry.Find(ctx, c.h, only); err == nil {
+				name = m.Value.Name
+			}
+		}
+		if !errors.Is(err, azml.ErrNotFound) {
+			yield(name, err)
+		}
+	}
 }
 
 func (o *ListOptions) match(m record.Model) bool {
@@ -96,53 +109,14 @@ func (o *ListOptions) match(m record.Model) bool {
 
 // Delete marks the version as deleted: it is found and listed no more and its
 // number is never given again; its files go with the next garbage collection,
-// unless something else has them. A version that an endpoint serves can't be
-// deleted. Errors: ErrNotFound, ErrConflict naming the endpoint.
+// unless something else has them, and aliases of it are taken away. A version
+// that an endpoint serves can't be deleted. Errors: ErrNotFound, ErrConflict naming the endpoint.
 func (c *Client) Delete(ctx context.Context, name string, version int, _ *DeleteOptions) (err error) {
 	if version == Latest {
 		err = fmt.Errorf("%w: name the version to delete", azml.ErrInvalid)
 		core.Wrap(&err, "delete", kind, name)
 		return err
 	}
-	ref := versions(name).Ref(version)
-	defer c.h.Operation(&ctx, &err, "delete", kind, ref.Name)()
-	if _, err := c.Get(ctx, name, version, nil); err != nil {
-		return err
-	}
-	if err := c.unused(ctx, ref.Name); err != nil {
-		return err
-	}
-	if err := c.setDeleted(ctx, ref, true); err != nil {
-		return err
-	}
-	// An endpoint writes its record before it looks whether its models are
-	// there, and we look after we wrote: one of the two sees the other.
-	if err := c.unused(ctx, ref.Name); err != nil {
-		return errors.Join(err, c.setDeleted(ctx, ref, false))
-	}
-	return nil
-}
-
-func (c *Client) setDeleted(ctx context.Context, ref core.Ref, deleted bool) error {
-	note := core.Note{Op: "delete"}
-	if !deleted {
-		note = core.Updated("restored: an endpoint began to serve it")
-	}
-	_, err := core.Update(ctx, c.h, ref, note, func(m *record.Model) error {
-		if deleted == !m.Deleted.IsZero() {
-			return core.ErrNoChange
-		}
-		m.Deleted = core.When(deleted, c.h.Now())
-		return nil
-	})
-	return err
-}
-
-// unused gives an error that names an endpoint which serves the model.
-func (c *Client) unused(ctx context.Context, id string) error {
-	name, err := core.ServedBy(ctx, c.h, id)
-	if err != nil || name == "" {
-		return err
-	}
-	return fmt.Errorf("%w: endpoint %q serves it: delete the endpoint first", azml.ErrConflict, name)
+	defer c.h.Operation(&ctx, &err, "delete", kind, registry.Versions(name).Ref(version).Name)()
+	return registry.DeleteVersion(ctx, c.h, name, version)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/registry"
 )
 
 // Model is one version of a model as it was last read. Methods that change it
@@ -54,6 +56,12 @@ type Details struct {
 	RunID string `json:"runId,omitempty"`
 	// Experiment is that run's experiment.
 	Experiment string `json:"experiment,omitempty"`
+	// Stage is the version's stage, empty when it is in none.
+	Stage Stage `json:"stage,omitempty"`
+	// Source is the URI that an MLflow client has registered it from, empty when
+	// it was registered otherwise. Without files in the workspace (FileCount is
+	// 0), that is where they are.
+	Source string `json:"source,omitempty"`
 	// Lineage holds where the model comes from, as it was when registered:
 	// "snapshot", "environment", "environmentHash", and the git properties of the
 	// run. Empty for local files.
@@ -65,7 +73,7 @@ type Details struct {
 }
 
 // ID gives "name:version".
-func (m *Model) ID() string { return versions(m.Name()).Ref(m.Version()).Name }
+func (m *Model) ID() string { return registry.Versions(m.Name()).Ref(m.Version()).Name }
 
 // Name gives the model's name.
 func (m *Model) Name() string { return m.stored.Value.Name }
@@ -81,7 +89,7 @@ func (m *Model) Details() Details {
 	r := m.stored.Value
 	return Details{ID: m.ID(), Name: r.Name, Version: r.Version, Description: r.Description, Framework: r.Framework,
 		FrameworkVersion: r.FrameworkVersion, Tags: maps.Clone(r.Tags), Properties: maps.Clone(r.Properties), Path: r.Path,
-		Size: r.Size, FileCount: r.FileCount, RunID: r.RunID, Experiment: r.Experiment, Lineage: maps.Clone(r.Lineage),
+		Size: r.Size, FileCount: r.FileCount, RunID: r.RunID, Experiment: r.Experiment, Stage: Stage(r.Stage), Source: r.Source, Lineage: maps.Clone(r.Lineage),
 		Created: r.Created, CreatedBy: r.CreatedBy}
 }
 
@@ -108,22 +116,45 @@ type Update struct {
 	// AddProperties adds properties. A property that is there already can't be
 	// changed: ErrConflict, unless the value is the same.
 	AddProperties map[string]string
+	// Stage moves the version to the stage, StageNone to none.
+	Stage Stage
 }
 
-// Update changes the model's description, tags and properties, all in one
-// write, and gives the changed model. Errors: ErrNotFound when it was deleted,
+// Stage is where a version is in its life, as MLflow has it.
+type Stage string
+
+// The stages of a version. A version that is in none has the empty Stage.
+const (
+	// StageNone takes a version out of its stage.
+	StageNone Stage = "None"
+	// StageStaging says that it is being tried.
+	StageStaging Stage = record.StageStaging
+	// StageProduction says that it is in use.
+	StageProduction Stage = record.StageProduction
+	// StageArchived says that it was in use.
+	StageArchived Stage = record.StageArchived
+)
+
+// Update changes the model's description, tags, properties and stage, all in
+// one write, and gives the changed model. Errors: ErrNotFound when it was deleted,
 // ErrConflict, ErrInvalid.
 func (m *Model) Update(ctx context.Context, change Update) (_ *Model, err error) {
 	defer m.h.Operation(&ctx, &err, "update", kind, m.ID())()
-	stored, err := core.Update(ctx, m.h, versions(m.Name()).Ref(m.Version()), core.Updated("description, tags or properties"), func(r *record.Model) error {
-		if !r.Deleted.IsZero() {
-			return fmt.Errorf("%w: it was deleted", azml.ErrNotFound)
+	if change.Stage != "" {
+		if err := registry.UseStages(ctx, m.h, m.Name()); err != nil {
+			return nil, err
 		}
+	}
+	note := core.Updated("description, tags, properties or stage")
+	stored, err := registry.UpdateVersion(ctx, m.h, m.Name(), m.Version(), note, func(r *record.Model) error {
 		if change.Description != nil {
 			r.Description = *change.Description
 		}
 		r.Tags = core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)
 		if r.Properties, err = core.AddLabels(r.Properties, change.AddProperties); err != nil {
+			return err
+		}
+		if err := change.Stage.set(r); err != nil {
 			return err
 		}
 		check := RegisterOptions{Description: r.Description, Tags: r.Tags, Properties: r.Properties}
@@ -133,6 +164,20 @@ func (m *Model) Update(ctx context.Context, change Update) (_ *Model, err error)
 		return nil, err
 	}
 	return wrap(m.h, stored), nil
+}
+
+// set puts the version into the stage.
+func (s Stage) set(r *record.Model) error {
+	switch {
+	case s == "":
+	case s == StageNone:
+		r.Stage = ""
+	case slices.Contains(record.Stages(), string(s)):
+		r.Stage = string(s)
+	default:
+		return fmt.Errorf("%w: stage %q: use one of %s, %s", azml.ErrInvalid, string(s), StageNone, strings.Join(record.Stages(), ", "))
+	}
+	return nil
 }
 
 // Refresh reads the record again. Errors: ErrNotFound when it was deleted.
@@ -209,6 +254,9 @@ func (m *Model) Download(ctx context.Context, dir string, opts *DownloadOptions)
 }
 
 func (m *Model) manifest(ctx context.Context) (*files.Manifest, error) {
+	if m.stored.Value.Manifest == "" {
+		return nil, fmt.Errorf("%w: its files are not in the workspace but at %s", azml.ErrUnsupported, m.stored.Value.Source)
+	}
 	return m.h.Files().Manifest(ctx, m.stored.Value.Manifest)
 }
 

@@ -6,8 +6,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/registry"
 	"github.com/azml-go/azml/model"
 )
 
@@ -26,22 +26,7 @@ func (r *Run) RegisterModel(ctx context.Context, name, modelPath string, opts *m
 		return nil, err
 	}
 	draft := record.Model{Name: name, Path: modelPath, RunID: r.id, Experiment: r.ExperimentName(), Lineage: r.lineage()}
-	return model.RegisterFiles(ctx, r.h, draft, rooted(found, modelPath), opts)
-}
-
-// rooted gives the files with their paths from the model's own root: a single
-// file is its base name, a folder's files are relative to it.
-func rooted(found *files.Manifest, root string) *files.Manifest {
-	out := &files.Manifest{}
-	for _, f := range found.Files {
-		if f.Path == root {
-			f.Path = path.Base(root)
-		} else {
-			f.Path = strings.TrimPrefix(f.Path, root+"/")
-		}
-		out.Files = append(out.Files, f)
-	}
-	return out
+	return model.RegisterFiles(ctx, r.h, draft, registry.Rooted(found, modelPath), opts)
 }
 
 // lineage gives what says where the run's results come from.

@@ -71,11 +71,14 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if progress == nil {
 		progress = func(string, int) {}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, runs: map[string]*record.Kept{}, progress: progress}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, runs: map[string]*record.Kept{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
 		return nil, err
 	}
 	if err := c.checkRuns(); err != nil {
+		return nil, err
+	}
+	if err := c.checkLoggedModels(); err != nil {
 		return nil, err
 	}
 	if err := c.checkFiles(opts.Deep); err != nil {
@@ -96,6 +99,7 @@ type checker struct {
 	h      core.Handle
 	report *FsckReport
 	there  map[string]bool         // the keys of the records that are there
+	logged map[string]bool         // the logged models that are not deleted
 	runs   map[string]*record.Kept // what ended runs had, by their IDs; nil for the others
 	roots  []string                // manifests that records name
 	series string                  // prefix of the series of numbers that is being walked
@@ -140,7 +144,10 @@ var shapes = []shape{
 	{"runs/*/files/*.json", (*checker).runFiles},
 	{"runs/*/datasets/*.json", check[record.RunDataset]},
 	{"runs/*/clock-*.json", leftover},
+	{"models/*.json", (*checker).registeredModel},
 	{"models/*/*.json", (*checker).model},
+	{"logged-models/*.json", (*checker).loggedModel},
+	{"logged-models/*/files/*.json", (*checker).loggedModelFiles},
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
 	{"endpoints/*.json", (*checker).endpoint},
@@ -297,15 +304,6 @@ func (c *checker) runFiles(key string) error {
 	r, ok, err := read[record.Files](c, key)
 	if err == nil && ok && r.Manifest != "" {
 		c.roots = append(c.roots, r.Manifest)
-	}
-	return err
-}
-
-func (c *checker) model(key string) error {
-	c.number(key)
-	m, ok, err := read[record.Model](c, key)
-	if err == nil && ok && m.Deleted.IsZero() {
-		c.roots = append(c.roots, m.Manifest)
 	}
 	return err
 }

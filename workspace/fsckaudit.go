@@ -9,6 +9,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/registry"
 )
 
 // What was there is known to the audit log, too: a record that it says was
@@ -122,7 +123,8 @@ func refused(failure string) bool {
 // isAudited tells whether the creation of what has its record at this key
 // leaves a line in the audit log.
 func isAudited(object string) bool {
-	for _, pattern := range []string{key, "experiments/*.json", "runs/*/run.json", "models/*/*.json", "environments/*/*.json", "compute/*.json", "endpoints/*.json", "tokens/*.json"} {
+	for _, pattern := range []string{key, "experiments/*.json", "runs/*/run.json", "models/*.json", "models/*/*.json", "logged-models/*.json",
+		"environments/*/*.json", "compute/*.json", "endpoints/*.json", "tokens/*.json"} {
 		if ok, err := path.Match(pattern, object); ok && err == nil {
 			return true
 		}
@@ -142,6 +144,10 @@ func recordKey(resource, name string) string {
 		return history.Ref(name).Key
 	case "model":
 		return modelKey(name)
+	case "registered model":
+		return registry.Ref(name).Key
+	case "logged model":
+		return history.LoggedModelRef(name).Key
 	case "environment":
 		if name, version, ok := strings.Cut(name, ":"); ok {
 			return "environments/" + name + "/" + version + ".json"
@@ -164,5 +170,5 @@ func modelKey(id string) string {
 	if _, err := fmt.Sscanf(text, "%d", &version); !ok || err != nil || version < 1 {
 		return ""
 	}
-	return core.Series{Prefix: "models/" + name + "/"}.Key(version)
+	return registry.Versions(name).Key(version)
 }

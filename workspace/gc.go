@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/registry"
 )
 
 // GCOptions are the options of Workspace.GC.
@@ -97,7 +98,7 @@ func (w *Workspace) tidy(ctx context.Context, opts *GCOptions) (sealed int, err 
 // roots yields the IDs of all manifests that records name.
 func roots(ctx context.Context, h core.Handle) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for _, from := range []func(context.Context, core.Handle) iter.Seq2[string, error]{runRoots, modelRoots, endpointRoots} {
+		for _, from := range []func(context.Context, core.Handle) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, endpointRoots} {
 			for id, err := range from(ctx, h) {
 				if !yield(id, err) || err != nil {
 					return
@@ -140,12 +141,33 @@ func manifestsOf(ctx context.Context, h core.Handle, id string) ([]string, error
 
 func modelRoots(ctx context.Context, h core.Handle) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for stored, err := range core.List[record.Model](ctx, h, "models/", nil) {
-			if err == nil && !stored.Value.Deleted.IsZero() {
+		isVersion := func(key string) bool { return strings.Count(key, "/") == 2 }
+		for stored, err := range core.List[record.Model](ctx, h, registry.Prefix, isVersion) {
+			if err == nil && (stored.Value.Manifest == "" || !stored.Value.Deleted.IsZero()) {
 				continue
 			}
 			if !yield(stored.Value.Manifest, err) || err != nil {
 				return
+			}
+		}
+	}
+}
+
+func loggedModelRoots(ctx context.Context, h core.Handle) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for stored, err := range history.LoggedModels(ctx, h) {
+			var ids []string
+			if err == nil {
+				ids, err = history.LoggedModelFiles(stored.Value.ID).Manifests(ctx, h)
+			}
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, id := range ids {
+				if !yield(id, nil) {
+					return
+				}
 			}
 		}
 	}

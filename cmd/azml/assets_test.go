@@ -49,9 +49,23 @@ func TestModels(t *testing.T) {
 	require.Equal(t, `{"bias": 2}`, string(text))
 	require.Contains(t, s.fails(t, exitError, "model", "download", "churn:1", "--dir", dir), "--overwrite")
 
+	s.ok(t, "model", "alias", "set", "churn:2", "champion")
+	s.ok(t, "model", "alias", "set", "churn:1", "old")
+	var aliases []aliasView
+	s.json(t, &aliases, "model", "alias", "list", "churn")
+	require.Equal(t, []aliasView{{"champion", 2}, {"old", 1}}, aliases)
+	s.json(t, &view, "model", "show", "churn@old")
+	require.Equal(t, 1, view.Version)
+	require.Equal(t, []string{"old"}, view.Aliases)
+	require.Contains(t, s.ok(t, "model", "show", "churn@champion"), "champion")
+	s.ok(t, "model", "alias", "delete", "churn@old")
+	require.Contains(t, s.fails(t, exitError, "model", "show", "churn@old"), "not found")
+	require.Contains(t, s.fails(t, exitError, "model", "alias", "set", "churn:1", "latest"), "reserved")
+
 	s.ok(t, "model", "delete", "churn:2")
 	s.json(t, &view, "model", "show", "churn")
 	require.Equal(t, 1, view.Version)
+	require.Contains(t, s.call(t, "model", "alias", "list", "churn").stderr, "No aliases.")
 }
 
 func TestExperiments(t *testing.T) {

@@ -61,7 +61,7 @@ folder is kept, so later changes don't reach the endpoint.`,
 
 func (a *app) deploy(ctx context.Context, ws *workspace.Workspace, name string, d *deployment) error {
 	for _, id := range d.models {
-		m, err := getModel(ctx, ws, id)
+		m, err := ws.Models().GetByID(ctx, id, nil)
 		if err != nil {
 			return err
 		}

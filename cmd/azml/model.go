@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,9 +16,10 @@ func (a *app) modelCommand() *cobra.Command {
 		Use:   "model",
 		Short: "Register, list, download and delete models",
 		Example: `  azml model register --name churn --path model.json
-  azml model list`,
+  azml model list
+  azml model alias set churn:7 champion`,
 	}
-	cmd.AddCommand(a.modelRegister(), a.modelList(), a.modelShow(), a.modelDownload(), a.modelDelete())
+	cmd.AddCommand(a.modelRegister(), a.modelList(), a.modelShow(), a.modelDownload(), a.modelDelete(), a.modelAlias())
 	return cmd
 }
 
@@ -73,18 +75,11 @@ func modelFilter(o *model.ListOptions) string {
 	return both(append(terms, hasTags(o.Tags), hasLabels("properties", o.Properties))...)
 }
 
-// getModel finds the model that id names as NAME or NAME:VERSION.
-func getModel(ctx context.Context, ws *workspace.Workspace, id string) (*model.Model, error) {
-	name, version, err := model.ParseID(id)
-	if err != nil {
-		return nil, err
-	}
-	return ws.Models().Get(ctx, name, version, nil)
-}
-
 // modelView is what `azml model show` gives.
 type modelView struct {
 	model.Details
+	// Aliases are the aliases that point to it.
+	Aliases []string `json:"aliases"`
 	// Files are the model's files.
 	Files []model.File `json:"files"`
 	// Endpoints are the names of the endpoints that are made to serve it.
@@ -93,10 +88,10 @@ type modelView struct {
 
 func (a *app) modelShow() *cobra.Command {
 	return &cobra.Command{
-		Use:               "show NAME[:VERSION]",
+		Use:               "show NAME[:VERSION]|NAME@ALIAS",
 		Short:             "Show a model with its lineage and files",
 		Example:           "  azml model show churn:7",
-		Args:              exactly(1, "a model as NAME or NAME:VERSION"),
+		Args:              exactly(1, "a model as NAME, NAME:VERSION or NAME@ALIAS"),
 		ValidArgsFunction: a.completeModels(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
@@ -111,17 +106,30 @@ func (a *app) modelShow() *cobra.Command {
 }
 
 func viewModel(ctx context.Context, ws *workspace.Workspace, id string) (*modelView, error) {
-	m, err := getModel(ctx, ws, id)
+	m, err := ws.Models().GetByID(ctx, id, nil)
 	if err != nil {
 		return nil, err
 	}
-	files, err := m.Files(ctx)
+	view := &modelView{Details: m.Details(), Aliases: []string{}, Files: []model.File{}}
+	registered, err := ws.Models().GetRegistered(ctx, m.Name(), nil)
 	if err != nil {
 		return nil, err
+	}
+	for _, alias := range sortedAliases(registered.Details()) {
+		if alias.Version == m.Version() {
+			view.Aliases = append(view.Aliases, alias.Alias)
+		}
+	}
+	if view.FileCount > 0 {
+		files, err := m.Files(ctx)
+		if err != nil {
+			return nil, err
+		}
+		view.Files = orEmpty(files)
 	}
 	list := ws.Endpoints().List(ctx, &endpoint.ListOptions{ModelID: m.ID()})
-	endpoints, err := collect(list, 0, (*endpoint.Endpoint).Name)
-	return &modelView{Details: m.Details(), Files: orEmpty(files), Endpoints: endpoints}, err
+	view.Endpoints, err = collect(list, 0, (*endpoint.Endpoint).Name)
+	return view, err
 }
 
 func (v *modelView) draw(t *table) {
@@ -133,11 +141,14 @@ func (v *modelView) draw(t *table) {
 		framework += " " + d.FrameworkVersion
 	}
 	t.field("Framework", framework)
+	t.field("Stage", string(d.Stage))
+	t.field("Aliases", strings.Join(v.Aliases, ", "))
 	t.field("Created", when(d.Created)+" by "+d.CreatedBy)
 	t.field("Size", size(d.Size)+" in "+count(d.FileCount, "file"))
 	for _, name := range v.Endpoints {
 		t.field("Endpoint", name)
 	}
+	t.field("Source", d.Source)
 	t.labels("Tags", d.Tags)
 	t.labels("Properties", d.Properties)
 	if d.RunID != "" {
@@ -159,17 +170,17 @@ func (a *app) modelDownload() *cobra.Command {
 	var dir string
 	var overwrite bool
 	cmd := &cobra.Command{
-		Use:               "download NAME[:VERSION]",
+		Use:               "download NAME[:VERSION]|NAME@ALIAS",
 		Short:             "Write the files of a model into a folder",
 		Example:           "  azml model download churn:7 --dir /srv/models/churn",
-		Args:              exactly(1, "a model as NAME or NAME:VERSION"),
+		Args:              exactly(1, "a model as NAME, NAME:VERSION or NAME@ALIAS"),
 		ValidArgsFunction: a.completeModels(),
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "folder to write into (default: one named after the model)")
 	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace files that are there")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			m, err := getModel(cmd.Context(), ws, args[0])
+			m, err := ws.Models().GetByID(cmd.Context(), args[0], nil)
 			if err != nil {
 				return err
 			}

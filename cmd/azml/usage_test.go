@@ -41,6 +41,8 @@ func TestWrongUsage(t *testing.T) {
 		"model without name":      {[]string{"model", "register", "--path", "x"}, "--name"},
 		"model of nothing":        {[]string{"model", "register", "--name", "x"}, "--path"},
 		"run without path":        {[]string{"model", "register", "--name", "x", "--run", "y"}, "--asset-path"},
+		"alias of all versions":   {[]string{"model", "alias", "set", "churn", "x"}, "NAME:VERSION"},
+		"alias without a model":   {[]string{"model", "alias", "delete", "x"}, "NAME@ALIAS"},
 		"all versions":            {[]string{"model", "delete", "churn"}, "NAME:VERSION"},
 		"environment of nothing":  {[]string{"environment", "register", "--name", "x"}, "--requirements"},
 		"no scoring script":       {[]string{"endpoint", "deploy", "churn"}, "--entry-script"},

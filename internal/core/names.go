@@ -26,6 +26,9 @@ var (
 	RunID = rule("run", `^[a-zA-Z0-9][\w-]{0,255}$`, "1 to 256 letters, digits, '_' or '-', the first a letter or digit")
 	// ModelName is the rule for models.
 	ModelName = rule("model", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$`, "1 to 255 letters, digits, '.', '_' or '-', the first a letter or digit")
+	// ModelAlias is the rule for aliases of versions of models: MLflow's, which
+	// keeps "latest" and "v" with a number for itself.
+	ModelAlias = rule("alias", `^[\p{L}\p{N}_-]{1,255}$`, "1 to 255 letters, digits, '_' or '-'")
 	// EnvironmentName is the rule for environments.
 	EnvironmentName = rule("environment", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$`, "1 to 255 letters, digits, '.', '_' or '-', the first a letter or digit")
 	// EnvironmentVersion is the rule for versions of environments.
@@ -63,6 +66,8 @@ const (
 	maxLabelValue         = 1000
 	maxRunTagValue        = 8000
 	maxExperimentTagValue = 20_000
+	maxModelTagValue      = 100_000
+	maxLabelBytes         = 16 << 20
 	maxText               = 5000
 )
 
@@ -84,9 +89,24 @@ func CheckExperimentTags(tags map[string]string) error {
 	return checkLabels("tags", tags, maxTags, maxExperimentTagValue)
 }
 
+// CheckModelTags checks the tags of a model, a version or a logged model: at
+// most 1,000, keys of 1 to 250 and values of up to 100,000 characters.
+func CheckModelTags(tags map[string]string) error {
+	return checkLabels("tags", tags, maxTags, maxModelTagValue)
+}
+
+// checkLabels also bounds all labels together, so that their record can be read
+// again.
 func checkLabels(what string, labels map[string]string, most, maxValue int) error {
 	if len(labels) > most {
 		return fmt.Errorf("%w: %d %s, at most %d can be kept", azml.ErrInvalid, len(labels), what, most)
+	}
+	bytes := 0
+	for key, value := range labels {
+		bytes += len(key) + len(value)
+	}
+	if bytes > maxLabelBytes {
+		return fmt.Errorf("%w: %s have %d bytes together, at most %d can be kept", azml.ErrInvalid, what, bytes, maxLabelBytes)
 	}
 	for key, value := range labels {
 		switch {

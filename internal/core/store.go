@@ -247,11 +247,24 @@ func List[T any, P pointer[T]](ctx context.Context, h Handle, prefix string, pic
 // Children yields the names directly below prefix (which ends in "/"), folders
 // and objects alike, in byte order, without reading anything else.
 func (h Handle) Children(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return h.children(ctx, prefix, func(backend.Info) bool { return true })
+}
+
+// Folders yields the names of the folders directly below prefix (which ends in
+// "/"), in byte order.
+func (h Handle) Folders(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return h.children(ctx, prefix, func(info backend.Info) bool { return info.IsPrefix })
+}
+
+func (h Handle) children(ctx context.Context, prefix string, pick func(backend.Info) bool) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: prefix, Delimiter: "/"}) {
 			if err != nil {
 				yield("", err)
 				return
+			}
+			if !pick(info) {
+				continue
 			}
 			name := info.Key[len(prefix):]
 			if info.IsPrefix {

@@ -19,10 +19,17 @@ import (
 type FileList struct {
 	owner  string // for errors
 	prefix string
+	fixed  string // the manifest of a list that never changes, empty for others
 }
 
+// FixedFiles gives the list of the files of a manifest, which never changes.
+func FixedFiles(manifest string) FileList { return FileList{fixed: manifest} }
+
+// Fixed tells whether the list can't be changed.
+func (l FileList) Fixed() bool { return l.fixed != "" }
+
 func (l FileList) parts() core.Series {
-	return core.Series{Kind: "run files", Name: l.owner, Prefix: l.prefix}
+	return core.Series{Kind: "files", Name: l.owner, Prefix: l.prefix}
 }
 
 // Add adds the manifest's files, whose chunks are stored: all of them or none.
@@ -60,6 +67,9 @@ func (l FileList) Remove(ctx context.Context, h core.Handle, path string) error 
 // append adds a part when check has nothing against it. Within a process, one
 // part of a list is added at a time.
 func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, manifest *files.Manifest, check func(*fileView) error) error {
+	if l.Fixed() {
+		return fmt.Errorf("%w: these files never change", azml.ErrDenied)
+	}
 	v, err := view(h, l)
 	if err != nil {
 		return err
@@ -85,11 +95,14 @@ func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, 
 
 // current gives what is known of the list, up to date.
 func (l FileList) current(ctx context.Context, h core.Handle) (*fileView, error) {
-	last, err := l.parts().Last(ctx, h)
+	v, err := view(h, l)
 	if err != nil {
 		return nil, err
 	}
-	v, err := view(h, l)
+	if l.Fixed() {
+		return v, v.readFixed(ctx, h)
+	}
+	last, err := l.parts().Last(ctx, h)
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,21 @@ func (v *fileView) read(ctx context.Context, h core.Handle, last int) error {
 	return nil
 }
 
+// readFixed takes in the manifest of a list that never changes.
+func (v *fileView) readFixed(ctx context.Context, h core.Handle) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.last > 0 {
+		return nil
+	}
+	manifest, err := h.Files().Manifest(ctx, v.list.fixed)
+	if err != nil {
+		return err
+	}
+	v.apply(1, record.Files{}, manifest)
+	return nil
+}
+
 // apply takes in part n, which comes next or is in already. The caller holds
 // the lock.
 func (v *fileView) apply(n int, part record.Files, manifest *files.Manifest) {
@@ -129,7 +144,7 @@ func (v *fileView) has(path string) bool {
 func (v *fileView) mayAdd(paths []string, replace bool) error {
 	for _, path := range paths {
 		if _, there := v.files[path]; there && !replace {
-			return fmt.Errorf("%w: the run has a file %q already: files of a run are never replaced, choose another name", azml.ErrExists, path)
+			return fmt.Errorf("%w: there is a file %q already, and files are never replaced: choose another name", azml.ErrExists, path)
 		}
 		if v.folders[path] > 0 {
 			return fmt.Errorf("%w: %q is a folder, so it can't be a file", azml.ErrInvalid, path)

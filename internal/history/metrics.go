@@ -30,15 +30,6 @@ func Metrics(h core.Handle, id string) (*metrics.Log, error) {
 // changes whenever some were sealed.
 func SealedKey(id string) string { return Prefix(id) + "metrics/sealed.json" }
 
-// ModelPrefix gives the prefix of all objects of the logged model.
-func ModelPrefix(id string) string { return "logged-models/" + id + "/" }
-
-// ModelMetrics opens the metric log of the logged model, whatever runs log to
-// it.
-func ModelMetrics(h core.Handle, id string) (*metrics.Log, error) {
-	return openMetrics(h, ModelPrefix(id), modelSpools, id)
-}
-
 func openMetrics(h core.Handle, prefix, spools, id string) (*metrics.Log, error) {
 	spool, err := h.SpoolDir()
 	if err != nil {

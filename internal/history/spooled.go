@@ -12,12 +12,17 @@ import (
 
 // Spooled tells whether the run has metrics in spool files on this machine,
 // which may not be in the store yet.
-func Spooled(h core.Handle, id string) (bool, error) {
+func Spooled(h core.Handle, id string) (bool, error) { return spooled(h, runSpools, id) }
+
+// ModelSpooled is Spooled for a logged model.
+func ModelSpooled(h core.Handle, id string) (bool, error) { return spooled(h, modelSpools, id) }
+
+func spooled(h core.Handle, spools, id string) (bool, error) {
 	spool, err := h.SpoolDir()
 	if err != nil {
 		return false, err
 	}
-	files, err := os.ReadDir(filepath.Join(spool, "metrics", id))
+	files, err := os.ReadDir(filepath.Join(spool, spools, id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -24,6 +24,9 @@ const (
 func (u *updater) apply(ctx context.Context, w *work) error {
 	if w.all {
 		for _, k := range kinds() {
+			if k.within {
+				continue
+			}
 			if err := u.compare(ctx, k, func(key string, p part) { w.touched[key] |= p }); err != nil {
 				return err
 			}

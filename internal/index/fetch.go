@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -72,6 +73,8 @@ func (u *updater) fetchNow(ctx context.Context, ch *change) error {
 	case err != nil:
 	case ch.kind == Runs:
 		err = u.fetchRun(ctx, ch, now)
+	case ch.kind == LoggedModels:
+		err = u.fetchLogged(ctx, ch, now)
 	default:
 		now.values, err = ch.kind.read(ch.key, now.record, nil)
 		now.hidden = now.values == nil
@@ -176,7 +179,8 @@ func (u *updater) growing(ctx context.Context, ch *change, now *state, log *metr
 	return sums, err
 }
 
-// ended sums up the metrics of an ended run, once for each state they have.
+// ended sums up the metrics of an ended run or a logged model, once for each
+// state they have.
 func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metrics.Log) (_ Summaries, err error) {
 	if now.mark, err = u.metricsMark(ctx, ch.key); err != nil {
 		return nil, err
@@ -197,11 +201,11 @@ func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metric
 	return sums, nil
 }
 
-// metricsMark gives the mark of the run's metrics as they are stored. It is
+// metricsMark gives the mark of the item's metrics as they are stored. It is
 // taken before they are read: what is stored in between is seen as a change.
 func (u *updater) metricsMark(ctx context.Context, key string) (string, error) {
 	var marks hash.Hash
-	for info, err := range u.h.Objects().List(ctx, &backend.ListOptions{Prefix: history.Prefix(runID(key)) + "metrics/"}) {
+	for info, err := range u.h.Objects().List(ctx, &backend.ListOptions{Prefix: metricsPrefix(key)}) {
 		if err != nil {
 			return "", err
 		}
@@ -210,7 +214,18 @@ func (u *updater) metricsMark(ctx context.Context, key string) (string, error) {
 	return markOf(marks), nil
 }
 
-// unreadable leaves a run without metrics when these are damaged, and says so
+const metricsFolder = "metrics/"
+
+// metricsPrefix gives the prefix of the metrics of the item whose record has the
+// key.
+func metricsPrefix(key string) string {
+	if strings.HasPrefix(key, history.LoggedModelPrefix) {
+		return history.ModelPrefix(loggedModelID(key)) + metricsFolder
+	}
+	return history.Prefix(runID(key)) + metricsFolder
+}
+
+// unreadable leaves an item without metrics when these are damaged, and says so
 // once.
 func (u *updater) unreadable(ch *change, now *state, err error) (Summaries, error) {
 	const mark = "damaged"
@@ -218,7 +233,7 @@ func (u *updater) unreadable(ch *change, now *state, err error) (Summaries, erro
 		return nil, err
 	}
 	if ch.old == nil || ch.old.mark != mark {
-		u.h.Logger().Warn("metrics of a run can't be read and are not found by searches", "run", runID(ch.key), "error", err)
+		u.h.Logger().Warn("metrics can't be read and are not found by searches", "of", ch.key, "error", err)
 	}
 	if now.live && now.mark == "" {
 		now.mark = mark

@@ -16,6 +16,7 @@ type Kind struct {
 	number int    // in the table of items
 	prefix string // of the keys of its records
 	flat   bool   // its records lie directly below the prefix
+	within bool   // another kind has the same prefix, and is compared together with it
 	// classify tells which item the key of an object belongs to.
 	classify func(rest string) (record string, p part)
 	// id gives the ID of the item whose record has the key.
@@ -25,7 +26,7 @@ type Kind struct {
 }
 
 // kinds lists all kinds.
-func kinds() []*Kind { return []*Kind{Runs, Experiments, Models} }
+func kinds() []*Kind { return []*Kind{Runs, Experiments, Models, RegisteredModels, LoggedModels} }
 
 // part says what of an item an object is; more than one are or-ed.
 type part int
@@ -41,8 +42,9 @@ const (
 func classify(key string) (k *Kind, record string, p part) {
 	for _, k := range kinds() {
 		if rest, ok := strings.CutPrefix(key, k.prefix); ok {
-			record, p := k.classify(rest)
-			return k, k.prefix + record, p
+			if record, p := k.classify(rest); p != noPart {
+				return k, k.prefix + record, p
+			}
 		}
 	}
 	return nil, "", noPart

@@ -6,12 +6,14 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/registry"
 )
 
 func artifactRoutes() []route {
@@ -28,11 +30,14 @@ func artifactRoutes() []route {
 // proxyScheme is the beginning of the URIs of artifacts that clients send here.
 const proxyScheme = "mlflow-artifacts:/"
 
-// artifact is a place among the files of a run, by the path that stands in a
-// request behind mlflow-artifacts:/.
+// artifact is a place among the files of a run, a logged model or a version of
+// a registered one, by the path that stands in a request behind
+// mlflow-artifacts:/.
 type artifact struct {
-	list history.FileList
-	path string // empty for the root
+	list    history.FileList
+	path    string // empty for the root
+	runID   string // empty for those of no run
+	modelID string // empty for those of no logged model
 }
 
 // checkPath refuses a path that is no plain relative one, in MLflow's words. It
@@ -67,34 +72,81 @@ func escaped(lower string) bool {
 	return false
 }
 
-// artifact finds what a path stands for: <artifact root of a run>/<path>.
+// artifact finds what a path stands for: <artifact root of a run or a logged
+// model>/<path>.
 func (c call) artifact(ctx context.Context, p string) (artifact, error) {
 	p, err := checkPath(p)
 	if err != nil {
 		return artifact{}, err
 	}
 	parts := strings.Split(p, "/")
+	if parts[0] == versionsRoot {
+		return c.versionArtifact(ctx, parts)
+	}
 	for i, part := range parts {
 		if part != "artifacts" || i < 2 {
 			continue
 		}
-		stored, err := c.run(ctx, parts[i-1])
+		a, err := c.artifactRoot(ctx, parts[:i])
 		if asNotFound(err) {
 			continue
 		}
 		if err != nil {
-			return artifact{}, err
+			return a, err
+		}
+		a.path, err = checkPath(strings.Join(parts[i+1:], "/"))
+		return a, err
+	}
+	return artifact{}, failf(codeNotFound, "No run has its artifacts at %s: artifacts are at <experiment id>/<run id>/artifacts", p)
+}
+
+// artifactRoot finds the run or the logged model that has its artifacts in this
+// folder's folder "artifacts".
+func (c call) artifactRoot(ctx context.Context, parts []string) (artifact, error) {
+	id, root := parts[len(parts)-1], proxyScheme+strings.Join(parts, "/")+"/artifacts"
+	var a artifact
+	var uri string
+	if parts[len(parts)-2] == "models" && strings.HasPrefix(id, loggedModelID) {
+		stored, err := c.loggedModel(ctx, id)
+		if err != nil {
+			return a, err
+		}
+		a = artifact{list: history.LoggedModelFiles(id), modelID: id, runID: stored.Value.RunID}
+		if uri, err = c.loggedModelURI(ctx, stored.Value); err != nil {
+			return a, err
+		}
+	} else {
+		stored, err := c.run(ctx, id)
+		if err != nil {
+			return a, err
 		}
 		e, err := c.experiment(ctx, stored.Value.Experiment)
 		if err != nil {
-			return artifact{}, err
+			return a, err
 		}
-		if artifactURI(stored.Value, e.Value) == proxyScheme+strings.Join(parts[:i+1], "/") {
-			rest, err := checkPath(strings.Join(parts[i+1:], "/"))
-			return artifact{history.RunFiles(stored.Value.ID), rest}, err
-		}
+		a, uri = artifact{list: history.RunFiles(id), runID: id}, artifactURI(stored.Value, e.Value)
 	}
-	return artifact{}, failf(codeNotFound, "No run has its artifacts at %s: artifacts are at <experiment id>/<run id>/artifacts", p)
+	if uri != root {
+		return a, failf(codeNotFound, "The artifacts of %s are at %s", id, uri)
+	}
+	return a, nil
+}
+
+// versionArtifact finds what a path _models/<name>/<version>/<path> stands for.
+func (c call) versionArtifact(ctx context.Context, parts []string) (artifact, error) {
+	none := failf(codeNotFound, "No version of a model has its artifacts at %s", strings.Join(parts, "/"))
+	if len(parts) < 3 {
+		return artifact{}, none
+	}
+	n, err := strconv.Atoi(parts[2])
+	if err != nil || strconv.Itoa(n) != parts[2] {
+		return artifact{}, none
+	}
+	v, err := registry.Version(ctx, c.core, parts[1], n)
+	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) || err == nil && v.Value.Manifest == "" {
+		return artifact{}, none
+	}
+	return artifact{list: history.FixedFiles(v.Value.Manifest), path: strings.Join(parts[3:], "/"), runID: v.Value.RunID, modelID: v.Value.ModelID}, err
 }
 
 // listArtifacts lists a folder of a run, with paths from the run's root.
@@ -116,7 +168,7 @@ func (c call) listArtifacts(ctx context.Context, req *listArtifacts) (*listArtif
 		return nil, err
 	}
 	resp := &listArtifactsResponse{RootURI: artifactURI(stored.Value, e.Value)}
-	resp.Files, err = c.folder(ctx, artifact{history.RunFiles(id), folder}, folder)
+	resp.Files, err = c.folder(ctx, artifact{list: history.RunFiles(id), path: folder}, folder)
 	return resp, err
 }
 
@@ -172,7 +224,7 @@ func (c call) getArtifact(w http.ResponseWriter, r *http.Request, _ []string) er
 	if _, err := c.run(r.Context(), id); err != nil {
 		return err
 	}
-	return c.send(w, r, artifact{history.RunFiles(id), p})
+	return c.send(w, r, artifact{list: history.RunFiles(id), path: p})
 }
 
 // send sends a file, or the ranges of it that were asked for. It goes out as an
@@ -244,6 +296,8 @@ func (c call) writable(r *http.Request, p string) (artifact, error) {
 		return a, err
 	case a.path == "":
 		return a, invalid("Invalid path")
+	case a.list.Fixed():
+		return a, failf(codeDenied, "The files of a version of a registered model never change")
 	}
 	return a, nil
 }

@@ -202,7 +202,7 @@ func (s *scanner) enum(f field, into reflect.Value, path string) error {
 	word := s.word()
 	number, err := strconv.Atoi(word)
 	for i, name := range f.enum {
-		if name == word || err == nil && number == i+1 {
+		if name == word || err == nil && number == i+f.first {
 			into.SetString(name)
 			return nil
 		}

@@ -99,7 +99,8 @@ type route struct {
 
 // tables are all routes by their prefix.
 func tables() map[string][]route {
-	v2 := slices.Concat(experimentRoutes(), runRoutes(), logRoutes(), historyRoutes(), artifactRoutes(), loggedModelRoutes())
+	v2 := slices.Concat(experimentRoutes(), runRoutes(), logRoutes(), historyRoutes(), artifactRoutes(), loggedModelRoutes(),
+		registeredModelRoutes(), modelVersionRoutes(), datasetRoutes())
 	return map[string][]route{
 		"/api/2.0": v2, "/ajax-api/2.0": v2,
 		"/api/3.0": infoRoutes(), "/ajax-api/3.0": infoRoutes(),

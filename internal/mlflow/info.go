@@ -12,6 +12,7 @@ func plainRoutes() []route {
 		{"GET", "/health", text("OK")},
 		{"GET", "/version", text(Version)},
 		{"GET", "/get-artifact", call.getArtifact},
+		{"GET", "/model-versions/get-artifact", call.getVersionArtifact},
 	}
 }
 

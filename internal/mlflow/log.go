@@ -27,14 +27,14 @@ func logRoutes() []route {
 // metrics, too: clients log to it what they find out later. They go to the store
 // at once, as nobody looks for what is on its way to a run that has ended.
 func (c call) loggable(ctx context.Context, id string) error {
-	if c.writers.active(id) {
+	if c.writers.active(logID{id: id}) {
 		return nil
 	}
 	r, err := c.activeRun(ctx, id)
 	if err != nil {
 		return err
 	}
-	return c.writers.saw(ctx, id, r.Value.Status.Terminal())
+	return c.writers.saw(ctx, logID{id: id}, r.Value.Status.Terminal())
 }
 
 func (c call) logMetric(ctx context.Context, req *logMetric) (nothing, error) {
@@ -57,10 +57,14 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err := c.loggable(ctx, id); err != nil {
 		return err
 	}
+	models := byModel(id, points)
+	if err := c.loggableModels(ctx, models); err != nil {
+		return err
+	}
 	if err := c.writers.log(ctx, logID{id: id}, points); err != nil {
 		return err
 	}
-	return c.logModelMetrics(ctx, id, points)
+	return c.logModelMetrics(ctx, models)
 }
 
 // checkMetrics checks what MLflow checks, but for the characters of names. list

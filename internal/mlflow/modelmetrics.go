@@ -2,42 +2,53 @@ package mlflow
 
 import (
 	"context"
-	"encoding/json"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 )
 
-// modelSeries is what the points of a logged model are kept by: several runs log
-// the same metric of it, for several datasets. As a name in the model's metric
-// log it is this list in JSON.
-type modelSeries [4]string
-
-// The places in a modelSeries.
-const (
-	seriesKey = iota
-	seriesRun
-	seriesDataset
-	seriesDigest
-)
-
-// logModelMetrics logs those of a run's points that are of a logged model to
-// that, too.
-func (c call) logModelMetrics(ctx context.Context, runID string, points []metricFields) error {
-	byModel := map[string][]metricFields{}
+// byModel gives those of a run's points that are of logged models, by these, as
+// they are kept there.
+func byModel(runID string, points []metricFields) map[string][]metricFields {
+	var found map[string][]metricFields
 	for _, p := range points {
 		if p.ModelID == "" {
 			continue
 		}
-		name, err := json.Marshal(modelSeries{seriesKey: p.Key, seriesRun: runID, seriesDataset: p.DatasetName, seriesDigest: p.DatasetDigest})
-		if err != nil {
-			return err
+		if found == nil {
+			found = map[string][]metricFields{}
 		}
 		model := p.ModelID
-		p.Key = string(name)
-		byModel[model] = append(byModel[model], p)
+		p.Key = history.ModelSeries{Metric: p.Key, RunID: runID, Dataset: p.DatasetName, Digest: p.DatasetDigest}.Name()
+		found[model] = append(found[model], p)
 	}
-	for id, points := range byModel {
+	return found
+}
+
+// loggableModels makes sure that the logged models are there, as loggable does
+// with runs.
+func (c call) loggableModels(ctx context.Context, of map[string][]metricFields) error {
+	for id := range of {
+		log := logID{id, true}
+		if c.writers.active(log) {
+			continue
+		}
+		if _, err := c.loggedModel(ctx, id); err != nil {
+			return err
+		}
+		if err := c.writers.saw(ctx, log, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logModelMetrics logs the points to the logged models.
+func (c call) logModelMetrics(ctx context.Context, of map[string][]metricFields) error {
+	for id, points := range of {
 		if err := c.writers.log(ctx, logID{id, true}, points); err != nil {
 			return err
 		}
@@ -60,17 +71,25 @@ func (c call) modelMetrics(ctx context.Context, id string) ([]metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := lastPoints{}
-	if err := readLatest(ctx, log, "", last); err != nil {
+	sums, err := log.Summary(ctx)
+	if err != nil {
 		return nil, err
 	}
-	list := last.list()
-	for i := range list {
-		var s modelSeries
-		if json.Unmarshal([]byte(list[i].Key), &s) == nil {
-			m := &list[i]
-			m.Key, m.RunID, m.DatasetName, m.DatasetDigest, m.ModelID = s[seriesKey], s[seriesRun], s[seriesDataset], s[seriesDigest], id
+	var list []metric
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		last := sums[name].Last
+		if value, ok := last.Value.(float64); ok {
+			list = append(list, modelPoint(id, name, value, last.Step, last.Time))
 		}
 	}
 	return list, nil
+}
+
+// modelPoint gives a point of a logged model's metric log as clients see it.
+func modelPoint(id, name string, value float64, step int64, at time.Time) metric {
+	s, ok := history.ParseModelSeries(name)
+	if !ok {
+		s.Metric = name
+	}
+	return metric{Key: s.Metric, Value: double(value), Timestamp: at.UnixMilli(), Step: step, RunID: s.RunID, DatasetName: s.Dataset, DatasetDigest: s.Digest, ModelID: id}
 }

@@ -27,12 +27,26 @@ func experimentKey(name string) string {
 	case name != defaultKey && core.ExperimentName.Check(name) == nil:
 		return name
 	}
-	sum := sha256.Sum256([]byte(name))
-	return slug(name) + "-" + hex.EncodeToString(sum[:4])
+	return keyOf(name, "experiment")
 }
 
-// slug makes a readable beginning of a key.
-func slug(name string) string {
+// modelKey is experimentKey for registered models.
+func modelKey(name string) string {
+	if core.ModelName.Check(name) == nil {
+		return name
+	}
+	return keyOf(name, "model")
+}
+
+// keyOf makes a key of any name.
+func keyOf(name, empty string) string {
+	sum := sha256.Sum256([]byte(name))
+	return slug(name, empty) + "-" + hex.EncodeToString(sum[:4])
+}
+
+// slug makes a readable beginning of a key, empty when nothing is left of the
+// name.
+func slug(name, empty string) string {
 	const longest = 40
 	plain := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' || r == '-' {
@@ -42,7 +56,7 @@ func slug(name string) string {
 	}, name)
 	plain = strings.Trim(plain[:min(len(plain), longest)], "-_")
 	if plain == "" {
-		return "experiment"
+		return empty
 	}
 	return plain
 }

@@ -20,7 +20,8 @@ type field struct {
 	required    bool
 	list        bool
 	kind        kind
-	enum        []string // the names of its values, which count from 1
+	enum        []string // the names of its values
+	first       int      // the number of the first of them
 	message     *plan
 }
 
@@ -36,7 +37,8 @@ const (
 	kindMessage
 )
 
-// enumeration is a string type with fixed values.
+// enumeration is a string type with fixed values. Their numbers count from 1, or
+// from 0 when the first one says that nothing was specified.
 type enumeration interface{ names() []string }
 
 var plans sync.Map // of reflect.Type and *plan
@@ -81,7 +83,10 @@ func (f *field) setType(t reflect.Type) {
 		t = t.Elem()
 	}
 	if e, ok := reflect.Zero(t).Interface().(enumeration); ok {
-		f.kind, f.enum = kindEnum, e.names()
+		f.kind, f.enum, f.first = kindEnum, e.names(), 1
+		if strings.HasSuffix(f.enum[0], "_UNSPECIFIED") {
+			f.first = 0
+		}
 		return
 	}
 	switch t.Kind() {

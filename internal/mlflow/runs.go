@@ -237,7 +237,7 @@ func (c call) setDeleted(ctx context.Context, id string, deleted bool) (nothing,
 	if _, err := c.run(ctx, id); err != nil {
 		return nothing{}, err
 	}
-	defer c.writers.forget(id)
+	defer c.writers.forget(logID{id: id})
 	note := core.Updated(map[bool]string{true: "deleted", false: "restored"}[deleted])
 	_, err := history.Update(ctx, c.core, id, note, func(r *record.Run) error {
 		if deleted == !r.Deleted.IsZero() {

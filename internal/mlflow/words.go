@@ -9,31 +9,44 @@ import (
 // inWords puts a filter of a client into the workspace's own words: where it
 // asks for MLflow's statuses, names and IDs, these go by others.
 func inWords(kind *index.Kind, e filter.Expr) filter.Expr {
-	switch e := e.(type) {
-	case filter.And:
-		return filter.And(eachInWords(kind, e))
-	case filter.Or:
-		return filter.Or(eachInWords(kind, e))
-	case filter.Not:
-		return filter.Not{Term: inWords(kind, e.Term)}
-	case filter.Comparison:
+	out, _ := rewrite(e, func(cmp filter.Comparison) (filter.Expr, error) { // which never fails
 		switch {
 		case kind == index.Experiments:
-			e.Field = experimentField(e.Field)
-		case kind == index.Runs && e.Field == index.Runs.Schema.Attribute("status"):
-			return statusInWords(e)
+			cmp.Field = experimentField(cmp.Field)
+		case kind == index.Runs && cmp.Field == index.Runs.Schema.Attribute("status"):
+			return statusInWords(cmp), nil
 		}
-		return e
-	}
-	return e
+		return cmp, nil
+	})
+	return out
 }
 
-func eachInWords(kind *index.Kind, terms []filter.Expr) []filter.Expr {
-	out := make([]filter.Expr, len(terms))
-	for i, term := range terms {
-		out[i] = inWords(kind, term)
+// rewrite puts other expressions in the place of comparisons.
+func rewrite(e filter.Expr, with func(filter.Comparison) (filter.Expr, error)) (filter.Expr, error) {
+	terms := func(old []filter.Expr) ([]filter.Expr, error) {
+		list := make([]filter.Expr, len(old))
+		for i, term := range old {
+			var err error
+			if list[i], err = rewrite(term, with); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
 	}
-	return out
+	switch e := e.(type) {
+	case filter.And:
+		list, err := terms(e)
+		return filter.And(list), err
+	case filter.Or:
+		list, err := terms(e)
+		return filter.Or(list), err
+	case filter.Not:
+		term, err := rewrite(e.Term, with)
+		return filter.Not{Term: term}, err
+	case filter.Comparison:
+		return with(e)
+	}
+	return e, nil
 }
 
 // experimentField gives the field of an experiment that a client means: what it

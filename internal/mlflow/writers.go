@@ -65,6 +65,7 @@ type logging struct {
 	used atomic.Int64 // when it was last used, in ns since 1970
 	seen atomic.Int64 // when the run was last known to be active
 	late atomic.Bool  // the run had ended then
+	told atomic.Bool  // of a logged model: searches know that points are logged to it
 
 	lasting sync.Mutex
 	last    lastPoints // of what was logged here
@@ -176,10 +177,16 @@ func (l *logging) log(ctx context.Context, now time.Time, points []metricFields)
 		return false, nil
 	}
 	l.used.Store(now.UnixNano())
-	if err := l.append(points); err != nil || !l.late.Load() {
+	if err := l.append(points); err != nil || !l.late.Load() && (!l.id.model || l.told.Load()) {
 		return true, err
 	}
-	return true, l.writer.Flush(ctx)
+	// Who searches looks each time for what runs that go on have logged, and for
+	// what is logged to a model from when its log has changed in the store.
+	if err := l.writer.Flush(ctx); err != nil {
+		return true, err
+	}
+	l.told.Store(true)
+	return true, nil
 }
 
 func (l *logging) append(points []metricFields) error {
@@ -213,18 +220,18 @@ func (ws *writers) latest(id string) (string, lastPoints) {
 	return l.writer.ID(), maps.Clone(l.last)
 }
 
-// active tells whether the run was seen active a moment ago, so that it need
+// active tells whether the run, or the logged model, was seen active a moment ago, so that it need
 // not be looked at again.
-func (ws *writers) active(id string) bool {
+func (ws *writers) active(id logID) bool {
 	ws.mu.Lock()
-	l := ws.open[logID{id: id}]
+	l := ws.open[id]
 	ws.mu.Unlock()
 	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
 }
 
 // saw notes that the run is active, and whether it has ended.
-func (ws *writers) saw(ctx context.Context, id string, ended bool) error {
-	l, err := ws.get(ctx, logID{id: id})
+func (ws *writers) saw(ctx context.Context, id logID, ended bool) error {
+	l, err := ws.get(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -234,9 +241,9 @@ func (ws *writers) saw(ctx context.Context, id string, ended bool) error {
 }
 
 // forget makes sure that the run is looked at again before more is logged.
-func (ws *writers) forget(id string) {
+func (ws *writers) forget(id logID) {
 	ws.mu.Lock()
-	l := ws.open[logID{id: id}]
+	l := ws.open[id]
 	ws.mu.Unlock()
 	if l != nil {
 		l.seen.Store(0)

@@ -150,7 +150,7 @@ func TestEncodeOfWhatIsNoJSON(t *testing.T) {
 
 // kinds has one record of every kind.
 func kinds() []Record {
-	return []Record{&Workspace{}, &Experiment{}, &RunNumber{}, &Files{}, &Model{}, &Environment{}, &Compute{}, &Endpoint{}, &Run{}, &Heartbeat{}}
+	return []Record{&Workspace{}, &Experiment{}, &RunNumber{}, &Files{}, &RegisteredModel{}, &Model{}, &LoggedModel{}, &Environment{}, &Compute{}, &Endpoint{}, &Run{}, &Heartbeat{}}
 }
 
 func TestKindsAreApart(t *testing.T) {

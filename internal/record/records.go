@@ -68,7 +68,8 @@ type RunNumber struct {
 func (*RunNumber) Schema() string { return "azml.run-number/1" }
 
 // Files is one part of the list of a run's files, at
-// "runs/<id>/files/<number>.json". Parts are numbered without gaps and written
+// "runs/<id>/files/<number>.json", or of those of a logged model, at
+// "logged-models/<id>/files/<number>.json". Parts are numbered without gaps and written
 // once, so that two writers of the same path meet at the same number.
 type Files struct {
 	Meta
@@ -79,54 +80,12 @@ type Files struct {
 	// second read. A file replaces one of the same path in earlier parts.
 	Paths []string `json:"paths,omitempty"`
 	// Removed are files, and folders with all below them, of earlier parts that
-	// are no files of the run any more.
+	// are there no more.
 	Removed []string `json:"removed,omitempty"`
 }
 
 // Schema implements Record.
 func (*Files) Schema() string { return "azml.run-files/1" }
-
-// Model is the record of one version of a model, at
-// "models/<name>/<version>.json". A deleted version leaves its record behind
-// with Deleted set, so that its number is never given again.
-type Model struct {
-	Meta
-	// Name is the model's name.
-	Name string `json:"name"`
-	// Version counts from 1 without gaps.
-	Version int `json:"version"`
-	// Description is free text.
-	Description string `json:"description,omitempty"`
-	// Framework is the framework's name, such as "ScikitLearn".
-	Framework string `json:"framework,omitempty"`
-	// FrameworkVersion is the framework's version.
-	FrameworkVersion string `json:"frameworkVersion,omitempty"`
-	// Tags are free labels that can change.
-	Tags map[string]string `json:"tags,omitempty"`
-	// Properties are labels that never change once set.
-	Properties map[string]string `json:"properties,omitempty"`
-	// Manifest is the ID of the manifest of the model's files.
-	Manifest string `json:"manifest"`
-	// Path is the name that the model was registered from: a file, or the
-	// folder whose content the files are.
-	Path string `json:"path"`
-	// Size is the sum of the files' sizes in bytes.
-	Size int64 `json:"size"`
-	// FileCount is the number of files.
-	FileCount int `json:"fileCount"`
-	// RunID is the run whose files it was registered from, empty for local files.
-	RunID string `json:"runId,omitempty"`
-	// Experiment is that run's experiment.
-	Experiment string `json:"experiment,omitempty"`
-	// Lineage holds facts of the run at the time of registering: snapshot,
-	// git commit, environment.
-	Lineage map[string]string `json:"lineage,omitempty"`
-	// Deleted is when the version was deleted, zero when it is there.
-	Deleted time.Time `json:"deleted,omitzero"`
-}
-
-// Schema implements Record.
-func (*Model) Schema() string { return "azml.model/1" }
 
 // Environment is the record of one version of an environment, at
 // "environments/<name>/<version>.json". It is written once.

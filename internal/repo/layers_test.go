@@ -31,6 +31,7 @@ var ranks = map[string]int{
 	"internal/metrics":       20,
 	"internal/snapshot":      20,
 	"internal/history":       22,
+	"internal/registry":      22,
 	"internal/agent":         25,
 	"internal/index":         27,
 	"compute":                30,
