@@ -198,7 +198,12 @@ func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (
 	if err != nil {
 		return nil, err
 	}
-	q.Size = size
+	for _, id := range req.ExperimentIDs {
+		if err := c.scope.checkExperiment(id); err != nil {
+			return nil, err
+		}
+	}
+	q.Size, q.Filter = size, filter.All(q.Filter, c.scope.shownModels())
 	page, err := c.find(ctx, q)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package mlflow
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type scope struct {
 
 	mu     sync.Mutex
 	made   []string          // IDs of runs
+	models []string          // IDs of logged models that were made
 	points map[string]uint64 // stored of the run, by writer
 }
 
@@ -83,6 +85,16 @@ func (s *scope) note(id string) {
 	s.made = append(s.made, id)
 }
 
+// noteModel notes that a logged model was made.
+func (s *scope) noteModel(id string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.models = append(s.models, id)
+}
+
 // bounded tells whether there is anything that the script doesn't reach.
 func (s *scope) bounded() bool { return s != nil && !s.all }
 
@@ -93,11 +105,29 @@ func (s *scope) runs() filter.Expr {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	shown := []filter.Value{{Text: s.run}}
-	for _, id := range s.made {
-		shown = append(shown, filter.Value{Text: id})
+	return isOneOf(index.Runs.Schema.Attribute("run_id"), append(slices.Clone(s.made), s.run))
+}
+
+// shownModels gives the filter for the logged models that searches show, nil for
+// all.
+func (s *scope) shownModels() filter.Expr {
+	if !s.bounded() {
+		return nil
 	}
-	return filter.Comparison{Field: index.Runs.Schema.Attribute("run_id"), Op: filter.In, Values: shown}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return isOneOf(index.LoggedModels.Schema.Attribute("model_id"), append(slices.Clone(s.models), noModel))
+}
+
+// noModel is the ID of no logged model.
+const noModel = "-"
+
+func isOneOf(field filter.Field, texts []string) filter.Expr {
+	values := make([]filter.Value, len(texts))
+	for i, text := range texts {
+		values[i].Text = text
+	}
+	return filter.Comparison{Field: field, Op: filter.In, Values: values}
 }
 
 // experiments gives the filter for the experiments that searches show, nil for
@@ -106,7 +136,7 @@ func (s *scope) experiments() filter.Expr {
 	if !s.bounded() {
 		return nil
 	}
-	return filter.Comparison{Field: index.Experiments.Schema.Attribute("name"), Op: filter.In, Values: []filter.Value{{Text: s.experiment}}}
+	return isOneOf(index.Experiments.Schema.Attribute("name"), []string{s.experiment})
 }
 
 // checkRun refuses other runs.
@@ -115,6 +145,20 @@ func (s *scope) checkRun(r record.Run) error {
 		return nil
 	}
 	return s.refuse("the run " + r.ID)
+}
+
+// checkModel refuses logged models that were not made here. What is registered is
+// reached as a version, whoever has made it.
+func (s *scope) checkModel(id string) error {
+	if !s.bounded() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.models, id) {
+		return nil
+	}
+	return s.refuse("the logged model " + id)
 }
 
 // checkExperiment refuses other experiments.

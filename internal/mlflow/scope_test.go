@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -17,53 +18,83 @@ import (
 )
 
 // foreign are requests to all routes by which a script names something. {run}
-// stands for a run, {exp} for an experiment; what is not the script's own must be
+// stands for a run, {exp} for an experiment, {model} and the first wildcard of a
+// path for a logged model; what is not the script's own must be
 // refused. Whoever adds a route decides here.
 var foreign = map[string]string{
-	"GET /mlflow/experiments/get":                    "experiment_id={exp}",
-	"GET /mlflow/experiments/get-by-name":            "experiment_name={exp}",
-	"POST /mlflow/experiments/create":                `{"name":"{exp}"}`,
-	"POST /mlflow/experiments/set-experiment-tag":    `{"experiment_id":"{exp}","key":"k","value":"v"}`,
-	"POST /mlflow/experiments/delete-experiment-tag": `{"experiment_id":"{exp}","key":"k"}`,
-	"POST /mlflow/experiments/update":                `{"experiment_id":"{exp}","new_name":"n"}`,
-	"POST /mlflow/experiments/delete":                `{"experiment_id":"{exp}"}`,
-	"POST /mlflow/experiments/restore":               `{"experiment_id":"{exp}"}`,
-	"POST /mlflow/runs/create":                       `{"experiment_id":"{exp}"}`,
-	"GET /mlflow/runs/get":                           "run_id={run}",
-	"POST /mlflow/runs/update":                       `{"run_id":"{run}","run_name":"n"}`,
-	"POST /mlflow/runs/delete":                       `{"run_id":"{run}"}`,
-	"POST /mlflow/runs/restore":                      `{"run_id":"{run}"}`,
-	"POST /mlflow/runs/search":                       `{"experiment_ids":["{exp}"]}`,
-	"POST /mlflow/runs/log-metric":                   `{"run_id":"{run}","key":"k","value":1,"timestamp":1}`,
-	"POST /mlflow/runs/log-parameter":                `{"run_id":"{run}","key":"k","value":"v"}`,
-	"POST /mlflow/runs/log-batch":                    `{"run_id":"{run}","metrics":[{"key":"k","value":1,"timestamp":1}]}`,
-	"POST /mlflow/runs/set-tag":                      `{"run_id":"{run}","key":"k","value":"v"}`,
-	"POST /mlflow/runs/delete-tag":                   `{"run_id":"{run}","key":"k"}`,
-	"POST /mlflow/runs/log-inputs":                   `{"run_id":"{run}","datasets":[{"dataset":{"name":"n","digest":"d","source_type":"t","source":"s"}}]}`,
-	"POST /mlflow/runs/outputs":                      `{"run_id":"{run}","models":[{"model_id":"m-1","step":1}]}`,
-	"POST /mlflow/runs/log-model":                    `{"run_id":"{run}","model_json":"{\"artifact_path\":1,\"flavors\":1,\"utc_time_created\":1,\"run_id\":1}"}`,
-	"GET /mlflow/metrics/get-history":                "run_id={run}&metric_key=k",
-	"GET /mlflow/metrics/get-history-bulk":           "run_id={run}&metric_key=k",
-	"GET /mlflow/metrics/get-history-bulk-interval":  "run_ids={run}&metric_key=k",
-	"GET /mlflow/artifacts/list":                     "run_id={run}",
-	"GET /mlflow-artifacts/artifacts":                "path={exp}/{run}/artifacts",
-	"GET /mlflow-artifacts/artifacts/{...}":          "/{exp}/{run}/artifacts/a.txt",
-	"HEAD /mlflow-artifacts/artifacts/{...}":         "/{exp}/{run}/artifacts/a.txt",
-	"PUT /mlflow-artifacts/artifacts/{...}":          "/{exp}/{run}/artifacts/a.txt",
-	"DELETE /mlflow-artifacts/artifacts/{...}":       "/{exp}/{run}/artifacts/a.txt",
-	"GET /get-artifact":                              "run_id={run}&path=a.txt",
+	"GET /mlflow/experiments/get":                        "experiment_id={exp}",
+	"GET /mlflow/experiments/get-by-name":                "experiment_name={exp}",
+	"POST /mlflow/experiments/create":                    `{"name":"{exp}"}`,
+	"POST /mlflow/experiments/set-experiment-tag":        `{"experiment_id":"{exp}","key":"k","value":"v"}`,
+	"POST /mlflow/experiments/delete-experiment-tag":     `{"experiment_id":"{exp}","key":"k"}`,
+	"POST /mlflow/experiments/update":                    `{"experiment_id":"{exp}","new_name":"n"}`,
+	"POST /mlflow/experiments/delete":                    `{"experiment_id":"{exp}"}`,
+	"POST /mlflow/experiments/restore":                   `{"experiment_id":"{exp}"}`,
+	"POST /mlflow/runs/create":                           `{"experiment_id":"{exp}"}`,
+	"GET /mlflow/runs/get":                               "run_id={run}",
+	"POST /mlflow/runs/update":                           `{"run_id":"{run}","run_name":"n"}`,
+	"POST /mlflow/runs/delete":                           `{"run_id":"{run}"}`,
+	"POST /mlflow/runs/restore":                          `{"run_id":"{run}"}`,
+	"POST /mlflow/runs/search":                           `{"experiment_ids":["{exp}"]}`,
+	"POST /mlflow/runs/log-metric":                       `{"run_id":"{run}","key":"k","value":1,"timestamp":1}`,
+	"POST /mlflow/runs/log-parameter":                    `{"run_id":"{run}","key":"k","value":"v"}`,
+	"POST /mlflow/runs/log-batch":                        `{"run_id":"{run}","metrics":[{"key":"k","value":1,"timestamp":1}]}`,
+	"POST /mlflow/runs/set-tag":                          `{"run_id":"{run}","key":"k","value":"v"}`,
+	"POST /mlflow/runs/delete-tag":                       `{"run_id":"{run}","key":"k"}`,
+	"POST /mlflow/runs/log-inputs":                       `{"run_id":"{run}","datasets":[{"dataset":{"name":"n","digest":"d","source_type":"t","source":"s"}}]}`,
+	"POST /mlflow/runs/outputs":                          `{"run_id":"{run}","models":[{"model_id":"m-1","step":1}]}`,
+	"POST /mlflow/runs/log-model":                        `{"run_id":"{run}","model_json":"{\"artifact_path\":1,\"flavors\":1,\"utc_time_created\":1,\"run_id\":1}"}`,
+	"GET /mlflow/metrics/get-history":                    "run_id={run}&metric_key=k",
+	"GET /mlflow/metrics/get-history-bulk":               "run_id={run}&metric_key=k",
+	"GET /mlflow/metrics/get-history-bulk-interval":      "run_ids={run}&metric_key=k",
+	"GET /mlflow/artifacts/list":                         "run_id={run}",
+	"GET /mlflow-artifacts/artifacts":                    "path={exp}/{run}/artifacts",
+	"GET /mlflow-artifacts/artifacts/{...}":              "/{exp}/{run}/artifacts/a.txt",
+	"HEAD /mlflow-artifacts/artifacts/{...}":             "/{exp}/{run}/artifacts/a.txt",
+	"PUT /mlflow-artifacts/artifacts/{...}":              "/{exp}/{run}/artifacts/a.txt",
+	"DELETE /mlflow-artifacts/artifacts/{...}":           "/{exp}/{run}/artifacts/a.txt",
+	"POST /mlflow/logged-models":                         `{"experiment_id":"{exp}","source_run_id":"{run}"}`,
+	"POST /mlflow/logged-models/search":                  `{"experiment_ids":["{exp}"]}`,
+	"GET /mlflow/logged-models/{}":                       "a=b",
+	"PATCH /mlflow/logged-models/{}":                     `{"status":"LOGGED_MODEL_READY"}`,
+	"POST /mlflow/logged-models/{}/params":               `{"params":[{"key":"k","value":"v"}]}`,
+	"PATCH /mlflow/logged-models/{}/tags":                `{"tags":[{"key":"k","value":"v"}]}`,
+	"DELETE /mlflow/logged-models/{}/tags/{...}":         "a=b",
+	"GET /mlflow/logged-models/{}/artifacts/directories": "a=b",
+	"GET /mlflow/logged-models/{}/artifacts/files":       "artifact_file_path=a.txt",
+	"DELETE /mlflow/logged-models/{}":                    "a=b",
+	"POST /mlflow/model-versions/create":                 `{"name":"registered","source":"models:/{model}"}`,
+	"GET /get-artifact":                                  "run_id={run}&path=a.txt",
+}
+
+// taken are requests that a script may not send, whatever they name.
+var taken = map[string]string{
+	"DELETE /mlflow/registered-models/delete": `{"name":"registered"}`,
+	"POST /mlflow/registered-models/rename":   `{"name":"registered","new_name":"n"}`,
+	"DELETE /mlflow/model-versions/delete":    `{"name":"registered","version":"1"}`,
 }
 
 // unbound are the routes by which nothing of another experiment or run is named.
 var unbound = []string{
 	"GET /mlflow/experiments/search", "POST /mlflow/experiments/search", // which show its own, see TestScopeOfSearches
 	"GET /health", "GET /version", "GET /mlflow/server-info",
+	// The registry is everybody's; a version's source is not, see foreign.
+	"POST /mlflow/registered-models/create", "GET /mlflow/registered-models/get", "PATCH /mlflow/registered-models/update",
+	"GET /mlflow/registered-models/search", "GET /mlflow/registered-models/get-latest-versions", "POST /mlflow/registered-models/get-latest-versions",
+	"POST /mlflow/registered-models/set-tag", "DELETE /mlflow/registered-models/delete-tag",
+	"POST /mlflow/registered-models/alias", "GET /mlflow/registered-models/alias", "DELETE /mlflow/registered-models/alias",
+	"GET /mlflow/model-versions/get", "GET /mlflow/model-versions/get-download-uri", "PATCH /mlflow/model-versions/update",
+	"POST /mlflow/model-versions/transition-stage", "GET /mlflow/model-versions/search", "POST /mlflow/model-versions/set-tag",
+	"DELETE /mlflow/model-versions/delete-tag", "GET /model-versions/get-artifact",
 }
+
+// named is what a request names.
+type named struct{ run, experiment, model string }
 
 // scoped is the handler for the script of a run, in a workspace with others.
 type scoped struct {
 	*served
-	run, sibling, elsewhere string
+	own, sibling, elsewhere named
 }
 
 func serveScoped(t *testing.T, allowed bool) *scoped {
@@ -72,15 +103,17 @@ func serveScoped(t *testing.T, allowed bool) *scoped {
 	for _, name := range []string{"own", "other"} {
 		post[createExperimentResponse](s, "experiments/create", object{"name": name})
 	}
-	made := func(experiment string) string {
+	made := func(experiment string) named {
 		id := post[runResponse](s, "runs/create", object{"experiment_id": experiment}).Run.Info.RunID
 		post[object](s, "runs/log-metric", object{"run_id": id, "key": "k", "value": 1, "timestamp": 1})
 		require.Equal(t, http.StatusOK, s.send(http.MethodPut, "/api/2.0/mlflow-artifacts/artifacts/"+experiment+"/"+id+"/artifacts/a.txt", "", "a").status)
-		return id
+		return named{id, experiment, s.loggedModel(experiment, id)}
 	}
-	out := &scoped{served: s, run: "script", sibling: made("own"), elsewhere: made("other")}
+	out := &scoped{served: s, own: named{run: "script", experiment: "own"}, sibling: made("own"), elsewhere: made("other")}
+	post[object](s, "registered-models/create", object{"name": "registered"})
+	post[object](s, "model-versions/create", object{"name": "registered", "source": "models:/" + out.elsewhere.model})
 	owner := s.core.Owner()
-	stored, err := history.Create(t.Context(), s.core, record.Run{ID: out.run, Experiment: "own", Type: "azureml.scriptrun", Status: record.Running,
+	stored, err := history.Create(t.Context(), s.core, record.Run{ID: out.own.run, Experiment: "own", Type: "azureml.scriptrun", Status: record.Running,
 		Owner: &owner, Definition: &record.Definition{AllowWorkspace: allowed}})
 	require.NoError(t, err)
 	s.handler = NewForRun(s.core, stored.Value)
@@ -94,22 +127,42 @@ func serveScoped(t *testing.T, allowed bool) *scoped {
 	return out
 }
 
-// ask sends the request of a route about a run of an experiment.
-func (s *scoped) ask(route, request, run, experiment string) answer {
+// loggedModel makes a logged model with a file.
+func (s *served) loggedModel(experiment, run string) string {
+	s.t.Helper()
+	id := post[loggedModelResponse](s, "logged-models", object{"experiment_id": experiment, "source_run_id": run}).Model.Info.ModelID
+	a := s.send(http.MethodPut, "/api/2.0/mlflow-artifacts/artifacts/"+experiment+"/models/"+id+"/artifacts/a.txt", "", "a")
+	require.Equal(s.t, http.StatusOK, a.status, "%s", a.body)
+	return id
+}
+
+// ask sends the request of a route about a target.
+func (s *scoped) ask(route, request string, to named) answer {
 	s.t.Helper()
 	method, path, _ := strings.Cut(route, " ")
-	request = strings.NewReplacer("{run}", run, "{exp}", experiment).Replace(request)
+	request = strings.NewReplacer("{run}", to.run, "{exp}", to.experiment, "{model}", to.model).Replace(request)
 	prefix := "/api/2.0"
 	if path == "/get-artifact" {
 		prefix = ""
 	}
+	path = prefix + strings.NewReplacer("/{}", "/"+to.model, "/tags/{...}", "/tags/k").Replace(path)
 	switch {
 	case strings.HasPrefix(request, "{"):
-		return s.send(method, prefix+path, jsonType, request)
+		return s.send(method, path, jsonType, request)
 	case strings.HasPrefix(request, "/"):
-		return s.send(method, prefix+strings.TrimSuffix(path, "/{...}")+request, "", "")
+		return s.send(method, strings.TrimSuffix(path, "/{...}")+request, "", "")
 	}
-	return s.send(method, prefix+path+"?"+request, "", "")
+	return s.send(method, path+"?"+request, "", "")
+}
+
+// requireRefused checks that the script is told that it may not, and how it may.
+func requireRefused(t *testing.T, a answer, format string, args ...any) {
+	t.Helper()
+	require.Equal(t, http.StatusForbidden, a.status, "%s: %s", fmt.Sprintf(format, args...), a.body)
+	if len(a.body) > 0 { // none for HEAD
+		require.Equal(t, string(codeDenied), a.code())
+		require.Contains(t, string(a.body), "--allow-workspace")
+	}
 }
 
 func TestScopeOfEveryRoute(t *testing.T) {
@@ -121,51 +174,68 @@ func TestScopeOfEveryRoute(t *testing.T) {
 			if slices.Contains(unbound, name) {
 				continue
 			}
+			if request, ok := taken[name]; ok {
+				requireRefused(t, s.ask(name, request, s.own), "%s", name)
+				continue
+			}
 			request, ok := foreign[name]
 			require.True(t, ok, "decide what a script may do with %s", name)
-			a := s.ask(name, request, s.elsewhere, "other")
-			require.Equal(t, http.StatusForbidden, a.status, "%s: %s", name, a.body)
-			if r.method != http.MethodHead {
-				require.Equal(t, string(codeDenied), a.code())
-				require.Contains(t, string(a.body), "--allow-workspace", name)
+			requireRefused(t, s.ask(name, request, s.elsewhere), "%s", name)
+			if strings.Contains(request, "{run}") || strings.Contains(name+request, "{}") || strings.Contains(request, "{model}") {
+				requireRefused(t, s.ask(name, request, s.sibling), "%s of another run of its experiment", name)
 			}
-			if strings.Contains(request, "{run}") {
-				require.Equal(t, http.StatusForbidden, s.ask(name, request, s.sibling, "own").status, "%s of another run of its experiment", name)
-			}
-			require.NotEqual(t, http.StatusForbidden, free.ask(name, request, free.elsewhere, "other").status, "%s when allowed", name)
+			require.NotEqual(t, http.StatusForbidden, free.ask(name, request, free.elsewhere).status, "%s when allowed", name)
 		}
 	}
-	require.NotEmpty(t, foreign)
 }
 
-// TestScopeOfItsOwn sends the same requests about the script's own run.
+// TestScopeOfItsOwn sends the same requests about what is the script's own.
 func TestScopeOfItsOwn(t *testing.T) {
 	t.Parallel()
 	s := serveScoped(t, false)
-	require.Equal(t, http.StatusOK, s.ask("PUT /mlflow-artifacts/artifacts/{...}", "/own/script/artifacts/a.txt", "", "").status)
+	require.Equal(t, http.StatusOK, s.ask("PUT /mlflow-artifacts/artifacts/{...}", "/own/script/artifacts/a.txt", s.own).status)
+	s.own.model = s.loggedModel("own", s.own.run)
 	refused := map[string]int{
 		"POST /mlflow/experiments/create": http.StatusBadRequest, // it is there
 		"POST /mlflow/experiments/update": http.StatusForbidden, "POST /mlflow/experiments/delete": http.StatusForbidden, "POST /mlflow/experiments/restore": http.StatusForbidden,
 	}
-	last := "DELETE /mlflow-artifacts/artifacts/{...}" // and others need the file
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(foreign)), func(name string) bool {
-		return name == last || strings.Contains(name, "delete") || strings.Contains(name, "update")
+	// What deletes comes last, as others need what it deletes.
+	deletes := func(name string) bool { return strings.HasPrefix(name, "DELETE") || strings.Contains(name, "delete") }
+	names := slices.Sorted(maps.Keys(foreign))
+	slices.SortStableFunc(names, func(a, b string) int {
+		return cmp.Compare(len(map[bool]string{true: "x"}[deletes(a)]), len(map[bool]string{true: "x"}[deletes(b)]))
 	})
-	for _, name := range append(names, "POST /mlflow/experiments/update", "POST /mlflow/experiments/delete", last) {
+	for _, name := range names {
 		want := refused[name]
 		if want == 0 {
 			want = http.StatusOK
 		}
-		a := s.ask(name, foreign[name], s.run, "own")
+		if name == "POST /mlflow/runs/delete-tag" {
+			s.ask("POST /mlflow/runs/restore", foreign["POST /mlflow/runs/restore"], s.own)
+		}
+		a := s.ask(name, foreign[name], s.own)
 		require.Equal(t, want, a.status, "%s: %s", name, a.body)
 	}
+}
+
+// TestScopeOfTheRegistry: what is registered is everybody's to use.
+func TestScopeOfTheRegistry(t *testing.T) {
+	t.Parallel()
+	s := serveScoped(t, false)
+	uri := get[downloadURIResponse](s.served, "model-versions/get-download-uri?name=registered&version=1").ArtifactURI
+	a := s.send(http.MethodGet, "/api/2.0/mlflow-artifacts/artifacts/"+strings.TrimPrefix(uri, proxyScheme)+"/a.txt", "", "")
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	require.Equal(t, "a", string(a.body))
+	post[object](s.served, "model-versions/create", object{"name": "registered", "source": "models:/" + s.loggedModel("own", s.own.run)})
+	post[object](s.served, "registered-models/alias", object{"name": "registered", "alias": "champion", "version": "2"})
+	require.Equal(t, "2", get[modelVersionResponse](s.served, "registered-models/alias?name=registered&alias=champion").ModelVersion.Version)
 }
 
 func TestScopeOfSearches(t *testing.T) {
 	t.Parallel()
 	s := serveScoped(t, false)
 	child := post[runResponse](s.served, "runs/create", object{"experiment_id": "own"}).Run
-	require.Contains(t, child.Data.Tags, keyValue{parentTag, s.run})
+	require.Contains(t, child.Data.Tags, keyValue{parentTag, s.own.run})
 	grandchild := post[runResponse](s.served, "runs/create", object{"experiment_id": "own", "tags": []object{{"key": parentTag, "value": child.Info.RunID}}}).Run
 	require.Contains(t, grandchild.Data.Tags, keyValue{parentTag, child.Info.RunID})
 
@@ -173,7 +243,7 @@ func TestScopeOfSearches(t *testing.T) {
 	for _, r := range post[searchRunsResponse](s.served, "runs/search", object{"experiment_ids": []string{"own"}}).Runs {
 		ids = append(ids, r.Info.RunID)
 	}
-	require.ElementsMatch(t, []string{s.run, child.Info.RunID, grandchild.Info.RunID}, ids)
+	require.ElementsMatch(t, []string{s.own.run, child.Info.RunID, grandchild.Info.RunID}, ids)
 	require.Len(t, post[searchRunsResponse](s.served, "runs/search", object{"experiment_ids": []string{"own"}, "max_results": 1}).Runs, 1)
 	for _, view := range []string{"ACTIVE_ONLY", "ALL"} {
 		found := post[searchExperimentsResponse](s.served, "experiments/search", object{"view_type": view, "max_results": 10}).Experiments
@@ -183,7 +253,7 @@ func TestScopeOfSearches(t *testing.T) {
 
 	stored, err := history.Get(t.Context(), s.core, grandchild.Info.RunID)
 	require.NoError(t, err)
-	require.Equal(t, s.run, stored.Value.MadeIn)
+	require.Equal(t, s.own.run, stored.Value.MadeIn)
 	require.Equal(t, child.Info.RunID, stored.Value.Parent)
 }
 
@@ -194,18 +264,18 @@ func TestEndOfAScript(t *testing.T) {
 	s := serveScoped(t, false)
 	child := post[runResponse](s.served, "runs/create", object{"experiment_id": "own"}).Run.Info.RunID
 	for step := range 10 {
-		for _, id := range []string{s.run, child} {
+		for _, id := range []string{s.own.run, child} {
 			post[object](s.served, "runs/log-metric", object{"run_id": id, "key": "m", "value": 1, "timestamp": 1, "step": step})
 		}
 	}
 	for _, status := range []string{"FINISHED", "FAILED", "KILLED"} {
-		require.Equal(t, statusRunning, post[updateRunResponse](s.served, "runs/update", object{"run_id": s.run, "status": status}).RunInfo.Status)
+		require.Equal(t, statusRunning, post[updateRunResponse](s.served, "runs/update", object{"run_id": s.own.run, "status": status}).RunInfo.Status)
 	}
-	log, err := history.Metrics(s.core, s.run)
+	log, err := history.Metrics(s.core, s.own.run)
 	require.NoError(t, err)
 	list, err := log.Recover(t.Context())
 	require.NoError(t, err, "%v", list)
-	post[object](s.served, "runs/log-metric", object{"run_id": s.run, "key": "m", "value": 1, "timestamp": 1, "step": 10})
+	post[object](s.served, "runs/log-metric", object{"run_id": s.own.run, "key": "m", "value": 1, "timestamp": 1, "step": 10})
 
 	points, made, err := s.handler.Finish(t.Context())
 	require.NoError(t, err)
@@ -218,6 +288,6 @@ func TestEndOfAScript(t *testing.T) {
 	again, _, err := s.handler.Finish(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, points, again)
-	a := s.send(http.MethodPost, "/api/2.0/mlflow/runs/log-metric", jsonType, fmt.Sprintf(`{"run_id":%q,"key":"m","value":1,"timestamp":1}`, s.run))
+	a := s.send(http.MethodPost, "/api/2.0/mlflow/runs/log-metric", jsonType, fmt.Sprintf(`{"run_id":%q,"key":"m","value":1,"timestamp":1}`, s.own.run))
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
 }

@@ -37,5 +37,7 @@ with mlflow.start_run():
         mlflow.log_metric("held_out_accuracy", stump.score(x_held, y_held))
 
     mlflow.log_dict({"rows": x_held.values.tolist(), "labels": y_held.tolist()}, "holdout.json")
-    mlflow.sklearn.log_model(model, name="model", registered_model_name=args.model_name, input_example=x_held.head(2))
+    mlflow.sklearn.log_model(
+        model, name="model", serialization_format="cloudpickle", registered_model_name=args.model_name, input_example=x_held.head(2)
+    )
 print("logged and registered the model")
