@@ -198,10 +198,8 @@ func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range req.ExperimentIDs {
-		if err := c.scope.checkExperiment(id); err != nil {
-			return nil, err
-		}
+	if err := c.scope.checkExperiments(req.ExperimentIDs); err != nil {
+		return nil, err
 	}
 	q.Size, q.Filter = size, filter.All(q.Filter, c.scope.shownModels())
 	page, err := c.find(ctx, q)

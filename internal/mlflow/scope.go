@@ -169,6 +169,15 @@ func (s *scope) checkExperiment(name string) error {
 	return s.refuse("the experiment " + strconv.Quote(cut(name, maxKey)))
 }
 
+func (s *scope) checkExperiments(names []string) error {
+	for _, name := range names {
+		if err := s.checkExperiment(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // taking are the requests that take from others what they rely on.
 var taking = map[string]string{
 	"/mlflow/experiments/delete":       "deleting its experiment",

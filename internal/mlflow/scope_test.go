@@ -1,7 +1,6 @@
 package mlflow
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -35,6 +34,7 @@ var foreign = map[string]string{
 	"POST /mlflow/runs/update":                           `{"run_id":"{run}","run_name":"n"}`,
 	"POST /mlflow/runs/delete":                           `{"run_id":"{run}"}`,
 	"POST /mlflow/runs/restore":                          `{"run_id":"{run}"}`,
+	"POST /mlflow/experiments/search-datasets":           `{"experiment_ids":["{exp}"]}`,
 	"POST /mlflow/runs/search":                           `{"experiment_ids":["{exp}"]}`,
 	"POST /mlflow/runs/log-metric":                       `{"run_id":"{run}","key":"k","value":1,"timestamp":1}`,
 	"POST /mlflow/runs/log-parameter":                    `{"run_id":"{run}","key":"k","value":"v"}`,
@@ -195,23 +195,19 @@ func TestScopeOfItsOwn(t *testing.T) {
 	s := serveScoped(t, false)
 	require.Equal(t, http.StatusOK, s.ask("PUT /mlflow-artifacts/artifacts/{...}", "/own/script/artifacts/a.txt", s.own).status)
 	s.own.model = s.loggedModel("own", s.own.run)
+	for _, name := range []string{"POST /mlflow/experiments/set-experiment-tag", "POST /mlflow/runs/set-tag", "PATCH /mlflow/logged-models/{}/tags"} {
+		require.Equal(t, http.StatusOK, s.ask(name, foreign[name], s.own).status, name) // others delete them
+	}
 	refused := map[string]int{
 		"POST /mlflow/experiments/create": http.StatusBadRequest, // it is there
 		"POST /mlflow/experiments/update": http.StatusForbidden, "POST /mlflow/experiments/delete": http.StatusForbidden, "POST /mlflow/experiments/restore": http.StatusForbidden,
 	}
-	// What deletes comes last, as others need what it deletes.
-	deletes := func(name string) bool { return strings.HasPrefix(name, "DELETE") || strings.Contains(name, "delete") }
-	names := slices.Sorted(maps.Keys(foreign))
-	slices.SortStableFunc(names, func(a, b string) int {
-		return cmp.Compare(len(map[bool]string{true: "x"}[deletes(a)]), len(map[bool]string{true: "x"}[deletes(b)]))
-	})
-	for _, name := range names {
+	last := []string{"POST /mlflow/runs/delete", "POST /mlflow/runs/restore", "DELETE /mlflow-artifacts/artifacts/{...}", "DELETE /mlflow/logged-models/{}"} // others need what these delete
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(foreign)), func(name string) bool { return slices.Contains(last, name) })
+	for _, name := range append(names, last...) {
 		want := refused[name]
 		if want == 0 {
 			want = http.StatusOK
-		}
-		if name == "POST /mlflow/runs/delete-tag" {
-			s.ask("POST /mlflow/runs/restore", foreign["POST /mlflow/runs/restore"], s.own)
 		}
 		a := s.ask(name, foreign[name], s.own)
 		require.Equal(t, want, a.status, "%s: %s", name, a.body)
