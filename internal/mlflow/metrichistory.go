@@ -66,10 +66,7 @@ func (c call) history(ctx context.Context, id, key string) ([]metric, error) {
 	slices.SortFunc(list, func(a, b metric) int {
 		return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Value, b.Value))
 	})
-	same := func(a, b metric) bool {
-		return a.Timestamp == b.Timestamp && a.Step == b.Step && math.Float64bits(float64(a.Value)) == math.Float64bits(float64(b.Value))
-	}
-	return slices.CompactFunc(list, same), err
+	return slices.CompactFunc(list, samePoint), err
 }
 
 func (c call) getMetricHistory(ctx context.Context, req *getMetricHistory) (*metricsResponse, error) {
