@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 
 const (
 	name     = "breast-cancer-mlflow" // of the experiment, the model and the endpoint
+	stages   = 80
 	required = 0.93
 )
 
@@ -79,7 +81,7 @@ func train(ctx context.Context, dir string) (err error) {
 	}
 	// The script finds its run by itself: mlflow.start_run() joins it.
 	r, err := exp.Submit(ctx, experiment.ScriptRunConfig{
-		Source: source, Script: "train.py", Arguments: []string{"--stages", "80", "--model-name", name}, Environment: env,
+		Source: source, Script: "train.py", Arguments: []string{"--stages", strconv.Itoa(stages), "--model-name", name}, Environment: env,
 	}, nil)
 	if err != nil {
 		return err
@@ -130,6 +132,9 @@ func printRun(ctx context.Context, r *run.Run) error {
 		s, ok := summaries[metric]
 		if !ok {
 			return fmt.Errorf("the run has no metric %s", metric)
+		}
+		if want := map[bool]int64{true: stages, false: 1}[strings.HasPrefix(metric, "held_out")]; int64(s.Count) != want {
+			return fmt.Errorf("the metric %s has %d points and not %d", metric, s.Count, want)
 		}
 		last, _ := s.Last.Number()
 		fmt.Printf("%9s%-24s %d points from %.3f to %.3f, the last %.3f\n", "", metric, s.Count, s.Min, s.Max, last)
