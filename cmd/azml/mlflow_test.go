@@ -60,10 +60,11 @@ func serveProcess(t *testing.T, s *shell) string {
 	cmd := s.command(t, "server", "--listen", "127.0.0.1:0", "-o", "json")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // when the test has ended
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-		require.NoError(t, cmd.Wait())
+		err := cmd.Wait()
+		require.True(t, cmd.ProcessState.Success(), "the server ends in order: %v", err)
 	})
 	var v serverView
 	require.NoError(t, json.NewDecoder(out).Decode(&v))
