@@ -29,8 +29,11 @@ func (e *Experiment) track(run record.Run) (*agent.Tracking, error) {
 	handler := mlflow.NewForRun(e.h, run)
 	token := rand.Text()
 	server := &http.Server{Handler: admit(token, handler), ReadHeaderTimeout: headerTime, ErrorLog: slog.NewLogLogger(e.h.Logger().Handler(), slog.LevelDebug)}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener) // until it is stopped, and says so
+	}()
 	name := e.stored.Value.Title
 	if name == "" {
 		name = e.Name()
