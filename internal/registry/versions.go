@@ -22,8 +22,10 @@ func Versions(name string) core.Series {
 
 // Register stores the next version of the model of that name, which is made
 // when there is none; draft says all but its number and its files. manifest
-// lists these; nil is for files that lie elsewhere. Errors: ErrInvalid;
-// ErrConflict when the model is deleted at the same time.
+// lists these; nil is for files that lie elsewhere. A version that has a number
+// already, because it was registered elsewhere, gets that one if it is the next.
+// Errors: ErrInvalid; ErrConflict when it is not, or when the model is deleted at
+// the same time.
 func Register(ctx context.Context, h core.Handle, name string, draft record.Model, manifest *files.Manifest) (core.Stored[record.Model], error) {
 	var none core.Stored[record.Model]
 	if manifest != nil {
@@ -40,8 +42,12 @@ func Register(ctx context.Context, h core.Handle, name string, draft record.Mode
 	if err != nil {
 		return none, err
 	}
+	wanted := draft.Version
 	draft.Name = of.Value.Name
 	n, stored, err := core.Allot(ctx, h, Versions(draft.Name), true, func(n int) (record.Model, error) {
+		if wanted != 0 && n != wanted {
+			return draft, fmt.Errorf("%w: the next version is %d, not %d", azml.ErrConflict, n, wanted)
+		}
 		draft.Version = n
 		return draft, nil
 	})
