@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -64,7 +66,10 @@ func TestTimesAndNumbersAreKept(t *testing.T) {
 	s, ws := newHandmade(t), open(t)
 	s.run(1, finished)
 	s.run(0, finished)
-	doImport(t, ws, s.dir, nil)
+	for n := range 2 {
+		require.NoError(t, os.MkdirAll(filepath.Join(s.dir, filepath.FromSlash(s.of(n, "artifacts"))), 0o755))
+	}
+	require.Empty(t, doImport(t, ws, s.dir, nil).LeftOut, "a run without artifacts lacks none")
 	first, second := get(t, ws, runID(0)).Details(), get(t, ws, runID(1)).Details()
 	require.Equal(t, 1, first.Number, "numbers follow the times at which runs began")
 	require.Equal(t, 2, second.Number)

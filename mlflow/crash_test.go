@@ -43,7 +43,7 @@ func killed(t *testing.T, args ...string) (kills int) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's moments
+	random := rand.New(rand.NewPCG(seed, 0))
 	for patience := 20 * time.Millisecond; ; patience += patience / 4 {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), asImporter+"="+strings.Join(args, "|"))

@@ -373,6 +373,10 @@ func (f *folder) artifactsOf(at place) string {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return dir
 	}
+	_, err := f.folder(at.uri)
+	if nowhere, ok := errors.AsType[*unreadable](err); ok && nowhere.gone && exists(dir) {
+		return dir // which is empty, as is what it was before the store was copied
+	}
 	return at.uri
 }
 

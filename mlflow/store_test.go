@@ -82,9 +82,9 @@ func storeOf(t testing.TB, kind string) store {
 }
 
 func makeStore(t testing.TB, kind string) store {
-	dir, err := os.MkdirTemp("", "azml-mlflow-")
+	dir, err := os.MkdirTemp("", "azml-mlflow-") //nolint:usetesting // it outlives the test that makes it
 	require.NoError(t, err)
-	atEnd(func() { os.RemoveAll(dir) })
+	atEnd(func() { _ = os.RemoveAll(dir) })
 	s := store{dir: dir, uri: "sqlite:///mlflow.db"}
 	switch kind {
 	case kindFolder:
