@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -109,6 +110,27 @@ func TestCreateAtOnce(t *testing.T) {
 		working.Wait()
 		require.EqualValues(t, 1, done.Load(), name)
 	}
+}
+
+// A model shows that versions are registered, to the second.
+func TestModelShowsItsVersions(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	h := core.New(core.Config{Objects: memory.NewObjects(), CacheDir: t.TempDir(), Now: func() time.Time { return now }})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	version(t, h, "m")
+	modified := func() time.Time {
+		m, err := Find(t.Context(), h, "m")
+		require.NoError(t, err)
+		return m.Value.Modified
+	}
+	first := modified()
+	now = now.Add(touchEvery / 2)
+	version(t, h, "m")
+	require.Equal(t, first, modified())
+	now = now.Add(touchEvery)
+	version(t, h, "m")
+	require.Equal(t, now, modified())
 }
 
 func TestLatestByStage(t *testing.T) {
