@@ -91,9 +91,9 @@ func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "import",
 		Short:   "Make runs of what other tools have logged",
-		Example: "  azml import tensorboard runs -e churn",
+		Example: "  azml import mlflow http://localhost:5000\n  azml import tensorboard runs -e churn",
 	}
-	cmd.AddCommand(a.importTensorBoard())
+	cmd.AddCommand(a.importMLflow(), a.importTensorBoard())
 	return cmd
 }
 

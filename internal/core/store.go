@@ -119,10 +119,13 @@ func Create[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, value T
 }
 
 // CreateQuiet is Create without an audit line, for records that are part of
-// another resource.
+// another resource. A time of creation that the record has already, because it
+// was made elsewhere, stays.
 func CreateQuiet[T any, P pointer[T]](ctx context.Context, h Handle, key string, value T) (Stored[T], error) {
 	meta := P(&value).Common()
-	meta.Created, meta.CreatedBy = h.Now(), h.Who()
+	if meta.CreatedBy = h.Who(); meta.Created.IsZero() {
+		meta.Created = h.Now()
+	}
 	return write[T, P](ctx, h, key, Stored[T]{Value: value}, backend.PutOptions{IfNoneMatch: true})
 }
 

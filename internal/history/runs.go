@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -127,7 +128,7 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		r.Ended = time.Time{}
 		if step.To.Terminal() {
 			r.Ended = now
-			r.Kept = kept(h, id, step.Points)
+			r.Kept = Kept(h, id, nil, step.Points)
 		}
 		r.Status, r.Reason, r.WaitsFor, r.Since = step.To, step.Reason, step.WaitsFor, now
 		r.History = append(slices.Clip(r.History), record.Transition{Status: step.To, Time: now, Reason: step.Reason})
@@ -142,11 +143,22 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 	return stored, err
 }
 
-// kept says what this process knows to be in the store of the run, nil for
-// nothing.
-func kept(h core.Handle, id string, points map[string]uint64) *record.Kept {
+// Kept says what this process knows to be in the store of the run: what is
+// said before, nil for nothing, and the points of the writers that it has
+// closed. It gives nil for nothing.
+func Kept(h core.Handle, id string, before *record.Kept, points map[string]uint64) *record.Kept {
 	k := record.Kept{FileParts: RunFiles(id).parts().LastSeen(h), Points: points}
-	if k.FileParts == 0 && len(points) == 0 {
+	if before != nil {
+		k.FileParts = max(k.FileParts, before.FileParts)
+		k.Points = maps.Clone(before.Points)
+		for writer, n := range points {
+			if k.Points == nil {
+				k.Points = map[string]uint64{}
+			}
+			k.Points[writer] = n
+		}
+	}
+	if k.FileParts == 0 && len(k.Points) == 0 {
 		return nil
 	}
 	return &k

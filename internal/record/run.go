@@ -66,6 +66,17 @@ type Run struct {
 	ModelInputs []string `json:"modelInputs,omitempty"`
 	// ModelOutputs are the logged models that it has made.
 	ModelOutputs []ModelOutput `json:"modelOutputs,omitempty"`
+	// Import says where the run was carried over from, nil for one made here.
+	Import *Import `json:"import,omitempty"`
+}
+
+// Import says where a run was carried over from.
+type Import struct {
+	// From names the place, such as the URL of an MLflow server.
+	From string `json:"from"`
+	// State identifies what the run was there when all of it had been carried
+	// over. It is empty until then.
+	State string `json:"state,omitempty"`
 }
 
 // DatasetInput is one use of a dataset by a run. What else is known of the

@@ -5,9 +5,9 @@
 //	go run ./internal/cmd/bench [-list] [-run regexp] [-seconds n] [-vs peer,...] [-big] [-cpuprofile file]
 //
 // It prints one JSON line for each figure; docs/performance.md explains them.
-// Peers that are asked for by -vs are installed: wandb, mlflow and
-// inference-server into a virtual environment in the user's cache folder, restic by the
-// system's packages. Everything listens on loopback and is removed at the end.
+// Peers that are asked for by -vs are installed: wandb, mlflow,
+// aim and inference-server into virtual environments in the user's cache folder,
+// restic by the system's packages. Everything listens on loopback and is removed at the end.
 // It exits with 1 when a figure could not be measured, and 2 for wrong flags.
 package main
 
@@ -59,6 +59,7 @@ const (
 	peerRestic          = "restic"
 	peerInferenceServer = "inference-server"
 	peerMLflow          = "mlflow"
+	peerAim             = "aim"
 )
 
 // bench is one run of the command.
@@ -164,7 +165,9 @@ func (b *bench) parse(args []string) ([]group, error) {
 	return chosen, nil
 }
 
-func allPeers() []string { return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow} }
+func allPeers() []string {
+	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow, peerAim}
+}
 
 // versus tells whether a peer was asked for.
 func (b *bench) versus(peer string) bool { return slices.Contains(b.peers, peer) }

@@ -1,0 +1,85 @@
+package mlflow
+
+import (
+	"context"
+	"errors"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/mlflow"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// experiment carries over an experiment, but for its runs.
+func (i *importer) experiment(ctx context.Context, e experiment) error {
+	key := mlflow.ExperimentKey(e.name)
+	i.keys[e.id] = key
+	fresh := experimentRecord(e, key)
+	stored, err := history.Experiment(ctx, i.h, key)
+	switch {
+	case errors.Is(err, azml.ErrNotFound) && i.opts.DryRun:
+		i.report(func(d *Carried) { d.Experiments.Created++ })
+		return nil
+	case errors.Is(err, azml.ErrNotFound):
+		_, err = core.Create(ctx, i.h, history.ExperimentRef(key), fresh)
+		if err != nil && !errors.Is(err, azml.ErrExists) {
+			return err
+		}
+		if err == nil {
+			i.report(func(d *Carried) { d.Experiments.Created++ })
+			return i.keepID(ctx, e, key)
+		}
+		if stored, err = history.Experiment(ctx, i.h, key); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	i.keys[e.id] = stored.Value.Name // the name may be one that it was given later
+	if err := i.mergeExperiment(ctx, e, stored.Value, fresh); err != nil {
+		return err
+	}
+	return i.keepID(ctx, e, stored.Value.Name)
+}
+
+// mergeExperiment adds to an experiment what it lacks, and lists what differs.
+func (i *importer) mergeExperiment(ctx context.Context, e experiment, have, fresh record.Experiment) error {
+	if e.deleted != !have.Archived.IsZero() {
+		i.conflict("experiment", e.name, "it is deleted in one of the two only")
+	}
+	missing := i.missing("experiment", e.name, "tag", have.Tags, fresh.Tags)
+	if len(missing) == 0 || i.opts.DryRun {
+		i.report(func(d *Carried) { d.Experiments.Unchanged++ })
+		return nil
+	}
+	_, err := core.Update(ctx, i.h, history.ExperimentRef(have.Name), core.Updated("tags"), func(r *record.Experiment) error {
+		r.Tags = core.ChangeLabels(missing, r.Tags, nil) // what is there by now stays
+		return nil
+	})
+	if err == nil {
+		i.report(func(d *Carried) { d.Experiments.Completed++ })
+	}
+	return err
+}
+
+// keepID makes the ID that the experiment had one more name of it, so that
+// programs which know it find it.
+func (i *importer) keepID(ctx context.Context, e experiment, key string) error {
+	if e.id == key || e.id == mlflow.ExperimentKey("Default") || i.opts.DryRun {
+		return nil
+	}
+	if core.ExperimentName.Check(e.id) != nil {
+		i.leave("IDs of experiments that can't be names here", 1)
+		return nil
+	}
+	_, err := core.Create(ctx, i.h, history.ExperimentRef(e.id), record.Experiment{ID: core.NewUUID(), Name: e.id, Title: e.id, AliasOf: key})
+	if !errors.Is(err, azml.ErrExists) {
+		return err
+	}
+	there, err := history.Experiment(ctx, i.h, e.id)
+	if err == nil && there.Value.Name != key {
+		i.leave("IDs of experiments that other experiments have here", 1)
+	}
+	return err
+}
