@@ -15,15 +15,8 @@ import (
 // model's own and no later one, and the model is there. Errors: ErrConflict when
 // the number is not the next.
 func RegisterAs(ctx context.Context, h core.Handle, name string, draft record.Model, manifest *files.Manifest) (core.Stored[record.Model], error) {
-	if manifest != nil {
-		id, err := h.Files().PutManifest(ctx, manifest)
-		if err != nil {
-			return core.Stored[record.Model]{}, err
-		}
-		draft.Manifest, draft.FileCount = id, len(manifest.Files)
-		for _, f := range manifest.Files {
-			draft.Size += f.Size
-		}
+	if err := keep(ctx, h, &draft, manifest); err != nil {
+		return core.Stored[record.Model]{}, err
 	}
 	draft.Name = name
 	_, stored, err := core.Allot(ctx, h, Versions(name), true, func(n int) (record.Model, error) {

@@ -27,15 +27,8 @@ func Versions(name string) core.Series {
 // ErrConflict when the model is deleted at the same time.
 func Register(ctx context.Context, h core.Handle, name string, draft record.Model, manifest *files.Manifest) (core.Stored[record.Model], error) {
 	var none core.Stored[record.Model]
-	if manifest != nil {
-		id, err := h.Files().PutManifest(ctx, manifest)
-		if err != nil {
-			return none, err
-		}
-		draft.Manifest, draft.FileCount = id, len(manifest.Files)
-		for _, f := range manifest.Files {
-			draft.Size += f.Size
-		}
+	if err := keep(ctx, h, &draft, manifest); err != nil {
+		return none, err
 	}
 	of, err := ensure(ctx, h, name)
 	if err != nil {
@@ -58,6 +51,22 @@ func Register(ctx context.Context, h core.Handle, name string, draft record.Mode
 		return none, err
 	}
 	return stored, nil
+}
+
+// keep stores the list of a version's files, nil for none, and notes it.
+func keep(ctx context.Context, h core.Handle, draft *record.Model, manifest *files.Manifest) error {
+	if manifest == nil {
+		return nil
+	}
+	id, err := h.Files().PutManifest(ctx, manifest)
+	if err != nil {
+		return err
+	}
+	draft.Manifest, draft.FileCount = id, len(manifest.Files)
+	for _, f := range manifest.Files {
+		draft.Size += f.Size
+	}
+	return nil
 }
 
 // touchEvery is how exact it is when a registered model shows that its versions
