@@ -89,7 +89,7 @@ func environmentOf(path string, e runconfig.Environment) (environment.Spec, erro
 // ML read: .azureml/<name> in the project folder path (aml_config/<name> when
 // that folder is there), and conda_dependencies.yml beside it when the
 // environment has packages. Files that are there are replaced. The folder
-// stands for Source; GracePeriod has no place in such a file. Errors:
+// stands for Source; GracePeriod and AllowWorkspace have no place in such a file. Errors:
 // ErrInvalid; ErrUnsupported for an environment with constraints, which a conda
 // file can't hold; ErrDenied.
 func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {

@@ -53,6 +53,10 @@ type ScriptRunConfig struct {
 	// GracePeriod is the time that a script has to end after it was asked to,
 	// before it is ended by force; 10 seconds when zero.
 	GracePeriod time.Duration
+	// AllowWorkspace lets the script's MLflow clients use all experiments and
+	// runs of the workspace. Without it they use the run, the runs that they
+	// make, which are its children, and the registry of models.
+	AllowWorkspace bool
 }
 
 // defaultMaxDuration is Azure ML's.
@@ -129,7 +133,7 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 // drive runs the agent for a run on the local target. What went wrong is in
 // the run's record; only what could not be written there is logged.
 func (e *Experiment) drive(ctx context.Context, id string) {
-	if err := agent.Drive(ctx, e.h, id); err != nil {
+	if err := agent.Drive(ctx, e.h, id, e.track); err != nil {
 		e.h.Logger().Info("a run did not complete", "run", id, "error", err)
 	}
 }
@@ -148,7 +152,8 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Description: opts.Description, Tags: maps.Clone(opts.Tags), Properties: maps.Clone(opts.Properties),
 		Status: record.Starting, Reason: "submitted", Owner: &owner,
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
-			Compute: target.Name(), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds()}}
+			Compute: target.Name(), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
+			AllowWorkspace: config.AllowWorkspace}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
 	}

@@ -1,9 +1,12 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 )
@@ -56,7 +59,7 @@ func (b Bucket) MarshalJSON() ([]byte, error) {
 // borders. A metric of few numbers gets a bucket for each. Once the run's
 // metrics are sealed it reads some kilobytes, of a metric of millions of points
 // too, and otherwise the points. Errors: ErrNotFound when nothing was logged
-// under the name, ErrInvalid.
+// under the name, or the run was deleted; ErrInvalid; ErrDamaged.
 func (r *Run) Chart(ctx context.Context, name string, opts *ChartOptions) (_ []Bucket, err error) {
 	defer r.h.Operation(&ctx, &err, "chart metric of", kind, r.id+"/"+name)()
 	if opts == nil {
@@ -71,6 +74,9 @@ func (r *Run) Chart(ctx context.Context, name string, opts *ChartOptions) (_ []B
 		chart.Steps = &metrics.StepRange{First: opts.Steps.First, Last: opts.Steps.Last}
 	}
 	buckets, err := log.Chart(ctx, name, chart)
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil, cmp.Or(r.there(ctx), err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ type ExportOptions struct {
 // of Metrics. Time is RFC 3339 in UTC there, a number has all its digits, and
 // NaN and infinite numbers are the texts "NaN", "Infinity" and "-Infinity". It
 // streams, and takes memory for one row group. Errors: ErrInvalid for an unknown
-// format; w's.
+// format; ErrNotFound when the run was deleted; ErrDamaged; w's.
 func (r *Run) ExportMetrics(ctx context.Context, w io.Writer, opts *ExportOptions) (err error) {
 	defer r.h.Operation(&ctx, &err, "export metrics of", kind, r.id)()
 	if opts == nil {
@@ -49,6 +49,9 @@ func (r *Run) ExportMetrics(ctx context.Context, w io.Writer, opts *ExportOption
 	format := opts.Format
 	if format == "" {
 		format = FormatParquet
+	}
+	if err := r.there(ctx); err != nil {
+		return err
 	}
 	log, err := history.Metrics(r.h, r.id)
 	if err != nil {

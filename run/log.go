@@ -52,7 +52,8 @@ func (r *Run) Log(name string, value any, opts *LogOptions) error {
 }
 
 // LogList logs a list of numbers, strings or bools as one value: a []float64,
-// []float32, []int, []int64, []string, []bool or []any. An empty list logs
+// []float32, []int, []int64, []string, []bool or []any. Where it has both
+// integers and floats, its numbers are kept as float64. An empty list logs
 // nothing. Errors: as Log.
 func (r *Run) LogList(name string, values any, opts *LogOptions) error {
 	return r.appendValue(name, metrics.KindList, opts, func() (any, error) {

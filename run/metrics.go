@@ -2,9 +2,11 @@ package run
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
@@ -77,13 +79,15 @@ func (m Metric) Number() (value float64, ok bool) {
 type MetricsOptions struct {
 	// Names are the metrics wanted; empty means all.
 	Names []string
-	// Follow goes on with values as they are logged, until the run has ended.
+	// Follow goes on with values as they are logged, until the run has ended
+	// or is deleted, which is ErrNotFound.
 	Follow bool
 }
 
 // Metrics yields the run's logged values, each once, by time; those of one
 // process in the order it logged them. It sees what is durable in the
-// workspace and what processes on this machine have logged up to now.
+// workspace and what processes on this machine have logged up to now. Errors:
+// ErrNotFound when the run was deleted; ErrDamaged, naming the place.
 func (r *Run) Metrics(ctx context.Context, opts *MetricsOptions) iter.Seq2[Metric, error] {
 	if opts == nil {
 		opts = &MetricsOptions{}
@@ -95,20 +99,40 @@ func (r *Run) Metrics(ctx context.Context, opts *MetricsOptions) iter.Seq2[Metri
 			yield(Metric{}, err)
 			return
 		}
-		read := &metrics.ReadOptions{Names: opts.Names, Follow: opts.Follow, Done: func() bool { return r.ended(ctx) }}
+		none := true
+		read := &metrics.ReadOptions{Names: opts.Names, Follow: opts.Follow, Done: func() (bool, error) { return r.ended(ctx) }}
 		for point, err := range log.Read(ctx, read) {
 			core.Wrap(&err, "read metrics of", kind, r.id)
-			if !yield(metric(point), err) || err != nil {
+			if none = false; !yield(metric(point), err) || err != nil {
 				return
+			}
+		}
+		if none {
+			if err := r.there(ctx); err != nil {
+				core.Wrap(&err, "read metrics of", kind, r.id)
+				yield(Metric{}, err)
 			}
 		}
 	}
 }
 
-// ended tells whether the run has ended; when that can't be found out, the
+// there gives ErrNotFound when the run was deleted: then its metrics are not
+// none, but unknown.
+func (r *Run) there(ctx context.Context) error {
+	_, err := history.Get(ctx, r.h, r.id)
+	return err
+}
+
+// ended tells whether the run has ended; when the store does not answer, the
 // next look will.
-func (r *Run) ended(ctx context.Context) bool {
-	return r.Refresh(ctx) == nil && r.Status().Terminal()
+func (r *Run) ended(ctx context.Context) (bool, error) {
+	switch err := r.Refresh(ctx); {
+	case errors.Is(err, azml.ErrUnavailable):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return r.Status().Terminal(), nil
 }
 
 func metric(p metrics.Point) Metric {
@@ -149,7 +173,7 @@ type Summary struct {
 
 // Summaries gives a summary of each of the run's metrics, by name. Of a run that
 // has ended it reads one small object, once its metrics are sealed; else all
-// values.
+// values. Errors: as Metrics.
 func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 	defer r.h.Operation(&ctx, &err, "read metrics of", kind, r.id)()
 	log, err := history.Metrics(r.h, r.id)
@@ -157,6 +181,9 @@ func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 		return nil, err
 	}
 	sums, err := log.Summary(ctx)
+	if err == nil && len(sums) == 0 {
+		err = r.there(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

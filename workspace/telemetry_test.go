@@ -119,6 +119,9 @@ func TestTelemetryNamesAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	_, err = exp.Run(t.Context(), func(_ context.Context, r *run.Run) error { return r.Log("loss", 1.0, nil) }, nil)
 	require.NoError(t, err)
+	for _, err := range ws.Runs().Search(t.Context(), "metrics.loss = 1", nil) {
+		require.NoError(t, err)
+	}
 	require.NoError(t, ws.Close(t.Context()))
 	text, err := os.ReadFile(filepath.Join("..", "docs", "telemetry.md"))
 	require.NoError(t, err)
@@ -128,6 +131,10 @@ func TestTelemetryNamesAreDocumented(t *testing.T) {
 			require.Contains(t, string(text), "`"+span.Name()+"`")
 			require.True(t, span.Parent().IsValid(), "a request's span is within another: %s", span.Name())
 		}
+	}
+	for _, name := range []string{"search run", "seal metrics of run"} {
+		spanOf(t, spans, name)
+		require.Contains(t, string(text), "`"+name+"`")
 	}
 	names := metricNames(t, reader)
 	for _, name := range names {

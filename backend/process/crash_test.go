@@ -212,3 +212,18 @@ func TestNew(t *testing.T) {
 	require.NoDirExists(t, old)
 	require.DirExists(t, fresh)
 }
+
+// TestFolderIsRemoved removes the folder of an idle driver, as somebody does who
+// clears a cache.
+func TestFolderIsRemoved(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "jobs")
+	d := open(t, dir)
+	require.NoError(t, os.RemoveAll(dir))
+	for _, err := range d.List(t.Context()) {
+		require.NoError(t, err)
+	}
+	require.NoError(t, d.Check(t.Context()))
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, d.Start(t.Context(), shell(t, "a", "true")))
+}

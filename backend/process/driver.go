@@ -69,7 +69,7 @@ func (d *Driver) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(d.dir, scratchPrefix)
+	tmp, err := d.scratch()
 	if err != nil {
 		return classify(err)
 	}
@@ -101,6 +101,15 @@ func (d *Driver) Close() error {
 // scratchPrefix begins the names of folders that are no jobs: one being made,
 // or one being deleted. No ID begins with a dot.
 const scratchPrefix = ".scratch-"
+
+// scratch makes a folder that is no job, and the driver's own again when it was
+// removed as the cache that it often lies in.
+func (d *Driver) scratch() (string, error) {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(d.dir, scratchPrefix)
+}
 
 // sweep deletes old scratch folders.
 func (d *Driver) sweep() error {

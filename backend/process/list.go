@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -43,7 +44,7 @@ func (d *Driver) ids(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	entries, err := os.ReadDir(d.dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a folder that was removed has no jobs; Start makes it anew
 		return nil, classify(err)
 	}
 	var ids []string

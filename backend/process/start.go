@@ -60,7 +60,7 @@ func (f jobFiles) close() {
 // claim makes the job's folder. It is filled and locked under another name and
 // then renamed, so that nobody ever sees a half of it or finds it unlocked.
 func (d *Driver) claim(job backend.Job, dir string) (jobFiles, error) {
-	tmp, err := os.MkdirTemp(d.dir, scratchPrefix)
+	tmp, err := d.scratch()
 	if err != nil {
 		return jobFiles{}, classify(err)
 	}
@@ -96,7 +96,7 @@ func createFiles(dir string, job backend.Job) (f jobFiles, err error) {
 
 // discard deletes a job's folder, at once as others see it.
 func (d *Driver) discard(dir string) error {
-	tmp, err := os.MkdirTemp(d.dir, scratchPrefix)
+	tmp, err := d.scratch()
 	if err != nil {
 		return classify(err)
 	}

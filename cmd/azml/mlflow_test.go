@@ -1,46 +1,71 @@
 package main
 
 import (
-	"net/http/httptest"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/azml-go/azml/mlflow"
-	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/internal/testenv"
 )
 
-func TestMLflow(t *testing.T) {
+// TestMLflowClient runs MLflow's own client against `azml server`: the whole
+// package, and the small one alone, which has no flavors.
+func TestMLflowClient(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	store := filepath.Join(t.TempDir(), "mlruns")
-	for name, content := range map[string]string{
-		"1/meta.yaml":         "experiment_id: '1'\nname: churn rates\nlifecycle_stage: active\nartifact_location: s3://bucket/1\n",
-		"1/abc/meta.yaml":     "run_id: abc\nrun_name: first\nstatus: 3\nstart_time: 1600000000000\nend_time: 1600000001000\nlifecycle_stage: active\nartifact_uri: s3://bucket/1/abc/artifacts\n",
-		"1/abc/metrics/loss":  "1600000000500 0.5 1\n1600000000600 0.25 2\n",
-		"1/abc/artifacts/txt": "hello",
-	} {
-		path := filepath.Join(store, filepath.FromSlash(name))
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	if testing.Short() {
+		t.Skip("runs MLflow's client for a minute: left out in short mode")
 	}
-	require.Contains(t, s.ok(t, "import", "mlflow", store, "--dry-run"), "runs")
-	var done mlflow.Imported
-	s.json(t, &done, "import", "mlflow", store)
-	require.EqualValues(t, 1, done.Runs.Created)
-	require.EqualValues(t, 2, done.Values)
-	var points []run.Metric
-	s.json(t, &points, "run", "metrics", "abc", "--name", "loss", "--format", "json")
-	require.Len(t, points, 2)
-	require.Contains(t, s.ok(t, "import", "mlflow", store, "-e", "churn rates", "--verify"), "versions")
+	needsProcesses(t)
+	t.Run("whole", func(t *testing.T) {
+		t.Parallel()
+		checkClient(t, testenv.MLflow(t), 400)
+	})
+	t.Run("skinny", func(t *testing.T) {
+		t.Parallel()
+		checkClient(t, testenv.MLflowSkinny(t), 300, "experiments", "runs", "logging", "batches", "inputs", "artifacts", "fluent", "asynchronous", "command_line",
+			"registry", "search")
+	})
+}
 
-	nothing := httptest.NewServer(nil)
-	t.Cleanup(nothing.Close)
-	require.Contains(t, s.fails(t, exitError, "export", "mlflow", nothing.URL), "404")
-	require.Contains(t, s.fails(t, exitError, "import", "mlflow", filepath.Join(store, "nope")), "not found")
-	require.Contains(t, s.fails(t, exitError, "import", "mlflow", store, "-e", "nope"), "nope")
-	require.Contains(t, s.fails(t, exitUsage, "import", "mlflow"), "missing argument")
-	require.Contains(t, s.fails(t, exitUsage, "export", "mlflow", "a", "b"), "unexpected")
+// checkClient makes the checks of the sections, all if none is named. There must
+// be that many at least: a script that ends early has not passed.
+func checkClient(t *testing.T, python string, least int, sections ...string) {
+	t.Helper()
+	url := serveProcess(t, setup(t))
+	script, err := filepath.Abs("../../internal/mlflow/testdata/checks")
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), python, append([]string{script, url}, sections...)...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "MLFLOW_HTTP_REQUEST_MAX_RETRIES=2", "MLFLOW_DISABLE_TELEMETRY=true", "HOME="+cmd.Dir, "PYTHONDONTWRITEBYTECODE=1")
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+	sum := regexp.MustCompile(`(\d+) checks, 0 failed, mlflow`).FindSubmatch(out)
+	require.NotNil(t, sum)
+	made, err := strconv.Atoi(string(sum[1]))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, made, least)
+}
+
+// serveProcess starts `azml server`, which ends with the test, and gives its URL.
+func serveProcess(t *testing.T, s *shell) string {
+	t.Helper()
+	cmd := s.command(t, "server", "--listen", "127.0.0.1:0", "-o", "json")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+		require.NoError(t, cmd.Wait())
+	})
+	var v serverView
+	require.NoError(t, json.NewDecoder(out).Decode(&v))
+	return v.URL
 }

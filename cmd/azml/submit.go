@@ -71,6 +71,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
 	f.DurationVar(&s.config.MaxDuration, "max-duration", 0, "end the script after this time, such as 90m (default 720h)")
 	f.DurationVar(&s.config.GracePeriod, "grace-period", 0, "time that a script has to end when it is asked to, before it is ended by force (default 10s)")
+	f.BoolVar(&s.config.AllowWorkspace, "allow-workspace", false, "let the script's MLflow clients use other experiments and runs, too")
 	f.StringVar(&s.config.Compute, "compute", "", "compute target (default: local)")
 	f.BoolVarP(&s.detach, "detach", "d", false, "let the run go on in the background")
 	variables, tags := variablesFlag(cmd), tagsFlag(cmd, "tag", "tag of the run")
@@ -148,7 +149,7 @@ func (s *submission) load(a *app) error {
 	if flags.MaxDuration != 0 {
 		s.config.MaxDuration = flags.MaxDuration
 	}
-	s.config.GracePeriod = flags.GracePeriod
+	s.config.GracePeriod, s.config.AllowWorkspace = flags.GracePeriod, flags.AllowWorkspace
 	for name, value := range flags.Variables {
 		if s.config.Variables == nil {
 			s.config.Variables = map[string]string{}

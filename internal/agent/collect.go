@@ -43,7 +43,7 @@ func (d *drive) collect(running context.Context, outcome error) error {
 // saveAll stores outputs, logs and metrics, all at once; it waits for a store
 // that does not answer.
 func (d *drive) saveAll(ctx context.Context) error {
-	tasks := []func(context.Context) error{d.collectOutputs}
+	tasks := []func(context.Context) error{d.collectOutputs, d.finishTracking}
 	for _, log := range []*history.LogWriter{d.prepare, d.output} {
 		if log != nil {
 			tasks = append(tasks, log.Close)
@@ -88,7 +88,8 @@ func (d *drive) collectOutputs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return history.AddFiles(ctx, d.h, d.run.ID, manifest)
+	// An MLflow client may have logged a file of outputs under the same path.
+	return history.RunFiles(d.run.ID).Add(ctx, d.h, manifest, true)
 }
 
 // newOutputs lists the plain files of outputs/ that the script has made or

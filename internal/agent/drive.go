@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -46,6 +47,11 @@ type drive struct {
 	status  record.Status
 	before  fileSet // what was in outputs and logs before the script; nil until it starts
 
+	track    Tracker
+	tracking *Tracking         // nil when MLflow's clients are not served
+	tracked  map[string]uint64 // points that they have logged
+	made     []string          // runs that they have made
+
 	mu       sync.Mutex
 	warnings []string
 
@@ -54,13 +60,14 @@ type drive struct {
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
-// its last status. It returns when that is written: nil for Completed, else an
-// error that says how the run ended. When ctx ends, the script is ended and the
-// run Canceled with the cause as its reason.
-func Drive(ctx context.Context, h core.Handle, id string) (err error) {
+// its last status; track serves the MLflow clients of its script. It returns
+// when that is written: nil for Completed, else an error that says how the run
+// ended. When ctx ends, the script is ended and the run Canceled with the cause
+// as its reason.
+func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err error) {
 	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
-	d := &drive{h: h, dir: WorkDir(h, id)}
+	d := &drive{h: h, dir: WorkDir(h, id), track: track}
 	d.run.ID = id
 	err = persist(ctx, d.waits, func(ctx context.Context) (err error) {
 		stored, err = history.Get(ctx, h, id)
@@ -163,8 +170,12 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 	}
 	step, runErr := d.lastStep(outcome)
 	step.Owner = d.h.Owner().ID
+	step.Points = maps.Clone(d.tracked)
 	if d.metrics != nil && d.metrics.Stored() > 0 {
-		step.Points = map[string]uint64{d.metrics.ID(): d.metrics.Stored()}
+		if step.Points == nil {
+			step.Points = map[string]uint64{}
+		}
+		step.Points[d.metrics.ID()] = d.metrics.Stored()
 	}
 	step.Change = func(r *record.Run) {
 		r.Error = runErr
@@ -175,6 +186,7 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		return err
 	})
 	if !errors.Is(err, azml.ErrUnavailable) {
+		d.endMade(ctx)
 		d.clean(ctx) // else what the run left stays for whoever ends it
 	}
 	return errors.Join(outcome, err)

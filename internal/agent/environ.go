@@ -59,5 +59,6 @@ func (d *drive) environ(ctx context.Context) map[string]string {
 		"AZUREML_LOGDIRECTORY_PATH":             filepath.Join(d.codeDir(), "logs"),
 		"AZML_METRICS_FILE":                     d.metricsFile(),
 	})
+	d.addTracking(env)
 	return env
 }

@@ -43,6 +43,8 @@ func (d *drive) execute(ctx context.Context) error {
 	if err := d.enter(ctx, record.Running, ""); err != nil {
 		return err
 	}
+	d.startTracking()
+	defer d.stopTracking()
 	job := backend.Job{ID: d.run.ID, Command: d.command(), Dir: d.codeDir(), Env: d.environ(ctx)}
 	if err := d.h.Local().Start(ctx, job); err != nil {
 		f := d.systemError(fmt.Errorf("start %s: %w", filepath.Base(job.Command[0]), err))

@@ -24,6 +24,9 @@ import (
 // process drives, or that can't be changed by us are given as they are.
 func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core.Stored[record.Run], error) {
 	r := run.Value
+	if r.MadeIn != "" && r.Owner == nil && !r.Status.Terminal() {
+		return endWith(ctx, h, run)
+	}
 	if r.Status.Terminal() || r.Owner == nil || r.Owner.ID == h.Owner().ID {
 		return run, nil
 	}

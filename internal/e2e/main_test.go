@@ -54,6 +54,9 @@ type errand struct {
 }
 
 func (e errand) carryOut(ctx context.Context) error {
+	if e.Name == "client" {
+		return logThroughMLflow(ctx, e)
+	}
 	ws, err := e.open(ctx)
 	if err != nil {
 		return err
@@ -74,6 +77,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = cancelRun(ctx, ws, e)
 	case "ask":
 		err = askToCancel(ctx, ws, e)
+	case "drive":
+		err = driveRun(ctx, ws, e)
 	case "refused":
 		err = beRefused(ctx, ws, ack)
 	default:

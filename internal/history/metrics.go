@@ -41,7 +41,7 @@ func openMetrics(h core.Handle, prefix, spools, id string) (*metrics.Log, error)
 }
 
 // RecoverMetrics stores what writers that died have left in spools on this
-// machine, of all runs and logged models.
+// machine, of all runs and logged models. Damage of one keeps none of the others.
 func RecoverMetrics(ctx context.Context, h core.Handle) error {
 	for spools, open := range map[string]func(core.Handle, string) (*metrics.Log, error){runSpools: Metrics, modelSpools: ModelMetrics} {
 		if err := recoverAll(ctx, h, spools, open); err != nil {
@@ -68,7 +68,10 @@ func recoverAll(ctx context.Context, h core.Handle, spools string, open func(cor
 		if err != nil {
 			return err
 		}
-		if _, err := log.Recover(ctx); err != nil {
+		switch _, err := log.Recover(ctx); {
+		case damaged(err):
+			h.Logger().WarnContext(ctx, "metrics that a dead process has left can't be stored", "spool", filepath.Join(spools, entry.Name()), "error", err)
+		case err != nil:
 			return err
 		}
 	}
@@ -79,9 +82,15 @@ func recoverAll(ctx context.Context, h core.Handle, spools string, open func(cor
 // logged, and the next garbage collection tries again. It does nothing for a
 // run that goes on.
 func Seal(ctx context.Context, h core.Handle, id string) {
-	if _, err := seal(ctx, h, id); err != nil {
+	if err := sealOne(ctx, h, id); err != nil {
 		h.Logger().WarnContext(ctx, "metrics of an ended run can't be sealed yet; a garbage collection will", "run", id, "error", err)
 	}
+}
+
+func sealOne(ctx context.Context, h core.Handle, id string) (err error) {
+	defer h.Operation(&ctx, &err, "seal metrics of", "run", id)()
+	_, err = seal(ctx, h, id)
+	return err
 }
 
 // SealLater does Seal as work that the workspace owns. One that is being closed
@@ -108,6 +117,12 @@ func seal(ctx context.Context, h core.Handle, id string) (int64, error) {
 		return 0, deleteMetrics(ctx, h, id) // the run was deleted meanwhile
 	}
 	return done.Points, nil
+}
+
+// damaged tells whether the error is about what is stored of one run, which
+// trying again does not change.
+func damaged(err error) bool {
+	return errors.Is(err, azml.ErrDamaged) || errors.Is(err, azml.ErrUnsupported)
 }
 
 func ignore(err error, classes ...error) error {
@@ -143,7 +158,7 @@ func SealEnded(ctx context.Context, h core.Handle, before time.Time) (runs int, 
 			err = clearLeftovers(ctx, h, id, before)
 		}
 		switch {
-		case errors.Is(err, azml.ErrDamaged), errors.Is(err, azml.ErrUnsupported):
+		case damaged(err):
 			h.Logger().WarnContext(ctx, "metrics of an ended run can't be sealed", "run", id, "error", err)
 		case err != nil:
 			return runs, err

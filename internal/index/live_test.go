@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -60,12 +61,39 @@ func TestLive(t *testing.T) {
 	require.NoError(t, w.Close(t.Context()))
 	require.NoError(t, second.Close(t.Context()))
 	live := s.hits(t, "")[0].Metrics["loss"]
+	live.last = metrics.Order{} // which an ended run has no use for
 	_, err := history.Transition(t.Context(), s.Handle, "r", history.Step{To: record.Completed})
 	require.NoError(t, err)
 	for _, who := range []*space{s, other} {
 		ended := who.hits(t, "status = 'Completed'")[0].Metrics["loss"]
 		require.Equal(t, live, ended)
 		require.Empty(t, who.log.warnings())
+	}
+}
+
+// TestLiveLastValue has two writers that say themselves when values were observed,
+// back and forth. Looks in between must come to what one look at all comes to.
+func TestLiveLastValue(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	s := local(t, t.TempDir(), t.TempDir())
+	writers := []*metrics.Writer{s.begin(t, "r", s.Owner()), s.begin(t, "r", s.Owner())}
+	log, err := history.Metrics(s.Handle, "r")
+	require.NoError(t, err)
+	for i := range 200 {
+		w := writers[random.IntN(2)]
+		require.NoError(t, w.Log("m", float64(i), int64(i), time.Unix(int64(random.IntN(50)), 0)))
+		if random.IntN(4) > 0 {
+			continue
+		}
+		all, err := log.Summary(t.Context())
+		require.NoError(t, err)
+		got := s.hits(t, "")[0].Metrics["m"]
+		require.EqualValues(t, all["m"].Last.Value, got.Last, "%d", i)
+		require.Equal(t, all["m"].Last.Time, got.Time)
+		require.Equal(t, all["m"].Count, got.Count)
 	}
 }
 

@@ -62,7 +62,7 @@ func all(ctx context.Context, h core.Handle, r Request, give func(Hit) (more boo
 		return err
 	}
 	for q.Size = firstPage; ; q.Size, q.Stale = laterPage, true {
-		page, err := x.Search(ctx, q)
+		page, err := onePage(ctx, h, x, q)
 		if err != nil {
 			return err
 		}
@@ -75,6 +75,13 @@ func all(ctx context.Context, h core.Handle, r Request, give func(Hit) (more boo
 			return nil
 		}
 	}
+}
+
+// onePage reads a page as an operation of its own: the range goes on for as long
+// as who ranges takes.
+func onePage(ctx context.Context, h core.Handle, x *Index, q Query) (_ *Page, err error) {
+	defer h.Operation(&ctx, &err, "search", q.Kind.name, "")()
+	return x.Search(ctx, q)
 }
 
 // Some gives one page of what is found, see Index.Search.

@@ -31,7 +31,7 @@ type Summary struct {
 	// Time is when the last point was logged.
 	Time time.Time
 
-	writer string // of the last point
+	last metrics.Order // the last point's place, while the run goes on
 }
 
 // Summaries are the summaries of a run's metrics by name.
@@ -48,21 +48,22 @@ func whole(sums map[string]metrics.Summary) Summaries {
 	return out
 }
 
-// add takes in one more point. Points come as Log.ReadOn gives them: a point of
-// another writer that is older than the last one does not take its place.
-func (s Summaries) add(p metrics.Point) {
+// add takes in one more point. The points of a look come in order, but some may
+// belong before what an earlier look has found.
+func (s Summaries) add(p metrics.Placed) {
 	sum := s[p.Name]
-	if sum.Count++; sum.Count == 1 || p.Writer == sum.writer || !p.Time.Before(sum.Time) {
-		sum.setLast(p)
+	if sum.Count++; sum.last.Before(p.Order) {
+		sum.setLast(p.Point)
+		sum.last = p.Order
 	}
-	if v, ok := number(p); ok {
+	if v, ok := number(p.Point); ok {
 		sum.number(v)
 	}
 	s[p.Name] = sum
 }
 
 func (s *Summary) setLast(p metrics.Point) {
-	s.Kind, s.Step, s.Time, s.writer = p.Kind, p.Step, p.Time, p.Writer
+	s.Kind, s.Step, s.Time = p.Kind, p.Step, p.Time
 	s.Last, s.Number = number(p)
 }
 
@@ -100,8 +101,8 @@ func (s Summaries) encode() []byte {
 		sum := s[name]
 		b = appendText(b, name)
 		b = appendText(b, string(sum.Kind))
-		b = appendText(b, sum.writer)
-		for _, n := range []int64{sum.Count, sum.Numbers, sum.NaNs, sum.Step, sum.Time.UnixNano()} {
+		b = appendText(b, sum.last.Writer)
+		for _, n := range []int64{sum.last.Latest, int64(sum.last.Seq), sum.Count, sum.Numbers, sum.NaNs, sum.Step, sum.Time.UnixNano()} {
 			b = binary.AppendVarint(b, n)
 		}
 		for _, v := range []float64{sum.Min, sum.Max, sum.Last} {
@@ -123,7 +124,7 @@ func appendText(b []byte, text string) []byte {
 func decodeSummaries(data []byte) (Summaries, error) {
 	s, r := Summaries{}, reader{data: data}
 	for len(r.data) > 0 && !r.bad {
-		name, sum := r.text(), Summary{Kind: metrics.Kind(r.text()), writer: r.text()}
+		name, sum := r.text(), Summary{Kind: metrics.Kind(r.text()), last: metrics.Order{Writer: r.text(), Latest: r.varint(), Seq: uint64(r.varint())}}
 		sum.Count, sum.Numbers, sum.NaNs, sum.Step = r.varint(), r.varint(), r.varint(), r.varint()
 		sum.Time = time.Unix(0, r.varint()).UTC()
 		sum.Min, sum.Max, sum.Last = r.float(), r.float(), r.float()

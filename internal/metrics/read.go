@@ -25,9 +25,9 @@ type ReadOptions struct {
 	// that the run has ended.
 	Follow bool
 	// Done, when Follow is set, tells whether no more points will come. It is
-	// asked before each look, so what was logged before is still given. Nil
-	// means that only ctx ends.
-	Done func() bool
+	// asked before each look, so what was logged before is still given; its
+	// error ends the reading. Nil means that only ctx ends.
+	Done func() (bool, error)
 	// Poll, when Follow is set, is the time between looks, 500 ms by default.
 	// A look lists the log's objects (one request) and the spool folder.
 	Poll time.Duration
@@ -41,7 +41,8 @@ type ReadOptions struct {
 // goroutine and can be ranged again. An error comes once, as the last pair.
 // A last frame or record that was cut off is left out. Errors: ErrDamaged,
 // naming object and offset, for anything else that is not as it was written
-// and for points that are missing; those of the store; ctx's.
+// and for points that are missing; ErrNotFound when the log is deleted while it
+// is read; those of the store; ctx's.
 func (l *Log) Read(ctx context.Context, opts *ReadOptions) iter.Seq2[Point, error] {
 	if opts == nil {
 		opts = &ReadOptions{}
@@ -139,8 +140,11 @@ func (l *Log) entriesFrom(ctx context.Context, cursors map[string]*cursor, opts 
 			}
 		}()
 		for {
-			last := !opts.Follow || opts.Done != nil && opts.Done()
-			more, err := l.pass(ctx, &pass{log: l, cursors: cursors, names: opts.Names, last: last}, yield)
+			last, err := opts.last()
+			more := false
+			if err == nil {
+				more, err = l.pass(ctx, &pass{log: l, cursors: cursors, names: opts.Names, last: last}, yield)
+			}
 			if err == nil && more && !last {
 				err = pause(ctx, opts.Poll)
 			}
@@ -153,6 +157,17 @@ func (l *Log) entriesFrom(ctx context.Context, cursors map[string]*cursor, opts 
 			}
 		}
 	}
+}
+
+// last tells whether the look that comes next is the last one.
+func (o *ReadOptions) last() (bool, error) {
+	switch {
+	case !o.Follow:
+		return true, nil
+	case o.Done == nil:
+		return false, nil
+	}
+	return o.Done()
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -176,6 +191,7 @@ type pass struct {
 	names   []string // of sealed points only these are wanted, when not empty
 	last    bool
 	plans   int
+	sealed  bool // the log was sealed, or somebody had begun to, when it was planned
 }
 
 // maxPlans bounds how often a pass begins anew because the log was sealed under
@@ -183,7 +199,8 @@ type pass struct {
 const maxPlans = 20
 
 // next gives the writer's next point. When an object is gone, the log was
-// sealed, and the pass goes on with what is there now. It also looks again for
+// sealed, and the pass goes on with what is there now; or it was deleted. It
+// also looks again for
 // points that are missing: a listing that was made while segments were written
 // may show the later one of two and not the earlier.
 func (p *pass) next(ctx context.Context, c *cursor, e *entry) (bool, error) {
@@ -202,6 +219,9 @@ func (p *pass) next(ctx context.Context, c *cursor, e *entry) (bool, error) {
 			other.drop()
 		}
 		if err := p.plan(ctx); err != nil {
+			return false, err
+		}
+		if !isGap && !p.sealed {
 			return false, err
 		}
 	}
@@ -290,6 +310,7 @@ func (p *pass) plan(ctx context.Context) error {
 	if err != nil {
 		return failed(err)
 	}
+	p.sealed = there.record != nil
 	for writer := range there.segments {
 		p.cursor(writer)
 	}

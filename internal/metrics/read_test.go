@@ -109,7 +109,7 @@ func TestFollow(t *testing.T) {
 				_ = w.Close(t.Context())
 			}()
 			close(ready)
-			got, err := collectPoints(reader.Read(t.Context(), &ReadOptions{Follow: true, Done: done.Load, Poll: time.Microsecond}))
+			got, err := collectPoints(reader.Read(t.Context(), &ReadOptions{Follow: true, Done: func() (bool, error) { return done.Load(), nil }, Poll: time.Microsecond}))
 			require.NoError(t, err)
 			<-logged
 			require.Len(t, got, before+points)

@@ -35,9 +35,10 @@ func TestReadOn(t *testing.T) {
 		require.NoError(t, err)
 		places = map[string]Place{}
 		require.NoError(t, json.Unmarshal(data, &places))
-		points, err := collectPoints(l.ReadOn(t.Context(), places))
-		require.NoError(t, err)
-		got = append(got, points...)
+		for p, err := range l.ReadOn(t.Context(), places) {
+			require.NoError(t, err)
+			got = append(got, p.Point)
+		}
 		require.Len(t, got, i+1)
 	}
 	before := maps.Clone(places)
@@ -59,7 +60,12 @@ func TestReadOnDamage(t *testing.T) {
 	require.NoError(t, w.Log("m", 1.0, 0, testTime))
 	require.NoError(t, w.Close(t.Context()))
 	places := map[string]Place{w.ID(): {Seq: 0, Segment: 1, Offset: 3}}
-	_, err := collectPoints(l.ReadOn(t.Context(), places))
+	var err error
+	for _, err = range l.ReadOn(t.Context(), places) {
+		if err != nil {
+			break
+		}
+	}
 	require.Error(t, err)
 	require.EqualValues(t, 3, places[w.ID()].Offset)
 }

@@ -236,12 +236,12 @@ func TestSealWhileLogged(t *testing.T) {
 	follower := make(chan []Point)
 	ended := make(chan struct{})
 	go func() {
-		got, err := collectPoints(l.Read(context.Background(), &ReadOptions{Follow: true, Poll: time.Millisecond, Done: func() bool {
+		got, err := collectPoints(l.Read(context.Background(), &ReadOptions{Follow: true, Poll: time.Millisecond, Done: func() (bool, error) {
 			select {
 			case <-ended:
-				return true
+				return true, nil
 			default:
-				return false
+				return false, nil
 			}
 		}}))
 		if err != nil {

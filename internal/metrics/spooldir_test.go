@@ -142,8 +142,11 @@ func TestSpoolFolderCannotBeMade(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
-	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
-	for _, spool := range []string{"file", "file/below", "dangling"} {
+	spools := []string{"file", "file/below"}
+	if os.Symlink("nowhere", filepath.Join(dir, "dangling")) == nil { // not everywhere
+		spools = append(spools, "dangling")
+	}
+	for _, spool := range spools {
 		_, err := openLog(t, memory.NewObjects(), filepath.Join(dir, spool), smallLimits).NewWriter()
 		require.ErrorIs(t, err, azml.ErrUnavailable, spool)
 	}

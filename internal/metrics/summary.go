@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,8 +102,10 @@ type logged struct {
 
 // before tells whether a point comes before another in the order of Read.
 func (p *logged) before(other *logged) bool {
-	return cmp.Or(cmp.Compare(p.latest, other.latest), cmp.Compare(p.writer, other.writer), cmp.Compare(p.seq, other.seq)) < 0
+	return p.order().Before(other.order())
 }
+
+func (p *logged) order() Order { return Order{Latest: p.latest, Writer: p.writer, Seq: p.seq} }
 
 // keep takes over a point, with bytes of its own.
 func (p *logged) keep(e *logged) {

@@ -93,7 +93,7 @@ func (l *Log) newLock() (string, *spoolLock, error) {
 			return id, lock, err
 		}
 	}
-	return "", nil, fmt.Errorf("%s is gone whenever it has been made", l.spool)
+	return "", nil, fmt.Errorf("%s is gone whenever it has been made, or is a link to nowhere", l.spool)
 }
 
 func (w *Writer) nextFile(number uint32, need int) (*spoolFile, error) {

@@ -30,9 +30,19 @@ func experimentRoutes() []route {
 }
 
 // experiment finds the experiment of that ID, its name in the workspace. All
-// that is done with an experiment comes by here. The one for runs that name
-// none is there also when nobody has used it yet: then it has no ETag.
+// that is done with an experiment comes by here.
 func (c call) experiment(ctx context.Context, id string) (core.Stored[record.Experiment], error) {
+	stored, err := c.findExperiment(ctx, id)
+	if err == nil {
+		err = c.scope.checkExperiment(stored.Value.Name)
+	}
+	return stored, err
+}
+
+// findExperiment is experiment without regard to what the client reaches. The
+// one for runs that name none is there also when nobody has used it yet: then
+// it has no ETag.
+func (c call) findExperiment(ctx context.Context, id string) (core.Stored[record.Experiment], error) {
 	if id == "" {
 		id = defaultKey
 	}
@@ -92,6 +102,9 @@ func (c call) createExperiment(ctx context.Context, req *createExperiment) (*cre
 		return nil, err
 	}
 	if err := checkLocation(req.ArtifactLocation); err != nil {
+		return nil, err
+	}
+	if err := c.scope.checkExperiment(experimentKey(req.Name)); err != nil {
 		return nil, err
 	}
 	rec := record.Experiment{ID: core.NewUUID(), Name: experimentKey(req.Name), ArtifactLocation: strings.TrimSuffix(req.ArtifactLocation, "/")}

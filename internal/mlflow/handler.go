@@ -27,6 +27,7 @@ type Handler struct {
 	routes  router
 	writers *writers
 	updates *updates
+	scope   *scope
 
 	latestKnown latestCache
 }
@@ -38,12 +39,16 @@ func New(h core.Handle, opts *Options) (*Handler, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	handler := &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h),
-		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}}}
+	handler := newHandler(h, opts)
 	if err := h.Serve(handler.writers.run); err != nil {
 		return nil, err
 	}
 	return handler, nil
+}
+
+func newHandler(h core.Handle, opts *Options) *Handler {
+	return &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h),
+		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}}}
 }
 
 // call is one request, on behalf of who sent it.
@@ -64,6 +69,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	to, params, err := h.routes.find(r.Method, r.URL.EscapedPath())
 	if err == nil && h.opts.Authorize != nil {
 		err = h.opts.Authorize(r, to.access)
+	}
+	if err == nil {
+		err = h.scope.checkPath(r.URL.EscapedPath())
 	}
 	if err == nil {
 		err = to.serve(c, w, r, params)

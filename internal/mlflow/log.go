@@ -61,6 +61,10 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err := c.loggableModels(ctx, models); err != nil {
 		return err
 	}
+	points, err := c.fresh(ctx, id, points)
+	if err != nil {
+		return err
+	}
 	if err := c.writers.log(ctx, logID{id: id}, points); err != nil {
 		return err
 	}

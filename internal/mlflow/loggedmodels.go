@@ -37,6 +37,9 @@ func (c call) loggedModel(ctx context.Context, id string) (core.Stored[record.Lo
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) {
 		err = noLoggedModel(id)
 	}
+	if err == nil {
+		err = c.scope.checkModel(id)
+	}
 	return stored, err
 }
 
@@ -87,6 +90,7 @@ func (c call) createLoggedModel(ctx context.Context, req *createLoggedModel) (*l
 	if err != nil {
 		return nil, err
 	}
+	c.scope.noteModel(stored.Value.ID)
 	return &loggedModelResponse{loggedModelView(stored.Value, experiment.Value, nil)}, nil
 }
 

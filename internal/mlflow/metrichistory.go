@@ -66,10 +66,7 @@ func (c call) history(ctx context.Context, id, key string) ([]metric, error) {
 	slices.SortFunc(list, func(a, b metric) int {
 		return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Value, b.Value))
 	})
-	same := func(a, b metric) bool {
-		return a.Timestamp == b.Timestamp && a.Step == b.Step && math.Float64bits(float64(a.Value)) == math.Float64bits(float64(b.Value))
-	}
-	return slices.CompactFunc(list, same), err
+	return slices.CompactFunc(list, samePoint), err
 }
 
 func (c call) getMetricHistory(ctx context.Context, req *getMetricHistory) (*metricsResponse, error) {
@@ -134,6 +131,9 @@ func (c call) getMetricHistoryBulk(ctx context.Context, req *getMetricHistoryBul
 	}
 	resp := &metricsResponse{}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(req.RunID))) {
+		if err := c.reachesRun(ctx, id); err != nil {
+			return nil, err
+		}
 		list, err := c.history(ctx, id, req.MetricKey)
 		if err != nil {
 			return nil, err

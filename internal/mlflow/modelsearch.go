@@ -192,7 +192,10 @@ func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (
 	if err != nil {
 		return nil, err
 	}
-	q.Size = size
+	if err := c.scope.checkExperiments(req.ExperimentIDs); err != nil {
+		return nil, err
+	}
+	q.Size, q.Filter = size, filter.All(q.Filter, c.scope.shownModels())
 	page, err := c.find(ctx, q)
 	if err != nil {
 		return nil, err

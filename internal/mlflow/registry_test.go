@@ -18,8 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/experiment"
-	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/model"
 )
 
@@ -162,19 +160,6 @@ func TestRegistryOfBoth(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrUnsupported)
 	require.ErrorContains(t, err, "s3://bucket/m")
 	require.Equal(t, "3", v.Version)
-}
-
-// TestExperimentOfLoggedModels deletes an experiment by the library: its logged
-// models go, too.
-func TestExperimentOfLoggedModels(t *testing.T) {
-	t.Parallel()
-	s := serve(t, nil)
-	post[createExperimentResponse](s, "experiments/create", object{"name": "gone"})
-	id := post[loggedModelResponse](s, "logged-models", object{"experiment_id": "gone", "name": "x"}).Model.Info.ModelID
-	require.NoError(t, experiment.NewClient(s.core).Delete(t.Context(), "gone", nil))
-	require.Equal(t, http.StatusNotFound, s.send("GET", "/api/2.0/mlflow/logged-models/"+id, "", "").status)
-	_, err := history.LoggedModel(t.Context(), s.core, id)
-	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
 // TestSourcesOfVersions tries to register what is not in the workspace, or

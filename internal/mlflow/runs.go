@@ -41,6 +41,9 @@ func (c call) run(ctx context.Context, id string) (core.Stored[record.Run], erro
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) {
 		return stored, failf(codeNotFound, "Run with id=%s not found", id)
 	}
+	if err == nil {
+		err = c.scope.checkRun(stored.Value)
+	}
 	if err != nil {
 		return stored, err
 	}
@@ -86,6 +89,7 @@ func (c call) createRun(ctx context.Context, req *createRun) (*runResponse, erro
 	for _, tag := range req.Tags {
 		draft.Tags[tag.Key] = cut(tag.Value, maxTag)
 	}
+	c.scope.adopt(&draft)
 	if err := setName(&draft, req.RunName); err != nil {
 		return nil, err
 	}
@@ -102,6 +106,7 @@ func (c call) createRun(ctx context.Context, req *createRun) (*runResponse, erro
 	if err != nil {
 		return nil, err
 	}
+	c.scope.note(stored.Value.ID)
 	return &runResponse{runMessage{Info: runInfoView(stored.Value, experiment.Value), Data: runData{Tags: tagsView(stored.Value)}}}, nil
 }
 
@@ -182,11 +187,14 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 		if req.EndTime != nil && *req.EndTime != 0 {
 			told.Ended = time.UnixMilli(*req.EndTime).UTC()
 		}
-		if told.Points, err = c.writers.finish(ctx, id); err != nil {
+		if told.Points, err = c.settled(ctx, before.Value); err != nil {
 			return nil, err
 		}
 	}
 	told.Change = func(r *record.Run) error {
+		if told.Status == record.Running && r.MadeIn != c.scope.madeIn() {
+			r.MadeIn = "" // somebody else has taken it on
+		}
 		if req.RunName == "" {
 			return nil
 		}
@@ -204,6 +212,16 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 		return nil, err
 	}
 	return &updateRunResponse{runInfoView(stored.Value, experiment.Value)}, nil
+}
+
+// settled makes durable what was logged to a run that is said to have ended. It
+// gives how many points the closed writers have stored. Of a run that a process
+// of azml answers for, that process says the end, and more may come.
+func (c call) settled(ctx context.Context, r record.Run) (map[string]uint64, error) {
+	if r.Owner != nil && !r.Status.Terminal() {
+		return nil, c.writers.flush(ctx, r.ID)
+	}
+	return c.writers.finish(ctx, logID{id: r.ID})
 }
 
 func (c call) deleteRun(ctx context.Context, req *deleteRun) (nothing, error) {

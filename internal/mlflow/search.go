@@ -59,7 +59,7 @@ func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsRespo
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.search(ctx, index.Query{Kind: index.Runs, Filter: shown, Order: order}, req.Filter, req.PageToken, wide(req.MaxResults))
+	page, err := c.search(ctx, index.Query{Kind: index.Runs, Filter: filter.All(shown, c.scope.runs()), Order: order}, req.Filter, req.PageToken, wide(req.MaxResults))
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*s
 	case deletedOnly:
 		shown = filter.Not{Term: shown}
 	}
-	page, err := c.search(ctx, index.Query{Kind: index.Experiments, Filter: shown, Order: order}, req.Filter, req.PageToken, req.MaxResults)
+	page, err := c.search(ctx, index.Query{Kind: index.Experiments, Filter: filter.All(shown, c.scope.experiments()), Order: order}, req.Filter, req.PageToken, req.MaxResults)
 	if err != nil {
 		return nil, err
 	}

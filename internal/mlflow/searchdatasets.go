@@ -34,12 +34,15 @@ func (c call) searchDatasets(ctx context.Context, req *searchDatasets) (*searchD
 	case n > maxDatasetExperiments:
 		return nil, invalid("SearchDatasets request cannot specify more than %d experiment_ids. Received %d experiment_ids.", maxDatasetExperiments, n)
 	}
+	if err := c.scope.checkExperiments(req.ExperimentIDs); err != nil {
+		return nil, err
+	}
 	in := filter.Comparison{Field: index.Runs.Schema.Attribute("experiment"), Op: filter.In}
 	for _, id := range req.ExperimentIDs {
 		in.Values = append(in.Values, filter.Value{Text: id})
 	}
 	found := map[datasetSummary]bool{}
-	runs := index.All(ctx, c.core, index.Request{Kind: index.Runs, Also: in}, func(hit index.Hit) (core.Stored[record.Run], error) {
+	runs := index.All(ctx, c.core, index.Request{Kind: index.Runs, Also: filter.All(in, c.scope.runs())}, func(hit index.Hit) (core.Stored[record.Run], error) {
 		return core.Restore[record.Run](hit.Key, hit.Record, hit.ETag)
 	})
 	for stored, err := range runs {

@@ -250,21 +250,38 @@ func (ws *writers) forget(id logID) {
 	}
 }
 
-// finish makes durable what was logged to the run, and closes its writer. It
-// gives how many points the writer has stored. After an error it is still open.
-func (ws *writers) finish(ctx context.Context, id string) (map[string]uint64, error) {
+// flush makes durable what was logged to the run.
+func (ws *writers) flush(ctx context.Context, id string) error {
 	ws.mu.Lock()
 	l := ws.open[logID{id: id}]
 	ws.mu.Unlock()
 	if l == nil {
+		return nil
+	}
+	return l.flush(ctx)
+}
+
+func (l *logging) flush(ctx context.Context) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return nil
+	}
+	return l.writer.Flush(ctx)
+}
+
+// finish makes durable what was logged, and closes the log's writer. It gives
+// how many points the writer has stored. After an error it is still open.
+func (ws *writers) finish(ctx context.Context, id logID) (map[string]uint64, error) {
+	ws.mu.Lock()
+	l := ws.open[id]
+	ws.mu.Unlock()
+	if l == nil {
 		return nil, nil
 	}
+	err := l.flush(ctx)
 	l.mu.RLock()
 	writer := l.writer
-	var err error
-	if !l.closed {
-		err = writer.Flush(ctx)
-	}
 	l.mu.RUnlock()
 	if err == nil {
 		err = ws.close(ctx, l)
@@ -336,6 +353,22 @@ func (ws *writers) closeAll() {
 		closing.Go(func() { ws.retire(ctx, l) })
 	}
 	closing.Wait()
+}
+
+// finishAll finishes all logs, for good, and tells done of each what finish
+// gives. After an error it goes on where it was when it is called again.
+func (ws *writers) finishAll(ctx context.Context, done func(logID, map[string]uint64)) error {
+	ws.mu.Lock()
+	ws.done = true
+	ws.mu.Unlock()
+	for _, l := range ws.idle(ws.h.Now().Add(time.Hour), 0) {
+		points, err := ws.finish(ctx, l.id)
+		if err != nil {
+			return err
+		}
+		done(l.id, points)
+	}
+	return nil
 }
 
 // oldest gives the n that were not used for longest.

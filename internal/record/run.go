@@ -18,6 +18,10 @@ type Run struct {
 	Parent string `json:"parentRunId,omitempty"`
 	// Root is the ID of the topmost run above, the run's own when it has none.
 	Root string `json:"rootRunId"`
+	// MadeIn is the ID of the run whose script has made this one, through an
+	// MLflow client. No process answers for it: it ends with that run, at the
+	// latest.
+	MadeIn string `json:"madeIn,omitempty"`
 	// DisplayName is a name for people.
 	DisplayName string `json:"displayName,omitempty"`
 	// Description is free text.
@@ -160,6 +164,9 @@ type Definition struct {
 	// GracePeriod is the time between asking and forcing a cancelled script to
 	// end, in seconds.
 	GracePeriod float64 `json:"gracePeriodSeconds,omitempty"`
+	// AllowWorkspace lets the script's MLflow clients use other experiments and
+	// other runs than its own.
+	AllowWorkspace bool `json:"allowWorkspace,omitempty"`
 }
 
 // RunError says why a run failed.

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -28,15 +29,8 @@ func Versions(name string) core.Series {
 // the same time.
 func Register(ctx context.Context, h core.Handle, name string, draft record.Model, manifest *files.Manifest) (core.Stored[record.Model], error) {
 	var none core.Stored[record.Model]
-	if manifest != nil {
-		id, err := h.Files().PutManifest(ctx, manifest)
-		if err != nil {
-			return none, err
-		}
-		draft.Manifest, draft.FileCount = id, len(manifest.Files)
-		for _, f := range manifest.Files {
-			draft.Size += f.Size
-		}
+	if err := keep(ctx, h, &draft, manifest); err != nil {
+		return none, err
 	}
 	of, err := ensure(ctx, h, name)
 	if err != nil {
@@ -65,10 +59,30 @@ func Register(ctx context.Context, h core.Handle, name string, draft record.Mode
 	return stored, nil
 }
 
+// keep stores the list of a version's files, nil for none, and notes it.
+func keep(ctx context.Context, h core.Handle, draft *record.Model, manifest *files.Manifest) error {
+	if manifest == nil {
+		return nil
+	}
+	id, err := h.Files().PutManifest(ctx, manifest)
+	if err != nil {
+		return err
+	}
+	draft.Manifest, draft.FileCount = id, len(manifest.Files)
+	for _, f := range manifest.Files {
+		draft.Size += f.Size
+	}
+	return nil
+}
+
+// touchEvery is how exact it is when a registered model shows that its versions
+// have changed: many that are registered in a row need not write it each time.
+const touchEvery = time.Second
+
 // touch makes the registered model show that its version has changed.
 func touch(ctx context.Context, h core.Handle, version record.Model) error {
 	_, err := Update(ctx, h, version.Name, core.Quiet, func(m *record.RegisteredModel) error {
-		if m.Modified.After(version.Modified) { // somebody else has touched it meanwhile
+		if version.Modified.Sub(m.Modified) < touchEvery {
 			return core.ErrNoChange
 		}
 		return nil

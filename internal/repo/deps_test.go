@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,56 @@ func testingProblems(m *module) []string {
 		}
 	}
 	return problems
+}
+
+// undescribed lists the direct requirements of a go.mod that the document has no
+// line for, and the lines of its tables that are about none.
+func undescribed(gomod, document string) []string {
+	var problems []string
+	required := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\t?(\S+\.\S+/\S+) v\S+$`).FindAllStringSubmatch(gomod, -1) {
+		required[m[1]] = true
+	}
+	described := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(document, -1) {
+		for name := range strings.SplitSeq(row[1], ", ") {
+			described[strings.Trim(name, "`")] = true
+		}
+	}
+	for name := range required {
+		if !described[name] {
+			problems = append(problems, fmt.Sprintf("docs/dependencies.md has no line about %s", name))
+		}
+	}
+	for name := range described {
+		if !required[name] {
+			problems = append(problems, fmt.Sprintf("docs/dependencies.md is about %s, which go.mod does not require", name))
+		}
+	}
+	return problems
+}
+
+func TestDependenciesAreDescribed(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		data, err := fs.ReadFile(tree(), name)
+		require.NoError(t, err)
+		return string(data)
+	}
+	requireNone(t, undescribed(read("go.mod"), read("docs/dependencies.md")))
+}
+
+func TestDependenciesAreDescribedCanFail(t *testing.T) {
+	t.Parallel()
+	const gomod = "module x\n\nrequire (\n\texample.org/a v1.0.0\n\texample.org/b v0.1.0\n)\n\nrequire example.org/c v1.2.3 // indirect\n"
+	for document, want := range map[string]string{
+		"| `example.org/a` | x |\n| `example.org/b` | y |":                         "",
+		"| `example.org/a`, `example.org/b` | x |":                                 "",
+		"| `example.org/a` | `example.org/b` |":                                    "no line about example.org/b",
+		"| `example.org/a`, `example.org/b` | x |\n| `example.org/c` | indirect |": "is about example.org/c",
+	} {
+		requireProblem(t, undescribed(gomod, document), want)
+	}
 }
 
 // within tells whether a package is root or below it.

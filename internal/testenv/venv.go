@@ -55,8 +55,8 @@ var (
 		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
-	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn",
-		[]string{"mlflow==3.17.2"}} // the newest that pip can resolve
+	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn, psutil",
+		[]string{"mlflow==3.17.2", "psutil==7.2.2"}} // the newest that pip can resolve; psutil is for system metrics
 	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
 )
 

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/azml-go/azml/endpoint"
-	"github.com/azml-go/azml/workspace"
 )
 
 // childFlag as the first argument makes this program one of its own children:
@@ -22,6 +21,7 @@ import (
 const (
 	childFlag   = "-child"
 	childClock  = "clock"
+	childLog    = "log"
 	childBare   = "bare"
 	childGo     = "go"
 	childPython = "python"
@@ -43,6 +43,8 @@ func child(ctx context.Context, args []string) int {
 	switch {
 	case len(args) == 2 && args[0] == childClock:
 		err = os.WriteFile(args[1], strconv.AppendInt(nil, time.Now().UnixNano(), 10), 0o600)
+	case len(args) == 2 && args[0] == childLog:
+		err = logAndDie(ctx, args[1])
 	case len(args) == 1 && args[0] == childBare:
 		err = serveBare()
 	case len(args) == 2:
@@ -83,8 +85,7 @@ func serveBare() error {
 
 // serveEndpoint deploys an endpoint with key authentication.
 func serveEndpoint(ctx context.Context, kind, dir string) error {
-	ws, err := workspace.Open(ctx, filepath.Join(dir, "workspace"), &workspace.OpenOptions{CacheDir: filepath.Join(dir, "cache"),
-		SecretsKeyFile: filepath.Join(dir, "secrets.key")})
+	ws, err := openIn(ctx, dir)
 	if err != nil {
 		return err
 	}

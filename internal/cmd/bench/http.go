@@ -47,6 +47,9 @@ func (b *bench) measureEndpoint(ctx context.Context, kind string, real bool) (er
 		defer peer.interrupt()
 		servers = append(servers, peer)
 	}
+	for _, s := range servers {
+		s.request = scoring(s.target)
+	}
 	for _, connections := range connectionCounts {
 		name := fmt.Sprintf("http-%s-%d-connections", kind, connections)
 		if err := b.loadServers(ctx, name, connections, servers); err != nil {
@@ -87,7 +90,7 @@ func (b *bench) loadServers(ctx context.Context, name string, connections int, s
 			prefix = s.name + ": "
 		}
 		if i > 1 {
-			f.Beside = append(f.Beside, named{s.name, median(got[i].rps)})
+			f.Beside = append(f.Beside, named{s.name, median(got[i].rps)}, named{"times " + s.name, ratio(got[0].rps, got[i].rps)})
 		}
 		f.Beside = append(f.Beside, named{prefix + "p50 µs", 1e6 * percentile(got[i].latencies, 0.5)},
 			named{prefix + "p99 µs", 1e6 * percentile(got[i].latencies, 0.99)},
@@ -104,7 +107,7 @@ func (t *served) add(ctx context.Context, s *server, connections int) error {
 	if err != nil {
 		return err
 	}
-	l, err := putLoad(ctx, s.target, connections, slice)
+	l, err := putLoad(ctx, s, connections, slice)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type loaded struct {
 
 // putLoad sends requests over some connections at once, each the next as soon
 // as it has the answer, for the given time.
-func putLoad(ctx context.Context, t target, connections int, seconds float64) (loaded, error) {
+func putLoad(ctx context.Context, s *server, connections int, seconds float64) (loaded, error) {
 	begun := time.Now()
 	until := begun.Add(time.Duration(seconds * float64(time.Second)))
 	var mu sync.Mutex
@@ -28,7 +28,7 @@ func putLoad(ctx context.Context, t target, connections int, seconds float64) (l
 	var all sync.WaitGroup
 	for range connections {
 		all.Go(func() {
-			c := &caller{target: t, request: request(t)}
+			c := &caller{target: s.target, request: s.request}
 			defer c.close()
 			err := c.callUntil(ctx, until)
 			mu.Lock()
@@ -44,18 +44,19 @@ func putLoad(ctx context.Context, t target, connections int, seconds float64) (l
 	return out, failed
 }
 
-// request is the whole request, made once.
-func request(t target) []byte {
+// scoring gives the whole request, made once.
+func scoring(t target) func() []byte {
 	const body = `{"data": [[1, 2, 3, 4]]}`
-	return fmt.Appendf(nil, "POST /score HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
+	request := fmt.Appendf(nil, "POST /score HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", t.Address, t.Key, len(body), body)
+	return func() []byte { return request }
 }
 
 // caller is one client with one connection, which it keeps as long as the
 // server does.
 type caller struct {
 	target    target
-	request   []byte
+	request   func() []byte
 	conn      net.Conn
 	in        *bufio.Reader
 	latencies []float64
@@ -89,7 +90,7 @@ func (c *caller) call(ctx context.Context) error {
 	if err := c.conn.SetDeadline(time.Now().Add(callTimeout)); err != nil {
 		return err
 	}
-	if _, err := c.conn.Write(c.request); err != nil {
+	if _, err := c.conn.Write(c.request()); err != nil {
 		return err
 	}
 	resp, err := http.ReadResponse(c.in, nil) //nolint:bodyclose // read to its end below, and it ends the connection's turn

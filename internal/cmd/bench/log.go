@@ -43,7 +43,7 @@ func benchLog(ctx context.Context, b *bench) error {
 	}
 	b.report(figure{Name: "log-complete", Value: 1e3 * time.Since(begun).Seconds(), Unit: "ms", N: 1,
 		Note: "Complete after all points of the figures above: what the background had not shipped yet"})
-	return nil
+	return b.logKilled(ctx)
 }
 
 // logMean measures the time for a point, in batches, beside its floors.
@@ -69,8 +69,13 @@ func (b *bench) logMean(ctx context.Context, r *run.Run) error {
 		perPoint(func(int) error { mapped.append(point); _ = time.Now(); return nil }),
 		perPoint(func(int) error { _, err := file.Write(point); return err }),
 	}
-	if b.versus(peerWandb) {
-		sides = append(sides, b.wandbSide)
+	peers := b.logPeersAsked()
+	for _, p := range peers {
+		peer, err := p.side(ctx, b)
+		if err != nil {
+			return err
+		}
+		sides = append(sides, peer)
 	}
 	got, err := b.rounds(ctx, sides...)
 	if err != nil {
@@ -81,8 +86,8 @@ func (b *bench) logMean(ctx context.Context, r *run.Run) error {
 	f.N *= logBatch
 	f.Beside = []named{{"the same and the clock", 1e9 * median(got[2].value)}, {"write(2)", 1e9 * median(got[3].value)},
 		{"CPU, shipping among it", 1e9 * mean(got[0].cpu)}, {"points/s", 1 / median(got[0].value)}}
-	if b.versus(peerWandb) {
-		f.Beside = append(f.Beside, named{"wandb, offline", 1e9 * median(got[4].value)})
+	for i, p := range peers {
+		f.Beside = append(f.Beside, named{p.title, 1e9 * median(got[4+i].value)})
 	}
 	b.report(f)
 	return nil

@@ -5,9 +5,9 @@
 //	go run ./internal/cmd/bench [-list] [-run regexp] [-seconds n] [-vs peer,...] [-big] [-cpuprofile file]
 //
 // It prints one JSON line for each figure; docs/performance.md explains them.
-// Peers that are asked for by -vs are installed: wandb, mlflow and
-// inference-server into a virtual environment in the user's cache folder, restic by the
-// system's packages. Everything listens on loopback and is removed at the end.
+// Peers that are asked for by -vs are installed: wandb, mlflow,
+// aim and inference-server into virtual environments in the user's cache folder,
+// restic by the system's packages. Everything listens on loopback and is removed at the end.
 // It exits with 1 when a figure could not be measured, and 2 for wrong flags.
 package main
 
@@ -51,6 +51,7 @@ var groups = []group{
 	{"submit", benchSubmit},
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
+	{"server", benchServer},
 }
 
 // The peers that -vs may name.
@@ -59,6 +60,7 @@ const (
 	peerRestic          = "restic"
 	peerInferenceServer = "inference-server"
 	peerMLflow          = "mlflow"
+	peerAim             = "aim"
 )
 
 // bench is one run of the command.
@@ -132,7 +134,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	only := flags.String("run", "", "measure only the groups that match this `regexp`")
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
-	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, seal 20 million points, and search among 100,000 runs, too")
+	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, seal 20 million points, and search among 100,000 runs, too; more of the server's artifacts and versions")
 	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -164,7 +166,9 @@ func (b *bench) parse(args []string) ([]group, error) {
 	return chosen, nil
 }
 
-func allPeers() []string { return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow} }
+func allPeers() []string {
+	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow, peerAim}
+}
 
 // versus tells whether a peer was asked for.
 func (b *bench) versus(peer string) bool { return slices.Contains(b.peers, peer) }

@@ -10,14 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 )
 
 // The packages of the peers.
 var (
-	wandbPackages           = []string{"wandb"}
+	wandbPackages           = []string{"wandb==0.31.0"}
+	aimPackages             = []string{"aim==3.29.1"}
 	inferenceServerPackages = []string{"azureml-inference-server-http==1.5.1"}
 )
 
@@ -67,41 +67,6 @@ func (b *bench) inferenceServerPython(ctx context.Context) (string, error) {
 		return given, nil
 	}
 	return b.venv(ctx, peerInferenceServer, inferenceServerPackages)
-}
-
-// wandbScript logs points offline and prints the seconds that one takes.
-const wandbScript = `
-import os, sys, time
-os.environ["WANDB_SILENT"] = "true"
-import wandb
-run = wandb.init(mode="offline", project="bench", dir=sys.argv[1])
-run.log({"loss": 0.5})
-n = 2000
-begun = time.perf_counter()
-for i in range(n):
-    run.log({"loss": i * 0.37})
-took = time.perf_counter() - begun
-run.finish()
-print("took", took / n)
-`
-
-// wandbSide measures a point of the Weights & Biases client, offline.
-func (b *bench) wandbSide(ctx context.Context) (sample, error) {
-	python, err := b.venv(ctx, peerWandb, wandbPackages)
-	if err != nil {
-		return sample{}, err
-	}
-	dir, err := b.sub("wandb")
-	if err != nil {
-		return sample{}, err
-	}
-	out, err := exec.CommandContext(ctx, python, "-c", wandbScript, dir).Output()
-	if err != nil {
-		return sample{}, fmt.Errorf("wandb: %w", err)
-	}
-	_, text, _ := strings.Cut(string(out), "took ")
-	value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	return sample{value: value}, err
 }
 
 // restic is a repository of restic's with one snapshot.

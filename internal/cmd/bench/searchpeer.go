@@ -11,14 +11,13 @@ import (
 // mlflowPackages are MLflow's client and what its SQL store needs.
 var mlflowPackages = []string{"mlflow-skinny==3.17.2", "sqlalchemy", "alembic"}
 
-// mlflowScript fills MLflow's SQLite store with runs as those of pastRuns, by
-// SQL, as its client takes minutes for 10,000, and prints the seconds that the
-// client's search_runs takes for each question.
-const mlflowScript = `
+// mlflowFill fills MLflow's SQLite store with runs as those of pastRuns, by SQL,
+// as its client takes minutes for 10,000.
+const mlflowFill = `
 import json, logging, os, random, sqlite3, statistics, sys, time, uuid
 logging.disable(logging.CRITICAL)
 from mlflow import MlflowClient
-path, n, size, seconds, questions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), json.loads(sys.argv[5])
+path, n = sys.argv[1], int(sys.argv[2])
 client = MlflowClient("sqlite:///" + path)
 experiment = client.create_experiment("bench")
 db = sqlite3.connect(path)
@@ -35,6 +34,12 @@ for i in range(n):
 db.commit()
 db.execute("ANALYZE")
 db.close()
+`
+
+// mlflowAsk prints the seconds that the client's search_runs takes for each
+// question.
+const mlflowAsk = `
+size, seconds, questions = int(sys.argv[3]), float(sys.argv[4]), json.loads(sys.argv[5])
 took = {}
 for q in questions:
     order = [q["order"]] if q["order"] else None
@@ -72,7 +77,7 @@ func (b *bench) mlflowSearch(ctx context.Context, n int) (map[string]float64, er
 	if err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, python, "-c", mlflowScript, filepath.Join(dir, "mlflow.db"), fmt.Sprint(n), fmt.Sprint(pageSize),
+	out, err := exec.CommandContext(ctx, python, "-c", mlflowFill+mlflowAsk, filepath.Join(dir, "mlflow.db"), fmt.Sprint(n), fmt.Sprint(pageSize),
 		fmt.Sprint(b.seconds), string(text)).Output()
 	if err != nil {
 		return nil, fmt.Errorf("mlflow: %w", err)

@@ -21,6 +21,7 @@ import (
 type server struct {
 	name    string
 	target  target
+	request func() []byte // gives the next request of a load; many call it at once
 	cmd     *exec.Cmd
 	stdin   io.Closer
 	log     bytes.Buffer // what it said, to be read when it has ended
@@ -89,31 +90,70 @@ func (b *bench) startInferenceServer(ctx context.Context) (*server, error) {
 	if err := os.WriteFile(filepath.Join(dir, "score.py"), []byte(noopScript), 0o600); err != nil {
 		return nil, err
 	}
+	return startServer(ctx, "azureml-inference-server-http", "/", func(port string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, python, "-m", "azureml_inference_server_http", "--entry_script", "score.py", "--port", port)
+		cmd.Dir = dir
+		return cmd
+	})
+}
+
+// startServer starts a server that is a program of its own, on a free port, and
+// waits until it answers requests of the path.
+func startServer(ctx context.Context, name, path string, with func(port string) *exec.Cmd) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, python, "-m", "azureml_inference_server_http", "--entry_script", "score.py", "--port", port)
-	cmd.Dir = dir
+	cmd := with(port)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	s := &server{name: "azureml-inference-server-http", cmd: cmd, target: target{Address: "127.0.0.1:" + port}}
+	s := &server{name: name, cmd: cmd, target: target{Address: "127.0.0.1:" + port}}
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := awaitHealthy(ctx, s.target.Address); err != nil {
-		return nil, errors.Join(err, cmd.Cancel(), cmd.Wait(), errors.New(s.log.String()))
+	if err := awaitHealthy(ctx, s.target.Address+path); err != nil {
+		s.interrupt()
+		return nil, fmt.Errorf("%w: %s", err, s.log.String())
 	}
 	s.started = time.Since(begun).Seconds()
 	return s, nil
 }
 
-// interrupt ends a server that is not ours, as from the terminal.
+// interruptTime is how long a server has to end.
+const interruptTime = 10 * time.Second
+
+// interrupt ends a server of startServer, as from the terminal, and the
+// processes that it leaves behind.
 func (s *server) interrupt() {
+	var below []*process.Process
+	if p, err := process.NewProcess(int32(s.cmd.Process.Pid)); err == nil {
+		below = descendants(p)
+	}
 	_ = s.cmd.Cancel()
-	_ = s.cmd.Wait() // the exit code of an interrupted program says nothing
+	late := time.AfterFunc(interruptTime, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	_, _ = s.cmd.Process.Wait() // the exit code of an interrupted program says nothing
+	for _, p := range below {
+		if running, err := p.IsRunning(); err == nil && running { // else its ID may be another's
+			_ = p.Kill()
+		}
+	}
+	_ = s.cmd.Wait() // for what they said
+}
+
+// descendants gives the processes below one.
+func descendants(p *process.Process) []*process.Process {
+	children, err := p.Children()
+	if err != nil {
+		return nil // it has none
+	}
+	all := children
+	for _, c := range children {
+		all = append(all, descendants(c)...)
+	}
+	return all
 }
 
 func freePort() (string, error) {
@@ -125,11 +165,14 @@ func freePort() (string, error) {
 	return port, errors.Join(err, listener.Close())
 }
 
-func awaitHealthy(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+// healthyTime is enough for a server to start on a busy machine.
+const healthyTime = 3 * time.Minute
+
+func awaitHealthy(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthyTime)
 	defer cancel()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+url, nil)
 		if err != nil {
 			return err
 		}
@@ -140,9 +183,9 @@ func awaitHealthy(ctx context.Context, address string) error {
 			}
 		}
 		select {
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(2 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not become healthy: %w", address, ctx.Err())
+			return fmt.Errorf("%s did not become healthy: %w", url, ctx.Err())
 		}
 	}
 }
@@ -163,13 +206,9 @@ func treeCPU(ctx context.Context, p *process.Process) (float64, error) {
 		return 0, err
 	}
 	total := times.User + times.System
-	children, err := p.ChildrenWithContext(ctx)
-	if err != nil {
-		return total, nil // it has none
-	}
-	for _, c := range children {
-		if below, err := treeCPU(ctx, c); err == nil { // else it has ended
-			total += below
+	for _, c := range descendants(p) {
+		if below, err := c.TimesWithContext(ctx); err == nil { // else it has ended
+			total += below.User + below.System
 		}
 	}
 	return total, nil

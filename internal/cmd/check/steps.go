@@ -32,6 +32,7 @@ var steps = []step{
 	{"test", true, tests},
 	{"example-quickstart", true, example("quickstart")},
 	{"example-script", false, example("script", testenv.AbilityPython, testenv.AbilityPythonVenv)},
+	{"example-mlflow", false, example("mlflow", testenv.AbilityPython, testenv.AbilityPythonVenv)},
 	{"example-many", false, example("many")},
 	{"import", true, importFromOutside},
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// trackingConnections are the numbers of connections that log single points.
+var trackingConnections = []int{1, 4, 16}
+
+// batchSize is the most points that MLflow takes at once.
+const batchSize = 1000
+
+// batch is a log-batch of full size, whose steps begin with first.
+func batch(run string, first int) object {
+	now := time.Now().UnixMilli()
+	points := make([]object, batchSize)
+	for i := range points {
+		points[i] = object{"key": "loss", "value": 1 / float64(first+i+1), "timestamp": now, "step": first + i + 1}
+	}
+	return object{"run_id": run, "metrics": points}
+}
+
+// metricRequest is the request that logs the next point.
+func (t *tracker) metricRequest() []byte {
+	n := t.count.Add(1)
+	body := fmt.Sprintf(`{"run_id":"%s","run_uuid":"%s","key":"loss","value":0.%d,"timestamp":%d,"step":%d}`, t.run, t.run, n, time.Now().UnixMilli(), n)
+	return fmt.Appendf(nil, "POST /api/2.0/mlflow/runs/log-metric HTTP/1.1\r\nHost: %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", t.target.Address, len(body), body)
+}
+
+// logMetric measures single points over kept connections.
+func (s *trackers) logMetric(ctx context.Context) error {
+	var servers []*server
+	for _, t := range s.all {
+		t.request = t.metricRequest
+		servers = append(servers, t.server)
+	}
+	for _, n := range trackingConnections {
+		if err := s.bench.loadServers(ctx, fmt.Sprintf("server-log-metric-%d-connections", n), n, servers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logBatch measures 1,000 points in one call.
+func (s *trackers) logBatch(ctx context.Context) error {
+	return s.compare(ctx, "server-log-batch-of-1000", "ms", 1e3, func(ctx context.Context, t *tracker) error {
+		return t.post(ctx, "runs/log-batch", batch(t.run, int(t.count.Add(batchSize))), nil)
+	})
+}
+
+// createRun measures new runs.
+func (s *trackers) createRun(ctx context.Context) error {
+	return s.compare(ctx, "server-create-run", "ms", 1e3, func(ctx context.Context, t *tracker) error {
+		_, err := t.newRun(ctx, t.experiment)
+		return err
+	})
+}
+
+// history measures reading a long metric of an ended run, in the pages that
+// MLflow's client asks for.
+func (s *trackers) history(ctx context.Context) error {
+	return s.few(ctx, 3, fmt.Sprintf("server-history-of-%d", historySize), "ms", 1e3, func(ctx context.Context, t *tracker) error {
+		points, token := 0, ""
+		for {
+			query := url.Values{"run_id": {t.long}, "metric_key": {"loss"}, "max_results": {"25000"}}
+			if token != "" {
+				query.Set("page_token", token)
+			}
+			page, err := t.call(ctx, http.MethodGet, "2.0/mlflow/metrics/get-history?"+query.Encode(), nil)
+			if err != nil {
+				return err
+			}
+			points += bytes.Count(page, []byte(`"timestamp"`))
+			if token = nextPage(page); token == "" {
+				return t.complete(points, historySize)
+			}
+		}
+	})
+}
+
+// complete tells that a server gave less, or more, than there is.
+func (t *tracker) complete(got, want int) error {
+	if got != want {
+		return fmt.Errorf("%d instead of %d", got, want)
+	}
+	return nil
+}
+
+// nextPage finds the token in an answer without decoding megabytes of it, which
+// would be the client's cost.
+func nextPage(page []byte) string {
+	at := bytes.LastIndex(page, []byte(`"next_page_token"`))
+	if at < 0 {
+		return ""
+	}
+	parts := bytes.SplitN(page[at:], []byte(`"`), 5)
+	if len(parts) < 5 {
+		return ""
+	}
+	return string(parts[3])
+}
+
+// search asks for a page of past runs, and gives how many it has and the token
+// of the next.
+func (t *tracker) search(ctx context.Context, question object) (int, string, error) {
+	question["experiment_ids"] = []string{t.past}
+	data, err := json.Marshal(question)
+	if err != nil {
+		return 0, "", err
+	}
+	page, err := t.call(ctx, http.MethodPost, "2.0/mlflow/runs/search", bytes.NewReader(data))
+	return bytes.Count(page, []byte(`"run_id"`)), nextPage(page), err
+}
+
+// firstSearch measures the search for which the server reads all runs.
+func (s *trackers) firstSearch(ctx context.Context) error {
+	begun := time.Now()
+	if _, _, err := s.all[0].search(ctx, object{"max_results": pageSize}); err != nil {
+		return err
+	}
+	s.bench.report(figure{Name: fmt.Sprintf("server-search-first-of-%d", pastCount), Value: time.Since(begun).Seconds(), Unit: "s", N: 1,
+		Note: "reads every record and metric, once in a workspace's life on a machine"})
+	return nil
+}
+
+// searchPage measures the first page of a search.
+func (s *trackers) searchPage(ctx context.Context) error {
+	q := questions[1]
+	return s.compare(ctx, fmt.Sprintf("server-search-%s-of-%d", q.name, pastCount), "ms", 1e3, func(ctx context.Context, t *tracker) error {
+		n, _, err := t.search(ctx, object{"filter": q.filter, "order_by": []string{q.order}, "max_results": pageSize})
+		if err != nil || t.floor {
+			return err
+		}
+		return t.complete(n, pageSize)
+	})
+}
+
+// searchAll measures reading all runs, in the pages that MLflow's client asks for.
+func (s *trackers) searchAll(ctx context.Context) error {
+	return s.few(ctx, 3, fmt.Sprintf("server-search-all-pages-of-%d", pastCount), "ms", 1e3, func(ctx context.Context, t *tracker) error {
+		all, token := 0, ""
+		for {
+			n, next, err := t.search(ctx, object{"max_results": 1000, "page_token": token})
+			if err != nil {
+				return err
+			}
+			all += n
+			if token = next; token == "" {
+				return t.complete(all, pastCount)
+			}
+		}
+	})
+}

@@ -1,0 +1,46 @@
+package mlflow
+
+import (
+	"context"
+	"math"
+	"slices"
+)
+
+// fresh leaves out the points that the run has already. When a client logs a
+// model, it sends the run's points of that step once more, as the model's: as
+// points of the run they would be its last, though they were its first.
+//
+// Only points of models are looked up, and only those that are not newer than
+// what this process last logged of the metric.
+func (c call) fresh(ctx context.Context, id string, points []metricFields) ([]metricFields, error) {
+	if !slices.ContainsFunc(points, func(p metricFields) bool { return p.ModelID != "" }) {
+		return points, nil
+	}
+	_, last := c.writers.latest(id)
+	read := map[string][]metric{}
+	var fresh []metricFields
+	for _, p := range points {
+		m := metric{Key: p.Key, Value: double(p.Value), Timestamp: p.Timestamp, Step: p.Step}
+		if known, ok := last[p.Key]; p.ModelID == "" || ok && compareLatest(known, m) < 0 {
+			fresh = append(fresh, p)
+			continue
+		}
+		list, ok := read[p.Key]
+		if !ok {
+			var err error
+			if list, err = c.history(ctx, id, p.Key); err != nil {
+				return nil, err
+			}
+			read[p.Key] = list
+		}
+		if !slices.ContainsFunc(list, func(have metric) bool { return samePoint(have, m) }) {
+			fresh = append(fresh, p)
+		}
+	}
+	return fresh, nil
+}
+
+// samePoint tells whether two points of a metric are one that was sent twice.
+func samePoint(a, b metric) bool {
+	return a.Timestamp == b.Timestamp && a.Step == b.Step && math.Float64bits(float64(a.Value)) == math.Float64bits(float64(b.Value))
+}

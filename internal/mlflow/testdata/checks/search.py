@@ -1,0 +1,88 @@
+"""Searches of runs and experiments."""
+
+import math
+
+import mlflow
+from mlflow.entities import Metric, Param
+
+from checking import equal, refused, section, unique
+
+
+@section
+def search(client):
+    key = client.create_experiment(unique("search"))
+    other = client.create_experiment(unique("search other"))
+    ids = []
+    for i in range(12):
+        r = client.create_run(key if i < 10 else other, start_time=1700000000000 + i, run_name=f"run {i}", tags={"team": "risk" if i % 2 else "Fraud", "n`a": str(i)})
+        ids.append(r.info.run_id)
+        client.log_batch(r.info.run_id, [Metric("acc", i / 10, 1, 0), Metric("a b", i, 1, 0)], [Param("lr", str(i % 3)), Param("opt", "adam" if i < 5 else "SGD")])
+        if i == 3:
+            client.log_metric(r.info.run_id, "acc", math.nan, step=1)
+        if i % 4 == 0:
+            client.set_terminated(r.info.run_id, "FINISHED" if i else "FAILED", end_time=1700000001000 + i)
+
+    def found(filter="", order=None, experiments=None, **more):
+        return [ids.index(r.info.run_id) for r in client.search_runs(experiments or [key], filter, order_by=order or ["start_time ASC"], **more)]
+
+    for filter, want in {
+        "": list(range(10)),
+        "metrics.acc > 0.6": [7, 8, 9],
+        "metrics.acc >= 0.6 and metrics.acc < 0.9": [6, 7, 8],
+        "metric.`a b` = 4": [4],
+        'metrics."a b" != 4': [0, 1, 2, 3, 5, 6, 7, 8, 9],
+        "params.lr = '0'": [0, 3, 6, 9],
+        "parameters.opt != 'adam'": [5, 6, 7, 8, 9],
+        "params.opt LIKE 'S%'": [5, 6, 7, 8, 9],
+        "params.opt ILIKE 'sg_'": [5, 6, 7, 8, 9],
+        "params.none != 'x'": [],
+        "tags.team = 'risk' AND params.lr = '1'": [1, 7],
+        "tag.team ILIKE 'FRAUD'": [0, 2, 4, 6, 8],
+        "tags.mlflow.runName = 'run 3'": [3],
+        "attributes.run_name LIKE 'run %' and attributes.run_name != 'run 4'": [0, 1, 2, 3, 5, 6, 7, 8, 9],
+        "run_name = 'run 2'": [2],
+        "attributes.status = 'FINISHED'": [4, 8],
+        "status != 'RUNNING'": [0, 4, 8],
+        "attr.status LIKE 'F%'": [0, 4, 8],
+        "status = 'SCHEDULED'": [],
+        "start_time > 1700000000007": [8, 9],
+        "attributes.end_time <= 1700000001004": [0, 4],
+        f"run_id IN ('{ids[1]}', '{ids[11]}')": [1],
+        f"attributes.run_id = '{ids[5]}'": [5],
+    }.items():
+        equal(f"search: {filter}", found(filter), want)
+    equal("search: of two experiments", found("metrics.acc > 0.8", experiments=[key, other]), [9, 10, 11])
+    equal("search: of no experiment that there is", list(client.search_runs(["99999"])), [])
+    equal("search: newest first", [ids.index(r.info.run_id) for r in client.search_runs([key])], list(range(9, -1, -1)))
+    equal("search: order by metric", found(order=["metrics.acc DESC"]), [9, 8, 7, 6, 5, 4, 2, 1, 0, 3])
+    equal("search: NaN last", found(order=["metrics.acc ASC"]), [0, 1, 2, 4, 5, 6, 7, 8, 9, 3])
+    equal("search: order by two", found(order=["params.lr DESC", "attributes.start_time"]), [2, 5, 8, 1, 4, 7, 0, 3, 6, 9])
+    equal("search: missing last", found(order=["end_time DESC", "start_time"])[:3], [8, 4, 0])
+    pages, token = [], None
+    while True:
+        page = client.search_runs([key], "metrics.acc >= 0", order_by=["metrics.acc"], max_results=4, page_token=token)
+        pages.append([ids.index(r.info.run_id) for r in page])
+        token = page.token
+        if not token:
+            break
+    equal("search: pages", pages, [[0, 1, 2, 4], [5, 6, 7, 8], [9]])
+    for filter in ["metrics.acc > 'x'", "params.lr > 1", "nonsense", "metrics.acc >", "acc = 1", "attributes.none = 'x'", "tags.team = risk"]:
+        refused(f"search: bad filter {filter}", lambda: client.search_runs([key], filter), "INVALID_PARAMETER_VALUE")
+    refused("search: bad order", lambda: client.search_runs([key], order_by=["metrics.acc UP"]), "INVALID_PARAMETER_VALUE")
+    refused("search: bad token", lambda: client.search_runs([key], page_token="x"), "INVALID_PARAMETER_VALUE")
+    r = client.search_runs([key], f"run_id = '{ids[4]}'")[0]
+    equal("search: data", (r.data.metrics["a b"], r.data.params["opt"], r.data.tags["team"], r.info.status), (4, "adam", "Fraud", "FINISHED"))
+    client.log_metric(ids[4], "acc", 5, step=1)
+    equal("search: sees what was just logged", found("metrics.acc = 5"), [4])
+
+    names = [unique("search b"), unique("search A"), unique("search-c")]
+    keys = [client.create_experiment(n, tags={"batch": names[0]}) for n in names]
+    mine = f"tags.batch = '{names[0]}'"
+    equal("search: experiments", [e.experiment_id for e in client.search_experiments(filter_string=mine)], keys[::-1])
+    equal("search: experiments by name", [e.name for e in client.search_experiments(filter_string=mine, order_by=["name"])], sorted(names))
+    equal("search: experiment of a name", [e.name for e in client.search_experiments(filter_string=f"name = '{names[0]}'")], [names[0]])
+    equal("search: experiments like", [e.name for e in client.search_experiments(filter_string=f"name ILIKE 'SEARCH a%' AND {mine}")], [names[1]])
+    page = client.search_experiments(filter_string=mine, max_results=2)
+    rest = client.search_experiments(filter_string=mine, max_results=2, page_token=page.token)
+    equal("search: pages of experiments", [e.experiment_id for e in list(page) + list(rest)], keys[::-1])
+    refused("search: bad filter of experiments", lambda: client.search_experiments(filter_string="none = 1"), "INVALID_PARAMETER_VALUE")
