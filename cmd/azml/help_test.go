@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // asCommand is the variable that makes the test's program behave as azml, for
@@ -33,6 +35,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(home)
+	must(testenv.KeepCache())
 	for _, name := range []string{"XDG_CACHE_HOME", "XDG_CONFIG_HOME"} {
 		must(os.Setenv(name, filepath.Join(home, name)))
 	}

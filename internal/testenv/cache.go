@@ -20,6 +20,9 @@ const (
 	failureKept = 10 * time.Minute
 )
 
+// cacheVariable names the environment variable that moves the cache.
+const cacheVariable = "AZML_TEST_CACHE"
+
 // cache is the folder of installed things.
 type cache struct {
 	dir string
@@ -27,7 +30,7 @@ type cache struct {
 
 // openCache finds the cache's folder, and creates it.
 func openCache() (cache, error) {
-	dir := os.Getenv("AZML_TEST_CACHE")
+	dir := os.Getenv(cacheVariable)
 	if dir == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
@@ -40,6 +43,16 @@ func openCache() (cache, error) {
 		return cache{}, err
 	}
 	return cache{dir}, os.MkdirAll(dir, 0o755)
+}
+
+// KeepCache keeps the cache where it is for a process whose tests move the
+// user's cache folder: what they need is not installed anew.
+func KeepCache() error {
+	c, err := openCache()
+	if err != nil {
+		return err
+	}
+	return os.Setenv(cacheVariable, c.dir)
 }
 
 // installed gives the folder of that name, filled by install unless an earlier
