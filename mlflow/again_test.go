@@ -3,6 +3,9 @@ package mlflow_test
 import (
 	"errors"
 	"math"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -63,7 +66,10 @@ func TestTimesAndNumbersAreKept(t *testing.T) {
 	s, ws := newHandmade(t), open(t)
 	s.run(1, finished)
 	s.run(0, finished)
-	doImport(t, ws, s.dir, nil)
+	for n := range 2 {
+		require.NoError(t, os.MkdirAll(filepath.Join(s.dir, filepath.FromSlash(s.of(n, "artifacts"))), 0o755))
+	}
+	require.Empty(t, doImport(t, ws, s.dir, nil).LeftOut, "a run without artifacts lacks none")
 	first, second := get(t, ws, runID(0)).Details(), get(t, ws, runID(1)).Details()
 	require.Equal(t, 1, first.Number, "numbers follow the times at which runs began")
 	require.Equal(t, 2, second.Number)
@@ -177,6 +183,49 @@ func TestWhatDiffersIsLeftAsItIs(t *testing.T) {
 	require.Equal(t, map[string]string{"lr": "0.1", "new": "x"}, r.Details().Params)
 	require.Equal(t, "1", r.Details().Tags["mine"])
 	require.Equal(t, run.StatusCompleted, r.Status())
+}
+
+// An ID that became a name is no experiment of that name.
+func TestIDsThatAreNames(t *testing.T) {
+	t.Parallel()
+	s, ws := newHandmade(t), open(t)
+	s.run(0, finished)
+	s.write("7/meta.yaml", "experiment_id: '7'\nname: '42'\nlifecycle_stage: active\n")
+	s.write("7/abc/meta.yaml", "run_id: abc\nstatus: 3\nstart_time: 1600000000000\nend_time: 1600000000001\nlifecycle_stage: active\n")
+	done := doImport(t, ws, s.dir, nil)
+	require.EqualValues(t, 1, done.LeftOut["IDs of experiments that other experiments have here"], "42 is a name")
+	require.Equal(t, "42", get(t, ws, "abc").ExperimentName())
+	require.NotEqual(t, "42", get(t, ws, runID(0)).ExperimentName())
+	byID, err := ws.Experiments().Get(t.Context(), "7", nil)
+	require.NoError(t, err)
+	require.Equal(t, "42", byID.Name())
+
+	s.write("8/meta.yaml", "experiment_id: '8'\nname: '7'\nlifecycle_stage: active\n")
+	done = doImport(t, ws, s.dir, nil)
+	require.Len(t, done.Conflicts, 1)
+	require.Equal(t, "7", done.Conflicts[0].Name)
+	sound(t, ws)
+}
+
+// A run that was taken up again here goes on, whatever it is in MLflow.
+func TestARunThatGoesOnHere(t *testing.T) {
+	t.Parallel()
+	s, ws := newHandmade(t), open(t)
+	s.run(0, finished)
+	doImport(t, ws, s.dir, nil)
+	url := served(t, ws)
+	post(t, url, "runs/update", `{"run_id": "`+runID(0)+`", "status": "RUNNING"}`)
+	s.metric(0, "m", 0, 3)
+	require.EqualValues(t, 3, doImport(t, ws, s.dir, nil).Values)
+	require.Equal(t, run.StatusRunning, get(t, ws, runID(0)).Status())
+}
+
+func post(t *testing.T, url, path, message string) {
+	t.Helper()
+	resp, err := http.Post(url+"/api/2.0/mlflow/"+path, "application/json", strings.NewReader(message))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
 }
 
 func TestARunOfTheWorkspaceIsNotTouched(t *testing.T) {

@@ -188,7 +188,7 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	switch {
 	case ctx.Err() != nil:
 		if resp != nil {
-			_ = resp.Body.Close()
+			_ = resp.Body.Close() // nobody reads it
 		}
 		return nil, ctx.Err()
 	case err != nil:

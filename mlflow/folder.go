@@ -1,8 +1,6 @@
 package mlflow
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -352,61 +350,6 @@ func readLinks(dir string) ([]link, error) {
 	return links, err
 }
 
-// points reads a metric's lines: time, value and step, and with two more words
-// the dataset that it was taken on. A last line that is cut off is left out.
-func (f *folder) points(ctx context.Context, r run, metric string) iter.Seq2[point, error] {
-	return func(yield func(point, error) bool) {
-		path := filepath.Join(f.runDir(r), "metrics", filepath.FromSlash(metric))
-		content, err := os.Open(path)
-		if err != nil {
-			yield(point{}, err)
-			return
-		}
-		defer content.Close()
-		lines := bufio.NewReader(content)
-		for n := 1; ; n++ {
-			line, err := lines.ReadBytes('\n')
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			var p point
-			if err == nil {
-				p, err = parsePoint(line)
-			}
-			if err == nil {
-				err = ctx.Err()
-			}
-			if err != nil {
-				err = fmt.Errorf("%s, line %d: %w", path, n, err)
-			}
-			if !yield(p, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-func parsePoint(line []byte) (point, error) {
-	words := bytes.Fields(line)
-	if len(words) < 2 {
-		return point{}, fmt.Errorf("%w: no time and value: %.60q", azml.ErrDamaged, line)
-	}
-	var p point
-	var value double
-	var err error
-	if p.millis, err = strconv.ParseInt(string(words[0]), 10, 64); err == nil {
-		err = value.UnmarshalJSON(words[1])
-	}
-	if err == nil && len(words) > 2 {
-		p.step, err = strconv.ParseInt(string(words[2]), 10, 64)
-	}
-	if err != nil {
-		return point{}, fmt.Errorf("%w: %w", azml.ErrDamaged, err)
-	}
-	p.value = float64(value)
-	return p, nil
-}
-
 func (f *folder) files(_ context.Context, at place) iter.Seq2[file, error] {
 	return f.local.files(f.artifactsOf(at))
 }
@@ -429,6 +372,10 @@ func (f *folder) artifactsOf(at place) string {
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return dir
+	}
+	_, err := f.folder(at.uri)
+	if nowhere, ok := errors.AsType[*unreadable](err); ok && nowhere.gone && exists(dir) {
+		return dir // which is empty, as is what it was before the store was copied
 	}
 	return at.uri
 }

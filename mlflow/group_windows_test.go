@@ -2,8 +2,6 @@ package mlflow_test
 
 import "os/exec"
 
-// inOwnGroup does nothing: there are no process groups here.
-func inOwnGroup(*exec.Cmd) {}
+func ownGroup(*exec.Cmd) {}
 
-// killGroup kills the program.
 func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }

@@ -189,7 +189,7 @@ func TestArtifactsThatWereMoved(t *testing.T) {
 	kept := t.TempDir()
 	file(t, kept, "0/"+runID(0)+"/artifacts/deep/a.txt", "one")
 	ws := open(t)
-	done := doImport(t, ws, oldDatabase(t, "/mnt/ann/mlruns/0/"+runID(0)+"/artifacts"), &mlflow.ImportOptions{Artifacts: kept})
+	done := doImport(t, ws, oldDatabase(t, "/elsewhere/mlruns/0/"+runID(0)+"/artifacts"), &mlflow.ImportOptions{Artifacts: kept})
 	require.EqualValues(t, 1, done.Files)
 	require.Empty(t, done.LeftOut)
 	_, err := mlflow.Import(t.Context(), ws, oldDatabase(t, ""), &mlflow.ImportOptions{Artifacts: filepath.Join(kept, "nope")})

@@ -126,7 +126,11 @@ func (i *importer) all(ctx context.Context) error {
 			return fmt.Errorf("experiment %q: %w", e.name, err)
 		}
 	}
+	order = slices.DeleteFunc(order, func(e experiment) bool { return i.keys[e.id] == "" })
 	for _, e := range order {
+		if err := i.keepID(ctx, e); err != nil {
+			return fmt.Errorf("experiment %q: %w", e.name, err)
+		}
 		if err := i.runs(ctx, e); err != nil {
 			return fmt.Errorf("experiment %q: %w", e.name, err)
 		}

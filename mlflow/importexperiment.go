@@ -14,9 +14,16 @@ import (
 // experiment carries over an experiment, but for its runs.
 func (i *importer) experiment(ctx context.Context, e experiment) error {
 	key := mlflow.ExperimentKey(e.name)
-	i.keys[e.id] = key
 	fresh := experimentRecord(e, key)
-	stored, err := history.Experiment(ctx, i.h, key)
+	stored, err := core.Get[record.Experiment](ctx, i.h, history.ExperimentRef(key).Key)
+	if err == nil && stored.Value.AliasOf != "" {
+		if stored.Value.Title != e.name {
+			i.conflict("experiment", e.name, "its name is the ID of another one that was carried over: rename it there")
+			return nil
+		}
+		stored, err = history.Experiment(ctx, i.h, key)
+	}
+	i.keys[e.id] = key
 	switch {
 	case errors.Is(err, azml.ErrNotFound) && i.opts.DryRun:
 		i.report(func(d *Carried) { d.Experiments.Created++ })
@@ -28,7 +35,7 @@ func (i *importer) experiment(ctx context.Context, e experiment) error {
 		}
 		if err == nil {
 			i.report(func(d *Carried) { d.Experiments.Created++ })
-			return i.keepID(ctx, e, key)
+			return nil
 		}
 		if stored, err = history.Experiment(ctx, i.h, key); err != nil {
 			return err
@@ -37,10 +44,7 @@ func (i *importer) experiment(ctx context.Context, e experiment) error {
 		return err
 	}
 	i.keys[e.id] = stored.Value.Name // the name may be one that it was given later
-	if err := i.mergeExperiment(ctx, e, stored.Value, fresh); err != nil {
-		return err
-	}
-	return i.keepID(ctx, e, stored.Value.Name)
+	return i.mergeExperiment(ctx, e, stored.Value, fresh)
 }
 
 // mergeExperiment adds to an experiment what it lacks, and lists what differs.
@@ -64,8 +68,9 @@ func (i *importer) mergeExperiment(ctx context.Context, e experiment, have, fres
 }
 
 // keepID makes the ID that the experiment had one more name of it, so that
-// programs which know it find it.
-func (i *importer) keepID(ctx context.Context, e experiment, key string) error {
+// programs which know it find it. Names of experiments come first.
+func (i *importer) keepID(ctx context.Context, e experiment) error {
+	key := i.keys[e.id]
 	if e.id == key || e.id == mlflow.ExperimentKey("Default") || i.opts.DryRun {
 		return nil
 	}
@@ -73,7 +78,7 @@ func (i *importer) keepID(ctx context.Context, e experiment, key string) error {
 		i.leave("IDs of experiments that can't be names here", 1)
 		return nil
 	}
-	_, err := core.Create(ctx, i.h, history.ExperimentRef(e.id), record.Experiment{ID: core.NewUUID(), Name: e.id, Title: e.id, AliasOf: key})
+	_, err := core.Create(ctx, i.h, history.ExperimentRef(e.id), record.Experiment{ID: core.NewUUID(), Name: e.id, AliasOf: key})
 	if !errors.Is(err, azml.ErrExists) {
 		return err
 	}

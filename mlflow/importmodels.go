@@ -239,7 +239,7 @@ func (i *importer) version(ctx context.Context, m registeredModel, name string, 
 	if err := i.reach(ctx, name, v.number); err != nil {
 		return err
 	}
-	if _, err := registry.RegisterAs(ctx, i.h, name, want, f.manifest); err != nil {
+	if _, err := registry.Register(ctx, i.h, name, want, f.manifest); err != nil {
 		return err
 	}
 	i.report(func(d *Carried) { d.Versions.Created++ })
@@ -281,7 +281,7 @@ func (i *importer) compareVersion(m registeredModel, have, want record.Model) {
 func (i *importer) reach(ctx context.Context, name string, number int) error {
 	last, err := registry.Versions(name).Last(ctx, i.h)
 	for n := last + 1; err == nil && n < number; n++ {
-		_, err = registry.RegisterAs(ctx, i.h, name, record.Model{Version: n, Deleted: i.h.Now()}, nil)
+		_, err = registry.Register(ctx, i.h, name, record.Model{Version: n, Deleted: i.h.Now()}, nil)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ const reasonImporting = "being carried over from MLflow"
 
 // draft is what the run becomes, but for what says how far it is.
 func (i *importer) draft(r run) record.Run {
-	rec := record.Run{ID: r.id, Experiment: i.keys[r.experiment], Type: mlflow.RunType, DisplayName: i.fit("names of runs", r.name, maxName),
+	rec := record.Run{ID: r.id, Experiment: i.keys[r.experiment], Type: mlflow.RunType, DisplayName: i.fit("names of runs", cmp.Or(r.name, r.tags[tagName]), maxName),
 		User: r.user, Tags: map[string]string{}, Params: map[string]string{}, Started: r.started, Deleted: i.deletedAt(r),
 		Import: &record.Import{From: i.src.name()}, ModelInputs: r.modelsIn}
 	for key, value := range r.tags {
@@ -155,7 +156,7 @@ func (i *importer) setParent(ctx context.Context, draft *record.Run, r run, fill
 		if err != nil {
 			return err
 		}
-		if _, wanted := i.experiments[there.experiment]; !wanted {
+		if i.keys[there.experiment] == "" { // of an experiment that is not wanted
 			return nil
 		}
 		if err := i.begin(ctx, there, fill); err != nil {
@@ -306,7 +307,7 @@ func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint6
 		}
 		rec.Import.State = c.run.state()
 		rec.Kept = history.Kept(i.h, rec.ID, rec.Kept, points)
-		if b := c.before; b != nil && (b.Status.Terminal() || !ended(c.run.status)) {
+		if b := c.before; b != nil && (ownStatus(b) || !ended(c.run.status)) {
 			rec.Status, rec.Reason, rec.WaitsFor, rec.Since, rec.Owner = b.Status, b.Reason, b.WaitsFor, b.Since, b.Owner
 			return nil
 		}
@@ -321,6 +322,12 @@ func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint6
 	}
 	i.report(func(d *Carried) { d.Runs.count(c.fresh, c.added || c.before == nil) })
 	return nil
+}
+
+// ownStatus tells whether the status that an imported run has is its own: it has
+// ended, or goes on again since.
+func ownStatus(rec *record.Run) bool {
+	return slices.ContainsFunc(rec.History, func(t record.Transition) bool { return t.Status.Terminal() })
 }
 
 // setStatus makes the run's statuses those that it had in MLflow.

@@ -57,9 +57,9 @@ func (l local) folder(uri string) (string, error) {
 		return "", nil
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "", &unreadable{"artifacts in folders that are not here: name the folder that holds them now"}
+		return "", &unreadable{reason: "artifacts in folders that are not here: name the folder that holds them now", gone: true}
 	}
-	return "", &unreadable{"artifacts outside of the source's folder: name the folder that holds them"}
+	return "", &unreadable{reason: "artifacts outside of the source's folder: name the folder that holds them"}
 }
 
 // path gives the path that a URI means on this machine.
@@ -77,7 +77,7 @@ func (l local) path(uri string) (string, error) {
 		// By default the server that serves them has them beside its database.
 		return filepath.Join(l.own, "mlartifacts", filepath.FromSlash(u.Path)), nil
 	}
-	return "", &unreadable{"artifacts on " + u.Scheme}
+	return "", &unreadable{reason: "artifacts on " + u.Scheme}
 }
 
 // inside gives the path without links when it is there and lies below the

@@ -150,7 +150,7 @@ func (s *server) files(ctx context.Context, at place) iter.Seq2[file, error] {
 			var answer artifactList
 			err := s.get(ctx, d.list, query, &answer)
 			if refused, ok := errors.AsType[*refusal](err); ok && refused.status >= http.StatusInternalServerError {
-				err = &unreadable{fmt.Sprintf("artifacts that the server itself can't list (%s)", scheme(at.uri))}
+				err = &unreadable{reason: fmt.Sprintf("artifacts that the server itself can't list (%s)", scheme(at.uri))}
 			}
 			for i, e := range answer.Files {
 				if d.names { // the others are paths
@@ -182,7 +182,7 @@ func (s *server) directory(at place) (directory, error) {
 	case scheme(at.uri) == proxyScheme:
 		u, err := url.Parse(at.uri)
 		if err != nil || u.Host != "" && u.Host != s.base.Host {
-			return directory{}, &unreadable{"artifacts on other servers"}
+			return directory{}, &unreadable{reason: "artifacts on other servers"}
 		}
 		root := strings.Trim(u.Path, "/")
 		return directory{list: proxyPath, folder: "path", root: root, names: true, get: func(p string) (string, url.Values) {
@@ -194,7 +194,7 @@ func (s *server) directory(at place) (directory, error) {
 				return ajaxPath + "logged-models/" + at.modelID + "/artifacts/files", url.Values{"artifact_file_path": {path}}
 			}}, nil
 	}
-	return directory{}, &unreadable{"files of models on " + scheme(at.uri)}
+	return directory{}, &unreadable{reason: "files of models on " + scheme(at.uri)}
 }
 
 // proxyPath is where a server has the artifacts of "mlflow-artifacts:" URIs.

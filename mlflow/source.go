@@ -207,7 +207,10 @@ type file struct {
 }
 
 // unreadable is a place for artifacts that can't be read from here.
-type unreadable struct{ reason string }
+type unreadable struct {
+	reason string
+	gone   bool // it would be on this machine, but there is nothing
+}
 
 // Error says why.
 func (u *unreadable) Error() string { return u.reason }

@@ -82,7 +82,7 @@ func storeOf(t testing.TB, kind string) store {
 }
 
 func makeStore(t testing.TB, kind string) store {
-	dir, err := os.MkdirTemp("", "azml-mlflow-") //nolint:usetesting // several tests read it
+	dir, err := os.MkdirTemp("", "azml-mlflow-") //nolint:usetesting // it outlives the test that makes it
 	require.NoError(t, err)
 	atEnd(func() { _ = os.RemoveAll(dir) })
 	s := store{dir: dir, uri: "sqlite:///mlflow.db"}
@@ -121,7 +121,7 @@ func startServer(t testing.TB, dir string) (url string, stop func()) {
 		"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", "1")
 	cmd.Dir = dir
 	cmd.Env = environment(dir)
-	inOwnGroup(cmd)
+	ownGroup(cmd)
 	log, err := os.Create(filepath.Join(dir, "server.log"))
 	require.NoError(t, err)
 	defer log.Close()

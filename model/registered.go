@@ -39,8 +39,8 @@ type RegisteredDetails struct {
 	Created time.Time `json:"createdTime"`
 	// CreatedBy is who made it.
 	CreatedBy string `json:"createdBy"`
-	// Modified is when it, or one of its versions, was last registered, moved to
-	// another stage or deleted.
+	// Modified is when it was last changed, or, to the second, a version of it
+	// was registered, moved to another stage or deleted.
 	Modified time.Time `json:"modifiedTime"`
 }
 

@@ -90,10 +90,19 @@ func TestCanceledContext(t *testing.T) {
 		"Models.Get":            func() error { return failed(ws.Models().Get(ctx, "churn", 0, nil)) },
 		"Models.List":           func() error { return first(ws.Models().List(ctx, nil)) },
 		"Models.Delete":         func() error { return ws.Models().Delete(ctx, "churn", 1, nil) },
-		"Model.Update":          func() error { return failed(d.m.Update(ctx, model.Update{Description: new("x")})) },
-		"Model.Download":        func() error { return d.m.Download(ctx, filepath.Join(out, "model"), nil) },
-		"Environments.Register": func() error { return failed(ws.Environments().Register(ctx, environment.Spec{Name: "new"}, nil)) },
-		"Environments.List":     func() error { return first(ws.Environments().List(ctx, nil)) },
+		"Models.GetByID":        func() error { return failed(ws.Models().GetByID(ctx, "churn@a", nil)) },
+		"Models.GetRegistered":  func() error { return failed(ws.Models().GetRegistered(ctx, "churn", nil)) },
+		"Models.SetAlias":       func() error { return ws.Models().SetAlias(ctx, "churn", "a", 1, nil) },
+		"Models.DeleteAlias":    func() error { return ws.Models().DeleteAlias(ctx, "churn", "a", nil) },
+		"Models.ListRegistered": func() error { return first(ws.Models().ListRegistered(ctx, nil)) },
+		"Models.CreateRegistered": func() error {
+			return failed(ws.Models().CreateRegistered(ctx, "new", nil))
+		},
+		"Models.DeleteRegistered": func() error { return ws.Models().DeleteRegistered(ctx, "churn", nil) },
+		"Model.Update":            func() error { return failed(d.m.Update(ctx, model.Update{Description: new("x")})) },
+		"Model.Download":          func() error { return d.m.Download(ctx, filepath.Join(out, "model"), nil) },
+		"Environments.Register":   func() error { return failed(ws.Environments().Register(ctx, environment.Spec{Name: "new"}, nil)) },
+		"Environments.List":       func() error { return first(ws.Environments().List(ctx, nil)) },
 		"Endpoints.Deploy": func() error {
 			return failed(ws.Endpoints().Deploy(ctx, "new", endpoint.Config{Handler: double}, nil))
 		},

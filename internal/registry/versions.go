@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -22,26 +23,25 @@ func Versions(name string) core.Series {
 
 // Register stores the next version of the model of that name, which is made
 // when there is none; draft says all but its number and its files. manifest
-// lists these; nil is for files that lie elsewhere. Errors: ErrInvalid;
-// ErrConflict when the model is deleted at the same time.
+// lists these; nil is for files that lie elsewhere. A version that has a number
+// already, because it was registered elsewhere, gets that one if it is the next.
+// Errors: ErrInvalid; ErrConflict when it is not, or when the model is deleted at
+// the same time.
 func Register(ctx context.Context, h core.Handle, name string, draft record.Model, manifest *files.Manifest) (core.Stored[record.Model], error) {
 	var none core.Stored[record.Model]
-	if manifest != nil {
-		id, err := h.Files().PutManifest(ctx, manifest)
-		if err != nil {
-			return none, err
-		}
-		draft.Manifest, draft.FileCount = id, len(manifest.Files)
-		for _, f := range manifest.Files {
-			draft.Size += f.Size
-		}
+	if err := keep(ctx, h, &draft, manifest); err != nil {
+		return none, err
 	}
 	of, err := ensure(ctx, h, name)
 	if err != nil {
 		return none, err
 	}
+	wanted := draft.Version
 	draft.Name = of.Value.Name
 	n, stored, err := core.Allot(ctx, h, Versions(draft.Name), true, func(n int) (record.Model, error) {
+		if wanted != 0 && n != wanted {
+			return draft, fmt.Errorf("%w: the next version is %d, not %d", azml.ErrConflict, n, wanted)
+		}
 		draft.Version = n
 		return draft, nil
 	})
@@ -59,10 +59,30 @@ func Register(ctx context.Context, h core.Handle, name string, draft record.Mode
 	return stored, nil
 }
 
+// keep stores the list of a version's files, nil for none, and notes it.
+func keep(ctx context.Context, h core.Handle, draft *record.Model, manifest *files.Manifest) error {
+	if manifest == nil {
+		return nil
+	}
+	id, err := h.Files().PutManifest(ctx, manifest)
+	if err != nil {
+		return err
+	}
+	draft.Manifest, draft.FileCount = id, len(manifest.Files)
+	for _, f := range manifest.Files {
+		draft.Size += f.Size
+	}
+	return nil
+}
+
+// touchEvery is how exact it is when a registered model shows that its versions
+// have changed: many that are registered in a row need not write it each time.
+const touchEvery = time.Second
+
 // touch makes the registered model show that its version has changed.
 func touch(ctx context.Context, h core.Handle, version record.Model) error {
 	_, err := Update(ctx, h, version.Name, core.Quiet, func(m *record.RegisteredModel) error {
-		if m.Modified.After(version.Modified) { // somebody else has touched it meanwhile
+		if version.Modified.Sub(m.Modified) < touchEvery {
 			return core.ErrNoChange
 		}
 		return nil
