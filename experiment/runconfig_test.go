@@ -90,7 +90,7 @@ func TestRunConfigWithoutPackages(t *testing.T) {
 		"nothing":       {"", "default-environment:1"},
 		"empty object":  {"environment: {python: {userManagedDependencies: false}}\n", "default-environment:1"},
 		"named":         {"environment: {name: bare, python: {userManagedDependencies: false}}\n", "bare:1"},
-		"named version": {"environment: {name: bare, version: 7, python: {}}\n", "bare:7"},
+		"named version": {"environment: {name: other, version: 7, python: {}}\n", "other:7"},
 	} {
 		file(t, dir, "c.runconfig", "script: train.py\n"+test.text)
 		config, _, err := experiment.LoadRunConfig(dir, "c")
