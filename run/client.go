@@ -178,6 +178,9 @@ func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err e
 	if !r.Status().Terminal() {
 		return fmt.Errorf("%w: the run is %s: cancel it first", azml.ErrConflict, r.Status())
 	}
+	if err := history.EmptySpool(ctx, c.h, id); err != nil && !errors.Is(err, azml.ErrDamaged) {
+		return err
+	}
 	return c.h.Audit(ctx, "delete", history.Ref(id), "", func() error { return c.remove(ctx, r) })
 }
 

@@ -182,3 +182,29 @@ func clearLeftovers(ctx context.Context, h core.Handle, id string, before time.T
 	}
 	return err
 }
+
+// EmptySpool stores what the spool of this machine still has of an ended run, so
+// that none of it comes to a run that later gets the same ID. A recovery that
+// has it in hand already is waited for, for two seconds at most.
+func EmptySpool(ctx context.Context, h core.Handle, id string) error {
+	log, err := Metrics(h, id)
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := log.Recover(ctx); err != nil {
+			return err
+		}
+		writers, err := log.Writers(ctx)
+		if err != nil {
+			return err
+		}
+		spooled := 0
+		for _, w := range writers {
+			spooled += w.SpoolFiles
+		}
+		if spooled == 0 || time.Now().After(deadline) {
+			return nil
+		}
+	}
+}
