@@ -191,7 +191,7 @@ func EmptySpool(ctx context.Context, h core.Handle, id string) error {
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Second); ; {
 		if _, err := log.Recover(ctx); err != nil {
 			return err
 		}
@@ -205,6 +205,11 @@ func EmptySpool(ctx context.Context, h core.Handle, id string) error {
 		}
 		if spooled == 0 || time.Now().After(deadline) {
 			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
