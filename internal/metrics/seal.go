@@ -32,7 +32,8 @@ type Sealed struct {
 // is sealed by the next Seal. Of several at once, one wins. It takes temporary
 // space on the local disk as large as the result, and memory for half a million
 // points and some for each name. Errors: those of the store, ErrDamaged when a
-// point can't be read; then all stays as it was.
+// point can't be read, ErrConflict when somebody seals or deletes the log
+// meanwhile; then all stays as it was.
 func (l *Log) Seal(ctx context.Context) (Sealed, error) {
 	if _, err := l.Recover(ctx); err != nil {
 		return Sealed{}, err
@@ -78,7 +79,11 @@ func (l *Log) claimed(ctx context.Context) (*contents, error) {
 	if err := claim.commit(ctx); err != nil && !errors.Is(err, azml.ErrExists) {
 		return nil, fmt.Errorf("seal metrics: %w", err)
 	}
-	return l.contents(ctx)
+	claimed, err := l.contents(ctx)
+	if err == nil && claimed.record == nil { // without it a later log of this name would get these points
+		return nil, fmt.Errorf("%w: the metrics %s were deleted while they were being sealed", azml.ErrConflict, l.prefix)
+	}
+	return claimed, err
 }
 
 // sealing is one Seal at work.
