@@ -22,7 +22,7 @@ import (
 func (s *space) begin(t *testing.T, id string, owner record.Owner) *metrics.Writer {
 	t.Helper()
 	s.put(t, id, func(r *record.Run) { r.Status, r.Owner = record.Running, &owner })
-	log, err := history.Metrics(s.Handle, id)
+	log, err := history.Metrics(s.Handle, s.get(t, id))
 	require.NoError(t, err)
 	w, err := log.NewWriter()
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestLiveLastValue(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	s := local(t, t.TempDir(), t.TempDir())
 	writers := []*metrics.Writer{s.begin(t, "r", s.Owner()), s.begin(t, "r", s.Owner())}
-	log, err := history.Metrics(s.Handle, "r")
+	log, err := history.Metrics(s.Handle, s.get(t, "r"))
 	require.NoError(t, err)
 	for i := range 200 {
 		w := writers[random.IntN(2)]
