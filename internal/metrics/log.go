@@ -62,7 +62,7 @@ var defaultLimits = limits{
 }
 
 // Open gives the metric log whose objects have keys that begin with prefix,
-// such as "runs/<id>/metrics/". It reads nothing. Nil options are the zero
+// such as "runs/<id>/metrics-<life>/". It reads nothing. Nil options are the zero
 // Options.
 func Open(objects backend.Objects, prefix string, opts *Options) *Log {
 	if opts == nil {
