@@ -30,7 +30,7 @@ func openMetrics(h core.Handle, prefix, spool string) (*metrics.Log, error) {
 		return nil, err
 	}
 	return metrics.Open(h.Objects(), prefix, &metrics.Options{
-		SpoolDir: filepath.Join(dir, spool), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
+		SpoolDir: filepath.Join(dir, spool), TempDir: filepath.Join(dir, sealing), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
 	}), nil
 }
 

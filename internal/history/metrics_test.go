@@ -34,6 +34,19 @@ func TestRecoveryPassesDamageOver(t *testing.T) {
 	require.NoFileExists(t, good)
 }
 
+func TestSweepOfSealings(t *testing.T) {
+	t.Parallel()
+	h := setup(t, memory.NewObjects())
+	require.NoError(t, SweepSealing(h), "there is nothing")
+	spool, err := h.SpoolDir()
+	require.NoError(t, err)
+	left := filepath.Join(spool, sealing, "azml-seal-1")
+	require.NoError(t, os.MkdirAll(filepath.Dir(left), 0o700))
+	require.NoError(t, os.WriteFile(left, nil, 0o600))
+	require.NoError(t, SweepSealing(h))
+	require.NoFileExists(t, left)
+}
+
 // leftBehind logs to a run as a writer that has died: it has points in the store
 // and the same in a spool file, whose path is given.
 func leftBehind(t *testing.T, h core.Handle, run record.Run) string {

@@ -21,6 +21,10 @@ const (
 	modelSpools = "model-metrics"
 )
 
+// sealing is the folder, in that for spool files, for files that are only used
+// while metrics are sealed.
+const sealing = "sealing"
+
 // maxSpoolName is from which length on the ID of a run is cut in two: file
 // systems take names of 255 bytes.
 const maxSpoolName = 128
@@ -145,6 +149,22 @@ func recoverLog(ctx context.Context, h core.Handle, log *metrics.Log, spool stri
 	if damaged(err) {
 		h.Logger().WarnContext(ctx, "metrics that a dead process has left can't be stored", "spool", spool, "error", err)
 		return nil
+	}
+	return err
+}
+
+// SweepSealing deletes the temporary files of sealings whose process died. Those
+// in use have no name, or can't be deleted where they need one.
+func SweepSealing(h core.Handle) error {
+	files, err := entries(h, sealing)
+	if err != nil {
+		return err
+	}
+	spool, err := h.SpoolDir()
+	for _, f := range files {
+		if err == nil {
+			_ = os.Remove(filepath.Join(spool, sealing, f.Name()))
+		}
 	}
 	return err
 }

@@ -83,6 +83,22 @@ type sealing struct {
 	record  record.SealedMetrics
 }
 
+// open makes the temporary file. Where an open file can have no name any more,
+// it goes with the process.
+func (s *sealing) open() (err error) {
+	if s.log.temp != "" {
+		err = os.MkdirAll(s.log.temp, 0o700)
+	}
+	if err == nil {
+		s.file, err = os.CreateTemp(s.log.temp, "azml-seal-")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: make a temporary file for sealed metrics: %w", azml.ErrUnavailable, err)
+	}
+	_ = os.Remove(s.file.Name()) // fails on Windows, until it is closed
+	return nil
+}
+
 func (s *sealing) discard() {
 	if s.file != nil {
 		_ = s.file.Close()
@@ -105,8 +121,8 @@ func (s *sealing) anythingNew(ctx context.Context) (bool, error) {
 
 // collect writes all points to a temporary file.
 func (s *sealing) collect(ctx context.Context) (err error) {
-	if s.file, err = os.CreateTemp("", "azml-seal-"); err != nil {
-		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+	if err := s.open(); err != nil {
+		return err
 	}
 	w, t := newTableWriter(io.MultiWriter(s.file, &s.sums)), newTable()
 	cursors := make(map[string]*cursor)
