@@ -80,7 +80,7 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err er
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
-		if err := history.Keep(running, h, d.run); err != nil {
+		if err := history.Keep(running, h, stored.Value); err != nil {
 			stop(err)
 		}
 	})
