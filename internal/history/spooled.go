@@ -17,6 +17,24 @@ func Spooled(h core.Handle, id string) (bool, error) { return spooled(h, runSpoo
 // ModelSpooled is Spooled for a logged model.
 func ModelSpooled(h core.Handle, id string) (bool, error) { return spooled(h, modelSpools, id) }
 
+// SpooledRuns gives the IDs of all runs that have a folder for spool files on
+// this machine. Cost: the reading of one folder.
+func SpooledRuns(h core.Handle) ([]string, error) {
+	spool, err := h.SpoolDir()
+	if err != nil {
+		return nil, err
+	}
+	folders, err := os.ReadDir(filepath.Join(spool, runSpools))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	ids := make([]string, len(folders))
+	for i, f := range folders {
+		ids[i] = f.Name()
+	}
+	return ids, err
+}
+
 func spooled(h core.Handle, spools, id string) (bool, error) {
 	spool, err := h.SpoolDir()
 	if err != nil {

@@ -25,12 +25,25 @@ type state struct {
 	hidden    bool   // it is not to be found: it is deleted, or its record is damaged
 	etag      string // of the record
 	mark      string // of an ended run's metrics
-	live      bool   // it is looked at each time
+	live      liveness
 	record    []byte // as it is stored
 	summaries []byte // see Summaries
 	places    []byte // of a run that goes on, how far its metrics were read, as JSON
 	values    filter.Row
 }
+
+// liveness says when an item is looked at though its objects are the same.
+type liveness int
+
+const (
+	// never: its objects tell all that there is to know.
+	never liveness = iota
+	// always: its process may have ended, or the store may soon have what is only
+	// on this machine.
+	always
+	// whenSpooled: while this machine has points of it in spool files.
+	whenSpooled
+)
 
 // change is an item that may have changed.
 type change struct {
@@ -84,7 +97,7 @@ func (u *updater) fetchNow(ctx context.Context, ch *change) error {
 		return nil
 	case errors.Is(err, azml.ErrDamaged), errors.Is(err, azml.ErrUnsupported), errors.Is(err, azml.ErrInvalid):
 		u.h.Logger().Warn("a record can't be read and is not found by searches: azml workspace fsck tells more", "key", ch.key, "error", err)
-		now.hidden, now.live, now.values = true, false, nil
+		now.hidden, now.live, now.values = true, never, nil
 	case err != nil && !errors.Is(err, errDecode):
 		return fmt.Errorf("%w: %w", errStore, err)
 	case err != nil:
@@ -118,13 +131,14 @@ func (u *updater) fetchRun(ctx context.Context, ch *change, now *state) error {
 		return err
 	}
 	now.record, now.etag = stored.Raw(), string(stored.ETag)
-	sums, err := u.sumUp(ctx, ch, now, stored.Value.Status.Terminal())
+	sums, err := u.sumUp(ctx, ch, now, stored.Value)
 	now.values = runValues(stored.Value, sums)
 	return err
 }
 
 // sumUp sums up what was logged to the run up to now.
-func (u *updater) sumUp(ctx context.Context, ch *change, now *state, ended bool) (Summaries, error) {
+func (u *updater) sumUp(ctx context.Context, ch *change, now *state, r record.Run) (Summaries, error) {
+	ended := r.Status.Terminal()
 	if ended && ch.settled() && ch.touched&metricsPart == 0 {
 		return ch.keep(now)
 	}
@@ -133,17 +147,24 @@ func (u *updater) sumUp(ctx context.Context, ch *change, now *state, ended bool)
 		return nil, err
 	}
 	if !ended {
-		now.live = true
+		now.live = always
+		if r.Owner == nil && r.MadeIn == "" { // no process answers for it
+			now.live = whenSpooled
+		}
 		return u.growing(ctx, ch, now, log)
 	}
-	if now.live, err = history.Spooled(u.h, runID(ch.key)); err != nil {
+	spooled, err := history.Spooled(u.h, runID(ch.key))
+	if err != nil {
 		return nil, err
+	}
+	if spooled {
+		now.live = always
 	}
 	return u.ended(ctx, ch, now, log)
 }
 
 // settled tells whether the run had ended and its metrics were summed up.
-func (ch *change) settled() bool { return ch.old != nil && !ch.old.live && !ch.old.hidden }
+func (ch *change) settled() bool { return ch.old != nil && ch.old.live == never && !ch.old.hidden }
 
 // keep takes over the summaries of a settled run.
 func (ch *change) keep(now *state) (Summaries, error) {
@@ -159,7 +180,7 @@ func (ch *change) keep(now *state) (Summaries, error) {
 // made.
 func (u *updater) growing(ctx context.Context, ch *change, now *state, log *metrics.Log) (Summaries, error) {
 	sums, places := Summaries{}, map[string]metrics.Place{}
-	if ch.old != nil && ch.old.live && len(ch.old.places) > 0 {
+	if ch.old != nil && ch.old.live != never && len(ch.old.places) > 0 {
 		var err error
 		if sums, err = decodeSummaries(ch.old.summaries); err == nil {
 			err = json.Unmarshal(ch.old.places, &places)
@@ -186,7 +207,7 @@ func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metric
 		return nil, err
 	}
 	switch {
-	case now.live: // there is more than what is stored
+	case now.live != never: // there is more than what is stored
 	case ch.settled() && now.mark == ch.old.mark:
 		return ch.keep(now)
 	case now.mark == "":
@@ -235,7 +256,7 @@ func (u *updater) unreadable(ch *change, now *state, err error) (Summaries, erro
 	if ch.old == nil || ch.old.mark != mark {
 		u.h.Logger().Warn("metrics can't be read and are not found by searches", "of", ch.key, "error", err)
 	}
-	if now.live && now.mark == "" {
+	if now.live != never && now.mark == "" {
 		now.mark = mark
 	}
 	now.summaries, now.places = nil, nil
