@@ -138,6 +138,6 @@ func (s *Store) writeIndex(ctx context.Context, packs []*pack) error {
 		return fmt.Errorf("store a pack index: %w", err)
 	}
 	s.index.add(key, packs)
-	s.writeCache(s.cacheFile("indexes", key), data)
+	s.writeCache(s.indexCache(key), data)
 	return nil
 }

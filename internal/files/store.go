@@ -60,6 +60,7 @@ type Options struct {
 // store. It starts no goroutine that outlives a call or a batch.
 type Store struct {
 	objects  backend.Objects
+	local    bool // objects lies on this machine
 	cacheDir string
 	log      *slog.Logger
 	parallel int
@@ -79,6 +80,7 @@ func New(objects backend.Objects, opts *Options) *Store {
 	}
 	s := &Store{objects: objects, cacheDir: o.CacheDir, log: o.Logger, parallel: o.Parallel, grace: o.Grace, now: o.Now,
 		index: newIndex(), refreshing: make(chan struct{}, 1)}
+	_, s.local = backend.As[backend.Spooler](objects)
 	s.refreshing <- struct{}{}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
