@@ -62,6 +62,7 @@ type Batch struct {
 	stats  Stats
 	read   atomic.Int64        // bytes of files
 	open   *packer             // the pack that is being filled
+	packs  int                 // how many were full
 	done   []*pack             // written, but in no index yet
 	claims map[digest]struct{} // chunks of this batch's packs
 	reused map[digest]uint32   // chunks that were there, with their sizes

@@ -74,8 +74,11 @@ func (b *Batch) flush(ctx context.Context) error {
 		return err
 	}
 	b.mu.Lock()
-	last := b.takeOpen(1)
+	last, only := b.takeOpen(1), b.packs == 0
 	b.mu.Unlock()
+	if only && last != nil {
+		return b.writeOnly(ctx, last)
+	}
 	if err := b.upload(last); err != nil {
 		return err
 	}
@@ -87,6 +90,32 @@ func (b *Batch) flush(ctx context.Context) error {
 	b.done = nil
 	b.mu.Unlock()
 	return b.writeIndex(ctx, packs)
+}
+
+// writeOnly writes the only pack of a batch and its index, in the time of one. An
+// index whose pack is not there, or not yet, does no harm: nothing refers to the
+// chunks before the batch has ended, writers ask for a pack before they rely on
+// it, and the collector forgets one that stays away.
+func (b *Batch) writeOnly(ctx context.Context, p *packer) error {
+	p.id = newPackID()
+	packs := []*pack{&p.pack}
+	key, data := b.s.newIndexObject(packs)
+	both := newGroup(ctx, 2)
+	err := both.run(ctx, func(ctx context.Context) error { return b.s.writePack(ctx, p) })
+	if err == nil {
+		err = both.run(ctx, func(ctx context.Context) error { return b.s.putIndex(ctx, key, data) })
+	}
+	if failed := both.wait(); failed != nil {
+		err = failed
+	}
+	if err != nil {
+		b.work.fail(err)
+		return err
+	}
+	b.s.index.add(key, packs)
+	b.s.buffers.putPack(p.data)
+	b.count(func(s *Stats) { s.Objects += 2 })
+	return nil
 }
 
 // secure sees to it that every chunk of the batch is there and not condemned,
