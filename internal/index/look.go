@@ -127,8 +127,8 @@ func (u *updater) live(w *work) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
-	for _, id := range spooled {
-		if err := u.c.rows(touch, `SELECT key FROM item WHERE key = ? AND live = 2`, history.Ref(id).Key); err != nil {
+	for _, run := range spooled {
+		if err := u.c.rows(touch, `SELECT key FROM item WHERE key = ? AND live = 2`, history.Ref(run.ID).Key); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // historyPage is a page of a metric's history. It is written by hand, for it has
@@ -53,7 +54,7 @@ type halfRead struct {
 // keptHistory is a metric's history as long as the run's writers have what state
 // says.
 type keptHistory struct {
-	run, key, state string
+	run, key, state string // run is ID and life
 	points          []point
 }
 
@@ -66,19 +67,20 @@ const (
 
 // paged is history for a client that reads it in pages. more tells whether there
 // is a page after this one when there are n points.
-func (c call) paged(ctx context.Context, id, key string, more func(n int) bool) ([]point, error) {
-	log, err := history.Metrics(c.core, id)
+func (c call) paged(ctx context.Context, r record.Run, key string, more func(n int) bool) ([]point, error) {
+	log, err := history.Metrics(c.core, r)
 	if err != nil {
 		return nil, err
 	}
-	state, live, err := c.stateOf(ctx, id, log, "")
+	state, live, err := c.stateOf(ctx, r, log, "")
 	if err != nil {
 		return nil, err
 	}
+	id := r.ID + "." + r.Life
 	kept := c.halfRead.take(id, key)
 	if live || kept.state != state || kept.points == nil {
 		kept = keptHistory{run: id, key: key, state: state}
-		if kept.points, err = c.history(ctx, id, key); err != nil {
+		if kept.points, err = c.history(ctx, r, key); err != nil {
 			return nil, err
 		}
 	}

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
 func historyRoutes() []route {
@@ -76,8 +79,8 @@ func (p point) view(run, key string) metric {
 
 // history gives all points of the metric by time, step and value, each once: a
 // client that got no answer sends a point again.
-func (c call) history(ctx context.Context, id, key string) ([]point, error) {
-	log, err := history.Metrics(c.core, id)
+func (c call) history(ctx context.Context, r record.Run, key string) ([]point, error) {
+	log, err := history.Metrics(c.core, r)
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +105,11 @@ func (c call) getMetricHistory(ctx context.Context, req *getMetricHistory) (hist
 	if err != nil {
 		return page, err
 	}
-	if _, err := c.run(ctx, id); err != nil {
+	r, err := c.run(ctx, id)
+	if err != nil {
 		return page, err
 	}
-	all, err := c.paged(ctx, id, req.MetricKey, func(n int) bool { return req.MaxResults != nil && n > start+int(*req.MaxResults) })
+	all, err := c.paged(ctx, r.Value, req.MetricKey, func(n int) bool { return req.MaxResults != nil && n > start+int(*req.MaxResults) })
 	if err != nil {
 		return page, err
 	}
@@ -150,10 +154,14 @@ func (c call) getMetricHistoryBulk(ctx context.Context, req *getMetricHistoryBul
 	}
 	resp := &metricsResponse{}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(req.RunID))) {
-		if err := c.reachesRun(ctx, id); err != nil {
+		r, err := c.reachedRun(ctx, id)
+		if !c.scope.bounded() && (errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid)) {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
-		list, err := c.history(ctx, id, req.MetricKey)
+		list, err := c.history(ctx, r, req.MetricKey)
 		if err != nil {
 			return nil, err
 		}
@@ -177,10 +185,11 @@ func (c call) getMetricHistoryBulkInterval(ctx context.Context, req *getMetricHi
 	}
 	resp := &metricsResponse{}
 	for _, id := range req.RunIDs {
-		if _, err := c.run(ctx, id); err != nil {
+		r, err := c.run(ctx, id)
+		if err != nil {
 			return nil, err
 		}
-		list, err := c.history(ctx, id, req.MetricKey)
+		list, err := c.history(ctx, r.Value, req.MetricKey)
 		if err != nil {
 			return nil, err
 		}
