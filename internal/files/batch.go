@@ -98,7 +98,7 @@ func (s *Store) newBatch(ctx context.Context, opts BatchOptions) *Batch {
 		claims: map[digest]struct{}{}, reused: map[digest]uint32{}, price: s.index.price()}
 	b.learn = sync.OnceValue(b.learnOthers)
 	b.work = newGroup(ctx, s.parallel)
-	b.uploads = newGroup(b.work.ctx, s.parallel)
+	b.uploads = newShared(b.work.ctx, s.uploading)
 	return b
 }
 
