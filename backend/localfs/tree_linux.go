@@ -133,8 +133,8 @@ func (t *tree) Remove(name string) error {
 	}
 	return failed("remove", name, t.at(name, func(dir int, base string) error {
 		err := unix.Unlinkat(dir, base, 0)
-		if err == unix.EISDIR || err == unix.EPERM { //nolint:errorlint // x/sys gives bare numbers
-			if folder := unix.Unlinkat(dir, base, unix.AT_REMOVEDIR); folder != unix.ENOTDIR { //nolint:errorlint // likewise
+		if err == unix.EISDIR || err == unix.EPERM {
+			if folder := unix.Unlinkat(dir, base, unix.AT_REMOVEDIR); folder != unix.ENOTDIR {
 				return folder
 			}
 		}
