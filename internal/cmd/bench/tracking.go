@@ -44,7 +44,11 @@ func benchServer(ctx context.Context, b *bench) (err error) {
 		s.history, s.firstSearch, s.searchPage, s.searchAll,
 		s.bigArtifact, s.peakMemory, s.smallArtifacts, s.modelVersions, s.memory,
 	} {
-		if err := step(ctx); err != nil {
+		err := step(ctx)
+		for failed := (*peerError)(nil); errors.As(err, &failed) && ctx.Err() == nil; err = step(ctx) {
+			s.leave(failed)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -62,6 +66,7 @@ type trackers struct {
 type tracker struct {
 	*server
 	floor bool
+	peer  bool // another program's
 	http  *http.Client
 	past  string // ID of the experiment of the past runs
 	long  string // ID of the run with the long history

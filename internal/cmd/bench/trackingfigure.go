@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,13 +15,37 @@ func (s *trackers) sides(op operation) []side {
 	var out []side
 	for _, t := range s.all {
 		out = append(out, timed(func(ctx context.Context) error {
-			if err := op(ctx, t); err != nil {
+			err := op(ctx, t)
+			if err != nil && t.peer {
+				return &peerError{t, err}
+			} else if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 			return nil
 		}))
 	}
 	return out
+}
+
+// peerError is the failure of a peer's server, which is no reason to measure no
+// more of ours.
+type peerError struct {
+	peer *tracker
+	err  error
+}
+
+// Error implements error.
+func (e *peerError) Error() string { return e.peer.name + ": " + e.err.Error() }
+
+// Unwrap gives what failed.
+func (e *peerError) Unwrap() error { return e.err }
+
+// leave leaves a peer out from here on.
+func (s *trackers) leave(failed *peerError) {
+	fmt.Fprintf(s.bench.log, "left out from here on: %v\n", failed)
+	s.all = slices.DeleteFunc(s.all, func(t *tracker) bool { return t == failed.peer })
+	failed.peer.http.CloseIdleConnections()
+	failed.peer.interrupt()
 }
 
 // compare measures a short operation, in turn.
