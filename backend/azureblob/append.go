@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/appendblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"github.com/azml-go/azml"
@@ -36,7 +37,7 @@ func (s *Store) Append(ctx context.Context, key string, offset int64, data []byt
 		}
 	}
 	if len(data) == 0 { // which the service refuses
-		return s.appendNothing(ctx, key, offset)
+		return s.appendNothing(ctx, client, key, offset)
 	}
 	return s.add(ctx, client, key, offset, data)
 }
@@ -52,18 +53,25 @@ func (s *Store) begin(ctx context.Context, client *appendblob.Client, key string
 		return backend.Info{}, s.explain(ctx, "append to", key, err)
 	}
 	if alone {
-		return s.appendNothing(ctx, key, 0)
+		return s.appendNothing(ctx, client, key, 0)
 	}
 	return backend.Info{}, nil
 }
 
-// appendNothing looks whether the object ends at the offset.
-func (s *Store) appendNothing(ctx context.Context, key string, offset int64) (backend.Info, error) {
+// appendNothing marks an object that ends at the offset as written.
+func (s *Store) appendNothing(ctx context.Context, client *appendblob.Client, key string, offset int64) (backend.Info, error) {
 	info, err := s.Stat(ctx, key)
 	if errors.Is(err, azml.ErrNotFound) || err == nil && info.Size != offset {
 		return backend.Info{}, fmt.Errorf("%w: append to %q: it does not end at %d", azml.ErrConflict, key, offset)
 	}
-	return info, err
+	if err != nil {
+		return backend.Info{}, err
+	}
+	answer, err := client.SetMetadata(ctx, nil, &blob.SetMetadataOptions{AccessConditions: ifMatch(info.ETag)})
+	if err != nil {
+		return backend.Info{}, s.explain(ctx, "append to", key, err)
+	}
+	return describe(key, answer.ETag, answer.LastModified, info.Size), nil
 }
 
 // add appends at the offset.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ type Options struct {
 	// takes 8 MiB of memory. Default 4.
 	Parallel int
 	// Transport sends requests. Default: connections of the store's own, which
-	// end with Close. Only [Open] and [OpenConnectionString] look at it.
+	// end with Close. Only [Open] looks at it.
 	Transport policy.Transporter
 	// Stall is how long nothing may move on a connection of the store's own
 	// until it is given up. Default one minute.
@@ -72,12 +73,11 @@ func New(client *container.Client, opts *Options) (*Store, error) {
 // placeOf names the container for people: its URL without a query, which may
 // hold a signature.
 func placeOf(containerURL string) (string, error) {
-	parts, err := blob.ParseURL(containerURL)
-	if err != nil || parts.ContainerName == "" || parts.BlobName != "" {
+	u, err := url.Parse(containerURL)
+	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
 		return "", fmt.Errorf("%w: not the URL of a container, such as https://ACCOUNT.blob.core.windows.net/CONTAINER", azml.ErrInvalid)
 	}
-	bare, _, _ := strings.Cut(containerURL, "?")
-	return bare, nil
+	return u.Scheme + "://" + u.Host + strings.TrimSuffix(u.Path, "/"), nil
 }
 
 // String names the container, without a credential.

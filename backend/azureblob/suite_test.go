@@ -28,9 +28,11 @@ import (
 type opener func(t *testing.T, containerName string, opts azureblob.Options) *azureblob.Store
 
 // byKey opens containers by the account's key.
-func byKey(server *testenv.AzuriteServer) opener {
+func byKey(connection string) opener {
 	return func(t *testing.T, containerName string, opts azureblob.Options) *azureblob.Store {
-		s, err := azureblob.OpenConnectionString(server.ConnectionString(), containerName, &opts)
+		account, err := azureblob.ParseConnectionString(connection)
+		require.NoError(t, err)
+		s, err := azureblob.Open(account.URL+"/"+containerName, account.Credential, &opts)
 		require.NoError(t, err)
 		t.Cleanup(requireNoError(t, s.Close))
 		return s
@@ -101,6 +103,47 @@ func suite(connection string, opts *container.ClientOptions, open opener) func(t
 
 func TestObjectsOnAzurite(t *testing.T) {
 	t.Parallel()
-	server := azurite(t, testenv.AzuriteOptions{})
-	backendtest.Objects(t, suite(server.ConnectionString(), nil, byKey(server)))
+	connection := azurite(t, testenv.AzuriteOptions{}).ConnectionString()
+	backendtest.Objects(t, suite(connection, nil, byKey(connection)))
+}
+
+func TestObjectsByToken(t *testing.T) {
+	t.Parallel()
+	server := azurite(t, testenv.AzuriteOptions{OAuth: true})
+	opts := &container.ClientOptions{ClientOptions: policy.ClientOptions{Transport: trusting(t, server)}}
+	backendtest.Objects(t, suite(server.ConnectionString(), opts, byToken(server)))
+}
+
+// TestObjectsOnAzure runs on the storage account that the environment names.
+func TestObjectsOnAzure(t *testing.T) {
+	t.Parallel()
+	connection := os.Getenv("AZML_TEST_AZURE_CONNECTION_STRING")
+	if connection == "" {
+		t.Skip("AZML_TEST_AZURE_CONNECTION_STRING names no storage account to test on")
+	}
+	backendtest.Objects(t, suite(connection, nil, byKey(connection)))
+}
+
+// TestObjectsWithPrefix has stores that share a container, and a client that the
+// caller has made.
+func TestObjectsWithPrefix(t *testing.T) {
+	t.Parallel()
+	connection := azurite(t, testenv.AzuriteOptions{}).ConnectionString()
+	name := newContainer(t, connection, nil)
+	client, err := container.NewClientFromConnectionString(connection, name, nil)
+	require.NoError(t, err)
+	neighbour, err := azureblob.New(client, &azureblob.Options{Prefix: "t"})
+	require.NoError(t, err)
+	_, err = neighbour.Put(t.Context(), "eam./a", strings.NewReader("x"), &backend.PutOptions{})
+	require.NoError(t, err)
+	backendtest.Objects(t, func(t *testing.T) backendtest.ObjectsHarness {
+		opts := &azureblob.Options{Prefix: "team./" + rand.Text(), Parallel: 1}
+		s, err := azureblob.New(client, opts)
+		require.NoError(t, err)
+		return backendtest.ObjectsHarness{
+			Objects:  s,
+			Reopen:   func() (backend.Objects, error) { return azureblob.New(client, opts) },
+			Features: backendtest.ObjectsFeatures{MaxKeyLen: 640},
+		}
+	})
 }
