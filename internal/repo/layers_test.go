@@ -48,6 +48,7 @@ var ranks = map[string]int{
 	"tensorboard":            60,
 	"workspace":              70,
 	"mlflow":                 75,
+	"azure":                  75,
 	"internal/watch":         80,
 	"server":                 80,
 	"cmd/":                   90,
