@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/azml-go/azml"
@@ -24,6 +25,9 @@ func IsURL(location string) bool { return strings.Contains(location, "://") }
 
 // publicCloud is where accounts are that are named without a host.
 const publicCloud = ".blob.core.windows.net"
+
+// containerName is what Azure takes.
+var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
 
 // parse reads the URL of a workspace.
 func parse(text string) (place, error) {
@@ -61,6 +65,9 @@ func parse(text string) (place, error) {
 	p.container, p.prefix, _ = strings.Cut(path, "/")
 	if p.account == "" || p.container == "" {
 		return place{}, invalid("it names no account or no container")
+	}
+	if !containerName.MatchString(p.container) {
+		return place{}, invalid("containers have names of 3 to 63 small letters, digits and single \"-\"")
 	}
 	if p.prefix != "" {
 		if err := backend.ValidKey(p.prefix); err != nil {

@@ -1,6 +1,7 @@
 package azureblob
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -28,7 +29,7 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 		transport, idle = &http.Client{Transport: own, CheckRedirect: dontFollow}, own.CloseIdleConnections
 	}
 	client, err := credential.client(containerURL, &container.ClientOptions{ClientOptions: policy.ClientOptions{
-		Retry:     policy.RetryOptions{MaxRetries: 6, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 30 * time.Second, ShouldRetry: worthRetry},
+		Retry:     retries(opts.Retry),
 		Telemetry: policy.TelemetryOptions{ApplicationID: "azml"},
 		Transport: transport,
 	}})
@@ -41,4 +42,15 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 	}
 	s.idle = idle
 	return s, nil
+}
+
+// retries fills in the store's own policy.
+func retries(o policy.RetryOptions) policy.RetryOptions {
+	o.MaxRetries = cmp.Or(o.MaxRetries, 6)
+	o.RetryDelay = cmp.Or(o.RetryDelay, 200*time.Millisecond)
+	o.MaxRetryDelay = cmp.Or(o.MaxRetryDelay, 30*time.Second)
+	if o.ShouldRetry == nil && o.StatusCodes == nil {
+		o.ShouldRetry = worthRetry
+	}
+	return o
 }

@@ -101,7 +101,7 @@ func (w *write) metadata() map[string]*string {
 }
 
 func (w *write) send(ctx context.Context) (backend.Info, error) {
-	if w.content.Size() > singlePut {
+	if w.content.Size() > w.store.single {
 		return w.sendBlocks(ctx)
 	}
 	data := make([]byte, w.content.Size())
@@ -154,7 +154,7 @@ func (w *write) sendBlocks(ctx context.Context) (info backend.Info, err error) {
 
 // stage sends the blocks, several at once, and gives their IDs in order.
 func (w *write) stage(ctx context.Context) ([]string, error) {
-	size := max(blockSize, (w.content.Size()+maxBlocks-1)/maxBlocks)
+	size := max(w.store.block, (w.content.Size()+maxBlocks-1)/maxBlocks)
 	ids := make([]string, (w.content.Size()+size-1)/size)
 	var id [16]byte
 	_, _ = rand.Read(id[:8]) // never fails

@@ -23,6 +23,8 @@ type Store struct {
 	prefix   string // empty, or with "/" at its end
 	place    string // account and container, for people
 	parallel int
+	single   int64  // the size up to which one request stores an object
+	block    int64  // the size of the blocks of larger ones
 	idle     func() // closes idle connections
 }
 
@@ -37,6 +39,9 @@ type Options struct {
 	// Parallel is how many blocks of one large object are sent at once. Each
 	// takes 8 MiB of memory. Default 4.
 	Parallel int
+	// Retry says how often requests are sent again that failed. Zero fields mean 6
+	// times, after 200 ms and then ever longer, up to 30 s. Only [Open] looks at it.
+	Retry policy.RetryOptions
 	// Transport sends requests. Default: connections of the store's own, which
 	// end with Close. Only [Open] looks at it.
 	Transport policy.Transporter
@@ -67,7 +72,7 @@ func New(client *container.Client, opts *Options) (*Store, error) {
 	if parallel <= 0 {
 		parallel = 4
 	}
-	return &Store{client: client, prefix: prefix, place: place, parallel: parallel, idle: func() {}}, nil
+	return &Store{client: client, prefix: prefix, place: place, parallel: parallel, single: singlePut, block: blockSize, idle: func() {}}, nil
 }
 
 // placeOf names the container for people: its URL without a query, which may

@@ -57,6 +57,7 @@ var ranks = map[string]int{
 	"internal/e2e":           90,
 	"internal/repo":          90,
 	"backend/backendtest":    rankTestHelper,
+	"internal/faultproxy":    rankTestHelper,
 	"internal/testenv":       rankTestHelper,
 	"internal/workspacetest": rankTestHelper,
 }
