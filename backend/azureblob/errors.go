@@ -120,7 +120,7 @@ var codes = map[bloberror.Code]verdict{
 
 	bloberror.AuthorizationPermissionMismatch: {azml.ErrDenied, ": ask for the role \"Storage Blob Data Contributor\" on CONTAINER, or for a shared access signature with the permissions racwdl"},
 	bloberror.InsufficientAccountPermissions:  {azml.ErrDenied, ": ask for a shared access signature with the permissions racwdl"},
-	bloberror.AuthorizationFailure:            {azml.ErrDenied, ": the storage account's firewall does not let this machine in, or the credential is not allowed to do this on CONTAINER: add the machine's address, or ask for the role \"Storage Blob Data Contributor\""},
+	bloberror.AuthorizationFailure:            {azml.ErrDenied, ": the credential is not of this storage account, has expired or may not do this on CONTAINER, or the account's firewall does not let this machine in: look at the credential, ask for the role \"Storage Blob Data Contributor\", or add the machine's address"},
 	bloberror.AuthorizationSourceIPMismatch:   {azml.ErrDenied, ": the shared access signature is not for this machine's address"},
 	bloberror.AuthorizationProtocolMismatch:   {azml.ErrDenied, ": the shared access signature is for https alone"},
 	bloberror.InvalidAuthenticationInfo:       {azml.ErrDenied, signIn},
