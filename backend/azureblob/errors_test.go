@@ -290,3 +290,20 @@ func TestRefusedArguments(t *testing.T) {
 		require.ErrorIs(t, err, azml.ErrInvalid, prefix)
 	}
 }
+
+// TestHierarchicalNamespace has an account that says that it has real folders.
+func TestHierarchicalNamespace(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusCreated)
+			return
+		}
+		w.Header().Set("x-ms-is-hns-enabled", "true")
+	}))
+	defer server.Close()
+	s, err := azureblob.Open(server.URL+"/account/container", azureblob.Credential{}, &azureblob.Options{Retry: once})
+	require.NoError(t, err)
+	defer s.Close()
+	require.ErrorIs(t, s.Prepare(t.Context()), azml.ErrUnsupported)
+}
