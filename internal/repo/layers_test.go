@@ -82,7 +82,7 @@ var sideways = map[string]string{
 
 // helperUsers are the programs, not linked into anybody's product, that use a
 // test helper.
-var helperUsers = map[string]bool{"internal/cmd/check": true}
+var helperUsers = map[string]bool{"internal/cmd/bench": true, "internal/cmd/check": true}
 
 // rankOf finds the rank of a package.
 func rankOf(dir string) (rank int, known bool) {

@@ -81,6 +81,15 @@ func StartAzurite(t testing.TB, opts AzuriteOptions) (_ *AzuriteServer, stop fun
 	return server, stop
 }
 
+// LaunchAzurite is StartAzurite for programs that are no tests.
+func LaunchAzurite(ctx context.Context, opts AzuriteOptions) (_ *AzuriteServer, stop func() error, err error) {
+	program, err := azurite(ctx, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	return startAzurite(program, opts)
+}
+
 func azurite(ctx context.Context, again bool) (string, error) {
 	if given := os.Getenv(AzuriteVariable); given != "" {
 		_, err := os.Stat(given)
