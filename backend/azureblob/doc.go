@@ -5,7 +5,7 @@
 // last request. What Append makes is an append blob; the service adds to it only
 // at the offset that is asked for, 50,000 times at most, so whoever appends for
 // long begins a new object before that. Append to what Put made is
-// ErrUnsupported. The service verifies a CRC-64 of all bytes that it is sent.
+// ErrUnsupported. The service verifies an MD5 of all bytes that it is sent.
 //
 // # Names
 //

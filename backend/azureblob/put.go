@@ -3,12 +3,12 @@ package azureblob
 import (
 	"bytes"
 	"context"
+	"crypto/md5" //nolint:gosec // see checksum
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc64"
 	"io"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
@@ -35,9 +35,6 @@ const (
 	// tokenName is the metadata that holds the token of a conditional write.
 	tokenName = "azmlwrite"
 )
-
-// crcTable is that of the CRC-64 of Azure Storage.
-var crcTable = crc64.MakeTable(0x9A6C9329AC4BC9B5)
 
 // Put stores the object as a block blob. Errors: also ErrInvalid for a key or a
 // content that is too long for the service.
@@ -116,9 +113,10 @@ func (w *write) send(ctx context.Context) (backend.Info, error) {
 	return describe(w.key, answer.ETag, answer.LastModified, int64(len(data))), nil
 }
 
-// checksum gives the CRC-64 of data, for the service to verify.
+// checksum gives the MD5 of data, for the service to verify.
 func checksum(data []byte) blob.TransferValidationType {
-	return blob.TransferValidationTypeCRC64(crc64.Checksum(data, crcTable))
+	sum := md5.Sum(data) //nolint:gosec // against faults on the way, not against people
+	return blob.TransferValidationTypeMD5(sum[:])
 }
 
 // read fills data from the content.

@@ -74,19 +74,21 @@ func fill(path string, random io.Reader, size int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// bigChanged changes 1 % of the file, in ten places, and stores it again.
+// bigChanged changes 1 % of the file, in a place for each 128 MiB, and stores it
+// again.
 func (c *cloud) bigChanged(ctx context.Context, ours *carrier, path string, random io.Reader) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	size := c.bench.bigFile()
-	part := make([]byte, size/1000)
-	for i := range int64(10) {
+	places := size >> 27
+	part := make([]byte, size/100/places)
+	for i := range places {
 		if _, err := io.ReadFull(random, part); err != nil {
 			return err
 		}
-		if _, err := f.WriteAt(part, i*size/10+12345); err != nil {
+		if _, err := f.WriteAt(part, i*size/places+12345); err != nil {
 			return err
 		}
 	}
