@@ -122,6 +122,7 @@ type carrier struct {
 	stats    files.Stats
 	requests int64
 	sent     int64
+	got      int64 // requests of the last down
 }
 
 // up takes a snapshot of the folder into a place of its own.
@@ -165,7 +166,10 @@ func (c *carrier) down(ctx context.Context) (sample, error) {
 		return sample{}, err
 	}
 	defer os.RemoveAll(dir)
-	return timed(func(ctx context.Context) error {
+	requests := c.cloud.requests.Load()
+	s, err := timed(func(ctx context.Context) error {
 		return c.store.Restore(ctx, c.manifest, filepath.Join(dir, "files"), nil)
 	})(ctx)
+	c.got = c.cloud.requests.Load() - requests
+	return s, err
 }

@@ -57,7 +57,7 @@ func (c *cloud) benchBig(ctx context.Context) error {
 		f.Ratio = ratio(got[3*i+2].value, got[3*i].value)
 		f.Value, f.Floor.Value = float64(size)/1e6/f.Value, float64(size)/1e6/f.Floor.Value
 		f.Beside = []named{{"the object store alone", float64(size) / 1e6 / median(got[3*i+1].value)}, {"its ratio", ratio(got[3*i+2].value, got[3*i+1].value)},
-			{"CPU s", median(got[3*i].cpu)}, {"the object store's CPU s", median(got[3*i+1].cpu)}, {"floor's CPU s", median(got[3*i+2].cpu)}, {"requests up", float64(ours.requests)}}
+			{"CPU s", median(got[3*i].cpu)}, {"the object store's CPU s", median(got[3*i+1].cpu)}, {"floor's CPU s", median(got[3*i+2].cpu)}, {"requests up", float64(ours.requests)}, {"requests down", float64(ours.got)}}
 		f.Note = "ratio: of speeds, ours to the SDK's; 1 is as fast"
 		c.bench.report(f)
 	}
@@ -74,7 +74,7 @@ func fill(path string, random io.Reader, size int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// bigChanged changes 1 % of the file, in a place for each 128 MiB, and stores it
+// bigChanged changes 1 % of the file, in a place for each 256 MiB, and stores it
 // again.
 func (c *cloud) bigChanged(ctx context.Context, ours *carrier, path string, random io.Reader) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -82,7 +82,7 @@ func (c *cloud) bigChanged(ctx context.Context, ours *carrier, path string, rand
 		return err
 	}
 	size := c.bench.bigFile()
-	places := size >> 27
+	places := max(1, size>>28)
 	part := make([]byte, size/100/places)
 	for i := range places {
 		if _, err := io.ReadFull(random, part); err != nil {
@@ -173,7 +173,7 @@ func (c *cloud) benchSmall(ctx context.Context) error {
 	}
 	for i, way := range []string{"up", "down"} {
 		f := figureOf("azure-5000x4KiB-"+way, "s", 1, got[i], "the SDK's own calls, a blob for each file, 16 at once", got[2+i])
-		f.Beside = []named{{"CPU", median(got[i].cpu)}, {"floor's CPU", median(got[2+i].cpu)}, {"requests up", float64(ours.requests)}}
+		f.Beside = []named{{"CPU", median(got[i].cpu)}, {"floor's CPU", median(got[2+i].cpu)}, {"requests up", float64(ours.requests)}, {"requests down", float64(ours.got)}}
 		if len(got) > 4 {
 			f.Beside = append(f.Beside, named{"DVC", median(got[4+i].value)})
 		}
