@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/mask"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/telemetry"
@@ -47,8 +48,11 @@ type drive struct {
 	status  record.Status
 	before  fileSet // what was in outputs and logs before the script; nil until it starts
 
+	secrets map[string]string // that the script may have, by lower-case name
+	hidden  *mask.Secrets     // the same, masked in all that is stored of what it says
+
 	track    Tracker
-	tracking *Tracking         // nil when MLflow's clients are not served
+	tracking *Tracking         // nil when the script is served with nothing
 	tracked  map[string]uint64 // points that they have logged
 	made     []string          // runs that they have made
 
@@ -60,7 +64,7 @@ type drive struct {
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
-// its last status; track serves the MLflow clients of its script. It returns
+// its last status; track serves its script. It returns
 // when that is written: nil for Completed, else an error that says how the run
 // ended. When ctx ends, the script is ended and the run Canceled with the cause
 // as its reason.
@@ -111,6 +115,9 @@ func (d *drive) steps(ctx context.Context) error {
 	if err := d.enter(ctx, record.Preparing, "making the environment "+d.run.Definition.Environment.Name+" ready (a new one takes a while the first time)"); err != nil {
 		return err
 	}
+	if err := d.readSecrets(ctx); err != nil {
+		return d.systemError(err)
+	}
 	if err := d.prepareAll(ctx); err != nil {
 		return err
 	}
@@ -158,7 +165,7 @@ func (d *drive) warn(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.warnings) < most {
-		d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+		d.warnings = append(d.warnings, d.hidden.Text(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -169,6 +176,7 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		return outcome
 	}
 	step, runErr := d.lastStep(outcome)
+	step.Reason = d.hidden.Text(step.Reason)
 	step.Owner = d.h.Owner().ID
 	step.Points = maps.Clone(d.tracked)
 	if d.metrics != nil && d.metrics.Stored() > 0 {
@@ -178,7 +186,9 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		step.Points[d.metrics.ID()] = d.metrics.Stored()
 	}
 	step.Change = func(r *record.Run) {
-		r.Error = runErr
+		if r.Error = runErr; runErr != nil {
+			runErr.Message = d.hidden.Text(runErr.Message)
+		}
 		r.Warnings = append(r.Warnings, d.warnings...)
 	}
 	err := persist(ctx, d.waits, func(ctx context.Context) error {
