@@ -28,7 +28,7 @@ func (e *Experiment) track(run record.Run, what agent.Serving) (*agent.Tracking,
 	}
 	token, address := rand.Text(), "http://"+listener.Addr().String()
 	tracking := &agent.Tracking{Variables: map[string]string{}, Finish: nothingToFinish}
-	var rest http.Handler = http.NotFoundHandler()
+	rest := http.NotFoundHandler()
 	if what.MLflow {
 		handler := mlflow.NewForRun(e.h, run, what.Hidden)
 		rest, tracking.Finish = handler, handler.Finish

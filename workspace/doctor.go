@@ -88,19 +88,19 @@ func (d *doctor) broken(what string, err error) {
 	d.find(LevelError, remedy(err), "%s: %v", what, err)
 }
 
-// remedy says what to do about an error of a store.
+// remedies say what to do about an error of a store, by its class.
+var remedies = map[error]string{
+	azml.ErrDenied: `give the caller the right to: a folder must be writable, a Blob container needs the role "Storage Blob Data Contributor" ` +
+		`or a signature with the permissions racwdl, a key vault the role "Key Vault Secrets Officer"`,
+	azml.ErrUnavailable: "look at the network, the name of the place, and whether its service is up; then try again",
+	azml.ErrUnsupported: "use another store",
+	azml.ErrNotFound:    "look whether the folder or container is still there",
+	azml.ErrDamaged:     "restore it from a copy; azml workspace fsck lists everything that is damaged",
+}
+
 func remedy(err error) string {
-	switch azml.ClassOf(err) {
-	case azml.ErrDenied:
-		return `give the caller the right to: a folder must be writable, a Blob container needs the role "Storage Blob Data Contributor" or a signature with the permissions racwdl, a key vault the role "Key Vault Secrets Officer"`
-	case azml.ErrUnavailable:
-		return "look at the network, the name of the place, and whether its service is up; then try again"
-	case azml.ErrUnsupported:
-		return "use another store, or give the workspace one"
-	case azml.ErrNotFound:
-		return "look whether the folder or container is still there"
-	case azml.ErrDamaged:
-		return "restore it from a copy; azml workspace fsck lists everything that is damaged"
+	if fix, ok := remedies[azml.ClassOf(err)]; ok {
+		return fix
 	}
 	return "see the message"
 }

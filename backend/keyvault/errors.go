@@ -40,9 +40,9 @@ func (s *Store) explain(verb, name string, err error) error {
 	}
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
-		return s.about(verb, name, unanswered(err))
+		return s.about(verb, name, without(err))
 	}
-	class, advice := judge(answer.StatusCode, innerCode(err))
+	advice, class := judge(answer.StatusCode, innerCode(err))
 	if changing(err) {
 		return s.about(verb, name, errChanging)
 	}
@@ -66,26 +66,26 @@ func (s *Store) about(verb, name string, err error) error {
 	return fmt.Errorf("%s secret %q in the key vault %s: %w", verb, name, s.vault, err)
 }
 
-// judge gives the class of an answer, and what to do about it.
-func judge(status int, inner string) (class error, advice string) {
+// judge says what to do about an answer, and gives its class.
+func judge(status int, inner string) (advice string, class error) {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong:
-		return azml.ErrInvalid, ": the vault takes names of 1 to 127 letters, digits and \"-\", and values of up to 25,000 bytes"
+		return ": the vault takes names of 1 to 127 letters, digits and \"-\", and values of up to 25,000 bytes", azml.ErrInvalid
 	case http.StatusUnauthorized:
-		return azml.ErrDenied, ": the token was not accepted: sign in to the tenant that the vault belongs to (az login --tenant …)"
+		return ": the token was not accepted: sign in to the tenant that the vault belongs to (az login --tenant …)", azml.ErrDenied
 	case http.StatusForbidden:
-		return azml.ErrDenied, forbidden(inner)
+		return forbidden(inner), azml.ErrDenied
 	case http.StatusNotFound:
-		return azml.ErrNotFound, ""
+		return "", azml.ErrNotFound
 	case http.StatusConflict:
-		return azml.ErrConflict, ": the secret belongs to a certificate, or is being changed by others"
+		return ": the secret belongs to a certificate, or is being changed by others", azml.ErrConflict
 	case http.StatusTooManyRequests:
-		return azml.ErrUnavailable, ": too many requests are sent to the vault: try again later"
+		return ": too many requests are sent to the vault: try again later", azml.ErrUnavailable
 	}
 	if status >= http.StatusInternalServerError || status == http.StatusRequestTimeout {
-		return azml.ErrUnavailable, ""
+		return "", azml.ErrUnavailable
 	}
-	return azml.ErrInvalid, ": is this the URL of a key vault?"
+	return ": is this the URL of a key vault?", azml.ErrInvalid
 }
 
 // forbidden says what to do when the vault refuses.
@@ -101,19 +101,23 @@ func forbidden(inner string) string {
 	return `: ask for the role "Key Vault Secrets Officer" on the vault, or "Key Vault Secrets User" to read alone (access policies: the permissions Get, List, Set, Delete and Recover of secrets)`
 }
 
-// unanswered gives an error its class that is no answer of the vault.
-func unanswered(err error) error {
-	var denied interface{ NonRetriable() }
+// without gives an error its class that is no answer of the vault.
+func without(err error) error {
+	var network *unanswered
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return fmt.Errorf("%w: the vault's certificate is not trusted: is the URL right, and is a proxy between here and the vault? (SSL_CERT_FILE names more authorities): %w", azml.ErrDenied, err)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return fmt.Errorf("%w: there is no such vault, or no network: look at the URL: %w", azml.ErrUnavailable, err)
 	}
-	if errors.As(err, &denied) {
+	if errors.As(err, &network) {
+		return fmt.Errorf("%w: the vault did not answer: %w", azml.ErrUnavailable, err)
+	}
+	var final interface{ NonRetriable() }
+	if errors.As(err, &final) {
 		return fmt.Errorf("%w: no token for the vault could be had: sign in (az login), or look at the credential: %w", azml.ErrDenied, &failure{strings.Join(strings.Fields(err.Error()), " "), err})
 	}
-	return fmt.Errorf("%w: the vault did not answer: %w", azml.ErrUnavailable, err)
+	return fmt.Errorf("%w: the vault's answer could not be used: %w", azml.ErrUnavailable, err)
 }
 
 // innerCode gives the vault's more exact code, empty when there is none.

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/azml-go/azml"
 )
@@ -55,7 +53,11 @@ func (s *Store) settle(ctx context.Context, name string, send func() error) erro
 // release makes the name of a deleted secret free: by recovering it, else by
 // purging it. That somebody else was faster is not an error.
 func (s *Store) release(ctx context.Context, id string) error {
-	_, err := s.client.RecoverDeletedSecret(ctx, id, nil)
+	watched, lost := watchAnswers(ctx)
+	_, err := s.client.RecoverDeletedSecret(watched, id, nil)
+	if err != nil && status(err) == 0 && lost.Load() && ctx.Err() == nil {
+		return nil // it may have been recovered: the next try of the change tells
+	}
 	if status(err) == http.StatusForbidden {
 		if _, purgeErr := s.client.PurgeDeletedSecret(ctx, id, nil); status(purgeErr) != http.StatusForbidden {
 			err = purgeErr
@@ -86,28 +88,4 @@ func status(err error) int {
 		return answer.StatusCode
 	}
 	return 0
-}
-
-// lostAnswers is a policy that tells callers of watchAnswers when nobody knows
-// whether the vault did what an earlier try asked for.
-type lostAnswers struct{}
-
-type lostKey struct{}
-
-// watchAnswers gives a context whose requests set lost when an answer of theirs
-// was lost.
-func watchAnswers(ctx context.Context) (watched context.Context, lost *atomic.Bool) {
-	lost = new(atomic.Bool)
-	return context.WithValue(ctx, lostKey{}, lost), lost
-}
-
-// Do sends one try.
-func (lostAnswers) Do(req *policy.Request) (*http.Response, error) {
-	answer, err := req.Next()
-	if lost, ok := req.Raw().Context().Value(lostKey{}).(*atomic.Bool); ok {
-		if err != nil || answer.StatusCode >= http.StatusInternalServerError || answer.StatusCode == http.StatusRequestTimeout {
-			lost.Store(true)
-		}
-	}
-	return answer, err
 }

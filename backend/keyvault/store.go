@@ -61,7 +61,7 @@ func New(vaultURL string, credential azcore.TokenCredential, opts *Options) (*St
 	}
 	options := opts.Client
 	options.Logging.IncludeBody = false
-	options.PerRetryPolicies = append(slices.Clone(options.PerRetryPolicies), lostAnswers{})
+	options.PerRetryPolicies = append(slices.Clone(options.PerRetryPolicies), answers{})
 	vault := "https://" + u.Host
 	client, err := azsecrets.NewClient(vault, credential, &options)
 	if err != nil {

@@ -289,6 +289,28 @@ func TestLostDelete(t *testing.T) {
 	require.ErrorIs(t, s.Delete(t.Context(), "a"), azml.ErrNotFound)
 }
 
+// TestLostRecovery sets a deleted secret while the answer to its recovery is cut
+// off, which the SDK does not send again.
+func TestLostRecovery(t *testing.T) {
+	t.Parallel()
+	cut := 0
+	v := start(t, &keyvaulttest.Options{Wrap: func(vault http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && cut == 0 {
+				cut++
+				w.Header().Set("Content-Length", "9999")
+			}
+			vault.ServeHTTP(w, r)
+		})
+	}})
+	s := open(t, v)
+	require.NoError(t, s.Set(t.Context(), "a", "1"))
+	require.NoError(t, s.Delete(t.Context(), "a"))
+	require.NoError(t, s.Set(t.Context(), "a", "2"))
+	require.Equal(t, 1, cut)
+	require.Equal(t, 2, versions(t, v, "a"))
+}
+
 // discard is an answer that gets lost.
 type discard struct{}
 

@@ -64,10 +64,9 @@ type drive struct {
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
-// its last status; track serves its script. It returns
-// when that is written: nil for Completed, else an error that says how the run
-// ended. When ctx ends, the script is ended and the run Canceled with the cause
-// as its reason.
+// its last status; track serves its script. It returns when that is written: nil
+// for Completed, else an error that says how the run ended. When ctx ends, the
+// script is ended and the run Canceled with the cause as its reason.
 func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err error) {
 	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
@@ -84,7 +83,7 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err er
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
-		if err := history.Keep(running, h, d.run); err != nil {
+		if err := history.Keep(running, h, stored.Value); err != nil {
 			stop(err)
 		}
 	})

@@ -291,11 +291,11 @@ func TestKilledWithSecrets(t *testing.T) {
 			require.NoError(t, ws.Secrets().Set(t.Context(), "db-password", password))
 			acks := filepath.Join(t.TempDir(), "acks")
 			w := start(t, errand{Name: "secret", Place: p, Run: "killed", Dir: acks})
-			stored := filepath.Join(p.Dir, "runs", "killed", "logs", "user_logs", "std_log.txt")
 			require.Eventually(t, func() bool {
 				data, _ := os.ReadFile(acks)
-				info, err := os.Stat(stored)
-				return err == nil && info.Size() > 0 && bytes.Count(data, []byte("\n")) > 30
+				stored, err := filepath.Glob(filepath.Join(p.Dir, "runs", "killed", "logs-*", "user_logs", "std_log.txt"))
+				require.NoError(t, err)
+				return len(stored) == 1 && bytes.Count(data, []byte("\n")) > 30
 			}, soon, 10*time.Millisecond)
 			require.NoError(t, w.cmd.Process.Kill())
 			_ = w.cmd.Wait()
