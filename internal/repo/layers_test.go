@@ -47,6 +47,7 @@ var ranks = map[string]int{
 	"pipeline":               60,
 	"tensorboard":            60,
 	"workspace":              70,
+	"mirror":                 75,
 	"mlflow":                 75,
 	"internal/watch":         80,
 	"server":                 80,
