@@ -16,6 +16,8 @@ import (
 type memory struct {
 	path  string
 	units map[string][2]mark // in the source and in the destination
+
+	changed bool // since it was saved
 }
 
 // memoryVersion is the version of the file; one of another version is not read.

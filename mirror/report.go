@@ -134,6 +134,13 @@ type ledger struct {
 // tellEvery is how often the progress is told.
 const tellEvery = 100 * time.Millisecond
 
+// begin begins a report anew.
+func (l *ledger) begin(r Report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.report = r
+}
+
 // note changes the report.
 func (l *ledger) note(change func(r *Report)) {
 	l.mu.Lock()

@@ -23,8 +23,8 @@ func (s *syncer) wanted(ctx context.Context, theirs map[string]mark) (map[string
 		}
 		return todo, nil
 	}
-	w := &scope{s: s, units: todo, runs: map[string]bool{}, logged: map[string]bool{}}
-	s.upTo = map[string]int{}
+	w := &scope{s: s, units: map[string]bool{}, runs: map[string]bool{}, logged: map[string]bool{}}
+	s.scope, s.upTo = w, map[string]int{}
 	for _, name := range s.opts.Experiments {
 		if err := w.experiment(ctx, name); err != nil {
 			return nil, err
@@ -37,6 +37,9 @@ func (s *syncer) wanted(ctx context.Context, theirs map[string]mark) (map[string
 	}
 	if err := w.models(ctx, theirs); err != nil {
 		return nil, err
+	}
+	for unit := range w.units {
+		todo[unit] = true
 	}
 	for id := range w.runs {
 		todo[runUnits+id] = true
@@ -186,4 +189,51 @@ func (w *scope) registered(ctx context.Context, name string) error {
 		}
 	}
 	return nil
+}
+
+// touched gives those of the units that are wanted, by what was found to be wanted
+// before, and by what they say of it now.
+func (s *syncer) touched(ctx context.Context, units map[string]bool) (map[string]bool, error) {
+	if s.whole {
+		return units, nil
+	}
+	todo := map[string]bool{}
+	for _, prefix := range prefixes { // what is new is known by the runs that it belongs to
+		for unit := range units {
+			name, ok := strings.CutPrefix(unit, prefix)
+			if !ok {
+				continue
+			}
+			wanted, err := s.scope.has(ctx, prefix, name)
+			if err != nil {
+				return nil, err
+			}
+			if wanted {
+				todo[unit] = true
+			}
+		}
+	}
+	return todo, nil
+}
+
+// has tells whether a unit is wanted.
+func (w *scope) has(ctx context.Context, prefix, name string) (bool, error) {
+	switch prefix {
+	case runUnits:
+		r, err := history.Get(ctx, w.s.src, name)
+		if errors.Is(err, azml.ErrNotFound) || damage(err) {
+			return w.runs[name], nil
+		}
+		if err == nil && (w.runs[name] || w.runs[r.Value.Parent] || w.units[experimentUnits+r.Value.Experiment]) {
+			w.add(r.Value)
+		}
+		return w.runs[name], err
+	case loggedUnits:
+		err := w.loggedModel(ctx, name)
+		return w.logged[name], err
+	case modelUnits:
+		err := w.registered(ctx, name)
+		return w.units[modelUnits+name], err
+	}
+	return w.units[prefix+name], nil
 }

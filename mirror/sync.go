@@ -60,6 +60,7 @@ type syncer struct {
 	experiments  map[string]error  // those that were brought in this pass, or why not
 	books        map[string]*numbers
 	upTo         map[string]int // versions wanted of a model, 0 for all
+	scope        *scope         // what is wanted, when that is not everything
 	whole        bool           // everything is wanted
 
 	reading sync.Mutex
@@ -77,7 +78,7 @@ func newSyncer(dst, src *workspace.Workspace, opts *Options) (*syncer, error) {
 		return nil, err
 	}
 	s.tell = s.opts.Progress
-	s.report = Report{Source: src.Name(), Destination: dst.Name(), DryRun: s.opts.DryRun}
+	s.begin(Report{Source: src.Name(), Destination: dst.Name(), DryRun: s.opts.DryRun})
 	s.whole = len(s.opts.Experiments)+len(s.opts.Runs)+len(s.opts.Models) == 0
 	s.memory = loadMemory(s.dst, s.src)
 	if s.opts.Verify {
@@ -92,19 +93,36 @@ func (s *syncer) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	todo, err := s.wanted(ctx, theirs)
+	todo, err := s.todo(ctx, theirs, mine)
 	if err != nil {
 		return err
 	}
+	err = s.units(ctx, todo, theirs, mine)
+	if err == nil {
+		err = s.missingSecrets(ctx)
+	}
+	s.memorize(ctx)
+	return err
+}
+
+// todo gives the units that are wanted and not known to be the same.
+func (s *syncer) todo(ctx context.Context, theirs, mine map[string]mark) (map[string]bool, error) {
+	todo, err := s.wanted(ctx, theirs)
 	for unit := range todo {
 		if known, ok := s.memory.units[unit]; ok && known == [2]mark{theirs[unit], mine[unit]} {
 			delete(todo, unit)
 			s.note(func(r *Report) { r.Passed++ })
 		}
 	}
-	err = s.pass(ctx, todo)
+	return todo, err
+}
+
+// units brings units over, deletes what is gone, and remembers what was done, also
+// when that was cut off.
+func (s *syncer) units(ctx context.Context, todo map[string]bool, theirs, mine map[string]mark) error {
+	err := s.pass(ctx, todo)
 	if err == nil {
-		err = errors.Join(s.deletions(ctx, theirs, mine), s.missingSecrets(ctx))
+		err = s.deletions(ctx, theirs, mine)
 	}
 	return errors.Join(err, s.remember(ctx, theirs))
 }
@@ -172,10 +190,19 @@ func (s *syncer) remember(ctx context.Context, theirs map[string]mark) error {
 	for unit := range s.settled {
 		s.memory.units[unit] = [2]mark{theirs[unit], mine[unit]}
 	}
+	s.memory.changed = true
+	return nil
+}
+
+// memorize writes what is remembered to the disk.
+func (s *syncer) memorize(ctx context.Context) {
+	if !s.memory.changed {
+		return
+	}
+	s.memory.changed = false
 	if err := s.memory.save(); err != nil {
 		s.dst.Logger().WarnContext(ctx, "what was synced can't be remembered, so the next sync looks at everything", "file", s.memory.path, "error", err)
 	}
-	return nil
 }
 
 func keysOf(set map[string]bool) []string {
