@@ -106,8 +106,8 @@ func (s *syncer) placeEnvironment(ctx context.Context, from core.Stored[record.E
 
 // makeEnvironment stores the environment as a version of the destination.
 func (s *syncer) makeEnvironment(ctx context.Context, from core.Stored[record.Environment], version string) error {
-	return adopt(ctx, s, from, nil, subject[record.Environment]{ref: environmentRef(from.Value.Name, version),
-		localize: func(rec, _ *record.Environment) { rec.Version = version }}, "create")
+	return create(ctx, s, from, subject[record.Environment]{ref: environmentRef(from.Value.Name, version),
+		localize: func(rec, _ *record.Environment) { rec.Version = version }})
 }
 
 // findEnvironment looks for the content among the versions that the destination

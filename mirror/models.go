@@ -80,7 +80,7 @@ func (m *registered) begin(ctx context.Context, from core.Stored[record.Register
 	stub.Value.Aliases = nil
 	stub.Value.Born, stub.Value.Token = from.Value.Birth(), core.NewID(16)
 	stub.Value.Modified = from.Value.Modified.Add(-time.Nanosecond)
-	err := adopt(ctx, m.s, stub, nil, subject[record.RegisteredModel]{ref: registry.Ref(m.name)}, "create")
+	err := create(ctx, m.s, stub, subject[record.RegisteredModel]{ref: registry.Ref(m.name)})
 	if errors.Is(err, azml.ErrExists) { // another sync was faster
 		return nil
 	}
@@ -115,6 +115,9 @@ func (m *registered) record(ctx context.Context, from core.Stored[record.Registe
 				return "the name is another model's in one of them"
 			}
 			return ""
+		},
+		blank: func(rec *record.RegisteredModel) bool {
+			return rec.NameOf+rec.Title+rec.Description == "" && len(rec.Tags)+len(rec.Aliases) == 0 && !rec.Staged && rec.Deleted.IsZero()
 		},
 		detail: func(rec *record.RegisteredModel) string { return rec.Description },
 	})
@@ -235,8 +238,8 @@ func (m *registered) renumber(ctx context.Context, from core.Stored[record.Model
 	}
 	was := from.Value.Version
 	for n := last + 1; ; n++ {
-		err := adopt(ctx, m.s, from, nil, subject[record.Model]{ref: m.series.Ref(n),
-			localize: func(rec, _ *record.Model) { rec.Version = n }}, "create")
+		err := create(ctx, m.s, from, subject[record.Model]{ref: m.series.Ref(n),
+			localize: func(rec, _ *record.Model) { rec.Version = n }})
 		if errors.Is(err, azml.ErrExists) {
 			continue
 		}

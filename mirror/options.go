@@ -43,7 +43,8 @@ const (
 	// Source replaces it by what the source has.
 	Source Choice = "source"
 	// Both keeps what the destination has and brings what the source has under
-	// the next number. It is for versions of models; for all else it is Leave.
+	// the next number. It is for numbers of models that were given to a version in
+	// each workspace; for all else it is Leave.
 	Both Choice = "both"
 )
 

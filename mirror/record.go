@@ -61,6 +61,9 @@ type subject[T any] struct {
 	// holds gives a reason why the source's state must not be taken over this one
 	// when both were changed, whatever is decided.
 	holds func(rec, there *T) string
+	// blank tells whether nothing was ever said of the thing but that it exists, so
+	// that one that was made elsewhere under the same name may take its place.
+	blank func(rec *T) bool
 	// quiet tells whether a change is none of a resource, so that it leaves no line
 	// in the audit log.
 	quiet func(rec, there *T) bool
@@ -84,7 +87,7 @@ func bring[T any, P pointer[T]](ctx context.Context, s *syncer, from core.Stored
 		case errors.Is(err, azml.ErrNotFound) && existed:
 			return gone, nil
 		case errors.Is(err, azml.ErrNotFound):
-			err = adopt[T, P](ctx, s, from, nil, sub, "create")
+			err = create[T, P](ctx, s, from, sub)
 			if errors.Is(err, azml.ErrExists) {
 				continue
 			}
@@ -119,14 +122,18 @@ func compared[T any, P pointer[T]](ctx context.Context, s *syncer, from, there c
 	case record.Same, record.Older:
 		return unchanged, nil
 	case record.Newer:
-		return replace[T, P](ctx, s, from, there, sub)
+		return replace[T, P](ctx, s, moved[T, P](s, from), there, sub)
 	}
-	if alike[T, P](from, there, sub) {
+	switch {
+	case alike[T, P](from, there, sub), sub.blank != nil && sub.blank(&from.Value):
 		return unchanged, nil
+	case sub.blank != nil && sub.blank(&there.Value):
+		return replace[T, P](ctx, s, moved[T, P](s, from), there, sub)
 	}
 	c := Conflict{Kind: sub.ref.Kind, Name: sub.ref.Name, Reason: "it was changed in both workspaces",
 		Source: sideOf[T, P](from, sub.detail), Destination: sideOf[T, P](there, sub.detail)}
-	if relate[T, P](s, from, there) == record.Strangers {
+	strangers := relate[T, P](s, from, there) == record.Strangers
+	if strangers {
 		c.Reason = "one was made in each workspace"
 	}
 	if sub.holds != nil {
@@ -137,7 +144,7 @@ func compared[T any, P pointer[T]](ctx context.Context, s *syncer, from, there c
 	}
 	switch choice := s.resolve(c); {
 	case choice == Source:
-		out, err := replace[T, P](ctx, s, from, there, sub)
+		out, err := replace[T, P](ctx, s, merged[T, P](s, from, there), there, sub)
 		if err == nil {
 			s.decided(c, choice)
 		}
@@ -148,7 +155,7 @@ func compared[T any, P pointer[T]](ctx context.Context, s *syncer, from, there c
 		}
 		s.decided(c, choice)
 		return unchanged, nil
-	case choice == Both && sub.both != nil:
+	case choice == Both && sub.both != nil && strangers:
 		s.decided(c, choice)
 		return unchanged, sub.both(ctx)
 	}
@@ -160,32 +167,50 @@ func relate[T any, P pointer[T]](s *syncer, from, there core.Stored[T]) record.R
 	return P(&from.Value).Common().Relate(s.src.Workspace().ID, P(&there.Value).Common(), s.dst.Workspace().ID)
 }
 
-// replace puts the source's state in the place of the destination's. A deletion
-// waits until it is asked for.
-func replace[T any, P pointer[T]](ctx context.Context, s *syncer, from, there core.Stored[T], sub subject[T]) (outcome, error) {
-	if sub.removed != nil && sub.removed(&from.Value) && !sub.removed(&there.Value) {
+// moved gives the source's state as the destination is to have it.
+func moved[T any, P pointer[T]](s *syncer, from core.Stored[T]) core.Stored[T] {
+	P(&from.Value).Common().Move(s.src.Workspace().ID, s.dst.Workspace().ID)
+	return from
+}
+
+// merged gives the source's state as a new one, which goes on from both: so the
+// decision is known wherever it comes.
+func merged[T any, P pointer[T]](s *syncer, from, there core.Stored[T]) core.Stored[T] {
+	from = moved[T, P](s, from)
+	meta := P(&from.Value).Common()
+	meta.TakeIn(P(&there.Value).Common(), s.dst.Workspace().ID)
+	meta.Touch(core.NewID(16), s.dst.Now())
+	return from
+}
+
+// replace puts a state in the place of the destination's. A deletion waits until
+// it is asked for.
+func replace[T any, P pointer[T]](ctx context.Context, s *syncer, by, there core.Stored[T], sub subject[T]) (outcome, error) {
+	if sub.removed != nil && sub.removed(&by.Value) && !sub.removed(&there.Value) {
 		if !s.opts.Delete {
 			s.kept(sub.ref.Kind, sub.ref.Name, s.src.Workspace().Name)
 			return left, nil
 		}
-		return deleted, adopt[T, P](ctx, s, from, &there, sub, "delete")
+		return deleted, put[T, P](ctx, s, by, &there, sub, "delete")
 	}
-	return updated, adopt[T, P](ctx, s, from, &there, sub, "update")
+	return updated, put[T, P](ctx, s, by, &there, sub, "update")
 }
 
-// adopt writes the source's state, over another one or as a new record.
-func adopt[T any, P pointer[T]](ctx context.Context, s *syncer, from core.Stored[T], there *core.Stored[T], sub subject[T], op string) error {
+// create makes the record in the destination. Errors: ErrExists.
+func create[T any, P pointer[T]](ctx context.Context, s *syncer, from core.Stored[T], sub subject[T]) error {
+	return put[T, P](ctx, s, moved[T, P](s, from), nil, sub, "create")
+}
+
+// put writes a state, over another one or as a new record.
+func put[T any, P pointer[T]](ctx context.Context, s *syncer, rec core.Stored[T], there *core.Stored[T], sub subject[T], op string) error {
 	if s.opts.DryRun {
 		return nil
 	}
-	rec := from
 	var over *T
-	var meta *record.Meta
 	var etag backend.ETag
 	if there != nil {
-		over, etag, meta = &there.Value, there.ETag, P(&there.Value).Common()
+		over, etag = &there.Value, there.ETag
 	}
-	P(&rec.Value).Common().Move(s.src.Workspace().ID, s.dst.Workspace().ID, meta)
 	if sub.localize != nil {
 		sub.localize(&rec.Value, over)
 	}

@@ -123,23 +123,18 @@ func within(a, b map[string]time.Time) bool {
 }
 
 // Move makes the record, which was read in one workspace, what is to be stored
-// in another. When it takes the place of a state there, over, it takes that in.
-func (m *Meta) Move(from, to string, over *Meta) {
+// in another.
+func (m *Meta) Move(from, to string) {
 	if m.Origin == "" {
 		m.Origin = from
-	}
-	if over != nil {
-		for workspace, t := range over.reach(to) {
-			m.see(workspace, t)
-		}
 	}
 	if m.Origin == to {
 		m.Origin = ""
 	}
 }
 
-// TakeIn makes the record, kept in the workspace own, one that goes on from a
-// state of another workspace.
+// TakeIn makes the record one that goes on from a state of another workspace, too,
+// in which that state lost. Touch it afterwards: it is a new state.
 func (m *Meta) TakeIn(other *Meta, others string) {
 	for workspace, t := range other.reach(others) {
 		m.see(workspace, t)
