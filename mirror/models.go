@@ -149,24 +149,26 @@ func (m *registered) version(ctx context.Context, n int) error {
 		return err
 	}
 	there, err := core.Get[record.Model](ctx, m.s.dst, m.series.Key(n))
-	switch {
-	case errors.Is(err, azml.ErrNotFound):
-		if err := m.files(ctx, from.Value); err != nil {
-			return err
-		}
-		return m.bringVersion(ctx, from, n)
-	case err != nil:
+	fresh := errors.Is(err, azml.ErrNotFound)
+	if err != nil && !fresh {
 		return err
-	case relate(m.s, from, there) != record.Strangers:
-		return m.bringVersion(ctx, from, n)
 	}
-	if k, err := m.counterpart(ctx, from); k > 0 || err != nil {
+	// One that was only ever in the source can't be under another number.
+	if fresh && (from.Value.Origin != "" || len(from.Value.Seen) > 0) || !fresh && relate(m.s, from, there) == record.Strangers {
+		k, err := m.counterpart(ctx, from)
 		if err != nil {
 			return err
 		}
-		return m.bringVersion(ctx, from, k)
+		if k > 0 {
+			return m.bringVersion(ctx, from, k)
+		}
 	}
-	return m.bringVersion(ctx, from, n) // a conflict, unless they are alike
+	if fresh {
+		if err := m.files(ctx, from.Value); err != nil {
+			return err
+		}
+	}
+	return m.bringVersion(ctx, from, n) // of strangers a conflict, unless they are alike
 }
 
 // files brings the version's files.
@@ -226,8 +228,9 @@ func (m *registered) counterpart(ctx context.Context, from core.Stored[record.Mo
 	return 0, nil
 }
 
-// renumber brings the version as the next one of the destination. Several syncs
-// at once make one of it: who is late finds it at the number that he tried.
+// renumber brings the version as the next one of the destination. Of several syncs
+// at once one does it: who is late finds the version among those up to the last, or
+// at the number that he tried.
 func (m *registered) renumber(ctx context.Context, from core.Stored[record.Model]) error {
 	if err := m.files(ctx, from.Value); err != nil {
 		return err
@@ -236,18 +239,28 @@ func (m *registered) renumber(ctx context.Context, from core.Stored[record.Model
 	if err != nil {
 		return err
 	}
-	was := from.Value.Version
-	for n := last + 1; ; n++ {
+	n, err := m.counterpart(ctx, from)
+	if n > 0 || err != nil {
+		m.to[from.Value.Version] = n
+		return err
+	}
+	for n = last + 1; ; n++ {
 		err := create(ctx, m.s, from, subject[record.Model]{ref: m.series.Ref(n),
 			localize: func(rec, _ *record.Model) { rec.Version = n }})
 		if errors.Is(err, azml.ErrExists) {
-			continue
+			there, err := core.Get[record.Model](ctx, m.s.dst, m.series.Key(n))
+			if err != nil {
+				return err
+			}
+			if there.Value.Birth() != from.Value.Birth() {
+				continue
+			}
+		} else if err != nil {
+			return err
 		}
-		if err == nil {
-			m.to[was] = n
-			m.s.note(func(r *Report) { r.Versions.Created++ })
-			m.s.renumbered("model", m.name, strconv.Itoa(was), strconv.Itoa(n))
-		}
-		return err
+		m.to[from.Value.Version] = n
+		m.s.note(func(r *Report) { r.Versions.Created++ })
+		m.s.renumbered("model", m.name, strconv.Itoa(from.Value.Version), strconv.Itoa(n))
+		return nil
 	}
 }
