@@ -28,6 +28,9 @@ func (s *syncer) bringContents(ctx context.Context, ids []string) (*contents, er
 	if err := c.read(ctx, s, ids); err != nil {
 		return nil, err
 	}
+	if s.opts.DryRun {
+		return c, s.estimate(ctx, c.list())
+	}
 	for range tries {
 		err := c.transfer(ctx, s)
 		if !errors.Is(err, azml.ErrConflict) {
@@ -59,6 +62,29 @@ func (c *contents) read(ctx context.Context, s *syncer, ids []string) error {
 	})
 }
 
+func (c *contents) list() []*files.Manifest {
+	list := make([]*files.Manifest, 0, len(c.found))
+	for _, m := range c.found {
+		list = append(list, m)
+	}
+	return list
+}
+
+// estimate counts the chunks that would be brought, each once in all of a dry run.
+func (s *syncer) estimate(ctx context.Context, list []*files.Manifest) (err error) {
+	s.estimating.Lock()
+	defer s.estimating.Unlock()
+	if s.estimated == nil {
+		if s.estimated, err = s.dst.Files().NewTransfer(ctx, s.src.Files()); err != nil {
+			return err
+		}
+		defer s.estimated.Abort() // it only counts
+	}
+	chunks, bytes, err := s.estimated.Lacking(ctx, list...)
+	s.note(func(r *Report) { r.Chunks, r.ChunkBytes = r.Chunks+chunks, r.ChunkBytes+bytes })
+	return err
+}
+
 // transfer brings the chunks and then the manifests.
 func (c *contents) transfer(ctx context.Context, s *syncer) error {
 	t, err := s.dst.Files().NewTransfer(ctx, s.src.Files())
@@ -66,16 +92,7 @@ func (c *contents) transfer(ctx context.Context, s *syncer) error {
 		return err
 	}
 	defer t.Abort()
-	list := make([]*files.Manifest, 0, len(c.found))
-	for _, m := range c.found {
-		list = append(list, m)
-	}
-	if s.opts.DryRun {
-		chunks, bytes, err := t.Lacking(ctx, list...)
-		s.note(func(r *Report) { r.Chunks, r.ChunkBytes = r.Chunks+chunks, r.ChunkBytes+bytes })
-		return err
-	}
-	if err := t.Add(ctx, list...); err != nil {
+	if err := t.Add(ctx, c.list()...); err != nil {
 		return err
 	}
 	stats, err := t.Commit(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/workspace"
 )
@@ -62,6 +63,9 @@ type syncer struct {
 	upTo         map[string]int // versions wanted of a model, 0 for all
 	scope        *scope         // what is wanted, when that is not everything
 	whole        bool           // everything is wanted
+
+	estimating sync.Mutex
+	estimated  *files.Transfer // of a dry run, which knows what was counted
 
 	reading sync.Mutex
 	removed map[string]bool // what the audit log of the destination says was deleted; nil before it was read
