@@ -64,12 +64,12 @@ func (s *syncer) loggedWave(ctx context.Context, ids []string) error {
 }
 
 // concerns tells whether an error, or none, concerns one thing alone, and lists
-// it.
+// it. What is gone was deleted while it was brought.
 func (s *syncer) concerns(kind, name string, err error) bool {
 	if damage(err) {
 		s.damaged(kind, name, err)
 	}
-	return err == nil || damage(err) || errors.Is(err, errHeld)
+	return err == nil || damage(err) || errors.Is(err, errHeld) || errors.Is(err, azml.ErrNotFound)
 }
 
 // loadLogged reads the logged model, nil when there is nothing to be brought: one

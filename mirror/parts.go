@@ -149,6 +149,11 @@ func without(list, others []core.Stored[record.Files]) []core.Stored[record.File
 	})
 }
 
+// among gives the parts that are among others.
+func among(list, others []core.Stored[record.Files]) []core.Stored[record.Files] {
+	return without(list, without(list, others))
+}
+
 // clashing gives a path of which both lists say something.
 func clashing(a, b []core.Stored[record.Files]) (string, bool) {
 	for _, mine := range pathsOf(a) {
@@ -175,18 +180,30 @@ func partSide(list []core.Stored[record.Files]) Side {
 
 func firstFew(names []string) []string { return names[:min(len(names), 3)] }
 
-// addParts adds the parts whose files are there by now. Errors: ErrConflict when
-// others have added some meanwhile.
+// addParts adds the parts whose files are there by now. When others have added some
+// meanwhile, it adds those that are still lacking.
 func (s *syncer) addParts(ctx context.Context, p *parts) error {
+	for range tries {
+		err := s.addPartsOnce(ctx, p)
+		if !errors.Is(err, azml.ErrExists) {
+			return err
+		}
+		now, err := s.planParts(ctx, p.kind, p.owner, p.series.Prefix, false)
+		if err != nil {
+			return err
+		}
+		now.add = among(now.add, p.add)
+		*p = *now
+	}
+	return fmt.Errorf("%w: files were added to %s again and again", azml.ErrConflict, p.owner)
+}
+
+func (s *syncer) addPartsOnce(ctx context.Context, p *parts) error {
 	if s.opts.DryRun {
 		return nil
 	}
 	for i, part := range p.add {
-		err := copyFixed(ctx, s, p.series.Key(p.here+1+i), part)
-		if errors.Is(err, azml.ErrExists) {
-			return fmt.Errorf("%w: files were added to %s at the same time", azml.ErrConflict, p.owner)
-		}
-		if err != nil {
+		if err := copyFixed(ctx, s, p.series.Key(p.here+1+i), part); err != nil {
 			return err
 		}
 	}

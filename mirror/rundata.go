@@ -168,12 +168,6 @@ func (s *syncer) complete(ctx context.Context, r *carried, stored map[string]uin
 	}
 	now, err := core.Get[record.Run](ctx, s.src, history.Ref(r.id).Key)
 	switch {
-	case errors.Is(err, azml.ErrNotFound):
-		r.dropped = true
-		if r.there != nil {
-			return nil
-		}
-		return s.discardRun(ctx, r)
 	case err != nil:
 		return err
 	case now.Value.Token != r.from.Value.Token:

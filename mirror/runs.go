@@ -96,7 +96,7 @@ func (s *syncer) runWave(ctx context.Context, heads []head) error {
 		return err
 	}
 	for _, r := range runs { // one after the other: numbers go by order
-		if err := s.guarded(r, func() error { return errors.Join(files.check(r.manifests()), s.placeRun(ctx, r)) }); err != nil {
+		if err := s.guarded(ctx, r, func() error { return errors.Join(files.check(r.manifests()), s.placeRun(ctx, r)) }); err != nil {
 			return err
 		}
 	}
@@ -109,13 +109,13 @@ func (s *syncer) runWave(ctx context.Context, heads []head) error {
 // forRuns does something for all runs that are not dropped.
 func (s *syncer) forRuns(ctx context.Context, runs []*carried, do func(ctx context.Context, r *carried) error) error {
 	return each(ctx, runs, func(ctx context.Context, r *carried) error {
-		return s.guarded(r, func() error { return do(ctx, r) })
+		return s.guarded(ctx, r, func() error { return do(ctx, r) })
 	})
 }
 
 // guarded does something for a run. What is wrong with that one run is listed and
 // drops it.
-func (s *syncer) guarded(r *carried, do func() error) error {
+func (s *syncer) guarded(ctx context.Context, r *carried, do func() error) error {
 	if r.dropped {
 		return nil
 	}
@@ -123,12 +123,30 @@ func (s *syncer) guarded(r *carried, do func() error) error {
 	switch {
 	case damage(err):
 		s.damaged("run", r.id, err)
+	case errors.Is(err, azml.ErrNotFound):
+		err = s.vanished(ctx, r)
+		r.dropped = true
+		return err
 	case errors.Is(err, errHeld):
 	default:
 		return err
 	}
 	r.dropped = true
 	return nil
+}
+
+// vanished is for a run of which something is gone that was there just now: it is
+// being deleted in the source. What was brought of it goes again, unless it is
+// known in the destination.
+func (s *syncer) vanished(ctx context.Context, r *carried) error {
+	_, err := s.src.Objects().Stat(ctx, history.Ref(r.id).Key)
+	if err == nil || r.there != nil || s.opts.DryRun {
+		return nil // if it stays, the next sync meets it
+	}
+	if !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	return s.discardRun(ctx, r)
 }
 
 // manifests lists the manifests that must be there before the run's record is.

@@ -94,7 +94,9 @@ func (c *Carrier) try(ctx context.Context, sum *Carried) error {
 	if err != nil {
 		return err
 	}
-	if err := c.locate(ctx, mine); err != nil {
+	if err := c.locate(ctx, mine); errors.Is(err, azml.ErrNotFound) {
+		return fmt.Errorf("%w: it was sealed meanwhile: %w", azml.ErrConflict, err)
+	} else if err != nil {
 		return err
 	}
 	theirs, err := c.from.contents(ctx)
