@@ -96,8 +96,10 @@ func (s *syncer) loadLogged(ctx context.Context, id string) (*logged, error) {
 	if !from.Value.Deleted.IsZero() || !fresh && !there.Value.Deleted.IsZero() {
 		return m, nil // of a deleted one the record is all that is left
 	}
-	m.parts, err = s.planParts(ctx, "files of logged model", id, history.ModelPrefix(id)+"files/", fresh)
-	return m, err
+	if m.parts, err = s.countedParts(ctx, "files of logged model", id, history.ModelPrefix(id)+"files/"); err != nil {
+		return nil, err
+	}
+	return m, s.planParts(ctx, m.parts, fresh)
 }
 
 // bringLogged brings what belongs to the logged model, and then its record.

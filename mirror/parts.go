@@ -20,6 +20,7 @@ type parts struct {
 	kind   string // of whose list it is, for conflicts
 	owner  string
 	series core.Series
+	there  int                         // how many the source has
 	here   int                         // how many the destination has
 	add    []core.Stored[record.Files] // those that it lacks, in order
 	need   []string                    // manifests whose contents must be there
@@ -29,42 +30,48 @@ type parts struct {
 func (p *parts) count() int { return p.here + len(p.add) }
 
 // planParts compares the lists. unsure says that what the destination has is of a
-// sync that was cut off, so that its files may be gone again.
-func (s *syncer) planParts(ctx context.Context, kind, owner, prefix string, unsure bool) (*parts, error) {
-	p := &parts{kind: kind, owner: owner, series: core.Series{Kind: "files", Name: owner, Prefix: prefix}}
-	theirs, err := countParts(ctx, s.src, prefix)
-	if err != nil || theirs == 0 {
-		return p, err
+// sync that was cut off, so that its files may be gone again. Errors: errHeld for a
+// conflict that was left.
+func (s *syncer) planParts(ctx context.Context, p *parts, unsure bool) error {
+	if p.there == 0 {
+		return nil
 	}
-	if p.here, err = countParts(ctx, s.dst, prefix); err != nil {
-		return nil, err
-	}
-	common := min(theirs, p.here)
+	common := min(p.there, p.here)
 	same, err := s.samePart(ctx, p.series, common)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if same {
-		if p.add, err = s.readParts(ctx, s.src, p.series, common+1, theirs); err != nil {
-			return nil, err
-		}
-	} else if err := s.planDiverged(ctx, p, theirs); err != nil {
-		return p, err
+		p.add, err = s.readParts(ctx, s.src, p.series, common+1, p.there)
+	} else {
+		err = s.planDiverged(ctx, p)
+	}
+	if err != nil {
+		return err
 	}
 	need := p.add
 	if unsure && common > 0 {
-		before, err := s.readParts(ctx, s.src, p.series, 1, theirs)
-		if err != nil {
-			return nil, err
+		if need, err = s.readParts(ctx, s.src, p.series, 1, p.there); err != nil {
+			return err
 		}
-		need = before
 	}
 	for _, part := range need {
 		if part.Value.Manifest != "" {
 			p.need = append(p.need, part.Value.Manifest)
 		}
 	}
-	return p, nil
+	return nil
+}
+
+// countedParts gives the lists of an owner with the numbers of their parts.
+func (s *syncer) countedParts(ctx context.Context, kind, owner, prefix string) (*parts, error) {
+	p := &parts{kind: kind, owner: owner, series: core.Series{Kind: "files", Name: owner, Prefix: prefix}}
+	var err error
+	if p.there, err = countParts(ctx, s.src, prefix); err != nil {
+		return nil, err
+	}
+	p.here, err = countParts(ctx, s.dst, prefix)
+	return p, err
 }
 
 // countParts counts the parts of a list.
@@ -109,8 +116,8 @@ func (s *syncer) readParts(ctx context.Context, h core.Handle, series core.Serie
 
 // planDiverged plans for lists that were both added to: the source's parts come
 // behind the destination's, unless the two say something of one path.
-func (s *syncer) planDiverged(ctx context.Context, p *parts, last int) error {
-	theirs, err := s.readParts(ctx, s.src, p.series, 1, last)
+func (s *syncer) planDiverged(ctx context.Context, p *parts) error {
+	theirs, err := s.readParts(ctx, s.src, p.series, 1, p.there)
 	if err != nil {
 		return err
 	}
@@ -188,7 +195,10 @@ func (s *syncer) addParts(ctx context.Context, p *parts) error {
 		if !errors.Is(err, azml.ErrExists) {
 			return err
 		}
-		now, err := s.planParts(ctx, p.kind, p.owner, p.series.Prefix, false)
+		now, err := s.countedParts(ctx, p.kind, p.owner, p.series.Prefix)
+		if err == nil {
+			err = s.planParts(ctx, now, false)
+		}
 		if err != nil {
 			return err
 		}

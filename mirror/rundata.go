@@ -21,14 +21,13 @@ type objects struct {
 	metrics  int64          // the size of those of the source, and of the destination
 	have     int64
 	mine     map[string]backend.Info // datasets and logs of the destination
+
+	theirParts, myParts int // of the lists of files
 }
 
 // bringData brings what belongs to a run beside its record.
 func (s *syncer) bringData(ctx context.Context, r *carried) error {
-	o, err := s.runObjects(ctx, r.id)
-	if err != nil {
-		return err
-	}
+	o := r.objects
 	for _, info := range o.datasets {
 		if err := s.bringDataset(ctx, info.Key, o.mine); err != nil {
 			return err
@@ -67,15 +66,22 @@ func (s *syncer) runObjects(ctx context.Context, id string) (*objects, error) {
 			o.logs = append(o.logs, info)
 		case "metrics":
 			o.metrics += info.Size
+		case "files":
+			o.theirParts++
 		}
 	}
 	for info, err := range s.dst.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
 		if err != nil {
 			return nil, err
 		}
-		o.mine[info.Key] = info
-		if strings.HasPrefix(info.Key[len(prefix):], "metrics/") {
+		folder, _, _ := strings.Cut(info.Key[len(prefix):], "/")
+		switch folder {
+		case "metrics":
 			o.have += info.Size
+		case "files":
+			o.myParts++
+		default:
+			o.mine[info.Key] = info
 		}
 	}
 	return o, nil

@@ -31,6 +31,7 @@ type carried struct {
 	id          string
 	from        core.Stored[record.Run]
 	there       *core.Stored[record.Run] // nil when the destination has none
+	objects     *objects
 	parts       *parts
 	number      int
 	environment string // its version in the destination
@@ -189,7 +190,12 @@ func (s *syncer) loadRun(ctx context.Context, r *carried) (err error) {
 			return errHeld
 		}
 	}
-	r.parts, err = s.planParts(ctx, "files of run", r.id, history.Prefix(r.id)+"files/", r.there == nil)
+	if r.objects, err = s.runObjects(ctx, r.id); err != nil {
+		return err
+	}
+	r.parts = &parts{kind: "files of run", owner: r.id, series: core.Series{Kind: "files", Name: r.id, Prefix: history.Prefix(r.id) + "files/"},
+		there: r.objects.theirParts, here: r.objects.myParts}
+	err = s.planParts(ctx, r.parts, r.there == nil)
 	if errors.Is(err, errHeld) {
 		r.held, err = true, nil
 	}
@@ -285,7 +291,7 @@ func (s *syncer) runRecord(ctx context.Context, r *carried) error {
 		return nil
 	}
 	if r.from.Value.Status.Terminal() {
-		if r.more {
+		if r.more && r.there != nil { // it was followed; what came as one comes sealed, or as its source has it
 			history.Seal(ctx, s.dst, r.id)
 		}
 		if out.settled() && !r.held {

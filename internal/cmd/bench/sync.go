@@ -45,12 +45,16 @@ func (b *bench) spaces(ctx context.Context, runs int) (dst, src *space, err erro
 	return dst, src, b.fillForSync(ctx, src, runs)
 }
 
+func (s *space) objectsDir() string {
+	return filepath.Join(filepath.Dir(s.Details().CacheDir), "objects")
+}
+
 // fillForSync makes ended runs as files, with what they refer to.
 func (b *bench) fillForSync(ctx context.Context, s *space, n int) error {
 	if _, err := s.Experiments().CreateOrUpdate(ctx, "bench", nil); err != nil || n == 0 {
 		return err
 	}
-	dir := filepath.Join(filepath.Dir(s.Details().CacheDir), "objects")
+	dir := s.objectsDir()
 	past, err := b.newPastRuns(ctx, dir, n)
 	if err != nil {
 		return err
@@ -125,6 +129,12 @@ func (b *bench) syncAgain(ctx context.Context) error {
 	}
 	defer dst.close(ctx)
 	defer src.close(ctx)
+	// What a sync would have left, without its fsyncs.
+	for _, folder := range []string{"runs", "experiments"} {
+		if err := os.CopyFS(filepath.Join(dst.objectsDir(), folder), os.DirFS(filepath.Join(src.objectsDir(), folder))); err != nil {
+			return err
+		}
+	}
 	if _, err := dst.sync(ctx, src); err != nil {
 		return err
 	}
