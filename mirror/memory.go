@@ -69,7 +69,7 @@ func (m *memory) save() error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // it is gone when all went well
+	defer os.Remove(temp.Name())
 	if _, err := temp.Write(data); err != nil {
 		_ = temp.Close()
 		return err

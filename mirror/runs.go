@@ -35,7 +35,6 @@ type carried struct {
 	parts       *parts
 	number      int
 	environment string // its version in the destination
-	waits       bool   // for its parent
 	held        bool   // something of it is left, and told of
 	dropped     bool   // nothing more is done for it
 	more        bool   // something was added to it

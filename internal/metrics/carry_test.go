@@ -49,11 +49,9 @@ func TestCarryAgainstAModel(t *testing.T) {
 	t.Parallel()
 	for range 6 {
 		r := newRand(t)
-		var stores []*memory.Objects
 		var logs, bad []*Log
 		for range 3 {
 			store := memory.NewObjects()
-			stores = append(stores, store)
 			dir := t.TempDir()
 			logs = append(logs, openLog(t, store, dir, smallLimits))
 			bad = append(bad, openLog(t, faulty.New(store, faulty.Plan{Seed: r.Uint64(), Errors: 0.02, Lost: 0.03, Torn: 0.02}), dir, smallLimits))
@@ -137,10 +135,14 @@ func TestCarryForms(t *testing.T) {
 		prepare  func(t *testing.T, to, from *Log)
 		segments bool // that there are some in the end
 	}{
-		"from segments":          {func(*testing.T, *Log, *Log) {}, true},
-		"from sealed ones":       {func(t *testing.T, _, from *Log) { mustSeal(t, from) }, false},
-		"sealed since":           {func(t *testing.T, to, from *Log) { mustCarry(t, to, from); mustSeal(t, from) }, true},
-		"grown and sealed since": {func(t *testing.T, to, from *Log) { mustCarry(t, to, from); logRandom(t, from, 1, 20); mustSeal(t, from) }, false},
+		"from segments":    {func(*testing.T, *Log, *Log) {}, true},
+		"from sealed ones": {func(t *testing.T, _, from *Log) { mustSeal(t, from) }, false},
+		"sealed since":     {func(t *testing.T, to, from *Log) { mustCarry(t, to, from); mustSeal(t, from) }, true},
+		"grown and sealed since": {func(t *testing.T, to, from *Log) {
+			mustCarry(t, to, from)
+			logRandom(t, from, 1, 20)
+			mustSeal(t, from)
+		}, false},
 		"sealed here, grown there": {func(t *testing.T, to, from *Log) {
 			mustCarry(t, to, from)
 			mustSeal(t, to)
