@@ -308,6 +308,7 @@ func TestRunThatGoesOn(t *testing.T) {
 	}
 	for i := range 4 {
 		require.NoError(t, r.Log("loss", float64(i), nil))
+		require.NoError(t, r.Flush(ctx))
 		clean(t, cloud, laptop)
 		require.EqualValues(t, i+1, points())
 	}
@@ -363,7 +364,9 @@ func TestFilesOfBothSides(t *testing.T) {
 	require.NoError(t, home.Upload(ctx, "common.txt", strings.NewReader("x"), nil))
 	clean(t, cloud, laptop)
 	add := func(h core.Handle, path, text string) {
-		_, err := history.StoreArtifact(ctx, h, "live", path, []byte(text))
+		stored, err := history.Get(ctx, h, "live")
+		require.NoError(t, err)
+		_, err = history.StoreArtifact(ctx, h, stored.Value, path, []byte(text))
 		require.NoError(t, err)
 	}
 	add(workspace.Handle(cloud), "cloud.txt", "c")
@@ -371,7 +374,9 @@ func TestFilesOfBothSides(t *testing.T) {
 	clean(t, cloud, laptop)
 	clean(t, laptop, cloud)
 	for _, ws := range []*workspace.Workspace{cloud, laptop} {
-		names, err := history.FileNames(ctx, workspace.Handle(ws), "live")
+		stored, err := history.Get(ctx, workspace.Handle(ws), "live")
+		require.NoError(t, err)
+		names, err := history.FileNames(ctx, workspace.Handle(ws), stored.Value)
 		require.NoError(t, err)
 		require.Equal(t, []string{"cloud.txt", "common.txt", "laptop.txt"}, names)
 	}
@@ -406,7 +411,9 @@ func TestLogsGrow(t *testing.T) {
 	require.NoError(t, err)
 	_, err = e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
 	require.NoError(t, err)
-	key := history.LogKey("live", "user_logs/std_log.txt")
+	stored, err := history.Get(ctx, workspace.Handle(laptop), "live")
+	require.NoError(t, err)
+	key := history.LogKey(stored.Value, "user_logs/std_log.txt")
 	write := func(ws *workspace.Workspace, text string) {
 		w, err := history.NewLogWriter(ctx, workspace.Handle(ws), key)
 		require.NoError(t, err)
@@ -438,7 +445,9 @@ func TestLoggedModels(t *testing.T) {
 	id := "m-0123456789abcdef0123456789abcdef"
 	_, err := history.CreateLoggedModel(ctx, h, record.LoggedModel{ID: id, Experiment: "churn", RunID: "r1", Status: record.LoggedModelReady})
 	require.NoError(t, err)
-	files, err := history.Files(ctx, h, "r1", "")
+	of, err := history.Get(ctx, h, "r1")
+	require.NoError(t, err)
+	files, err := history.Files(ctx, h, of.Value, "")
 	require.NoError(t, err)
 	require.NoError(t, history.LoggedModelFiles(id).Add(ctx, h, files, false))
 	log, err := history.ModelMetrics(h, id)

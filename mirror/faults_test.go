@@ -319,7 +319,7 @@ func TestDamageIsNotSpread(t *testing.T) {
 
 // unrelated tells whether nothing that is brought needs the object.
 func unrelated(key string) bool {
-	return key == "workspace.json" || strings.HasPrefix(key, "audit/") || strings.HasSuffix(key, "heartbeat.json")
+	return key == "workspace.json" || strings.HasPrefix(key, "audit/") || strings.Contains(key, "/heartbeat-")
 }
 
 // holds tells whether there is an object whose key ends so.

@@ -96,7 +96,7 @@ func (s *syncer) loadLogged(ctx context.Context, id string) (*logged, error) {
 	if !from.Value.Deleted.IsZero() || !fresh && !there.Value.Deleted.IsZero() {
 		return m, nil // of a deleted one the record is all that is left
 	}
-	if m.parts, err = s.countedParts(ctx, "files of logged model", id, history.ModelPrefix(id)+"files/"); err != nil {
+	if m.parts, err = s.countedParts(ctx, "files of logged model", id, history.LoggedModelFiles(id).Series()); err != nil {
 		return nil, err
 	}
 	return m, s.planParts(ctx, m.parts, fresh)

@@ -46,8 +46,7 @@ func (s *syncer) bringLog(ctx context.Context, run string, from backend.Info, ha
 				return err
 			}
 			if !same {
-				_, name, _ := strings.Cut(from.Key, "/logs/")
-				s.decided(Conflict{Kind: "log of run", Name: run + " " + name, Reason: "the logs of the two workspaces differ",
+				s.decided(Conflict{Kind: "log of run", Name: run + " " + strings.SplitN(from.Key, "/", 4)[3], Reason: "the logs of the two workspaces differ",
 					Source: Side{Modified: from.Modified, Detail: fmt.Sprintf("%d bytes", from.Size)}, Destination: Side{Detail: fmt.Sprintf("%d bytes", have)}}, Leave)
 				return errHeld
 			}

@@ -155,9 +155,7 @@ func (w *world) log(m *modelled, id string) {
 		require.NoError(t, r.Log("loss", float64(n), nil))
 		m.points[id][n] = true
 	}
-	if w.r.IntN(2) == 0 {
-		require.NoError(t, r.Flush(ctx))
-	}
+	require.NoError(t, r.Flush(ctx)) // what is not in the store yet is not synced
 	if w.r.IntN(3) == 0 {
 		path := fmt.Sprintf("outputs/%d.txt", w.next())
 		require.NoError(t, r.Upload(ctx, path, strings.NewReader(strings.Repeat(path, 1+w.r.IntN(40_000))), nil))

@@ -64,13 +64,13 @@ func (s *syncer) planParts(ctx context.Context, p *parts, unsure bool) error {
 }
 
 // countedParts gives the lists of an owner with the numbers of their parts.
-func (s *syncer) countedParts(ctx context.Context, kind, owner, prefix string) (*parts, error) {
-	p := &parts{kind: kind, owner: owner, series: core.Series{Kind: "files", Name: owner, Prefix: prefix}}
+func (s *syncer) countedParts(ctx context.Context, kind, owner string, series core.Series) (*parts, error) {
+	p := &parts{kind: kind, owner: owner, series: series}
 	var err error
-	if p.there, err = countParts(ctx, s.src, prefix); err != nil {
+	if p.there, err = countParts(ctx, s.src, series.Prefix); err != nil {
 		return nil, err
 	}
-	p.here, err = countParts(ctx, s.dst, prefix)
+	p.here, err = countParts(ctx, s.dst, series.Prefix)
 	return p, err
 }
 
@@ -195,7 +195,7 @@ func (s *syncer) addParts(ctx context.Context, p *parts) error {
 		if !errors.Is(err, azml.ErrExists) {
 			return err
 		}
-		now, err := s.countedParts(ctx, p.kind, p.owner, p.series.Prefix)
+		now, err := s.countedParts(ctx, p.kind, p.owner, p.series)
 		if err == nil {
 			err = s.planParts(ctx, now, false)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -50,16 +52,19 @@ func (s *syncer) bringData(ctx context.Context, r *carried) error {
 	return s.complete(ctx, r, stored)
 }
 
-// runObjects lists the run's objects on both sides.
-func (s *syncer) runObjects(ctx context.Context, id string) (*objects, error) {
+// leftoverAge is the age from which on what a sync that was cut off has left is not
+// relied upon: the destination's collector may be about to delete it.
+const leftoverAge = 12 * time.Hour
+
+// runObjects lists the run's objects on both sides. What was left of it long ago
+// goes first.
+func (s *syncer) runObjects(ctx context.Context, r *carried) (*objects, error) {
 	o := &objects{mine: map[string]backend.Info{}}
-	prefix := history.Prefix(id)
-	for info, err := range s.src.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
+	for info, err := range runList(ctx, s.src, r.from.Value) {
 		if err != nil {
 			return nil, err
 		}
-		folder, _, _ := strings.Cut(info.Key[len(prefix):], "/")
-		switch folder {
+		switch sortOf(info.Key) {
 		case "datasets":
 			o.datasets = append(o.datasets, info)
 		case "logs":
@@ -70,12 +75,13 @@ func (s *syncer) runObjects(ctx context.Context, id string) (*objects, error) {
 			o.theirParts++
 		}
 	}
-	for info, err := range s.dst.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
+	old := false
+	for info, err := range runList(ctx, s.dst, r.from.Value) {
 		if err != nil {
 			return nil, err
 		}
-		folder, _, _ := strings.Cut(info.Key[len(prefix):], "/")
-		switch folder {
+		old = old || r.there == nil && s.dst.Now().Sub(info.Modified) > leftoverAge
+		switch sortOf(info.Key) {
 		case "metrics":
 			o.have += info.Size
 		case "files":
@@ -84,7 +90,32 @@ func (s *syncer) runObjects(ctx context.Context, id string) (*objects, error) {
 			o.mine[info.Key] = info
 		}
 	}
+	if old && !s.opts.DryRun {
+		o.mine, o.have, o.myParts = map[string]backend.Info{}, 0, 0
+		return o, s.discardRun(ctx, r)
+	}
 	return o, nil
+}
+
+// runList lists the run's objects but its record.
+func runList(ctx context.Context, h core.Handle, run record.Run) iter.Seq2[backend.Info, error] {
+	return func(yield func(backend.Info, error) bool) {
+		for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: history.Prefix + run.ID + "/"}) {
+			if err == nil && history.LifeOf(info.Key) != run.Life {
+				continue
+			}
+			if !yield(info, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// sortOf gives the sort of a run's object: "files", "metrics" and so on.
+func sortOf(key string) string {
+	parts := strings.SplitN(key, "/", 4)
+	sort, _, _ := strings.Cut(parts[2], "-")
+	return sort
 }
 
 // bringDataset brings what is known of a dataset. It is written once, and what the
@@ -109,18 +140,14 @@ func (s *syncer) bringDataset(ctx context.Context, key string, mine map[string]b
 // bringMetrics brings the run's points, and tells how many each writer has in the
 // destination.
 func (s *syncer) bringMetrics(ctx context.Context, r *carried, o *objects) (map[string]uint64, int64, error) {
-	spooled, err := history.Spooled(s.src, r.id)
-	if err != nil {
-		return nil, 0, err
-	}
-	if o.metrics == 0 && !spooled {
+	if o.metrics == 0 {
 		return nil, 0, nil
 	}
 	if s.opts.DryRun {
 		s.note(func(rep *Report) { rep.MetricBytes += max(0, o.metrics-o.have) })
 		return nil, 0, nil
 	}
-	return s.carryMetrics(ctx, runUnits+r.id, r.from.Value.Status.Terminal(), func(h core.Handle) (*metrics.Log, error) { return history.Metrics(h, r.id) })
+	return s.carryMetrics(ctx, runUnits+r.id, r.from.Value.Status.Terminal(), func(h core.Handle) (*metrics.Log, error) { return history.Metrics(h, r.from.Value) })
 }
 
 // carryMetrics brings the points of a log. While it grows, a mirror keeps in mind
@@ -180,17 +207,4 @@ func (s *syncer) complete(ctx context.Context, r *carried, stored map[string]uin
 		return errHeld // it has changed meanwhile, and comes with the next sync
 	}
 	return missing
-}
-
-// discard deletes what lies below a prefix.
-func (s *syncer) discard(ctx context.Context, prefix string) error {
-	for info, err := range s.dst.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
-		if err != nil {
-			return err
-		}
-		if err := s.dst.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
-			return err
-		}
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -189,10 +190,10 @@ func (s *syncer) loadRun(ctx context.Context, r *carried) (err error) {
 			return errHeld
 		}
 	}
-	if r.objects, err = s.runObjects(ctx, r.id); err != nil {
+	if r.objects, err = s.runObjects(ctx, r); err != nil {
 		return err
 	}
-	r.parts = &parts{kind: "files of run", owner: r.id, series: core.Series{Kind: "files", Name: r.id, Prefix: history.Prefix(r.id) + "files/"},
+	r.parts = &parts{kind: "files of run", owner: r.id, series: history.RunFiles(r.from.Value).Series(),
 		there: r.objects.theirParts, here: r.objects.myParts}
 	err = s.planParts(ctx, r.parts, r.there == nil)
 	if errors.Is(err, errHeld) {
@@ -350,7 +351,16 @@ func (s *syncer) moved(workspace string) string {
 
 func equalLabels(a, b map[string]string) bool { return len(a) == len(b) && core.HasLabels(a, b) }
 
-// discardRun removes what was added to a run that was deleted meanwhile.
+// discardRun removes what the destination has of a run without a record.
 func (s *syncer) discardRun(ctx context.Context, r *carried) error {
-	return s.discard(ctx, history.Prefix(r.id))
+	keys, err := history.Keys(ctx, s.dst, r.from.Value)
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Backward(keys) { // what is numbered goes from the end
+		if err := s.dst.Objects().Delete(ctx, key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }

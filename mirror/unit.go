@@ -34,7 +34,7 @@ func unitOf(key string) string {
 		switch {
 		case prefix == experimentUnits && isFolder: // numbers of runs, which come with these
 			return ""
-		case prefix == runUnits && (below == "heartbeat.json" || strings.HasPrefix(below, "clock-")):
+		case prefix == runUnits && (strings.HasPrefix(below, "heartbeat-") || strings.HasPrefix(below, "clock-")):
 			return ""
 		case !isFolder:
 			name = strings.TrimSuffix(name, ".json")

@@ -17,13 +17,6 @@ import (
 // adopt makes sealed metrics of the other log those of this one. They replace all
 // that is there, as a Seal would; see Seal for why nothing can get lost.
 func (c *Carrier) adopt(ctx context.Context, mine *contents, theirs *sealed, sum *Carried) error {
-	if mine.record == nil && len(mine.segments) > 0 {
-		claim := &sealing{log: c.to, before: mine}
-		if err := claim.commit(ctx); err != nil {
-			return err
-		}
-		return fmt.Errorf("%w: the claim shows at the next look", azml.ErrConflict)
-	}
 	s := &sealing{log: c.to, before: mine}
 	s.count = theirs.Count
 	s.record = record.SealedMetrics{Count: theirs.Count, Writers: make(map[string]record.SealedWriter, len(theirs.Writers))}

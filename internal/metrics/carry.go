@@ -52,14 +52,19 @@ const carryTries = 50
 const smallSegment = 64 << 10
 
 // NewCarrier makes a Carrier. It reads nothing.
+//
+// What is still in spool files on this machine is left out: a store so never lacks
+// points of a writer that logs to it, and no Carrier comes into the way of that
+// writer's segments, whose numbers are its own.
 func NewCarrier(to, from *Log) *Carrier {
-	return &Carrier{to: to, from: from, names: make(map[series]*series)}
+	stored := *from
+	stored.spool = ""
+	return &Carrier{to: to, from: &stored, names: make(map[series]*series)}
 }
 
 // Carry adds the points that are missing, sealed ones as they are where that is
-// possible. Points that are still in spool files on this machine are taken, too.
-// After an error it can be called again. Cost: one
-// listing on each side, and on the first time one reading of the last segment of each writer. Errors:
+// possible. After an error it can be called again. Cost: one listing on each side,
+// and on the first time one reading of the last segment of each writer. Errors:
 // those of the stores; ErrDamaged when a point can't be read, all before it are
 // there then; ErrConflict when others kept on changing the log.
 func (c *Carrier) Carry(ctx context.Context) (Carried, error) {

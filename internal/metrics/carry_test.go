@@ -49,11 +49,12 @@ func TestCarryAgainstAModel(t *testing.T) {
 	t.Parallel()
 	for range 6 {
 		r := newRand(t)
-		var logs, bad []*Log
+		var logs, stored, bad []*Log // stored sees what is in the store alone
 		for range 3 {
 			store := memory.NewObjects()
 			dir := t.TempDir()
 			logs = append(logs, openLog(t, store, dir, smallLimits))
+			stored = append(stored, openLog(t, store, "", smallLimits))
 			bad = append(bad, openLog(t, faulty.New(store, faulty.Plan{Seed: r.Uint64(), Errors: 0.02, Lost: 0.03, Torn: 0.02}), dir, smallLimits))
 		}
 		writers := map[int][]*Writer{}
@@ -71,6 +72,8 @@ func TestCarryAgainstAModel(t *testing.T) {
 					require.NoError(t, writers[i][r.IntN(len(writers[i]))].Append(randomPoint(r)))
 					logged++
 				}
+			case op == 3 && len(writers[i]) > 0 && r.IntN(2) == 0:
+				require.NoError(t, writers[i][0].Flush(t.Context()))
 			case op == 3 && len(writers[i]) > 0:
 				for _, w := range writers[i] {
 					require.NoError(t, w.Close(t.Context()))
@@ -86,13 +89,13 @@ func TestCarryAgainstAModel(t *testing.T) {
 					c = NewCarrier(bad[i], bad[j])
 					carriers[[2]int{i, j}] = c
 				}
-				want := counted(t, logs[j])
+				want := counted(t, stored[j])
 				if _, err := c.Carry(t.Context()); err != nil {
 					require.ErrorIs(t, err, azml.ErrUnavailable)
 					failed++
 					break
 				}
-				got := counted(t, logs[i])
+				got := counted(t, stored[i])
 				for writer, n := range want {
 					require.GreaterOrEqual(t, got[writer], n, "writer %s", writer)
 				}
