@@ -34,5 +34,5 @@ func TestClient(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
-	require.Regexp(t, `(?m)^22 checks, 0 failed, mlflow \d`, string(out))
+	require.Regexp(t, `(?m)^24 checks, 0 failed, mlflow \d`, string(out))
 }

@@ -148,6 +148,8 @@ var shapes = []shape{
 	{"models/*/*.json", (*checker).model},
 	{"logged-models/*.json", (*checker).loggedModel},
 	{"logged-models/*/files/*.json", (*checker).loggedModelFiles},
+	{"uploads/*/upload.json", check[record.Upload]},
+	{"uploads/*/parts/*.json", (*checker).filesPart},
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
 	{"endpoints/*.json", (*checker).endpoint},
@@ -301,6 +303,12 @@ func (c *checker) reference(key, what, target string) error {
 
 func (c *checker) runFiles(key string) error {
 	c.number(key)
+	return c.filesPart(key)
+}
+
+// filesPart notes the manifest of a part of a list of files. Those of uploads are
+// removed when the upload ends, so their numbers may have gaps.
+func (c *checker) filesPart(key string) error {
 	r, ok, err := read[record.Files](c, key)
 	if err == nil && ok && r.Manifest != "" {
 		c.roots = append(c.roots, r.Manifest)

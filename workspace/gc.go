@@ -48,7 +48,8 @@ type GCReport struct {
 }
 
 // GC removes file contents that nothing reaches any more: those of deleted
-// runs, models and endpoints, and what interrupted uploads left. It is safe
+// runs, models and endpoints, and what interrupted uploads left; an upload in
+// parts is interrupted when it was begun a week ago. It is safe
 // beside writers in other processes, and can be stopped at any moment: what
 // nothing reaches is first only condemned, and deleted by a run that comes a
 // day later or more. It also stores metrics that processes which died have left on this
@@ -60,6 +61,11 @@ func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err e
 	defer w.h.Operation(&ctx, &err, "collect garbage of", kind, w.Name())()
 	if opts == nil {
 		opts = &GCOptions{}
+	}
+	if !opts.DryRun {
+		if err := history.SweepUploads(ctx, w.h); err != nil {
+			return nil, err
+		}
 	}
 	report, err := w.h.Files().Collect(ctx, roots(ctx, w.h), &files.CollectOptions{Exclusive: opts.Exclusive, DryRun: opts.DryRun})
 	if err != nil {
@@ -98,7 +104,7 @@ func (w *Workspace) tidy(ctx context.Context, opts *GCOptions) (sealed int, err 
 // roots yields the IDs of all manifests that records name.
 func roots(ctx context.Context, h core.Handle) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for _, from := range []func(context.Context, core.Handle) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, endpointRoots} {
+		for _, from := range []func(context.Context, core.Handle) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, uploadRoots, endpointRoots} {
 			for id, err := range from(ctx, h) {
 				if !yield(id, err) || err != nil {
 					return
@@ -168,6 +174,21 @@ func loggedModelRoots(ctx context.Context, h core.Handle) iter.Seq2[string, erro
 				if !yield(id, nil) {
 					return
 				}
+			}
+		}
+	}
+}
+
+func uploadRoots(ctx context.Context, h core.Handle) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		ids, err := history.UploadManifests(ctx, h)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
 			}
 		}
 	}

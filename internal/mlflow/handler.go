@@ -99,7 +99,7 @@ type route struct {
 
 // tables are all routes by their prefix.
 func tables() map[string][]route {
-	v2 := slices.Concat(experimentRoutes(), runRoutes(), logRoutes(), historyRoutes(), artifactRoutes(), loggedModelRoutes(),
+	v2 := slices.Concat(experimentRoutes(), runRoutes(), logRoutes(), historyRoutes(), artifactRoutes(), uploadRoutes(), loggedModelRoutes(),
 		registeredModelRoutes(), modelVersionRoutes(), datasetRoutes())
 	return map[string][]route{
 		"/api/2.0": v2, "/ajax-api/2.0": v2,
@@ -112,7 +112,7 @@ func tables() map[string][]route {
 // not serve; all else is no part of it.
 var unserved = []string{
 	"traces", "trace", "prompts", "gateway", "webhooks", "scorers", "assessments", "evaluation", "issues", "label-schemas", "review",
-	"workspaces", "secrets", "jobs", "datasets", "mcp", "graphql", "promptlab", "mpu", "presigned", "presigned-upload-url", "presigned-download-url",
+	"workspaces", "secrets", "jobs", "datasets", "mcp", "graphql", "promptlab", "presigned-upload-url", "presigned-download-url",
 }
 
 // notServed gives the error for a path without a route.
