@@ -102,6 +102,8 @@ type checker struct {
 	logged map[string]bool         // the logged models that are not deleted
 	runs   map[string]*record.Kept // what ended runs had, by their IDs; nil for the others
 	roots  []string                // manifests that records name
+	list   string                  // the folder of the list of files that is being walked
+	before int                     // how many roots there were before it
 	series string                  // prefix of the series of numbers that is being walked
 	last   int
 	gaps   []gap
@@ -310,10 +312,24 @@ func (c *checker) runFiles(key string) error {
 // removed when the upload ends, so their numbers may have gaps.
 func (c *checker) filesPart(key string) error {
 	r, ok, err := read[record.Files](c, key)
-	if err == nil && ok && r.Manifest != "" {
-		c.roots = append(c.roots, r.Manifest)
+	if err == nil && ok {
+		c.part(key, r)
 	}
 	return err
+}
+
+// part notes what a part of a list needs; with a whole one, those before it need
+// nothing. All parts of a list come one after the other.
+func (c *checker) part(key string, r record.Files) {
+	if list := path.Dir(key); list != c.list {
+		c.list, c.before = list, len(c.roots)
+	}
+	if r.Whole {
+		c.roots = c.roots[:c.before]
+	}
+	if r.Manifest != "" {
+		c.roots = append(c.roots, r.Manifest)
+	}
 }
 
 func (c *checker) endpoint(key string) error {

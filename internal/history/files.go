@@ -6,7 +6,6 @@ import (
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
-	"github.com/azml-go/azml/internal/record"
 )
 
 // RunFiles gives the list of the run's files.
@@ -42,14 +41,4 @@ func FileNames(ctx context.Context, h core.Handle, id string) ([]string, error) 
 		names[i] = f.Path
 	}
 	return names, nil
-}
-
-// Manifests yields the IDs of all manifests that the run's record and its
-// parts name: what the garbage collector must keep.
-func Manifests(ctx context.Context, h core.Handle, run record.Run) ([]string, error) {
-	ids, err := RunFiles(run.ID).Manifests(ctx, h)
-	if run.Snapshot != "" {
-		ids = append(ids, run.Snapshot)
-	}
-	return ids, err
 }

@@ -70,3 +70,24 @@ func (t Told) apply(r *record.Run, now time.Time) error {
 	}
 	return nil
 }
+
+// Expungeable tells whether a run can be removed for good: it was deleted before
+// that time, and no process answers for it.
+func Expungeable(r record.Run, before time.Time) bool {
+	return !r.Deleted.IsZero() && r.Deleted.Before(before) && (r.Status.Terminal() || r.Owner == nil)
+}
+
+// Expunge marks a run that is Expungeable as one that can't be restored any
+// more, so that it can be removed. One that goes on, as far as the client has
+// told, is Canceled then. Others stay as they are. Errors: ErrNotFound.
+func Expunge(ctx context.Context, h core.Handle, id string, before time.Time) (core.Stored[record.Run], error) {
+	return Update(ctx, h, id, core.Updated("expunged"), func(r *record.Run) error {
+		if !r.Expunged.IsZero() || !Expungeable(*r, before) {
+			return core.ErrNoChange
+		}
+		if r.Expunged = h.Now(); r.Status.Terminal() {
+			return nil
+		}
+		return Told{Status: record.Canceled}.apply(r, h.Now())
+	})
+}

@@ -99,20 +99,7 @@ func AbortUpload(ctx context.Context, h core.Handle, id string) error {
 }
 
 func removeParts(ctx context.Context, h core.Handle, id string) error {
-	list := UploadParts(id)
-	var names []string
-	for name, err := range h.Children(ctx, list.prefix) {
-		if err != nil {
-			return err
-		}
-		names = append(names, name)
-	}
-	for _, name := range names {
-		if err := h.Objects().Delete(ctx, list.prefix+name, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
-			return err
-		}
-	}
-	return nil
+	return removeBelow(ctx, h, UploadParts(id).prefix)
 }
 
 // UploadManifests gives the IDs of the manifests of all parts of uploads that
@@ -126,7 +113,7 @@ func UploadManifests(ctx context.Context, h core.Handle) ([]string, error) {
 		u, err := Upload(ctx, h, id)
 		if err == nil && u.Completed.IsZero() {
 			var ids []string
-			ids, err = UploadParts(id).Manifests(ctx, h)
+			ids, _, err = UploadParts(id).Manifests(ctx, h)
 			all = append(all, ids...)
 		}
 		if err != nil && !errors.Is(err, azml.ErrNotFound) { // else it has ended meanwhile
