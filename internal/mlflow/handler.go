@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,6 +51,10 @@ func newHandler(h core.Handle, opts *Options) *Handler {
 	return &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h),
 		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}}}
 }
+
+// Settle stores what clients have logged, for who ends serving. What it can't
+// store until ctx ends stays in the spool. Clients can go on.
+func (h *Handler) Settle(ctx context.Context) { h.writers.settle(ctx) }
 
 // call is one request, on behalf of who sent it.
 type call struct {
