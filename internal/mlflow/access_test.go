@@ -21,6 +21,7 @@ var access = map[string]Access{
 	"POST /mlflow/model-versions/search":                     Read,
 	"POST /mlflow/registered-models/get-latest-versions":     Read,
 	"POST /mlflow/experiments/search-datasets":               Read,
+	"POST mlflow/experiments/search-datasets":                Read,
 	"POST /mlflow/experiments/create":                        Write,
 	"POST /mlflow/experiments/update":                        Write,
 	"POST /mlflow/experiments/restore":                       Write,

@@ -25,6 +25,7 @@ func artifactRoutes() []route {
 		{"HEAD", "/mlflow-artifacts/artifacts/{...}", call.downloadArtifact},
 		{"PUT", "/mlflow-artifacts/artifacts/{...}", call.uploadArtifact},
 		{"DELETE", "/mlflow-artifacts/artifacts/{...}", call.deleteArtifact},
+		{"POST", "/mlflow/upload-artifact", call.uploadRunArtifact},
 	}
 }
 
@@ -217,19 +218,51 @@ func (c call) downloadArtifact(w http.ResponseWriter, r *http.Request, params []
 
 // getArtifact is what MLflow's pages download files with.
 func (c call) getArtifact(w http.ResponseWriter, r *http.Request, _ []string) error {
+	a, err := c.queried(r)
+	if err != nil {
+		return err
+	}
+	return c.send(w, r, a)
+}
+
+// queried finds the file of a run that is named in the query, as MLflow's pages
+// do.
+func (c call) queried(r *http.Request) (a artifact, err error) {
 	query := r.URL.Query()
-	id, err := runRef{query.Get("run_id"), query.Get("run_uuid")}.id()
+	if a.runID, err = (runRef{query.Get("run_id"), query.Get("run_uuid")}).id(); err != nil {
+		return a, err
+	}
+	if a.path, err = checkPath(query.Get("path")); err != nil {
+		return a, err
+	}
+	a.list = history.RunFiles(a.runID)
+	_, err = c.run(r.Context(), a.runID)
+	return a, err
+}
+
+// maxPageUpload bounds what MLflow's pages upload, in bytes.
+const maxPageUpload = 10 << 20
+
+// uploadRunArtifact is what MLflow's pages upload small files with.
+func (c call) uploadRunArtifact(w http.ResponseWriter, r *http.Request, _ []string) error {
+	a, err := c.queried(r)
+	switch {
+	case err != nil:
+		return err
+	case a.path == "":
+		return missing("path")
+	case r.ContentLength == 0:
+		return invalid("Request must specify data.")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxPageUpload)
+	manifest, err := c.storeBody(r, a.path)
 	if err != nil {
 		return err
 	}
-	p, err := checkPath(query.Get("path"))
-	if err != nil {
+	if err := a.list.Add(r.Context(), c.core, manifest, true); err != nil {
 		return err
 	}
-	if _, err := c.run(r.Context(), id); err != nil {
-		return err
-	}
-	return c.send(w, r, artifact{list: history.RunFiles(id), path: p})
+	return writeJSON(w, nothing{})
 }
 
 // send sends a file, or the ranges of it that were asked for. It goes out as an
@@ -293,7 +326,7 @@ func (c call) storeBody(r *http.Request, path string) (*files.Manifest, error) {
 	body := &body{r: r}
 	manifest, err := c.storeFile(r.Context(), path, body)
 	if body.err != nil {
-		return nil, failf(codeBadRequest, "The body of the request could not be read: %v", body.err)
+		return nil, readError(body.err)
 	}
 	return manifest, err
 }

@@ -35,6 +35,7 @@ var foreign = map[string]string{
 	"POST /mlflow/runs/delete":                           `{"run_id":"{run}"}`,
 	"POST /mlflow/runs/restore":                          `{"run_id":"{run}"}`,
 	"POST /mlflow/experiments/search-datasets":           `{"experiment_ids":["{exp}"]}`,
+	"POST mlflow/experiments/search-datasets":            `{"experiment_ids":["{exp}"]}`,
 	"POST /mlflow/runs/search":                           `{"experiment_ids":["{exp}"]}`,
 	"POST /mlflow/runs/log-metric":                       `{"run_id":"{run}","key":"k","value":1,"timestamp":1}`,
 	"POST /mlflow/runs/log-parameter":                    `{"run_id":"{run}","key":"k","value":"v"}`,
@@ -53,6 +54,7 @@ var foreign = map[string]string{
 	"HEAD /mlflow-artifacts/artifacts/{...}":             "/{exp}/{run}/artifacts/a.txt",
 	"PUT /mlflow-artifacts/artifacts/{...}":              "/{exp}/{run}/artifacts/a.txt",
 	"DELETE /mlflow-artifacts/artifacts/{...}":           "/{exp}/{run}/artifacts/a.txt",
+	"POST /mlflow/upload-artifact":                       "run_id={run}&path=u.txt",
 	"POST /mlflow-artifacts/mpu/create/{...}":            `/{exp}/{run}/artifacts {"path":"b.txt"}`,
 	"POST /mlflow-artifacts/mpu/complete/{...}":          `/{exp}/{run}/artifacts {"path":"b.txt","upload_id":"x","parts":[{"part_number":1}]}`,
 	"POST /mlflow-artifacts/mpu/abort/{...}":             `/{exp}/{run}/artifacts {"path":"b.txt","upload_id":"x"}`,
@@ -207,6 +209,7 @@ func TestScopeOfItsOwn(t *testing.T) {
 	refused := map[string]int{
 		"POST /mlflow/experiments/create":           http.StatusBadRequest, // it is there
 		"POST /mlflow-artifacts/mpu/complete/{...}": http.StatusNotFound,   // there is no such upload
+		"POST /mlflow/upload-artifact":              http.StatusBadRequest, // nothing is sent
 		"POST /mlflow/experiments/update":           http.StatusForbidden, "POST /mlflow/experiments/delete": http.StatusForbidden, "POST /mlflow/experiments/restore": http.StatusForbidden,
 	}
 	last := []string{"POST /mlflow/runs/delete", "POST /mlflow/runs/restore", "DELETE /mlflow-artifacts/artifacts/{...}", "DELETE /mlflow/logged-models/{}"} // others need what these delete
