@@ -116,7 +116,7 @@ func tables() map[string][]route {
 // unserved are the parts of MLflow's interface that this handler knows and does
 // not serve; all else is no part of it.
 var unserved = []string{
-	"create-promptlab-run", "datasets", "demo", "gateway", "gateway-proxy", "genai", "get-online-trace-details", "get-trace-artifact", "graphql", "issues",
+	"assistant", "create-promptlab-run", "datasets", "demo", "gateway", "gateway-proxy", "genai", "get-online-trace-details", "get-trace-artifact", "graphql", "issues",
 	"jobs", "label-schemas", "mcp-servers", "presigned-download-url", "presigned-upload-url", "prompt-optimization", "review-queues", "scorer",
 	"scorers", "skills", "traces", "ui-telemetry", "unified-traces", "webhooks", "workspaces",
 }

@@ -42,6 +42,8 @@ const (
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
+	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
+	AbilityMLflowJava = "mlflow-java"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -62,6 +64,7 @@ func Abilities() []string {
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,
+		AbilityMLflowJava,
 		AbilityMount,
 	}
 }
