@@ -309,6 +309,33 @@ func begunBefore(t *testing.T, s *scoped, to named) string {
 	return u.ID
 }
 
+// TestUploadOfAPage: what MLflow's pages upload small files with.
+func TestUploadOfAPage(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	id := s.story()
+	const path = "/ajax-api/2.0/mlflow/upload-artifact"
+	require.Equal(t, http.StatusOK, s.send("POST", path+"?run_id="+id+"&path=sub/p.json", "", `{"a":1}`).status)
+	require.Equal(t, `{"a":1}`, string(s.send("GET", "/get-artifact?run_id="+id+"&path=sub/p.json", "", "").body))
+	for name, tt := range map[string]struct {
+		query, body string
+		status      int
+		text        string
+	}{
+		"no run":      {"path=a", "x", 400, "'run_id'"},
+		"another run": {"run_id=none&path=a", "x", 404, "Run with id=none not found"},
+		"no path":     {"run_id=" + id, "x", 400, "'path'"},
+		"dots":        {"run_id=" + id + "&path=../a", "x", 400, "Invalid path"},
+		"no data":     {"run_id=" + id + "&path=a", "", 400, "must specify data"},
+		"large":       {"run_id=" + id + "&path=a", strings.Repeat("x", 10<<20+1), 400, "larger than"},
+	} {
+		a := s.send("POST", path+"?"+tt.query, "", tt.body)
+		require.Equal(t, tt.status, a.status, "%s: %s", name, a.body)
+		require.Contains(t, string(a.body), tt.text, name)
+	}
+	require.Equal(t, http.StatusNotFound, s.send("GET", "/get-artifact?run_id="+id+"&path=a", "", "").status)
+}
+
 // handled gives the answer of a handler without a connection.
 func handled(t *testing.T, h http.Handler, method, target, body string) answer {
 	t.Helper()
