@@ -59,7 +59,9 @@ func TestGCOfReplacedFiles(t *testing.T) {
 	ctx := t.Context()
 	ws, objects, _ := filled(t)
 	h := handle(t, objects)
-	for name, list := range map[string]history.FileList{"run": history.RunFiles("r1"), "logged model": history.LoggedModelFiles("m-1")} {
+	r1, err := history.Get(ctx, h, "r1")
+	require.NoError(t, err)
+	for name, list := range map[string]history.FileList{"run": history.RunFiles(r1.Value), "logged model": history.LoggedModelFiles("m-1")} {
 		var versions []files.File
 		for _, content := range []string{"first", "second", "third"} {
 			manifest := storedFile(t, h, "sub/replaced", content+" of the "+name)
@@ -125,10 +127,10 @@ func deletedRun(t *testing.T, h core.Handle, id string, status record.Status) fi
 	t.Helper()
 	ctx := t.Context()
 	draft := record.Run{ID: id, Experiment: "e", Type: "mlflow.run", Status: status}
-	_, err := history.Create(ctx, h, draft)
+	stored, err := history.Create(ctx, h, draft)
 	require.NoError(t, err)
 	manifest := storedFile(t, h, "a", "of the run "+id)
-	require.NoError(t, history.RunFiles(id).Add(ctx, h, manifest, false))
+	require.NoError(t, history.RunFiles(stored.Value).Add(ctx, h, manifest, false))
 	setDeleted(t, h, id, h.Now())
 	return manifest.Files[0]
 }

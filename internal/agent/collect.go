@@ -89,7 +89,7 @@ func (d *drive) collectOutputs(ctx context.Context) error {
 		return err
 	}
 	// An MLflow client may have logged a file of outputs under the same path.
-	return history.RunFiles(d.run.ID).Add(ctx, d.h, manifest, true)
+	return history.RunFiles(d.run).Add(ctx, d.h, manifest, true)
 }
 
 // newOutputs lists the plain files of outputs/ that the script has made or

@@ -80,7 +80,7 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err er
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
-		if err := history.Keep(running, h, id); err != nil {
+		if err := history.Keep(running, h, d.run); err != nil {
 			stop(err)
 		}
 	})
@@ -122,13 +122,13 @@ func (d *drive) open(ctx context.Context) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	if d.prepare, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run.ID, PrepareLog)); err != nil {
+	if d.prepare, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, PrepareLog)); err != nil {
 		return err
 	}
-	if d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run.ID, OutputLog)); err != nil {
+	if d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, OutputLog)); err != nil {
 		return err
 	}
-	log, err := history.Metrics(d.h, d.run.ID)
+	log, err := history.Metrics(d.h, d.run)
 	if err != nil {
 		return err
 	}

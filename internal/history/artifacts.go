@@ -9,6 +9,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // ArtifactPath makes a path for the file behind a logged value that no other
@@ -29,7 +30,7 @@ func ArtifactPath(folder, name, ext string) string {
 }
 
 // StoreArtifact stores data as a file of the run and gives its path.
-func StoreArtifact(ctx context.Context, h core.Handle, id, path string, data []byte) (string, error) {
+func StoreArtifact(ctx context.Context, h core.Handle, run record.Run, path string, data []byte) (string, error) {
 	batch, err := h.Files().NewBatch(ctx, nil)
 	if err != nil {
 		return "", err
@@ -42,7 +43,7 @@ func StoreArtifact(ctx context.Context, h core.Handle, id, path string, data []b
 	if err != nil {
 		return "", err
 	}
-	return path, AddFiles(ctx, h, id, manifest)
+	return path, AddFiles(ctx, h, run, manifest)
 }
 
 // CheckImage tells by its content whether data is an image. Errors: ErrInvalid.

@@ -6,22 +6,28 @@ import (
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // RunFiles gives the list of the run's files.
-func RunFiles(id string) FileList { return FileList{owner: id, prefix: Prefix(id) + "files/"} }
+func RunFiles(run record.Run) FileList {
+	return FileList{owner: run.ID, prefix: folder(run, "files")}
+}
+
+// FilesPart gives the key of a part of the list of the run's files, from 1.
+func FilesPart(run record.Run, n int) string { return RunFiles(run).parts().Key(n) }
 
 // AddFiles adds the manifest's files, whose chunks are stored, to the run's
 // files: all of them or none. Errors: ErrExists naming a path that the run
 // has already.
-func AddFiles(ctx context.Context, h core.Handle, id string, manifest *files.Manifest) error {
-	return RunFiles(id).Add(ctx, h, manifest, false)
+func AddFiles(ctx context.Context, h core.Handle, run record.Run, manifest *files.Manifest) error {
+	return RunFiles(run).Add(ctx, h, manifest, false)
 }
 
 // Files gives the run's files below prefix (a file's path, or a folder's with
 // or without a slash at its end; empty for all) as one manifest.
-func Files(ctx context.Context, h core.Handle, id, prefix string) (*files.Manifest, error) {
-	return RunFiles(id).Files(ctx, h, prefix)
+func Files(ctx context.Context, h core.Handle, run record.Run, prefix string) (*files.Manifest, error) {
+	return RunFiles(run).Files(ctx, h, prefix)
 }
 
 // Below tells whether path is prefix or lies below it.
@@ -31,8 +37,8 @@ func Below(path, prefix string) bool {
 }
 
 // FileNames gives the sorted paths of all files of the run.
-func FileNames(ctx context.Context, h core.Handle, id string) ([]string, error) {
-	all, err := Files(ctx, h, id, "")
+func FileNames(ctx context.Context, h core.Handle, run record.Run) ([]string, error) {
+	all, err := Files(ctx, h, run, "")
 	if err != nil {
 		return nil, err
 	}

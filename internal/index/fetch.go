@@ -38,6 +38,7 @@ type change struct {
 	key     string
 	touched part
 	old     *state // nil when it is not indexed
+	other   bool   // old is another run, which had the ID before
 	now     *state // nil when it is not in the store
 }
 
@@ -118,17 +119,33 @@ func (u *updater) fetchRun(ctx context.Context, ch *change, now *state) error {
 		return err
 	}
 	now.record, now.etag = stored.Raw(), string(stored.ETag)
-	sums, err := u.sumUp(ctx, ch, now, stored.Value.Status.Terminal())
+	if ch.other, err = ch.isOther(stored.Value); err != nil {
+		return err
+	}
+	sums, err := u.sumUp(ctx, ch, now, stored.Value)
 	now.values = runValues(stored.Value, sums)
 	return err
 }
 
+// isOther tells whether the run has the ID of a deleted one that is indexed.
+func (ch *change) isOther(run record.Run) (bool, error) {
+	if ch.old == nil || ch.old.hidden {
+		return false, nil
+	}
+	old, err := core.Restore[record.Run](ch.key, ch.old.record, "")
+	if err != nil {
+		return false, fmt.Errorf("%w: %s: %w", errDecode, ch.key, err)
+	}
+	return old.Value.Life != run.Life, nil
+}
+
 // sumUp sums up what was logged to the run up to now.
-func (u *updater) sumUp(ctx context.Context, ch *change, now *state, ended bool) (Summaries, error) {
+func (u *updater) sumUp(ctx context.Context, ch *change, now *state, run record.Run) (Summaries, error) {
+	ended := run.Status.Terminal()
 	if ended && ch.settled() && ch.touched&metricsPart == 0 {
 		return ch.keep(now)
 	}
-	log, err := history.Metrics(u.h, runID(ch.key))
+	log, err := history.Metrics(u.h, run)
 	if err != nil {
 		return nil, err
 	}
@@ -136,14 +153,14 @@ func (u *updater) sumUp(ctx context.Context, ch *change, now *state, ended bool)
 		now.live = true
 		return u.growing(ctx, ch, now, log)
 	}
-	if now.live, err = history.Spooled(u.h, runID(ch.key)); err != nil {
+	if now.live, err = history.Spooled(u.h, run); err != nil {
 		return nil, err
 	}
 	return u.ended(ctx, ch, now, log)
 }
 
 // settled tells whether the run had ended and its metrics were summed up.
-func (ch *change) settled() bool { return ch.old != nil && !ch.old.live && !ch.old.hidden }
+func (ch *change) settled() bool { return ch.old != nil && !ch.other && !ch.old.live && !ch.old.hidden }
 
 // keep takes over the summaries of a settled run.
 func (ch *change) keep(now *state) (Summaries, error) {
@@ -159,7 +176,7 @@ func (ch *change) keep(now *state) (Summaries, error) {
 // made.
 func (u *updater) growing(ctx context.Context, ch *change, now *state, log *metrics.Log) (Summaries, error) {
 	sums, places := Summaries{}, map[string]metrics.Place{}
-	if ch.old != nil && ch.old.live && len(ch.old.places) > 0 {
+	if ch.old != nil && !ch.other && ch.old.live && len(ch.old.places) > 0 {
 		var err error
 		if sums, err = decodeSummaries(ch.old.summaries); err == nil {
 			err = json.Unmarshal(ch.old.places, &places)
@@ -214,15 +231,20 @@ func (u *updater) metricsMark(ctx context.Context, key string) (string, error) {
 	return markOf(marks), nil
 }
 
-const metricsFolder = "metrics/"
+// The beginnings of the keys of metrics below the folder of an item. That of a
+// run goes on with its life.
+const (
+	metricsFolder    = "metrics/"
+	runMetricsFolder = "metrics-"
+)
 
 // metricsPrefix gives the prefix of the metrics of the item whose record has the
-// key.
+// key; also of what is left of runs that had its ID before, as in a listing.
 func metricsPrefix(key string) string {
 	if strings.HasPrefix(key, history.LoggedModelPrefix) {
 		return history.ModelPrefix(loggedModelID(key)) + metricsFolder
 	}
-	return history.Prefix(runID(key)) + metricsFolder
+	return history.Prefix + runID(key) + "/" + runMetricsFolder
 }
 
 // unreadable leaves an item without metrics when these are damaged, and says so

@@ -52,7 +52,7 @@ func writeAndSearch(ctx context.Context, dir, cache, name string, rounds int) er
 	s := &space{Handle: h}
 	for i := range rounds {
 		id := fmt.Sprintf("%s-%d", name, i)
-		r := record.Run{ID: id, Experiment: name, Status: record.Completed, Tags: map[string]string{"i": fmt.Sprint(i)}}
+		r := record.Run{ID: id, Life: core.NewID(8), Experiment: name, Status: record.Completed, Tags: map[string]string{"i": fmt.Sprint(i)}}
 		if err := core.PutQuiet(ctx, h, history.Ref(id).Key, r); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (l *Log) Summary(ctx context.Context) (map[string]Summary, error) {
 func (l *Log) digested(ctx context.Context) (map[string]*summing, map[string]*cursor, error) {
 	cursors := make(map[string]*cursor)
 	s, err := l.readSealed(ctx)
-	if s = s.points(); s == nil || err != nil {
+	if s == nil || err != nil {
 		return make(map[string]*summing), cursors, err
 	}
 	d, err := l.openDigest(ctx, s)

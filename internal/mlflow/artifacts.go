@@ -126,7 +126,7 @@ func (c call) artifactRoot(ctx context.Context, parts []string) (artifact, error
 		if err != nil {
 			return a, err
 		}
-		a, uri = artifact{list: history.RunFiles(id), runID: id}, artifactURI(stored.Value, e.Value)
+		a, uri = artifact{list: history.RunFiles(stored.Value), runID: id}, artifactURI(stored.Value, e.Value)
 	}
 	if uri != root {
 		return a, failf(codeNotFound, "The artifacts of %s are at %s", id, uri)
@@ -174,7 +174,7 @@ func (c call) listArtifacts(ctx context.Context, req *listArtifacts) (*listArtif
 		return nil, err
 	}
 	resp := &listArtifactsResponse{RootURI: artifactURI(stored.Value, e.Value)}
-	resp.Files, err = c.folder(ctx, artifact{list: history.RunFiles(id), path: folder}, folder)
+	resp.Files, err = c.folder(ctx, artifact{list: history.RunFiles(stored.Value), path: folder}, folder)
 	return resp, err
 }
 
@@ -235,8 +235,8 @@ func (c call) queried(r *http.Request) (a artifact, err error) {
 	if a.path, err = checkPath(query.Get("path")); err != nil {
 		return a, err
 	}
-	a.list = history.RunFiles(a.runID)
-	_, err = c.run(r.Context(), a.runID)
+	stored, err := c.run(r.Context(), a.runID)
+	a.list = history.RunFiles(stored.Value)
 	return a, err
 }
 

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
 func historyRoutes() []route {
@@ -56,8 +59,8 @@ func pointView(p metrics.Point, value float64) metric {
 
 // history gives all points of the metric by time, step and value, each once: a
 // client that got no answer sends a point again.
-func (c call) history(ctx context.Context, id, key string) ([]metric, error) {
-	log, err := history.Metrics(c.core, id)
+func (c call) history(ctx context.Context, r record.Run, key string) ([]metric, error) {
+	log, err := history.Metrics(c.core, r)
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +84,11 @@ func (c call) getMetricHistory(ctx context.Context, req *getMetricHistory) (*met
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.run(ctx, id); err != nil {
+	r, err := c.run(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	all, err := c.history(ctx, id, req.MetricKey)
+	all, err := c.history(ctx, r.Value, req.MetricKey)
 	if err != nil {
 		return nil, err
 	}
@@ -131,10 +135,14 @@ func (c call) getMetricHistoryBulk(ctx context.Context, req *getMetricHistoryBul
 	}
 	resp := &metricsResponse{}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(req.RunID))) {
-		if err := c.reachesRun(ctx, id); err != nil {
+		r, err := c.reachedRun(ctx, id)
+		if !c.scope.bounded() && (errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid)) {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
-		list, err := c.history(ctx, id, req.MetricKey)
+		list, err := c.history(ctx, r, req.MetricKey)
 		if err != nil {
 			return nil, err
 		}
@@ -159,10 +167,11 @@ func (c call) getMetricHistoryBulkInterval(ctx context.Context, req *getMetricHi
 	}
 	resp := &metricsResponse{}
 	for _, id := range req.RunIDs {
-		if _, err := c.run(ctx, id); err != nil {
+		r, err := c.run(ctx, id)
+		if err != nil {
 			return nil, err
 		}
-		list, err := c.history(ctx, id, req.MetricKey)
+		list, err := c.history(ctx, r.Value, req.MetricKey)
 		if err != nil {
 			return nil, err
 		}

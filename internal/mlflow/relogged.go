@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"slices"
+
+	"github.com/azml-go/azml/internal/history"
 )
 
 // fresh leaves out the points that the run has already. When a client logs a
@@ -16,7 +18,11 @@ func (c call) fresh(ctx context.Context, id string, points []metricFields) ([]me
 	if !slices.ContainsFunc(points, func(p metricFields) bool { return p.ModelID != "" }) {
 		return points, nil
 	}
-	_, last := c.writers.latest(id)
+	r, err := history.Get(ctx, c.core, id)
+	if err != nil {
+		return nil, err
+	}
+	_, last := c.writers.latest(r.Value)
 	read := map[string][]metric{}
 	var fresh []metricFields
 	for _, p := range points {
@@ -27,8 +33,7 @@ func (c call) fresh(ctx context.Context, id string, points []metricFields) ([]me
 		}
 		list, ok := read[p.Key]
 		if !ok {
-			var err error
-			if list, err = c.history(ctx, id, p.Key); err != nil {
+			if list, err = c.history(ctx, r.Value, p.Key); err != nil {
 				return nil, err
 			}
 			read[p.Key] = list

@@ -323,17 +323,17 @@ func TestUploadOfAPage(t *testing.T) {
 		text        string
 	}{
 		"no run":      {"path=a", "x", 400, "'run_id'"},
-		"another run": {"run_id=none&path=a", "x", 404, "Run with id=none not found"},
+		"another run": {"run_id=none&path=n", "x", 404, "Run with id=none not found"},
 		"no path":     {"run_id=" + id, "x", 400, "'path'"},
 		"dots":        {"run_id=" + id + "&path=../a", "x", 400, "Invalid path"},
 		"no data":     {"run_id=" + id + "&path=a", "", 400, "must specify data"},
-		"large":       {"run_id=" + id + "&path=a", strings.Repeat("x", 10<<20+1), 400, "larger than"},
+		"large":       {"run_id=" + id + "&path=sub/none", strings.Repeat("x", 10<<20+1), 400, "larger than"},
 	} {
 		a := s.send("POST", path+"?"+tt.query, "", tt.body)
 		require.Equal(t, tt.status, a.status, "%s: %s", name, a.body)
 		require.Contains(t, string(a.body), tt.text, name)
 	}
-	require.Equal(t, http.StatusNotFound, s.send("GET", "/get-artifact?run_id="+id+"&path=a", "", "").status)
+	require.Equal(t, http.StatusNotFound, s.send("GET", "/get-artifact?run_id="+id+"&path=sub/none", "", "").status)
 }
 
 // handled gives the answer of a handler without a connection.
