@@ -41,7 +41,7 @@ func (s *served) beginUpload(parts int) *inParts {
 
 func (s *served) beginUploadTo(folder, name string, parts int) *inParts {
 	s.t.Helper()
-	a := s.send("POST", uploads+"create/"+folder, jsonType, fmt.Sprintf(`{"path":%q,"num_parts":%d}`, "/home/me/"+name, parts))
+	a := s.send("POST", uploads+"create/"+folder, jsonType, fmt.Sprintf(`{"path":%q,"num_parts":%d}`, "some/folder/"+name, parts))
 	require.Equal(s.t, http.StatusOK, a.status, "%s", a.body)
 	u := &inParts{served: s, folder: folder, name: name}
 	require.NoError(s.t, json.Unmarshal(a.body, &u.made))

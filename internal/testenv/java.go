@@ -40,7 +40,7 @@ func mlflowJava(ctx context.Context, again bool) (classPath string, err error) {
 	if err != nil {
 		return "", err
 	}
-	project := fmt.Sprintf(`<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+	project := fmt.Sprintf(`<project><modelVersion>4.0.0</modelVersion>
 <groupId>azml.test</groupId><artifactId>clients</artifactId><version>1</version>
 <dependencies><dependency><groupId>org.mlflow</groupId><artifactId>mlflow-client</artifactId><version>%s</version></dependency></dependencies>
 </project>
