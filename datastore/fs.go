@@ -108,7 +108,7 @@ func (f fileSystem) folder(op, name, full string) (fs.FileInfo, error) {
 		}
 		return info, nil
 	}
-	return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	return nil, pathError(op, name, azml.ErrNotFound)
 }
 
 // ReadDir implements fs.ReadDirFS.
