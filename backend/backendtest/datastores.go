@@ -228,7 +228,7 @@ func checkFilesList(t TB, h DataFilesHarness) {
 	for _, key := range keys {
 		f.put(key, key)
 	}
-	for _, prefix := range []string{"", "/", "a", "a/", "a/b", "a/b/", "a/b/c", "é", "b/c/", "B", "z", "z ", "x", "a//", "../", ".", "qq"} {
+	for _, prefix := range []string{"", "/", "a", "a/", "a/b", "a/b/", "a/b/c", "é", "b/c/", "b/d/", "B", "z", "z ", "x", "a//", "../", ".", "qq"} {
 		for _, delimiter := range []string{"", "/"} {
 			for _, after := range []string{"", "a", "a/", "a/b/", "a/c", "aB", "b/c/d", "é", "zz"} {
 				opts := backend.ListOptions{Prefix: prefix, Delimiter: delimiter, StartAfter: after}
