@@ -62,6 +62,9 @@ func (s *Store) open(ctx context.Context) (*os.Root, error) {
 	}
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {
+		if info, statErr := os.Stat(s.dir); statErr == nil && !info.IsDir() {
+			err = fmt.Errorf("%w: %s is no folder", azml.ErrNotFound, s.dir)
+		}
 		return nil, fail(err)
 	}
 	s.root = root
