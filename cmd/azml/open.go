@@ -19,7 +19,7 @@ const closeTime = time.Minute
 // open opens the workspace that the command line, the environment or a
 // config.json names; it never makes one.
 func (a *app) open(ctx context.Context) (*workspace.Workspace, error) {
-	opts := &workspace.OpenOptions{MustExist: true, Logger: a.logger()}
+	opts := &workspace.OpenOptions{MustExist: true, Datastores: datastoreDrivers, Logger: a.logger()}
 	dir := a.dir
 	if dir == "" {
 		dir = os.Getenv(workspaceVariable)
