@@ -71,7 +71,7 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if progress == nil {
 		progress = func(string, int) {}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, runs: map[string]*record.Kept{}, progress: progress}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, used: map[string]bool{}, runs: map[string]*record.Kept{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
 		return nil, err
 	}
@@ -82,6 +82,9 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 		return nil, err
 	}
 	if err := c.checkFiles(opts.Deep); err != nil {
+		return nil, err
+	}
+	if err := c.checkDatastoreSecrets(); err != nil {
 		return nil, err
 	}
 	if err := c.checkAudit(); err != nil {
@@ -101,6 +104,7 @@ type checker struct {
 	there  map[string]bool         // the keys of the records that are there
 	logged map[string]bool         // the logged models that are not deleted
 	runs   map[string]*record.Kept // what ended runs had, by their IDs; nil for the others
+	used   map[string]bool         // the secrets that records name
 	roots  []string                // manifests that records name
 	series string                  // prefix of the series of numbers that is being walked
 	last   int
