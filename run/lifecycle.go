@@ -73,7 +73,7 @@ func (r *Run) end(ctx context.Context, step history.Step) error {
 		return err
 	}
 	step.Points = r.live.Load().points()
-	stored, err := history.Transition(ctx, r.h, r.id, step)
+	stored, err := r.transition(ctx, step)
 	if errors.Is(err, azml.ErrConflict) && step.Owner != "" {
 		stored, err = r.endedAs(ctx, step, err)
 	}
@@ -101,7 +101,7 @@ func (r *Run) uploadOutputs(ctx context.Context, l *live) error {
 // endedAs gives the run when an earlier call, whose answer was lost, has ended
 // it as the step says; else the refusal.
 func (r *Run) endedAs(ctx context.Context, step history.Step, refusal error) (core.Stored[record.Run], error) {
-	stored, err := history.Get(ctx, r.h, r.id)
+	stored, err := r.read(ctx)
 	if err != nil || stored.Value.Status != step.To || stored.Value.Owner == nil || stored.Value.Owner.ID != step.Owner {
 		return stored, refusal
 	}
@@ -186,7 +186,7 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	case StatusNotStarted:
 		to = record.Canceled // nobody drives it yet who could
 	}
-	stored, err := history.Transition(ctx, r.h, r.id, history.Step{To: to, Reason: reason})
+	stored, err := r.transition(ctx, history.Step{To: to, Reason: reason})
 	if errors.Is(err, azml.ErrConflict) { // somebody else has asked, perhaps
 		if readErr := r.Refresh(ctx); readErr == nil && r.Status() == StatusCancelRequested {
 			return nil
@@ -236,7 +236,7 @@ func (r *Run) stream(ctx context.Context, w io.Writer) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() {
-		log, err := history.OpenLog(ctx, r.h, history.LogKey(r.id, agent.OutputLog), func() (bool, error) { return r.record().Status.Terminal(), nil })
+		log, err := history.OpenLog(ctx, r.h, history.LogKey(r.record(), agent.OutputLog), func() (bool, error) { return r.record().Status.Terminal(), nil })
 		if err == nil {
 			_, err = io.Copy(w, log)
 			err = errors.Join(err, log.Close())

@@ -176,7 +176,7 @@ func failure(e *record.RunError) *Failure {
 // Failed with that reason. Errors: ErrNotFound when it was deleted, ErrDamaged.
 func (r *Run) Refresh(ctx context.Context) (err error) {
 	defer r.h.Operation(&ctx, &err, "get", kind, r.id)()
-	stored, err := history.Get(ctx, r.h, r.id)
+	stored, err := r.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -185,6 +185,22 @@ func (r *Run) Refresh(ctx context.Context) (err error) {
 	}
 	r.keep(stored)
 	return nil
+}
+
+// read reads the record. Errors: ErrNotFound also when the run was deleted and
+// another has got its ID.
+func (r *Run) read(ctx context.Context) (core.Stored[record.Run], error) {
+	stored, err := history.Get(ctx, r.h, r.id)
+	if err == nil {
+		err = history.SameLife(stored.Value, r.record().Life)
+	}
+	return stored, err
+}
+
+// transition takes the step, unless another run has got the ID.
+func (r *Run) transition(ctx context.Context, step history.Step) (core.Stored[record.Run], error) {
+	step.Life = r.record().Life
+	return history.Transition(ctx, r.h, r.id, step)
 }
 
 // record gives the last read record. Its maps and slices are never changed.
@@ -199,7 +215,7 @@ func (r *Run) record() record.Run {
 func (r *Run) keep(stored core.Stored[record.Run]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !stored.Value.Modified.Before(r.stored.Value.Modified) {
+	if stored.Value.Life == r.stored.Value.Life && !stored.Value.Modified.Before(r.stored.Value.Modified) {
 		r.stored = stored
 	}
 }

@@ -76,7 +76,7 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, name 
 		if !d.before.changed(name, info) {
 			return nil
 		}
-		writer, err := history.NewLogWriter(ctx, d.h, history.LogKey(d.run.ID, name))
+		writer, err := history.NewLogWriter(ctx, d.h, history.LogKey(d.run, name))
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 	if h.Gone(r.Owner) {
 		return bury(ctx, h, run, fmt.Sprintf("the process that drove the run (pid %d on %s) ended without finishing it", r.Owner.PID, r.Owner.Host))
 	}
-	silence, err := history.Silence(ctx, h, r.ID)
+	silence, err := history.Silence(ctx, h, r)
 	switch {
 	case errors.Is(err, azml.ErrDenied), errors.Is(err, azml.ErrUnsupported):
 		return run, nil // a reader who may not write leaves it to others
@@ -70,7 +70,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 	me.ID = core.NewID(8)
 	claim := history.Step{To: record.NotResponding, Reason: reason, Owner: lost.ID, Change: func(r *record.Run) { r.Owner = &me }}
 	// Before the claim: who sees the claim must not find us silent.
-	if err := history.Beat(ctx, h, id); err != nil {
+	if err := history.Beat(ctx, h, run.Value); err != nil {
 		return run, err
 	}
 	if run.Value.Status == record.NotResponding {
@@ -130,7 +130,7 @@ type salvage struct{ drive }
 // save saves what it can; the rest becomes warnings of the run. Only a store
 // that does not answer is an error: then all can be tried again.
 func (s *salvage) save(ctx context.Context, lost record.Owner) error {
-	log, err := history.Metrics(s.h, s.run.ID)
+	log, err := history.Metrics(s.h, s.run)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *salvage) endLeftJob(ctx context.Context) error {
 
 // saveOutput appends what the log lacks of the script's output.
 func (s *salvage) saveOutput(ctx context.Context) error {
-	key := history.LogKey(s.run.ID, OutputLog)
+	key := history.LogKey(s.run, OutputLog)
 	stored, err := history.LogSize(ctx, s.h, key)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 
 // saveMetricsFile takes over the lines that the lost process had not.
 func (s *salvage) saveMetricsFile(ctx context.Context) error {
-	log, err := history.Metrics(s.h, s.run.ID)
+	log, err := history.Metrics(s.h, s.run)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func endWith(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (c
 	case !maker.Value.Status.Terminal():
 		return run, nil
 	}
-	log, err := history.Metrics(h, run.Value.ID)
+	log, err := history.Metrics(h, run.Value)
 	if err == nil {
 		_, err = log.Recover(ctx)
 	}

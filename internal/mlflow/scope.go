@@ -205,15 +205,11 @@ func (s *scope) refuse(what string) error {
 		"submit it with AllowWorkspace (azml run submit --allow-workspace) if it is to", s.run, what)
 }
 
-// reachesRun is run for who needs nothing of the run's record: where everything
-// is reached, nothing is read.
-func (c call) reachesRun(ctx context.Context, id string) error {
-	if !c.scope.bounded() {
-		return nil
-	}
+// reachedRun is run for who need not know whether the run's process is there.
+func (c call) reachedRun(ctx context.Context, id string) (record.Run, error) {
 	stored, err := history.Get(ctx, c.core, id)
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.scope.checkRun(stored.Value)
 	}
-	return c.scope.checkRun(stored.Value)
+	return stored.Value, err
 }
