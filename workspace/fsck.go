@@ -150,6 +150,7 @@ var shapes = []shape{
 	{"logged-models/*/files/*.json", (*checker).loggedModelFiles},
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
+	{"datastores/*.json", (*checker).datastore},
 	{"endpoints/*.json", (*checker).endpoint},
 	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},
@@ -160,7 +161,7 @@ var shapes = []shape{
 func other(key string) bool {
 	parts := strings.Split(key, "/")
 	switch parts[0] {
-	case "files", "audit":
+	case "files", "audit", "data":
 		return true
 	case "runs":
 		return len(parts) > 3 && (parts[2] == "metrics" || parts[2] == "logs")
