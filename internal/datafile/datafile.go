@@ -17,61 +17,38 @@ import (
 	"github.com/azml-go/azml/internal/inorder"
 )
 
+// Stream is an open file: read from its beginning, or at any place.
+type Stream interface {
+	io.ReadCloser
+	io.ReaderAt
+}
+
 // File is a file that is there. It is not changed and safe for concurrent use.
 type File struct {
 	// Name is what errors call it.
 	Name string
 	// Size is its number of bytes.
 	Size int64
-	// Open reads length bytes from offset; a length below 0 means to the end. The
-	// caller closes it.
-	Open func(ctx context.Context, offset, length int64) (io.ReadCloser, error)
+	// Open opens it. Nothing is read before it is asked for; reading ends with ctx.
+	Open func(ctx context.Context) (Stream, error)
 }
+
+// memory is a file in memory.
+type memory struct{ *bytes.Reader }
+
+// Close implements io.Closer.
+func (memory) Close() error { return nil }
 
 // Bytes gives a file in memory.
 func Bytes(name string, data []byte) File {
-	return File{Name: name, Size: int64(len(data)), Open: func(_ context.Context, offset, length int64) (io.ReadCloser, error) {
-		rest := data[offset:]
-		if length >= 0 {
-			rest = rest[:min(length, int64(len(rest)))]
-		}
-		return io.NopCloser(bytes.NewReader(rest)), nil
-	}}
-}
-
-// ReaderAt gives the file as an io.ReaderAt, each call of which is one request.
-func (f File) ReaderAt(ctx context.Context) io.ReaderAt { return readerAt{ctx, f} }
-
-type readerAt struct {
-	ctx context.Context //nolint:containedctx // io.ReaderAt has no place for it; it lives as long as one reading
-	f   File
-}
-
-func (r readerAt) ReadAt(p []byte, offset int64) (int, error) {
-	if offset >= r.f.Size {
-		return 0, io.EOF
-	}
-	want := min(int64(len(p)), r.f.Size-offset)
-	body, err := r.f.Open(r.ctx, offset, want)
-	if err != nil {
-		return 0, err
-	}
-	defer body.Close()
-	n, err := io.ReadFull(body, p[:want])
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return n, fmt.Errorf("%w: %q ends at byte %d, but had %d: it was changed while it was read", azml.ErrConflict, r.f.Name, offset+int64(n), r.f.Size)
-	case err == nil && n < len(p):
-		err = io.EOF
-	}
-	return n, err
+	return File{Name: name, Size: int64(len(data)), Open: func(context.Context) (Stream, error) { return memory{bytes.NewReader(data)}, nil }}
 }
 
 // Text opens the file as UTF-8 text from its beginning: unpacked when its name
 // ends in ".gz", and decoded from the encoding. Both happen as it is read, so
 // what is packed may have any size.
 func (f File) Text(ctx context.Context, encoding string) (io.ReadCloser, error) {
-	body, err := f.Open(ctx, 0, -1)
+	body, err := f.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +115,7 @@ func Ahead(ctx context.Context, files []File) iter.Seq2[Opened, error] {
 		if len(files) == 1 || o.Size > smallFile {
 			return o, nil
 		}
-		body, err := o.Open(ctx, 0, -1)
+		body, err := o.Open(ctx)
 		if err != nil {
 			return o, err
 		}

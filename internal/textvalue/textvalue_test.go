@@ -83,11 +83,17 @@ func FuzzTime(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		want, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil || strings.ContainsRune(text, ',') {
+		if err != nil {
 			return // we take more
 		}
+		if _, offset := want.Zone(); offset <= -24*3600 || offset >= 24*3600 {
+			return // package time takes these, too
+		}
 		ns, ok, inRange := Time([]byte(text), nil)
-		require.True(t, ok)
+		if !ok {
+			require.NotEqual(t, text, want.Format(time.RFC3339Nano)) // package time takes "T1:02" and "+05:60", too
+			return
+		}
 		if !InRange(want) {
 			require.False(t, inRange)
 			return
