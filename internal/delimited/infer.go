@@ -56,14 +56,15 @@ func (g *guesser) file(ctx context.Context, file datafile.Opened) error {
 		return err
 	}
 	defer body.Close()
-	s := newSplitter(body, file.File)
-	b, err := s.next()
+	blocks := datafile.NewBlocks(body, file.File, recordEnd)
+	data, err := blocks.Next()
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	b := newBlock(data)
 	var names []string
 	if g.opts.named(file.Number) {
 		if names, b, err = header(b, g.opts); err != nil {
@@ -78,7 +79,8 @@ func (g *guesser) file(ctx context.Context, file datafile.Opened) error {
 	}
 	for err == nil && g.left > 0 {
 		if err = g.rows(b, names); err == nil {
-			b, err = s.next()
+			data, err = blocks.Next()
+			b = newBlock(data)
 		}
 	}
 	if errors.Is(err, io.EOF) {
@@ -168,7 +170,7 @@ func header(b block, opts *Options) (names []string, rest block, err error) {
 	case len(fields) > maxColumns:
 		return nil, b, tooWide(len(fields))
 	}
-	return unique(fields), newBlock(b.data[next:], b.quotes), nil
+	return unique(fields), newBlock(b.data[next:]), nil
 }
 
 func tooWide(n int) error {

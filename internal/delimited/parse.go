@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"github.com/azml-go/azml/internal/datafile"
 	"github.com/azml-go/azml/internal/textvalue"
 	"github.com/azml-go/azml/tabular"
 )
@@ -203,7 +204,7 @@ func (l *layout) badText(b block, sep byte) *fault {
 		}
 	}
 	begin := b.data[:bytes.LastIndexByte(b.data[:bad], '\n')+1]
-	s := newScanner(append(bytes.Clone(begin), make([]byte, padding)...)[:len(begin)], sep)
+	s := newScanner(append(bytes.Clone(begin), make([]byte, datafile.Padding)...)[:len(begin)], sep)
 	out := &fault{line: bytes.Count(begin, []byte{'\n'}), what: fmt.Sprintf("the bytes % x are not UTF-8: say which encoding the file has", b.data[bad:min(bad+4, len(b.data))])}
 	for pos := s.blank(0); pos < len(s.data); pos = s.blank(pos) {
 		_, next, what := s.record(pos)

@@ -112,16 +112,17 @@ func (r *reader) file(ctx context.Context, file datafile.Opened, yield func(job,
 		return false, err
 	}
 	defer body.Close()
-	s := newSplitter(body, file.File)
+	blocks := datafile.NewBlocks(body, file.File, recordEnd)
 	j := job{file: file}
 	for {
-		j.block, err = s.next()
+		data, err := blocks.Next()
 		if errors.Is(err, io.EOF) {
 			return true, nil
 		}
 		if err != nil {
 			return false, fmt.Errorf("%s: behind line %d: %w", file.Name, j.line, err)
 		}
+		j.block = newBlock(data)
 		lines := j.lines
 		if j.layout == nil {
 			skipped, err := r.begin(&j)

@@ -152,7 +152,7 @@ func TestReadBlocks(t *testing.T) {
 			fmt.Fprintf(&text, "%d,plain %d\n", i, i)
 		}
 	}
-	require.Greater(t, text.Len(), 3*blockSize)
+	require.Greater(t, text.Len(), 3*datafile.BlockSize)
 	files := sheet(text.String())
 	schema := tabular.Schema{{Name: "i", Type: tabular.Int}, {Name: "s", Type: tabular.String}}
 	n := 0
@@ -174,7 +174,7 @@ func TestReadBlocks(t *testing.T) {
 
 func TestReadStops(t *testing.T) {
 	t.Parallel()
-	files := sheet("a\n" + strings.Repeat("1\n", 3*blockSize))
+	files := sheet("a\n" + strings.Repeat("1\n", 3*datafile.BlockSize))
 	for range Read(t.Context(), files, tabular.Schema{{Name: "a", Type: tabular.Int}}, nil, &Options{}) {
 		break // and goleak finds what goes on
 	}
@@ -182,7 +182,7 @@ func TestReadStops(t *testing.T) {
 
 func TestRecordWithoutEnd(t *testing.T) {
 	t.Parallel()
-	files := sheet("a\n\"" + strings.Repeat("x\n", maxRecord/2+1))
+	files := sheet("a\n\"" + strings.Repeat("x\n", datafile.MaxRecord/2+1))
 	for _, err := range Read(t.Context(), files, tabular.Schema{{Name: "a", Type: tabular.String}}, nil, &Options{}) {
 		require.ErrorIs(t, err, azml.ErrInvalid)
 		require.ErrorContains(t, err, "is a quote not closed?")
