@@ -92,6 +92,14 @@ type Opened struct {
 	whole  []byte
 }
 
+// Stream is File.Open, without a request when the file was fetched.
+func (o Opened) Stream(ctx context.Context) (Stream, error) {
+	if o.whole == nil {
+		return o.Open(ctx)
+	}
+	return memory{bytes.NewReader(o.whole)}, nil
+}
+
 // Text is File.Text, without a request when the file was fetched.
 func (o Opened) Text(ctx context.Context, encoding string) (io.ReadCloser, error) {
 	if o.whole == nil {

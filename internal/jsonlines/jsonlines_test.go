@@ -86,7 +86,7 @@ func TestReadRefuses(t *testing.T) {
 		"two values":   {text: many + `{"a":1}{"a":2}`, want: "line 301: it is no JSON"},
 		"another type": {text: many + `{"a":"x"}`, want: `line 301: column "a": it is no long`},
 		"a fraction":   {text: many + `{"a":1.5}`, want: `line 301: column "a": it is no long`},
-		"deep":         {text: `{"a":` + strings.Repeat("[", 100_000), want: "line 1: exceeded max depth"},
+		"deep":         {text: `{"a":` + strings.Repeat("[", 100_000), want: "exceeded max depth"},
 		"no UTF-8":     {text: many + "{\"a\":\"\xff\"}", want: "line 301: it is not UTF-8"},
 		"nothing":      {text: "\n\n", want: "there are no JSON objects"},
 		"encoding":     {text: many, opts: Options{Encoding: "x"}, want: `encoding "x"`},
