@@ -15,6 +15,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/inorder"
+	"github.com/azml-go/azml/tabular"
 )
 
 // Stream is an open file: read from its beginning, or at any place.
@@ -72,6 +73,13 @@ func (f File) text(body io.ReadCloser, encoding string) (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{r, body}, nil
+}
+
+// Part is some consecutive rows of one of some files.
+type Part struct {
+	*tabular.Batch
+	// File is the number of the file, from 0.
+	File int
 }
 
 const (

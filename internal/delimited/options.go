@@ -6,7 +6,6 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/datafile"
-	"github.com/azml-go/azml/tabular"
 )
 
 // HeaderMode says which files begin with the names of the columns.
@@ -69,13 +68,4 @@ func (o *Options) separator() byte {
 // named tells whether the file of that number begins with names.
 func (o *Options) named(file int) bool {
 	return o.Header == HeaderSame || o.Header == HeaderCombine || o.Header == HeaderFirst && file == 0
-}
-
-// Part is some consecutive rows of one file.
-type Part struct {
-	*tabular.Batch
-	// File is the number of the file, from 0.
-	File int
-	// First is the number of the first row in its file, from 1.
-	First int64
 }

@@ -36,10 +36,10 @@ type done struct {
 // columns that the files have, the columns with the names, in the order of names.
 // Nil names are all. Blocks are read on all cores. Errors: ErrInvalid naming the
 // file, the row and the line of a record that is malformed or doesn't fit.
-func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, names []string, opts *Options) iter.Seq2[Part, error] {
-	return func(yield func(Part, error) bool) {
+func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, names []string, opts *Options) iter.Seq2[datafile.Part, error] {
+	return func(yield func(datafile.Part, error) bool) {
 		if err := opts.Check(); err != nil {
-			yield(Part{}, err)
+			yield(datafile.Part{}, err)
 			return
 		}
 		r := &reader{opts: opts, schema: schema, names: names}
@@ -54,17 +54,17 @@ func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, nam
 		}
 		for d, err := range inorder.Map(ctx, runtime.GOMAXPROCS(0), r.jobs(ctx, files), work) {
 			if err != nil {
-				yield(Part{}, err)
+				yield(datafile.Part{}, err)
 				return
 			}
 			if d.job.file.Number != file {
 				file, rows = d.job.file.Number, 0
 			}
-			if d.batch.Rows > 0 && !yield(Part{d.batch, file, rows + 1}, nil) {
+			if d.batch.Rows > 0 && !yield(datafile.Part{Batch: d.batch, File: file}, nil) {
 				return
 			}
 			if d.fault != nil {
-				yield(Part{}, d.error(rows))
+				yield(datafile.Part{}, d.error(rows))
 				return
 			}
 			rows += int64(d.batch.Rows)

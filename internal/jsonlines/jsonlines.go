@@ -33,13 +33,6 @@ type Options struct {
 	Layouts map[string][]string
 }
 
-// Part is some consecutive rows of one file.
-type Part struct {
-	*tabular.Batch
-	// File is the number of the file, from 0.
-	File int
-}
-
 // job is some lines of a file.
 type job struct {
 	file datafile.Opened
@@ -51,23 +44,23 @@ type job struct {
 // the names, in the order of names. Nil names are all. What a line lacks is
 // missing in its row, and members that are no columns are passed over. Errors:
 // ErrInvalid naming the file and the line of what is no JSON or doesn't fit.
-func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, names []string, opts *Options) iter.Seq2[Part, error] {
-	return func(yield func(Part, error) bool) {
+func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, names []string, opts *Options) iter.Seq2[datafile.Part, error] {
+	return func(yield func(datafile.Part, error) bool) {
 		l, err := newLayout(schema, names, opts)
 		if err != nil {
-			yield(Part{}, err)
+			yield(datafile.Part{}, err)
 			return
 		}
-		work := func(j job) (Part, error) {
+		work := func(j job) (datafile.Part, error) {
 			batch, err := l.parse(j)
-			return Part{batch, j.file.Number}, err
+			return datafile.Part{Batch: batch, File: j.file.Number}, err
 		}
 		for part, err := range inorder.Map(ctx, runtime.GOMAXPROCS(0), jobs(ctx, files, opts), work) {
 			if part.Batch != nil && part.Rows > 0 && !yield(part, nil) {
 				return
 			}
 			if err != nil {
-				yield(Part{}, err)
+				yield(datafile.Part{}, err)
 				return
 			}
 		}

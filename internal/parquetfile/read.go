@@ -32,13 +32,6 @@ type Options struct {
 	NullOnError bool
 }
 
-// Part is some consecutive rows of one file.
-type Part struct {
-	*tabular.Batch
-	// File is the number of the file, from 0.
-	File int
-}
-
 // Infer gives the columns of the first file. It reads the end of that. Errors:
 // ErrInvalid when it is no Parquet file.
 func Infer(ctx context.Context, files []datafile.File) (tabular.Schema, error) {
@@ -78,26 +71,26 @@ func Rows(ctx context.Context, files []datafile.File) (int64, error) {
 // Read yields the rows of the files in order; of the columns of schema those with
 // the names, in the order of names. Nil names are all. Errors: ErrInvalid naming
 // the file, when it is damaged or its columns are not those of schema.
-func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, names []string, opts *Options) iter.Seq2[Part, error] {
-	return func(yield func(Part, error) bool) {
+func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, names []string, opts *Options) iter.Seq2[datafile.Part, error] {
+	return func(yield func(datafile.Part, error) bool) {
 		if names == nil {
 			names = schema.Names()
 		}
 		for file, err := range datafile.Ahead(ctx, files) {
 			if err != nil {
-				yield(Part{}, err)
+				yield(datafile.Part{}, err)
 				return
 			}
 			stopped := false
 			err = readFile(ctx, file, schema, names, opts, func(b *tabular.Batch) bool {
-				stopped = !yield(Part{b, file.Number}, nil)
+				stopped = !yield(datafile.Part{Batch: b, File: file.Number}, nil)
 				return !stopped
 			})
 			if stopped {
 				return
 			}
 			if err != nil {
-				yield(Part{}, err)
+				yield(datafile.Part{}, err)
 				return
 			}
 		}
