@@ -67,6 +67,7 @@ func (Credentials) MarshalJSON() ([]byte, error) { return []byte(`"REDACTED"`), 
 //   - A path that List yields may be anything a store takes: it may hold ".."
 //     or "//". Whoever writes it to a disk must look at it first. Paths to Put
 //     are legal keys ([ValidKey]).
+//   - Prefixes and places to start after are UTF-8.
 //   - The conditions IfMatch are never asked for. IfNoneMatch is honoured.
 //   - An ETag changes with the content as far as the store can tell. A file that
 //     is replaced while it is read in several ranges shows another ETag.

@@ -65,7 +65,7 @@ func (d *Datastore) URI(path string) URI { return URI{Datastore: d.Name(), Path:
 type File struct {
 	// Path is the path in the datastore. A folder's ends in "/".
 	Path string `json:"path"`
-	// Size is the number of bytes.
+	// Size is the number of bytes, -1 when a web server doesn't tell it.
 	Size int64 `json:"size"`
 	// ETag changes with the content, as far as the store can tell. It is opaque.
 	// Empty for a folder.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/azml-go/azml"
@@ -131,19 +130,4 @@ func (d *Datastore) withFiles(ctx context.Context, do func(backend.DataFiles) er
 		return fmt.Errorf("%w: a datastore of type %s has no files, ask it by Query", azml.ErrUnsupported, d.record.Type)
 	}
 	return scrub(do(files), c.credentials)
-}
-
-// scrubbed is a body whose errors hold no credentials.
-type scrubbed struct {
-	io.ReadCloser
-	credentials backend.Credentials
-}
-
-// Read implements io.Reader.
-func (s scrubbed) Read(p []byte) (int, error) {
-	n, err := s.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = scrub(err, s.credentials)
-	}
-	return n, err
 }

@@ -40,6 +40,9 @@ func (d *Datastore) Query(ctx context.Context, query string, opts *QueryOptions)
 	if timeout <= 0 {
 		timeout = DefaultQueryTimeout
 	}
+	if err := checkStatement(query); err != nil {
+		return nil, err
+	}
 	c, err := d.open(ctx)
 	if err != nil {
 		return nil, err

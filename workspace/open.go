@@ -19,7 +19,9 @@ import (
 	"github.com/azml-go/azml/backend/folder"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/backend/sqlite"
 	"github.com/azml-go/azml/backend/traced"
+	"github.com/azml-go/azml/backend/web"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/telemetry"
@@ -294,8 +296,9 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	return &Workspace{h: core.New(c), stored: stored, driver: driver}, nil
 }
 
-// datastoreDrivers are the drivers of datastores that link nothing.
-var datastoreDrivers = []backend.DatastoreDriver{folder.Driver{}}
+// datastoreDrivers are the drivers of datastores that link nothing that the
+// workspace doesn't need anyway.
+var datastoreDrivers = []backend.DatastoreDriver{folder.Driver{}, web.Driver{}, sqlite.Driver{}}
 
 // observe wraps the stores so that their requests leave spans and metrics, when
 // there is a provider for them.

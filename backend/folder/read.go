@@ -164,6 +164,9 @@ func (l *lister) entries(base string) ([]entry, error) {
 		return nil, err
 	}
 	defer dir.Close()
+	if info, err := dir.Stat(); err != nil || !info.IsDir() { // a file has nothing below it
+		return nil, err
+	}
 	names, err := dir.ReadDir(-1)
 	if err != nil {
 		return nil, err

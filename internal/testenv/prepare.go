@@ -54,6 +54,10 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return python(ctx)
 	case AbilityPythonVenv:
 		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}) // any small package
+	case AbilityS3:
+		return s3Server(ctx, true)
+	case AbilityPostgreSQL:
+		return postgres(ctx)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

@@ -42,6 +42,10 @@ const (
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
+	// AbilityS3 is an S3 server, built from its source.
+	AbilityS3 = "s3"
+	// AbilityPostgreSQL is a PostgreSQL server.
+	AbilityPostgreSQL = "postgresql"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -62,6 +66,8 @@ func Abilities() []string {
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,
+		AbilityS3,
+		AbilityPostgreSQL,
 		AbilityMount,
 	}
 }
