@@ -236,3 +236,12 @@ func (d *Dataset) want(t Type) error {
 	}
 	return nil
 }
+
+// Paths gives the paths of the files, with their wildcards; none of a query.
+func (d *Dataset) Paths() []Path {
+	out := make([]Path, len(d.def.Paths))
+	for i, p := range d.def.Paths {
+		out[i] = Path(p)
+	}
+	return out
+}

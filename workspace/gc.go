@@ -98,7 +98,7 @@ func (w *Workspace) tidy(ctx context.Context, opts *GCOptions) (sealed int, err 
 // roots yields the IDs of all manifests that records name.
 func roots(ctx context.Context, h core.Handle) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for _, from := range []func(context.Context, core.Handle) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, endpointRoots} {
+		for _, from := range []func(context.Context, core.Handle) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, endpointRoots, datasetRoots} {
 			for id, err := range from(ctx, h) {
 				if !yield(id, err) || err != nil {
 					return
@@ -168,6 +168,19 @@ func loggedModelRoots(ctx context.Context, h core.Handle) iter.Seq2[string, erro
 				if !yield(id, nil) {
 					return
 				}
+			}
+		}
+	}
+}
+
+func datasetRoots(ctx context.Context, h core.Handle) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for stored, err := range core.List[record.Dataset](ctx, h, "datasets/", nil) {
+			if err == nil && (stored.Value.Fingerprint.Manifest == "" || !stored.Value.Deleted.IsZero()) {
+				continue
+			}
+			if !yield(stored.Value.Fingerprint.Manifest, err) || err != nil {
+				return
 			}
 		}
 	}
