@@ -103,21 +103,26 @@ func (g *guesser) file(ctx context.Context, file datafile.Opened) error {
 // of the table.
 func (g *guesser) rows(b block, names []string) error {
 	sc := newScanner(b.data, g.opts.separator())
+	row := 0
 	for pos := sc.blank(0); pos < len(sc.data) && g.left > 0; pos = sc.blank(pos) {
 		fields, next, what := sc.record(pos)
 		if what != "" {
-			return fmt.Errorf("%w: within its first rows: %s", azml.ErrInvalid, what)
+			return fmt.Errorf("%w: row %d: %s", azml.ErrInvalid, row+1, what)
 		}
 		if len(fields) > maxColumns {
 			return tooWide(len(fields))
 		}
+		row++
 		if names == nil {
 			if len(g.names) == 0 {
 				g.add(numbered(len(fields)))
 			}
 			names = g.names
 		}
-		for i, text := range fields[:min(len(fields), len(names))] {
+		if len(fields) > len(names) || len(fields) < len(names) && !g.opts.NullOnError {
+			return fmt.Errorf("%w: row %d: it has %d fields instead of %d", azml.ErrInvalid, row, len(fields), len(names))
+		}
+		for i, text := range fields {
 			if text != "" && !g.nulls[text] {
 				g.guesses[names[i]].Add([]byte(text))
 			}

@@ -6,7 +6,6 @@ package fingerprint
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -61,8 +60,9 @@ func Encode(entries iter.Seq[Entry]) (data []byte, digest string, err error) {
 		_, writeErr := w.Write(buf)
 		err, buf = errors.Join(err, writeErr), buf[:0]
 	}
-	before := ""
+	before, count := "", uint64(0)
 	for e := range entries {
+		count++
 		shared := sharedPrefix(before, e.Name)
 		buf = binary.AppendUvarint(buf, uint64(shared))
 		buf = binary.AppendUvarint(buf, uint64(len(e.Name)-shared))
@@ -74,8 +74,10 @@ func Encode(entries iter.Seq[Entry]) (data []byte, digest string, err error) {
 			flush()
 		}
 	}
+	buf = binary.AppendUvarint(append(buf, 0, 0), count) // no file has an empty name
 	flush()
-	return out.Bytes(), hex.EncodeToString(sum.Sum(nil)), errors.Join(err, w.Close())
+	err = errors.Join(err, w.Close())
+	return out.Bytes(), hex.EncodeToString(sum.Sum(nil)), err
 }
 
 func sharedPrefix(a, b string) int {
@@ -118,15 +120,18 @@ func decode(r io.Reader, give func(Entry) bool) error {
 	defer unpacked.Close()
 	in := bufio.NewReaderSize(unpacked, 64<<10)
 	var name []byte
-	for first := true; ; first = false {
+	for count := uint64(0); ; count++ {
 		e, next, err := decodeEntry(in, name)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !first && cmp.Compare(e.Name, string(name)) <= 0 {
+		switch {
+		case err != nil:
+			return cut(err)
+		case len(next) == 0:
+			n, err := binary.ReadUvarint(in)
+			if err == nil && n != count {
+				err = fmt.Errorf("it has %d files instead of %d", count, n)
+			}
+			return cut(err)
+		case e.Name <= string(name):
 			return errors.New("its names are not in order")
 		}
 		if name = next; !give(e) {
@@ -135,8 +140,8 @@ func decode(r io.Reader, give func(Entry) bool) error {
 	}
 }
 
-// decodeEntry reads the entry behind one of the name before. The error is io.EOF
-// at the end.
+// decodeEntry reads the entry behind one of the name before. At the end of the list
+// it has no name.
 func decodeEntry(in byteReader, before []byte) (e Entry, name []byte, err error) {
 	shared, err := binary.ReadUvarint(in)
 	if err != nil {
@@ -148,6 +153,9 @@ func decodeEntry(in byteReader, before []byte) (e Entry, name []byte, err error)
 		return e, nil, cut(err)
 	case shared > uint64(len(before)) || more > maxName || shared+more > maxName:
 		return e, nil, errors.New("a name is too long")
+	}
+	if shared+more == 0 {
+		return e, nil, nil
 	}
 	name = append(bytes.Clone(before[:shared]), make([]byte, more)...)
 	if _, err := io.ReadFull(in, name[shared:]); err != nil {
