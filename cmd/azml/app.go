@@ -100,7 +100,7 @@ environments and endpoints. It needs no server.`,
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.initCommand(), a.versionCommand(), a.runCommand(), a.experimentCommand(), a.modelCommand(),
+	root.AddCommand(a.initCommand(), a.versionCommand(), a.runCommand(), a.experimentCommand(), a.modelCommand(), a.datasetCommand(),
 		a.environmentCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.tokenCommand(), a.serverCommand(), a.workspaceCommand(), a.importCommand(), a.exportCommand())
 	refuseUnknown(root)
 	return root
