@@ -23,6 +23,19 @@ type field struct {
 	column tabular.Field
 	offset uintptr
 	set    setter
+	same   bool // the field's type is that of the column's slice
+}
+
+// sameTypes are the kinds of fields that a column's values are copied to as they
+// are.
+var sameTypes = map[tabular.Type]reflect.Kind{tabular.Int: reflect.Int64, tabular.Float: reflect.Float64, tabular.Bool: reflect.Bool,
+	tabular.String: reflect.String, tabular.Decimal: reflect.String, tabular.Bytes: reflect.String, tabular.Nested: reflect.String}
+
+// spread copies values into a field of all structs.
+func spread[T, V any](chunk []T, offset uintptr, values []V) {
+	for i := range chunk {
+		*(*V)(unsafe.Add(unsafe.Pointer(&chunk[i]), offset)) = values[i]
+	}
 }
 
 // setter puts the value of a row at a place, and tells why it can't.
@@ -61,7 +74,7 @@ func fieldsOf[T any](d *Dataset) ([]field, error) {
 		if set == nil {
 			return nil, fmt.Errorf("%w: column %q is %s, which does not go to the field %s of type %s", azml.ErrInvalid, schema[at].Name, schema[at].Type, f.Name, f.Type)
 		}
-		out = append(out, field{schema[at], offsetOf(t, f.Index), set})
+		out = append(out, field{schema[at], offsetOf(t, f.Index), set, sameTypes[schema[at].Type] == f.Type.Kind()})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: %s has no field for a column", azml.ErrInvalid, t)
@@ -234,6 +247,20 @@ func small[I int | int32 | int16 | int8 | uint64 | uint | uint32 | uint16 | uint
 // fill puts a column into the field of all structs. It gives the first row that
 // doesn't fit.
 func fill[T any](chunk []T, f field, c *tabular.Column) (bad int, err error) {
+	switch {
+	case f.same && c.Ints != nil:
+		spread(chunk, f.offset, c.Ints)
+		return 0, nil
+	case f.same && c.Floats != nil && c.Nulls == nil:
+		spread(chunk, f.offset, c.Floats)
+		return 0, nil
+	case f.same && c.Bools != nil:
+		spread(chunk, f.offset, c.Bools)
+		return 0, nil
+	case f.same && c.Texts != nil:
+		spread(chunk, f.offset, c.Texts)
+		return 0, nil
+	}
 	for row := range chunk {
 		if err := f.set(unsafe.Add(unsafe.Pointer(&chunk[row]), f.offset), c, row); err != nil {
 			return row, err

@@ -65,12 +65,22 @@ func (c *Column) Len() int {
 // Null tells whether the value of the row is missing.
 func (c *Column) Null(row int) bool { return c.Nulls != nil && c.Nulls[row] }
 
-// SetNull marks the value of the row as missing.
+// SetNull marks the value of the row as missing and makes it a zero.
 func (c *Column) SetNull(row int) {
 	if c.Nulls == nil {
 		c.Nulls = make([]bool, c.Len())
 	}
 	c.Nulls[row] = true
+	switch c.Type {
+	case Int, Time:
+		c.Ints[row] = 0
+	case Float:
+		c.Floats[row] = 0
+	case Bool:
+		c.Bools[row] = false
+	default:
+		c.Texts[row] = ""
+	}
 }
 
 // Value gives the value of the row as string, int64, float64, bool or time.Time

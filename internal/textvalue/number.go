@@ -58,6 +58,12 @@ func word(text []byte) (float64, bool) {
 
 // Bool reads "true" or "false" in any case. Spaces around it are passed over.
 func Bool(text []byte) (value, ok bool) {
+	switch string(text) { // as most write it
+	case "true", "True":
+		return true, true
+	case "false", "False":
+		return false, true
+	}
 	text = bytes.TrimSpace(text)
 	switch {
 	case bytes.EqualFold(text, []byte("true")):

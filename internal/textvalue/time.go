@@ -21,10 +21,13 @@ func InRange(t time.Time) bool { return t.Unix() >= minSeconds && t.Unix() <= ma
 // names no zone is UTC. inRange is false for a time that is one but that is no
 // 64-bit number.
 func Time(text []byte, layouts []string) (ns int64, ok, inRange bool) {
-	text = bytes.TrimSpace(text)
 	if len(layouts) == 0 {
-		return isoTime(text)
+		if ns, ok, inRange = isoTime(text); !ok {
+			ns, ok, inRange = isoTime(bytes.TrimSpace(text))
+		}
+		return ns, ok, inRange
 	}
+	text = bytes.TrimSpace(text)
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, str(text)); err == nil {
 			if !InRange(t) {
