@@ -21,7 +21,7 @@ import (
 
 // files carries over the run's files that are missing.
 func (x *exporter) files(ctx context.Context, rec record.Run, there run) (added bool, err error) {
-	found, err := history.Files(ctx, x.h, rec.ID, "")
+	found, err := history.Files(ctx, x.h, rec, "")
 	if err != nil || len(found.Files) == 0 {
 		return false, err
 	}
@@ -111,7 +111,11 @@ func (s sized) Len() int { return int(s.size) }
 
 // sameFiles tells whether the run has these files below the folder.
 func (x *exporter) sameFiles(ctx context.Context, runID, folder string, want []files.File) (bool, error) {
-	found, err := history.Files(ctx, x.h, runID, folder)
+	var found *files.Manifest
+	r, err := history.Get(ctx, x.h, runID)
+	if err == nil {
+		found, err = history.Files(ctx, x.h, r.Value, folder)
+	}
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) {
 		return false, nil
 	}

@@ -213,7 +213,7 @@ func (x *exporter) inputs(ctx context.Context, rec record.Run, there run) error 
 		if known[d.Name+"\x00"+d.Digest] {
 			continue
 		}
-		about, err := x.dataset(ctx, rec.ID, d)
+		about, err := x.dataset(ctx, rec, d)
 		if err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ func (b *batcher) flush(ctx context.Context) error {
 // values carries over the run's numbers that are missing. Of a run that is new
 // there none is looked for.
 func (x *exporter) values(ctx context.Context, rec record.Run, there run, b *batcher) error {
-	log, err := history.Metrics(x.h, rec.ID)
+	log, err := history.Metrics(x.h, rec)
 	if err != nil {
 		return err
 	}
@@ -144,8 +144,8 @@ var kindsLeftOut = map[metrics.Kind]string{
 }
 
 // dataset gives what is known of a dataset as a message has it.
-func (x *exporter) dataset(ctx context.Context, runID string, d record.DatasetInput) (map[string]any, error) {
-	known, err := core.Get[record.RunDataset](ctx, x.h, mlflow.DatasetKey(runID, d.Name, d.Digest))
+func (x *exporter) dataset(ctx context.Context, of record.Run, d record.DatasetInput) (map[string]any, error) {
+	known, err := core.Get[record.RunDataset](ctx, x.h, mlflow.DatasetKey(of, d.Name, d.Digest))
 	if err != nil {
 		return nil, err
 	}

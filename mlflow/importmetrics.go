@@ -22,7 +22,7 @@ func (i *importer) metrics(ctx context.Context, c *claim) (map[string]uint64, er
 	if len(c.run.metrics) == 0 {
 		return nil, nil
 	}
-	log, err := history.Metrics(i.h, c.run.id)
+	log, err := history.Metrics(i.h, c.stored)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 // and this process answers for it.
 type claim struct {
 	run    run
+	stored record.Run  // as it was stored when it was claimed
 	before *record.Run // how a run that was imported before was, nil for others
 	fresh  bool        // it was made just now, so nothing belongs to it yet
 	added  bool        // something was added to it
@@ -61,12 +62,12 @@ func (i *importer) create(ctx context.Context, r run, fill func(*claim)) error {
 	}
 	owner := i.h.Owner()
 	draft.Owner, draft.Status, draft.Reason = &owner, record.Running, reasonImporting
-	_, err := history.Create(ctx, i.h, draft)
+	stored, err := history.Create(ctx, i.h, draft)
 	if errors.Is(err, azml.ErrExists) {
 		return fmt.Errorf("%w: another import makes it at the same time", azml.ErrConflict)
 	}
 	if err == nil {
-		fill(&claim{run: r, fresh: true})
+		fill(&claim{run: r, stored: stored.Value, fresh: true})
 	}
 	return err
 }
@@ -190,7 +191,7 @@ func (i *importer) resume(ctx context.Context, r run, stored core.Stored[record.
 	}
 	c := &claim{run: r}
 	owner := i.h.Owner()
-	_, err = history.Update(ctx, i.h, r.id, core.Quiet, func(rec *record.Run) error {
+	stored, err = history.Update(ctx, i.h, r.id, core.Quiet, func(rec *record.Run) error {
 		if rec.Owner != nil && !rec.Status.Terminal() {
 			return fmt.Errorf("%w: the process %d on %s is at it", azml.ErrConflict, rec.Owner.PID, rec.Owner.Host)
 		}
@@ -204,6 +205,7 @@ func (i *importer) resume(ctx context.Context, r run, stored core.Stored[record.
 		return nil
 	})
 	if err == nil {
+		c.stored = stored.Value
 		fill(c)
 	}
 	return err
@@ -244,7 +246,7 @@ func (i *importer) fill(ctx context.Context, c *claim) (err error) {
 	keeping := make(chan struct{})
 	go func() {
 		defer close(keeping)
-		if err := history.Keep(ctx, i.h, c.run.id); err != nil {
+		if err := history.Keep(ctx, i.h, c.stored); err != nil {
 			stop(err)
 		}
 	}()
@@ -266,22 +268,22 @@ func (i *importer) fill(ctx context.Context, c *claim) (err error) {
 // contents carries over what belongs to a run. It gives the number of values
 // that are stored, by their writers.
 func (i *importer) contents(ctx context.Context, c *claim) (map[string]uint64, error) {
-	if err := i.datasets(ctx, c.run); err != nil {
+	if err := i.datasets(ctx, c); err != nil {
 		return nil, err
 	}
 	points, err := i.metrics(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	added, err := i.artifacts(ctx, c.run.place(), history.RunFiles(c.run.id), c.fresh)
+	added, err := i.artifacts(ctx, c.run.place(), history.RunFiles(c.stored), c.fresh)
 	c.added = c.added || added
 	return points, err
 }
 
-func (i *importer) datasets(ctx context.Context, r run) error {
-	for _, d := range r.datasets {
+func (i *importer) datasets(ctx context.Context, c *claim) error {
+	for _, d := range c.run.datasets {
 		rec := record.RunDataset{Name: d.name, Digest: d.digest, SourceType: d.sourceType, Source: d.source, SchemaText: d.schema, Profile: d.profile}
-		_, err := core.CreateQuiet(ctx, i.h, mlflow.DatasetKey(r.id, d.name, d.digest), rec)
+		_, err := core.CreateQuiet(ctx, i.h, mlflow.DatasetKey(c.stored, d.name, d.digest), rec)
 		if err != nil && !errors.Is(err, azml.ErrExists) {
 			return err
 		}
@@ -306,7 +308,7 @@ func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint6
 			rec.Created, rec.Started = c.run.started, c.run.started
 		}
 		rec.Import.State = c.run.state()
-		rec.Kept = history.Kept(i.h, rec.ID, rec.Kept, points)
+		rec.Kept = history.Kept(i.h, *rec, rec.Kept, points)
 		if b := c.before; b != nil && (ownStatus(b) || !ended(c.run.status)) {
 			rec.Status, rec.Reason, rec.WaitsFor, rec.Since, rec.Owner = b.Status, b.Reason, b.WaitsFor, b.Since, b.Owner
 			return nil

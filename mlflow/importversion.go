@@ -73,7 +73,7 @@ func (i *importer) filesOfRun(ctx context.Context, f *versionFiles, id, folder s
 	if err != nil {
 		return err
 	}
-	found, err := history.Files(ctx, i.h, id, folder)
+	found, err := history.Files(ctx, i.h, r.Value, folder)
 	if err == nil && len(found.Files) > 0 {
 		f.source, f.path, f.experiment, f.manifest = "runs:/"+id+"/"+folder, folder, r.Value.Experiment, registry.Rooted(found, folder)
 	}

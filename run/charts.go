@@ -164,7 +164,7 @@ func (r *Run) logArtifact(ctx context.Context, name string, k metrics.Kind, ext 
 	if k == metrics.KindImage {
 		folder = "images"
 	}
-	path, err := history.StoreArtifact(ctx, r.h, r.id, history.ArtifactPath(folder, name, ext), data)
+	path, err := history.StoreArtifact(ctx, r.h, r.record(), history.ArtifactPath(folder, name, ext), data)
 	if err != nil {
 		return err
 	}

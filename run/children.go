@@ -82,7 +82,7 @@ func (r *Run) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("%w: the run is %s", azml.ErrConflict, r.Status())
 	}
 	owner := r.h.Owner()
-	stored, err := history.Transition(ctx, r.h, r.id, history.Step{To: record.Running, Reason: "logged in process",
+	stored, err := r.transition(ctx, history.Step{To: record.Running, Reason: "logged in process",
 		Change: func(rec *record.Run) { rec.Owner = &owner }})
 	if err != nil {
 		return err

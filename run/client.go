@@ -134,7 +134,7 @@ func (c *Client) read(ctx context.Context, opts *ListOptions) ([]core.Stored[rec
 // ids yields the IDs of the runs of an experiment, or of all.
 func (c *Client) ids(ctx context.Context, experiment string) iter.Seq2[string, error] {
 	if experiment == "" {
-		return c.h.Children(ctx, "runs/")
+		return c.h.Children(ctx, history.Prefix)
 	}
 	return func(yield func(string, error) bool) {
 		if err := core.ExperimentName.Check(experiment); err != nil {
@@ -167,7 +167,9 @@ type DeleteOptions struct{}
 
 // Delete removes an ended run with its metrics and logs; its files go with the
 // next garbage collection, unless a model or something else has them. Its
-// number is not given again. A delete that is cut off can be repeated. Errors:
+// number is not given again. A delete that is cut off can be repeated. Another
+// run may get the ID at once: what processes that know the deleted one still log
+// to it never comes to that run, and goes with a garbage collection. Errors:
 // ErrNotFound; ErrConflict while the run goes on.
 func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err error) {
 	defer c.h.Operation(&ctx, &err, "delete", kind, id)()
@@ -178,18 +180,21 @@ func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err e
 	if !r.Status().Terminal() {
 		return fmt.Errorf("%w: the run is %s: cancel it first", azml.ErrConflict, r.Status())
 	}
-	if err := history.EmptySpool(ctx, c.h, id); err != nil && !errors.Is(err, azml.ErrDamaged) {
+	if err := c.h.Audit(ctx, "delete", history.Ref(id), "", func() error { return r.remove(ctx) }); err != nil {
 		return err
 	}
-	return c.h.Audit(ctx, "delete", history.Ref(id), "", func() error { return c.remove(ctx, r) })
+	if err := history.DiscardMetrics(ctx, c.h, r.record()); err != nil {
+		c.h.Logger().WarnContext(ctx, "metrics of a deleted run stay on this machine until a garbage collection", "run", id, "error", err)
+	}
+	return nil
 }
 
 // remove deletes the objects and then the record.
-func (c *Client) remove(ctx context.Context, r *Run) error {
+func (r *Run) remove(ctx context.Context) error {
 	// The record goes last: as long as it is there, the delete can be repeated.
 	// Before that it looks again: a sealing of metrics may have left something.
 	for {
-		keys, err := c.keys(ctx, r.id)
+		keys, err := history.Keys(ctx, r.h, r.record())
 		if err != nil {
 			return err
 		}
@@ -198,7 +203,7 @@ func (c *Client) remove(ctx context.Context, r *Run) error {
 		}
 		// What is numbered goes from the end, so that no gap is ever seen.
 		for _, key := range slices.Backward(keys) {
-			if err := c.h.Objects().Delete(ctx, key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			if err := r.h.Objects().Delete(ctx, key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
 				return err
 			}
 		}
@@ -206,18 +211,5 @@ func (c *Client) remove(ctx context.Context, r *Run) error {
 	r.mu.Lock()
 	etag := r.stored.ETag
 	r.mu.Unlock()
-	return c.h.Objects().Delete(ctx, history.Ref(r.id).Key, &backend.DeleteOptions{IfMatch: etag})
-}
-
-// keys lists the run's objects but its record.
-func (c *Client) keys(ctx context.Context, id string) (keys []string, err error) {
-	for info, err := range c.h.Objects().List(ctx, &backend.ListOptions{Prefix: history.Prefix(id)}) {
-		if err != nil {
-			return nil, err
-		}
-		if info.Key != history.Ref(id).Key {
-			keys = append(keys, info.Key)
-		}
-	}
-	return keys, nil
+	return r.h.Objects().Delete(ctx, history.Ref(r.id).Key, &backend.DeleteOptions{IfMatch: etag})
 }

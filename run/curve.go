@@ -65,7 +65,7 @@ func (r *Run) Chart(ctx context.Context, name string, opts *ChartOptions) (_ []B
 	if opts == nil {
 		opts = &ChartOptions{}
 	}
-	log, err := history.Metrics(r.h, r.id)
+	log, err := history.Metrics(r.h, r.record())
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,15 @@ package run_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // TestFollowedRunIsDeleted deletes a run between two looks of one who follows it.
@@ -65,4 +68,63 @@ func TestMetricsOfADeletedRun(t *testing.T) {
 			require.NotContains(t, err.Error(), "nothing was logged")
 		})
 	}
+}
+
+// TestIDUsedAgain has a run object that its process still holds when the run is
+// deleted and another gets the ID: whatever it does, the other keeps to itself.
+func TestIDUsedAgain(t *testing.T) {
+	t.Parallel()
+	ws := open(t)
+	first := startIn(t, ws, &experiment.RunOptions{RunID: "r", Tags: map[string]string{"of": "first"}})
+	late, err := ws.Runs().Get(t.Context(), "r", nil)
+	require.NoError(t, err)
+	require.NoError(t, late.Log("late", 1, nil))
+	require.NoError(t, first.Log("x", 1, nil))
+	require.NoError(t, first.Upload(t.Context(), "same", strings.NewReader("first"), nil))
+	require.NoError(t, first.Complete(t.Context()))
+	require.NoError(t, ws.Runs().Delete(t.Context(), "r", nil))
+	second := startIn(t, ws, &experiment.RunOptions{RunID: "r", Tags: map[string]string{"of": "second"}})
+	require.Greater(t, second.Number(), first.Number())
+
+	require.NoError(t, late.Log("late", 2, nil), "it can't know at once")
+	require.NoError(t, late.Flush(t.Context()))
+	for name, do := range map[string]func(*run.Run) error{
+		"Refresh":  func(r *run.Run) error { return r.Refresh(t.Context()) },
+		"Complete": func(r *run.Run) error { return r.Complete(t.Context()) },
+		"Fail":     func(r *run.Run) error { return r.Fail(t.Context(), nil) },
+		"Cancel":   func(r *run.Run) error { return r.Cancel(t.Context(), nil) },
+		"Resume":   func(r *run.Run) error { return r.Resume(t.Context(), nil) },
+		"Wait":     func(r *run.Run) error { return r.Wait(t.Context(), nil) },
+		"Tag":      func(r *run.Run) error { return r.Tag(t.Context(), "a", "b") },
+		"LogParam": func(r *run.Run) error { return r.LogParam(t.Context(), "a", "b") },
+	} {
+		for _, r := range []*run.Run{first, late} {
+			require.ErrorIs(t, do(r), azml.ErrNotFound, name)
+		}
+	}
+	require.Empty(t, metrics(t, second))
+	files, err := second.Files(t.Context(), "")
+	require.NoError(t, err)
+	require.Empty(t, files)
+	require.NoError(t, second.Upload(t.Context(), "same", strings.NewReader("second"), nil))
+	require.NoError(t, second.Log("y", 1, nil))
+	require.NoError(t, second.Complete(t.Context()))
+	require.Equal(t, map[string]string{"of": "second"}, second.Details().Tags)
+	require.Len(t, metrics(t, second), 1)
+	report, err := ws.Fsck(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Problems)
+	notes := 0
+	for _, n := range report.Notes {
+		if strings.HasPrefix(n.Key, "runs/r/metrics-") && strings.Contains(n.Problem, "deleted") {
+			notes++
+		}
+	}
+	require.Equal(t, 1, notes, "what was logged late")
+	_, err = ws.GC(t.Context(), &workspace.GCOptions{Exclusive: true})
+	require.NoError(t, err)
+	report, err = ws.Fsck(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Notes)
+	require.Len(t, metrics(t, second), 1)
 }

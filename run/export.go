@@ -53,7 +53,7 @@ func (r *Run) ExportMetrics(ctx context.Context, w io.Writer, opts *ExportOption
 	if err := r.there(ctx); err != nil {
 		return err
 	}
-	log, err := history.Metrics(r.h, r.id)
+	log, err := history.Metrics(r.h, r.record())
 	if err != nil {
 		return err
 	}

@@ -70,18 +70,18 @@ func (r *Run) upload(ctx context.Context, add func(*files.Batch) error) error {
 	if err := add(batch); err != nil {
 		return err
 	}
-	manifest, _, err := batch.Commit(ctx)
+	id, manifest, _, err := batch.CommitManifest(ctx)
 	if err != nil {
 		return err
 	}
-	return history.AddFiles(ctx, r.h, r.id, manifest)
+	return history.RunFiles(r.record()).AddStored(ctx, r.h, id, manifest, false)
 }
 
 // Files lists the run's files below prefix, the path of a file or folder, by
 // path; an empty prefix means all. Logs are not among them, see Logs.
 func (r *Run) Files(ctx context.Context, prefix string) (_ []File, err error) {
 	defer r.h.Operation(&ctx, &err, "list files of", kind, r.id)()
-	manifest, err := history.Files(ctx, r.h, r.id, prefix)
+	manifest, err := history.Files(ctx, r.h, r.record(), prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +109,12 @@ func (r *Run) Open(ctx context.Context, name string) (_ io.ReadSeekCloser, err e
 
 // find gives the files below prefix, at least one.
 func (r *Run) find(ctx context.Context, prefix string) (*files.Manifest, error) {
-	manifest, err := history.Files(ctx, r.h, r.id, prefix)
+	manifest, err := history.Files(ctx, r.h, r.record(), prefix)
 	if err != nil {
 		return nil, err
 	}
 	if len(manifest.Files) == 0 {
-		names, err := history.FileNames(ctx, r.h, r.id)
+		names, err := history.FileNames(ctx, r.h, r.record())
 		if err != nil {
 			return nil, err
 		}

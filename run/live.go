@@ -69,7 +69,7 @@ func (r *Run) keepAlive(ctx context.Context, l *live) {
 	if !l.owned {
 		return
 	}
-	if err := history.Keep(ctx, r.h, r.id); err != nil {
+	if err := history.Keep(ctx, r.h, r.record()); err != nil {
 		l.mu.Lock()
 		l.cause = err
 		l.mu.Unlock()
@@ -93,7 +93,7 @@ func (r *Run) abandon(l *live) {
 	step.Change = func(rec *record.Run) {
 		rec.Error = &record.RunError{Code: "UserError", Message: step.Reason, Phase: string(record.Running)}
 	}
-	if _, err := history.Transition(ctx, r.h, r.id, step); err != nil && !errors.Is(err, azml.ErrConflict) {
+	if _, err := r.transition(ctx, step); err != nil && !errors.Is(err, azml.ErrConflict) {
 		r.h.Logger().Warn("an abandoned run could not be marked as failed", "run", r.id, "error", err)
 	}
 }
@@ -123,7 +123,7 @@ func (r *Run) writer() (*metrics.Writer, error) {
 	if l.ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: the run is being ended and takes no more", azml.ErrClosed)
 	}
-	log, err := history.Metrics(r.h, r.id)
+	log, err := history.Metrics(r.h, r.stored.Value)
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,13 @@ func (r *Run) LogParams(ctx context.Context, params map[string]any) (err error) 
 
 // update changes the record and keeps the result.
 func (r *Run) update(ctx context.Context, note core.Note, change func(*record.Run) error) error {
-	stored, err := history.Update(ctx, r.h, r.id, note, change)
+	life := r.record().Life
+	stored, err := history.Update(ctx, r.h, r.id, note, func(rec *record.Run) error {
+		if err := history.SameLife(*rec, life); err != nil {
+			return err
+		}
+		return change(rec)
+	})
 	if err == nil {
 		r.keep(stored)
 	}

@@ -41,7 +41,7 @@ func (r *Run) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err
 			return r.Status().Terminal(), err
 		}
 	}
-	key := history.LogKey(r.id, name)
+	key := history.LogKey(r.record(), name)
 	switch {
 	case opts.Tail < 0:
 		return nil, fmt.Errorf("%w: tail of %d lines: give a number from 1, or 0 for all", azml.ErrInvalid, opts.Tail)
@@ -55,5 +55,5 @@ func (r *Run) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err
 // what it wrote below logs/, "system_logs/…" of the preparation.
 func (r *Run) LogNames(ctx context.Context) (_ []string, err error) {
 	defer r.h.Operation(&ctx, &err, "list logs of", kind, r.id)()
-	return history.LogNames(ctx, r.h, r.id)
+	return history.LogNames(ctx, r.h, r.record())
 }

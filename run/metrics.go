@@ -93,7 +93,7 @@ func (r *Run) Metrics(ctx context.Context, opts *MetricsOptions) iter.Seq2[Metri
 		opts = &MetricsOptions{}
 	}
 	return func(yield func(Metric, error) bool) {
-		log, err := history.Metrics(r.h, r.id)
+		log, err := history.Metrics(r.h, r.record())
 		if err != nil {
 			core.Wrap(&err, "read metrics of", kind, r.id)
 			yield(Metric{}, err)
@@ -119,7 +119,7 @@ func (r *Run) Metrics(ctx context.Context, opts *MetricsOptions) iter.Seq2[Metri
 // there gives ErrNotFound when the run was deleted: then its metrics are not
 // none, but unknown.
 func (r *Run) there(ctx context.Context) error {
-	_, err := history.Get(ctx, r.h, r.id)
+	_, err := r.read(ctx)
 	return err
 }
 
@@ -176,7 +176,7 @@ type Summary struct {
 // values. Errors: as Metrics.
 func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 	defer r.h.Operation(&ctx, &err, "read metrics of", kind, r.id)()
-	log, err := history.Metrics(r.h, r.id)
+	log, err := history.Metrics(r.h, r.record())
 	if err != nil {
 		return nil, err
 	}

@@ -47,10 +47,10 @@ func (r *Run) Resume(ctx context.Context, opts *ResumeOptions) (err error) {
 		return err
 	}
 	// Before the claim: who sees it must not find us silent.
-	if err := history.Beat(ctx, r.h, r.id); err != nil {
+	if err := history.Beat(ctx, r.h, r.record()); err != nil {
 		return err
 	}
-	stored, err := history.Transition(ctx, r.h, r.id, step)
+	stored, err := r.transition(ctx, step)
 	if err != nil {
 		return err
 	}

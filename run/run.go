@@ -31,6 +31,8 @@ type Run struct {
 	live    atomic.Pointer[live] // set once this process logs to the run
 	indexed index.Summaries      // of a run that a search has found
 
+	hidden hidden // secrets that this process was given for the run
+
 	mu     sync.Mutex
 	stored core.Stored[record.Run]
 }
@@ -91,6 +93,8 @@ type Details struct {
 	Target string `json:"target,omitempty"`
 	// Environment is the environment of a submitted script, as "name:version".
 	Environment string `json:"environment,omitempty"`
+	// Secrets are the names of the secrets that a submitted script gets.
+	Secrets []string `json:"secrets,omitempty"`
 	// Error says why the run failed, nil when it did not.
 	Error *Failure `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
@@ -159,6 +163,7 @@ func (r *Run) Details() Details {
 	if def := rec.Definition; def != nil {
 		d.Script, d.Arguments, d.Command, d.Target = def.Script, slices.Clone(def.Arguments), slices.Clone(def.Command), def.Compute
 		d.Environment = def.Environment.Name + ":" + def.Environment.Version
+		d.Secrets = slices.Clone(def.Secrets)
 	}
 	return d
 }
@@ -176,7 +181,7 @@ func failure(e *record.RunError) *Failure {
 // Failed with that reason. Errors: ErrNotFound when it was deleted, ErrDamaged.
 func (r *Run) Refresh(ctx context.Context) (err error) {
 	defer r.h.Operation(&ctx, &err, "get", kind, r.id)()
-	stored, err := history.Get(ctx, r.h, r.id)
+	stored, err := r.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -185,6 +190,22 @@ func (r *Run) Refresh(ctx context.Context) (err error) {
 	}
 	r.keep(stored)
 	return nil
+}
+
+// read reads the record. Errors: ErrNotFound also when the run was deleted and
+// another has got its ID.
+func (r *Run) read(ctx context.Context) (core.Stored[record.Run], error) {
+	stored, err := history.Get(ctx, r.h, r.id)
+	if err == nil {
+		err = history.SameLife(stored.Value, r.record().Life)
+	}
+	return stored, err
+}
+
+// transition takes the step, unless another run has got the ID.
+func (r *Run) transition(ctx context.Context, step history.Step) (core.Stored[record.Run], error) {
+	step.Life = r.record().Life
+	return history.Transition(ctx, r.h, r.id, step)
 }
 
 // record gives the last read record. Its maps and slices are never changed.
@@ -199,7 +220,7 @@ func (r *Run) record() record.Run {
 func (r *Run) keep(stored core.Stored[record.Run]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !stored.Value.Modified.Before(r.stored.Value.Modified) {
+	if stored.Value.Life == r.stored.Value.Life && !stored.Value.Modified.Before(r.stored.Value.Modified) {
 		r.stored = stored
 	}
 }

@@ -71,8 +71,11 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if progress == nil {
 		progress = func(string, int) {}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, runs: map[string]*record.Kept{}, progress: progress}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, runs: map[string]record.Run{}, left: map[string]string{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
+		return nil, err
+	}
+	if err := c.checkLives(); err != nil {
 		return nil, err
 	}
 	if err := c.checkRuns(); err != nil {
@@ -98,11 +101,13 @@ type checker struct {
 	ctx    context.Context //nolint:containedctx // one walk, one context
 	h      core.Handle
 	report *FsckReport
-	there  map[string]bool         // the keys of the records that are there
-	logged map[string]bool         // the logged models that are not deleted
-	runs   map[string]*record.Kept // what ended runs had, by their IDs; nil for the others
-	roots  []string                // manifests that records name
-	series string                  // prefix of the series of numbers that is being walked
+	there  map[string]bool       // the keys of the records that are there
+	logged map[string]bool       // the logged models that are not deleted
+	runs   map[string]record.Run // by their IDs, with what is looked at later
+	left   map[string]string     // a key of an object of each life of a run, in the end of those that are over
+	parts  []string              // the keys of parts of lists of runs' files
+	roots  []string              // manifests that records name
+	series string                // prefix of the series of numbers that is being walked
 	last   int
 	gaps   []gap
 
@@ -140,9 +145,9 @@ var shapes = []shape{
 	{"experiments/*.json", check[record.Experiment]},
 	{"experiments/*/runs/*.json", (*checker).runNumber},
 	{"runs/*/run.json", (*checker).run},
-	{"runs/*/heartbeat.json", check[record.Heartbeat]},
-	{"runs/*/files/*.json", (*checker).runFiles},
-	{"runs/*/datasets/*.json", check[record.RunDataset]},
+	{"runs/*/heartbeat-*.json", check[record.Heartbeat]},
+	{"runs/*/files-*/*.json", (*checker).runFiles},
+	{"runs/*/datasets-*/*.json", check[record.RunDataset]},
 	{"runs/*/clock-*.json", leftover},
 	{"models/*.json", (*checker).registeredModel},
 	{"models/*/*.json", (*checker).model},
@@ -166,7 +171,7 @@ func other(key string) bool {
 	case "files", "audit", "data":
 		return true
 	case "runs":
-		return len(parts) > 3 && (parts[2] == "metrics" || parts[2] == "logs")
+		return len(parts) > 3 && (strings.HasPrefix(parts[2], "metrics-") || strings.HasPrefix(parts[2], "logs-"))
 	case "logged-models":
 		return len(parts) > 3 && parts[2] == "metrics"
 	case "endpoints":
@@ -183,6 +188,9 @@ func (c *checker) checkRecords() error {
 	for info, err := range c.h.Objects().List(c.ctx, &backend.ListOptions{}) {
 		if err != nil {
 			return err
+		}
+		if life := history.LifeOf(info.Key); life != "" && c.left[life] == "" {
+			c.left[life] = info.Key
 		}
 		if other(info.Key) {
 			continue
@@ -254,59 +262,11 @@ func (c *checker) exists(key string) (bool, error) {
 	return err == nil, err
 }
 
-func (c *checker) runNumber(key string) error {
-	c.number(key)
-	r, ok, err := read[record.RunNumber](c, key)
-	if err != nil || !ok {
-		return err
-	}
-	if there, err := c.exists(history.Ref(r.RunID).Key); err != nil || there {
-		return err
-	}
-	c.note(key, "run %s is not there: it was deleted, or its creation was cut off", r.RunID)
-	return nil
-}
-
-func (c *checker) run(key string) error {
-	r, ok, err := read[record.Run](c, key)
-	if err != nil || !ok {
-		return err
-	}
-	c.report.Runs++
-	c.runs[r.ID] = r.Kept
-	if r.Snapshot != "" {
-		c.roots = append(c.roots, r.Snapshot)
-	}
-	if key != history.Ref(r.ID).Key {
-		c.problem(key, "it says that it is run %q", r.ID)
-	}
-	number := history.Numbers(r.Experiment).Key(r.Number)
-	if err := c.reference(key, "its number, "+number+",", number); err != nil {
-		return err
-	}
-	if d := r.Definition; d != nil {
-		name := d.Environment.Name + "/" + d.Environment.Version
-		if err := c.reference(key, "environment "+name, "environments/"+name+".json"); err != nil {
-			return err
-		}
-	}
-	return c.reference(key, "experiment "+r.Experiment, "experiments/"+r.Experiment+".json")
-}
-
 // reference checks that what the record of this key names is there.
 func (c *checker) reference(key, what, target string) error {
 	there, err := c.exists(target)
 	if err == nil && !there {
 		c.gap(key, key, "%s is not there", what)
-	}
-	return err
-}
-
-func (c *checker) runFiles(key string) error {
-	c.number(key)
-	r, ok, err := read[record.Files](c, key)
-	if err == nil && ok && r.Manifest != "" {
-		c.roots = append(c.roots, r.Manifest)
 	}
 	return err
 }
@@ -329,43 +289,6 @@ func (c *checker) endpoint(key string) error {
 	}
 	name := e.Environment.Name + "/" + e.Environment.Version
 	return c.reference(key, "environment "+name, "environments/"+name+".json")
-}
-
-// checkRuns reads all metrics of all runs, and looks for what the ended ones had.
-func (c *checker) checkRuns() error {
-	done := 0
-	for id, kept := range c.runs {
-		c.progress("metrics of runs", done)
-		done++
-		if kept == nil {
-			kept = &record.Kept{}
-		}
-		if kept.FileParts > 0 {
-			part := core.Series{Prefix: history.Prefix(id) + "files/"}.Key(kept.FileParts)
-			if err := c.reference(history.Ref(id).Key, "a part of its files, "+part+",", part); err != nil {
-				return err
-			}
-		}
-		log, err := history.Metrics(c.h, id)
-		if err != nil {
-			return err
-		}
-		damages, err := log.Verify(c.ctx, kept.Points)
-		if err != nil {
-			return err
-		}
-		for _, d := range damages {
-			c.gap(history.Ref(id).Key, d.Object, "at byte %d: %s", d.Offset, d.Problem)
-		}
-		left, err := log.Leftovers(c.ctx)
-		if err != nil && !errors.Is(err, azml.ErrDamaged) && !errors.Is(err, azml.ErrUnsupported) {
-			return err
-		}
-		for _, info := range left {
-			c.note(info.Key, "left by a sealing of metrics that was cut off; the garbage collector removes it")
-		}
-	}
-	return nil
 }
 
 // checkFiles checks all manifests in use and the contents they need.

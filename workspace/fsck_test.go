@@ -77,8 +77,9 @@ func filled(t *testing.T) (*workspace.Workspace, backend.Objects, map[string]str
 		case len(parts) > 2 && parts[0] == "logged-models":
 			kind = "logged-models/" + parts[2]
 		case len(parts) > 2 && parts[0] == "runs":
-			kind = "runs/" + parts[2]
-			if parts[2] == "metrics" {
+			sort, _, _ := strings.Cut(parts[2], "-")
+			kind = "runs/" + sort
+			if sort == "metrics" {
 				kind += path.Ext(info.Key)
 			}
 		}
@@ -183,10 +184,10 @@ func TestFsckMissesWhatIsGone(t *testing.T) {
 	noted := map[string]bool{}
 	for info, err := range objects.List(ctx, &backend.ListOptions{}) {
 		require.NoError(t, err)
-		if strings.HasSuffix(info.Key, "/heartbeat.json") {
+		if strings.Contains(info.Key, "/heartbeat-") {
 			continue // the run has ended, and has no use for it
 		}
-		if strings.HasPrefix(info.Key, "runs/r3/metrics/") {
+		if strings.HasPrefix(info.Key, "runs/r3/metrics-") {
 			continue // the run goes on, and nothing says yet what it has
 		}
 		if strings.HasPrefix(info.Key, "logged-models/m-1/metrics/") {
@@ -314,7 +315,9 @@ func TestGCSeals(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, sums["loss"].Count)
 
-	left := "runs/r1/metrics/0123456789abcdef0123456789abcdef.parquet"
+	var ofRun record.Run
+	require.NoError(t, record.Decode(content(t, objects, "runs/r1/run.json"), &ofRun))
+	left := "runs/r1/metrics-" + ofRun.Life + "/0123456789abcdef0123456789abcdef.parquet"
 	_, err = objects.Put(ctx, left, strings.NewReader("x"), &backend.PutOptions{})
 	require.NoError(t, err)
 	require.True(t, fsck(t, ws).Clean())

@@ -54,7 +54,7 @@ type GCReport struct {
 // day later or more. It also stores metrics that processes which died have left on this
 // machine, seals the metrics of ended runs that were not sealed at their end,
 // and removes working folders of ended runs and of endpoints whose process was
-// killed. Errors: ErrConflict when another GC is at work; ErrDamaged when a
+// killed, and what was written to runs after they were deleted. Errors: ErrConflict when another GC is at work; ErrDamaged when a
 // record can't be read: nothing is deleted then.
 func (w *Workspace) GC(ctx context.Context, opts *GCOptions) (_ *GCReport, err error) {
 	defer w.h.Operation(&ctx, &err, "collect garbage of", kind, w.Name())()
@@ -82,7 +82,7 @@ const graceTime = 24 * time.Hour
 // tidy does for runs and endpoints what their processes have not done. It gives the number of
 // runs whose metrics were sealed.
 func (w *Workspace) tidy(ctx context.Context, opts *GCOptions) (sealed int, err error) {
-	if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h)); err != nil {
+	if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h), history.SweepSealing(w.h)); err != nil {
 		return 0, err
 	}
 	if err := history.RecoverMetrics(ctx, w.h); err != nil {

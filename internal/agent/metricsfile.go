@@ -83,7 +83,7 @@ func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
 
 // takeLine carries out one line of the metrics file.
 func (d *drive) takeLine(ctx context.Context, text []byte) error {
-	l, err := parseLine(text)
+	l, err := d.parse(text)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (d *drive) storeImage(ctx context.Context, name, path string) (string, erro
 	if err := history.CheckImage(data); err != nil {
 		return "", fmt.Errorf("image %q: %w", path, err)
 	}
-	return history.StoreArtifact(ctx, d.h, d.run.ID, history.ArtifactPath("images", name, filepath.Ext(path)), data)
+	return history.StoreArtifact(ctx, d.h, d.run, history.ArtifactPath("images", name, filepath.Ext(path)), data)
 }
 
 // marker is the file in a run's working folder that names the metrics writer

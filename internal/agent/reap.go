@@ -33,7 +33,7 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 	if h.Gone(r.Owner) {
 		return bury(ctx, h, run, fmt.Sprintf("the process that drove the run (pid %d on %s) ended without finishing it", r.Owner.PID, r.Owner.Host))
 	}
-	silence, err := history.Silence(ctx, h, r.ID)
+	silence, err := history.Silence(ctx, h, r)
 	switch {
 	case errors.Is(err, azml.ErrDenied), errors.Is(err, azml.ErrUnsupported):
 		return run, nil // a reader who may not write leaves it to others
@@ -70,7 +70,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 	me.ID = core.NewID(8)
 	claim := history.Step{To: record.NotResponding, Reason: reason, Owner: lost.ID, Change: func(r *record.Run) { r.Owner = &me }}
 	// Before the claim: who sees the claim must not find us silent.
-	if err := history.Beat(ctx, h, id); err != nil {
+	if err := history.Beat(ctx, h, run.Value); err != nil {
 		return run, err
 	}
 	if run.Value.Status == record.NotResponding {
@@ -130,7 +130,7 @@ type salvage struct{ drive }
 // save saves what it can; the rest becomes warnings of the run. Only a store
 // that does not answer is an error: then all can be tried again.
 func (s *salvage) save(ctx context.Context, lost record.Owner) error {
-	log, err := history.Metrics(s.h, s.run.ID)
+	log, err := history.Metrics(s.h, s.run)
 	if err != nil {
 		return err
 	}
@@ -149,8 +149,15 @@ func (s *salvage) save(ctx context.Context, lost record.Owner) error {
 		return unavailable
 	}
 	note("the script's processes", s.endLeftJob(ctx))
-	note("output of the script that was not yet in the log", s.saveOutput(ctx))
-	note("lines of the metrics file", s.saveMetricsFile(ctx))
+	switch err := s.readSecrets(ctx); {
+	case errors.Is(err, azml.ErrUnavailable):
+		unavailable = errors.Join(unavailable, err)
+	case err != nil: // better lost than shown
+		s.warn("the last of the output and of the metrics file is left out, for the secrets to mask in it can't be read: %v", err)
+	default:
+		note("output of the script that was not yet in the log", s.saveOutput(ctx))
+		note("lines of the metrics file", s.saveMetricsFile(ctx))
+	}
 	if unavailable == nil {
 		s.clean(ctx)
 	}
@@ -166,14 +173,20 @@ func (s *salvage) endLeftJob(ctx context.Context) error {
 	return err
 }
 
-// saveOutput appends what the log lacks of the script's output.
+// saveOutput appends what the log lacks of the script's output. Where secrets
+// are masked in it, the whole of it is masked once more, for the log's size says
+// nothing of how much of the output is in it.
 func (s *salvage) saveOutput(ctx context.Context) error {
-	key := history.LogKey(s.run.ID, OutputLog)
+	key := history.LogKey(s.run, OutputLog)
 	stored, err := history.LogSize(ctx, s.h, key)
 	if err != nil {
 		return err
 	}
-	output, err := s.h.Local().Output(ctx, s.run.ID, &backend.OutputOptions{Offset: stored})
+	offset := stored
+	if s.hidden != nil {
+		offset = 0
+	}
+	output, err := s.h.Local().Output(ctx, s.run.ID, &backend.OutputOptions{Offset: offset})
 	if err != nil {
 		return err
 	}
@@ -182,15 +195,32 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.MultiWriter(log, &s.tail), output); err != nil {
+	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(&s.tail)
+	if _, err := io.Copy(io.MultiWriter(masked, tail), output); err != nil {
 		return err
 	}
-	return log.Close(ctx)
+	return errors.Join(tail.Flush(), masked.Flush(), log.Close(ctx))
+}
+
+// behind hands on what comes behind the first bytes.
+type behind struct {
+	to   io.Writer
+	left int64
+}
+
+// Write implements io.Writer.
+func (b *behind) Write(p []byte) (int, error) {
+	skipped := min(b.left, int64(len(p)))
+	if _, err := b.to.Write(p[skipped:]); err != nil {
+		return 0, err
+	}
+	b.left -= skipped
+	return len(p), nil
 }
 
 // saveMetricsFile takes over the lines that the lost process had not.
 func (s *salvage) saveMetricsFile(ctx context.Context) error {
-	log, err := history.Metrics(s.h, s.run.ID)
+	log, err := history.Metrics(s.h, s.run)
 	if err != nil {
 		return err
 	}

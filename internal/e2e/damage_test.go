@@ -47,9 +47,9 @@ func TestDamage(t *testing.T) {
 		{"manifest", "files/manifests/*.json", flip(20), readModel},
 		{"chunk", "files/packs/*.pack", flip(0), readModel},
 		{"directory of a pack", "files/packs/*.pack", flip(40), nil},
-		{"metrics", "runs/*/metrics/*.parquet", flip(50), nil},
-		{"digest of metrics", "runs/*/metrics/*.digest", flip(50), nil},
-		{"record of sealed metrics", "runs/*/metrics/sealed.json", flip(0), nil},
+		{"metrics", "runs/*/metrics-*/*.parquet", flip(50), nil},
+		{"digest of metrics", "runs/*/metrics-*/*.digest", flip(50), nil},
+		{"record of sealed metrics", "runs/*/metrics-*/sealed.json", flip(0), nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -47,10 +47,10 @@ func (p place) handleOn(t *testing.T, off time.Duration, wrap func(backend.Objec
 func foreignRun(t *testing.T, p place, id string, silence time.Duration) {
 	t.Helper()
 	h := p.handle(t, 0)
-	_, err := history.Create(t.Context(), h, record.Run{ID: id, Experiment: "far", Type: run.TypeInProcess, Status: record.Running,
+	stored, err := history.Create(t.Context(), h, record.Run{ID: id, Experiment: "far", Type: run.TypeInProcess, Status: record.Running,
 		Owner: &record.Owner{ID: "0123456789abcdef", Host: "far-away", PID: 1}})
 	require.NoError(t, err)
-	require.NoError(t, history.Beat(t.Context(), h, id))
+	require.NoError(t, history.Beat(t.Context(), h, stored.Value))
 	setSilence(t, p, id, silence)
 }
 
@@ -58,7 +58,10 @@ func foreignRun(t *testing.T, p place, id string, silence time.Duration) {
 func setSilence(t *testing.T, p place, id string, silence time.Duration) {
 	t.Helper()
 	at := time.Now().Add(-silence)
-	require.NoError(t, os.Chtimes(filepath.Join(p.Dir, "runs", id, "heartbeat.json"), at, at))
+	beats, err := filepath.Glob(filepath.Join(p.Dir, "runs", id, "heartbeat-*.json"))
+	require.NoError(t, err)
+	require.Len(t, beats, 1)
+	require.NoError(t, os.Chtimes(beats[0], at, at))
 }
 
 func noticeRun(ctx context.Context, ws *workspace.Workspace, e errand, ack func(string, ...any)) error {
@@ -120,7 +123,10 @@ func TestSilentRunComesBack(t *testing.T) {
 	require.NoError(t, err)
 	r, err := exp.StartLogging(t.Context(), nil)
 	require.NoError(t, err)
-	require.NoError(t, history.Beat(t.Context(), p.handle(t, 0), r.ID()))
+	h := p.handle(t, 0)
+	stored, err := history.Get(t.Context(), h, r.ID())
+	require.NoError(t, err)
+	require.NoError(t, history.Beat(t.Context(), h, stored.Value))
 	setSilence(t, p, r.ID(), history.SilentAfter+time.Second)
 	seen, err := p.open(t).Runs().Get(t.Context(), r.ID(), nil)
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // ArtifactPath makes a path for the file behind a logged value that no other
@@ -29,7 +30,7 @@ func ArtifactPath(folder, name, ext string) string {
 }
 
 // StoreArtifact stores data as a file of the run and gives its path.
-func StoreArtifact(ctx context.Context, h core.Handle, id, path string, data []byte) (string, error) {
+func StoreArtifact(ctx context.Context, h core.Handle, run record.Run, path string, data []byte) (string, error) {
 	batch, err := h.Files().NewBatch(ctx, nil)
 	if err != nil {
 		return "", err
@@ -38,11 +39,11 @@ func StoreArtifact(ctx context.Context, h core.Handle, id, path string, data []b
 	if err := batch.Add(ctx, path, 0o644, bytes.NewReader(data)); err != nil {
 		return "", err
 	}
-	manifest, _, err := batch.Commit(ctx)
+	manifestID, manifest, _, err := batch.CommitManifest(ctx)
 	if err != nil {
 		return "", err
 	}
-	return path, AddFiles(ctx, h, id, manifest)
+	return path, RunFiles(run).AddStored(ctx, h, manifestID, manifest, false)
 }
 
 // CheckImage tells by its content whether data is an image. Errors: ErrInvalid.

@@ -10,19 +10,24 @@ import (
 )
 
 // RunFiles gives the list of the run's files.
-func RunFiles(id string) FileList { return FileList{owner: id, prefix: Prefix(id) + "files/"} }
+func RunFiles(run record.Run) FileList {
+	return FileList{owner: run.ID, prefix: folder(run, "files")}
+}
+
+// FilesPart gives the key of a part of the list of the run's files, from 1.
+func FilesPart(run record.Run, n int) string { return RunFiles(run).parts().Key(n) }
 
 // AddFiles adds the manifest's files, whose chunks are stored, to the run's
 // files: all of them or none. Errors: ErrExists naming a path that the run
 // has already.
-func AddFiles(ctx context.Context, h core.Handle, id string, manifest *files.Manifest) error {
-	return RunFiles(id).Add(ctx, h, manifest, false)
+func AddFiles(ctx context.Context, h core.Handle, run record.Run, manifest *files.Manifest) error {
+	return RunFiles(run).Add(ctx, h, manifest, false)
 }
 
 // Files gives the run's files below prefix (a file's path, or a folder's with
 // or without a slash at its end; empty for all) as one manifest.
-func Files(ctx context.Context, h core.Handle, id, prefix string) (*files.Manifest, error) {
-	return RunFiles(id).Files(ctx, h, prefix)
+func Files(ctx context.Context, h core.Handle, run record.Run, prefix string) (*files.Manifest, error) {
+	return RunFiles(run).Files(ctx, h, prefix)
 }
 
 // Below tells whether path is prefix or lies below it.
@@ -32,8 +37,8 @@ func Below(path, prefix string) bool {
 }
 
 // FileNames gives the sorted paths of all files of the run.
-func FileNames(ctx context.Context, h core.Handle, id string) ([]string, error) {
-	all, err := Files(ctx, h, id, "")
+func FileNames(ctx context.Context, h core.Handle, run record.Run) ([]string, error) {
+	all, err := Files(ctx, h, run, "")
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +52,7 @@ func FileNames(ctx context.Context, h core.Handle, id string) ([]string, error) 
 // Manifests yields the IDs of all manifests that the run's record and its
 // parts name: what the garbage collector must keep.
 func Manifests(ctx context.Context, h core.Handle, run record.Run) ([]string, error) {
-	ids, err := RunFiles(run.ID).Manifests(ctx, h)
+	ids, err := RunFiles(run).Manifests(ctx, h)
 	if run.Snapshot != "" {
 		ids = append(ids, run.Snapshot)
 	}

@@ -19,16 +19,17 @@ func TestFilesOfARun(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	h := setup(t, memory.NewObjects())
-	require.NoError(t, AddFiles(ctx, h, "r", manifest(t, h, "outputs/b", "outputs/a/x", "outputs/ab")))
-	require.NoError(t, AddFiles(ctx, h, "r", manifest(t, h, "charts/c.json")))
-	require.NoError(t, AddFiles(ctx, h, "r", &files.Manifest{}), "nothing is added and no number taken")
-	names, err := FileNames(ctx, h, "r")
+	r := create(t, h, "r").Value
+	require.NoError(t, AddFiles(ctx, h, r, manifest(t, h, "outputs/b", "outputs/a/x", "outputs/ab")))
+	require.NoError(t, AddFiles(ctx, h, r, manifest(t, h, "charts/c.json")))
+	require.NoError(t, AddFiles(ctx, h, r, &files.Manifest{}), "nothing is added and no number taken")
+	names, err := FileNames(ctx, h, r)
 	require.NoError(t, err)
 	require.Equal(t, []string{"charts/c.json", "outputs/a/x", "outputs/ab", "outputs/b"}, names)
 	for prefix, want := range map[string][]string{
 		"": names, "outputs": names[1:], "outputs/": names[1:], "outputs/a": {"outputs/a/x"}, "outputs/b": {"outputs/b"}, "out": nil, "outputs/b/c": nil,
 	} {
-		m, err := Files(ctx, h, "r", prefix)
+		m, err := Files(ctx, h, r, prefix)
 		require.NoError(t, err)
 		var paths []string
 		for _, f := range m.Files {
@@ -36,7 +37,7 @@ func TestFilesOfARun(t *testing.T) {
 		}
 		require.Equal(t, want, paths, "prefix %q", prefix)
 	}
-	ids, err := Manifests(ctx, h, create(t, h, "r").Value)
+	ids, err := Manifests(ctx, h, r)
 	require.NoError(t, err)
 	require.Len(t, ids, 2)
 }
@@ -46,11 +47,12 @@ func TestFilesAreNeverReplaced(t *testing.T) {
 	ctx := t.Context()
 	objects := memory.NewObjects()
 	one, two := setup(t, objects), setup(t, objects)
-	require.NoError(t, AddFiles(ctx, one, "r", manifest(t, one, "a", "b")))
-	err := AddFiles(ctx, two, "r", manifest(t, two, "c", "b", "d"))
+	r := create(t, one, "r").Value
+	require.NoError(t, AddFiles(ctx, one, r, manifest(t, one, "a", "b")))
+	err := AddFiles(ctx, two, r, manifest(t, two, "c", "b", "d"))
 	require.ErrorIs(t, err, azml.ErrExists)
 	require.ErrorContains(t, err, `"b"`)
-	names, err := FileNames(ctx, one, "r")
+	names, err := FileNames(ctx, one, r)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b"}, names, "all or none are added")
 }
@@ -59,13 +61,14 @@ func TestFilesAreNeverReplaced(t *testing.T) {
 func TestOneWriterOfAPathWins(t *testing.T) {
 	t.Parallel()
 	objects := memory.NewObjects()
+	r := create(t, setup(t, objects), "r").Value
 	var won atomic.Int32
 	var all sync.WaitGroup
 	for n := range 8 {
 		h := setup(t, objects)
 		m := manifest(t, h, fmt.Sprintf("own-%d", n), "same")
 		all.Go(func() {
-			err := AddFiles(t.Context(), h, "r", m)
+			err := AddFiles(t.Context(), h, r, m)
 			if err == nil {
 				won.Add(1)
 			} else {
@@ -75,7 +78,7 @@ func TestOneWriterOfAPathWins(t *testing.T) {
 	}
 	all.Wait()
 	require.EqualValues(t, 1, won.Load())
-	names, err := FileNames(t.Context(), setup(t, objects), "r")
+	names, err := FileNames(t.Context(), setup(t, objects), r)
 	require.NoError(t, err)
 	require.Len(t, names, 2)
 }
@@ -84,10 +87,11 @@ func TestArtifacts(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	h := setup(t, memory.NewObjects())
-	path, err := StoreArtifact(ctx, h, "r", ArtifactPath("charts", `a/b\c:d`+"\n", ".json"), []byte("{}"))
+	r := create(t, h, "r").Value
+	path, err := StoreArtifact(ctx, h, r, ArtifactPath("charts", `a/b\c:d`+"\n", ".json"), []byte("{}"))
 	require.NoError(t, err)
 	require.Regexp(t, `^charts/a_b_c_d__[0-9a-f]{8}\.json$`, path)
-	m, err := Files(ctx, h, "r", path)
+	m, err := Files(ctx, h, r, path)
 	require.NoError(t, err)
 	content, err := h.Files().Open(ctx, m.Files[0])
 	require.NoError(t, err)
@@ -96,7 +100,7 @@ func TestArtifacts(t *testing.T) {
 	require.NoError(t, content.Close())
 	require.Equal(t, "{}", string(data))
 	for _, name := range []string{"..", ".", "", strings.Repeat("ü", 300), "con"} {
-		_, err := StoreArtifact(ctx, h, "r", ArtifactPath("images", name, ".png"), []byte("x"))
+		_, err := StoreArtifact(ctx, h, r, ArtifactPath("images", name, ".png"), []byte("x"))
 		require.NoError(t, err, name)
 	}
 	require.NotEqual(t, ArtifactPath("f", "n", ""), ArtifactPath("f", "n", ""))

@@ -41,7 +41,7 @@ var ErrTaken = errors.New("the run was ended by another process")
 // taken back. It returns
 // nil when ctx is done, ErrCancelRequested or ErrTaken when the caller has to
 // stop. A store that doesn't answer is no reason to stop.
-func Keep(ctx context.Context, h core.Handle, id string) error {
+func Keep(ctx context.Context, h core.Handle, run record.Run) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	var seen backend.ETag
@@ -53,15 +53,15 @@ func Keep(ctx context.Context, h core.Handle, id string) error {
 		case <-ticker.C:
 		}
 		if now := h.Now(); now.Sub(lastBeat) >= BeatEvery {
-			if err := Beat(ctx, h, id); err == nil {
+			if err := Beat(ctx, h, run); err == nil {
 				lastBeat = now
 			}
 		}
-		info, err := h.Objects().Stat(ctx, Ref(id).Key)
+		info, err := h.Objects().Stat(ctx, Ref(run.ID).Key)
 		if err != nil && !errors.Is(err, azml.ErrNotFound) || err == nil && info.ETag == seen {
 			continue
 		}
-		stop, err := mustStop(ctx, h, id)
+		stop, err := mustStop(ctx, h, run)
 		if stop != nil {
 			return stop
 		}
@@ -72,8 +72,11 @@ func Keep(ctx context.Context, h core.Handle, id string) error {
 }
 
 // mustStop reads the run's record for a reason to stop.
-func mustStop(ctx context.Context, h core.Handle, id string) (reason, err error) {
-	run, err := Get(ctx, h, id)
+func mustStop(ctx context.Context, h core.Handle, mine record.Run) (reason, err error) {
+	run, err := Get(ctx, h, mine.ID)
+	if err == nil {
+		err = SameLife(run.Value, mine.Life)
+	}
 	switch {
 	case errors.Is(err, azml.ErrNotFound):
 		return fmt.Errorf("%w: it was deleted", ErrTaken), nil
@@ -99,7 +102,7 @@ func resume(ctx context.Context, h core.Handle, run record.Run) error {
 	for i := len(run.History) - 1; i >= 0 && was == record.NotResponding; i-- {
 		was = run.History[i].Status
 	}
-	if err := Beat(ctx, h, run.ID); err != nil {
+	if err := Beat(ctx, h, run); err != nil {
 		return err
 	}
 	_, err := Transition(ctx, h, run.ID, Step{To: was, Reason: "its process was heard of again", Owner: h.Owner().ID})
@@ -109,20 +112,20 @@ func resume(ctx context.Context, h core.Handle, run record.Run) error {
 	return err
 }
 
-func heartbeatKey(id string) string { return Prefix(id) + "heartbeat.json" }
+func heartbeatKey(run record.Run) string { return beside(run, "heartbeat") }
 
 // Beat writes a heartbeat.
-func Beat(ctx context.Context, h core.Handle, id string) error {
-	return core.PutQuiet(ctx, h, heartbeatKey(id), record.Heartbeat{Owner: h.Owner().ID})
+func Beat(ctx context.Context, h core.Handle, run record.Run) error {
+	return core.PutQuiet(ctx, h, heartbeatKey(run), record.Heartbeat{Owner: h.Owner().ID})
 }
 
 // Silence tells for how long nothing was heard of the run's owner, by the
 // store's clock. The store is asked for the time only when this machine's
 // clock gives reason to: clocks differ.
-func Silence(ctx context.Context, h core.Handle, id string) (time.Duration, error) {
-	last, err := h.Objects().Stat(ctx, heartbeatKey(id))
+func Silence(ctx context.Context, h core.Handle, run record.Run) (time.Duration, error) {
+	last, err := h.Objects().Stat(ctx, heartbeatKey(run))
 	if errors.Is(err, azml.ErrNotFound) {
-		last, err = h.Objects().Stat(ctx, Ref(id).Key)
+		last, err = h.Objects().Stat(ctx, Ref(run.ID).Key)
 	}
 	if err != nil {
 		return 0, err
@@ -130,7 +133,7 @@ func Silence(ctx context.Context, h core.Handle, id string) (time.Duration, erro
 	if silence := h.Now().Sub(last.Modified); silence < SilentAfter && silence > -SilentAfter {
 		return 0, nil
 	}
-	probe := Prefix(id) + "clock-" + h.Owner().ID + ".json"
+	probe := beside(run, "clock-"+h.Owner().ID)
 	if err := core.PutQuiet(ctx, h, probe, record.Heartbeat{Owner: h.Owner().ID}); err != nil {
 		return 0, err
 	}

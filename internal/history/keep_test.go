@@ -20,6 +20,7 @@ import (
 
 // keeper is a run that is being kept inside a bubble of synctest.
 type keeper struct {
+	run   record.Run
 	store *hooked
 	h     core.Handle
 	stop  context.CancelFunc
@@ -30,11 +31,11 @@ func keep(t *testing.T) *keeper {
 	k := &keeper{store: &hooked{Objects: memory.NewObjects()}, ended: make(chan error, 1)}
 	k.h = core.New(core.Config{Objects: k.store, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
 	t.Cleanup(func() { require.NoError(t, k.h.Close(context.Background())) })
-	create(t, k.h, "r")
+	k.run = create(t, k.h, "r").Value
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
 	k.stop = stop
-	go func() { k.ended <- Keep(ctx, k.h, "r") }()
+	go func() { k.ended <- Keep(ctx, k.h, k.run) }()
 	time.Sleep(time.Minute)
 	synctest.Wait()
 	require.Empty(t, k.ended)
@@ -58,7 +59,7 @@ func (k *keeper) end(t *testing.T) error {
 func TestKeepEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := keep(t)
-		beat, err := k.store.Objects.Stat(t.Context(), heartbeatKey("r"))
+		beat, err := k.store.Objects.Stat(t.Context(), heartbeatKey(k.run))
 		require.NoError(t, err)
 		require.Less(t, time.Since(beat.Modified), BeatEvery+time.Second)
 		k.stop()
@@ -95,7 +96,7 @@ func TestKeepTakesTheRunBack(t *testing.T) {
 				run, err := Get(t.Context(), k.h, "r")
 				require.NoError(t, err)
 				require.Equal(t, was, run.Value.Status)
-				beat, err := k.store.Objects.Stat(t.Context(), heartbeatKey("r"))
+				beat, err := k.store.Objects.Stat(t.Context(), heartbeatKey(k.run))
 				require.NoError(t, err)
 				require.Less(t, time.Since(beat.Modified), 2*time.Second, "nobody finds it silent again")
 				_, err = Transition(t.Context(), k.h, "r", Step{To: record.CancelRequested})
@@ -141,7 +142,7 @@ func TestKeepGoesOnWhileTheStoreFails(t *testing.T) {
 		require.Empty(t, k.ended)
 		k.store.set(func() { k.store.fail = nil })
 		time.Sleep(time.Second)
-		beat, err := k.store.Objects.Stat(t.Context(), heartbeatKey("r"))
+		beat, err := k.store.Objects.Stat(t.Context(), heartbeatKey(k.run))
 		require.NoError(t, err)
 		require.Less(t, time.Since(beat.Modified), 2*time.Second, "it beats as soon as the store answers")
 		_, err = Transition(t.Context(), k.h, "r", Step{To: record.CancelRequested})
@@ -174,7 +175,7 @@ func TestSilence(t *testing.T) {
 			t.Parallel()
 			store := &hooked{Objects: memory.NewObjects()}
 			h := setupClock(t, store, func() time.Time { return truth.Add(test.skew) })
-			create(t, h, "r")
+			run := create(t, h, "r").Value
 			probes := 0
 			store.set(func() {
 				store.modified = func(key string) time.Time {
@@ -185,16 +186,16 @@ func TestSilence(t *testing.T) {
 					return truth.Add(-test.age)
 				}
 			})
-			silence, err := Silence(t.Context(), h, "r")
+			silence, err := Silence(t.Context(), h, run)
 			require.NoError(t, err)
 			require.Equal(t, test.want, silence)
 			require.Equal(t, test.probes, probes)
-			for info, err := range h.Objects().List(t.Context(), &backend.ListOptions{Prefix: Prefix("r")}) {
+			for info, err := range h.Objects().List(t.Context(), &backend.ListOptions{Prefix: Prefix + "r/"}) {
 				require.NoError(t, err)
 				require.NotContains(t, info.Key, "clock-", "the probe is removed")
 			}
 		})
 	}
-	_, err := Silence(t.Context(), setup(t, memory.NewObjects()), "none")
+	_, err := Silence(t.Context(), setup(t, memory.NewObjects()), record.Run{ID: "none"})
 	require.True(t, errors.Is(err, azml.ErrNotFound))
 }

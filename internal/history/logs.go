@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // A log is a series of appended objects "<key>", "<key>.part-2", … A part takes
@@ -33,7 +34,7 @@ func partKey(key string, n int) string {
 }
 
 // LogKey gives the key of the run's log of that name.
-func LogKey(id, name string) string { return Prefix(id) + "logs/" + name }
+func LogKey(run record.Run, name string) string { return folder(run, "logs") + name }
 
 // LogWriter appends to a log. Writes are gathered and go out every quarter of
 // a second or megabyte; only one process writes a log. While the store does not
@@ -319,9 +320,9 @@ func (r *logReader) Close() error {
 }
 
 // LogNames gives the names of the run's logs, sorted.
-func LogNames(ctx context.Context, h core.Handle, id string) ([]string, error) {
+func LogNames(ctx context.Context, h core.Handle, run record.Run) ([]string, error) {
 	var names []string
-	prefix := LogKey(id, "")
+	prefix := LogKey(run, "")
 	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
 		if err != nil {
 			return nil, err

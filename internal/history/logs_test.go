@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 func writer(t *testing.T, h core.Handle, key string) *LogWriter {
@@ -35,7 +36,7 @@ func write(t *testing.T, w *LogWriter, text string) {
 func TestLogRollsAndIsReadAsOne(t *testing.T) {
 	t.Parallel()
 	h := setup(t, memory.NewObjects())
-	key := LogKey("r", "user_logs/std_log.txt")
+	key := LogKey(record.Run{ID: "r"}, "user_logs/std_log.txt")
 	w := writer(t, h, key)
 	for n := range 6 {
 		write(t, w, lines(n, n+1))
@@ -54,7 +55,7 @@ func TestLogRollsAndIsReadAsOne(t *testing.T) {
 	size, err := LogSize(t.Context(), h, key)
 	require.NoError(t, err)
 	require.EqualValues(t, len(lines(0, 6)), size)
-	names, err := LogNames(t.Context(), h, "r")
+	names, err := LogNames(t.Context(), h, record.Run{ID: "r"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"user_logs/std_log.txt"}, names)
 

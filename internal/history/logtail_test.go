@@ -12,6 +12,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 func readTail(t *testing.T, h core.Handle, key string, lines int) string {
@@ -40,7 +41,7 @@ func TestLogTail(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range 30 {
 		h := setup(t, memory.NewObjects())
-		key := LogKey("r", "log")
+		key := LogKey(record.Run{ID: "r"}, "log")
 		w := writer(t, h, key)
 		var whole strings.Builder
 		for range random.IntN(8) {

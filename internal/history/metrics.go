@@ -3,8 +3,6 @@ package history
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -12,70 +10,28 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/metrics"
-)
-
-// runSpools and modelSpools are the folders, in that for spool files, with a
-// folder for each run and each logged model.
-const (
-	runSpools   = "metrics"
-	modelSpools = "model-metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // Metrics opens the run's metric log.
-func Metrics(h core.Handle, id string) (*metrics.Log, error) {
-	return openMetrics(h, Prefix(id), runSpools, id)
+func Metrics(h core.Handle, run record.Run) (*metrics.Log, error) {
+	return openMetrics(h, folder(run, "metrics"), filepath.Join(runSpools, spoolName(run)))
 }
 
 // SealedKey gives the key of the record of the run's sealed metrics, which
 // changes whenever some were sealed.
-func SealedKey(id string) string { return Prefix(id) + "metrics/sealed.json" }
+func SealedKey(run record.Run) string { return folder(run, "metrics") + "sealed.json" }
 
-func openMetrics(h core.Handle, prefix, spools, id string) (*metrics.Log, error) {
-	spool, err := h.SpoolDir()
+// openMetrics opens the log with this prefix, whose spool files are in the folder
+// spool, in that of the workspace.
+func openMetrics(h core.Handle, prefix, spool string) (*metrics.Log, error) {
+	dir, err := h.SpoolDir()
 	if err != nil {
 		return nil, err
 	}
-	return metrics.Open(h.Objects(), prefix+"metrics/", &metrics.Options{
-		SpoolDir: filepath.Join(spool, spools, id), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
+	return metrics.Open(h.Objects(), prefix, &metrics.Options{
+		SpoolDir: filepath.Join(dir, spool), TempDir: filepath.Join(dir, sealing), Logger: h.Logger(), Now: h.Now, Shipped: h.Telemetry().PointsShipped,
 	}), nil
-}
-
-// RecoverMetrics stores what writers that died have left in spools on this
-// machine, of all runs and logged models. Damage of one keeps none of the others.
-func RecoverMetrics(ctx context.Context, h core.Handle) error {
-	for spools, open := range map[string]func(core.Handle, string) (*metrics.Log, error){runSpools: Metrics, modelSpools: ModelMetrics} {
-		if err := recoverAll(ctx, h, spools, open); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func recoverAll(ctx context.Context, h core.Handle, spools string, open func(core.Handle, string) (*metrics.Log, error)) error {
-	spool, err := h.SpoolDir()
-	if err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(filepath.Join(spool, spools))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, entry := range entries {
-		if core.RunID.Check(entry.Name()) != nil {
-			continue
-		}
-		log, err := open(h, entry.Name())
-		if err != nil {
-			return err
-		}
-		switch _, err := log.Recover(ctx); {
-		case damaged(err):
-			h.Logger().WarnContext(ctx, "metrics that a dead process has left can't be stored", "spool", filepath.Join(spools, entry.Name()), "error", err)
-		case err != nil:
-			return err
-		}
-	}
-	return nil
 }
 
 // Seal seals the metrics of a run that has ended; what keeps it from that is
@@ -105,7 +61,7 @@ func seal(ctx context.Context, h core.Handle, id string) (int64, error) {
 	if err != nil || !run.Value.Status.Terminal() {
 		return 0, ignore(err, azml.ErrNotFound)
 	}
-	log, err := Metrics(h, id)
+	log, err := Metrics(h, run.Value)
 	if err != nil {
 		return 0, err
 	}
@@ -113,8 +69,12 @@ func seal(ctx context.Context, h core.Handle, id string) (int64, error) {
 	if err = ignore(err, azml.ErrConflict, azml.ErrExists); err != nil {
 		return 0, err // where somebody else was faster, all is done
 	}
-	if _, err := h.Objects().Stat(ctx, Ref(id).Key); errors.Is(err, azml.ErrNotFound) {
-		return 0, deleteMetrics(ctx, h, id) // the run was deleted meanwhile
+	now, err := Get(ctx, h, id)
+	if err == nil {
+		err = SameLife(now.Value, run.Value.Life)
+	}
+	if errors.Is(err, azml.ErrNotFound) {
+		return 0, deleteMetrics(ctx, h, run.Value) // it was deleted meanwhile
 	}
 	return done.Points, nil
 }
@@ -134,9 +94,9 @@ func ignore(err error, classes ...error) error {
 	return err
 }
 
-func deleteMetrics(ctx context.Context, h core.Handle, id string) error {
+func deleteMetrics(ctx context.Context, h core.Handle, run record.Run) error {
 	var failed []error
-	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: Prefix(id) + "metrics/"}) {
+	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: folder(run, "metrics")}) {
 		if err != nil {
 			return err
 		}
@@ -146,16 +106,17 @@ func deleteMetrics(ctx context.Context, h core.Handle, id string) error {
 }
 
 // SealEnded seals the metrics of all ended runs that have some unsealed, and
-// deletes what sealings that were cut off before that time have left. It gives
-// the number of runs. Damage of one run keeps none of the others.
+// deletes what sealings that were cut off before that time have left, and what
+// was written by then to runs that are deleted. It gives the number of runs.
+// Damage of one run keeps none of the others.
 func SealEnded(ctx context.Context, h core.Handle, before time.Time) (runs int, err error) {
-	for id, err := range h.Children(ctx, "runs/") {
+	for id, err := range h.Folders(ctx, Prefix) {
 		if err != nil {
 			return runs, err
 		}
 		points, err := seal(ctx, h, id)
 		if err == nil {
-			err = clearLeftovers(ctx, h, id, before)
+			err = errors.Join(clearLeftovers(ctx, h, id, before), sweep(ctx, h, id, before))
 		}
 		switch {
 		case damaged(err):
@@ -170,7 +131,11 @@ func SealEnded(ctx context.Context, h core.Handle, before time.Time) (runs int, 
 }
 
 func clearLeftovers(ctx context.Context, h core.Handle, id string, before time.Time) error {
-	log, err := Metrics(h, id)
+	run, err := Get(ctx, h, id)
+	if err != nil {
+		return ignore(err, azml.ErrNotFound)
+	}
+	log, err := Metrics(h, run.Value)
 	if err != nil {
 		return err
 	}
@@ -181,35 +146,4 @@ func clearLeftovers(ctx context.Context, h core.Handle, id string, before time.T
 		}
 	}
 	return err
-}
-
-// EmptySpool stores what the spool of this machine still has of an ended run, so
-// that none of it comes to a run that later gets the same ID. A recovery that
-// has it in hand already is waited for, for two seconds at most.
-func EmptySpool(ctx context.Context, h core.Handle, id string) error {
-	log, err := Metrics(h, id)
-	if err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(2 * time.Second); ; {
-		if _, err := log.Recover(ctx); err != nil {
-			return err
-		}
-		writers, err := log.Writers(ctx)
-		if err != nil {
-			return err
-		}
-		spooled := 0
-		for _, w := range writers {
-			spooled += w.SpoolFiles
-		}
-		if spooled == 0 || time.Now().After(deadline) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }

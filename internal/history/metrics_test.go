@@ -11,6 +11,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // TestRecoveryPassesDamageOver has a run with a damaged record of sealing before one
@@ -19,10 +20,11 @@ func TestRecoveryPassesDamageOver(t *testing.T) {
 	t.Parallel()
 	objects := memory.NewObjects()
 	h := setup(t, objects)
-	bad, good := leftBehind(t, h, "a"), leftBehind(t, h, "b")
-	_, err := objects.Append(t.Context(), "runs/a/metrics/sealed.json", 0, []byte("{}"))
+	a := create(t, h, "a").Value
+	bad, good := leftBehind(t, h, a), leftBehind(t, h, create(t, h, "b").Value)
+	_, err := objects.Append(t.Context(), SealedKey(a), 0, []byte("{}"))
 	require.NoError(t, err)
-	log, err := Metrics(h, "a")
+	log, err := Metrics(h, a)
 	require.NoError(t, err)
 	_, err = log.Recover(t.Context())
 	require.ErrorIs(t, err, azml.ErrDamaged)
@@ -32,19 +34,31 @@ func TestRecoveryPassesDamageOver(t *testing.T) {
 	require.NoFileExists(t, good)
 }
 
-// leftBehind makes a run with points in the store and the same in a spool file
-// whose writer is gone, and gives the file.
-func leftBehind(t *testing.T, h core.Handle, id string) string {
+func TestSweepOfSealings(t *testing.T) {
+	t.Parallel()
+	h := setup(t, memory.NewObjects())
+	require.NoError(t, SweepSealing(h), "there is nothing")
+	spool, err := h.SpoolDir()
+	require.NoError(t, err)
+	left := filepath.Join(spool, sealing, "azml-seal-1")
+	require.NoError(t, os.MkdirAll(filepath.Dir(left), 0o700))
+	require.NoError(t, os.WriteFile(left, nil, 0o600))
+	require.NoError(t, SweepSealing(h))
+	require.NoFileExists(t, left)
+}
+
+// leftBehind logs to a run as a writer that has died: it has points in the store
+// and the same in a spool file, whose path is given.
+func leftBehind(t *testing.T, h core.Handle, run record.Run) string {
 	t.Helper()
-	create(t, h, id)
-	log, err := Metrics(h, id)
+	log, err := Metrics(h, run)
 	require.NoError(t, err)
 	w, err := log.NewWriter()
 	require.NoError(t, err)
 	require.NoError(t, w.Log("x", 1, 0, h.Now()))
 	spool, err := h.SpoolDir()
 	require.NoError(t, err)
-	found, err := filepath.Glob(filepath.Join(spool, "metrics", id, "*.spool"))
+	found, err := filepath.Glob(filepath.Join(spool, "metrics", spoolName(run), "*.spool"))
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	data, err := os.ReadFile(found[0])

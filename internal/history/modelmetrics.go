@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/json"
+	"path/filepath"
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/metrics"
@@ -42,5 +43,5 @@ func ModelPrefix(id string) string { return LoggedModelPrefix + id + "/" }
 // ModelMetrics opens the metric log of the logged model, whatever runs log to
 // it.
 func ModelMetrics(h core.Handle, id string) (*metrics.Log, error) {
-	return openMetrics(h, ModelPrefix(id), modelSpools, id)
+	return openMetrics(h, ModelPrefix(id)+"metrics/", filepath.Join(modelSpools, id))
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// Prefix gives the prefix of all objects of the run.
-func Prefix(id string) string { return "runs/" + id + "/" }
+// Prefix is the prefix of all objects of runs.
+const Prefix = "runs/"
 
 // Ref gives the reference of the run's record.
 func Ref(id string) core.Ref {
-	return core.Ref{Kind: "run", Name: id, Key: Prefix(id) + "run.json"}
+	return core.Ref{Kind: "run", Name: id, Key: Prefix + id + "/run.json"}
 }
 
 // Numbers gives the series that numbers the runs of an experiment.
@@ -45,22 +45,7 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 	if _, err := h.Objects().Stat(ctx, Ref(run.ID).Key); err == nil {
 		return none, fmt.Errorf("%w: choose another ID or none", azml.ErrExists)
 	}
-	number, _, err := core.Allot(ctx, h, Numbers(run.Experiment), false, func(int) (record.RunNumber, error) {
-		return record.RunNumber{RunID: run.ID}, nil
-	})
-	if err != nil {
-		return none, err
-	}
-	run.Number = number
-	if run.Root == "" {
-		run.Root = run.ID
-	}
-	run.Since = h.Now()
-	run.History = []record.Transition{{Status: run.Status, Time: run.Since, Reason: run.Reason}}
-	if run.Status == record.Running && run.Started.IsZero() {
-		run.Started = run.Since
-	}
-	stored, err := core.Create(ctx, h, Ref(run.ID), run)
+	stored, err := core.CreateAfter(ctx, h, Ref(run.ID), func() (record.Run, error) { return begun(ctx, h, run) })
 	if err != nil {
 		return none, err
 	}
@@ -71,6 +56,26 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 			core.Delete(ctx, h, Ref(run.ID), stored.ETag))
 	}
 	return stored, nil
+}
+
+// begun gives a new run its number and what it begins with.
+func begun(ctx context.Context, h core.Handle, run record.Run) (record.Run, error) {
+	number, _, err := core.Allot(ctx, h, Numbers(run.Experiment), false, func(int) (record.RunNumber, error) {
+		return record.RunNumber{RunID: run.ID}, nil
+	})
+	if err != nil {
+		return run, err
+	}
+	run.Number, run.Life = number, core.NewID(8)
+	if run.Root == "" {
+		run.Root = run.ID
+	}
+	run.Since = h.Now()
+	run.History = []record.Transition{{Status: run.Status, Time: run.Since, Reason: run.Reason}}
+	if run.Status == record.Running && run.Started.IsZero() {
+		run.Started = run.Since
+	}
+	return run, nil
 }
 
 // Get reads the run's record. Errors: ErrNotFound, ErrDamaged, ErrInvalid.
@@ -102,6 +107,9 @@ type Step struct {
 	// Resume says that the run is to leave a last status, which no other step
 	// does.
 	Resume bool
+	// Life, when not empty, makes the step fail with ErrNotFound when the run was
+	// deleted and another has got its ID.
+	Life string
 	// Owner, when not empty, makes the step fail with ErrConflict when the run
 	// has meanwhile been taken from this owner.
 	Owner string
@@ -115,6 +123,9 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		note = core.Updated("status " + string(step.To))
 	}
 	stored, err := Update(ctx, h, id, note, func(r *record.Run) error {
+		if err := SameLife(*r, step.Life); err != nil {
+			return err
+		}
 		if step.Owner != "" && (r.Owner == nil || r.Owner.ID != step.Owner) {
 			return fmt.Errorf("%w: the run is %s and another process answers for it now", azml.ErrConflict, r.Status)
 		}
@@ -128,7 +139,7 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		r.Ended = time.Time{}
 		if step.To.Terminal() {
 			r.Ended = now
-			r.Kept = Kept(h, id, nil, step.Points)
+			r.Kept = Kept(h, *r, nil, step.Points)
 		}
 		r.Status, r.Reason, r.WaitsFor, r.Since = step.To, step.Reason, step.WaitsFor, now
 		r.History = append(slices.Clip(r.History), record.Transition{Status: step.To, Time: now, Reason: step.Reason})
@@ -146,8 +157,8 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 // Kept says what this process knows to be in the store of the run: what is
 // said before, nil for nothing, and the points of the writers that it has
 // closed. It gives nil for nothing.
-func Kept(h core.Handle, id string, before *record.Kept, points map[string]uint64) *record.Kept {
-	k := record.Kept{FileParts: RunFiles(id).parts().LastSeen(h), Points: points}
+func Kept(h core.Handle, run record.Run, before *record.Kept, points map[string]uint64) *record.Kept {
+	k := record.Kept{FileParts: RunFiles(run).parts().LastSeen(h), Points: points}
 	if before != nil {
 		k.FileParts = max(k.FileParts, before.FileParts)
 		k.Points = maps.Clone(before.Points)

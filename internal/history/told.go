@@ -44,7 +44,7 @@ func Tell(ctx context.Context, h core.Handle, id string, told Told) (core.Stored
 			return nil
 		}
 		if told.Status.Terminal() {
-			r.Kept = Kept(h, id, nil, told.Points)
+			r.Kept = Kept(h, *r, nil, told.Points)
 		}
 		return told.apply(r, h.Now())
 	})

@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ import (
 func (s *space) begin(t *testing.T, id string, owner record.Owner) *metrics.Writer {
 	t.Helper()
 	s.put(t, id, func(r *record.Run) { r.Status, r.Owner = record.Running, &owner })
-	log, err := history.Metrics(s.Handle, id)
+	log, err := history.Metrics(s.Handle, s.get(t, id))
 	require.NoError(t, err)
 	w, err := log.NewWriter()
 	require.NoError(t, err)
@@ -80,7 +81,7 @@ func TestLiveLastValue(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	s := local(t, t.TempDir(), t.TempDir())
 	writers := []*metrics.Writer{s.begin(t, "r", s.Owner()), s.begin(t, "r", s.Owner())}
-	log, err := history.Metrics(s.Handle, "r")
+	log, err := history.Metrics(s.Handle, s.get(t, "r"))
 	require.NoError(t, err)
 	for i := range 200 {
 		w := writers[random.IntN(2)]
@@ -231,4 +232,42 @@ func TestTokens(t *testing.T) {
 	}
 	_, _, err = Some(t.Context(), s.Handle, Request{Kind: Runs}, "", 0, func(h Hit) (string, error) { return h.ID, nil })
 	require.ErrorIs(t, err, azml.ErrInvalid)
+}
+
+// TestIDUsedAgain deletes runs between two searches and gives others their IDs:
+// nothing that was summed up of the first is found of the second.
+func TestIDUsedAgain(t *testing.T) {
+	t.Parallel()
+	for _, feed := range []bool{true, false} {
+		for _, first := range []record.Status{record.Running, record.Completed} {
+			for _, second := range []record.Status{record.Running, record.Completed} {
+				t.Run(fmt.Sprint(first, " then ", second, ", feed ", feed), func(t *testing.T) {
+					t.Parallel()
+					var objects backend.Objects = memory.NewObjects()
+					if !feed {
+						objects = noFeed{objects}
+					}
+					s := open(t, objects, t.TempDir())
+					owner := s.Owner()
+					for i, status := range []record.Status{first, second} {
+						s.put(t, "r", func(r *record.Run) { r.Life, r.Status, r.Owner = core.NewID(8), status, &owner })
+						s.logTo(t, "r", map[string][]float64{[]string{"a", "b"}[i]: {1, 2, 3}, "both": {float64(i)}})
+						sums := s.hits(t, "")[0].Metrics
+						require.Len(t, sums, 2)
+						require.EqualValues(t, 3, sums[[]string{"a", "b"}[i]].Count)
+						require.EqualValues(t, 1, sums["both"].Count)
+						require.EqualValues(t, i, sums["both"].Last)
+						keys, err := history.Keys(t.Context(), s.Handle, s.get(t, "r"))
+						require.NoError(t, err)
+						for _, key := range append(keys, history.Ref("r").Key) {
+							require.NoError(t, objects.Delete(t.Context(), key, &backend.DeleteOptions{}))
+						}
+					}
+					require.Empty(t, s.hits(t, ""))
+					s.put(t, "r", func(r *record.Run) { r.Life = core.NewID(8) })
+					require.Empty(t, s.hits(t, "")[0].Metrics)
+				})
+			}
+		}
+	}
 }

@@ -92,17 +92,25 @@ func local(t testing.TB, dir, cache string) *space {
 // put stores a run's record, with what change makes of it.
 func (s *space) put(t testing.TB, id string, change func(*record.Run)) {
 	t.Helper()
-	r := record.Run{ID: id, Experiment: "e", Root: id, Type: "azml.run", Status: record.Completed}
+	r := record.Run{ID: id, Experiment: "e", Life: "0123456789abcdef", Root: id, Type: "azml.run", Status: record.Completed}
 	if change != nil {
 		change(&r)
 	}
 	require.NoError(t, core.PutQuiet(t.Context(), s.Handle, history.Ref(id).Key, r))
 }
 
+// get reads a run's record.
+func (s *space) get(t testing.TB, id string) record.Run {
+	t.Helper()
+	stored, err := history.Get(t.Context(), s.Handle, id)
+	require.NoError(t, err)
+	return stored.Value
+}
+
 // logTo logs points of one metric to a run, and makes them durable.
 func (s *space) logTo(t testing.TB, id string, metrics map[string][]float64) {
 	t.Helper()
-	log, err := history.Metrics(s.Handle, id)
+	log, err := history.Metrics(s.Handle, s.get(t, id))
 	require.NoError(t, err)
 	w, err := log.NewWriter()
 	require.NoError(t, err)

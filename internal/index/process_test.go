@@ -52,7 +52,7 @@ func writeAndSearch(ctx context.Context, dir, cache, name string, rounds int) er
 	s := &space{Handle: h}
 	for i := range rounds {
 		id := fmt.Sprintf("%s-%d", name, i)
-		r := record.Run{ID: id, Experiment: name, Status: record.Completed, Tags: map[string]string{"i": fmt.Sprint(i)}}
+		r := record.Run{ID: id, Life: core.NewID(8), Experiment: name, Status: record.Completed, Tags: map[string]string{"i": fmt.Sprint(i)}}
 		if err := core.PutQuiet(ctx, h, history.Ref(id).Key, r); err != nil {
 			return err
 		}
@@ -189,4 +189,31 @@ func TestPlaces(t *testing.T) {
 	require.NotEqual(t, at(a), at(a+"b"))
 	require.NoError(t, os.Symlink(a, a+"c"))
 	require.Equal(t, at(a), at(a+"c"))
+}
+
+// TestCloseAfterAnother closes an index that another one has written to and
+// closed since it was last looked at.
+func TestCloseAfterAnother(t *testing.T) {
+	t.Parallel()
+	dir, cache := t.TempDir(), t.TempDir()
+	opened := func() (*space, func()) {
+		store, err := localfs.New(dir, nil)
+		require.NoError(t, err)
+		h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: cache, Workspace: record.Workspace{ID: "w"}})
+		return &space{Handle: h}, func() {
+			require.NoError(t, h.Close(context.Background()))
+			require.NoError(t, store.Close())
+		}
+	}
+	first, closeFirst := opened()
+	second, closeSecond := opened()
+	first.put(t, "a", nil)
+	require.Equal(t, []string{"a"}, first.ids(t, ""))
+	second.put(t, "b", nil)
+	require.Len(t, second.ids(t, ""), 2)
+	closeSecond()
+	closeFirst()
+	third, closeThird := opened()
+	require.Len(t, third.ids(t, ""), 2)
+	closeThird()
 }

@@ -37,7 +37,7 @@ func classifyRun(rest string) (string, part) {
 	switch {
 	case "/"+below == runRecord:
 		return rest, recordPart
-	case strings.HasPrefix(below, "metrics/"):
+	case strings.HasPrefix(below, runMetricsFolder):
 		return id + runRecord, metricsPart
 	}
 	return "", noPart

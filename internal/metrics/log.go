@@ -17,6 +17,7 @@ type Log struct {
 	objects backend.Objects
 	prefix  string
 	spool   spoolDir
+	temp    string
 	logger  *slog.Logger
 	now     func() time.Time
 	flush   time.Duration
@@ -31,6 +32,10 @@ type Options struct {
 	// with the last. All processes of the machine that log to the run, or recover it, name the
 	// same folder. Empty serves readers only.
 	SpoolDir string
+	// TempDir is the folder for the temporary files of Seal, which makes it; that
+	// of the system when empty. What is in it and can be deleted is left by
+	// processes that died.
+	TempDir string
 	// Logger is told of stores that fail and of damage; nil discards.
 	Logger *slog.Logger
 	// Now is the clock for points that bring no time, time.Now by default.
@@ -62,14 +67,14 @@ var defaultLimits = limits{
 }
 
 // Open gives the metric log whose objects have keys that begin with prefix,
-// such as "runs/<id>/metrics/". It reads nothing. Nil options are the zero
+// such as "runs/<id>/metrics-<life>/". It reads nothing. Nil options are the zero
 // Options.
 func Open(objects backend.Objects, prefix string, opts *Options) *Log {
 	if opts == nil {
 		opts = &Options{}
 	}
 	l := &Log{
-		objects: objects, prefix: prefix, spool: spoolDir(opts.SpoolDir),
+		objects: objects, prefix: prefix, spool: spoolDir(opts.SpoolDir), temp: opts.TempDir,
 		logger: opts.Logger, now: opts.Now, flush: opts.FlushInterval, shipped: opts.Shipped, limits: defaultLimits,
 	}
 	if l.logger == nil {

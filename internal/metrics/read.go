@@ -191,7 +191,7 @@ type pass struct {
 	names   []string // of sealed points only these are wanted, when not empty
 	last    bool
 	plans   int
-	sealed  bool // the log was sealed, or somebody had begun to, when it was planned
+	sealed  bool // the log was sealed when it was planned
 }
 
 // maxPlans bounds how often a pass begins anew because the log was sealed under
@@ -310,7 +310,7 @@ func (p *pass) plan(ctx context.Context) error {
 	if err != nil {
 		return failed(err)
 	}
-	p.sealed = there.record != nil
+	p.sealed = there.sealed != nil
 	for writer := range there.segments {
 		p.cursor(writer)
 	}

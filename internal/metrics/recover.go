@@ -33,24 +33,53 @@ type Recovered struct {
 // for a spool file of another log.
 func (l *Log) Recover(ctx context.Context) (Recovered, error) {
 	var sum Recovered
+	err := l.eachDead(ctx, func(writer string, numbers []uint32) error {
+		err := l.drainDead(ctx, writer, numbers, &sum)
+		if err == nil {
+			sum.Writers++
+		}
+		return err
+	})
+	return sum, err
+}
+
+// Discard deletes what writers of this machine left in the spool folder when
+// their process died, of a log that was deleted. Files that were put aside
+// because of damage stay. Writers that live are left alone, as Recover does.
+// Errors: ErrUnavailable for the spool folder.
+func (l *Log) Discard(ctx context.Context) error {
+	return l.eachDead(ctx, func(writer string, numbers []uint32) error {
+		for _, number := range numbers {
+			if err := os.Remove(l.spool.file(writer, number)); err != nil {
+				return fmt.Errorf("%w: delete spool file of metrics: %w", azml.ErrUnavailable, err)
+			}
+		}
+		return nil
+	})
+}
+
+// eachDead calls do for each dead writer that has spool files, under its lock;
+// what do gives no error for must leave none of them. Then it deletes the
+// writer's lock, and the folder when nothing is left in it.
+func (l *Log) eachDead(ctx context.Context, do func(writer string, numbers []uint32) error) error {
 	var failed []error
 	files, err := l.spool.list()
 	if err != nil {
-		return sum, err
+		return err
 	}
 	for writer := range files {
 		if err := ctx.Err(); err != nil {
-			return sum, fmt.Errorf("recover metrics: %w", err)
+			return fmt.Errorf("recover metrics: %w", err)
 		}
-		if err := l.recoverWriter(ctx, writer, &sum); err != nil {
+		if err := l.ifDead(writer, do); err != nil {
 			failed = append(failed, fmt.Errorf("recover metrics of writer %s: %w", writer, err))
 		}
 	}
 	l.spool.removeEmpty() // when nothing has failed, and nobody logs
-	return sum, errors.Join(failed...)
+	return errors.Join(failed...)
 }
 
-func (l *Log) recoverWriter(ctx context.Context, writer string, sum *Recovered) error {
+func (l *Log) ifDead(writer string, do func(writer string, numbers []uint32) error) error {
 	lock, ok, err := tryLock(l.spool.lock(writer))
 	if err != nil {
 		return fmt.Errorf("%w: lock spool files: %w", azml.ErrUnavailable, err)
@@ -64,11 +93,10 @@ func (l *Log) recoverWriter(ctx context.Context, writer string, sum *Recovered) 
 		return err
 	}
 	if numbers := files[writer]; len(numbers) > 0 {
-		if err := l.drainDead(ctx, writer, numbers, sum); err != nil {
+		if err := do(writer, numbers); err != nil {
 			lock.release()
 			return err
 		}
-		sum.Writers++
 	}
 	lock.remove()
 	return nil

@@ -32,8 +32,10 @@ type Sealed struct {
 // is sealed by the next Seal. Of several at once, one wins. It takes temporary
 // space on the local disk as large as the result, and memory for half a million
 // points and some for each name. Errors: those of the store, ErrDamaged when a
-// point can't be read, ErrConflict when somebody seals or deletes the log
-// meanwhile; then all stays as it was.
+// point can't be read, ErrConflict or ErrExists when somebody else has sealed
+// the log meanwhile, ErrNotFound when it was deleted; then all stays as it was.
+// A log that is deleted just before the end may be there again, sealed: who
+// calls Seal has to look.
 func (l *Log) Seal(ctx context.Context) (Sealed, error) {
 	if _, err := l.Recover(ctx); err != nil {
 		return Sealed{}, err
@@ -42,7 +44,7 @@ func (l *Log) Seal(ctx context.Context) (Sealed, error) {
 	if err != nil || len(files) > 0 {
 		return Sealed{}, err
 	}
-	before, err := l.claimed(ctx)
+	before, err := l.contents(ctx)
 	if err != nil || len(before.segments) == 0 {
 		return Sealed{}, err
 	}
@@ -69,23 +71,6 @@ func (l *Log) Seal(ctx context.Context) (Sealed, error) {
 	return s.finish(ctx)
 }
 
-// claimed gives what there is to seal, with a record to replace.
-func (l *Log) claimed(ctx context.Context) (*contents, error) {
-	before, err := l.contents(ctx)
-	if err != nil || len(before.segments) == 0 || before.record != nil {
-		return before, err
-	}
-	claim := &sealing{log: l, before: before}
-	if err := claim.commit(ctx); err != nil && !errors.Is(err, azml.ErrExists) {
-		return nil, fmt.Errorf("seal metrics: %w", err)
-	}
-	claimed, err := l.contents(ctx)
-	if err == nil && claimed.record == nil { // without it a later log of this name would get these points
-		return nil, fmt.Errorf("%w: the metrics %s were deleted while they were being sealed", azml.ErrConflict, l.prefix)
-	}
-	return claimed, err
-}
-
 // sealing is one Seal at work.
 type sealing struct {
 	log     *Log
@@ -96,6 +81,22 @@ type sealing struct {
 	writers map[string]record.SealedWriter
 	count   int64
 	record  record.SealedMetrics
+}
+
+// open makes the temporary file. Where an open file can have no name any more,
+// it goes with the process.
+func (s *sealing) open() (err error) {
+	if s.log.temp != "" {
+		err = os.MkdirAll(s.log.temp, 0o700)
+	}
+	if err == nil {
+		s.file, err = os.CreateTemp(s.log.temp, "azml-seal-")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: make a temporary file for sealed metrics: %w", azml.ErrUnavailable, err)
+	}
+	_ = os.Remove(s.file.Name()) // fails on Windows, until it is closed
+	return nil
 }
 
 func (s *sealing) discard() {
@@ -120,8 +121,8 @@ func (s *sealing) anythingNew(ctx context.Context) (bool, error) {
 
 // collect writes all points to a temporary file.
 func (s *sealing) collect(ctx context.Context) (err error) {
-	if s.file, err = os.CreateTemp("", "azml-seal-"); err != nil {
-		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+	if err := s.open(); err != nil {
+		return err
 	}
 	w, t := newTableWriter(io.MultiWriter(s.file, &s.sums)), newTable()
 	cursors := make(map[string]*cursor)
@@ -181,7 +182,7 @@ func (s *sealing) commit(ctx context.Context) error {
 	meta, previous := s.record.Common(), []byte(nil)
 	meta.Token, meta.Created, meta.Modified = randomHex(16), s.log.now().UTC(), s.log.now().UTC()
 	opts := &backend.PutOptions{IfNoneMatch: true}
-	if old := s.before.record; old != nil {
+	if old := s.before.sealed; old != nil {
 		meta.Created, meta.CreatedBy, previous = old.Created, old.CreatedBy, old.data
 		opts = &backend.PutOptions{IfMatch: old.etag}
 		if !meta.Modified.After(old.Modified) {

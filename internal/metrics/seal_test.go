@@ -5,7 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -319,3 +323,30 @@ var names10k = func() []string {
 	}
 	return names
 }()
+
+// TestSealLeavesNoFile looks for the temporary file while a sealing goes on, and
+// after it.
+func TestSealLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	logPoints(t, openLog(t, objects, t.TempDir(), smallLimits), 20)
+	temp := filepath.Join(t.TempDir(), "temp")
+	looks := 0
+	l := openLog(t, &interrupted{Objects: objects, before: func(int) {
+		files, err := os.ReadDir(temp)
+		if errors.Is(err, fs.ErrNotExist) {
+			return // not begun yet
+		}
+		require.NoError(t, err)
+		if looks++; runtime.GOOS != "windows" {
+			require.Empty(t, files, "it would stay when the process is killed now")
+		}
+	}}, t.TempDir(), smallLimits)
+	l.temp = temp
+	_, err := l.Seal(t.Context())
+	require.NoError(t, err)
+	require.NotZero(t, looks)
+	files, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, files)
+}

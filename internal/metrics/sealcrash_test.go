@@ -52,7 +52,7 @@ func TestSealCutOff(t *testing.T) {
 			same(t, want, readAll(t, l))
 			sound(t, l)
 			if sealErr == nil && len(left) == 0 {
-				require.GreaterOrEqual(t, writes, 4)
+				require.GreaterOrEqual(t, writes, 3)
 				break
 			}
 		}

@@ -23,21 +23,11 @@ const (
 // maxSealedRecord bounds what is read as a record, in bytes.
 const maxSealedRecord = 64 << 20
 
-// sealed is the record of sealed metrics as it was read. A first Seal begins with
-// a record of no points: it replaces that one in the end, and can't when the
-// run was deleted meanwhile, even if another has got its ID.
+// sealed is the record of sealed metrics as it was read.
 type sealed struct {
 	record.SealedMetrics
 	etag backend.ETag
 	data []byte
-}
-
-// points gives the record unless it has none.
-func (s *sealed) points() *sealed {
-	if s == nil || s.Count == 0 {
-		return nil
-	}
-	return s
 }
 
 // writer tells how far a writer's points are sealed; nothing is when s is nil.

@@ -40,8 +40,7 @@ func parseSegmentKey(prefix, key string) (writer string, number int, ok bool) {
 // contents is what the store has of a log.
 type contents struct {
 	segments map[string][]segment // of each writer, in order
-	record   *sealed              // of sealed metrics, nil when there is none
-	sealed   *sealed              // the same, nil when nothing is sealed
+	sealed   *sealed              // nil when nothing is sealed
 	others   []backend.Info       // objects of sealed metrics, also such as nothing names
 }
 
@@ -69,8 +68,7 @@ func (l *Log) contents(ctx context.Context) (*contents, error) {
 		return c, nil
 	}
 	var err error
-	c.record, err = l.readSealed(ctx)
-	c.sealed = c.record.points()
+	c.sealed, err = l.readSealed(ctx)
 	return c, err
 }
 

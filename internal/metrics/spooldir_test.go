@@ -39,6 +39,17 @@ func TestSpoolFolderGoes(t *testing.T) {
 			_, err := l.Recover(t.Context())
 			require.NoError(t, err)
 		}, true},
+		"a dead writer is discarded": {func(t *testing.T, l *Log) {
+			die(t, l)
+			require.NoError(t, l.Discard(t.Context()))
+			require.Empty(t, readAll(t, l))
+		}, true},
+		"a writer that lives is not discarded": {func(t *testing.T, l *Log) {
+			w := newWriter(t, l)
+			require.NoError(t, w.Log("x", 1, 1, testTime))
+			require.NoError(t, l.Discard(t.Context()))
+			require.Len(t, readAll(t, l), 1)
+		}, false},
 		"a dead writer is not recovered": {func(t *testing.T, l *Log) {
 			die(t, l)
 			logAndClose(t, l)

@@ -124,7 +124,7 @@ func (c call) artifactRoot(ctx context.Context, parts []string) (artifact, error
 		if err != nil {
 			return a, err
 		}
-		a, uri = artifact{list: history.RunFiles(id), runID: id}, artifactURI(stored.Value, e.Value)
+		a, uri = artifact{list: history.RunFiles(stored.Value), runID: id}, artifactURI(stored.Value, e.Value)
 	}
 	if uri != root {
 		return a, failf(codeNotFound, "The artifacts of %s are at %s", id, uri)
@@ -172,7 +172,7 @@ func (c call) listArtifacts(ctx context.Context, req *listArtifacts) (*listArtif
 		return nil, err
 	}
 	resp := &listArtifactsResponse{RootURI: artifactURI(stored.Value, e.Value)}
-	resp.Files, err = c.folder(ctx, artifact{list: history.RunFiles(id), path: folder}, folder)
+	resp.Files, err = c.folder(ctx, artifact{list: history.RunFiles(stored.Value), path: folder}, folder)
 	return resp, err
 }
 
@@ -225,10 +225,11 @@ func (c call) getArtifact(w http.ResponseWriter, r *http.Request, _ []string) er
 	if err != nil {
 		return err
 	}
-	if _, err := c.run(r.Context(), id); err != nil {
+	stored, err := c.run(r.Context(), id)
+	if err != nil {
 		return err
 	}
-	return c.send(w, r, artifact{list: history.RunFiles(id), path: p})
+	return c.send(w, r, artifact{list: history.RunFiles(stored.Value), path: p})
 }
 
 // send sends a file, or the ranges of it that were asked for. It goes out as an
@@ -282,11 +283,11 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 		}
 		return err
 	}
-	manifest, _, err := batch.Commit(r.Context())
+	id, manifest, _, err := batch.CommitManifest(r.Context())
 	if err != nil {
 		return err
 	}
-	if err := a.list.Add(r.Context(), c.core, manifest, true); err != nil {
+	if err := a.list.AddStored(r.Context(), c.core, id, manifest, true); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})

@@ -7,6 +7,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // TestManyClients lets many clients log to one run, and more runs than are held
@@ -79,4 +83,32 @@ func TestManyCreators(t *testing.T) {
 	}
 	working.Wait()
 	require.Equal(t, map[int]int{200: 1, 400: 11}, codes)
+}
+
+// TestIDUsedAgain deletes a run for good that a client logs to, and gives
+// another its ID: from the next look on, it is that one which is logged to.
+func TestIDUsedAgain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	id := s.story()
+	log := func(step int) {
+		post[object](s, "runs/log-metric", object{"run_id": id, "key": "m", "value": step, "timestamp": 1, "step": step})
+	}
+	log(1)
+	old, err := history.Get(t.Context(), s.core, id)
+	require.NoError(t, err)
+	keys, err := history.Keys(t.Context(), s.core, old.Value)
+	require.NoError(t, err)
+	for _, key := range append(keys, history.Ref(id).Key) {
+		require.NoError(t, s.core.Objects().Delete(t.Context(), key, &backend.DeleteOptions{}))
+	}
+	_, err = history.Create(t.Context(), s.core, record.Run{ID: id, Experiment: old.Value.Experiment, Status: record.Running, Type: RunType})
+	require.NoError(t, err)
+	require.Empty(t, get[runResponse](s, "runs/get?run_id="+id).Run.Data.Metrics, "though the first one is open still")
+	s.handler.writers.forget(logID{id: id}) // as a second later
+	log(2)
+	require.Len(t, get[metricsResponse](s, "metrics/get-history?metric_key=m&run_id="+id).Metrics, 1)
+	latest := get[runResponse](s, "runs/get?run_id="+id).Run.Data.Metrics
+	require.Len(t, latest, 1)
+	require.EqualValues(t, 2, latest[0].Step)
 }

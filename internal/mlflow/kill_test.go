@@ -74,11 +74,13 @@ func TestKilledServer(t *testing.T) {
 	p.kill()
 	h := open(t, dir)
 	c := call{Handler: &Handler{core: h}, core: h}
-	list, err := c.history(t.Context(), id, "m")
+	r, err := history.Get(t.Context(), h, id)
+	require.NoError(t, err)
+	list, err := c.history(t.Context(), r.Value, "m")
 	require.NoError(t, err)
 	seen := map[int64]int{}
 	for _, m := range list {
-		seen[m.Step]++
+		seen[m.step]++
 	}
 	for step := range acknowledged {
 		require.Equal(t, 1, seen[step], "step %d", step)
@@ -88,7 +90,7 @@ func TestKilledServer(t *testing.T) {
 	spools, err := filepath.Glob(filepath.Join(dir, "ws", ".localfs", "spool", "metrics", "*", "*.spool"))
 	require.NoError(t, err)
 	require.Empty(t, spools, "what servers left is stored")
-	after, err := c.history(t.Context(), id, "m")
+	after, err := c.history(t.Context(), r.Value, "m")
 	require.NoError(t, err)
 	require.Equal(t, list, after)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // latestCache knows the latest metrics of runs, so that not all points of a run
@@ -59,23 +60,23 @@ func (l lastPoints) list() []metric {
 // process logs to the run it knows; of the others, it lists what they have stored,
 // and reads it only when that is not what it was. Others that log on this machine
 // at the moment are read each time.
-func (c call) latestMetrics(ctx context.Context, id string) ([]metric, error) {
-	log, err := history.Metrics(c.core, id)
+func (c call) latestMetrics(ctx context.Context, r record.Run) ([]metric, error) {
+	log, err := history.Metrics(c.core, r)
 	if err != nil {
 		return nil, err
 	}
-	own, last := c.writers.latest(id)
-	state, live, err := c.stateOf(ctx, id, log, own)
+	own, last := c.writers.latest(r)
+	state, live, err := c.stateOf(ctx, r, log, own)
 	if err != nil {
 		return nil, err
 	}
-	rest, hit := c.latestKnown.get(id, state)
+	rest, hit := c.latestKnown.get(r.ID, state)
 	if !hit || live {
 		rest = lastPoints{}
 		if err := readLatest(ctx, log, own, rest); err != nil {
 			return nil, err
 		}
-		c.latestKnown.put(id, known{state, rest})
+		c.latestKnown.put(r.ID, known{state, rest})
 	}
 	for _, m := range rest {
 		last.add(m)
@@ -94,8 +95,8 @@ func readLatest(ctx context.Context, log *metrics.Log, but string, into lastPoin
 
 // stateOf tells what all writers but one have, sealed or not, and whether one of
 // them lives.
-func (c call) stateOf(ctx context.Context, id string, log *metrics.Log, but string) (state string, live bool, err error) {
-	sealed, err := c.core.Objects().Stat(ctx, history.SealedKey(id))
+func (c call) stateOf(ctx context.Context, r record.Run, log *metrics.Log, but string) (state string, live bool, err error) {
+	sealed, err := c.core.Objects().Stat(ctx, history.SealedKey(r))
 	if err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return "", false, err
 	}

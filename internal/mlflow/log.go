@@ -34,7 +34,7 @@ func (c call) loggable(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return c.writers.saw(ctx, logID{id: id}, r.Value.Status.Terminal())
+	return c.writers.saw(ctx, logID{id: id}, r.Value.Life, r.Value.Status.Terminal())
 }
 
 func (c call) logMetric(ctx context.Context, req *logMetric) (nothing, error) {

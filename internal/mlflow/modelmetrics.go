@@ -39,7 +39,7 @@ func (c call) loggableModels(ctx context.Context, of map[string][]metricFields) 
 		if _, err := c.loggedModel(ctx, id); err != nil {
 			return err
 		}
-		if err := c.writers.saw(ctx, log, false); err != nil {
+		if err := c.writers.saw(ctx, log, "", false); err != nil {
 			return err
 		}
 	}

@@ -171,7 +171,7 @@ func (c call) runSource(ctx context.Context, s *modelSource) error {
 		return notFoundAs(err, notIn(s.uri, "run_id"))
 	}
 	s.runID, s.path = id, folder
-	found, err := history.Files(ctx, c.core, id, folder)
+	found, err := history.Files(ctx, c.core, r.Value, folder)
 	if err != nil || len(found.Files) > 0 {
 		s.take(found)
 		return err

@@ -2,8 +2,9 @@ package mlflow
 
 import (
 	"context"
-	"math"
 	"slices"
+
+	"github.com/azml-go/azml/internal/history"
 )
 
 // fresh leaves out the points that the run has already. When a client logs a
@@ -16,8 +17,12 @@ func (c call) fresh(ctx context.Context, id string, points []metricFields) ([]me
 	if !slices.ContainsFunc(points, func(p metricFields) bool { return p.ModelID != "" }) {
 		return points, nil
 	}
-	_, last := c.writers.latest(id)
-	read := map[string][]metric{}
+	r, err := history.Get(ctx, c.core, id)
+	if err != nil {
+		return nil, err
+	}
+	_, last := c.writers.latest(r.Value)
+	read := map[string][]point{}
 	var fresh []metricFields
 	for _, p := range points {
 		m := metric{Key: p.Key, Value: double(p.Value), Timestamp: p.Timestamp, Step: p.Step}
@@ -27,20 +32,14 @@ func (c call) fresh(ctx context.Context, id string, points []metricFields) ([]me
 		}
 		list, ok := read[p.Key]
 		if !ok {
-			var err error
-			if list, err = c.history(ctx, id, p.Key); err != nil {
+			if list, err = c.history(ctx, r.Value, p.Key); err != nil {
 				return nil, err
 			}
 			read[p.Key] = list
 		}
-		if !slices.ContainsFunc(list, func(have metric) bool { return samePoint(have, m) }) {
+		if !slices.ContainsFunc(list, point{p.Timestamp, p.Step, p.Value}.same) {
 			fresh = append(fresh, p)
 		}
 	}
 	return fresh, nil
-}
-
-// samePoint tells whether two points of a metric are one that was sent twice.
-func samePoint(a, b metric) bool {
-	return a.Timestamp == b.Timestamp && a.Step == b.Step && math.Float64bits(float64(a.Value)) == math.Float64bits(float64(b.Value))
 }

@@ -42,7 +42,9 @@ func TestPointsSentAgainForAModel(t *testing.T) {
 // logged counts the points in the run's log, each time that one was logged.
 func (s *served) logged(id string) (n int) {
 	s.t.Helper()
-	log, err := history.Metrics(s.core, id)
+	r, err := history.Get(s.t.Context(), s.core, id)
+	require.NoError(s.t, err)
+	log, err := history.Metrics(s.core, r.Value)
 	require.NoError(s.t, err)
 	for _, err := range log.Read(s.t.Context(), nil) {
 		require.NoError(s.t, err)

@@ -116,7 +116,7 @@ func serveScoped(t *testing.T, allowed bool) *scoped {
 	stored, err := history.Create(t.Context(), s.core, record.Run{ID: out.own.run, Experiment: "own", Type: "azureml.scriptrun", Status: record.Running,
 		Owner: &owner, Definition: &record.Definition{AllowWorkspace: allowed}})
 	require.NoError(t, err)
-	s.handler = NewForRun(s.core, stored.Value)
+	s.handler = NewForRun(s.core, stored.Value, nil)
 	server := httptest.NewServer(s.handler)
 	t.Cleanup(server.Close)
 	t.Cleanup(func() {
@@ -267,7 +267,9 @@ func TestEndOfAScript(t *testing.T) {
 	for _, status := range []string{"FINISHED", "FAILED", "KILLED"} {
 		require.Equal(t, statusRunning, post[updateRunResponse](s.served, "runs/update", object{"run_id": s.own.run, "status": status}).RunInfo.Status)
 	}
-	log, err := history.Metrics(s.core, s.own.run)
+	own, err := history.Get(t.Context(), s.core, s.own.run)
+	require.NoError(t, err)
+	log, err := history.Metrics(s.core, own.Value)
 	require.NoError(t, err)
 	list, err := log.Recover(t.Context())
 	require.NoError(t, err, "%v", list)

@@ -9,7 +9,7 @@ import (
 
 // runView gives a run as clients see it, with its latest metrics.
 func (c call) runView(ctx context.Context, r record.Run, e record.Experiment) (runMessage, error) {
-	last, err := c.latestMetrics(ctx, r.ID)
+	last, err := c.latestMetrics(ctx, r)
 	if err != nil {
 		return runMessage{}, err
 	}

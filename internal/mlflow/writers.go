@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
 const (
@@ -45,12 +46,18 @@ type logID struct {
 	model bool
 }
 
-// metrics opens the log.
-func (l logID) metrics(h core.Handle) (*metrics.Log, error) {
+// metrics opens the log. It gives the life of a run.
+func (l logID) metrics(ctx context.Context, h core.Handle) (_ *metrics.Log, life string, err error) {
 	if l.model {
-		return history.ModelMetrics(h, l.id)
+		log, err := history.ModelMetrics(h, l.id)
+		return log, "", err
 	}
-	return history.Metrics(h, l.id)
+	run, err := history.Get(ctx, h, l.id)
+	if err != nil {
+		return nil, "", err
+	}
+	log, err := history.Metrics(h, run.Value)
+	return log, run.Value.Life, err
 }
 
 // logging is a log that is being logged to.
@@ -58,6 +65,7 @@ type logging struct {
 	id logID
 
 	mu     sync.RWMutex // held for reading while something is logged
+	life   string       // of the run
 	writer *metrics.Writer
 	stop   func()
 	closed bool
@@ -115,7 +123,7 @@ func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 	if !fresh {
 		return l, nil
 	}
-	err := l.begin(ws.h)
+	err := l.begin(ctx, ws.h)
 	l.mu.Unlock()
 	if err != nil {
 		ws.remove(l)
@@ -134,23 +142,23 @@ func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 var errStopped = failf(codeUnavailable, "The workspace is being closed")
 
 // begin opens the writer. The caller holds the lock.
-func (l *logging) begin(h core.Handle) error {
+func (l *logging) begin(ctx context.Context, h core.Handle) error {
 	l.closed = true
-	log, err := l.id.metrics(h)
+	log, life, err := l.id.metrics(ctx, h)
 	if err != nil {
 		return err
 	}
 	if l.writer, err = log.NewWriter(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	shippingCtx, cancel := context.WithCancel(context.Background())
 	var shipping sync.WaitGroup
-	shipping.Go(func() { l.writer.Run(ctx) })
+	shipping.Go(func() { l.writer.Run(shippingCtx) })
 	l.stop = func() {
 		cancel()
 		shipping.Wait()
 	}
-	l.closed = false
+	l.life, l.closed = life, false
 	l.used.Store(h.Now().UnixNano())
 	return nil
 }
@@ -203,16 +211,16 @@ func (l *logging) append(points []metricFields) error {
 
 // latest gives the ID of the writer that is open for the run, empty for none,
 // and the latest points that it has logged.
-func (ws *writers) latest(id string) (string, lastPoints) {
+func (ws *writers) latest(r record.Run) (string, lastPoints) {
 	ws.mu.Lock()
-	l := ws.open[logID{id: id}]
+	l := ws.open[logID{id: r.ID}]
 	ws.mu.Unlock()
 	if l == nil {
 		return "", lastPoints{}
 	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if l.closed {
+	if l.closed || l.life != r.Life {
 		return "", lastPoints{}
 	}
 	l.lasting.Lock()
@@ -229,15 +237,26 @@ func (ws *writers) active(id logID) bool {
 	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
 }
 
-// saw notes that the run is active, and whether it has ended.
-func (ws *writers) saw(ctx context.Context, id logID, ended bool) error {
+// saw notes that the run is active, and whether it has ended. life is that of a
+// run: when it is another, the one that is logged to was deleted.
+func (ws *writers) saw(ctx context.Context, id logID, life string, ended bool) error {
 	l, err := ws.get(ctx, id)
+	if err == nil && !l.lives(life) {
+		ws.retire(ctx, l)
+		l, err = ws.get(ctx, id)
+	}
 	if err != nil {
 		return err
 	}
 	l.late.Store(ended)
 	l.seen.Store(ws.h.Now().UnixNano())
 	return nil
+}
+
+func (l *logging) lives(life string) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.life == life
 }
 
 // forget makes sure that the run is looked at again before more is logged.

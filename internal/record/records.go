@@ -71,7 +71,7 @@ type RunNumber struct {
 func (*RunNumber) Schema() string { return "azml.run-number/1" }
 
 // Files is one part of the list of a run's files, at
-// "runs/<id>/files/<number>.json", or of those of a logged model, at
+// "runs/<id>/files-<life>/<number>.json", or of those of a logged model, at
 // "logged-models/<id>/files/<number>.json". Parts are numbered without gaps and written
 // once, so that two writers of the same path meet at the same number.
 type Files struct {

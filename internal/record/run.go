@@ -11,6 +11,9 @@ type Run struct {
 	Experiment string `json:"experiment"`
 	// Number counts the experiment's runs from 1.
 	Number int `json:"runNumber"`
+	// Life tells the run from others that had, or will have, its ID: 16 random
+	// hexadecimal digits, which are in the keys of all its objects but this one.
+	Life string `json:"life"`
 	// Type is "azml.run" for a run logged in process, "azureml.scriptrun" for a
 	// submitted script.
 	Type string `json:"runType"`
@@ -103,7 +106,7 @@ type ModelOutput struct {
 }
 
 // RunDataset is what an MLflow client has told of a dataset that a run has
-// used, at "runs/<id>/datasets/<hash>.json". It is written once.
+// used, at "runs/<id>/datasets-<life>/<hash>.json". It is written once.
 type RunDataset struct {
 	Meta
 	// Name is the dataset's name.
@@ -167,6 +170,8 @@ type Definition struct {
 	// AllowWorkspace lets the script's MLflow clients use other experiments and
 	// other runs than its own.
 	AllowWorkspace bool `json:"allowWorkspace,omitempty"`
+	// Secrets are the names of the secrets that the script gets.
+	Secrets []string `json:"secrets,omitempty"`
 }
 
 // RunError says why a run failed.
@@ -186,7 +191,7 @@ type RunError struct {
 }
 
 // Heartbeat is written again and again by the process that drives a run, at
-// "runs/<id>/heartbeat.json".
+// "runs/<id>/heartbeat-<life>.json".
 type Heartbeat struct {
 	Meta
 	// Owner is the Owner.ID of the process.

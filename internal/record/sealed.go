@@ -1,7 +1,7 @@
 package record
 
 // SealedMetrics says which objects hold a run's sealed metrics, at
-// "runs/<id>/metrics/sealed.json". It is written by compare-and-swap: whoever
+// "runs/<id>/metrics-<life>/sealed.json". It is written by compare-and-swap: whoever
 // writes it has sealed the metrics.
 type SealedMetrics struct {
 	Meta

@@ -30,6 +30,9 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
+	// AbilityAzureMLCore is Azure ML's own SDK, which must be able to read the run
+	// configurations that are saved.
+	AbilityAzureMLCore = "azureml-core"
 	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
 	// able to read what is sealed.
 	AbilityParquetReaders = "parquet-readers"
@@ -46,6 +49,8 @@ const (
 	AbilityS3 = "s3"
 	// AbilityPostgreSQL is a PostgreSQL server.
 	AbilityPostgreSQL = "postgresql"
+	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
+	AbilityAzurite = "azurite"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -62,12 +67,14 @@ func Abilities() []string {
 		AbilityPython,
 		AbilityPythonVenv,
 		AbilityInferenceServer,
+		AbilityAzureMLCore,
 		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,
 		AbilityS3,
 		AbilityPostgreSQL,
+		AbilityAzurite,
 		AbilityMount,
 	}
 }

@@ -141,7 +141,7 @@ func benchSeal(ctx context.Context, b *bench) error {
 // measureSmallSeal seals logs of one point: what the end of every run that
 // logs costs in the background.
 func (b *bench) measureSmallSeal(ctx context.Context) error {
-	const writes = 5 // claim, points, digest, record; a segment is deleted
+	const writes = 4 // points, digest, record; a segment is deleted
 	floor, err := b.newWriter(recordSize)
 	if err != nil {
 		return err
