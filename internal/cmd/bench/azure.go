@@ -119,7 +119,6 @@ type carrier struct {
 	n        int
 	store    *files.Store
 	manifest *files.Manifest
-	stats    files.Stats
 	requests int64
 	sent     int64
 	got      int64 // requests of the last down
@@ -149,10 +148,7 @@ func (c *carrier) again(ctx context.Context) (sample, error) {
 		if err != nil {
 			return err
 		}
-		if c.manifest, c.stats, err = snapshot.Take(ctx, c.store, plan, nil); err != nil {
-			return err
-		}
-		_, err = c.store.PutManifest(ctx, c.manifest)
+		_, c.manifest, _, err = snapshot.Take(ctx, c.store, plan, nil)
 		return err
 	})(ctx)
 	c.requests, c.sent = c.cloud.requests.Load()-requests, c.cloud.sent.Load()-sent
