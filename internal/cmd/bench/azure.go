@@ -79,19 +79,21 @@ func (c *cloud) store(prefix string) (*azureblob.Store, error) {
 	return azureblob.Open(account.URL+"/"+c.name, account.Credential, &azureblob.Options{Prefix: prefix, Transport: c})
 }
 
-// benchAzure measures workspaces in Azure, on its emulator.
-func benchAzure(ctx context.Context, b *bench) error {
-	c, err := b.newCloud(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	for _, measure := range []func(context.Context) error{c.benchBig, c.benchSmall, c.benchMetrics, c.benchRuns} {
-		if err := measure(ctx); err != nil {
+// inCloud measures something in a container of its own.
+func inCloud(measures ...func(c *cloud, ctx context.Context) error) func(ctx context.Context, b *bench) error {
+	return func(ctx context.Context, b *bench) error {
+		c, err := b.newCloud(ctx)
+		if err != nil {
 			return err
 		}
+		defer c.close()
+		for _, measure := range measures {
+			if err := measure(c, ctx); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return nil
 }
 
 // turns is rounds for what takes long: a few turns, the first of which does not
