@@ -111,16 +111,34 @@ func WorkDir(h core.Handle, id string) string {
 
 // steps prepares the run and runs its command.
 func (d *drive) steps(ctx context.Context) error {
-	if err := d.enter(ctx, record.Preparing, "making the environment "+d.run.Definition.Environment.Name+" ready (a new one takes a while the first time)"); err != nil {
-		return err
-	}
-	if err := d.readSecrets(ctx); err != nil {
-		return d.systemError(err)
-	}
-	if err := d.prepareAll(ctx); err != nil {
+	if err := d.preparing(ctx); err != nil {
 		return err
 	}
 	return d.execute(ctx)
+}
+
+// preparing prepares the run while its record is told so: mostly all is there
+// already, and takes less time than the record.
+func (d *drive) preparing(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d.status = record.Preparing
+	var entered core.Stored[record.Run]
+	var refused error
+	var entering sync.WaitGroup
+	entering.Go(func() {
+		reason := "making the environment " + d.run.Definition.Environment.Name + " ready (a new one takes a while the first time)"
+		if entered, refused = d.transition(ctx, record.Preparing, reason); refused != nil {
+			stop(refused)
+		}
+	})
+	err := d.prepareAll(ctx)
+	entering.Wait()
+	if refused != nil {
+		return refused
+	}
+	d.entered(ctx, entered)
+	return err
 }
 
 // open makes the working folder and opens logs and metrics.
@@ -146,16 +164,29 @@ func (d *drive) open(ctx context.Context) (err error) {
 
 // enter moves the run to its next status.
 func (d *drive) enter(ctx context.Context, to record.Status, reason string) error {
+	stored, err := d.transition(ctx, to, reason)
+	if err == nil {
+		d.entered(ctx, stored)
+	}
+	return err
+}
+
+// transition writes the run's next status.
+func (d *drive) transition(ctx context.Context, to record.Status, reason string) (core.Stored[record.Run], error) {
 	stored, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
 	if err == nil {
-		d.run, d.status = stored.Value, to
-		telemetry.Event(ctx, "run "+string(to))
-		return nil
+		return stored, nil
 	}
 	if current, getErr := history.Get(ctx, d.h, d.run.ID); getErr == nil && current.Value.Status == record.CancelRequested {
-		return history.ErrCancelRequested
+		return stored, history.ErrCancelRequested
 	}
-	return d.systemError(err)
+	return stored, d.systemError(err)
+}
+
+// entered notes the status that the run has now.
+func (d *drive) entered(ctx context.Context, stored core.Stored[record.Run]) {
+	d.run, d.status = stored.Value, stored.Value.Status
+	telemetry.Event(ctx, "run "+string(d.status))
 }
 
 // warn keeps a warning for the run's record.

@@ -126,6 +126,18 @@ func (h Handle) begin(ctx context.Context, op string, ref Ref, detail string) (*
 	return e, nil
 }
 
+// beginning begins an event, and gives it when its line is durable.
+func (h Handle) beginning(ctx context.Context, op string, ref Ref) func() (*event, error) {
+	var begun *event
+	var err error
+	var writing sync.WaitGroup
+	writing.Go(func() { begun, err = h.begin(ctx, op, ref, "") })
+	return func() (*event, error) {
+		writing.Wait()
+		return begun, err
+	}
+}
+
 // beginOrRename begins an event, or says that the one begun is about another
 // name: of lines with the same ID the last one counts.
 func (h Handle) beginOrRename(ctx context.Context, e *event, op string, ref Ref) (*event, error) {

@@ -70,6 +70,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = registerMany(ctx, ws, e, ack)
 	case "runs":
 		err = logManyRuns(ctx, ws, e, ack)
+	case "recreate":
+		err = recreateRuns(ctx, ws, e, ack)
 	case "log":
 		err = logToRun(ctx, ws, e, ack)
 	case "notice":

@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -96,8 +97,21 @@ type nothing struct{}
 
 var emptyAnswer = []byte("{}")
 
+// streamed is an answer that may be long: it goes out while it is made.
+type streamed interface{ writeTo(*bufio.Writer) }
+
+// streamBuffer is how much of a streamed answer is sent at once.
+const streamBuffer = 32 << 10
+
 // writeJSON answers with the message.
 func writeJSON(w http.ResponseWriter, message any) error {
+	if s, ok := message.(streamed); ok {
+		w.Header().Set("Content-Type", jsonType)
+		out := bufio.NewWriterSize(w, streamBuffer)
+		s.writeTo(out)
+		_ = out.Flush() // a client that is gone needs no answer
+		return nil
+	}
 	data := emptyAnswer
 	if _, empty := message.(nothing); !empty {
 		var err error

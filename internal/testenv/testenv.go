@@ -30,6 +30,9 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
+	// AbilityAzureMLCore is Azure ML's own SDK, which must be able to read the run
+	// configurations that are saved.
+	AbilityAzureMLCore = "azureml-core"
 	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
 	// able to read what is sealed.
 	AbilityParquetReaders = "parquet-readers"
@@ -58,6 +61,7 @@ func Abilities() []string {
 		AbilityPython,
 		AbilityPythonVenv,
 		AbilityInferenceServer,
+		AbilityAzureMLCore,
 		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
