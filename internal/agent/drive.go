@@ -132,7 +132,12 @@ func (d *drive) preparing(ctx context.Context) error {
 			stop(refused)
 		}
 	})
-	err := d.prepareAll(ctx)
+	err := d.readSecrets(ctx)
+	if err != nil {
+		err = d.systemError(err)
+	} else {
+		err = d.prepareAll(ctx)
+	}
 	entering.Wait()
 	if refused != nil {
 		return refused

@@ -45,6 +45,8 @@ const (
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
+	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
+	AbilityAzurite = "azurite"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -66,6 +68,7 @@ func Abilities() []string {
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,
+		AbilityAzurite,
 		AbilityMount,
 	}
 }
