@@ -82,6 +82,9 @@ type Files struct {
 	// Removed are files, and folders with all below them, of earlier parts that
 	// are there no more.
 	Removed []string `json:"removed,omitempty"`
+	// Whole says that the manifest lists all files that there are: earlier parts
+	// count no more, and their manifests may be gone.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Schema implements Record.

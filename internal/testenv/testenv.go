@@ -47,6 +47,8 @@ const (
 	AbilityMLflowSkinny = "mlflow-skinny"
 	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
 	AbilityAzurite = "azurite"
+	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
+	AbilityMLflowJava = "mlflow-java"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -69,6 +71,7 @@ func Abilities() []string {
 		AbilityTensorBoard,
 		AbilityMLflow,
 		AbilityAzurite,
+		AbilityMLflowJava,
 		AbilityMount,
 	}
 }
