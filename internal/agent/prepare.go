@@ -26,11 +26,8 @@ func EnvironmentsDir(h core.Handle) string { return h.CacheDir() }
 // codeDir is where the snapshot is restored: the script's working folder.
 func (d *drive) codeDir() string { return filepath.Join(d.dir, "code") }
 
-// prepareAll reads the secrets, builds the environment and restores the snapshot.
+// prepareAll builds the environment and restores the snapshot.
 func (d *drive) prepareAll(ctx context.Context) error {
-	if err := d.readSecrets(ctx); err != nil {
-		return d.systemError(err)
-	}
 	if err := d.buildEnvironment(ctx); err != nil {
 		return err
 	}
