@@ -283,11 +283,11 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 		}
 		return err
 	}
-	manifest, _, err := batch.Commit(r.Context())
+	id, manifest, _, err := batch.CommitManifest(r.Context())
 	if err != nil {
 		return err
 	}
-	if err := a.list.Add(r.Context(), c.core, manifest, true); err != nil {
+	if err := a.list.AddStored(r.Context(), c.core, id, manifest, true); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})
