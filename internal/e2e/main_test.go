@@ -54,8 +54,11 @@ type errand struct {
 }
 
 func (e errand) carryOut(ctx context.Context) error {
-	if e.Name == "client" {
+	switch e.Name {
+	case "client":
 		return logThroughMLflow(ctx, e)
+	case "teller":
+		return tellSecret(e)
 	}
 	ws, err := e.open(ctx)
 	if err != nil {
@@ -81,6 +84,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = askToCancel(ctx, ws, e)
 	case "drive":
 		err = driveRun(ctx, ws, e)
+	case "secret":
+		err = driveWithSecret(ctx, ws, e)
 	case "refused":
 		err = beRefused(ctx, ws, ack)
 	default:

@@ -18,6 +18,7 @@ var ranks = map[string]int{
 	"poller":                 10,
 	"internal/gitignore":     10,
 	"internal/gitinfo":       10,
+	"internal/mask":          10,
 	"internal/pyenv":         10,
 	"internal/record":        10,
 	"internal/runconfig":     10,

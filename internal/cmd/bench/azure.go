@@ -149,7 +149,7 @@ func (c *carrier) again(ctx context.Context) (sample, error) {
 		if err != nil {
 			return err
 		}
-		if c.manifest, c.stats, err = snapshot.Take(ctx, c.store, plan, nil); err != nil {
+		if _, c.manifest, c.stats, err = snapshot.Take(ctx, c.store, plan, nil); err != nil {
 			return err
 		}
 		_, err = c.store.PutManifest(ctx, c.manifest)
