@@ -149,10 +149,7 @@ func (c *carrier) again(ctx context.Context) (sample, error) {
 		if err != nil {
 			return err
 		}
-		if _, c.manifest, c.stats, err = snapshot.Take(ctx, c.store, plan, nil); err != nil {
-			return err
-		}
-		_, err = c.store.PutManifest(ctx, c.manifest)
+		_, c.manifest, c.stats, err = snapshot.Take(ctx, c.store, plan, nil)
 		return err
 	})(ctx)
 	c.requests, c.sent = c.cloud.requests.Load()-requests, c.cloud.sent.Load()-sent
