@@ -111,6 +111,8 @@ type checker struct {
 	used   map[string]bool       // the secrets that records name
 	parts  []string              // the keys of parts of lists of runs' files
 	roots  []string              // manifests that records name
+	list   string                // the folder of the list of files that is being walked
+	before int                   // how many roots there were before it
 	series string                // prefix of the series of numbers that is being walked
 	last   int
 	gaps   []gap
@@ -157,6 +159,8 @@ var shapes = []shape{
 	{"models/*/*.json", (*checker).model},
 	{"logged-models/*.json", (*checker).loggedModel},
 	{"logged-models/*/files/*.json", (*checker).loggedModelFiles},
+	{"uploads/*/upload.json", check[record.Upload]},
+	{"uploads/*/parts/*.json", (*checker).filesPart},
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
 	{"datastores/*.json", (*checker).datastore},
@@ -271,6 +275,30 @@ func (c *checker) reference(key, what, target string) error {
 		c.gap(key, key, "%s is not there", what)
 	}
 	return err
+}
+
+// filesPart notes the manifest of a part of a list of files. Those of uploads are
+// removed when the upload ends, so their numbers may have gaps.
+func (c *checker) filesPart(key string) error {
+	r, ok, err := read[record.Files](c, key)
+	if err == nil && ok {
+		c.part(key, r)
+	}
+	return err
+}
+
+// part notes what a part of a list needs; with a whole one, those before it need
+// nothing. All parts of a list come one after the other.
+func (c *checker) part(key string, r record.Files) {
+	if list := path.Dir(key); list != c.list {
+		c.list, c.before = list, len(c.roots)
+	}
+	if r.Whole {
+		c.roots = c.roots[:c.before]
+	}
+	if r.Manifest != "" {
+		c.roots = append(c.roots, r.Manifest)
+	}
 }
 
 func (c *checker) endpoint(key string) error {

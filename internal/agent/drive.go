@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/mask"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/telemetry"
@@ -47,8 +48,11 @@ type drive struct {
 	status  record.Status
 	before  fileSet // what was in outputs and logs before the script; nil until it starts
 
+	secrets map[string]string // that the script may have, by lower-case name
+	hidden  *mask.Secrets     // the same, masked in all that is stored of what it says
+
 	track    Tracker
-	tracking *Tracking         // nil when MLflow's clients are not served
+	tracking *Tracking         // nil when the script is served with nothing
 	tracked  map[string]uint64 // points that they have logged
 	made     []string          // runs that they have made
 
@@ -60,10 +64,9 @@ type drive struct {
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
-// its last status; track serves the MLflow clients of its script. It returns
-// when that is written: nil for Completed, else an error that says how the run
-// ended. When ctx ends, the script is ended and the run Canceled with the cause
-// as its reason.
+// its last status; track serves its script. It returns when that is written: nil
+// for Completed, else an error that says how the run ended. When ctx ends, the
+// script is ended and the run Canceled with the cause as its reason.
 func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err error) {
 	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
@@ -129,7 +132,12 @@ func (d *drive) preparing(ctx context.Context) error {
 			stop(refused)
 		}
 	})
-	err := d.prepareAll(ctx)
+	err := d.readSecrets(ctx)
+	if err != nil {
+		err = d.systemError(err)
+	} else {
+		err = d.prepareAll(ctx)
+	}
 	entering.Wait()
 	if refused != nil {
 		return refused
@@ -192,7 +200,7 @@ func (d *drive) warn(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.warnings) < most {
-		d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+		d.warnings = append(d.warnings, d.hidden.Text(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -203,6 +211,7 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		return outcome
 	}
 	step, runErr := d.lastStep(outcome)
+	step.Reason = d.hidden.Text(step.Reason)
 	step.Owner = d.h.Owner().ID
 	step.Points = maps.Clone(d.tracked)
 	if d.metrics != nil && d.metrics.Stored() > 0 {
@@ -212,7 +221,9 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		step.Points[d.metrics.ID()] = d.metrics.Stored()
 	}
 	step.Change = func(r *record.Run) {
-		r.Error = runErr
+		if r.Error = runErr; runErr != nil {
+			runErr.Message = d.hidden.Text(runErr.Message)
+		}
 		r.Warnings = append(r.Warnings, d.warnings...)
 	}
 	err := persist(ctx, d.waits, func(ctx context.Context) error {

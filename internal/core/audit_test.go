@@ -221,6 +221,31 @@ func TestAuditGoesOnInANewPartAfterAFailure(t *testing.T) {
 	}
 }
 
+// TestAuditLineThatWasSentTwice has a conflict that is our own write.
+func TestAuditLineThatWasSentTwice(t *testing.T) {
+	t.Parallel()
+	store := &hooked{Objects: memory.NewObjects()}
+	appends, conflicts := 0, 1
+	store.append = func(_ string, do func() (backend.Info, error)) (backend.Info, error) {
+		appends++
+		info, err := do()
+		if appends > 1 && appends <= 1+conflicts {
+			return backend.Info{}, fmt.Errorf("%w: sent twice", azml.ErrConflict)
+		}
+		return info, err
+	}
+	h := setup(t, store)
+	add := func(name string) error {
+		return h.Audit(t.Context(), "set", Ref{Kind: "secret", Name: name}, "", func() error { return nil })
+	}
+	require.NoError(t, errors.Join(add("a"), add("b"), add("c")))
+	require.Len(t, auditKeys(t, h.Objects()), 2)
+	require.Equal(t, []string{"set a", "set b", "set c"}, auditLines(t, h), "of lines with the same ID, the last counts")
+	appends, conflicts = 1, 1000
+	require.ErrorIs(t, add("d"), azml.ErrConflict, "it does not go on for ever")
+	require.Equal(t, 1+auditTries, appends)
+}
+
 func TestAuditRollsByDayAndByAppends(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

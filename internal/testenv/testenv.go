@@ -49,6 +49,10 @@ const (
 	AbilityS3 = "s3"
 	// AbilityPostgreSQL is a PostgreSQL server.
 	AbilityPostgreSQL = "postgresql"
+	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
+	AbilityAzurite = "azurite"
+	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
+	AbilityMLflowJava = "mlflow-java"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -72,6 +76,8 @@ func Abilities() []string {
 		AbilityMLflow,
 		AbilityS3,
 		AbilityPostgreSQL,
+		AbilityAzurite,
+		AbilityMLflowJava,
 		AbilityMount,
 	}
 }
