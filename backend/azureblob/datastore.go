@@ -31,6 +31,9 @@ func (Driver) Type() string { return DatastoreType }
 // Open implements backend.DatastoreDriver.
 func (d Driver) Open(_ context.Context, source backend.DatastoreSource) (backend.Datastore, error) {
 	facts := source.Connection
+	if facts["account"] == "" || facts["container"] == "" {
+		return nil, fmt.Errorf("%w: name the storage account and the container", azml.ErrInvalid)
+	}
 	endpoint := facts["endpoint"]
 	if endpoint == "" {
 		endpoint = "https://" + facts["account"] + ".blob.core.windows.net"
