@@ -164,6 +164,8 @@ var shapes = []shape{
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
 	{"datastores/*.json", (*checker).datastore},
+	{"datasets/*/*.json", (*checker).dataset},
+	{"dataset-definitions/*.json", (*checker).definition},
 	{"endpoints/*.json", (*checker).endpoint},
 	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},

@@ -44,12 +44,12 @@ func (a *app) openAt(ctx context.Context, location string) (*workspace.Workspace
 // choice to the library.
 func (a *app) createAt(ctx context.Context, location, name string) (*workspace.Workspace, error) {
 	if azure.IsURL(location) {
-		return azure.Create(ctx, location, &azure.Options{Name: name, Logger: a.logger()})
+		return azure.Create(ctx, location, &azure.Options{Name: name, Datastores: datastoreDrivers(), Logger: a.logger()})
 	}
 	if name == "" && filepath.Base(location) == defaultDir {
 		name = nameOfParent(location)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{Name: name, Logger: a.logger()})
+	return workspace.Open(ctx, location, &workspace.OpenOptions{Name: name, Datastores: datastoreDrivers(), Logger: a.logger()})
 }
 
 // with opens the workspace for the time of fn.
