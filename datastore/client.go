@@ -151,7 +151,7 @@ func (c *Client) store(ctx context.Context, r record.Datastore, credentials back
 }
 
 // SecretPrefix begins the names of the secrets that hold credentials.
-const secretPrefix = "datastore-"
+const SecretPrefix = "datastore-"
 
 // keep stores the credentials and gives the secret's name, "" for none.
 func (c *Client) keep(ctx context.Context, credentials backend.Credentials) (string, error) {
@@ -163,7 +163,7 @@ func (c *Client) keep(ctx context.Context, credentials backend.Credentials) (str
 		return "", err
 	}
 	const idBytes = 8
-	name := secretPrefix + core.NewID(idBytes)
+	name := SecretPrefix + core.NewID(idBytes)
 	return name, c.h.Secrets().Set(ctx, name, string(data))
 }
 

@@ -76,7 +76,7 @@ func (b Blob) Source() (backend.DatastoreSource, error) {
 	if len(s.Credentials) > 1 {
 		return s, fmt.Errorf("%w: give AccountKey or SASToken, not both", azml.ErrInvalid)
 	}
-	return s, require(s, "account", "container")
+	return s, needs(s, "account", "container")
 }
 
 // S3 is a bucket of Amazon S3 or of a server that speaks its protocol.
@@ -105,7 +105,7 @@ func (s S3) Source() (backend.DatastoreSource, error) {
 	if (s.AccessKeyID == "") != (s.SecretAccessKey == "") {
 		return src, fmt.Errorf("%w: give AccessKeyID and SecretAccessKey, or neither", azml.ErrInvalid)
 	}
-	return src, require(src, "bucket")
+	return src, needs(src, "bucket")
 }
 
 // HTTP is a web server whose files are read by their paths below a URL. It
@@ -160,7 +160,7 @@ func (p PostgreSQL) Source() (backend.DatastoreSource, error) {
 	}
 	s := source(TypePostgreSQL, facts{"host": p.Host, "port": port, "database": p.Database, "user": p.User, "sslMode": p.SSLMode},
 		facts{"password": string(p.Password)})
-	return s, require(s, "host", "database", "user")
+	return s, needs(s, "host", "database", "user")
 }
 
 // SQLite is a database file that is asked by Datastore.Query. It is never
@@ -187,7 +187,7 @@ func source(kind string, connection, credentials facts) backend.DatastoreSource 
 	return backend.DatastoreSource{Type: kind, Connection: connection, Credentials: backend.Credentials(credentials)}
 }
 
-func require(s backend.DatastoreSource, names ...string) error {
+func needs(s backend.DatastoreSource, names ...string) error {
 	for _, name := range names {
 		if s.Connection[name] == "" {
 			return fmt.Errorf("%w: a datastore of type %s needs %s", azml.ErrInvalid, s.Type, name)

@@ -67,7 +67,33 @@ func (d *Datastore) Download(ctx context.Context, path, dir string, opts *Downlo
 	err = t.run(ctx, len(files), opts.Parallel, func(ctx context.Context, i int) error {
 		return about(files[i].Path, to.fetch(ctx, files[i]))
 	})
-	return t.done, err
+	return t.done, errors.Join(err, syncFolders(root, files))
+}
+
+// syncFolders makes the names of files durable.
+func syncFolders(root *os.Root, files []File) error {
+	if runtime.GOOS == "windows" { // folders can't be synced there
+		return nil
+	}
+	folders := map[string]bool{}
+	for _, f := range files {
+		for dir := filepath.Dir(filepath.FromSlash(f.Path)); !folders[dir]; dir = filepath.Dir(dir) {
+			folders[dir] = true
+		}
+	}
+	for dir := range folders {
+		folder, err := root.Open(dir)
+		if errors.Is(err, fs.ErrNotExist) { // not come to
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wanted lists the files to come down.

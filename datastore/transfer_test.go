@@ -143,4 +143,3 @@ func TestUploadOfWhatIsOdd(t *testing.T) {
 		require.Fail(t, "something was uploaded", file.Path)
 	}
 }
-

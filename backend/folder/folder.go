@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/azml-go/azml"
@@ -39,44 +39,34 @@ func (Driver) Open(_ context.Context, source backend.DatastoreSource) (backend.D
 
 // Store is an opened folder. It is safe for concurrent use.
 type Store struct {
-	dir string
-
-	mu     sync.Mutex
-	root   *os.Root // opened by the first use
-	closed bool
+	dir    string
+	closed atomic.Bool
 }
 
-// open gives the folder itself. It stays open, so a folder that is moved is
-// still the same one.
+// open gives the folder itself, for one operation: one that was kept open would
+// go on to be an empty folder when it is deleted, and an old one when a file
+// system is mounted anew.
 func (s *Store) open(ctx context.Context) (*os.Root, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed.Load() {
 		return nil, fmt.Errorf("%w: the datastore was closed", azml.ErrClosed)
-	}
-	if s.root != nil {
-		return s.root, nil
 	}
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {
+		if info, statErr := os.Stat(s.dir); statErr == nil && !info.IsDir() {
+			err = fmt.Errorf("%w: %s is no folder", azml.ErrNotFound, s.dir)
+		}
 		return nil, fail(err)
 	}
-	s.root = root
 	return root, nil
 }
 
-// Close frees the folder.
+// Close makes the store refuse to be used.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	if s.root == nil {
-		return nil
-	}
-	return s.root.Close()
+	s.closed.Store(true)
+	return nil
 }
 
 // Check implements backend.Datastore: the folder must be there and readable.
@@ -85,6 +75,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer root.Close()
 	dir, err := root.Open(".")
 	if err != nil {
 		return fail(err)
@@ -109,6 +100,7 @@ func (s *Store) Stat(ctx context.Context, path string) (backend.Info, error) {
 	if err != nil {
 		return backend.Info{}, err
 	}
+	defer root.Close()
 	name, err := local(path)
 	if err != nil {
 		return backend.Info{}, err
@@ -133,6 +125,7 @@ func (s *Store) Delete(ctx context.Context, path string, _ *backend.DeleteOption
 	if err != nil {
 		return err
 	}
+	defer root.Close()
 	name := filepath.FromSlash(path)
 	if err := root.Remove(name); err != nil {
 		return fail(err)

@@ -31,6 +31,7 @@ func (s *Store) Get(ctx context.Context, path string, opts *backend.GetOptions) 
 	if err != nil {
 		return nil, err
 	}
+	defer root.Close()
 	name, err := local(path)
 	if err != nil {
 		return nil, err
@@ -66,6 +67,7 @@ func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[b
 	return func(yield func(backend.Info, error) bool) {
 		root, err := s.open(ctx)
 		if err == nil {
+			defer root.Close()
 			l := lister{ctx: ctx, root: root, opts: *opts, yield: yield}
 			base := opts.Prefix[:strings.LastIndexByte(opts.Prefix, '/')+1]
 			if base == "" || backend.ValidKey(strings.TrimSuffix(base, "/")) == nil { // else no path begins so

@@ -35,6 +35,7 @@ func (s *Store) Put(ctx context.Context, path string, content backend.Content, o
 	if err != nil {
 		return backend.Info{}, err
 	}
+	defer root.Close()
 	name, err := local(path)
 	if err != nil || isTemp(filepath.Base(name)) {
 		return backend.Info{}, fmt.Errorf("%w: %q can't be the path of a file here", azml.ErrInvalid, path)

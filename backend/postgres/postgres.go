@@ -108,6 +108,12 @@ func (s *Store) Check(ctx context.Context) error { return fail(ctx, s.db.PingCon
 
 // Query implements backend.DataTables.
 func (s *Store) Query(ctx context.Context, query string, args ...any) (_ backend.Table, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			cancel()
+		}
+	}()
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, fail(ctx, err)
@@ -127,7 +133,7 @@ func (s *Store) Query(ctx context.Context, query string, args ...any) (_ backend
 	if err != nil {
 		return nil, fail(ctx, err)
 	}
-	t := &table{ctx: ctx, tx: tx, rows: rows}
+	t := &table{ctx: ctx, cancel: cancel, tx: tx, rows: rows}
 	return t, t.describe()
 }
 

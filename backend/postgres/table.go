@@ -15,12 +15,14 @@ import (
 // table is the result of a query.
 type table struct {
 	ctx     context.Context //nolint:containedctx // that of the query
+	cancel  context.CancelFunc
 	tx      *sql.Tx
 	rows    *sql.Rows
 	columns []backend.Column
 	targets []any
 	values  []any
 	count   int
+	ended   bool // there are no more rows
 }
 
 // types are the types of columns by PostgreSQL's names; all others are text,
@@ -54,6 +56,7 @@ func (t *table) Columns() []backend.Column { return t.columns }
 // Next implements backend.Table.
 func (t *table) Next() ([]any, error) {
 	if !t.rows.Next() {
+		t.ended = true
 		if err := t.rows.Err(); err != nil {
 			return nil, fail(t.ctx, err)
 		}
@@ -97,8 +100,16 @@ func convert(v any, want backend.ColumnType) (any, error) {
 	return v, nil
 }
 
-// Close ends the query and its transaction, in which nothing was changed.
+// Close ends the query and its transaction, in which nothing was changed. When
+// there are more rows it ends the connection, for they would all have to be read.
 func (t *table) Close() error {
+	defer t.cancel()
+	if !t.ended {
+		t.cancel()
+		_ = t.rows.Close() // canceled, as it was meant
+		_ = t.tx.Rollback()
+		return nil
+	}
 	err := t.rows.Close()
 	if rollback := t.tx.Rollback(); !errors.Is(rollback, sql.ErrTxDone) {
 		err = errors.Join(err, rollback)

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -83,7 +82,8 @@ func (t *table) value(i int) any {
 
 // Close implements io.Closer.
 func (t *table) Close() error {
-	if err := errors.Join(t.stmt.Close(), t.conn.Close()); err != nil {
+	_ = t.stmt.Close() // it says again what Next has said
+	if err := t.conn.Close(); err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
 	return nil

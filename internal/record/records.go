@@ -85,6 +85,9 @@ type Files struct {
 	// Removed are files, and folders with all below them, of earlier parts that
 	// are there no more.
 	Removed []string `json:"removed,omitempty"`
+	// Whole says that the manifest lists all files that there are: earlier parts
+	// count no more, and their manifests may be gone.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Schema implements Record.
@@ -234,6 +237,10 @@ type Owner struct {
 	// Started is the process's start time in the machine's own unit, which
 	// tells it from a later process of the same ID; 0 when not known.
 	Started uint64 `json:"started,omitempty"`
+	// Workspace is the ID of the workspace in which it answers for the run, empty
+	// for the one that has the record. Elsewhere the run is a copy, of which
+	// nobody can tell whether the process is still there.
+	Workspace string `json:"workspace,omitempty"`
 }
 
 // The states of an endpoint, Azure ML's names for web services.

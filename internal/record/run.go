@@ -67,6 +67,9 @@ type Run struct {
 	// Deleted is when the run was hidden from lists, zero when it is active. It
 	// can be made active again.
 	Deleted time.Time `json:"deleted,omitzero"`
+	// Expunged is when the garbage collector began to remove the run for good:
+	// from then on it can't be restored. Zero before.
+	Expunged time.Time `json:"expunged,omitzero"`
 	// Datasets are the datasets that the run says it has used.
 	Datasets []DatasetInput `json:"datasets,omitempty"`
 	// ModelInputs are the IDs of the logged models that it has used.
@@ -75,6 +78,15 @@ type Run struct {
 	ModelOutputs []ModelOutput `json:"modelOutputs,omitempty"`
 	// Import says where the run was carried over from, nil for one made here.
 	Import *Import `json:"import,omitempty"`
+}
+
+// Elsewhere tells whether the run goes on in another workspace, so that the
+// record is a copy, which syncing alone brings on.
+func (r *Run) Elsewhere() bool {
+	if r.Status.Terminal() {
+		return false
+	}
+	return r.Owner != nil && r.Owner.Workspace != "" || r.Owner == nil && r.MadeIn != "" && r.Origin != ""
 }
 
 // Import says where a run was carried over from.

@@ -45,12 +45,14 @@ const (
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
+	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
+	AbilityAzurite = "azurite"
+	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
+	AbilityMLflowJava = "mlflow-java"
 	// AbilityS3 is an S3 server, built from its source.
 	AbilityS3 = "s3"
 	// AbilityPostgreSQL is a PostgreSQL server.
 	AbilityPostgreSQL = "postgresql"
-	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
-	AbilityAzurite = "azurite"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -72,9 +74,10 @@ func Abilities() []string {
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,
+		AbilityAzurite,
+		AbilityMLflowJava,
 		AbilityS3,
 		AbilityPostgreSQL,
-		AbilityAzurite,
 		AbilityMount,
 	}
 }
