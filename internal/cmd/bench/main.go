@@ -55,7 +55,9 @@ var groups = []group{
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
 	{"server", benchServer},
-	{"azure", benchAzure},
+	{"azure-files", inCloud((*cloud).benchBig, (*cloud).benchSmall)},
+	{"azure-metrics", inCloud((*cloud).benchMetrics)},
+	{"azure-runs", inCloud((*cloud).benchRuns)},
 }
 
 // The peers that -vs may name.
@@ -139,7 +141,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	only := flags.String("run", "", "measure only the groups that match this `regexp`")
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
-	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, send one to Azure's emulator, seal 20 million points, and search among 100,000 runs, register a dataset of a million files, too; more of the server's artifacts and versions")
+	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, send one to Azure's emulator and search 10,000 runs there, seal 20 million points, and search among 100,000 runs, register a dataset of a million files, too; more of the server's artifacts and versions")
 	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
