@@ -145,7 +145,9 @@ type Spooler interface {
 }
 
 // MaxKeyLen is the greatest length of a key in bytes (Azure Blob Storage's
-// limit for names).
+// limit for names). A store that spells some characters otherwise, or that has a
+// prefix, may refuse keys that get too long by it with ErrInvalid; it takes all of
+// up to half of this length behind its prefix.
 const MaxKeyLen = 1024
 
 // ValidKey tells whether key is one that every store must take. The error

@@ -8,7 +8,8 @@ import (
 // Secrets is a secret store: a flat map from names to values. Names are 1 to
 // 127 characters of letters, digits and "-" (Azure Key Vault's rule); names
 // that differ only in case are the same secret, and List gives the spelling of
-// the first Set. A value is any string up to 25,000 bytes.
+// the first Set. A value is any string up to 25,000 bytes; a store of text may
+// take fewer of one that isn't text, at least 18,744, and gives ErrInvalid.
 //
 // Values appear in no log, error or listing. All methods are safe for
 // concurrent use by any number of processes.

@@ -146,11 +146,7 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, draft *record.End
 	if err != nil {
 		return err
 	}
-	manifest, _, err := snapshot.Take(ctx, c.h.Files(), plan, nil)
-	if err != nil {
-		return err
-	}
-	if draft.Source, err = c.h.Files().PutManifest(ctx, manifest); err != nil {
+	if draft.Source, _, _, err = snapshot.Take(ctx, c.h.Files(), plan, nil); err != nil {
 		return err
 	}
 	draft.EntryScript = entry

@@ -29,7 +29,8 @@ func (e *Experiment) scan(ctx context.Context, dir string, required ...string) (
 func (e *Experiment) takeSnapshot(ctx context.Context, plan *snapshot.Plan, progress func(done, total int)) (taken, error) {
 	t := taken{warnings: plan.Warnings}
 	done := 0
-	manifest, _, err := snapshot.Take(ctx, e.h.Files(), plan, &snapshot.TakeOptions{
+	var err error
+	t.id, _, _, err = snapshot.Take(ctx, e.h.Files(), plan, &snapshot.TakeOptions{
 		OnSkip: func(s snapshot.Skipped) { t.warnings = append(t.warnings, s.Path+" was left out: "+s.Reason) },
 		OnEntry: func(snapshot.Entry) {
 			if done++; progress != nil {
@@ -38,9 +39,6 @@ func (e *Experiment) takeSnapshot(ctx context.Context, plan *snapshot.Plan, prog
 		},
 	})
 	if err != nil {
-		return taken{}, err
-	}
-	if t.id, err = e.h.Files().PutManifest(ctx, manifest); err != nil {
 		return taken{}, err
 	}
 	t.git, err = gitinfo.Read(ctx, plan.Dir, os.LookupEnv)

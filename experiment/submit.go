@@ -57,6 +57,12 @@ type ScriptRunConfig struct {
 	// runs of the workspace. Without it they use the run, the runs that they
 	// make, which are its children, and the registry of models.
 	AllowWorkspace bool
+	// Secrets are the names of the workspace's secrets that the script may have.
+	// It gets their values, as they are when it starts, from this machine at
+	// AZML_SECRETS_URL and the name, for the token AZML_SECRETS_TOKEN, and nobody
+	// else does. They are masked in the output, logs, metrics and errors of the
+	// run that are stored; files of outputs/ are stored as they are.
+	Secrets []string
 }
 
 // defaultMaxDuration is Azure ML's.
@@ -153,7 +159,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Status: record.Starting, Reason: "submitted", Owner: &owner,
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
 			Compute: target.Name(), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
-			AllowWorkspace: config.AllowWorkspace}}
+			AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
 	}
@@ -176,6 +182,9 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	if _, err := history.Get(ctx, e.h, draft.ID); err == nil {
 		return record.Run{}, fmt.Errorf("%w: run %s: choose another ID or none", azml.ErrExists, draft.ID)
 	} else if !errors.Is(err, azml.ErrNotFound) {
+		return record.Run{}, err
+	}
+	if err := e.checkSecrets(ctx, config.Secrets); err != nil {
 		return record.Run{}, err
 	}
 	// Last, for it may register the environment: nothing is created when

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -16,42 +17,56 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// track serves the MLflow clients of a script on a port of this machine. The
-// token that lets them in is random and of this run alone. It stands in the
-// script's environment, which the same user's processes can read, and nowhere
-// else; it ends with the serving.
-func (e *Experiment) track(run record.Run) (*agent.Tracking, error) {
+// track serves a script on a port of this machine. The token that lets it in is
+// random and of this run alone. It stands in the script's environment, which the
+// same user's processes can read, and nowhere else; it ends with the serving.
+func (e *Experiment) track(run record.Run, what agent.Serving) (*agent.Tracking, error) {
 	var listening net.ListenConfig
 	listener, err := listening.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	handler := mlflow.NewForRun(e.h, run)
-	token := rand.Text()
-	server := &http.Server{Handler: admit(token, handler), ReadHeaderTimeout: headerTime, ErrorLog: slog.NewLogLogger(e.h.Logger().Handler(), slog.LevelDebug)}
+	token, address := rand.Text(), "http://"+listener.Addr().String()
+	tracking := &agent.Tracking{Variables: map[string]string{}, Finish: nothingToFinish}
+	rest := http.NotFoundHandler()
+	if what.MLflow {
+		handler := mlflow.NewForRun(e.h, run, what.Hidden)
+		rest, tracking.Finish = handler, handler.Finish
+		maps.Copy(tracking.Variables, e.trackingVariables(run, address, token))
+	}
+	if len(what.Secrets) > 0 {
+		rest = giveSecrets(what.Secrets, rest)
+		maps.Copy(tracking.Variables, map[string]string{"AZML_SECRETS_URL": address + secretsPath, "AZML_SECRETS_TOKEN": token})
+	}
+	server := &http.Server{Handler: admit(token, rest), ReadHeaderTimeout: headerTime, ErrorLog: slog.NewLogLogger(e.h.Logger().Handler(), slog.LevelDebug)}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		_ = server.Serve(listener) // until it is stopped, and says so
 	}()
+	tracking.Stop = func() {
+		stop(server)
+		<-served
+	}
+	return tracking, nil
+}
+
+// nothingToFinish is for a script whose MLflow clients are not served.
+func nothingToFinish(context.Context) (map[string]uint64, []string, error) { return nil, nil, nil }
+
+// trackingVariables lead MLflow's clients to the run.
+func (e *Experiment) trackingVariables(run record.Run, address, token string) map[string]string {
 	name := e.stored.Value.Title
 	if name == "" {
 		name = e.Name()
 	}
-	return &agent.Tracking{
-		Variables: map[string]string{
-			"MLFLOW_TRACKING_URI":    "http://" + listener.Addr().String(),
-			"MLFLOW_TRACKING_TOKEN":  token,
-			"MLFLOW_RUN_ID":          run.ID,
-			"MLFLOW_EXPERIMENT_ID":   run.Experiment,
-			"MLFLOW_EXPERIMENT_NAME": name,
-		},
-		Stop: func() {
-			stop(server)
-			<-served
-		},
-		Finish: handler.Finish,
-	}, nil
+	return map[string]string{
+		"MLFLOW_TRACKING_URI":    address,
+		"MLFLOW_TRACKING_TOKEN":  token,
+		"MLFLOW_RUN_ID":          run.ID,
+		"MLFLOW_EXPERIMENT_ID":   run.Experiment,
+		"MLFLOW_EXPERIMENT_NAME": name,
+	}
 }
 
 const (
@@ -78,7 +93,7 @@ func admit(token string, handler http.Handler) http.Handler {
 		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		// Digests have one length, so that the time of comparing tells nothing.
 		if got := sha256.Sum256([]byte(given)); subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			mlflow.Refuse(w, http.StatusUnauthorized, "UNAUTHENTICATED", "Give the token that the script of the run finds in MLFLOW_TRACKING_TOKEN")
+			mlflow.Refuse(w, http.StatusUnauthorized, "UNAUTHENTICATED", "Give the token that the script of the run finds in MLFLOW_TRACKING_TOKEN, or AZML_SECRETS_TOKEN")
 			return
 		}
 		handler.ServeHTTP(w, r)

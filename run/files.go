@@ -70,11 +70,11 @@ func (r *Run) upload(ctx context.Context, add func(*files.Batch) error) error {
 	if err := add(batch); err != nil {
 		return err
 	}
-	manifest, _, err := batch.Commit(ctx)
+	id, manifest, _, err := batch.CommitManifest(ctx)
 	if err != nil {
 		return err
 	}
-	return history.AddFiles(ctx, r.h, r.record(), manifest)
+	return history.RunFiles(r.record()).AddStored(ctx, r.h, id, manifest, false)
 }
 
 // Files lists the run's files below prefix, the path of a file or folder, by

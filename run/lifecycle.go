@@ -38,9 +38,9 @@ func (r *Run) Fail(ctx context.Context, cause error) (err error) {
 	case cause == nil:
 		cause = errors.New("no reason was given")
 	case errors.Is(cause, azml.ErrCanceled):
-		return r.end(ctx, history.Step{To: record.Canceled, Reason: shorten(cause.Error())})
+		return r.end(ctx, history.Step{To: record.Canceled, Reason: r.tell(cause)})
 	}
-	return r.end(ctx, failStep(cause, ""))
+	return r.end(ctx, r.failStep(cause, ""))
 }
 
 // maxMessage is the longest error message that is kept, Azure ML's limit.
@@ -53,8 +53,13 @@ func shorten(message string) string {
 	return message
 }
 
-func failStep(cause error, stack string) history.Step {
-	message := shorten(cause.Error())
+// tell gives the text of an error as it is kept: without secrets, and not too
+// long.
+func (r *Run) tell(err error) string { return shorten(r.hidden.text(err.Error())) }
+
+func (r *Run) failStep(cause error, stack string) history.Step {
+	message := r.tell(cause)
+	stack = r.hidden.text(stack)
 	return history.Step{To: record.Failed, Reason: message, Change: func(rec *record.Run) {
 		rec.Error = &record.RunError{Code: "UserError", Message: message, Phase: string(record.Running), Stack: stack}
 	}}
@@ -129,7 +134,7 @@ func (r *Run) Do(ctx context.Context, fn func(ctx context.Context, r *Run) error
 		if p := recover(); p != nil {
 			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 			defer cancel()
-			if endErr := r.end(ending, failStep(fmt.Errorf("panic: %v", p), string(debug.Stack()))); endErr != nil {
+			if endErr := r.end(ending, r.failStep(fmt.Errorf("panic: %v", p), string(debug.Stack()))); endErr != nil {
 				r.h.Logger().Error("a run that panicked could not be marked as failed", "run", r.id, "error", endErr)
 			}
 			panic(p)
@@ -153,7 +158,7 @@ func (r *Run) settle(ctx context.Context, cause, outcome error) error {
 	case cause != nil && errors.Is(outcome, context.Canceled):
 		return errors.Join(outcome, r.end(ctx, history.Step{To: record.Canceled, Reason: "the program's context was canceled"}))
 	}
-	return errors.Join(outcome, r.end(ctx, failStep(outcome, "")))
+	return errors.Join(outcome, r.end(ctx, r.failStep(outcome, "")))
 }
 
 // CancelOptions are the options of Run.Cancel.

@@ -31,6 +31,8 @@ type Run struct {
 	live    atomic.Pointer[live] // set once this process logs to the run
 	indexed index.Summaries      // of a run that a search has found
 
+	hidden hidden // secrets that this process was given for the run
+
 	mu     sync.Mutex
 	stored core.Stored[record.Run]
 }
@@ -91,6 +93,8 @@ type Details struct {
 	Target string `json:"target,omitempty"`
 	// Environment is the environment of a submitted script, as "name:version".
 	Environment string `json:"environment,omitempty"`
+	// Secrets are the names of the secrets that a submitted script gets.
+	Secrets []string `json:"secrets,omitempty"`
 	// Error says why the run failed, nil when it did not.
 	Error *Failure `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
@@ -159,6 +163,7 @@ func (r *Run) Details() Details {
 	if def := rec.Definition; def != nil {
 		d.Script, d.Arguments, d.Command, d.Target = def.Script, slices.Clone(def.Arguments), slices.Clone(def.Command), def.Compute
 		d.Environment = def.Environment.Name + ":" + def.Environment.Version
+		d.Secrets = slices.Clone(def.Secrets)
 	}
 	return d
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -26,30 +27,47 @@ var (
 	configNames = []string{"config.json", "project.json"}
 )
 
-// FromConfig opens the workspace that a config.json names. When path is a file,
-// it is that one. Else path is a folder (the current one when empty), and the
-// file is looked for as Azure ML does: .azureml/config.json, then
-// .azureml/project.json, then the same in aml_config and in the folder itself,
-// each first in path and then in all folders above it before the next is
+// FromConfig opens the workspace in a local folder that a config.json names.
+// When path is a file, it is that one. Else path is a folder (the current one
+// when empty), and the file is looked for as Azure ML does: .azureml/config.json,
+// then .azureml/project.json, then the same in aml_config and in the folder
+// itself, each first in path and then in all folders above it before the next is
 // tried. Errors: ErrNotFound when there is no such file or no workspace where
-// it points to; ErrInvalid for a file that names no location of a workspace.
+// it points to; ErrInvalid for a file that names no location of a workspace;
+// ErrUnsupported for one that names a URL, which azure.FromConfig takes, too.
 func FromConfig(ctx context.Context, path string, opts *OpenOptions) (_ *Workspace, err error) {
 	defer core.Wrap(&err, "open", kind, path)
-	file, err := findConfig(path)
+	location, err := Locate(path)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := readConfig(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if isURL(location) {
+		return nil, fmt.Errorf("%w: the workspace is at %s: open it by package azure", azml.ErrUnsupported, location)
 	}
 	var o OpenOptions
 	if opts != nil {
 		o = *opts
 	}
 	o.MustExist = true
-	return Open(ctx, dir, &o)
+	return Open(ctx, location, &o)
 }
+
+// Locate finds the config.json that FromConfig would take and gives where its
+// workspace is: a folder's path, or a URL. Errors: as FromConfig's about files.
+func Locate(path string) (string, error) {
+	file, err := findConfig(path)
+	if err != nil {
+		return "", err
+	}
+	location, err := readConfig(file)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return location, nil
+}
+
+// isURL tells a URL from a folder's path.
+func isURL(location string) bool { return strings.Contains(location, "://") }
 
 func findConfig(path string) (string, error) {
 	if path == "" {
@@ -82,8 +100,8 @@ func findConfig(path string) (string, error) {
 	return "", fmt.Errorf("%w: no .azureml/config.json, aml_config/config.json or config.json in %s or above it: name a workspace, or create one with `azml init`", azml.ErrNotFound, start)
 }
 
-// readConfig gives the folder that the file names; a relative one starts at
-// the file's own folder.
+// readConfig gives the folder or the URL that the file names; a relative folder
+// starts at the file's own.
 func readConfig(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -94,9 +112,9 @@ func readConfig(file string) (string, error) {
 		return "", fmt.Errorf("%w: not the JSON object of a workspace: %w", azml.ErrInvalid, err)
 	}
 	if c.Location == "" {
-		return "", fmt.Errorf("%w: it names the workspace %q of Azure and no \"location\": add the workspace's folder as \"location\"", azml.ErrInvalid, c.Name)
+		return "", fmt.Errorf("%w: it names the workspace %q of Azure and no \"location\": add the workspace's folder or URL as \"location\"", azml.ErrInvalid, c.Name)
 	}
-	if filepath.IsAbs(c.Location) {
+	if filepath.IsAbs(c.Location) || isURL(c.Location) {
 		return c.Location, nil
 	}
 	return filepath.Join(filepath.Dir(file), filepath.FromSlash(c.Location)), nil
@@ -104,12 +122,13 @@ func readConfig(file string) (string, error) {
 
 // WriteConfig writes .azureml/config.json below dir (the current folder when
 // empty), so that FromConfig and the command azml find the workspace from there
-// and from the folders below, and gives the file's path. Only a workspace in a
-// local folder can be written so. Errors: ErrUnsupported, ErrDenied.
+// and from the folders below, and gives the file's path. Errors: ErrUnsupported
+// for a workspace of which nobody has said where it is, ErrDenied.
 func (w *Workspace) WriteConfig(dir string) (_ string, err error) {
 	defer core.Wrap(&err, "write config of", kind, w.Name())
-	if w.h.Dir() == "" {
-		return "", fmt.Errorf("%w: the workspace is in no local folder", azml.ErrUnsupported)
+	location := w.location
+	if location == "" {
+		return "", fmt.Errorf("%w: the workspace is in no local folder: say where it is by Config.Location", azml.ErrUnsupported)
 	}
 	if dir == "" {
 		dir = "."
@@ -121,7 +140,6 @@ func (w *Workspace) WriteConfig(dir string) (_ string, err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
-	location := w.h.Dir()
 	if relative, err := filepath.Rel(folder, location); err == nil && filepath.IsLocal(filepath.Join("x", relative)) {
 		location = filepath.ToSlash(relative) // below dir: both can move together
 	}

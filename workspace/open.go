@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,12 +92,11 @@ func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err
 		return nil, err
 	}
 	config.create, config.dir, config.keyFile = fresh, abs, opts.SecretsKeyFile
-	config.Name = name
+	config.Name, config.Close = name, closers.close
 	ws, err := open(ctx, config)
 	if err != nil {
 		return nil, errors.Join(err, closers.close())
 	}
-	ws.closers = closers
 	return ws, nil
 }
 
@@ -167,13 +167,19 @@ func local(dir string, opts *OpenOptions) (Config, closers, error) {
 // Config is what a workspace on other stores than a local folder is opened
 // with.
 type Config struct {
-	// Objects is the object store. Required. The caller closes it.
+	// Objects is the object store. Required.
 	Objects backend.Objects
-	// Secrets is the secret store. Required. The caller closes it.
+	// Secrets is the secret store. Required.
 	Secrets backend.Secrets
-	// Name is the name of the workspace; it must be given for Create and is
-	// not looked at by New.
+	// Name is the name of a workspace that is created; when empty it is made of
+	// the last part of Location. New does not look at it.
 	Name string
+	// Location says where the stores are, for Details and WriteConfig: a URL that
+	// azure.Open takes, without any credential. It may be empty.
+	Location string
+	// Close is called when the workspace is closed, to close the stores. Nil: the
+	// caller closes them.
+	Close func() error
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
@@ -211,6 +217,10 @@ func Create(ctx context.Context, config Config) (_ *Workspace, err error) {
 		}
 	}
 	config.create = true
+	if config.Name == "" && config.Location != "" {
+		place, _, _ := strings.Cut(config.Location, "?")
+		config.Name = nameOf(place)
+	}
 	return open(ctx, config)
 }
 
@@ -283,7 +293,10 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 		return nil, err
 	}
 	c.Local = driver
-	return &Workspace{h: core.New(c), stored: stored, driver: driver}, nil
+	if config.Close == nil {
+		config.Close = func() error { return nil }
+	}
+	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), close: config.Close}, nil
 }
 
 // observe wraps the stores so that their requests leave spans and metrics, when

@@ -3,6 +3,7 @@ package workspace
 import (
 	"context"
 	"iter"
+	"strings"
 
 	"github.com/azml-go/azml/internal/core"
 )
@@ -28,13 +29,22 @@ func (s *Secrets) Set(ctx context.Context, name, value string) (err error) {
 	})
 }
 
-// Get gives the value. Errors: ErrNotFound.
+// Get gives the value. Errors: ErrNotFound; ErrDenied, also when it is disabled
+// or has expired in a key vault.
 func (s *Secrets) Get(ctx context.Context, name string) (_ string, err error) {
 	defer s.h.Operation(&ctx, &err, "get", secretKind, name)()
 	if err := core.SecretName.Check(name); err != nil {
 		return "", err
 	}
 	return s.h.Secrets().Get(ctx, name)
+}
+
+// GetMany gives the values of the secrets that are there, by their names as they
+// are given; the others are missing. The requests go out several at once. Errors:
+// those of Get but ErrNotFound.
+func (s *Secrets) GetMany(ctx context.Context, names ...string) (_ map[string]string, err error) {
+	defer s.h.Operation(&ctx, &err, "get", secretKind, strings.Join(names, ", "))()
+	return core.SecretValues(ctx, s.h, names)
 }
 
 // List yields the names of the secrets, never their values.

@@ -24,9 +24,10 @@ import (
 
 // Workspace is an opened workspace. It is safe for concurrent use.
 type Workspace struct {
-	h       core.Handle
-	driver  *process.Driver
-	closers closers
+	h        core.Handle
+	driver   *process.Driver
+	location string // a folder or a URL
+	close    func() error
 
 	mu     sync.Mutex
 	stored core.Stored[record.Workspace]
@@ -50,7 +51,7 @@ type Details struct {
 	Description string `json:"description,omitempty"`
 	// Tags are free labels.
 	Tags map[string]string `json:"tags,omitempty"`
-	// Location is the folder of a local workspace, else empty.
+	// Location is the folder of a local workspace, else Config.Location.
 	Location string `json:"location,omitempty"`
 	// CacheDir is the folder of this machine for what can be made again.
 	CacheDir string `json:"cacheDir"`
@@ -71,7 +72,7 @@ func (w *Workspace) ID() string { return w.record().ID }
 func (w *Workspace) Details() Details {
 	r := w.record()
 	return Details{ID: r.ID, Name: r.Name, FriendlyName: r.FriendlyName, Description: r.Description, Tags: maps.Clone(r.Tags),
-		Location: w.h.Dir(), CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
+		Location: w.location, CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
 }
 
 // Experiments leads to the experiments.
@@ -143,7 +144,7 @@ func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err e
 // process serves stop.
 func (w *Workspace) Close(ctx context.Context) (err error) {
 	defer w.h.Operation(&ctx, &err, "close", kind, w.Name())()
-	return errors.Join(w.h.Close(ctx), w.driver.Close(), w.closers.close())
+	return errors.Join(w.h.Close(ctx), w.driver.Close(), w.close())
 }
 
 // DeleteOptions are the options of Workspace.Delete.

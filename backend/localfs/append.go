@@ -93,7 +93,7 @@ func (s *Store) writeEnd(key string, f *os.File, before fs.FileInfo, data []byte
 	if err != nil {
 		return nil, err
 	}
-	fi, err := s.stampNew(key, before.ModTime(), written.ModTime())(objectPath(key))
+	fi, err := s.stampNew(key, before.ModTime(), written.ModTime())(f, objectPath(key))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -19,10 +20,10 @@ func infoOf(key string, fi fs.FileInfo) backend.Info {
 	return backend.Info{Key: key, Size: fi.Size(), ETag: etagOf(fi), Modified: fi.ModTime()}
 }
 
-// stamp sets the modification time of the file at path: now, but later than
+// stamp sets the modification time of the opened file, whose path is name: now, but later than
 // the floors. File systems round times down, some to two seconds, so it looks
 // what was stored and reaches further until that is later, too.
-func (s *Store) stamp(path string, floors ...time.Time) (fs.FileInfo, error) {
+func (s *Store) stamp(f *os.File, name string, floors ...time.Time) (fs.FileInfo, error) {
 	floor := time.Time{}
 	for _, t := range floors {
 		if t.After(floor) {
@@ -34,10 +35,10 @@ func (s *Store) stamp(path string, floors ...time.Time) (fs.FileInfo, error) {
 		if earliest := floor.Add(step); t.Before(earliest) {
 			t = earliest
 		}
-		if err := s.root.Chtimes(path, t, t); err != nil {
+		if err := s.root.setTime(f, name, t); err != nil {
 			return nil, err
 		}
-		fi, err := s.root.Lstat(path)
+		fi, err := f.Stat()
 		if err != nil || fi.ModTime().After(floor) {
 			return fi, err
 		}

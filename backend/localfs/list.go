@@ -166,7 +166,8 @@ func (e *entry) named(base, segment string) bool {
 	return true
 }
 
-// readDir reads the names in a folder, none when it is not there.
+// readDir reads the names in a folder, none when it is not there, or is deleted
+// while it is read.
 func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
 	f, err := s.root.Open(cmp.Or(dir, "."))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -176,7 +177,11 @@ func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return f.ReadDir(-1)
+	names, err := f.ReadDir(-1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return names, err
 }
 
 // hasObject tells whether there is any file in the folder or below: one left
@@ -203,7 +208,7 @@ func (s *Store) hasObject(dir string) (bool, error) {
 				return true, nil
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
 		if err != nil {

@@ -27,7 +27,7 @@ func (s *Store) get(ctx context.Context, key string, opts *backend.GetOptions) (
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f, err := s.root.Open(objectPath(key))
+	f, err := s.root.OpenFile(objectPath(key), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -28,10 +28,10 @@ const leftover = time.Hour
 
 // Store is an object store in a folder. It is safe for concurrent use by any
 // number of goroutines, and any number of stores in any number of processes
-// may share a folder. It starts no goroutines.
+// may share a folder. It starts no goroutine that outlives a call.
 type Store struct {
 	dir    string
-	root   *os.Root
+	root   *tree
 	log    *slog.Logger
 	shards [256]shard
 	locked atomic.Bool // create by renaming, for links don't work here
@@ -70,7 +70,7 @@ func New(dir string, opts *Options) (*Store, error) {
 	if err = os.MkdirAll(dir, 0o700); err != nil {
 		return nil, openError(dir, err)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openTree(dir)
 	if err != nil {
 		return nil, openError(dir, err)
 	}

@@ -22,8 +22,8 @@ func inode(fi fs.FileInfo) uint64 {
 
 // syncFolder makes names in the folder durable. A folder that is gone was
 // emptied by others after our write, so there is nothing left to keep.
-func syncFolder(root *os.Root, dir string) error {
-	f, err := root.Open(dir)
+func syncFolder(root *tree, dir string) error {
+	f, err := root.OpenFile(dir, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -1,9 +1,6 @@
 package localfs
 
-import (
-	"io/fs"
-	"os"
-)
+import "io/fs"
 
 // hasInodes is false: a FileInfo has no file number here, so creating takes
 // the key's lock, which keeps modification times, and so ETags, apart.
@@ -13,7 +10,7 @@ func inode(fs.FileInfo) uint64 { return 0 }
 
 // syncFolder does nothing: Windows has no way to sync a folder, and NTFS
 // journals names by itself.
-func syncFolder(*os.Root, string) error { return nil }
+func syncFolder(*tree, string) error { return nil }
 
 func isQuota(error) bool { return false }
 

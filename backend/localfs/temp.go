@@ -42,7 +42,7 @@ func (s *Store) writeTemp(ctx context.Context, content backend.Content) (*temp, 
 
 // finish makes the file durable under a modification time after the floors.
 func (t *temp) finish(st stampFunc) (fs.FileInfo, error) {
-	fi, err := st(t.path)
+	fi, err := st(t.f, t.path)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +52,8 @@ func (t *temp) finish(st stampFunc) (fs.FileInfo, error) {
 	return fi, t.f.Close()
 }
 
-// stampFunc sets a file's modification time.
-type stampFunc func(path string) (fs.FileInfo, error)
+// stampFunc sets the modification time of an opened file, whose path is name.
+type stampFunc func(f *os.File, name string) (fs.FileInfo, error)
 
 // discard removes the file unless it was renamed away.
 func (t *temp) discard() {
@@ -102,6 +102,18 @@ func (s *Store) withFolders(name string, op func() error) error {
 		}
 	}
 	return err
+}
+
+// makeFolder makes a folder that is going to be needed, unless it is there or
+// those above it are not. The function that it gives returns when the folder is
+// durable, which takes as long as making the file durable that goes there.
+func (s *Store) makeFolder(dir string) (durable func() error) {
+	if s.root.Mkdir(dir, 0o700) != nil {
+		return func() error { return nil } // what is in the way will be met again
+	}
+	synced := make(chan error, 1)
+	go func() { synced <- syncFolder(s.root, path.Dir(dir)) }()
+	return func() error { return <-synced }
 }
 
 // mkdirs makes the folder and those above it, durably.

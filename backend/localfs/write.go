@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"time"
 
@@ -79,35 +80,33 @@ func changed(key string) error {
 // ours, so has another inode, or was gone before ours was made, so its time is
 // among those that ours is set after.
 func (s *Store) create(ctx context.Context, key string, t *temp) (fs.FileInfo, error) {
+	to := objectPath(key)
+	folder := s.makeFolder(path.Dir(to))
 	fi, err := t.finish(s.stampNew(key))
+	if err = errors.Join(err, folder()); err == nil {
+		err = s.link(ctx, key, t, to)
+	}
 	if err != nil {
+		s.prune(path.Dir(to))
 		return nil, err
 	}
-	l, err := s.lock(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	err = s.link(ctx, key, t)
-	l.unlock()
-	if err != nil {
-		return nil, err
-	}
-	return fi, syncFolder(s.root, path.Dir(objectPath(key)))
+	return fi, syncFolder(s.root, path.Dir(to))
 }
 
-// link makes the finished file the object. The caller holds the lock.
-func (s *Store) link(ctx context.Context, key string, t *temp) error {
+// link makes the finished file the object at to, under the key's lock.
+func (s *Store) link(ctx context.Context, key string, t *temp, to string) error {
+	l, err := s.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer l.unlock()
 	if err := s.announce(ctx, key); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	to := objectPath(key)
-	err := s.withFolders(to, func() error { return s.root.Link(t.path, to) })
-	if err != nil {
-		s.prune(path.Dir(to))
-	}
+	err = s.withFolders(to, func() error { return s.root.Link(t.path, to) })
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: object %q", azml.ErrExists, key)
 	}
@@ -116,12 +115,12 @@ func (s *Store) link(ctx context.Context, key string, t *temp) error {
 
 // stampNew sets times after all that the key can have had before.
 func (s *Store) stampNew(key string, floors ...time.Time) stampFunc {
-	return func(path string) (fs.FileInfo, error) {
+	return func(f *os.File, name string) (fs.FileInfo, error) {
 		floor, err := s.deleted(key)
 		if err != nil {
 			return nil, err
 		}
-		return s.stamp(path, append(floors, floor)...)
+		return s.stamp(f, name, append(floors, floor)...)
 	}
 }
 

@@ -22,7 +22,7 @@ type app struct {
 	interrupts     interrupts
 	args           []string
 
-	dir      string // of the workspace
+	location string // of the workspace: a folder or a URL
 	output   string // table, json or yaml
 	verbose  bool
 	reportTo string // file for the process that started this one in the background
@@ -79,9 +79,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "azml",
-		Short: "Train, track, register and serve models in a workspace that is a folder",
-		Long: `azml works in a workspace: a folder with the history of runs, registered models,
-environments and endpoints. It needs no server.`,
+		Short: "Train, track, register and serve models in a workspace that is a folder or in Azure",
+		Long: `azml works in a workspace: a folder, or a container of Azure Blob Storage, with the
+history of runs, registered models, environments and endpoints. It needs no server.`,
 		Example: `  azml init
   azml run submit -e churn --script train.py -- --lr 0.1
   azml run list`,
@@ -90,7 +90,7 @@ environments and endpoints. It needs no server.`,
 		PersistentPreRunE: a.checkFlags,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.dir, "workspace", "w", "", "folder of the workspace (default: $AZML_WORKSPACE, else what .azureml/config.json here or above names)")
+	flags.StringVarP(&a.location, "workspace", "w", "", "folder or URL of the workspace (default: $AZML_WORKSPACE, else what .azureml/config.json here or above names)")
 	flags.StringVarP(&a.output, "output", "o", outputTable, "form of the output: table, json or yaml")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "tell on the standard error what goes on inside")
 	flags.StringVar(&a.reportTo, "report-to", "", "")
@@ -101,7 +101,7 @@ environments and endpoints. It needs no server.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.AddCommand(a.initCommand(), a.versionCommand(), a.runCommand(), a.experimentCommand(), a.modelCommand(),
-		a.environmentCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.tokenCommand(), a.serverCommand(), a.workspaceCommand(), a.importCommand(), a.exportCommand())
+		a.environmentCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.tokenCommand(), a.serverCommand(), a.workspaceCommand(), a.doctorCommand(), a.importCommand(), a.exportCommand())
 	refuseUnknown(root)
 	return root
 }

@@ -125,6 +125,19 @@ func TestSecrets(t *testing.T) {
 	s.json(t, &view, "secret", "get", "password")
 	require.Equal(t, secretView{"password", "s3cret, with = and spaces "}, view)
 	require.Equal(t, "other\npassword", s.ok(t, "secret", "list"))
+	s.ok(t, "secret", "set", "other", "--file", write(t, t.TempDir(), "key.pem", "BEGIN\nEND\n"))
+	var key secretView
+	s.json(t, &key, "secret", "get", "other")
+	require.Equal(t, "BEGIN\nEND\n", key.Value, "to the last byte")
+	require.Contains(t, s.fails(t, exitError, "secret", "set", "other", "--file", "none.pem"), "none.pem")
+
+	id := s.submit(t, `curl -s --noproxy '*' -H "Authorization: Bearer $AZML_SECRETS_TOKEN" "${AZML_SECRETS_URL}password" || python3 -c '
+import os, urllib.request as u
+print(u.urlopen(u.Request(os.environ["AZML_SECRETS_URL"] + "password", headers={"Authorization": "Bearer " + os.environ["AZML_SECRETS_TOKEN"]})).read().decode())'`, "--secret", "password")
+	require.Equal(t, "****", s.ok(t, "run", "logs", id))
+	require.Contains(t, s.ok(t, "run", "show", id), "Secrets:")
+	require.Contains(t, s.fails(t, exitError, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--secret", "none", "--command", "--", "true"), "azml secret set none")
+
 	s.ok(t, "secret", "delete", "other")
 	require.Equal(t, "password", s.ok(t, "secret", "list"))
 	require.NotContains(t, s.ok(t, "workspace", "audit", "-o", "json"), "s3cret")

@@ -1,14 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/azml-go/azml/workspace"
 )
 
 // defaultDir is the folder of a workspace that nobody named.
@@ -18,44 +17,39 @@ func (a *app) initCommand() *cobra.Command {
 	var name string
 	var noConfig bool
 	cmd := &cobra.Command{
-		Use:   "init [DIR]",
+		Use:   "init [DIR|URL]",
 		Short: "Create a workspace",
-		Long: `Create a workspace in DIR (default: -w, $AZML_WORKSPACE, else .azml), and write
-.azureml/config.json into the current folder, so that azml finds the workspace
-from here and from the folders below. A workspace that is there already is left
-as it is.`,
+		Long: `Create a workspace in a folder or in Azure (default: -w, $AZML_WORKSPACE, else
+the folder .azml), and write .azureml/config.json into the current folder, so that
+azml finds the workspace from here and from the folders below. A workspace that is
+there already is left as it is.
+
+In Azure, the URL is azblob://ACCOUNT/CONTAINER/PREFIX, or https:// and any other
+endpoint of a storage account. Credentials are never in it: they come from
+AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN in
+the environment, or else from az login or the machine's own identity.`,
 		Example: `  azml init
-  azml init /srv/ml --name risk-team`,
-		Args: between(0, 1, "one folder"),
+  azml init /srv/ml --name risk-team
+  azml init azblob://contosoml/risk`,
+		Args: between(0, 1, "one folder or URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := a.initDir(args)
-			return a.initialize(cmd.Context(), dir, name, noConfig)
+			return a.initialize(cmd.Context(), a.initLocation(args), name, noConfig)
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name of the workspace (default: made of the folder's name)")
+	cmd.Flags().StringVar(&name, "name", "", "name of the workspace (default: made of the folder's name, or of the end of the URL)")
 	cmd.Flags().BoolVar(&noConfig, "no-config", false, "do not write .azureml/config.json")
 	return cmd
 }
 
-func (a *app) initDir(args []string) string {
-	for _, dir := range append(args, a.dir, os.Getenv(workspaceVariable)) {
-		if dir != "" {
-			return dir
-		}
-	}
-	return defaultDir
+func (a *app) initLocation(args []string) string {
+	return cmp.Or(append(args, a.location, os.Getenv(workspaceVariable), defaultDir)...)
 }
 
-func (a *app) initialize(ctx context.Context, dir, name string, noConfig bool) (err error) {
-	opts := &workspace.OpenOptions{MustExist: true, Name: name, Logger: a.logger()}
-	ws, err := workspace.Open(ctx, dir, opts)
+func (a *app) initialize(ctx context.Context, location, name string, noConfig bool) (err error) {
+	ws, err := a.openAt(ctx, location)
 	existed := err == nil
 	if missing(err) {
-		opts.MustExist = false
-		if name == "" && filepath.Base(dir) == defaultDir {
-			opts.Name = nameOfParent(dir)
-		}
-		ws, err = workspace.Open(ctx, dir, opts)
+		ws, err = a.createAt(ctx, location, name)
 	}
 	if err != nil {
 		return err

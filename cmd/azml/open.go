@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/azml-go/azml/azure"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -19,19 +22,34 @@ const closeTime = time.Minute
 // open opens the workspace that the command line, the environment or a
 // config.json names; it never makes one.
 func (a *app) open(ctx context.Context) (*workspace.Workspace, error) {
-	opts := &workspace.OpenOptions{MustExist: true, Logger: a.logger()}
-	dir := a.dir
-	if dir == "" {
-		dir = os.Getenv(workspaceVariable)
+	if location := cmp.Or(a.location, os.Getenv(workspaceVariable)); location != "" {
+		return a.openAt(ctx, location)
 	}
-	if dir != "" {
-		return workspace.Open(ctx, dir, opts)
-	}
-	ws, err := workspace.FromConfig(ctx, "", opts)
+	ws, err := azure.FromConfig(ctx, "", &azure.Options{Logger: a.logger()})
 	if missing(err) {
-		return nil, fmt.Errorf("%w (-w DIR or the variable %s name one)", err, workspaceVariable)
+		return nil, fmt.Errorf("%w (-w DIR|URL or the variable %s name one)", err, workspaceVariable)
 	}
 	return ws, err
+}
+
+// openAt opens the workspace in a folder or at a URL.
+func (a *app) openAt(ctx context.Context, location string) (*workspace.Workspace, error) {
+	if azure.IsURL(location) {
+		return azure.Open(ctx, location, &azure.Options{Logger: a.logger()})
+	}
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Logger: a.logger()})
+}
+
+// createAt creates a workspace in a folder or at a URL. An empty name leaves the
+// choice to the library.
+func (a *app) createAt(ctx context.Context, location, name string) (*workspace.Workspace, error) {
+	if azure.IsURL(location) {
+		return azure.Create(ctx, location, &azure.Options{Name: name, Logger: a.logger()})
+	}
+	if name == "" && filepath.Base(location) == defaultDir {
+		name = nameOfParent(location)
+	}
+	return workspace.Open(ctx, location, &workspace.OpenOptions{Name: name, Logger: a.logger()})
 }
 
 // with opens the workspace for the time of fn.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,6 +74,7 @@ func (v *runView) draw(t *table) {
 	t.field("Command", shellLine(d.Command))
 	t.field("Compute", d.Target)
 	t.field("Environment", d.Environment)
+	t.field("Secrets", strings.Join(d.Secrets, ", "))
 	t.field("Snapshot", d.SnapshotID)
 	t.field("Created", when(d.Created)+" by "+d.CreatedBy)
 	t.field("Duration", took(d.Started, d.Ended))

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/workspace"
@@ -17,18 +20,21 @@ func (a *app) secretCommand() *cobra.Command {
 }
 
 func (a *app) secretSet() *cobra.Command {
-	return &cobra.Command{
+	var file string
+	cmd := &cobra.Command{
 		Use:   "set NAME",
-		Short: "Store a secret, whose value is asked for or read from the standard input",
+		Short: "Store a secret, whose value is asked for or read from the standard input or a file",
 		Long: `Store a secret. Its value is never an argument, where others could see it: on a
 terminal it is asked for without being shown, else it is read from the standard
-input, without the line end after it.`,
+input, without the line end after it. With --file it is what the file holds, to
+the last byte.`,
 		Example: `  azml secret set db-password
-  azml secret set db-password < password.txt`,
-		Args: exactly(1, "the name of a secret; its value is read from the standard input"),
+  azml secret set db-password < password.txt
+  azml secret set tls-key --file key.pem`,
+		Args: exactly(1, "the name of a secret; its value is read from the standard input or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				value, err := a.readSecret(cmd.Context(), args[0])
+				value, err := a.secretValue(cmd.Context(), args[0], file)
 				if err != nil {
 					return err
 				}
@@ -40,6 +46,17 @@ input, without the line end after it.`,
 			})
 		},
 	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "file whose content is the value")
+	return cmd
+}
+
+// secretValue reads the value of a secret from the file when one is named.
+func (a *app) secretValue(ctx context.Context, name, file string) (string, error) {
+	if file == "" {
+		return a.readSecret(ctx, name)
+	}
+	data, err := os.ReadFile(file)
+	return string(data), err
 }
 
 // secretView is a secret with its value.

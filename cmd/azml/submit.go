@@ -41,6 +41,7 @@ run's record to the standard output.
 The exit code is 0 for Completed, 1 for Failed and 130 for Canceled.`,
 		Example: `  azml run submit -e churn --script train.py -- --lr 0.1
   azml run submit -e churn -s ./src train.py -r requirements.txt --tag team=risk
+  azml run submit -e churn train.py --secret db-password
   azml run submit -e churn --command -- python -m package.train --epochs 3
   id=$(azml run submit -e churn train.py --detach)`,
 		Args: func(cmd *cobra.Command, args []string) error { return s.take(cmd, args) },
@@ -72,6 +73,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.DurationVar(&s.config.MaxDuration, "max-duration", 0, "end the script after this time, such as 90m (default 720h)")
 	f.DurationVar(&s.config.GracePeriod, "grace-period", 0, "time that a script has to end when it is asked to, before it is ended by force (default 10s)")
 	f.BoolVar(&s.config.AllowWorkspace, "allow-workspace", false, "let the script's MLflow clients use other experiments and runs, too")
+	f.StringSliceVar(&s.config.Secrets, "secret", nil, "name of a secret that the script may have from AZML_SECRETS_URL; several by commas or repeated")
 	f.StringVar(&s.config.Compute, "compute", "", "compute target (default: local)")
 	f.BoolVarP(&s.detach, "detach", "d", false, "let the run go on in the background")
 	variables, tags := variablesFlag(cmd), tagsFlag(cmd, "tag", "tag of the run")
@@ -149,7 +151,7 @@ func (s *submission) load(a *app) error {
 	if flags.MaxDuration != 0 {
 		s.config.MaxDuration = flags.MaxDuration
 	}
-	s.config.GracePeriod, s.config.AllowWorkspace = flags.GracePeriod, flags.AllowWorkspace
+	s.config.GracePeriod, s.config.AllowWorkspace, s.config.Secrets = flags.GracePeriod, flags.AllowWorkspace, flags.Secrets
 	for name, value := range flags.Variables {
 		if s.config.Variables == nil {
 			s.config.Variables = map[string]string{}

@@ -39,7 +39,7 @@ func (a *app) showWorkspace(d workspace.Details) error {
 		t.field("Friendly name", d.FriendlyName)
 		t.field("Description", d.Description)
 		t.field("ID", d.ID)
-		t.field("Folder", d.Location)
+		t.field("Location", d.Location)
 		t.field("Cache", d.CacheDir)
 		t.field("Created", when(d.Created)+" by "+d.CreatedBy)
 		t.labels("Tags", d.Tags)

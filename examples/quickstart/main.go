@@ -1,8 +1,9 @@
 // Quickstart walks through the whole of the library in a folder of this machine,
-// with nothing installed but Go: it trains a classifier on a real table, registers
+// or in Azure, with nothing installed but Go: it trains a classifier on a real table, registers
 // it, deploys it behind a key, and scores held-out rows over HTTP.
 //
 //	go run ./examples/quickstart
+//	go run ./examples/quickstart -workspace azblob://ACCOUNT/CONTAINER
 //
 // Read quickstart below from top to bottom.
 package main
@@ -19,6 +20,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/azure"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/model"
@@ -36,10 +39,10 @@ const (
 )
 
 func main() {
-	dir := flag.String("workspace", "", "folder of the workspace (default: a new one among the temporary files)")
+	location := flag.String("workspace", "", "folder or URL of the workspace (default: a new folder among the temporary files)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := quickstart(ctx, *dir)
+	err := quickstart(ctx, *location)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
@@ -47,7 +50,7 @@ func main() {
 	}
 }
 
-func quickstart(ctx context.Context, dir string) (err error) {
+func quickstart(ctx context.Context, location string) (err error) {
 	step := stopwatch()
 
 	// The data: a quarter of the rows is held out and never trained on.
@@ -58,19 +61,19 @@ func quickstart(ctx context.Context, dir string) (err error) {
 	training, held := all.split(heldOut, seed)
 	step("read %d rows: %d to train on, %d held out", len(all.rows), len(training.rows), len(held.rows))
 
-	// The workspace: a folder. Opening one that is not there creates it.
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "azml-quickstart-"); err != nil {
+	// The workspace: a folder, or a container of Blob Storage.
+	if location == "" {
+		if location, err = os.MkdirTemp("", "azml-quickstart-"); err != nil {
 			return err
 		}
 	}
-	ws, err := workspace.Open(ctx, dir, nil)
+	ws, err := open(ctx, location)
 	if err != nil {
 		return err
 	}
 	// Closing also stops the endpoint that this process serves.
 	defer func() { err = errors.Join(err, ws.Close(context.WithoutCancel(ctx))) }()
-	step("opened the workspace %s", dir)
+	step("opened the workspace %s", location)
 
 	// The run: a function of this program, with its source kept beside it.
 	exp, err := ws.Experiments().CreateOrUpdate(ctx, name, nil)
@@ -115,7 +118,19 @@ func quickstart(ctx context.Context, dir string) (err error) {
 	if accuracy <= required {
 		return fmt.Errorf("an accuracy of %.3f is not above %.2f", accuracy, required)
 	}
-	return show(ctx, r, m, dir)
+	return show(ctx, r, m, location)
+}
+
+// open opens the workspace, or creates it where there is none.
+func open(ctx context.Context, location string) (*workspace.Workspace, error) {
+	if !azure.IsURL(location) {
+		return workspace.Open(ctx, location, nil)
+	}
+	ws, err := azure.Open(ctx, location, nil)
+	if errors.Is(err, azml.ErrNotFound) {
+		return azure.Create(ctx, location, nil)
+	}
+	return ws, err
 }
 
 // train fits a classifier, logs how it goes, and keeps the result as a file of

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/azml-go/azml/azure"
 	"github.com/azml-go/azml/model"
 	"github.com/azml-go/azml/run"
 )
@@ -24,7 +25,7 @@ func stopwatch() func(format string, args ...any) {
 }
 
 // show prints what one would look at next.
-func show(ctx context.Context, r *run.Run, m *model.Model, dir string) error {
+func show(ctx context.Context, r *run.Run, m *model.Model, location string) error {
 	fmt.Print("\nHow the training went\n\n")
 	for _, metric := range []string{"loss", "accuracy"} {
 		if err := plot(ctx, r, metric); err != nil {
@@ -32,19 +33,21 @@ func show(ctx context.Context, r *run.Run, m *model.Model, dir string) error {
 		}
 	}
 	showLineage(r, m)
-	if err := showFiles(dir, r.ID()); err != nil {
-		return err
+	if !azure.IsURL(location) {
+		if err := showFiles(location, r.ID()); err != nil {
+			return err
+		}
 	}
 	fmt.Printf(`
 Go on with the command line (in the folder of the library)
 
-  export AZML_WORKSPACE=%[1]s
+  export AZML_WORKSPACE='%[1]s'
   go run ./cmd/azml run list
   go run ./cmd/azml run metrics %[2]s --plot
   go run ./cmd/azml model show %[3]s
   go run ./cmd/azml endpoint list
   go run ./cmd/azml workspace fsck
-`, dir, r.ID(), m.ID())
+`, location, r.ID(), m.ID())
 	return nil
 }
 

@@ -84,12 +84,12 @@ func (d *drive) collectOutputs(ctx context.Context) error {
 			return err
 		}
 	}
-	manifest, _, err := batch.Commit(ctx)
+	id, manifest, _, err := batch.CommitManifest(ctx)
 	if err != nil {
 		return err
 	}
 	// An MLflow client may have logged a file of outputs under the same path.
-	return history.RunFiles(d.run).Add(ctx, d.h, manifest, true)
+	return history.RunFiles(d.run).AddStored(ctx, d.h, id, manifest, true)
 }
 
 // newOutputs lists the plain files of outputs/ that the script has made or

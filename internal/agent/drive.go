@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/mask"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/telemetry"
@@ -47,8 +48,11 @@ type drive struct {
 	status  record.Status
 	before  fileSet // what was in outputs and logs before the script; nil until it starts
 
+	secrets map[string]string // that the script may have, by lower-case name
+	hidden  *mask.Secrets     // the same, masked in all that is stored of what it says
+
 	track    Tracker
-	tracking *Tracking         // nil when MLflow's clients are not served
+	tracking *Tracking         // nil when the script is served with nothing
 	tracked  map[string]uint64 // points that they have logged
 	made     []string          // runs that they have made
 
@@ -60,10 +64,9 @@ type drive struct {
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
-// its last status; track serves the MLflow clients of its script. It returns
-// when that is written: nil for Completed, else an error that says how the run
-// ended. When ctx ends, the script is ended and the run Canceled with the cause
-// as its reason.
+// its last status; track serves its script. It returns when that is written: nil
+// for Completed, else an error that says how the run ended. When ctx ends, the
+// script is ended and the run Canceled with the cause as its reason.
 func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err error) {
 	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
@@ -80,7 +83,7 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err er
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
-		if err := history.Keep(running, h, d.run); err != nil {
+		if err := history.Keep(running, h, stored.Value); err != nil {
 			stop(err)
 		}
 	})
@@ -108,13 +111,39 @@ func WorkDir(h core.Handle, id string) string {
 
 // steps prepares the run and runs its command.
 func (d *drive) steps(ctx context.Context) error {
-	if err := d.enter(ctx, record.Preparing, "making the environment "+d.run.Definition.Environment.Name+" ready (a new one takes a while the first time)"); err != nil {
-		return err
-	}
-	if err := d.prepareAll(ctx); err != nil {
+	if err := d.preparing(ctx); err != nil {
 		return err
 	}
 	return d.execute(ctx)
+}
+
+// preparing prepares the run while its record is told so: mostly all is there
+// already, and takes less time than the record.
+func (d *drive) preparing(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d.status = record.Preparing
+	var entered core.Stored[record.Run]
+	var refused error
+	var entering sync.WaitGroup
+	entering.Go(func() {
+		reason := "making the environment " + d.run.Definition.Environment.Name + " ready (a new one takes a while the first time)"
+		if entered, refused = d.transition(ctx, record.Preparing, reason); refused != nil {
+			stop(refused)
+		}
+	})
+	err := d.readSecrets(ctx)
+	if err != nil {
+		err = d.systemError(err)
+	} else {
+		err = d.prepareAll(ctx)
+	}
+	entering.Wait()
+	if refused != nil {
+		return refused
+	}
+	d.entered(ctx, entered)
+	return err
 }
 
 // open makes the working folder and opens logs and metrics.
@@ -140,16 +169,29 @@ func (d *drive) open(ctx context.Context) (err error) {
 
 // enter moves the run to its next status.
 func (d *drive) enter(ctx context.Context, to record.Status, reason string) error {
+	stored, err := d.transition(ctx, to, reason)
+	if err == nil {
+		d.entered(ctx, stored)
+	}
+	return err
+}
+
+// transition writes the run's next status.
+func (d *drive) transition(ctx context.Context, to record.Status, reason string) (core.Stored[record.Run], error) {
 	stored, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
 	if err == nil {
-		d.run, d.status = stored.Value, to
-		telemetry.Event(ctx, "run "+string(to))
-		return nil
+		return stored, nil
 	}
 	if current, getErr := history.Get(ctx, d.h, d.run.ID); getErr == nil && current.Value.Status == record.CancelRequested {
-		return history.ErrCancelRequested
+		return stored, history.ErrCancelRequested
 	}
-	return d.systemError(err)
+	return stored, d.systemError(err)
+}
+
+// entered notes the status that the run has now.
+func (d *drive) entered(ctx context.Context, stored core.Stored[record.Run]) {
+	d.run, d.status = stored.Value, stored.Value.Status
+	telemetry.Event(ctx, "run "+string(d.status))
 }
 
 // warn keeps a warning for the run's record.
@@ -158,7 +200,7 @@ func (d *drive) warn(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.warnings) < most {
-		d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+		d.warnings = append(d.warnings, d.hidden.Text(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -169,6 +211,7 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		return outcome
 	}
 	step, runErr := d.lastStep(outcome)
+	step.Reason = d.hidden.Text(step.Reason)
 	step.Owner = d.h.Owner().ID
 	step.Points = maps.Clone(d.tracked)
 	if d.metrics != nil && d.metrics.Stored() > 0 {
@@ -178,7 +221,9 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		step.Points[d.metrics.ID()] = d.metrics.Stored()
 	}
 	step.Change = func(r *record.Run) {
-		r.Error = runErr
+		if r.Error = runErr; runErr != nil {
+			runErr.Message = d.hidden.Text(runErr.Message)
+		}
 		r.Warnings = append(r.Warnings, d.warnings...)
 	}
 	err := persist(ctx, d.waits, func(ctx context.Context) error {

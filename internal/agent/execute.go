@@ -43,7 +43,9 @@ func (d *drive) execute(ctx context.Context) error {
 	if err := d.enter(ctx, record.Running, ""); err != nil {
 		return err
 	}
-	d.startTracking()
+	if err := d.startTracking(); err != nil {
+		return err
+	}
 	defer d.stopTracking()
 	job := backend.Job{ID: d.run.ID, Command: d.command(), Dir: d.codeDir(), Env: d.environ(ctx)}
 	if err := d.h.Local().Start(ctx, job); err != nil {
@@ -116,19 +118,22 @@ func (d *drive) endJob(ctx context.Context) (backend.JobStatus, error) {
 	return d.h.Local().Wait(ctx, d.run.ID)
 }
 
-// copyOutput streams the script's output into the run's log. The driver ends
-// the stream when the script has ended; the driver's copy is complete, so a
-// store that doesn't answer only makes this wait.
+// copyOutput streams the script's output into the run's log, without its
+// secrets. The driver ends the stream when the script has ended; the driver's
+// copy is complete, so a store that doesn't answer only makes this wait.
 func (d *drive) copyOutput(ended context.Context, output io.ReadCloser) {
 	defer output.Close()
+	log, tail := d.hidden.Writer(d.output), d.hidden.Writer(&d.tail)
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := output.Read(buffer)
 		if n > 0 {
-			_, _ = d.tail.Write(buffer[:n]) // never fails
-			d.writeOutput(ended, buffer[:n])
+			_, _ = tail.Write(buffer[:n]) // never fails
+			d.writeOutput(ended, func() error { _, err := log.Write(buffer[:n]); return err })
 		}
 		if err != nil {
+			_ = tail.Flush() // never fails
+			d.writeOutput(ended, log.Flush)
 			return
 		}
 	}
@@ -136,10 +141,10 @@ func (d *drive) copyOutput(ended context.Context, output io.ReadCloser) {
 
 // writeOutput writes to the log and waits for a store that doesn't answer, for
 // as long as the run may still be finished.
-func (d *drive) writeOutput(ended context.Context, data []byte) {
+func (d *drive) writeOutput(ended context.Context, write func() error) {
 	deadline := time.Now().Add(finishTime)
 	for {
-		_, err := d.output.Write(data)
+		err := write()
 		if err == nil {
 			return
 		}

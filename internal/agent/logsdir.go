@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/mask"
 )
 
 // pollEvery is how often files that a script writes are looked at.
@@ -37,7 +38,13 @@ func poll(ended context.Context, look func(ctx context.Context)) {
 // followed is one file below logs/ and how much of it was streamed.
 type followed struct {
 	writer *history.LogWriter
+	masked *mask.Writer // writes to writer
 	offset int64
+}
+
+// close stores what is left.
+func (f *followed) close(ctx context.Context) error {
+	return errors.Join(f.masked.Flush(), f.writer.Close(ctx))
 }
 
 // followLogs streams what the script writes below logs/ into logs of the run,
@@ -63,7 +70,7 @@ func (d *drive) followLogs(ended context.Context) {
 	})
 	for name, f := range open {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ended), finishTime)
-		if err := f.writer.Close(last); err != nil {
+		if err := f.close(last); err != nil {
 			d.warn("%s could not be stored: %v", name, err)
 		}
 		cancel()
@@ -80,10 +87,13 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, name 
 		if err != nil {
 			return err
 		}
-		f = &followed{writer: writer, offset: d.before[name].size}
+		f = &followed{writer: writer, masked: d.hidden.Writer(writer), offset: d.before[name].size}
 		open[name] = f
 	}
 	if info.Size() < f.offset {
+		if err := f.masked.Flush(); err != nil {
+			return err
+		}
 		f.offset = 0
 	}
 	if info.Size() == f.offset {
@@ -96,7 +106,7 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, name 
 		return err
 	}
 	defer file.Close()
-	n, err := io.Copy(f.writer, io.NewSectionReader(file, f.offset, info.Size()-f.offset))
+	n, err := io.Copy(f.masked, io.NewSectionReader(file, f.offset, info.Size()-f.offset))
 	f.offset += n
 	return err
 }

@@ -83,7 +83,7 @@ func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
 
 // takeLine carries out one line of the metrics file.
 func (d *drive) takeLine(ctx context.Context, text []byte) error {
-	l, err := parseLine(text)
+	l, err := d.parse(text)
 	if err != nil {
 		return err
 	}

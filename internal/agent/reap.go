@@ -149,8 +149,15 @@ func (s *salvage) save(ctx context.Context, lost record.Owner) error {
 		return unavailable
 	}
 	note("the script's processes", s.endLeftJob(ctx))
-	note("output of the script that was not yet in the log", s.saveOutput(ctx))
-	note("lines of the metrics file", s.saveMetricsFile(ctx))
+	switch err := s.readSecrets(ctx); {
+	case errors.Is(err, azml.ErrUnavailable):
+		unavailable = errors.Join(unavailable, err)
+	case err != nil: // better lost than shown
+		s.warn("the last of the output and of the metrics file is left out, for the secrets to mask in it can't be read: %v", err)
+	default:
+		note("output of the script that was not yet in the log", s.saveOutput(ctx))
+		note("lines of the metrics file", s.saveMetricsFile(ctx))
+	}
 	if unavailable == nil {
 		s.clean(ctx)
 	}
@@ -166,14 +173,20 @@ func (s *salvage) endLeftJob(ctx context.Context) error {
 	return err
 }
 
-// saveOutput appends what the log lacks of the script's output.
+// saveOutput appends what the log lacks of the script's output. Where secrets
+// are masked in it, the whole of it is masked once more, for the log's size says
+// nothing of how much of the output is in it.
 func (s *salvage) saveOutput(ctx context.Context) error {
 	key := history.LogKey(s.run, OutputLog)
 	stored, err := history.LogSize(ctx, s.h, key)
 	if err != nil {
 		return err
 	}
-	output, err := s.h.Local().Output(ctx, s.run.ID, &backend.OutputOptions{Offset: stored})
+	offset := stored
+	if s.hidden != nil {
+		offset = 0
+	}
+	output, err := s.h.Local().Output(ctx, s.run.ID, &backend.OutputOptions{Offset: offset})
 	if err != nil {
 		return err
 	}
@@ -182,10 +195,27 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.MultiWriter(log, &s.tail), output); err != nil {
+	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(&s.tail)
+	if _, err := io.Copy(io.MultiWriter(masked, tail), output); err != nil {
 		return err
 	}
-	return log.Close(ctx)
+	return errors.Join(tail.Flush(), masked.Flush(), log.Close(ctx))
+}
+
+// behind hands on what comes behind the first bytes.
+type behind struct {
+	to   io.Writer
+	left int64
+}
+
+// Write implements io.Writer.
+func (b *behind) Write(p []byte) (int, error) {
+	skipped := min(b.left, int64(len(p)))
+	if _, err := b.to.Write(p[skipped:]); err != nil {
+		return 0, err
+	}
+	b.left -= skipped
+	return len(p), nil
 }
 
 // saveMetricsFile takes over the lines that the lost process had not.

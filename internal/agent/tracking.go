@@ -10,13 +10,24 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/mask"
 	"github.com/azml-go/azml/internal/record"
 )
 
-// Tracking serves the MLflow clients of a script while it runs.
+// Serving is what a script is to be served with while it runs.
+type Serving struct {
+	// MLflow says that MLflow's clients are led to the run.
+	MLflow bool
+	// Secrets are the values that the script may ask for, by lower-case name.
+	Secrets map[string]string
+	// Hidden are the secrets, to be masked in what the script logs.
+	Hidden *mask.Secrets
+}
+
+// Tracking serves a script while it runs.
 type Tracking struct {
-	// Variables are the environment variables that lead clients there. They
-	// hold a secret: they go to the script and nowhere else.
+	// Variables are the environment variables that lead the script there. They
+	// hold a token: they go to the script and nowhere else.
 	Variables map[string]string
 	// Stop ends the serving, when the script has ended. It is called once.
 	Stop func()
@@ -26,28 +37,34 @@ type Tracking struct {
 	Finish func(ctx context.Context) (points map[string]uint64, made []string, err error)
 }
 
-// Tracker begins to serve the MLflow clients of the run's script.
-type Tracker func(run record.Run) (*Tracking, error)
+// Tracker begins to serve the script of the run.
+type Tracker func(run record.Run, what Serving) (*Tracking, error)
 
 // trackingURI is the variable that leads MLflow's clients somewhere.
 const trackingURI = "MLFLOW_TRACKING_URI"
 
-// startTracking serves the script's MLflow clients, unless whoever submitted it
-// sends them somewhere else.
-func (d *drive) startTracking() {
-	if d.env.variables[trackingURI] != "" || d.run.Definition.Variables[trackingURI] != "" {
-		return
+// startTracking serves the script its secrets, and its MLflow clients unless
+// whoever submitted it sends them somewhere else.
+func (d *drive) startTracking() error {
+	what := Serving{Secrets: d.secrets, Hidden: d.hidden,
+		MLflow: d.env.variables[trackingURI] == "" && d.run.Definition.Variables[trackingURI] == ""}
+	if !what.MLflow && len(what.Secrets) == 0 {
+		return nil
 	}
-	tracking, err := d.track(d.run)
-	if err != nil {
+	tracking, err := d.track(d.run, what)
+	switch {
+	case err == nil:
+		d.tracking = tracking
+	case len(what.Secrets) > 0:
+		return d.systemError(fmt.Errorf("serve the script its secrets: %w", err))
+	default:
 		d.warn("MLflow clients of the script can't reach the workspace: %v", err)
-		return
 	}
-	d.tracking = tracking
+	return nil
 }
 
-// addTracking adds the variables that lead MLflow's clients to the run, and
-// keeps proxies out of the way.
+// addTracking adds the variables that lead the script to what it is served with,
+// and keeps proxies out of the way.
 func (d *drive) addTracking(env map[string]string) {
 	if d.tracking == nil {
 		return

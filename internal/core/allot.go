@@ -103,7 +103,9 @@ func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit b
 	}
 }
 
-// Numbers yields the records of the series from the highest number down.
+// Numbers yields the records of the series from the highest number down. Of a
+// series that is deleted with what it belongs to, from its end, it yields what is
+// left.
 func Numbers[T any, P pointer[T]](ctx context.Context, h Handle, s Series) iter.Seq2[Stored[T], error] {
 	return func(yield func(Stored[T], error) bool) {
 		last, err := s.Last(ctx, h)
@@ -113,6 +115,13 @@ func Numbers[T any, P pointer[T]](ctx context.Context, h Handle, s Series) iter.
 		}
 		for n := last; n > 0; n-- {
 			stored, err := Get[T, P](ctx, h, s.Key(n))
+			if errors.Is(err, azml.ErrNotFound) {
+				h.forgetLast(s.Prefix)
+				if left, lastErr := s.Last(ctx, h); lastErr == nil && left < n {
+					n = left + 1
+					continue
+				}
+			}
 			if !yield(stored, err) || err != nil {
 				return
 			}
@@ -128,6 +137,12 @@ func (h Handle) lastSeen(prefix string) int {
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()
 	return h.s.last[prefix]
+}
+
+func (h Handle) forgetLast(prefix string) {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	delete(h.s.last, prefix)
 }
 
 func (h Handle) sawLast(prefix string, n int) {

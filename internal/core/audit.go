@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -38,6 +39,9 @@ type auditBatch struct {
 
 // Appends per object stay far below the 50,000 blocks of an Azure blob.
 const auditAppends = 10_000
+
+// auditTries bounds how many objects are tried one after the other.
+const auditTries = 5
 
 // auditTimeout bounds one append; the callers who wait have contexts of their own.
 const auditTimeout = time.Minute
@@ -89,7 +93,9 @@ func (a *auditLog) writeAll() {
 }
 
 // append writes to the current object. After a failure, when nobody knows what
-// the object holds, it goes on in a new one.
+// the object holds, it goes on in a new one: at once after a conflict, which is
+// our own write that somebody on the way has sent twice. Lines that are there
+// twice have the same ID.
 func (a *auditLog) append(data []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), auditTimeout)
 	defer cancel()
@@ -97,10 +103,22 @@ func (a *auditLog) append(data []byte) error {
 		a.day = day
 		a.nextPart()
 	}
+	err := a.appendHere(ctx, data)
+	for tries := 1; errors.Is(err, azml.ErrConflict) && tries < auditTries; tries++ {
+		err = a.appendHere(ctx, data)
+	}
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
+// appendHere writes to the current object; after a failure, the next one is.
+func (a *auditLog) appendHere(ctx context.Context, data []byte) error {
 	key := fmt.Sprintf("audit/%s/%s-%d.jsonl", a.day, a.writer, a.part)
 	if _, err := a.state.Objects.Append(ctx, key, a.offset, data); err != nil {
 		a.nextPart()
-		return fmt.Errorf("audit: %w", err)
+		return err
 	}
 	a.offset += int64(len(data))
 	a.lines++
@@ -124,6 +142,18 @@ func (h Handle) begin(ctx context.Context, op string, ref Ref, detail string) (*
 		return nil, err
 	}
 	return e, nil
+}
+
+// beginning begins an event, and gives it when its line is durable.
+func (h Handle) beginning(ctx context.Context, op string, ref Ref) func() (*event, error) {
+	var begun *event
+	var err error
+	var writing sync.WaitGroup
+	writing.Go(func() { begun, err = h.begin(ctx, op, ref, "") })
+	return func() (*event, error) {
+		writing.Wait()
+		return begun, err
+	}
 }
 
 // beginOrRename begins an event, or says that the one begun is about another

@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,6 +104,49 @@ func TestNoChangeWithoutAnAuditLine(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
+// TestCreateAfter makes a record while its audit line is written: the record is
+// not written before the line, nor when the making or the line fails.
+func TestCreateAfter(t *testing.T) {
+	t.Parallel()
+	wrong := fmt.Errorf("%w: no number", azml.ErrConflict)
+	full := fmt.Errorf("%w: disk full", azml.ErrUnavailable)
+	for name, c := range map[string]struct {
+		making, line error
+		lines        []string
+	}{
+		"both go well":       {lines: []string{"create e"}},
+		"the making fails":   {making: wrong, lines: []string{"create e: conflict"}},
+		"the line fails":     {line: full, lines: []string{}},
+		"both of them do so": {making: wrong, line: full, lines: []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &hooked{Objects: memory.NewObjects()}
+			h := setup(t, store)
+			made := make(chan struct{})
+			store.append = func(_ string, do func() (backend.Info, error)) (backend.Info, error) {
+				if c.making == nil && c.line == nil {
+					<-made // the making does not wait for the line
+				}
+				_, err := Get[record.Experiment](t.Context(), h, experimentRef("e").Key)
+				require.ErrorIs(t, err, azml.ErrNotFound)
+				if c.line != nil {
+					return backend.Info{}, c.line
+				}
+				return do()
+			}
+			_, err := CreateAfter(t.Context(), h, experimentRef("e"), func() (record.Experiment, error) {
+				defer close(made)
+				return experiment("e"), c.making
+			})
+			require.ErrorIs(t, err, cmp.Or(c.line, c.making))
+			_, there := Get[record.Experiment](t.Context(), h, experimentRef("e").Key)
+			require.Equal(t, err == nil, there == nil)
+			require.ElementsMatch(t, c.lines, auditLines(t, h))
+		})
+	}
+}
+
 // While one append is under way, all lines that come are gathered for the next.
 func TestAuditGroupsLines(t *testing.T) {
 	t.Parallel()
@@ -175,6 +219,31 @@ func TestAuditGoesOnInANewPartAfterAFailure(t *testing.T) {
 			require.Equal(t, want, auditLines(t, h))
 		})
 	}
+}
+
+// TestAuditLineThatWasSentTwice has a conflict that is our own write.
+func TestAuditLineThatWasSentTwice(t *testing.T) {
+	t.Parallel()
+	store := &hooked{Objects: memory.NewObjects()}
+	appends, conflicts := 0, 1
+	store.append = func(_ string, do func() (backend.Info, error)) (backend.Info, error) {
+		appends++
+		info, err := do()
+		if appends > 1 && appends <= 1+conflicts {
+			return backend.Info{}, fmt.Errorf("%w: sent twice", azml.ErrConflict)
+		}
+		return info, err
+	}
+	h := setup(t, store)
+	add := func(name string) error {
+		return h.Audit(t.Context(), "set", Ref{Kind: "secret", Name: name}, "", func() error { return nil })
+	}
+	require.NoError(t, errors.Join(add("a"), add("b"), add("c")))
+	require.Len(t, auditKeys(t, h.Objects()), 2)
+	require.Equal(t, []string{"set a", "set b", "set c"}, auditLines(t, h), "of lines with the same ID, the last counts")
+	appends, conflicts = 1, 1000
+	require.ErrorIs(t, add("d"), azml.ErrConflict, "it does not go on for ever")
+	require.Equal(t, 1+auditTries, appends)
 }
 
 func TestAuditRollsByDayAndByAppends(t *testing.T) {

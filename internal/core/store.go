@@ -118,6 +118,23 @@ func Create[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, value T
 	return s, event.end(ctx, err)
 }
 
+// CreateAfter is Create of the record that prepare makes, which may write what has
+// to be there before. It does so while the audit line is written: neither is
+// seen as a creation without the record.
+func CreateAfter[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, prepare func() (T, error)) (Stored[T], error) {
+	begun := h.beginning(ctx, "create", ref)
+	value, err := prepare()
+	event, failed := begun()
+	if failed != nil {
+		return Stored[T]{}, failed
+	}
+	if err != nil {
+		return Stored[T]{}, event.end(ctx, err)
+	}
+	s, err := CreateQuiet[T, P](ctx, h, ref.Key, value)
+	return s, event.end(ctx, err)
+}
+
 // CreateQuiet is Create without an audit line, for records that are part of
 // another resource. A time of creation that the record has already, because it
 // was made elsewhere, stays.

@@ -14,6 +14,8 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/filesecrets"
+	"github.com/azml-go/azml/backend/keyvault"
+	"github.com/azml-go/azml/backend/keyvault/keyvaulttest"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/backend/prefixed"
@@ -108,6 +110,13 @@ func TestStoryOnEveryBackend(t *testing.T) {
 			return objects, secrets
 		}},
 		{"memory", func(*testing.T) (backend.Objects, backend.Secrets) { return memory.NewObjects(), memory.NewSecrets() }},
+		{"keyvault", func(t *testing.T) (backend.Objects, backend.Secrets) {
+			v := keyvaulttest.Start(nil)
+			t.Cleanup(v.Close)
+			secrets, err := keyvault.New(v.URL(), v.Credential(), &keyvault.Options{Client: v.ClientOptions()})
+			require.NoError(t, err)
+			return memory.NewObjects(), secrets
+		}},
 	}
 	plain := func(o backend.Objects, s backend.Secrets, cache string) workspace.Config {
 		return workspace.Config{Name: "story", Objects: o, Secrets: s, CacheDir: cache}

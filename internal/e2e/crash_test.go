@@ -30,14 +30,14 @@ func TestKilled(t *testing.T) {
 		t.Run(fmt.Sprintf("lane %d", lane), func(t *testing.T) {
 			t.Parallel()
 			for round := range size(5, 1) {
-				killMany(t, rand.Uint64N(1_000_000)*1000+uint64(round), size(20, 4))
+				killMany(t, newPlace(t), rand.Uint64N(1_000_000)*1000+uint64(round), size(20, 4))
 			}
 		})
 	}
 }
 
 // killMany starts and kills processes in a fresh workspace.
-func killMany(t *testing.T, seed uint64, kills int) {
+func killMany(t *testing.T, p place, seed uint64, kills int) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	source := t.TempDir()
@@ -46,7 +46,6 @@ func killMany(t *testing.T, seed uint64, kills int) {
 	require.NoError(t, os.WriteFile(filepath.Join(source, "score.py"), []byte(lifeScore), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(source, ".amlignore"), []byte("progress\n"), 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(source, "progress"), 0o700))
-	p := newPlace(t)
 	counts := map[string]int{}
 	defer func() { t.Logf("acknowledged: %v", counts) }()
 	for kill := range kills {

@@ -54,8 +54,11 @@ type errand struct {
 }
 
 func (e errand) carryOut(ctx context.Context) error {
-	if e.Name == "client" {
+	switch e.Name {
+	case "client":
 		return logThroughMLflow(ctx, e)
+	case "teller":
+		return tellSecret(e)
 	}
 	ws, err := e.open(ctx)
 	if err != nil {
@@ -67,6 +70,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = registerMany(ctx, ws, e, ack)
 	case "runs":
 		err = logManyRuns(ctx, ws, e, ack)
+	case "recreate":
+		err = recreateRuns(ctx, ws, e, ack)
 	case "log":
 		err = logToRun(ctx, ws, e, ack)
 	case "notice":
@@ -79,6 +84,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = askToCancel(ctx, ws, e)
 	case "drive":
 		err = driveRun(ctx, ws, e)
+	case "secret":
+		err = driveWithSecret(ctx, ws, e)
 	case "refused":
 		err = beRefused(ctx, ws, ack)
 	default:
@@ -93,7 +100,7 @@ func (e errand) carryOut(ctx context.Context) error {
 // open opens the workspace, on a store that fails now and then if so asked.
 func (e errand) open(ctx context.Context) (*workspace.Workspace, error) {
 	if !e.Faults {
-		return workspace.Open(ctx, e.Place.Dir, e.Place.options())
+		return e.Place.opened(ctx)
 	}
 	stores, err := e.Place.failing(e.Seed)
 	if err != nil {
@@ -157,9 +164,12 @@ func all(t *testing.T, n int, e errand) []string {
 	return lines
 }
 
-// place is where a workspace is kept, known to all its processes.
+// place is where a workspace is kept, known to all its processes: a folder, or a
+// container of the storage account of a connection string, with the folder for
+// the secrets alone.
 type place struct {
-	Dir, Cache, Key string
+	Dir, Cache, Key   string
+	Connection, Blobs string
 }
 
 func newPlace(t *testing.T) place {
@@ -175,10 +185,22 @@ func (p place) options() *workspace.OpenOptions {
 // open opens the place's workspace; it is closed with the test.
 func (p place) open(t *testing.T) *workspace.Workspace {
 	t.Helper()
-	ws, err := workspace.Open(t.Context(), p.Dir, p.options())
+	ws, err := p.opened(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { closeAll(t, ws) })
 	return ws
+}
+
+// opened opens the place's workspace.
+func (p place) opened(ctx context.Context) (*workspace.Workspace, error) {
+	if p.Connection == "" {
+		return workspace.Open(ctx, p.Dir, p.options())
+	}
+	config, err := p.config()
+	if err != nil {
+		return nil, err
+	}
+	return workspace.New(ctx, config)
 }
 
 func closeAll(t *testing.T, ws *workspace.Workspace) {

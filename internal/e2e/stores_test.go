@@ -21,8 +21,8 @@ func troubles(seed uint64) faulty.Plan {
 // patient tries often enough that no call fails in the end.
 var patient = retrying.Options{Attempts: 30, Base: time.Millisecond, Max: 5 * time.Millisecond}
 
-// stores gives the plain stores of the place. The process that opened them
-// ends soon: nobody closes them.
+// stores gives the plain stores of the place, which is a folder. The process
+// that opened them ends soon: nobody closes them.
 func (p place) stores() (backend.Objects, backend.Secrets, error) {
 	objects, err := localfs.New(p.Dir, nil)
 	if err != nil {

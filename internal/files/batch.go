@@ -62,6 +62,7 @@ type Batch struct {
 	stats  Stats
 	read   atomic.Int64        // bytes of files
 	open   *packer             // the pack that is being filled
+	packs  int                 // how many were full
 	done   []*pack             // written, but in no index yet
 	claims map[digest]struct{} // chunks of this batch's packs
 	reused map[digest]uint32   // chunks that were there, with their sizes
@@ -97,7 +98,7 @@ func (s *Store) newBatch(ctx context.Context, opts BatchOptions) *Batch {
 		claims: map[digest]struct{}{}, reused: map[digest]uint32{}, price: s.index.price()}
 	b.learn = sync.OnceValue(b.learnOthers)
 	b.work = newGroup(ctx, s.parallel)
-	b.uploads = newGroup(b.work.ctx, s.parallel)
+	b.uploads = newShared(b.work.ctx, s.uploading)
 	return b
 }
 

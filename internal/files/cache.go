@@ -14,6 +14,15 @@ func (s *Store) cacheFile(kind, name string) string {
 	return filepath.Join(s.cacheDir, kind, digestOf([]byte(name)).String()[:32])
 }
 
+// indexCache gives the path of a cached index object. A store that lies on this
+// machine needs no copy of it.
+func (s *Store) indexCache(key string) string {
+	if s.local {
+		return ""
+	}
+	return s.cacheFile("indexes", key)
+}
+
 // writeCache replaces a cached file. A cache that can't be written is only
 // said in the log.
 func (s *Store) writeCache(file string, data []byte) {

@@ -15,6 +15,21 @@ import (
 // file met; ErrInvalid when the entries contradict each other; ErrConflict when
 // a chunk that was there is gone.
 func (b *Batch) Commit(ctx context.Context) (*Manifest, Stats, error) {
+	return b.commit(ctx, func(*Manifest) error { return nil })
+}
+
+// CommitManifest is Commit and then PutManifest, but in the time of one: the
+// manifest goes out beside the last pack. It gives the manifest's ID, too.
+func (b *Batch) CommitManifest(ctx context.Context) (id string, _ *Manifest, _ Stats, err error) {
+	m, stats, err := b.commit(ctx, func(m *Manifest) (err error) {
+		id, err = b.s.PutManifest(ctx, m)
+		return err
+	})
+	return id, m, stats, err
+}
+
+// commit is Commit that calls beside while the last pack goes out.
+func (b *Batch) commit(ctx context.Context, beside func(*Manifest) error) (*Manifest, Stats, error) {
 	defer b.Abort()
 	stop := context.AfterFunc(ctx, func() { b.work.fail(context.Cause(ctx)) })
 	defer stop()
@@ -24,14 +39,23 @@ func (b *Batch) Commit(ctx context.Context) (*Manifest, Stats, error) {
 	if ended {
 		return nil, Stats{}, fmt.Errorf("%w: the batch has ended", azml.ErrClosed)
 	}
-	if err := b.flush(ctx); err != nil {
+	if err := b.work.drain(); err != nil {
 		return nil, Stats{}, err
 	}
 	m := assemble(b.files)
 	if err := m.Validate(); err != nil {
 		return nil, Stats{}, err
 	}
-	if err := b.secure(ctx); err != nil {
+	done := make(chan error, 1)
+	go func() { done <- beside(m) }()
+	err := b.flush(ctx)
+	if err == nil {
+		err = b.secure(ctx)
+	}
+	if put := <-done; err == nil {
+		err = put
+	}
+	if err != nil {
 		return nil, Stats{}, err
 	}
 	b.s.saveStatCache(b.opts.Scope, b.cache)
@@ -50,8 +74,11 @@ func (b *Batch) flush(ctx context.Context) error {
 		return err
 	}
 	b.mu.Lock()
-	last := b.takeOpen(1)
+	last, only := b.takeOpen(1), b.packs == 0
 	b.mu.Unlock()
+	if only && last != nil {
+		return b.writeOnly(ctx, last)
+	}
 	if err := b.upload(last); err != nil {
 		return err
 	}
@@ -63,6 +90,32 @@ func (b *Batch) flush(ctx context.Context) error {
 	b.done = nil
 	b.mu.Unlock()
 	return b.writeIndex(ctx, packs)
+}
+
+// writeOnly writes the only pack of a batch and its index, in the time of one. An
+// index whose pack is not there, or not yet, does no harm: nothing refers to the
+// chunks before the batch has ended, writers ask for a pack before they rely on
+// it, and the collector forgets one that stays away.
+func (b *Batch) writeOnly(ctx context.Context, p *packer) error {
+	p.id = newPackID()
+	packs := []*pack{&p.pack}
+	key, data := b.s.newIndexObject(packs)
+	both := newGroup(ctx, 2)
+	err := both.run(ctx, func(ctx context.Context) error { return b.s.writePack(ctx, p) })
+	if err == nil {
+		err = both.run(ctx, func(ctx context.Context) error { return b.s.putIndex(ctx, key, data) })
+	}
+	if failed := both.wait(); failed != nil {
+		err = failed
+	}
+	if err != nil {
+		b.work.fail(err)
+		return err
+	}
+	b.s.index.add(key, packs)
+	b.s.buffers.putPack(p.data)
+	b.count(func(s *Stats) { s.Objects += 2 })
+	return nil
 }
 
 // secure sees to it that every chunk of the batch is there and not condemned,

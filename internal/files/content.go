@@ -69,6 +69,9 @@ func (b *Batch) put(d digest, chunk []byte, anew bool) error {
 	b.stats.NewChunks++
 	b.stats.NewBytes += int64(len(chunk))
 	full := b.takeOpen(packTarget)
+	if full != nil {
+		b.packs++
+	}
 	b.mu.Unlock()
 	return b.upload(full)
 }
@@ -132,12 +135,23 @@ func (s *Store) writePack(ctx context.Context, p *packer) error {
 
 // writeIndex stores an index object and takes its packs into the index.
 func (s *Store) writeIndex(ctx context.Context, packs []*pack) error {
-	data := encodeIndex(packs)
-	key := indexKey(s.now()) + "-" + newPackID().String() + indexSuffix
+	key, data := s.newIndexObject(packs)
+	if err := s.putIndex(ctx, key, data); err != nil {
+		return err
+	}
+	s.index.add(key, packs)
+	return nil
+}
+
+// newIndexObject gives an index object of packs, and the key for it.
+func (s *Store) newIndexObject(packs []*pack) (key string, data []byte) {
+	return indexKey(s.now()) + "-" + newPackID().String() + indexSuffix, encodeIndex(packs)
+}
+
+func (s *Store) putIndex(ctx context.Context, key string, data []byte) error {
 	if _, err := s.objects.Put(ctx, key, content(data), &backend.PutOptions{}); err != nil {
 		return fmt.Errorf("store a pack index: %w", err)
 	}
-	s.index.add(key, packs)
-	s.writeCache(s.cacheFile("indexes", key), data)
+	s.writeCache(s.indexCache(key), data)
 	return nil
 }

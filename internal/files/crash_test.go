@@ -1,9 +1,12 @@
 package files
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/stretchr/testify/require"
 )
@@ -56,6 +59,44 @@ func TestDyingAtEveryWrite(t *testing.T) {
 			require.Greater(t, n, int64(10))
 			return
 		}
+	}
+}
+
+// packless is a store that takes everything but packs.
+type packless struct{ backend.Objects }
+
+func (p packless) Put(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	if strings.HasPrefix(key, packsPrefix) {
+		return backend.Info{}, errDead
+	}
+	return p.Objects.Put(ctx, key, c, opts)
+}
+
+// TestAnIndexWithoutItsPack leaves behind an index, and a manifest, of a pack that
+// was never stored: they are written beside each other.
+func TestAnIndexWithoutItsPack(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	contents := map[string][]byte{"f": noise(1, 10<<10)}
+	dead := New(packless{objects}, nil)
+	for len(keys(t, objects, indexesPrefix)) == 0 { // the failure of the one may keep the other from being begun
+		_, _, _, err := trySave(t.Context(), dead, contents)
+		require.ErrorIs(t, err, errDead)
+	}
+	require.NotEmpty(t, keys(t, objects, manifestsPrefix))
+
+	for _, learned := range []bool{false, true} {
+		s := New(objects, nil)
+		if learned {
+			require.NoError(t, s.refresh(t.Context()))
+		}
+		_, _, id := save(t, s, contents)
+		checkWhole(t, New(objects, nil), id, contents)
+		sound(t, New(objects, nil), id)
+		_, err := s.Collect(t.Context(), roots(id), &CollectOptions{Exclusive: true})
+		require.NoError(t, err)
+		checkWhole(t, New(objects, nil), id, contents)
+		require.Empty(t, sound(t, New(objects, nil), id).Unreferenced)
 	}
 }
 

@@ -23,25 +23,19 @@ const (
 // cutBuffer is the size of the buffer that a chunker scans in.
 const cutBuffer = 2 * maxChunk
 
-// buffers lends the buffers of chunkers and of small files, and those of packs.
-type buffers struct{ pool, packs sync.Pool }
+// buffers lends the buffers of small files, of chunkers, and of packs.
+type buffers struct{ small, cuts, packs sync.Pool }
 
-func (b *buffers) get() []byte {
-	if buf, ok := b.pool.Get().(*[]byte); ok {
-		return *buf
+// lend gives a buffer of the pool, or a new one of that size.
+func lend(pool *sync.Pool, size int) *[]byte {
+	if buf, ok := pool.Get().(*[]byte); ok {
+		return buf
 	}
-	return make([]byte, cutBuffer)
+	return new(make([]byte, size))
 }
-
-func (b *buffers) put(buf []byte) { b.pool.Put(&buf) }
 
 // getPack gives an empty buffer with room for a pack.
-func (b *buffers) getPack() []byte {
-	if buf, ok := b.packs.Get().(*[]byte); ok {
-		return (*buf)[:0]
-	}
-	return make([]byte, 0, packBuffer)
-}
+func (b *buffers) getPack() []byte { return (*lend(&b.packs, packBuffer))[:0] }
 
 // putPack takes a pack's buffer back, unless it is a small one.
 func (b *buffers) putPack(buf []byte) {
@@ -54,22 +48,23 @@ func (b *buffers) putPack(buf []byte) {
 // valid until use returns. Contents of up to minChunk are one chunk, so they
 // need no chunker.
 func (b *buffers) cut(ctx context.Context, r io.Reader, use func(chunk []byte) error) error {
-	buf := b.get()
-	defer b.put(buf)
+	head := lend(&b.small, minChunk)
+	defer b.small.Put(head)
 	in := &source{ctx: ctx, r: r}
-	n, err := io.ReadFull(in, buf[:minChunk])
+	n, err := io.ReadFull(in, *head)
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return use(buf[:n])
+		return use((*head)[:n])
 	case err != nil:
 		return err
 	}
-	head := append([]byte(nil), buf[:n]...)
-	in.head = head
+	in.head = *head
+	buf := lend(&b.cuts, cutBuffer)
+	defer b.cuts.Put(buf)
 	opts := &chunkers.ChunkerOpts{MinSize: minChunk, NormalSize: avgChunk, MaxSize: maxChunk}
-	c, err := chunkers.NewChunkerBuffer(cutter, in, opts, buf)
+	c, err := chunkers.NewChunkerBuffer(cutter, in, opts, *buf)
 	if err != nil {
 		return fmt.Errorf("cut into chunks: %w", err)
 	}

@@ -17,8 +17,13 @@ type group struct {
 }
 
 func newGroup(ctx context.Context, parallel int) *group {
+	return newShared(ctx, make(chan struct{}, parallel))
+}
+
+// newShared makes a group whose bound it shares with others.
+func newShared(ctx context.Context, slots chan struct{}) *group {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return &group{ctx: ctx, cancel: cancel, slots: make(chan struct{}, parallel)}
+	return &group{ctx: ctx, cancel: cancel, slots: slots}
 }
 
 // run starts f as soon as a slot is free. It gives an error, and never starts

@@ -153,11 +153,7 @@ func trySave(ctx context.Context, s *Store, contents map[string][]byte) (*Manife
 			return nil, Stats{}, "", err
 		}
 	}
-	m, stats, err := b.Commit(ctx)
-	if err != nil {
-		return nil, Stats{}, "", err
-	}
-	id, err := s.PutManifest(ctx, m)
+	id, m, stats, err := b.CommitManifest(ctx)
 	return m, stats, id, err
 }
 

@@ -167,7 +167,7 @@ func (s *Store) load(ctx context.Context, l *listing) (gone bool, err error) {
 
 // loadIndex reads an index object, from the cache where it is there and sound.
 func (s *Store) loadIndex(ctx context.Context, key string) ([]*pack, error) {
-	file := s.cacheFile("indexes", key)
+	file := s.indexCache(key)
 	if file != "" {
 		if data, err := os.ReadFile(file); err == nil {
 			if packs, err := decodeIndex(data); err == nil {

@@ -29,6 +29,8 @@ const (
 	DefaultGrace = 24 * time.Hour
 	// DefaultParallel is the default of Options.Parallel.
 	DefaultParallel = 4
+	// LocalPacks is how many packs are moved at once to a store on this machine.
+	LocalPacks = 2
 )
 
 // maxManifest bounds the manifests that are read: some five million files.
@@ -42,8 +44,10 @@ type Options struct {
 	CacheDir string
 	// Logger is told what was healed or ignored. Default: none.
 	Logger *slog.Logger
-	// Parallel is the number of files read and of packs moved at once. Each
-	// takes up to 40 MiB of memory. Default: DefaultParallel.
+	// Parallel is the number of files that a batch reads, and of packs that all
+	// batches together move, at once: more than LocalPacks packs only where the
+	// store is on another machine. Each takes up to 21 MiB of memory, as does the
+	// pack that each batch fills. Default: DefaultParallel.
 	Parallel int
 	// Grace is how long a writer may take from NewBatch to the record that
 	// refers to its manifest, and how long a collector waits before it
@@ -60,6 +64,7 @@ type Options struct {
 // store. It starts no goroutine that outlives a call or a batch.
 type Store struct {
 	objects  backend.Objects
+	local    bool // objects lies on this machine
 	cacheDir string
 	log      *slog.Logger
 	parallel int
@@ -67,6 +72,7 @@ type Store struct {
 	now      func() time.Time
 
 	index      *index
+	uploading  chan struct{} // has the packs on their way
 	refreshing chan struct{} // holds one value while nobody refreshes
 	buffers    buffers
 }
@@ -79,12 +85,17 @@ func New(objects backend.Objects, opts *Options) *Store {
 	}
 	s := &Store{objects: objects, cacheDir: o.CacheDir, log: o.Logger, parallel: o.Parallel, grace: o.Grace, now: o.Now,
 		index: newIndex(), refreshing: make(chan struct{}, 1)}
+	_, s.local = backend.As[backend.Spooler](objects)
 	s.refreshing <- struct{}{}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.parallel <= 0 {
 		s.parallel = DefaultParallel
+	}
+	s.uploading = make(chan struct{}, s.parallel)
+	if s.local {
+		s.uploading = make(chan struct{}, min(s.parallel, LocalPacks))
 	}
 	if s.grace <= 0 {
 		s.grace = DefaultGrace

@@ -39,11 +39,11 @@ func StoreArtifact(ctx context.Context, h core.Handle, run record.Run, path stri
 	if err := batch.Add(ctx, path, 0o644, bytes.NewReader(data)); err != nil {
 		return "", err
 	}
-	manifest, _, err := batch.Commit(ctx)
+	manifestID, manifest, _, err := batch.CommitManifest(ctx)
 	if err != nil {
 		return "", err
 	}
-	return path, AddFiles(ctx, h, run, manifest)
+	return path, RunFiles(run).AddStored(ctx, h, manifestID, manifest, false)
 }
 
 // CheckImage tells by its content whether data is an image. Errors: ErrInvalid.

@@ -40,11 +40,19 @@ func (l FileList) Add(ctx context.Context, h core.Handle, manifest *files.Manife
 	if len(manifest.Files) == 0 {
 		return nil
 	}
-	manifestID, err := h.Files().PutManifest(ctx, manifest)
+	id, err := h.Files().PutManifest(ctx, manifest)
 	if err != nil {
 		return err
 	}
-	part := record.Files{Manifest: manifestID, Paths: make([]string, len(manifest.Files))}
+	return l.AddStored(ctx, h, id, manifest, replace)
+}
+
+// AddStored is Add of a manifest that is stored, under its ID.
+func (l FileList) AddStored(ctx context.Context, h core.Handle, id string, manifest *files.Manifest, replace bool) error {
+	if len(manifest.Files) == 0 {
+		return nil
+	}
+	part := record.Files{Manifest: id, Paths: make([]string, len(manifest.Files))}
 	for i, f := range manifest.Files {
 		part.Paths[i] = f.Path
 	}

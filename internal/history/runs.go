@@ -45,22 +45,7 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 	if _, err := h.Objects().Stat(ctx, Ref(run.ID).Key); err == nil {
 		return none, fmt.Errorf("%w: choose another ID or none", azml.ErrExists)
 	}
-	number, _, err := core.Allot(ctx, h, Numbers(run.Experiment), false, func(int) (record.RunNumber, error) {
-		return record.RunNumber{RunID: run.ID}, nil
-	})
-	if err != nil {
-		return none, err
-	}
-	run.Number, run.Life = number, core.NewID(8)
-	if run.Root == "" {
-		run.Root = run.ID
-	}
-	run.Since = h.Now()
-	run.History = []record.Transition{{Status: run.Status, Time: run.Since, Reason: run.Reason}}
-	if run.Status == record.Running && run.Started.IsZero() {
-		run.Started = run.Since
-	}
-	stored, err := core.Create(ctx, h, Ref(run.ID), run)
+	stored, err := core.CreateAfter(ctx, h, Ref(run.ID), func() (record.Run, error) { return begun(ctx, h, run) })
 	if err != nil {
 		return none, err
 	}
@@ -71,6 +56,26 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 			core.Delete(ctx, h, Ref(run.ID), stored.ETag))
 	}
 	return stored, nil
+}
+
+// begun gives a new run its number and what it begins with.
+func begun(ctx context.Context, h core.Handle, run record.Run) (record.Run, error) {
+	number, _, err := core.Allot(ctx, h, Numbers(run.Experiment), false, func(int) (record.RunNumber, error) {
+		return record.RunNumber{RunID: run.ID}, nil
+	})
+	if err != nil {
+		return run, err
+	}
+	run.Number, run.Life = number, core.NewID(8)
+	if run.Root == "" {
+		run.Root = run.ID
+	}
+	run.Since = h.Now()
+	run.History = []record.Transition{{Status: run.Status, Time: run.Since, Reason: run.Reason}}
+	if run.Status == record.Running && run.Started.IsZero() {
+		run.Started = run.Since
+	}
+	return run, nil
 }
 
 // Get reads the run's record. Errors: ErrNotFound, ErrDamaged, ErrInvalid.

@@ -54,7 +54,7 @@ func (u *updater) known(keys []string, w *work) ([]*change, error) {
 		k, _, _ := classify(key)
 		ch := &change{kind: k, key: key, touched: w.touched[key]}
 		err := u.c.rows(func(s *sqlite3.Stmt) error {
-			ch.old = &state{n: s.ColumnInt64(0), hidden: s.ColumnInt(1) < 0, etag: s.ColumnText(2), mark: s.ColumnText(3), live: s.ColumnBool(4),
+			ch.old = &state{n: s.ColumnInt64(0), hidden: s.ColumnInt(1) < 0, etag: s.ColumnText(2), mark: s.ColumnText(3), live: liveness(s.ColumnInt(4)),
 				record: s.ColumnBlob(5, nil), summaries: s.ColumnBlob(6, nil), places: s.ColumnBlob(7, nil)}
 			return nil
 		}, `SELECT n, kind, etag, mark, live, record, summaries, places FROM item JOIN doc ON item = n WHERE key = ?`, key)

@@ -1,7 +1,9 @@
 package index
 
 import (
+	"fmt"
 	"math"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -100,12 +102,42 @@ func (s *search) lookup(e filter.Comparison, total float64) (candidates, error) 
 	}
 	items := wrapped("SELECT item FROM "+table(e.Field)+" INDEXED BY "+table(e.Field)+"_value WHERE field = ? AND "+holds.text, raw("", n), holds)
 	counting := wrapped("SELECT count(*) FROM ("+items.text+" LIMIT ?)", items, raw("", maxCounted))
-	count := 0.0
-	err = s.rows(func(r *sqlite3.Stmt) error { count = r.ColumnFloat(0); return nil }, counting.text, counting.args...)
+	count, err := s.count(counting)
 	if err != nil || count >= maxCounted {
 		return all, err
 	}
 	return candidates{&items, count, count / total}, nil
+}
+
+// counted is what a query counted.
+type counted struct {
+	n  float64
+	at time.Time
+}
+
+const (
+	// countGood is for how long a count is good enough: it only decides on the way
+	// that a search takes.
+	countGood = 10 * time.Second
+	// maxCounts bounds the counts that a connection keeps.
+	maxCounts = 256
+)
+
+// count counts, or gives what was counted a moment ago.
+func (c *conn) count(q sql) (n float64, err error) {
+	key, now := fmt.Sprint(q.text, q.args), time.Now()
+	if have, ok := c.counts[key]; ok && now.Sub(have.at) < countGood {
+		return have.n, nil
+	}
+	err = c.rows(func(r *sqlite3.Stmt) error { n = r.ColumnFloat(0); return nil }, q.text, q.args...)
+	if err != nil {
+		return 0, err
+	}
+	if len(c.counts) >= maxCounts {
+		clear(c.counts)
+	}
+	c.counts[key] = counted{n, now}
+	return n, nil
 }
 
 // ranged gives the comparison as a range of the index: by the text before the

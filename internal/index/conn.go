@@ -16,6 +16,7 @@ type conn struct {
 	*sqlite3.Conn
 	statements map[string]*sqlite3.Stmt
 	fields     map[fieldKey]int64 // numbers of fields, which never change
+	counts     map[string]counted // see count
 }
 
 // fieldKey is a field of a kind.
@@ -46,7 +47,7 @@ func connect(path string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &conn{Conn: c, statements: map[string]*sqlite3.Stmt{}, fields: map[fieldKey]int64{}}
+	out := &conn{Conn: c, statements: map[string]*sqlite3.Stmt{}, fields: map[fieldKey]int64{}, counts: map[string]counted{}}
 	err = errors.Join(c.Exec(settings),
 		c.CreateFunction("matches", 2, sqlite3.DETERMINISTIC, matcher(filter.Like)),
 		c.CreateFunction("imatches", 2, sqlite3.DETERMINISTIC, matcher(filter.ILike)))

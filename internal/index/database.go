@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"github.com/azml-go/azml/internal/core"
 )
 
@@ -70,7 +72,14 @@ func (d *database) connect() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.inspect(d.owner); err != nil {
+	// The checkpoint that SQLite makes when the last connection is closed panics in
+	// go-sqlite3 0.37 when another process has written meanwhile: it asks for memory
+	// maps, which files with checksums have none of. Commits make checkpoints, too.
+	_, err = c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	if err == nil {
+		err = c.inspect(d.owner)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil

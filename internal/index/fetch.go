@@ -25,12 +25,25 @@ type state struct {
 	hidden    bool   // it is not to be found: it is deleted, or its record is damaged
 	etag      string // of the record
 	mark      string // of an ended run's metrics
-	live      bool   // it is looked at each time
+	live      liveness
 	record    []byte // as it is stored
 	summaries []byte // see Summaries
 	places    []byte // of a run that goes on, how far its metrics were read, as JSON
 	values    filter.Row
 }
+
+// liveness says when an item is looked at though its objects are the same.
+type liveness int
+
+const (
+	// never: its objects tell all that there is to know.
+	never liveness = iota
+	// always: its process may have ended, or the store may soon have what is only
+	// on this machine.
+	always
+	// whenSpooled: while this machine has points of it in spool files.
+	whenSpooled
+)
 
 // change is an item that may have changed.
 type change struct {
@@ -85,7 +98,7 @@ func (u *updater) fetchNow(ctx context.Context, ch *change) error {
 		return nil
 	case errors.Is(err, azml.ErrDamaged), errors.Is(err, azml.ErrUnsupported), errors.Is(err, azml.ErrInvalid):
 		u.h.Logger().Warn("a record can't be read and is not found by searches: azml workspace fsck tells more", "key", ch.key, "error", err)
-		now.hidden, now.live, now.values = true, false, nil
+		now.hidden, now.live, now.values = true, never, nil
 	case err != nil && !errors.Is(err, errDecode):
 		return fmt.Errorf("%w: %w", errStore, err)
 	case err != nil:
@@ -150,17 +163,26 @@ func (u *updater) sumUp(ctx context.Context, ch *change, now *state, run record.
 		return nil, err
 	}
 	if !ended {
-		now.live = true
+		now.live = always
+		if run.Owner == nil && run.MadeIn == "" { // no process answers for it
+			now.live = whenSpooled
+		}
 		return u.growing(ctx, ch, now, log)
 	}
-	if now.live, err = history.Spooled(u.h, run); err != nil {
+	spooled, err := history.Spooled(u.h, run)
+	if err != nil {
 		return nil, err
+	}
+	if spooled {
+		now.live = always
 	}
 	return u.ended(ctx, ch, now, log)
 }
 
 // settled tells whether the run had ended and its metrics were summed up.
-func (ch *change) settled() bool { return ch.old != nil && !ch.other && !ch.old.live && !ch.old.hidden }
+func (ch *change) settled() bool {
+	return ch.old != nil && !ch.other && ch.old.live == never && !ch.old.hidden
+}
 
 // keep takes over the summaries of a settled run.
 func (ch *change) keep(now *state) (Summaries, error) {
@@ -176,7 +198,7 @@ func (ch *change) keep(now *state) (Summaries, error) {
 // made.
 func (u *updater) growing(ctx context.Context, ch *change, now *state, log *metrics.Log) (Summaries, error) {
 	sums, places := Summaries{}, map[string]metrics.Place{}
-	if ch.old != nil && !ch.other && ch.old.live && len(ch.old.places) > 0 {
+	if ch.old != nil && !ch.other && ch.old.live != never && len(ch.old.places) > 0 {
 		var err error
 		if sums, err = decodeSummaries(ch.old.summaries); err == nil {
 			err = json.Unmarshal(ch.old.places, &places)
@@ -203,7 +225,7 @@ func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metric
 		return nil, err
 	}
 	switch {
-	case now.live: // there is more than what is stored
+	case now.live != never: // there is more than what is stored
 	case ch.settled() && now.mark == ch.old.mark:
 		return ch.keep(now)
 	case now.mark == "":
@@ -257,7 +279,7 @@ func (u *updater) unreadable(ch *change, now *state, err error) (Summaries, erro
 	if ch.old == nil || ch.old.mark != mark {
 		u.h.Logger().Warn("metrics can't be read and are not found by searches", "of", ch.key, "error", err)
 	}
-	if now.live && now.mark == "" {
+	if now.live != never && now.mark == "" {
 		now.mark = mark
 	}
 	now.summaries, now.places = nil, nil

@@ -19,7 +19,7 @@ import (
 // FuzzSummaries reads bytes as summaries: what can be read is written again as
 // the same summaries.
 func FuzzSummaries(f *testing.F) {
-	f.Add(Summaries{"a": {Kind: "scalar", Count: 3, Numbers: 2, NaNs: 1, Min: -1, Max: 2, Number: true, Last: 2, Step: 7, Time: time.Unix(1, 2),
+	f.Add(Summaries{"a": {Kind: "scalar", Count: 3, Tally: metrics.Tally{Numbers: 2, NaNs: 1, Min: -1, Max: 2}, Number: true, Last: 2, Step: 7, Time: time.Unix(1, 2),
 		last: metrics.Order{Latest: -5, Writer: "w", Seq: 9}}, "": {}}.encode())
 	f.Add([]byte{})
 	f.Add([]byte{1, 'a', 0xff})

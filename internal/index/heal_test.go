@@ -75,6 +75,7 @@ func closedIndex(t *testing.T) (again func() *space, file string) {
 	s.close(t)
 	files := dbFiles(t, cache)
 	require.Len(t, files, 1)
+	alter(t, files[0], `SELECT 1 FROM meta`) // which makes a checkpoint
 	require.NoFileExists(t, files[0]+"-wal", "all is in the file")
 	return func() *space { return open(t, objects, cache) }, files[0]
 }

@@ -119,15 +119,20 @@ func (u *updater) fetchLogged(ctx context.Context, ch *change, now *state) error
 	if err != nil {
 		return err
 	}
-	if now.live, err = history.ModelSpooled(u.h, id); err != nil {
+	spooled, err := history.ModelSpooled(u.h, id)
+	if err != nil {
 		return err
+	}
+	if spooled {
+		now.live = always
 	}
 	sums, err := u.ended(ctx, ch, now, log)
 	if err != nil {
 		return err
 	}
 	now.values, err = ch.kind.read(ch.key, now.record, sums)
-	now.hidden = now.values == nil
-	now.live = now.live && !now.hidden
+	if now.hidden = now.values == nil; now.hidden {
+		now.live = never
+	}
 	return err
 }

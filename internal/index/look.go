@@ -10,6 +10,7 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
 )
 
 const (
@@ -74,6 +75,9 @@ const livePart part = 1 << 8
 // look finds out what there is to be done.
 func (u *updater) look(ctx context.Context) (*work, error) {
 	w := &work{touched: map[string]part{}}
+	if err := u.live(w); err != nil { // first: points that leave the spool then are seen as a change of the store
+		return nil, err
+	}
 	if err := u.changes(ctx, w); err != nil {
 		return nil, err
 	}
@@ -84,7 +88,7 @@ func (u *updater) look(ctx context.Context) (*work, error) {
 	at, err := strconv.ParseInt(compared, 10, 64)
 	since := u.h.Now().Sub(time.Unix(0, at))
 	w.all = w.all || err != nil || since < 0 || since > compareEvery
-	return w, u.live(w)
+	return w, nil
 }
 
 // changes asks the store's feed, if it has one.
@@ -114,8 +118,19 @@ func (u *updater) changes(ctx context.Context, w *work) (err error) {
 }
 
 // live finds what has to be looked at though its objects are the same: runs that
-// go on, and ended ones of which this machine has points that are not in the
-// store yet.
+// a process answers for, and all of which this machine has points that are not
+// in the store yet. Runs that nobody answers for may be thousands, and cost
+// nothing here while nothing is logged to them.
 func (u *updater) live(w *work) error {
-	return u.c.rows(func(s *sqlite3.Stmt) error { w.touched[s.ColumnText(0)] |= livePart; return nil }, `SELECT key FROM item WHERE live`)
+	touch := func(s *sqlite3.Stmt) error { w.touched[s.ColumnText(0)] |= livePart; return nil }
+	spooled, err := history.SpooledRuns(u.h)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	for _, run := range spooled {
+		if err := u.c.rows(touch, `SELECT key FROM item WHERE key = ? AND live = 2`, history.Ref(run.ID).Key); err != nil {
+			return err
+		}
+	}
+	return u.c.rows(touch, `SELECT key FROM item WHERE live = 1`)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/filter"
+	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -208,7 +209,7 @@ func TestSummaries(t *testing.T) {
 	sum := page.Hits[0].Metrics["a"]
 	require.WithinDuration(t, time.Now(), sum.Time, time.Minute)
 	sum.Time = time.Time{}
-	require.Equal(t, Summary{Kind: "scalar", Count: 5, Numbers: 4, NaNs: 1, Min: -1, Max: math.Inf(1), Number: true, Last: 3, Step: 4}, sum)
+	require.Equal(t, Summary{Kind: "scalar", Count: 5, Tally: metrics.Tally{Numbers: 4, NaNs: 1, Min: -1, Max: math.Inf(1)}, Number: true, Last: 3, Step: 4}, sum)
 
 	_, err = decodeSummaries([]byte(strings.Repeat("\xff", 20)))
 	require.Error(t, err)

@@ -190,3 +190,30 @@ func TestPlaces(t *testing.T) {
 	require.NoError(t, os.Symlink(a, a+"c"))
 	require.Equal(t, at(a), at(a+"c"))
 }
+
+// TestCloseAfterAnother closes an index that another one has written to and
+// closed since it was last looked at.
+func TestCloseAfterAnother(t *testing.T) {
+	t.Parallel()
+	dir, cache := t.TempDir(), t.TempDir()
+	opened := func() (*space, func()) {
+		store, err := localfs.New(dir, nil)
+		require.NoError(t, err)
+		h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: cache, Workspace: record.Workspace{ID: "w"}})
+		return &space{Handle: h}, func() {
+			require.NoError(t, h.Close(context.Background()))
+			require.NoError(t, store.Close())
+		}
+	}
+	first, closeFirst := opened()
+	second, closeSecond := opened()
+	first.put(t, "a", nil)
+	require.Equal(t, []string{"a"}, first.ids(t, ""))
+	second.put(t, "b", nil)
+	require.Len(t, second.ids(t, ""), 2)
+	closeSecond()
+	closeFirst()
+	third, closeThird := opened()
+	require.Len(t, third.ids(t, ""), 2)
+	closeThird()
+}

@@ -17,11 +17,8 @@ type Summary struct {
 	Kind metrics.Kind
 	// Count is the number of points.
 	Count int64
-	// Numbers is how many of them are numbers other than NaN, NaNs how many
-	// are NaN.
-	Numbers, NaNs int64
-	// Min and Max are the least and the greatest number when Numbers is not 0.
-	Min, Max float64
+	// Tally is of those that are numbers.
+	metrics.Tally
 	// Number says that the last point is a number, NaN among them: Last.
 	Number bool
 	// Last is the last point's number.
@@ -41,7 +38,7 @@ type Summaries map[string]Summary
 func whole(sums map[string]metrics.Summary) Summaries {
 	out := make(Summaries, len(sums))
 	for name, s := range sums {
-		sum := Summary{Count: s.Count, Numbers: s.Numbers, NaNs: s.NaNs, Min: s.Min, Max: s.Max}
+		sum := Summary{Count: s.Count, Tally: s.Tally}
 		sum.setLast(s.Last)
 		out[name] = sum
 	}
@@ -57,7 +54,7 @@ func (s Summaries) add(p metrics.Placed) {
 		sum.last = p.Order
 	}
 	if v, ok := number(p.Point); ok {
-		sum.number(v)
+		sum.Add(v)
 	}
 	s[p.Name] = sum
 }
@@ -65,19 +62,6 @@ func (s Summaries) add(p metrics.Placed) {
 func (s *Summary) setLast(p metrics.Point) {
 	s.Kind, s.Step, s.Time = p.Kind, p.Step, p.Time
 	s.Last, s.Number = number(p)
-}
-
-func (s *Summary) number(v float64) {
-	switch {
-	case math.IsNaN(v):
-		s.NaNs++
-		return
-	case s.Numbers == 0:
-		s.Min, s.Max = v, v
-	default:
-		s.Min, s.Max = min(s.Min, v), max(s.Max, v)
-	}
-	s.Numbers++
 }
 
 // number gives the value of a scalar number.

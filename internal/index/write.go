@@ -23,21 +23,18 @@ func (c *conn) put(ch *change) error {
 
 // putItem writes the item without its values, and sets its number.
 func (c *conn) putItem(ch *change) error {
-	now, kind, live := ch.now, ch.kind.number, 0
+	now, kind := ch.now, ch.kind.number
 	if now.hidden {
 		kind = -kind
 	}
-	if now.live {
-		live = 1
-	}
 	record, sums, places := filled(now.record), filled(now.summaries), filled(now.places)
 	if ch.old != nil {
-		if err := c.exec(`UPDATE item SET kind = ?, etag = ?, mark = ?, live = ? WHERE n = ?`, kind, now.etag, now.mark, live, now.n); err != nil {
+		if err := c.exec(`UPDATE item SET kind = ?, etag = ?, mark = ?, live = ? WHERE n = ?`, kind, now.etag, now.mark, int(now.live), now.n); err != nil {
 			return err
 		}
 		return c.exec(`UPDATE doc SET record = ?, summaries = ?, places = ? WHERE item = ?`, record, sums, places, now.n)
 	}
-	err := c.exec(`INSERT INTO item(kind, id, key, etag, mark, live) VALUES(?, ?, ?, ?, ?, ?)`, kind, ch.kind.id(ch.key), ch.key, now.etag, now.mark, live)
+	err := c.exec(`INSERT INTO item(kind, id, key, etag, mark, live) VALUES(?, ?, ?, ?, ?, ?)`, kind, ch.kind.id(ch.key), ch.key, now.etag, now.mark, int(now.live))
 	if err != nil {
 		return err
 	}

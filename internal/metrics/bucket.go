@@ -1,43 +1,28 @@
 package metrics
 
-import "math"
-
 // Bucket sums up some consecutive numbers of a metric.
 type Bucket struct {
 	// FirstStep and LastStep are the least and the greatest step.
 	FirstStep, LastStep int64
-	// Numbers is how many points are numbers other than NaN. Min, Max and Sum
-	// mean nothing when it is 0.
-	Numbers int64
-	// NaNs is how many points are NaN.
-	NaNs int64
-	// Min and Max are the least and the greatest number.
-	Min, Max float64
+	// Tally is of the numbers.
+	Tally
 	// Sum is the sum of the numbers, so the mean is Sum/Numbers.
 	Sum float64
 }
 
 // pointBucket is the bucket of one number.
 func pointBucket(step int64, v float64) Bucket {
-	if math.IsNaN(v) {
-		return Bucket{FirstStep: step, LastStep: step, NaNs: 1}
+	b := Bucket{FirstStep: step, LastStep: step}
+	if b.Add(v) {
+		b.Sum = v
 	}
-	return Bucket{FirstStep: step, LastStep: step, Numbers: 1, Min: v, Max: v, Sum: v}
+	return b
 }
 
 // add takes another bucket in.
 func (b *Bucket) add(o *Bucket) {
 	b.FirstStep, b.LastStep = min(b.FirstStep, o.FirstStep), max(b.LastStep, o.LastStep)
-	b.NaNs += o.NaNs
-	switch {
-	case o.Numbers == 0:
-		return
-	case b.Numbers == 0:
-		b.Min, b.Max = o.Min, o.Max
-	default:
-		b.Min, b.Max = min(b.Min, o.Min), max(b.Max, o.Max)
-	}
-	b.Numbers += o.Numbers
+	b.merge(&o.Tally)
 	b.Sum += o.Sum
 }
 

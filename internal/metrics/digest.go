@@ -189,8 +189,8 @@ func (d *digest) parse(table []byte) error {
 	for range n {
 		name := string(p.bytes())
 		m := &metricDigest{}
-		m.sum = Summary{Count: int64(p.uvarint()), Numbers: int64(p.uvarint()), NaNs: int64(p.uvarint()),
-			Min: math.Float64frombits(p.uint64()), Max: math.Float64frombits(p.uint64()), Sum: math.Float64frombits(p.uint64())}
+		m.sum = Summary{Count: int64(p.uvarint()), Tally: Tally{Numbers: int64(p.uvarint()), NaNs: int64(p.uvarint()),
+			Min: math.Float64frombits(p.uint64()), Max: math.Float64frombits(p.uint64())}, Sum: math.Float64frombits(p.uint64())}
 		p.logged(&m.first, name, writers)
 		p.logged(&m.last, name, writers)
 		m.stored = make([]storedLevel, p.count())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/azml-go/azml"
 )
@@ -17,14 +16,8 @@ type Summary struct {
 	Count int64
 	// First and Last are the first and the last point in the order of Read.
 	First, Last Point
-	// Numbers is how many points are scalar numbers other than NaN. Min and Max
-	// mean nothing when it is 0.
-	Numbers int64
-	// NaNs is how many points are the scalar NaN.
-	NaNs int64
-	// Min and Max are the least and the greatest number, ±Inf among them, ints
-	// as the nearest float64.
-	Min, Max float64
+	// Tally is of the scalar numbers, ints as the nearest float64.
+	Tally
 	// Sum is the sum of the numbers, so the mean is Sum/Numbers. It is infinite
 	// when it is beyond the range of float64.
 	Sum float64
@@ -131,24 +124,10 @@ func (s *summing) add(h head) error {
 	if e.series.kind != codeScalar {
 		return nil
 	}
-	if v, ok := number(e.series.typ, e.bits); ok {
-		s.number(v)
+	if v, ok := number(e.series.typ, e.bits); ok && s.sum.Add(v) {
+		s.sum.Sum += v
 	}
 	return nil
-}
-
-func (s *summing) number(v float64) {
-	switch {
-	case math.IsNaN(v):
-		s.sum.NaNs++
-		return
-	case s.sum.Numbers == 0:
-		s.sum.Min, s.sum.Max = v, v
-	default:
-		s.sum.Min, s.sum.Max = min(s.sum.Min, v), max(s.sum.Max, v)
-	}
-	s.sum.Numbers++
-	s.sum.Sum += v
 }
 
 // summary decodes the first and the last point.

@@ -118,7 +118,7 @@ func (c *sealedCheck) table(t *table) error {
 		}
 		s.sum.Count++
 		if v, ok := number(e.series.typ, e.bits); ok && e.series.kind == codeScalar {
-			s.number(v)
+			s.sum.Add(v)
 		}
 	}
 	c.rows += int64(t.rows())
@@ -143,8 +143,7 @@ func (c *sealedCheck) digest(d *digest) error {
 	}
 	for name, s := range c.sums {
 		m, ok := d.metrics[name]
-		if !ok || m.sum.Count != s.sum.Count || m.sum.Numbers != s.sum.Numbers || m.sum.NaNs != s.sum.NaNs ||
-			m.sum.Min != s.sum.Min || m.sum.Max != s.sum.Max {
+		if !ok || m.sum.Count != s.sum.Count || m.sum.Tally != s.sum.Tally {
 			return fmt.Errorf("%w: the digest of metric %q is not that of its points", azml.ErrDamaged, name)
 		}
 		for _, stored := range m.stored {

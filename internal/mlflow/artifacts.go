@@ -255,11 +255,11 @@ func (c call) uploadRunArtifact(w http.ResponseWriter, r *http.Request, _ []stri
 		return invalid("Request must specify data.")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxPageUpload)
-	manifest, err := c.storeBody(r, a.path)
+	id, manifest, err := c.storeBody(r, a.path)
 	if err != nil {
 		return err
 	}
-	if err := a.list.Add(r.Context(), c.core, manifest, true); err != nil {
+	if err := a.list.AddStored(r.Context(), c.core, id, manifest, true); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})
@@ -310,38 +310,38 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 	if err != nil {
 		return err
 	}
-	manifest, err := c.storeBody(r, a.path)
+	id, manifest, err := c.storeBody(r, a.path)
 	if err != nil {
 		return err
 	}
-	if err := a.list.Add(r.Context(), c.core, manifest, true); err != nil {
+	if err := a.list.AddStored(r.Context(), c.core, id, manifest, true); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})
 }
 
 // storeBody stores the body of a request, while it comes in, as the one file of
-// a manifest.
-func (c call) storeBody(r *http.Request, path string) (*files.Manifest, error) {
+// a manifest, which is stored, too.
+func (c call) storeBody(r *http.Request, path string) (id string, m *files.Manifest, err error) {
 	body := &body{r: r}
-	manifest, err := c.storeFile(r.Context(), path, body)
+	id, m, err = c.storeFile(r.Context(), path, body)
 	if body.err != nil {
-		return nil, readError(body.err)
+		err = readError(body.err)
 	}
-	return manifest, err
+	return id, m, err
 }
 
-func (c call) storeFile(ctx context.Context, path string, content io.Reader) (*files.Manifest, error) {
+func (c call) storeFile(ctx context.Context, path string, content io.Reader) (id string, m *files.Manifest, err error) {
 	batch, err := c.core.Files().NewBatch(ctx, nil)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer batch.Abort()
 	if err := batch.Add(ctx, path, fileMode, content); err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	manifest, _, err := batch.Commit(ctx)
-	return manifest, err
+	id, m, _, err = batch.CommitManifest(ctx)
+	return id, m, err
 }
 
 // writable finds the place of a file that is to be changed.

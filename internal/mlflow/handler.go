@@ -31,6 +31,7 @@ type Handler struct {
 	scope   *scope
 
 	latestKnown latestCache
+	halfRead    halfRead
 }
 
 // New makes the handler of a workspace, which ends with it: closing the

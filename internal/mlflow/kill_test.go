@@ -80,7 +80,7 @@ func TestKilledServer(t *testing.T) {
 	require.NoError(t, err)
 	seen := map[int64]int{}
 	for _, m := range list {
-		seen[m.Step]++
+		seen[m.step]++
 	}
 	for step := range acknowledged {
 		require.Equal(t, 1, seen[step], "step %d", step)

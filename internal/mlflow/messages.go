@@ -1,7 +1,6 @@
 package mlflow
 
 import (
-	"encoding/json"
 	"math"
 	"strconv"
 )
@@ -24,8 +23,10 @@ func appendDouble(to []byte, f float64) []byte {
 	case f == math.Trunc(f) && math.Abs(f) < 1e15:
 		return strconv.AppendFloat(to, f, 'f', 1, 64) // "1.0": Python reads a float
 	}
-	data, _ := json.Marshal(f) // finite numbers always encode
-	return append(to, data...)
+	if size := math.Abs(f); size < 1e-6 || size >= 1e21 {
+		return strconv.AppendFloat(to, f, 'e', -1, 64)
+	}
+	return strconv.AppendFloat(to, f, 'f', -1, 64)
 }
 
 // viewType says which of the active and the deleted are shown.

@@ -57,49 +57,68 @@ func pointView(p metrics.Point, value float64) metric {
 	return metric{Key: p.Name, Value: double(value), Timestamp: p.Time.UnixMilli(), Step: p.Step}
 }
 
+// point is one value of a metric.
+type point struct {
+	time, step int64 // time in milliseconds since 1970
+	value      float64
+}
+
+// same tells whether two points of a metric are one that was sent twice.
+func (p point) same(q point) bool {
+	return p.time == q.time && p.step == q.step && math.Float64bits(p.value) == math.Float64bits(q.value)
+}
+
+func (p point) compare(q point) int {
+	return cmp.Or(cmp.Compare(p.time, q.time), cmp.Compare(p.step, q.step), cmp.Compare(p.value, q.value))
+}
+
+// view gives the point of a run in charts of several.
+func (p point) view(run, key string) metric {
+	return metric{Key: key, Value: double(p.value), Timestamp: p.time, Step: p.step, RunID: run}
+}
+
 // history gives all points of the metric by time, step and value, each once: a
 // client that got no answer sends a point again.
-func (c call) history(ctx context.Context, r record.Run, key string) ([]metric, error) {
+func (c call) history(ctx context.Context, r record.Run, key string) ([]point, error) {
 	log, err := history.Metrics(c.core, r)
 	if err != nil {
 		return nil, err
 	}
-	var list []metric
-	err = numbers(ctx, log, key, func(p metrics.Point, value float64) { list = append(list, pointView(p, value)) })
-	slices.SortFunc(list, func(a, b metric) int {
-		return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Value, b.Value))
+	var list []point
+	err = numbers(ctx, log, key, func(p metrics.Point, value float64) {
+		list = append(list, point{p.Time.UnixMilli(), p.Step, value})
 	})
-	return slices.CompactFunc(list, samePoint), err
+	slices.SortFunc(list, point.compare)
+	return slices.CompactFunc(list, point.same), err
 }
 
-func (c call) getMetricHistory(ctx context.Context, req *getMetricHistory) (*metricsResponse, error) {
+func (c call) getMetricHistory(ctx context.Context, req *getMetricHistory) (historyPage, error) {
+	var page historyPage
 	id, err := req.id()
 	if err != nil {
-		return nil, err
+		return page, err
 	}
 	if req.MaxResults != nil && *req.MaxResults <= 0 {
-		return nil, invalid("Invalid value %d for parameter 'max_results' supplied. It must be a positive integer.", *req.MaxResults)
+		return page, invalid("Invalid value %d for parameter 'max_results' supplied. It must be a positive integer.", *req.MaxResults)
 	}
 	start, err := offset(req.PageToken)
 	if err != nil {
-		return nil, err
+		return page, err
 	}
 	r, err := c.run(ctx, id)
 	if err != nil {
-		return nil, err
+		return page, err
 	}
-	all, err := c.history(ctx, r.Value, req.MetricKey)
+	all, err := c.paged(ctx, r.Value, req.MetricKey, func(n int) bool { return req.MaxResults != nil && n > start+int(*req.MaxResults) })
 	if err != nil {
-		return nil, err
+		return page, err
 	}
-	page := all[min(start, len(all)):]
-	resp := &metricsResponse{}
-	if req.MaxResults != nil && len(page) > int(*req.MaxResults) {
-		page = page[:*req.MaxResults]
-		resp.NextPageToken = pageToken(start + len(page))
+	page.key, page.points = req.MetricKey, all[min(start, len(all)):]
+	if req.MaxResults != nil && len(page.points) > int(*req.MaxResults) {
+		page.points = page.points[:*req.MaxResults]
+		page.next = pageToken(start + len(page.points))
 	}
-	resp.Metrics = page
-	return resp, nil
+	return page, nil
 }
 
 // pageToken makes a token of a place in a list.
@@ -146,9 +165,8 @@ func (c call) getMetricHistoryBulk(ctx context.Context, req *getMetricHistoryBul
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range list[:min(len(list), limit-len(resp.Metrics))] {
-			m.RunID = id
-			resp.Metrics = append(resp.Metrics, m)
+		for _, p := range list[:min(len(list), limit-len(resp.Metrics))] {
+			resp.Metrics = append(resp.Metrics, p.view(id, req.MetricKey))
 		}
 	}
 	return resp, nil
@@ -176,12 +194,11 @@ func (c call) getMetricHistoryBulkInterval(ctx context.Context, req *getMetricHi
 			return nil, err
 		}
 		if req.StartStep != nil {
-			list = slices.DeleteFunc(list, func(m metric) bool { return m.Step < int64(*req.StartStep) || m.Step > int64(*req.EndStep) })
+			list = slices.DeleteFunc(list, func(p point) bool { return p.step < int64(*req.StartStep) || p.step > int64(*req.EndStep) })
 		}
-		slices.SortStableFunc(list, func(a, b metric) int { return cmp.Compare(a.Step, b.Step) })
-		for _, m := range spread(list, limit) {
-			m.RunID = id
-			resp.Metrics = append(resp.Metrics, m)
+		slices.SortStableFunc(list, func(a, b point) int { return cmp.Compare(a.step, b.step) })
+		for _, p := range spread(list, limit) {
+			resp.Metrics = append(resp.Metrics, p.view(id, req.MetricKey))
 		}
 	}
 	return resp, nil
@@ -202,14 +219,14 @@ func checkInterval(req *getMetricHistoryBulkInterval) error {
 }
 
 // spread picks at most n points, evenly, the last one always.
-func spread(list []metric, n int) []metric {
+func spread(list []point, n int) []point {
 	switch {
 	case len(list) <= n:
 		return list
 	case n == 1:
 		return list[len(list)-1:]
 	}
-	picked := make([]metric, n)
+	picked := make([]point, n)
 	for i := range picked {
 		picked[i] = list[i*(len(list)-1)/(n-1)]
 	}

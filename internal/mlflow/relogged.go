@@ -2,7 +2,6 @@ package mlflow
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"github.com/azml-go/azml/internal/history"
@@ -23,7 +22,7 @@ func (c call) fresh(ctx context.Context, id string, points []metricFields) ([]me
 		return nil, err
 	}
 	_, last := c.writers.latest(r.Value)
-	read := map[string][]metric{}
+	read := map[string][]point{}
 	var fresh []metricFields
 	for _, p := range points {
 		m := metric{Key: p.Key, Value: double(p.Value), Timestamp: p.Timestamp, Step: p.Step}
@@ -38,14 +37,9 @@ func (c call) fresh(ctx context.Context, id string, points []metricFields) ([]me
 			}
 			read[p.Key] = list
 		}
-		if !slices.ContainsFunc(list, func(have metric) bool { return samePoint(have, m) }) {
+		if !slices.ContainsFunc(list, point{p.Timestamp, p.Step, p.Value}.same) {
 			fresh = append(fresh, p)
 		}
 	}
 	return fresh, nil
-}
-
-// samePoint tells whether two points of a metric are one that was sent twice.
-func samePoint(a, b metric) bool {
-	return a.Timestamp == b.Timestamp && a.Step == b.Step && math.Float64bits(float64(a.Value)) == math.Float64bits(float64(b.Value))
 }

@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -22,7 +23,7 @@ type bounded interface{ maxBody() int64 }
 func rpc[Req, Resp any](method func(call, context.Context, *Req) (Resp, error)) endpoint {
 	return func(c call, w http.ResponseWriter, r *http.Request, params []string) error {
 		var req Req
-		if err := readMessage(w, r, &req); err != nil {
+		if err := readMessage(c, w, r, &req); err != nil {
 			return err
 		}
 		if p, ok := any(&req).(interface{ setPath(params []string) }); ok {
@@ -37,7 +38,7 @@ func rpc[Req, Resp any](method func(call, context.Context, *Req) (Resp, error)) 
 }
 
 // readMessage reads the request from the query of a GET, else from the body.
-func readMessage(w http.ResponseWriter, r *http.Request, req any) error {
+func readMessage(c call, w http.ResponseWriter, r *http.Request, req any) error {
 	if isRead(r.Method) {
 		return decodeQuery(r.URL.Query(), req)
 	}
@@ -55,7 +56,7 @@ func readMessage(w http.ResponseWriter, r *http.Request, req any) error {
 			return err
 		}
 	}
-	return decode(buffer.Bytes(), req)
+	return decode(c.scope.mask(buffer.Bytes()), req)
 }
 
 // readError is what a body that could not be read to its end means.
@@ -96,8 +97,21 @@ type nothing struct{}
 
 var emptyAnswer = []byte("{}")
 
+// streamed is an answer that may be long: it goes out while it is made.
+type streamed interface{ writeTo(*bufio.Writer) }
+
+// streamBuffer is how much of a streamed answer is sent at once.
+const streamBuffer = 32 << 10
+
 // writeJSON answers with the message.
 func writeJSON(w http.ResponseWriter, message any) error {
+	if s, ok := message.(streamed); ok {
+		w.Header().Set("Content-Type", jsonType)
+		out := bufio.NewWriterSize(w, streamBuffer)
+		s.writeTo(out)
+		_ = out.Flush() // a client that is gone needs no answer
+		return nil
+	}
 	data := emptyAnswer
 	if _, empty := message.(nothing); !empty {
 		var err error

@@ -12,6 +12,7 @@ import (
 	"github.com/azml-go/azml/internal/filter"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/index"
+	"github.com/azml-go/azml/internal/mask"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -21,6 +22,7 @@ type scope struct {
 	run        string
 	experiment string
 	all        bool // everything, too, but runs are made as a script makes them
+	hidden     *mask.Secrets
 
 	mu     sync.Mutex
 	made   []string          // IDs of runs
@@ -32,10 +34,11 @@ type scope struct {
 // Runs that it makes are children of the run and end with it. Unless the run's
 // definition allows the script the workspace, requests that name other
 // experiments or other runs are refused, and so is what would take an
-// experiment or a registered model from others. Finish ends it.
-func NewForRun(h core.Handle, run record.Run) *Handler {
+// experiment or a registered model from others. What is hidden is masked in all
+// that is logged but in files. Finish ends it.
+func NewForRun(h core.Handle, run record.Run, hidden *mask.Secrets) *Handler {
 	handler := newHandler(h, &Options{})
-	handler.scope = &scope{run: run.ID, experiment: run.Experiment, points: map[string]uint64{}, all: run.Definition != nil && run.Definition.AllowWorkspace}
+	handler.scope = &scope{run: run.ID, experiment: run.Experiment, hidden: hidden, points: map[string]uint64{}, all: run.Definition != nil && run.Definition.AllowWorkspace}
 	return handler
 }
 
@@ -53,6 +56,14 @@ func (h *Handler) Finish(ctx context.Context) (points map[string]uint64, made []
 		}
 	})
 	return s.points, s.made, err
+}
+
+// mask gives the message without the secrets of the script's run.
+func (s *scope) mask(message []byte) []byte {
+	if s == nil {
+		return message
+	}
+	return s.hidden.JSON(message)
 }
 
 // madeIn gives the ID of the run whose script makes the runs, empty for none.

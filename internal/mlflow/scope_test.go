@@ -123,7 +123,7 @@ func serveScoped(t *testing.T, allowed bool) *scoped {
 	stored, err := history.Create(t.Context(), s.core, record.Run{ID: out.own.run, Experiment: "own", Type: "azureml.scriptrun", Status: record.Running,
 		Owner: &owner, Definition: &record.Definition{AllowWorkspace: allowed}})
 	require.NoError(t, err)
-	s.handler = NewForRun(s.core, stored.Value)
+	s.handler = NewForRun(s.core, stored.Value, nil)
 	server := httptest.NewServer(s.handler)
 	t.Cleanup(server.Close)
 	t.Cleanup(func() {

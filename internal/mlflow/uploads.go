@@ -59,7 +59,7 @@ func (c call) upload(ctx context.Context, id string, of uploadTarget) (u record.
 // shown: so nothing that lets somebody in is in a URL.
 func (c call) createUpload(w http.ResponseWriter, r *http.Request, params []string) error {
 	var req createUpload
-	if err := readMessage(w, r, &req); err != nil {
+	if err := readMessage(c, w, r, &req); err != nil {
 		return err
 	}
 	req.setPath(params)
@@ -133,11 +133,11 @@ func (c call) uploadPart(w http.ResponseWriter, r *http.Request, params []string
 	if _, err := c.writable(ctx, u.Path); err != nil { // the run may be gone, or none that the script reaches
 		return err
 	}
-	manifest, err := c.storeBody(r, history.PartName(n))
+	manifestID, manifest, err := c.storeBody(r, history.PartName(n))
 	if err != nil {
 		return err
 	}
-	err = history.AddPart(ctx, c.core, id, manifest)
+	err = history.AddPart(ctx, c.core, id, manifestID, manifest)
 	if errors.Is(err, azml.ErrNotFound) {
 		return noSuchUpload(id)
 	}
@@ -169,11 +169,11 @@ func (c call) completeUpload(ctx context.Context, req *completeUpload) (nothing,
 	}
 	content := &joined{parts: parts, open: func(f files.File) (io.ReadCloser, error) { return c.core.Files().Open(ctx, f) }}
 	defer content.Close()
-	manifest, err := c.storeFile(ctx, to.path, content)
+	id, manifest, err := c.storeFile(ctx, to.path, content)
 	if err != nil {
 		return nothing{}, err
 	}
-	if err := to.list.Add(ctx, c.core, manifest, true); err != nil {
+	if err := to.list.AddStored(ctx, c.core, id, manifest, true); err != nil {
 		return nothing{}, err
 	}
 	return nothing{}, history.CompleteUpload(ctx, c.core, u.ID)

@@ -44,14 +44,16 @@ func (m *Meta) Common() *Meta { return m }
 // rec's kind or not as it was written, ErrUnsupported when its major version is
 // greater than ours.
 func Decode(data []byte, rec Record) error {
-	var head struct {
-		Schema string `json:"schema"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return fmt.Errorf("%w: not a JSON record: %w", azml.ErrDamaged, err)
-	}
-	if err := checkSchema(head.Schema, rec.Schema()); err != nil {
-		return err
+	if !bytes.HasPrefix(data, fmt.Appendf(nil, "{\n  \"schema\": %q,", rec.Schema())) { // as most records begin
+		var head struct {
+			Schema string `json:"schema"`
+		}
+		if err := json.Unmarshal(data, &head); err != nil {
+			return fmt.Errorf("%w: not a JSON record: %w", azml.ErrDamaged, err)
+		}
+		if err := checkSchema(head.Schema, rec.Schema()); err != nil {
+			return err
+		}
 	}
 	if err := checkSum(data, sumOfRecord); err != nil {
 		return err

@@ -173,6 +173,8 @@ type Definition struct {
 	// AllowWorkspace lets the script's MLflow clients use other experiments and
 	// other runs than its own.
 	AllowWorkspace bool `json:"allowWorkspace,omitempty"`
+	// Secrets are the names of the secrets that the script gets.
+	Secrets []string `json:"secrets,omitempty"`
 }
 
 // RunError says why a run failed.

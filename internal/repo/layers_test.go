@@ -18,6 +18,7 @@ var ranks = map[string]int{
 	"poller":                 10,
 	"internal/gitignore":     10,
 	"internal/gitinfo":       10,
+	"internal/mask":          10,
 	"internal/pyenv":         10,
 	"internal/record":        10,
 	"internal/runconfig":     10,
@@ -48,6 +49,7 @@ var ranks = map[string]int{
 	"tensorboard":            60,
 	"workspace":              70,
 	"mlflow":                 75,
+	"azure":                  75,
 	"internal/watch":         80,
 	"server":                 80,
 	"cmd/":                   90,
@@ -56,6 +58,7 @@ var ranks = map[string]int{
 	"internal/e2e":           90,
 	"internal/repo":          90,
 	"backend/backendtest":    rankTestHelper,
+	"internal/faultproxy":    rankTestHelper,
 	"internal/testenv":       rankTestHelper,
 	"internal/workspacetest": rankTestHelper,
 }
@@ -80,7 +83,7 @@ var sideways = map[string]string{
 
 // helperUsers are the programs, not linked into anybody's product, that use a
 // test helper.
-var helperUsers = map[string]bool{"internal/cmd/check": true}
+var helperUsers = map[string]bool{"internal/cmd/bench": true, "internal/cmd/check": true}
 
 // rankOf finds the rank of a package.
 func rankOf(dir string) (rank int, known bool) {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // sdkFile loads a configuration that the SDK wrote.
@@ -237,10 +238,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 // again, and compares.
 func TestSDKLoadsWhatWeSave(t *testing.T) {
 	t.Parallel()
-	python := os.Getenv("AZML_TEST_AZUREML_PYTHON")
-	if python == "" {
-		t.Skip("AZML_TEST_AZUREML_PYTHON names no Python with azureml-core")
-	}
+	python := testenv.AzureMLCore(t)
 	script := "import os, sys\nfrom azureml.core.runconfig import RunConfiguration\n" +
 		"for d in sys.argv[1:]:\n    c = RunConfiguration.load(d, 'x')\n    os.makedirs(d + '/again/.azureml')\n    if not c.output_data: c.save(d + '/again', 'x')\n"
 	names, err := os.ReadDir(filepath.Join("testdata", "azureml"))
@@ -253,7 +251,7 @@ func TestSDKLoadsWhatWeSave(t *testing.T) {
 		dirs[entry.Name()] = dir
 		args = append(args, dir)
 	}
-	out, err := exec.Command(python, args...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), python, args...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	delete(dirs, "outputs") // the SDK reads its own outputs, but can't write what it read
 	for name, dir := range dirs {

@@ -19,20 +19,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/internal/testenv"
 )
-
-// realPython names an interpreter with azureml-inference-server-http 1.5.1 and
-// inference-schema installed.
-const realPython = "AZML_TEST_INFERENCE_SERVER_PYTHON"
-
-func needReal(t testing.TB) string {
-	t.Helper()
-	python := os.Getenv(realPython)
-	if python == "" {
-		t.Skip(realPython + " names no interpreter with azureml-inference-server-http")
-	}
-	return python
-}
 
 // startReal serves a script with the real package and returns its address.
 func startReal(t testing.TB, python, script string) *service {
@@ -84,7 +73,7 @@ var realTables = []struct {
 
 // TestContractTablesHoldForTheRealServer keeps the tables honest.
 func TestContractTablesHoldForTheRealServer(t *testing.T) {
-	python := needReal(t)
+	python := testenv.InferenceServer(t)
 	for _, table := range realTables {
 		t.Run(table.name, func(t *testing.T) {
 			s := startReal(t, python, table.script)
@@ -97,7 +86,7 @@ func TestContractTablesHoldForTheRealServer(t *testing.T) {
 // response and schema packages.
 func TestContractWithRealPackages(t *testing.T) {
 	t.Parallel()
-	python := needReal(t)
+	python := testenv.InferenceServer(t)
 	for _, table := range realTables {
 		t.Run(table.name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +99,7 @@ func TestContractWithRealPackages(t *testing.T) {
 // TestSchemaSwaggerLikeReal compares the parts of the documents that clients
 // generate code from.
 func TestSchemaSwaggerLikeReal(t *testing.T) {
-	python := needReal(t)
+	python := testenv.InferenceServer(t)
 	real := startReal(t, python, schemaScript)
 	p, _ := startScript(t, schemaScript, func(c *PythonConfig) { c.Python = python })
 	ours := serve(t, Config{}, p)
@@ -139,7 +128,7 @@ func TestSchemaSwaggerLikeReal(t *testing.T) {
 // TestRandomInputsLikeReal sends the same random queries, bodies and ids to
 // both servers.
 func TestRandomInputsLikeReal(t *testing.T) {
-	python := needReal(t)
+	python := testenv.InferenceServer(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -169,6 +158,6 @@ func TestRandomInputsLikeReal(t *testing.T) {
 
 // BenchmarkRealPackage is the same no-op script behind the real package.
 func BenchmarkRealPackage(b *testing.B) {
-	s := startReal(b, needReal(b), "def init(): pass\ndef run(data): return {'ok': True}\n")
+	s := startReal(b, testenv.InferenceServer(b), "def init(): pass\ndef run(data): return {'ok': True}\n")
 	loadTest(b, s.Server, 8)
 }

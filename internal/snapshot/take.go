@@ -21,23 +21,22 @@ type TakeOptions struct {
 	OnEntry func(Entry)
 }
 
-// Take puts what the plan lists into the store and gives its manifest, which the
-// caller then stores with PutManifest. Files that have gone meanwhile are left
-// out, unless the plan requires them. What an earlier snapshot of the same
+// Take puts what the plan lists into the store, and its manifest, and gives that
+// with its ID. Files that have gone meanwhile are left out, unless the plan requires them. What an earlier snapshot of the same
 // folder stored is neither read nor sent again.
 //
 // Errors: those of files.Batch, and of ctx.
-func Take(ctx context.Context, store *files.Store, plan *Plan, opts *TakeOptions) (*files.Manifest, files.Stats, error) {
+func Take(ctx context.Context, store *files.Store, plan *Plan, opts *TakeOptions) (id string, _ *files.Manifest, _ files.Stats, err error) {
 	if opts == nil {
 		opts = &TakeOptions{}
 	}
 	scope, err := filepath.Abs(plan.Dir)
 	if err != nil {
-		return nil, files.Stats{}, fmt.Errorf("source folder %q: %w", plan.Dir, err)
+		return "", nil, files.Stats{}, fmt.Errorf("source folder %q: %w", plan.Dir, err)
 	}
 	batch, err := store.NewBatch(ctx, &files.BatchOptions{Scope: scope, Skip: plan.skipper(opts.OnSkip)})
 	if err != nil {
-		return nil, files.Stats{}, err
+		return "", nil, files.Stats{}, err
 	}
 	defer batch.Abort()
 	for _, e := range plan.Entries {
@@ -45,10 +44,10 @@ func Take(ctx context.Context, store *files.Store, plan *Plan, opts *TakeOptions
 			opts.OnEntry(e)
 		}
 		if err := e.addTo(ctx, batch); err != nil {
-			return nil, files.Stats{}, err
+			return "", nil, files.Stats{}, err
 		}
 	}
-	return batch.Commit(ctx)
+	return batch.CommitManifest(ctx)
 }
 
 func (e Entry) addTo(ctx context.Context, batch *files.Batch) error {

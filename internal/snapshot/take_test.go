@@ -26,7 +26,7 @@ func TestTake(t *testing.T) {
 	store := newStore()
 	var seen []string
 	plan := scan(t, dir, nil)
-	m, stats, err := Take(t.Context(), store, plan, &TakeOptions{OnEntry: func(e Entry) { seen = append(seen, e.Path) }})
+	_, m, stats, err := Take(t.Context(), store, plan, &TakeOptions{OnEntry: func(e Entry) { seen = append(seen, e.Path) }})
 	require.NoError(t, err)
 	require.Equal(t, paths(plan), seen)
 	require.Equal(t, 4, stats.Files)
@@ -42,7 +42,7 @@ func TestTake(t *testing.T) {
 	twin := tree(t, entries)
 	require.NoError(t, os.Chmod(filepath.Join(twin, "run.sh"), 0o755))
 	grow(t, twin, "y.log", "not taken")
-	again, stats, err := Take(t.Context(), store, scan(t, twin, nil), nil)
+	_, again, stats, err := Take(t.Context(), store, scan(t, twin, nil), nil)
 	require.NoError(t, err)
 	require.Equal(t, m.ID(), again.ID())
 	require.Zero(t, stats.NewChunks)
@@ -54,13 +54,13 @@ func TestTakeWhatVanished(t *testing.T) {
 	plan := scan(t, dir, &Options{Require: []string{"./train.py"}})
 	require.NoError(t, os.Remove(filepath.Join(dir, "b")))
 	var gone []Skipped
-	m, _, err := Take(t.Context(), newStore(), plan, &TakeOptions{OnSkip: func(s Skipped) { gone = append(gone, s) }})
+	_, m, _, err := Take(t.Context(), newStore(), plan, &TakeOptions{OnSkip: func(s Skipped) { gone = append(gone, s) }})
 	require.NoError(t, err)
 	require.Len(t, m.Files, 2)
 	require.Equal(t, []Skipped{{Path: "b", Reason: "it vanished while the folder was read"}}, gone)
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "train.py")))
-	_, _, err = Take(t.Context(), newStore(), plan, nil)
+	_, _, _, err = Take(t.Context(), newStore(), plan, nil)
 	require.ErrorIs(t, err, azml.ErrNotFound)
 	require.ErrorContains(t, err, "train.py")
 }
@@ -70,6 +70,6 @@ func TestTakeHonoursContext(t *testing.T) {
 	plan := scan(t, tree(t, map[string]string{"a": "a"}), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := Take(ctx, newStore(), plan, nil)
+	_, _, _, err := Take(ctx, newStore(), plan, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }

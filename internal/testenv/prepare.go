@@ -37,6 +37,9 @@ func Prepare(ctx context.Context, log func(line string)) Prepared {
 		if peer, ok := peers[ability]; ok {
 			p.Env = append(p.Env, peer.variable+"="+found)
 		}
+		if ability == AbilityAzurite {
+			p.Env = append(p.Env, AzuriteVariable+"="+found)
+		}
 	}
 	return p
 }
@@ -56,6 +59,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}, nil) // any small package
 	case AbilityMLflowJava:
 		return mlflowJava(ctx, true)
+	case AbilityAzurite:
+		return azurite(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

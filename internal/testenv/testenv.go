@@ -30,6 +30,9 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
+	// AbilityAzureMLCore is Azure ML's own SDK, which must be able to read the run
+	// configurations that are saved.
+	AbilityAzureMLCore = "azureml-core"
 	// AbilityParquetReaders is pyarrow, pandas, DuckDB and Polars, which must be
 	// able to read what is sealed.
 	AbilityParquetReaders = "parquet-readers"
@@ -44,6 +47,8 @@ const (
 	AbilityMLflowSkinny = "mlflow-skinny"
 	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
 	AbilityMLflowJava = "mlflow-java"
+	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
+	AbilityAzurite = "azurite"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -60,11 +65,13 @@ func Abilities() []string {
 		AbilityPython,
 		AbilityPythonVenv,
 		AbilityInferenceServer,
+		AbilityAzureMLCore,
 		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,
 		AbilityMLflowJava,
+		AbilityAzurite,
 		AbilityMount,
 	}
 }

@@ -16,6 +16,10 @@ import (
 // of the virtual environment that has the inference server.
 const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
+// AzureMLCoreVariable names the environment variable with the interpreter of
+// the virtual environment that has azureml-core.
+const AzureMLCoreVariable = "AZML_TEST_AZUREML_PYTHON"
+
 // TensorBoardVariable names the environment variable with the interpreter of
 // the virtual environment that has TensorBoard.
 const TensorBoardVariable = "AZML_TEST_TENSORBOARD_PYTHON"
@@ -44,6 +48,7 @@ type pinned struct {
 // peers are the virtual environments by the abilities that they give.
 var peers = map[string]pinned{
 	AbilityInferenceServer: inferenceServer,
+	AbilityAzureMLCore:     azureMLCore,
 	AbilityMLflowSkinny:    mlflowSkinny,
 	AbilityParquetReaders:  parquetReaders,
 	AbilityTensorBoard:     tensorBoard,
@@ -53,6 +58,8 @@ var peers = map[string]pinned{
 var (
 	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
 		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}, nil}
+	azureMLCore = pinned{"azureml-core", AzureMLCoreVariable, "from azureml.core.runconfig import RunConfiguration",
+		[]string{"azureml-core==1.61.0.post4"}, nil}
 	parquetReaders = pinned{"parquet-readers", ParquetReadersVariable, "import pyarrow, pandas, duckdb, polars",
 		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}, nil}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
@@ -80,6 +87,13 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
+}
+
+// AzureMLCore gives the interpreter of a virtual environment with azureml-core:
+// the one that AZML_TEST_AZUREML_PYTHON names, else one of the cache.
+func AzureMLCore(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityAzureMLCore, func() (string, error) { return azureMLCore.python(t.Context(), false) })
 }
 
 // MLflowSkinny gives the interpreter of a virtual environment with mlflow-skinny:

@@ -25,6 +25,7 @@ const (
 	childBare   = "bare"
 	childGo     = "go"
 	childPython = "python"
+	childStream = "stream"
 )
 
 // target is a server to be loaded.
@@ -47,6 +48,8 @@ func child(ctx context.Context, args []string) int {
 		err = logAndDie(ctx, args[1])
 	case len(args) == 1 && args[0] == childBare:
 		err = serveBare()
+	case len(args) == 1 && args[0] == childStream:
+		err = stream(ctx)
 	case len(args) == 2:
 		err = serveEndpoint(ctx, args[0], args[1])
 	}

@@ -6,7 +6,7 @@
 //
 // It prints one JSON line for each figure; docs/performance.md explains them.
 // Peers that are asked for by -vs are installed: wandb, mlflow,
-// aim and inference-server into virtual environments in the user's cache folder,
+// aim, dvc and inference-server into virtual environments in the user's cache folder,
 // restic by the system's packages. Everything listens on loopback and is removed at the end.
 // It exits with 1 when a figure could not be measured, and 2 for wrong flags.
 package main
@@ -52,6 +52,7 @@ var groups = []group{
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
 	{"server", benchServer},
+	{"azure", benchAzure},
 }
 
 // The peers that -vs may name.
@@ -61,6 +62,7 @@ const (
 	peerInferenceServer = "inference-server"
 	peerMLflow          = "mlflow"
 	peerAim             = "aim"
+	peerDVC             = "dvc"
 )
 
 // bench is one run of the command.
@@ -134,7 +136,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	only := flags.String("run", "", "measure only the groups that match this `regexp`")
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
-	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, seal 20 million points, and search among 100,000 runs, too; more of the server's artifacts and versions")
+	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, send one to Azure's emulator, seal 20 million points, and search among 100,000 runs, too; more of the server's artifacts and versions")
 	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -167,7 +169,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 }
 
 func allPeers() []string {
-	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow, peerAim}
+	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow, peerAim, peerDVC}
 }
 
 // versus tells whether a peer was asked for.

@@ -72,7 +72,7 @@ func (m *pastRuns) logOne(ctx context.Context, objects backend.Objects, spool st
 // run makes the run of that number and gives its ID.
 func (m *pastRuns) run(i int) (string, error) {
 	id := fmt.Sprintf("run-%08x-%d", m.rand.Uint32(), i)
-	r := record.Run{ID: id, Experiment: "bench", Number: i + 1, Root: id, Type: "azml.run", Status: record.Completed,
+	r := record.Run{ID: id, Life: fmt.Sprintf("%016x", m.rand.Uint64()), Experiment: "bench", Number: i + 1, Root: id, Type: "azml.run", Status: record.Completed,
 		Params: map[string]string{}, Tags: map[string]string{}}
 	r.Created = time.Unix(1.7e9, 0).Add(time.Duration(i) * time.Second)
 	r.Started, r.Ended = r.Created, r.Created.Add(time.Minute)
@@ -87,12 +87,13 @@ func (m *pastRuns) run(i int) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(m.dir, "runs", id)
-	if err := os.MkdirAll(filepath.Join(dir, "metrics"), 0o700); err != nil {
+	logged := filepath.Join(dir, "metrics-"+r.Life)
+	if err := os.MkdirAll(logged, 0o700); err != nil {
 		return "", err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "run.json"), data, 0o600); err != nil {
 		return "", err
 	}
 	s := m.segments[m.rand.IntN(len(m.segments))]
-	return id, os.WriteFile(filepath.Join(dir, "metrics", string(s[0])), s[1], 0o600)
+	return id, os.WriteFile(filepath.Join(logged, string(s[0])), s[1], 0o600)
 }

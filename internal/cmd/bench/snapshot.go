@@ -171,12 +171,7 @@ func (k *keeper) take(ctx context.Context, dir string) (sample, error) {
 		if err != nil {
 			return err
 		}
-		manifest, stats, err := snapshot.Take(ctx, k.store, plan, nil)
-		if err != nil {
-			return err
-		}
-		k.last.Stats = stats
-		_, err = k.store.PutManifest(ctx, manifest)
+		_, _, k.last.Stats, err = snapshot.Take(ctx, k.store, plan, nil)
 		return err
 	})(ctx)
 	after := k.calls.Counts()

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // operation is a call, or some, that all servers get.
@@ -13,7 +15,10 @@ func (s *trackers) sides(op operation) []side {
 	var out []side
 	for _, t := range s.all {
 		out = append(out, timed(func(ctx context.Context) error {
-			if err := op(ctx, t); err != nil {
+			err := op(ctx, t)
+			if err != nil && t.peer {
+				return &peerError{t, err}
+			} else if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 			return nil
@@ -22,20 +27,69 @@ func (s *trackers) sides(op operation) []side {
 	return out
 }
 
+// peerError is the failure of a peer's server, which is no reason to measure no
+// more of ours.
+type peerError struct {
+	peer *tracker
+	err  error
+}
+
+// Error implements error.
+func (e *peerError) Error() string { return e.peer.name + ": " + e.err.Error() }
+
+// Unwrap gives what failed.
+func (e *peerError) Unwrap() error { return e.err }
+
+// leave leaves a peer out from here on.
+func (s *trackers) leave(failed *peerError) {
+	fmt.Fprintf(s.bench.log, "left out from here on: %v\n", failed)
+	s.all = slices.DeleteFunc(s.all, func(t *tracker) bool { return t == failed.peer })
+	failed.peer.http.CloseIdleConnections()
+	failed.peer.interrupt()
+}
+
 // compare measures a short operation, in turn.
 func (s *trackers) compare(ctx context.Context, name, unit string, perSecond float64, op operation) error {
-	got, err := s.bench.rounds(ctx, s.sides(op)...)
-	if err == nil {
-		s.report(name, unit, perSecond, got, "")
+	before, err := s.spent(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	got, err := s.bench.rounds(ctx, s.sides(op)...)
+	if err != nil {
+		return err
+	}
+	after, err := s.spent(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range got {
+		got[i].cpu = []float64{(after[i] - before[i]) / float64(len(got[i].value)+1)} // with the round that warms up
+	}
+	s.report(name, unit, perSecond, got, "")
+	return nil
 }
+
+// spent gives the CPU seconds of all servers up to now.
+func (s *trackers) spent(ctx context.Context) (seconds []float64, err error) {
+	for _, t := range s.all {
+		one, err := t.cpu(ctx)
+		if err != nil {
+			return nil, err
+		}
+		seconds = append(seconds, one)
+	}
+	return seconds, nil
+}
+
+// fewTime is after how long no more rounds of a long operation are begun.
+const fewTime = 45 * time.Second
 
 // few measures a long operation so many times on each server but the floor,
 // whose answer has nothing of what makes it long, in turn.
 func (s *trackers) few(ctx context.Context, n int, name, unit string, perSecond float64, op operation) error {
 	got := make([]series, len(s.all))
-	for range n {
+	begun := time.Now()
+	for round := 0; round < n && (round == 0 || time.Since(begun) < fewTime); round++ {
 		for i, do := range s.sides(op) {
 			if s.all[i].floor {
 				continue
@@ -61,10 +115,17 @@ func (s *trackers) once(value func(t *tracker) float64) []series {
 }
 
 // report prints a figure of all servers: ours, its ratio to the floor, and how
-// many times ours the peers take. The floor is left out where it has no values.
+// many times ours the peers take, with the CPU times of the servers where these
+// were measured. The floor is left out where it has no values.
 func (s *trackers) report(name, unit string, perSecond float64, got []series, note string) {
 	ours := scaled(got[0].value, perSecond)
 	f := figure{Name: name, Value: median(ours), Unit: unit, N: len(ours), Note: note}
+	cpu := func(who string, one series) {
+		if len(one.cpu) > 0 {
+			f.Beside = append(f.Beside, named{who + "CPU ms", 1e3 * one.cpu[0]})
+		}
+	}
+	cpu("", got[0])
 	for i, t := range s.all[1:] {
 		theirs := scaled(got[i+1].value, perSecond)
 		switch {
@@ -73,6 +134,7 @@ func (s *trackers) report(name, unit string, perSecond float64, got []series, no
 			f.Floor, f.Ratio = &named{t.name, median(theirs)}, ratio(ours, theirs)
 		default:
 			f.Beside = append(f.Beside, named{t.name, median(theirs)}, named{t.name + ": times ours", ratio(theirs, ours)})
+			cpu(t.name+": ", got[i+1])
 		}
 	}
 	s.bench.report(f)

@@ -74,18 +74,19 @@ func (s *trackers) modelVersions(ctx context.Context) error {
 	if s.bench.big {
 		n = 1000
 	}
+	name := fmt.Sprint("bench-", time.Now().UnixNano())
 	for _, t := range s.all {
 		if err := t.put(ctx, "model/model.bin", smallArtifactSize); err != nil {
 			return err
 		}
-		if err := t.post(ctx, "registered-models/create", object{"name": "bench"}, nil); err != nil {
+		if err := t.post(ctx, "registered-models/create", object{"name": name}, nil); err != nil {
 			return err
 		}
 	}
 	return s.few(ctx, 1, fmt.Sprintf("server-model-version-one-of-%d", n), "ms", 1e3/float64(n), func(ctx context.Context, t *tracker) error {
 		source := "mlflow-artifacts:/" + t.artifacts + "/model"
 		for range n {
-			if err := t.post(ctx, "model-versions/create", object{"name": "bench", "source": source, "run_id": t.run}, nil); err != nil {
+			if err := t.post(ctx, "model-versions/create", object{"name": name, "source": source, "run_id": t.run}, nil); err != nil {
 				return err
 			}
 		}

@@ -106,6 +106,7 @@ func (b *bench) startMLflow(ctx context.Context, python string, made *filledMLfl
 		return nil, err
 	}
 	t := newTracker(s)
+	t.peer = true
 	t.past, t.long = made.Experiment, made.Run
 	return t, nil
 }

@@ -1,0 +1,118 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/azureblob"
+	"github.com/azml-go/azml/workspace"
+)
+
+// Options are the options of Open, Create and FromConfig.
+type Options struct {
+	// Credential is who asks. Nil: what the environment says, see the package.
+	Credential azcore.TokenCredential
+	// Secrets is the workspace's secret store. Nil: the workspace has none, and
+	// what needs one is ErrUnsupported.
+	Secrets backend.Secrets
+	// Transport sends all requests. Nil: connections of the workspace's own.
+	Transport policy.Transporter
+	// Name is the name of a workspace that is created: 3 to 33 letters, digits,
+	// "_" or "-". When empty it is made of the last part of the URL.
+	Name string
+	// CacheDir is a folder of this machine for what can be made again; the
+	// user's cache folder when empty.
+	CacheDir string
+	// Logger takes what the library has to tell; nil discards it.
+	Logger *slog.Logger
+	// TracerProvider makes OpenTelemetry spans of what the library does; nil
+	// makes none. The caller shuts it down.
+	TracerProvider trace.TracerProvider
+	// MeterProvider makes OpenTelemetry metrics; nil makes none. The caller
+	// shuts it down.
+	MeterProvider metric.MeterProvider
+}
+
+// Open opens the workspace at the URL; see the package for its form and for
+// credentials. Close it. Errors: ErrNotFound when there is no workspace,
+// ErrInvalid for a bad URL, ErrDenied, ErrUnavailable, ErrUnsupported, ErrDamaged.
+func Open(ctx context.Context, url string, opts *Options) (*workspace.Workspace, error) {
+	ws, err := with(url, opts, func(_ *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
+		return workspace.New(ctx, config)
+	})
+	if errors.Is(err, azml.ErrNotFound) || bloberror.HasCode(err, bloberror.ContainerNotFound) {
+		return nil, fmt.Errorf("%w: there is no workspace at %s: create one by `azml init URL` or azure.Create", azml.ErrNotFound, url)
+	}
+	return ws, err
+}
+
+// Create creates a workspace at the URL, with its container when there is none,
+// and opens it. Close it. Errors: ErrExists; ErrInvalid for a bad URL, and when
+// other blobs are there; ErrDenied, ErrUnavailable; ErrUnsupported for a storage
+// account with a hierarchical namespace.
+func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspace, error) {
+	return with(url, opts, func(objects *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
+		if err := objects.Prepare(ctx); err != nil {
+			return nil, err
+		}
+		return workspace.Create(ctx, config)
+	})
+}
+
+// FromConfig opens the workspace that a config.json names, wherever it is; see
+// workspace.FromConfig for how the file is looked for. One in a local folder is
+// opened by workspace.Open with what of opts applies. Errors: as those of both.
+func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Workspace, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	location, err := workspace.Locate(path)
+	if err != nil {
+		return nil, err
+	}
+	if IsURL(location) {
+		return Open(ctx, location, opts)
+	}
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, CacheDir: opts.CacheDir, Logger: opts.Logger,
+		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+}
+
+// with makes the stores of the URL for open. They are closed with the workspace,
+// or when there is none.
+func with(url string, opts *Options, open func(*azureblob.Store, workspace.Config) (*workspace.Workspace, error)) (*workspace.Workspace, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	p, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	credential, err := p.credentialFor(opts)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := azureblob.Open(p.service+"/"+p.container, credential, &azureblob.Options{Prefix: p.prefix, Transport: opts.Transport})
+	if err != nil {
+		return nil, err
+	}
+	secrets := opts.Secrets
+	if secrets == nil {
+		secrets = noSecrets{}
+	}
+	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
+		CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+	if err != nil {
+		return nil, errors.Join(err, objects.Close())
+	}
+	return ws, nil
+}

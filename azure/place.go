@@ -1,0 +1,91 @@
+package azure
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// place is what a URL says.
+type place struct {
+	text      string // the URL, as it is stored
+	service   string // the endpoint of the account
+	account   string
+	container string
+	prefix    string
+}
+
+// IsURL tells the URL of a workspace from the path of a folder.
+func IsURL(location string) bool { return strings.Contains(location, "://") }
+
+// publicCloud is where accounts are that are named without a host.
+const publicCloud = ".blob.core.windows.net"
+
+// containerName is what Azure takes.
+var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+
+// parse reads the URL of a workspace.
+func parse(text string) (place, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return place{}, invalid("it can't be read")
+	}
+	switch {
+	case u.User != nil:
+		return place{}, invalid("it has a user or a password: " + howToSignIn)
+	case u.Query().Has("sig"):
+		return place{}, invalid("it has a signature: " + howToSignIn)
+	case u.RawQuery != "" || u.Fragment != "":
+		return place{}, invalid("it has more than a path")
+	}
+	p := place{text: strings.TrimSuffix(text, "/")}
+	path := strings.Trim(u.Path, "/")
+	switch host := u.Hostname(); {
+	case u.Scheme == "azblob" && u.Port() == "" && host != "":
+		p.account, _, _ = strings.Cut(host, ".")
+		if p.service = "https://" + host; p.account == host {
+			p.service += publicCloud
+		}
+	case u.Scheme == "https" && host != "" && !local(host):
+		p.account, _, _ = strings.Cut(host, ".")
+		p.service = "https://" + u.Host
+	case (u.Scheme == "https" || u.Scheme == "http") && local(host):
+		p.account, path, _ = strings.Cut(path, "/")
+		p.service = u.Scheme + "://" + u.Host + "/" + p.account
+	case u.Scheme == "http":
+		return place{}, invalid("what is sent by http can be read by anybody on the way: use https")
+	default:
+		return place{}, invalid("it begins with " + u.Scheme + "://")
+	}
+	p.container, p.prefix, _ = strings.Cut(path, "/")
+	if p.account == "" || p.container == "" {
+		return place{}, invalid("it names no account or no container")
+	}
+	if !containerName.MatchString(p.container) {
+		return place{}, invalid("containers have names of 3 to 63 small letters, digits and single \"-\"")
+	}
+	if p.prefix != "" {
+		if err := backend.ValidKey(p.prefix); err != nil {
+			return place{}, fmt.Errorf("the URL of a workspace: prefix: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// local tells whether a host is a machine's address, as that of Azurite is: then
+// the account is in the path.
+func local(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "localhost"
+}
+
+// invalid makes the error of a URL; it shows none of it, for it may hold what
+// nobody is to see.
+func invalid(why string) error {
+	return fmt.Errorf("%w: not the URL of a workspace in Azure, such as azblob://ACCOUNT/CONTAINER/PREFIX: %s", azml.ErrInvalid, why)
+}

@@ -1,0 +1,56 @@
+package azureblob
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/azml-go/azml"
+)
+
+// Open makes a store of a container, such as
+// https://ACCOUNT.blob.core.windows.net/CONTAINER. Nil options mean the
+// defaults. It sends nothing. Close it. Errors: ErrInvalid.
+func Open(containerURL string, credential Credential, opts *Options) (*Store, error) {
+	if strings.Contains(containerURL, "?") {
+		return nil, fmt.Errorf("%w: the container's URL has a query: give a shared access signature as a credential, so that nobody sees it", azml.ErrInvalid)
+	}
+	if opts == nil {
+		opts = &Options{}
+	}
+	transport, idle := opts.Transport, func() {}
+	if transport == nil {
+		own := newTransport(opts.Stall)
+		transport, idle = &http.Client{Transport: own, CheckRedirect: dontFollow}, own.CloseIdleConnections
+	}
+	client, err := credential.client(containerURL, &container.ClientOptions{ClientOptions: policy.ClientOptions{
+		Retry:     retries(opts.Retry),
+		Telemetry: policy.TelemetryOptions{ApplicationID: "azml"},
+		Transport: transport,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q is not the URL of a container, such as https://ACCOUNT.blob.core.windows.net/CONTAINER", azml.ErrInvalid, containerURL)
+	}
+	s, err := New(client, opts)
+	if err != nil {
+		return nil, err
+	}
+	s.idle = idle
+	return s, nil
+}
+
+// retries fills in the store's own policy.
+func retries(o policy.RetryOptions) policy.RetryOptions {
+	o.MaxRetries = cmp.Or(o.MaxRetries, 6)
+	o.RetryDelay = cmp.Or(o.RetryDelay, 200*time.Millisecond)
+	o.MaxRetryDelay = cmp.Or(o.MaxRetryDelay, 30*time.Second)
+	if o.ShouldRetry == nil && o.StatusCodes == nil {
+		o.ShouldRetry = worthRetry
+	}
+	return o
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
+)
+
+// TestInAzure works in a workspace in Azure as in a folder. It is not parallel,
+// for the environment and the current folder are the process's.
+func TestInAzure(t *testing.T) {
+	needsProcesses(t)
+	server := testenv.Azurite(t, testenv.AzuriteOptions{})
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+	t.Chdir(t.TempDir())
+	s := &shell{server.URL + "/models/team/risk"}
+	require.Contains(t, s.fails(t, exitError, "run", "list"), "azml init")
+	var d workspace.Details
+	s.json(t, &d, "init", s.dir)
+	require.Equal(t, "risk", d.Name)
+	require.Equal(t, s.dir, d.Location)
+	config, err := os.ReadFile(filepath.Join(".azureml", "config.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(config), s.dir)
+	require.NotContains(t, string(config), server.Key)
+
+	id := s.submit(t, `echo hello; echo '{"name": "loss", "value": 0.5}' >> "$AZML_METRICS_FILE"; echo weights > outputs/model.txt; env | grep -c AZURE_STORAGE || true`)
+	require.Equal(t, "hello\n0", s.ok(t, "run", "logs", id), "the script gets no credential")
+	require.Contains(t, s.ok(t, "run", "list", "--filter", "metrics.loss < 1"), id)
+	s.ok(t, "model", "register", "--name", "risk", "--run", id, "--asset-path", "outputs/model.txt")
+	var model struct {
+		Version int `json:"version"`
+	}
+	s.json(t, &model, "model", "show", "risk")
+	require.Equal(t, 1, model.Version)
+	detached, err := s.command(t, "run", "submit", "--detach", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", "true").Output()
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.status(t, strings.TrimSpace(string(detached))) == run.StatusCompleted }, 20*time.Second, 50*time.Millisecond)
+	s.ok(t, "workspace", "fsck", "--deep")
+	s.ok(t, "workspace", "gc")
+
+	here := call(t, "", "workspace", "show", "-o", "json") // found by config.json
+	require.Zero(t, here.code, here.stderr)
+	require.NoError(t, json.Unmarshal([]byte(here.stdout), &d))
+	require.Equal(t, s.dir, d.Location)
+	again := call(t, "", "init", s.dir, "--no-config")
+	require.Zero(t, again.code, again.stderr)
+	require.Contains(t, again.stderr, "stays as it is")
+
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", strings.Replace(server.ConnectionString(), server.Key, "d3Jvbmc=", 1))
+	said := s.fails(t, exitError, "run", "list")
+	require.Contains(t, said, "permission denied")
+	require.NotContains(t, said, "d3Jvbmc=")
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+	require.Contains(t, call(t, "", "-w", "azblob://contoso/models?sig=abc", "run", "list").stderr, "signature")
+	s.ok(t, "workspace", "delete", "--yes")
+	require.Contains(t, s.fails(t, exitError, "run", "list"), "azml init")
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/azml-go/azml/backend/azureblob"
+	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/snapshot"
+	"github.com/azml-go/azml/internal/testenv"
+)
+
+// cloud is a container of Azure's emulator on this machine, whose requests are
+// counted.
+type cloud struct {
+	bench      *bench
+	connection string
+	name       string
+	client     *container.Client // the SDK's own
+	requests   atomic.Int64
+	sent       atomic.Int64 // bytes of bodies
+	transport  *http.Transport
+	stop       func() error
+}
+
+// newCloud starts the emulator.
+func (b *bench) newCloud(ctx context.Context) (*cloud, error) {
+	dir, err := b.sub("azurite")
+	if err != nil {
+		return nil, err
+	}
+	server, stop, err := testenv.LaunchAzurite(ctx, testenv.AzuriteOptions{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	c := &cloud{bench: b, connection: server.ConnectionString(), name: cloudName, transport: newCloudTransport(), stop: stop}
+	if c.client, err = container.NewClientFromConnectionString(c.connection, c.name, nil); err == nil {
+		_, err = c.client.Create(ctx, nil)
+	}
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return c, nil
+}
+
+// cloudName is the container's name.
+const cloudName = "bench"
+
+func newCloudTransport() *http.Transport { return &http.Transport{MaxIdleConnsPerHost: 64} }
+
+func (c *cloud) close() {
+	c.transport.CloseIdleConnections()
+	if err := c.stop(); err != nil {
+		fmt.Fprintln(c.bench.log, "bench: azurite:", err)
+	}
+}
+
+// Do implements the SDK's transport: it counts.
+func (c *cloud) Do(r *http.Request) (*http.Response, error) {
+	c.requests.Add(1)
+	c.sent.Add(max(r.ContentLength, 0))
+	return c.transport.RoundTrip(r)
+}
+
+// store opens our store below a prefix.
+func (c *cloud) store(prefix string) (*azureblob.Store, error) {
+	account, err := azureblob.ParseConnectionString(c.connection)
+	if err != nil {
+		return nil, err
+	}
+	return azureblob.Open(account.URL+"/"+c.name, account.Credential, &azureblob.Options{Prefix: prefix, Transport: c})
+}
+
+// benchAzure measures workspaces in Azure, on its emulator.
+func benchAzure(ctx context.Context, b *bench) error {
+	c, err := b.newCloud(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	for _, measure := range []func(context.Context) error{c.benchBig, c.benchSmall, c.benchMetrics, c.benchRuns} {
+		if err := measure(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turns is rounds for what takes long: a few turns, the first of which does not
+// count.
+func turns(ctx context.Context, n int, sides ...side) ([]series, error) {
+	out := make([]series, len(sides))
+	for turn := -1; turn < n; turn++ {
+		for i, do := range sides {
+			s, err := do(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if turn >= 0 {
+				out[i].value, out[i].cpu = append(out[i].value, s.value), append(out[i].cpu, s.cpu)
+			}
+		}
+	}
+	return out, nil
+}
+
+// carrier moves a folder into the container and back.
+type carrier struct {
+	cloud    *cloud
+	dir      string
+	n        int
+	store    *files.Store
+	manifest *files.Manifest
+	stats    files.Stats
+	requests int64
+	sent     int64
+	got      int64 // requests of the last down
+}
+
+// up takes a snapshot of the folder into a place of its own.
+func (c *carrier) up(ctx context.Context) (sample, error) {
+	c.n++
+	objects, err := c.cloud.store(fmt.Sprintf("files/%d", c.n))
+	if err != nil {
+		return sample{}, err
+	}
+	cache, err := c.cloud.bench.sub("cache")
+	if err != nil {
+		return sample{}, err
+	}
+	now := func() time.Time { return time.Now().Add(time.Hour) } // as in newKeeper
+	c.store = files.New(objects, &files.Options{CacheDir: cache, Now: now})
+	return c.again(ctx)
+}
+
+// again takes one more snapshot into the same place.
+func (c *carrier) again(ctx context.Context) (sample, error) {
+	requests, sent := c.cloud.requests.Load(), c.cloud.sent.Load()
+	s, err := timed(func(ctx context.Context) error {
+		plan, err := snapshot.Scan(ctx, c.dir, nil)
+		if err != nil {
+			return err
+		}
+		if _, c.manifest, c.stats, err = snapshot.Take(ctx, c.store, plan, nil); err != nil {
+			return err
+		}
+		_, err = c.store.PutManifest(ctx, c.manifest)
+		return err
+	})(ctx)
+	c.requests, c.sent = c.cloud.requests.Load()-requests, c.cloud.sent.Load()-sent
+	return s, err
+}
+
+// down restores the folder elsewhere.
+func (c *carrier) down(ctx context.Context) (sample, error) {
+	dir, err := c.cloud.bench.sub("restored")
+	if err != nil {
+		return sample{}, err
+	}
+	defer os.RemoveAll(dir)
+	requests := c.cloud.requests.Load()
+	s, err := timed(func(ctx context.Context) error {
+		return c.store.Restore(ctx, c.manifest, filepath.Join(dir, "files"), nil)
+	})(ctx)
+	c.got = c.cloud.requests.Load() - requests
+	return s, err
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+
+	"github.com/azml-go/azml/backend"
+)
+
+// azureWorkers is how many calls of the SDK go on at once in a floor, as many
+// as packs are moved at once by us.
+const azureWorkers = 4
+
+// bigFile is the size of the big file.
+func (b *bench) bigFile() int64 {
+	if b.big {
+		return bigSize
+	}
+	return bigSize / 8
+}
+
+// benchBig measures a big file: by the file store, by the object store alone,
+// and by the SDK's own calls.
+func (c *cloud) benchBig(ctx context.Context) error {
+	size := c.bench.bigFile()
+	dir, err := c.bench.sub("big")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "big.bin")
+	random := rand.NewChaCha8([32]byte{2})
+	if err := fill(path, random, size); err != nil {
+		return err
+	}
+	ours := &carrier{cloud: c, dir: dir}
+	objects, err := c.store("objects")
+	if err != nil {
+		return err
+	}
+	got, err := turns(ctx, 3, ours.up, timed(func(ctx context.Context) error { return putFile(ctx, objects, path) }), timed(func(ctx context.Context) error { return c.sdkUp(ctx, path) }),
+		ours.down, timed(func(ctx context.Context) error { return getFile(ctx, objects, path+".got") }), timed(func(ctx context.Context) error { return c.sdkDown(ctx, path+".got") }))
+	if err != nil {
+		return err
+	}
+	for i, way := range []string{"up", "down"} {
+		f := figureOf(fmt.Sprintf("azure-%s-%dMiB", way, size>>20), "MB/s", 1, got[3*i], "the SDK's own calls, of one blob", got[3*i+2])
+		f.Ratio = ratio(got[3*i+2].value, got[3*i].value)
+		f.Value, f.Floor.Value = float64(size)/1e6/f.Value, float64(size)/1e6/f.Floor.Value
+		f.Beside = []named{{"the object store alone", float64(size) / 1e6 / median(got[3*i+1].value)}, {"its ratio", ratio(got[3*i+2].value, got[3*i+1].value)},
+			{"CPU s", median(got[3*i].cpu)}, {"the object store's CPU s", median(got[3*i+1].cpu)}, {"floor's CPU s", median(got[3*i+2].cpu)}, {"requests up", float64(ours.requests)}, {"requests down", float64(ours.got)}}
+		f.Note = "ratio: of speeds, ours to the SDK's; 1 is as fast"
+		c.bench.report(f)
+	}
+	return c.bigChanged(ctx, ours, path, random)
+}
+
+// fill writes a file of random bytes.
+func fill(path string, random io.Reader, size int64) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(f, random, size)
+	return errors.Join(err, f.Close())
+}
+
+// bigChanged changes 1 % of the file, in a place for each 256 MiB, and stores it
+// again.
+func (c *cloud) bigChanged(ctx context.Context, ours *carrier, path string, random io.Reader) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	size := c.bench.bigFile()
+	places := max(1, size>>28)
+	part := make([]byte, size/100/places)
+	for i := range places {
+		if _, err := io.ReadFull(random, part); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(part, i*size/places+12345); err != nil {
+			return err
+		}
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	s, err := ours.again(ctx)
+	if err != nil {
+		return err
+	}
+	c.bench.report(figure{Name: fmt.Sprintf("azure-1%%-changed-of-%dMiB", size>>20), Value: 100 * float64(ours.sent) / float64(size), Unit: "% sent", N: 1,
+		Beside: []named{{"s", s.value}, {"requests", float64(ours.requests)}}})
+	return nil
+}
+
+func putFile(ctx context.Context, objects backend.Objects, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	_, err = objects.Put(ctx, "big", io.NewSectionReader(f, 0, info.Size()), &backend.PutOptions{})
+	return err
+}
+
+func getFile(ctx context.Context, objects backend.Objects, path string) error {
+	object, err := objects.Get(ctx, "big", &backend.GetOptions{})
+	if err != nil {
+		return err
+	}
+	defer object.Body.Close()
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, object.Body)
+	return errors.Join(err, f.Close(), os.Remove(path))
+}
+
+func (c *cloud) sdkUp(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = c.client.NewBlockBlobClient("sdk/big").UploadFile(ctx, f, &blockblob.UploadFileOptions{BlockSize: 8 << 20, Concurrency: azureWorkers})
+	return err
+}
+
+func (c *cloud) sdkDown(ctx context.Context, path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = c.client.NewBlobClient("sdk/big").DownloadFile(ctx, f, &blob.DownloadFileOptions{BlockSize: 8 << 20, Concurrency: azureWorkers})
+	return errors.Join(err, f.Close(), os.Remove(path))
+}
+
+// benchSmall measures many small files beside one blob for each.
+func (c *cloud) benchSmall(ctx context.Context) error {
+	src, err := c.bench.newSource(false)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(src.dir)
+	ours := &carrier{cloud: c, dir: src.dir}
+	sides := []side{ours.up, ours.down, timed(func(ctx context.Context) error { return c.sdkUpAll(ctx, src.dir) }), timed(c.sdkDownAll)}
+	if c.bench.versus(peerDVC) {
+		d, err := c.newDVC(ctx, src)
+		if err != nil {
+			return err
+		}
+		sides = append(sides, d.push, d.pull)
+	}
+	got, err := turns(ctx, 2, sides...)
+	if err != nil {
+		return err
+	}
+	for i, way := range []string{"up", "down"} {
+		f := figureOf("azure-5000x4KiB-"+way, "s", 1, got[i], "the SDK's own calls, a blob for each file, 16 at once", got[2+i])
+		f.Beside = []named{{"CPU", median(got[i].cpu)}, {"floor's CPU", median(got[2+i].cpu)}, {"requests up", float64(ours.requests)}, {"requests down", float64(ours.got)}}
+		if len(got) > 4 {
+			f.Beside = append(f.Beside, named{"DVC", median(got[4+i].value)})
+		}
+		c.bench.report(f)
+	}
+	return nil
+}
+
+// smallWorkers is how many small blobs the floor moves at once.
+const smallWorkers = 16
+
+func (c *cloud) sdkUpAll(ctx context.Context, dir string) error {
+	work := newWork(ctx, smallWorkers)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		return work.run(func(ctx context.Context) error {
+			data, err := os.ReadFile(path) //nolint:gosec // a folder that the program has just made
+			if err == nil {
+				_, err = c.client.NewBlockBlobClient("sdk/small/"+filepath.ToSlash(name)).UploadBuffer(ctx, data, nil)
+			}
+			return err
+		})
+	})
+	return errors.Join(err, work.wait())
+}
+
+func (c *cloud) sdkDownAll(ctx context.Context) error {
+	dir, err := c.bench.sub("small")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	work := newWork(ctx, smallWorkers)
+	for i := range smallFiles {
+		name := fmt.Sprintf("%d/%d.bin", i/100, i)
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+			return err
+		}
+		if err := work.run(func(ctx context.Context) error {
+			data := make([]byte, smallSize)
+			if _, err := c.client.NewBlobClient("sdk/small/"+name).DownloadBuffer(ctx, data, nil); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, name), data, 0o600)
+		}); err != nil {
+			break
+		}
+	}
+	return work.wait()
+}
