@@ -2,8 +2,11 @@ package environment
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // NewClient is for package workspace.
@@ -16,4 +19,12 @@ func Resolve(ctx context.Context, h core.Handle, spec Spec) (*Environment, error
 		return NewClient(h).Get(ctx, spec.Name, spec.Version, nil)
 	}
 	return NewClient(h).Register(ctx, spec, nil)
+}
+
+// SameContent is for packages that have records: it tells whether a and b describe
+// the same environment.
+func SameContent(a, b record.Environment) bool {
+	return a.Hash == b.Hash && maps.Equal(a.Variables, b.Variables) &&
+		a.Python.UserManaged == b.Python.UserManaged && a.Python.InterpreterPath == b.Python.InterpreterPath &&
+		slices.Equal(a.Python.Channels, b.Python.Channels)
 }

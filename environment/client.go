@@ -63,7 +63,7 @@ func (c *Client) registerVersion(ctx context.Context, spec Spec) (*Environment, 
 		if err != nil {
 			return nil, err
 		}
-		if !sameContent(there.Value, spec.record()) {
+		if !SameContent(there.Value, spec.record()) {
 			return nil, fmt.Errorf("%w: version %q is registered with other content: choose another version or none", azml.ErrConflict, spec.Version)
 		}
 		return &Environment{there.Value}, nil
@@ -88,7 +88,7 @@ func (c *Client) registerNext(ctx context.Context, spec Spec) (*Environment, err
 			if err != nil {
 				return nil, err
 			}
-			if sameContent(latest.record, spec.record()) {
+			if SameContent(latest.record, spec.record()) {
 				return latest, nil
 			}
 			next = highest(versions) + 1

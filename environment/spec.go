@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -165,11 +164,4 @@ func CheckVariables(variables map[string]string) error {
 func (s Spec) record() record.Environment {
 	return record.Environment{Name: s.Name, Version: s.Version, Description: s.Description, Tags: maps.Clone(s.Tags),
 		Variables: maps.Clone(s.Variables), Python: record.Python(s.Python), Hash: s.Hash()}
-}
-
-// sameContent tells whether a and b describe the same environment.
-func sameContent(a, b record.Environment) bool {
-	return a.Hash == b.Hash && maps.Equal(a.Variables, b.Variables) &&
-		a.Python.UserManaged == b.Python.UserManaged && a.Python.InterpreterPath == b.Python.InterpreterPath &&
-		slices.Equal(a.Python.Channels, b.Python.Channels)
 }

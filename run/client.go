@@ -165,7 +165,8 @@ func (o *ListOptions) mayMatch(r record.Run) bool {
 // DeleteOptions are the options of Client.Delete; there are none so far.
 type DeleteOptions struct{}
 
-// Delete removes an ended run with its metrics and logs; its files go with the
+// Delete removes an ended run, or the copy of one that goes on in another
+// workspace, with its metrics and logs; its files go with the
 // next garbage collection, unless a model or something else has them. Its
 // number is not given again. A delete that is cut off can be repeated. Another
 // run may get the ID at once: what processes that know the deleted one still log
@@ -177,7 +178,7 @@ func (c *Client) Delete(ctx context.Context, id string, _ *DeleteOptions) (err e
 	if err != nil {
 		return err
 	}
-	if !r.Status().Terminal() {
+	if rec := r.record(); !rec.Status.Terminal() && !rec.Elsewhere() {
 		return fmt.Errorf("%w: the run is %s: cancel it first", azml.ErrConflict, r.Status())
 	}
 	if err := c.h.Audit(ctx, "delete", history.Ref(id), "", func() error { return r.remove(ctx) }); err != nil {

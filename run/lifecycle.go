@@ -171,7 +171,7 @@ type CancelOptions struct {
 // has ended. A submitted script is asked to end (SIGTERM to its whole process
 // group) and ended by force after its grace period; a function run in process
 // sees its context end. Asking again changes nothing. Errors: ErrConflict when
-// the run has ended already.
+// the run has ended already, or goes on in another workspace.
 func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	defer r.h.Operation(&ctx, &err, "cancel", kind, r.id)()
 	if opts == nil {
@@ -183,6 +183,9 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	}
 	if err := r.Refresh(ctx); err != nil {
 		return err
+	}
+	if rec := r.record(); rec.Elsewhere() {
+		return fmt.Errorf("%w: it goes on in another workspace and this is a copy: cancel it there", azml.ErrConflict)
 	}
 	to := record.CancelRequested
 	switch r.Status() {

@@ -32,9 +32,9 @@ func TestGCOfUploads(t *testing.T) {
 		batch, err := h.Files().NewBatch(ctx, nil)
 		require.NoError(t, err)
 		require.NoError(t, batch.Add(ctx, history.PartName(1), 0o644, strings.NewReader("part of "+u.ID)))
-		id, manifest, _, err := batch.CommitManifest(ctx)
+		stored, manifest, _, err := batch.CommitManifest(ctx)
 		require.NoError(t, err)
-		require.NoError(t, history.AddPart(ctx, h, u.ID, id, manifest))
+		require.NoError(t, history.AddPart(ctx, h, u.ID, stored, manifest))
 		return u.ID
 	}
 	collect := func() {
@@ -65,7 +65,9 @@ func TestGCOfUploads(t *testing.T) {
 
 	_, err = history.Upload(ctx, h, old)
 	require.ErrorIs(t, err, azml.ErrNotFound, "its time is over")
-	require.ErrorIs(t, history.AddPart(ctx, h, stray, one.ID(), one), azml.ErrNotFound)
+	stored, err := h.Files().PutManifest(ctx, one)
+	require.NoError(t, err)
+	require.ErrorIs(t, history.AddPart(ctx, h, stray, stored, one), azml.ErrNotFound)
 	require.Empty(t, left(stray), "a part that comes after the end is removed")
 	_, err = ws.GC(ctx, &workspace.GCOptions{DryRun: true})
 	require.NoError(t, err)

@@ -21,9 +21,13 @@ import (
 // Failed with that reason, after what the process left on this machine was
 // saved; a run that was silent for long is NotResponding, and later Failed.
 // Of several that notice at once, one acts. Runs that have ended, that this
-// process drives, or that can't be changed by us are given as they are.
+// process drives, that go on in another workspace, or that can't be changed by us
+// are given as they are.
 func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core.Stored[record.Run], error) {
 	r := run.Value
+	if r.Elsewhere() {
+		return run, nil
+	}
 	if r.MadeIn != "" && r.Owner == nil && !r.Status.Terminal() {
 		return endWith(ctx, h, run)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -217,11 +216,7 @@ func Delete(ctx context.Context, h Handle, ref Ref, etag backend.ETag) error {
 // whose answer was lost: then the record that is there has our token.
 func write[T any, P pointer[T]](ctx context.Context, h Handle, key string, s Stored[T], opts backend.PutOptions) (Stored[T], error) {
 	meta := P(&s.Value).Common()
-	before := meta.Modified
-	meta.Token, meta.Modified = NewID(16), h.Now()
-	if !meta.Modified.After(before) { // writers' clocks differ, and readers tell the newer state by this
-		meta.Modified = before.Add(time.Nanosecond)
-	}
+	meta.Touch(NewID(16), h.Now())
 	data, err := record.Encode(P(&s.Value), s.raw)
 	if err != nil {
 		return Stored[T]{}, err

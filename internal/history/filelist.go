@@ -28,6 +28,9 @@ func FixedFiles(manifest string) FileList { return FileList{fixed: manifest} }
 // Fixed tells whether the list can't be changed.
 func (l FileList) Fixed() bool { return l.fixed != "" }
 
+// Series gives the series of the list's parts.
+func (l FileList) Series() core.Series { return l.parts() }
+
 func (l FileList) parts() core.Series {
 	return core.Series{Kind: "files", Name: l.owner, Prefix: l.prefix}
 }

@@ -57,11 +57,11 @@ func Upload(ctx context.Context, h core.Handle, id string) (record.Upload, error
 
 func uploadOver(h core.Handle, u record.Upload) bool { return h.Now().Sub(u.Created) > UploadLife }
 
-// AddPart adds a part of an upload, whose manifest is stored under its ID and has
-// one file by the name of the part. Errors: ErrNotFound when the upload has
+// AddPart adds a part of an upload, whose chunks and manifest are stored, this
+// by the ID stored; the manifest has one file by the name of the part. Errors: ErrNotFound when the upload has
 // ended meanwhile.
-func AddPart(ctx context.Context, h core.Handle, id, manifestID string, manifest *files.Manifest) error {
-	if err := UploadParts(id).AddStored(ctx, h, manifestID, manifest, true); err != nil {
+func AddPart(ctx context.Context, h core.Handle, id, stored string, manifest *files.Manifest) error {
+	if err := UploadParts(id).AddStored(ctx, h, stored, manifest, true); err != nil {
 		return err
 	}
 	// Who ends the upload removes the parts after that is in the record, and we

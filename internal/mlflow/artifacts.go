@@ -321,17 +321,17 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 }
 
 // storeBody stores the body of a request, while it comes in, as the one file of
-// a manifest, which is stored, too.
-func (c call) storeBody(r *http.Request, path string) (id string, m *files.Manifest, err error) {
+// a manifest, which it stores, too.
+func (c call) storeBody(r *http.Request, path string) (id string, _ *files.Manifest, err error) {
 	body := &body{r: r}
-	id, m, err = c.storeFile(r.Context(), path, body)
+	id, manifest, err := c.storeFile(r.Context(), path, body)
 	if body.err != nil {
-		err = readError(body.err)
+		return "", nil, readError(body.err)
 	}
-	return id, m, err
+	return id, manifest, err
 }
 
-func (c call) storeFile(ctx context.Context, path string, content io.Reader) (id string, m *files.Manifest, err error) {
+func (c call) storeFile(ctx context.Context, path string, content io.Reader) (id string, _ *files.Manifest, err error) {
 	batch, err := c.core.Files().NewBatch(ctx, nil)
 	if err != nil {
 		return "", nil, err
@@ -340,8 +340,8 @@ func (c call) storeFile(ctx context.Context, path string, content io.Reader) (id
 	if err := batch.Add(ctx, path, fileMode, content); err != nil {
 		return "", nil, err
 	}
-	id, m, _, err = batch.CommitManifest(ctx)
-	return id, m, err
+	id, manifest, _, err := batch.CommitManifest(ctx)
+	return id, manifest, err
 }
 
 // writable finds the place of a file that is to be changed.

@@ -133,11 +133,11 @@ func (c call) uploadPart(w http.ResponseWriter, r *http.Request, params []string
 	if _, err := c.writable(ctx, u.Path); err != nil { // the run may be gone, or none that the script reaches
 		return err
 	}
-	manifestID, manifest, err := c.storeBody(r, history.PartName(n))
+	stored, manifest, err := c.storeBody(r, history.PartName(n))
 	if err != nil {
 		return err
 	}
-	err = history.AddPart(ctx, c.core, id, manifestID, manifest)
+	err = history.AddPart(ctx, c.core, id, stored, manifest)
 	if errors.Is(err, azml.ErrNotFound) {
 		return noSuchUpload(id)
 	}

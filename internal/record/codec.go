@@ -32,6 +32,14 @@ type Meta struct {
 	CreatedBy string `json:"createdBy,omitempty"`
 	// Modified is when the record was last written.
 	Modified time.Time `json:"modified"`
+	// Born is the token of the first state, empty in that one.
+	Born string `json:"born,omitempty"`
+	// Origin is the ID of the workspace in which this state was written, empty
+	// for the one that has it: it was synced from there, and not changed since.
+	Origin string `json:"origin,omitempty"`
+	// Seen says of workspaces, by their IDs, which of their states this one
+	// goes on from, by the Modified of the latest; see Relate.
+	Seen map[string]time.Time `json:"seen,omitempty"`
 	// Checksum is the CRC-32C of the record's bytes with eight zeros in its own
 	// place, in hexadecimal.
 	Checksum string `json:"checksum"`

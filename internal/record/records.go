@@ -234,6 +234,10 @@ type Owner struct {
 	// Started is the process's start time in the machine's own unit, which
 	// tells it from a later process of the same ID; 0 when not known.
 	Started uint64 `json:"started,omitempty"`
+	// Workspace is the ID of the workspace in which it answers for the run, empty
+	// for the one that has the record. Elsewhere the run is a copy, of which
+	// nobody can tell whether the process is still there.
+	Workspace string `json:"workspace,omitempty"`
 }
 
 // The states of an endpoint, Azure ML's names for web services.

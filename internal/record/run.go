@@ -80,6 +80,15 @@ type Run struct {
 	Import *Import `json:"import,omitempty"`
 }
 
+// Elsewhere tells whether the run goes on in another workspace, so that the
+// record is a copy, which syncing alone brings on.
+func (r *Run) Elsewhere() bool {
+	if r.Status.Terminal() {
+		return false
+	}
+	return r.Owner != nil && r.Owner.Workspace != "" || r.Owner == nil && r.MadeIn != "" && r.Origin != ""
+}
+
 // Import says where a run was carried over from.
 type Import struct {
 	// From names the place, such as the URL of an MLflow server.

@@ -48,6 +48,7 @@ var ranks = map[string]int{
 	"pipeline":               60,
 	"tensorboard":            60,
 	"workspace":              70,
+	"mirror":                 75,
 	"mlflow":                 75,
 	"azure":                  75,
 	"internal/watch":         80,

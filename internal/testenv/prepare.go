@@ -57,10 +57,10 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return python(ctx)
 	case AbilityPythonVenv:
 		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}, nil) // any small package
-	case AbilityMLflowJava:
-		return mlflowJava(ctx, true)
 	case AbilityAzurite:
 		return azurite(ctx, true)
+	case AbilityMLflowJava:
+		return mlflowJava(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

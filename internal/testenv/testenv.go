@@ -45,10 +45,10 @@ const (
 	// AbilityMLflowSkinny is MLflow's client without a server, whose search is
 	// compared with ours.
 	AbilityMLflowSkinny = "mlflow-skinny"
-	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
-	AbilityMLflowJava = "mlflow-java"
 	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
 	AbilityAzurite = "azurite"
+	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
+	AbilityMLflowJava = "mlflow-java"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -70,8 +70,8 @@ func Abilities() []string {
 		AbilityParquetReaders,
 		AbilityTensorBoard,
 		AbilityMLflow,
-		AbilityMLflowJava,
 		AbilityAzurite,
+		AbilityMLflowJava,
 		AbilityMount,
 	}
 }

@@ -49,6 +49,7 @@ var groups = []group{
 	{"search", benchSearch},
 	{"snapshot", benchSnapshot},
 	{"submit", benchSubmit},
+	{"sync", benchSync},
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
 	{"server", benchServer},

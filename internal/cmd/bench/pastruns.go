@@ -74,6 +74,7 @@ func (m *pastRuns) run(i int) (string, error) {
 	id := fmt.Sprintf("run-%08x-%d", m.rand.Uint32(), i)
 	r := record.Run{ID: id, Life: fmt.Sprintf("%016x", m.rand.Uint64()), Experiment: "bench", Number: i + 1, Root: id, Type: "azml.run", Status: record.Completed,
 		Params: map[string]string{}, Tags: map[string]string{}}
+	r.Token = fmt.Sprintf("%032x", i+1)
 	r.Created = time.Unix(1.7e9, 0).Add(time.Duration(i) * time.Second)
 	r.Started, r.Ended = r.Created, r.Created.Add(time.Minute)
 	for k := range 10 {

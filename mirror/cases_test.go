@@ -1,0 +1,544 @@
+package mirror_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/faulty"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/mirror"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
+)
+
+func tag(t testing.TB, ws *workspace.Workspace, id, value string) {
+	t.Helper()
+	r, err := ws.Runs().Get(t.Context(), id, nil)
+	require.NoError(t, err)
+	require.NoError(t, r.Tag(t.Context(), "v", value))
+}
+
+func tagOf(t testing.TB, ws *workspace.Workspace, id string) string {
+	t.Helper()
+	r, err := ws.Runs().Get(t.Context(), id, nil)
+	require.NoError(t, err)
+	return r.Details().Tags["v"]
+}
+
+// TestConflictOfARun changes a run on both sides, and decides in every way.
+func TestConflictOfARun(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		resolve    func(mirror.Conflict) mirror.Choice
+		here, back string // the tag in the destination, and in the source after a sync back
+	}{
+		"nobody decides": {nil, "cloud", "laptop"},
+		"left":           {func(mirror.Conflict) mirror.Choice { return mirror.Leave }, "cloud", "laptop"},
+		"both":           {func(mirror.Conflict) mirror.Choice { return mirror.Both }, "cloud", "laptop"},
+		"source":         {mirror.PreferSource, "laptop", "laptop"},
+		"destination":    {mirror.PreferDestination, "cloud", "cloud"},
+		"newer":          {mirror.PreferNewer, "cloud", "cloud"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cloud, laptop := pair(t)
+			trained(t, laptop, "churn", "r1")
+			clean(t, cloud, laptop)
+			tag(t, laptop, "r1", "laptop")
+			tag(t, cloud, "r1", "cloud")
+			report := synced(t, cloud, laptop, &mirror.Options{Resolve: test.resolve})
+			require.Len(t, report.Conflicts, 1)
+			c := report.Conflicts[0]
+			require.Equal(t, [2]string{"run", "r1"}, [2]string{c.Kind, c.Name})
+			require.True(t, c.Destination.Modified.After(c.Source.Modified))
+			require.Equal(t, "Completed", c.Source.Detail)
+			require.NotEmpty(t, c.Source.CreatedBy)
+			require.Equal(t, test.here == test.back, len(report.Open()) == 0)
+			require.Equal(t, test.here, tagOf(t, cloud, "r1"))
+			if len(report.Open()) > 0 {
+				again := synced(t, cloud, laptop, nil)
+				require.Len(t, again.Open(), 1, "it is met again")
+				return
+			}
+			require.Empty(t, synced(t, cloud, laptop, nil).Conflicts, "a decision is for good")
+			clean(t, laptop, cloud)
+			require.Equal(t, test.back, tagOf(t, laptop, "r1"), "and known in the source after a sync back")
+			tag(t, laptop, "r1", "later")
+			clean(t, cloud, laptop)
+			require.Equal(t, "later", tagOf(t, cloud, "r1"))
+		})
+	}
+}
+
+// TestNewerIsNeverReplaced: the destination is ahead.
+func TestNewerIsNeverReplaced(t *testing.T) {
+	t.Parallel()
+	cloud, laptop := pair(t)
+	trained(t, laptop, "churn", "r1")
+	clean(t, cloud, laptop)
+	tag(t, cloud, "r1", "cloud")
+	require.Zero(t, synced(t, cloud, laptop, &mirror.Options{Resolve: mirror.PreferSource, Verify: true}).Changes())
+	require.Equal(t, "cloud", tagOf(t, cloud, "r1"))
+	clean(t, laptop, cloud)
+	require.Equal(t, "cloud", tagOf(t, laptop, "r1"))
+}
+
+// TestSameNumberTwice: both sides have given version 1 of a model, and number 1 of
+// an experiment, to different things.
+func TestSameNumberTwice(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	trained(t, cloud, "churn", "c1")
+	trained(t, laptop, "churn", "l1")
+	require.NoError(t, laptop.Models().SetAlias(ctx, "churn", "champion", 1, nil))
+	report := synced(t, cloud, laptop, nil)
+	require.Len(t, report.Renumbered, 2, "the run and its child")
+	require.Len(t, report.Open(), 1)
+	require.Equal(t, "model", report.Open()[0].Kind)
+	require.Equal(t, "from run l1", report.Open()[0].Source.Detail)
+	require.Equal(t, "from run c1", report.Open()[0].Destination.Detail)
+	_, err := cloud.Models().GetByAlias(ctx, "churn", "champion", nil)
+	require.ErrorIs(t, err, azml.ErrNotFound, "an alias never points to what it was not meant for")
+	sound(t, cloud)
+
+	report = synced(t, cloud, laptop, &mirror.Options{Resolve: func(mirror.Conflict) mirror.Choice { return mirror.Both }})
+	require.Empty(t, report.Open())
+	require.Equal(t, []mirror.Renumbering{{Kind: "model", Name: "churn", From: "1", To: "2"}}, report.Renumbered)
+	m, err := cloud.Models().GetByAlias(ctx, "churn", "champion", nil)
+	require.NoError(t, err)
+	require.Equal(t, 2, m.Version())
+	require.Equal(t, "l1", m.RunID())
+	require.Empty(t, synced(t, cloud, laptop, nil).Conflicts)
+	sound(t, cloud)
+	r, err := cloud.Runs().Get(ctx, "l1", nil)
+	require.NoError(t, err)
+	require.Equal(t, 3, r.Details().Number)
+}
+
+// TestEnvironmentOfAnotherContent: version 1 of an environment is something else in
+// the destination.
+func TestEnvironmentOfAnotherContent(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	for ws, pip := range map[*workspace.Workspace]string{cloud: "numpy", laptop: "pandas"} {
+		_, err := ws.Environments().Register(ctx, environment.Spec{Name: "env", Python: environment.Python{Pip: []string{pip}}}, nil)
+		require.NoError(t, err)
+	}
+	report := clean(t, cloud, laptop)
+	require.Equal(t, []mirror.Renumbering{{Kind: "environment", Name: "env", From: "1", To: "2"}}, report.Renumbered)
+	e, err := cloud.Environments().Get(ctx, "env", "2", nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"pandas"}, e.Spec().Python.Pip)
+	require.Zero(t, clean(t, cloud, laptop).Changes())
+	clean(t, laptop, cloud)
+}
+
+// TestTwoRunsOfOneID are never mixed.
+func TestTwoRunsOfOneID(t *testing.T) {
+	t.Parallel()
+	cloud, laptop := pair(t)
+	for _, ws := range []*workspace.Workspace{cloud, laptop} {
+		e, err := ws.Experiments().CreateOrUpdate(t.Context(), "churn", nil)
+		require.NoError(t, err)
+		_, err = e.Run(t.Context(), func(_ context.Context, r *run.Run) error { return r.Log("loss", 1.0, nil) }, &experiment.RunOptions{RunID: "same"})
+		require.NoError(t, err)
+	}
+	report := synced(t, cloud, laptop, &mirror.Options{Resolve: mirror.PreferSource})
+	require.Len(t, report.Open(), 1)
+	r, err := cloud.Runs().Get(t.Context(), "same", nil)
+	require.NoError(t, err)
+	sums, err := r.Summaries(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, sums["loss"].Count)
+}
+
+// TestDeletions: what was deleted on one side stays on the other unless it is asked
+// for, and does not come again.
+func TestDeletions(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	for _, id := range []string{"r1", "r2", "r3", "r4"} {
+		trained(t, laptop, "churn", id)
+	}
+	trained(t, cloud, "risk", "own")
+	resolve := func(mirror.Conflict) mirror.Choice { return mirror.Both }
+	synced(t, cloud, laptop, &mirror.Options{Resolve: resolve})
+	require.NoError(t, cloud.Runs().Delete(ctx, "r1", nil))
+	require.NoError(t, laptop.Runs().Delete(ctx, "r2", nil))
+	require.NoError(t, laptop.Runs().Delete(ctx, "r3", nil))
+	require.NoError(t, laptop.Models().Delete(ctx, "churn", 3, nil))
+	tag(t, cloud, "r3", "changed")
+	has := func(id string) bool {
+		_, err := cloud.Runs().Get(ctx, id, nil)
+		return err == nil
+	}
+	versions := func() (n int) {
+		for _, err := range cloud.Models().List(ctx, nil) {
+			require.NoError(t, err)
+			n++
+		}
+		return n
+	}
+	before := versions()
+	report := synced(t, cloud, laptop, &mirror.Options{Verify: true})
+	require.Contains(t, report.Kept, mirror.Kept{Kind: "run", Name: "r1", DeletedIn: "cloud"})
+	require.False(t, has("r1"), "it was deleted here")
+	require.True(t, has("r2"), "nobody asked for its deletion")
+	require.Equal(t, before, versions())
+
+	dry := synced(t, cloud, laptop, &mirror.Options{Delete: true, DryRun: true})
+	require.Equal(t, 1, dry.Runs.Deleted)
+	require.True(t, has("r2"))
+
+	report = synced(t, cloud, laptop, &mirror.Options{Delete: true})
+	require.Equal(t, 1, report.Runs.Deleted)
+	require.Equal(t, 1, report.Versions.Deleted)
+	require.False(t, has("r2"))
+	require.True(t, has("r3"), "it was changed since it came")
+	require.Equal(t, "it was deleted in the source, and changed in the destination", report.Open()[0].Reason)
+	require.True(t, has("r4"))
+	require.True(t, has("own"), "it never was in the source")
+	require.Equal(t, before-1, versions())
+	sound(t, cloud)
+	report = synced(t, cloud, laptop, &mirror.Options{Delete: true, Resolve: mirror.PreferSource})
+	require.Equal(t, 1, report.Runs.Deleted)
+	require.False(t, has("r3"))
+	require.True(t, has("own"))
+	sound(t, cloud)
+}
+
+// TestSelection brings runs, experiments and models with what they need and no more.
+func TestSelection(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	laptop := created(t, "laptop", memory.NewObjects())
+	trained(t, laptop, "churn", "r1")
+	trained(t, laptop, "churn", "r2")
+	trained(t, laptop, "risk", "r3")
+	for name, test := range map[string]struct {
+		opts     mirror.Options
+		runs     []string
+		versions int
+	}{
+		"a run":              {mirror.Options{Runs: []string{"r2"}}, []string{"r2", "r2-child"}, 2},
+		"a child":            {mirror.Options{Runs: []string{"r1-child"}}, []string{"r1", "r1-child"}, 1},
+		"an experiment":      {mirror.Options{Experiments: []string{"risk"}}, []string{"r3", "r3-child"}, 3},
+		"a model":            {mirror.Options{Models: []string{"churn"}}, nil, 3},
+		"a run and a model":  {mirror.Options{Runs: []string{"r1"}, Models: []string{"churn"}}, []string{"r1", "r1-child"}, 3},
+		"two of one sort":    {mirror.Options{Runs: []string{"r1", "r3"}}, []string{"r1", "r1-child", "r3", "r3-child"}, 3},
+		"an experiment, all": {mirror.Options{Experiments: []string{"churn"}}, []string{"r1", "r1-child", "r2", "r2-child"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cloud := created(t, "cloud", memory.NewObjects())
+			synced(t, cloud, laptop, &test.opts)
+			var runs []string
+			for r, err := range cloud.Runs().List(ctx, nil) {
+				require.NoError(t, err)
+				runs = append(runs, r.ID())
+			}
+			require.ElementsMatch(t, test.runs, runs)
+			versions := 0
+			for _, err := range cloud.Models().List(ctx, nil) {
+				require.NoError(t, err)
+				versions++
+			}
+			require.Equal(t, test.versions, versions)
+			sound(t, cloud)
+			clean(t, cloud, laptop)
+		})
+	}
+	cloud := created(t, "cloud", memory.NewObjects())
+	for _, opts := range []mirror.Options{{Runs: []string{"none"}}, {Experiments: []string{"none"}}, {Models: []string{"none"}}} {
+		_, err := mirror.Sync(ctx, cloud, laptop, &opts)
+		require.ErrorIs(t, err, azml.ErrNotFound)
+		require.ErrorContains(t, err, "none")
+	}
+}
+
+// TestDryRun says what a sync does then, and writes nothing on either side.
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	here, there := memory.NewObjects(), memory.NewObjects()
+	cloud, laptop := created(t, "cloud", here), created(t, "laptop", there)
+	trained(t, laptop, "churn", "r1")
+	trained(t, laptop, "churn", "r2")
+	counting, reading := faulty.New(here, faulty.Plan{}), faulty.New(there, faulty.Plan{})
+	report := synced(t, opened(t, counting, t.TempDir()), opened(t, reading, t.TempDir()), &mirror.Options{DryRun: true})
+	require.Zero(t, counting.Counts().Writes)
+	require.Zero(t, reading.Counts().Writes)
+	done := clean(t, cloud, laptop)
+	require.Equal(t, done.Runs, report.Runs)
+	require.Equal(t, done.Versions, report.Versions)
+	require.Equal(t, done.Experiments, report.Experiments)
+	require.Equal(t, done.ChunkBytes, report.ChunkBytes)
+	require.Equal(t, done.Chunks, report.Chunks)
+}
+
+// TestRunThatGoesOn is copied as far as it is, and nobody ends the copy.
+func TestRunThatGoesOn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	here := memory.NewObjects()
+	cloud, laptop := created(t, "cloud", here), created(t, "laptop", memory.NewObjects())
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	r, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	points := func() int64 {
+		copied, err := cloud.Runs().Get(ctx, "live", nil)
+		require.NoError(t, err)
+		sums, err := copied.Summaries(ctx)
+		require.NoError(t, err)
+		return sums["loss"].Count
+	}
+	for i := range 4 {
+		require.NoError(t, r.Log("loss", float64(i), nil))
+		require.NoError(t, r.Flush(ctx))
+		clean(t, cloud, laptop)
+		require.EqualValues(t, i+1, points())
+	}
+	copied, err := cloud.Runs().Get(ctx, "live", nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusRunning, copied.Status())
+	require.ErrorIs(t, copied.Cancel(ctx, nil), azml.ErrConflict)
+	h := workspace.Handle(cloud)
+	stored, err := history.Get(ctx, h, "live")
+	require.NoError(t, err)
+	require.Equal(t, laptop.ID(), stored.Value.Owner.Workspace)
+
+	// A tag that was set on the copy goes home, and the run goes on there.
+	tag(t, cloud, "live", "seen")
+	clean(t, laptop, cloud)
+	require.NoError(t, r.Log("loss", 4.0, nil))
+	require.NoError(t, r.Complete(ctx))
+	require.Equal(t, "seen", tagOf(t, laptop, "live"))
+	clean(t, cloud, laptop)
+	require.EqualValues(t, 5, points())
+	copied, err = cloud.Runs().Get(ctx, "live", nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusCompleted, copied.Status())
+	require.Equal(t, "seen", copied.Details().Tags["v"])
+
+	// What goes on is never overruled by what another workspace says of it.
+	second, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "second"})
+	require.NoError(t, err)
+	clean(t, cloud, laptop)
+	tag(t, cloud, "second", "cloud")
+	tag(t, laptop, "second", "laptop")
+	report := synced(t, laptop, cloud, &mirror.Options{Resolve: mirror.PreferSource})
+	require.Len(t, report.Open(), 1)
+	require.NoError(t, second.Complete(ctx))
+	// A copy may be deleted though it looks alive.
+	third, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "third"})
+	require.NoError(t, err)
+	synced(t, cloud, laptop, nil)
+	require.NoError(t, cloud.Runs().Delete(ctx, "third", nil))
+	require.NoError(t, third.Complete(ctx))
+	require.Contains(t, synced(t, cloud, laptop, nil).Kept, mirror.Kept{Kind: "run", Name: "third", DeletedIn: "cloud"})
+}
+
+// TestFilesOfBothSides are put together, unless they are of one path.
+func TestFilesOfBothSides(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	home, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	require.NoError(t, home.Upload(ctx, "common.txt", strings.NewReader("x"), nil))
+	clean(t, cloud, laptop)
+	add := func(h core.Handle, path, text string) {
+		stored, err := history.Get(ctx, h, "live")
+		require.NoError(t, err)
+		_, err = history.StoreArtifact(ctx, h, stored.Value, path, []byte(text))
+		require.NoError(t, err)
+	}
+	add(workspace.Handle(cloud), "cloud.txt", "c")
+	add(workspace.Handle(laptop), "laptop.txt", "l")
+	clean(t, cloud, laptop)
+	clean(t, laptop, cloud)
+	for _, ws := range []*workspace.Workspace{cloud, laptop} {
+		stored, err := history.Get(ctx, workspace.Handle(ws), "live")
+		require.NoError(t, err)
+		names, err := history.FileNames(ctx, workspace.Handle(ws), stored.Value)
+		require.NoError(t, err)
+		require.Equal(t, []string{"cloud.txt", "common.txt", "laptop.txt"}, names)
+	}
+	add(workspace.Handle(cloud), "same.txt", "c")
+	add(workspace.Handle(laptop), "same.txt", "l")
+	report := synced(t, cloud, laptop, nil)
+	require.Len(t, report.Open(), 1)
+	require.Equal(t, "files of run", report.Open()[0].Kind)
+	require.NoError(t, home.Complete(ctx))
+	sound(t, cloud)
+	report = synced(t, cloud, laptop, &mirror.Options{Resolve: mirror.PreferSource})
+	require.Empty(t, report.Open())
+	copied, err := cloud.Runs().Get(ctx, "live", nil)
+	require.NoError(t, err)
+	content, err := copied.Open(ctx, "same.txt")
+	require.NoError(t, err)
+	defer content.Close()
+	text := make([]byte, 1)
+	_, err = content.Read(text)
+	require.NoError(t, err)
+	require.Equal(t, "l", string(text))
+	sound(t, cloud)
+}
+
+// TestLogsGrow: only what is new of a log is appended, and one that says something
+// else is left.
+func TestLogsGrow(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	_, err = e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	stored, err := history.Get(ctx, workspace.Handle(laptop), "live")
+	require.NoError(t, err)
+	key := history.LogKey(stored.Value, "user_logs/std_log.txt")
+	write := func(ws *workspace.Workspace, text string) {
+		w, err := history.NewLogWriter(ctx, workspace.Handle(ws), key)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(text))
+		require.NoError(t, err)
+		require.NoError(t, w.Close(ctx))
+	}
+	for range 3 {
+		write(laptop, "a line\n")
+		require.EqualValues(t, 7, clean(t, cloud, laptop).LogBytes)
+	}
+	data, _, err := workspace.Handle(cloud).Read(ctx, key)
+	require.NoError(t, err)
+	require.Equal(t, strings.Repeat("a line\n", 3), string(data))
+	write(cloud, "another\n")
+	write(laptop, "one\n")
+	report := synced(t, cloud, laptop, nil)
+	require.Equal(t, "log of run", report.Open()[0].Kind)
+}
+
+// TestLoggedModels come with their files and metrics, and their deletion when that
+// is asked for.
+func TestLoggedModels(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	trained(t, laptop, "churn", "r1")
+	h := workspace.Handle(laptop)
+	id := "m-0123456789abcdef0123456789abcdef"
+	_, err := history.CreateLoggedModel(ctx, h, record.LoggedModel{ID: id, Experiment: "churn", RunID: "r1", Status: record.LoggedModelReady})
+	require.NoError(t, err)
+	of, err := history.Get(ctx, h, "r1")
+	require.NoError(t, err)
+	files, err := history.Files(ctx, h, of.Value, "")
+	require.NoError(t, err)
+	require.NoError(t, history.LoggedModelFiles(id).Add(ctx, h, files, false))
+	log, err := history.ModelMetrics(h, id)
+	require.NoError(t, err)
+	w, err := log.NewWriter()
+	require.NoError(t, err)
+	require.NoError(t, w.Log(history.ModelSeries{Metric: "auc", RunID: "r1"}.Name(), 0.9, 0, time.Time{}))
+	require.NoError(t, w.Close(ctx))
+	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Runs: []string{"r1"}}).LoggedModels.Created)
+	sound(t, cloud)
+	c := workspace.Handle(cloud)
+	_, err = history.LoggedModel(ctx, c, id)
+	require.NoError(t, err)
+	found, err := history.LoggedModelFiles(id).Files(ctx, c, "")
+	require.NoError(t, err)
+	require.Equal(t, files, found)
+	copied, err := history.ModelMetrics(c, id)
+	require.NoError(t, err)
+	points := 0
+	for _, err := range copied.Read(ctx, nil) {
+		require.NoError(t, err)
+		points++
+	}
+	require.Equal(t, 1, points)
+	require.NoError(t, history.DeleteLoggedModel(ctx, h, id))
+	require.Contains(t, synced(t, cloud, laptop, nil).Kept, mirror.Kept{Kind: "logged model", Name: id, DeletedIn: "laptop"})
+	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Delete: true}).LoggedModels.Deleted)
+	sound(t, cloud)
+}
+
+// TestSecretsAreNotBrought but named.
+func TestSecretsAreNotBrought(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	require.NoError(t, laptop.Secrets().Set(ctx, "token", "hidden"))
+	require.NoError(t, laptop.Secrets().Set(ctx, "common", "hidden"))
+	require.NoError(t, cloud.Secrets().Set(ctx, "Common", "other"))
+	require.Equal(t, []string{"token"}, synced(t, cloud, laptop, nil).MissingSecrets)
+	_, err := cloud.Secrets().Get(ctx, "token")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+// TestSameWorkspace is refused: nothing can tell its states apart.
+func TestSameWorkspace(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	a := created(t, "one", objects)
+	for _, opts := range []*mirror.Options{nil, {DryRun: true}} {
+		_, err := mirror.Sync(t.Context(), a, opened(t, objects, t.TempDir()), opts)
+		require.ErrorIs(t, err, azml.ErrInvalid)
+	}
+	require.ErrorIs(t, mirror.Follow(t.Context(), a, a, nil), azml.ErrInvalid)
+}
+
+// TestIncremental: a second sync of many runs reads listings alone.
+func TestIncremental(t *testing.T) {
+	t.Parallel()
+	here, there := memory.NewObjects(), memory.NewObjects()
+	laptop := created(t, "laptop", there)
+	created(t, "cloud", here)
+	e, err := laptop.Experiments().CreateOrUpdate(t.Context(), "churn", nil)
+	require.NoError(t, err)
+	const runs = 300
+	for i := range runs {
+		_, err := e.Run(t.Context(), func(_ context.Context, r *run.Run) error { return r.Log("loss", 1.0, nil) }, &experiment.RunOptions{RunID: fmt.Sprintf("r%03d", i)})
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return !holds(t, there, ".seg") }, time.Minute, time.Millisecond)
+	counting, reading := faulty.New(here, faulty.Plan{}), faulty.New(there, faulty.Plan{})
+	cache := t.TempDir()
+	dst, src := opened(t, counting, cache), opened(t, reading, t.TempDir())
+	require.Equal(t, runs, clean(t, dst, src).Runs.Created)
+	sums := func() faulty.Counts {
+		a, b := counting.Counts(), reading.Counts()
+		return faulty.Counts{Get: a.Get + b.Get, Stat: a.Stat + b.Stat, List: a.List + b.List, Writes: a.Writes + b.Writes}
+	}
+	dst = opened(t, counting, cache) // another process
+	before := sums()
+	report := synced(t, dst, src, nil)
+	after := sums()
+	require.Equal(t, runs+1, report.Passed)
+	require.Equal(t, before.Get, after.Get)
+	require.Equal(t, before.Stat, after.Stat)
+	require.Equal(t, before.Writes, after.Writes)
+	require.Equal(t, 10, after.List-before.List, "five on each side")
+
+	tag(t, laptop, "r007", "changed")
+	before = sums()
+	report = synced(t, dst, src, nil)
+	after = sums()
+	require.Equal(t, 1, report.Changes())
+	require.Less(t, after.Get-before.Get, 20)
+}
