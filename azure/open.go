@@ -30,6 +30,9 @@ type Options struct {
 	// Name is the name of a workspace that is created: 3 to 33 letters, digits,
 	// "_" or "-". When empty it is made of the last part of the URL.
 	Name string
+	// Datastores open datastores of kinds that are not built in, such as
+	// s3.Driver{} of backend/s3.
+	Datastores []backend.DatastoreDriver
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
@@ -83,7 +86,7 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 	if IsURL(location) {
 		return Open(ctx, location, opts)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, CacheDir: opts.CacheDir, Logger: opts.Logger,
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 }
 
@@ -110,7 +113,7 @@ func with(url string, opts *Options, open func(*azureblob.Store, workspace.Confi
 		secrets = noSecrets{}
 	}
 	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
-		CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+		Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}

@@ -45,6 +45,7 @@ var groups = []group{
 	{"tensorboard", benchTensorBoard},
 	{"seal", benchSeal},
 	{"model", benchModel},
+	{"datastore", benchDatastore},
 	{"list", benchList},
 	{"search", benchSearch},
 	{"snapshot", benchSnapshot},
