@@ -38,12 +38,15 @@ func openTree(dir string) (*tree, error) {
 	return t, self.Close()
 }
 
-// Close gives up the folder.
+// Close gives up the folder. Closing it again does nothing, as with os.Root.
 func (t *tree) Close() error {
-	if t.self == nil {
-		return t.Root.Close()
+	var err error
+	if t.self != nil {
+		if err = t.self.Close(); errors.Is(err, os.ErrClosed) {
+			err = nil
+		}
 	}
-	return errors.Join(t.self.Close(), t.Root.Close())
+	return errors.Join(err, t.Root.Close())
 }
 
 // errLeaves says that a link in the store's folder leads out of it.
