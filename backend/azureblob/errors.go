@@ -74,39 +74,39 @@ func (s *Store) explain(ctx context.Context, op, key string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s %q: %w", op, key, failure(err))
 	}
-	class, advice := s.judge(err)
-	return fmt.Errorf("%w: %s %q: %w%s", class, op, key, failure(err), advice)
+	v := s.judge(err)
+	return fmt.Errorf("%w: %s %q: %w%s", v.class, op, key, failure(err), v.advice)
 }
 
 // judge gives the class of an error, and what to do about it.
-func (s *Store) judge(err error) (class error, advice string) {
+func (s *Store) judge(err error) verdict {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return s.unanswered(err)
 	}
 	if known, ok := codes[bloberror.Code(answer.ErrorCode)]; ok {
-		return known.class, strings.ReplaceAll(known.advice, "CONTAINER", s.place)
+		return verdict{known.class, strings.ReplaceAll(known.advice, "CONTAINER", s.place)}
 	}
 	switch answer.StatusCode {
 	case http.StatusNotFound:
-		return azml.ErrNotFound, ""
+		return verdict{azml.ErrNotFound, ""}
 	case http.StatusPreconditionFailed, http.StatusConflict:
-		return azml.ErrConflict, ""
+		return verdict{azml.ErrConflict, ""}
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return azml.ErrDenied, s.denied(answer)
+		return verdict{azml.ErrDenied, s.denied(answer)}
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return azml.ErrUnavailable, ""
+		return verdict{azml.ErrUnavailable, ""}
 	}
 	if answer.StatusCode >= http.StatusInternalServerError {
-		return azml.ErrUnavailable, ""
+		return verdict{azml.ErrUnavailable, ""}
 	}
-	return azml.ErrUnsupported, ": is " + s.place + " a container of Azure Blob Storage?"
+	return verdict{azml.ErrUnsupported, ": is " + s.place + " a container of Azure Blob Storage?"}
 }
 
-// verdict is what a code of the service means for us.
+// verdict is what an error means for us.
 type verdict struct {
 	class  error
-	advice string
+	advice string // what to do about it
 }
 
 // codes are the codes that mean something else than their status says, or that
@@ -164,24 +164,24 @@ func (s *Store) denied(answer *azcore.ResponseError) string {
 	return ": the key, the token or the shared access signature is not one of the account of " + s.place + ", or has expired; or this machine's clock is wrong"
 }
 
-// unanswered gives an error its class that is no answer of the service.
-func (s *Store) unanswered(err error) (class error, advice string) {
+// unanswered is judge for an error that is no answer of the service.
+func (s *Store) unanswered(err error) verdict {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return azml.ErrDenied, ": the server's certificate is not trusted: is the URL right, and is a proxy between here and Azure? (SSL_CERT_FILE names more authorities)"
+		return verdict{azml.ErrDenied, ": the server's certificate is not trusted: is the URL right, and is a proxy between here and Azure? (SSL_CERT_FILE names more authorities)"}
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		return azml.ErrUnavailable, ": there is no such storage account, or no network: look at " + s.place
+		return verdict{azml.ErrUnavailable, ": there is no such storage account, or no network: look at " + s.place}
 	}
 	if final, ok := errors.AsType[interface {
 		error
 		NonRetriable()
 	}](err); ok {
-		return azml.ErrDenied, ": no token could be had: sign in (az login), or look at the credential" + unencrypted(final)
+		return verdict{azml.ErrDenied, ": no token could be had: sign in (az login), or look at the credential" + unencrypted(final)}
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return azml.ErrUnavailable, ": no connection to " + s.place
+		return verdict{azml.ErrUnavailable, ": no connection to " + s.place}
 	}
-	return azml.ErrUnavailable, ""
+	return verdict{azml.ErrUnavailable, ""}
 }
 
 // unencrypted explains the SDK's refusal to send tokens in the open.

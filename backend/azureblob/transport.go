@@ -21,7 +21,7 @@ func worthRetry(answer *http.Response, err error) bool {
 	if err != nil {
 		dns, notFound := errors.AsType[*net.DNSError](err)
 		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-		return !untrusted && !(notFound && dns.IsNotFound)
+		return !untrusted && (!notFound || !dns.IsNotFound)
 	}
 	switch answer.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,

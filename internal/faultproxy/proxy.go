@@ -70,7 +70,7 @@ func Start(upstream string, plan Plan) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{upstream: u, transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}, stop: make(chan struct{}),
-		plan: plan, rnd: rand.New(rand.NewPCG(plan.Seed, 0))}
+		plan: plan, rnd: rand.New(rand.NewPCG(plan.Seed, 0))} //nolint:gosec // faults that can be had again
 	p.server = httptest.NewServer(p)
 	return p, nil
 }
@@ -148,9 +148,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.sendPart(r, body, part)
 		cut(w)
 	}
-	answer, content, err := p.send(r, body)
+	answer, err := p.send(r, body)
 	if err == nil && f == duplicate {
-		answer, content, err = p.send(r, body)
+		answer, err = p.send(r, body)
 	}
 	if err != nil || f == reset {
 		cut(w)
@@ -158,16 +158,18 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f == drop {
 		p.hold(r.Context())
 	}
-	for name, values := range answer.Header {
+	for name, values := range answer.header {
 		w.Header()[name] = values
 	}
-	w.WriteHeader(answer.StatusCode)
+	w.WriteHeader(answer.status)
 	if f == truncate {
-		_, _ = w.Write(content[:int(part*float64(len(content)))]) // the connection is cut anyway
-		_ = http.NewResponseController(w).Flush()
+		answer.body = answer.body[:int(part*float64(len(answer.body)))]
+	}
+	_, _ = w.Write(answer.body) // the client may be gone
+	if f == truncate {
+		_ = http.NewResponseController(w).Flush() // the connection is cut anyway
 		cut(w)
 	}
-	_, _ = w.Write(content) // the client may be gone
 }
 
 // wait waits, or until the client is gone or the proxy ends.
@@ -212,15 +214,22 @@ func (p *Proxy) request(r *http.Request, body io.Reader, size int) *http.Request
 	return out
 }
 
+// answer is what the server has said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // send gives the server's answer. The client may be gone meanwhile.
-func (p *Proxy) send(r *http.Request, body []byte) (*http.Response, []byte, error) {
-	answer, err := p.transport.RoundTrip(p.request(r, bytes.NewReader(body), len(body)))
+func (p *Proxy) send(r *http.Request, body []byte) (answer, error) {
+	got, err := p.transport.RoundTrip(p.request(r, bytes.NewReader(body), len(body)))
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
-	defer answer.Body.Close()
-	content, err := io.ReadAll(answer.Body)
-	return answer, content, err
+	defer got.Body.Close()
+	content, err := io.ReadAll(got.Body)
+	return answer{got.StatusCode, got.Header, content}, err
 }
 
 // errCut ends a body before its end.

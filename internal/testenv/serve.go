@@ -33,7 +33,8 @@ func serve(cmd *exec.Cmd, marker string, starting, stopping time.Duration) (addr
 	if err := cmd.Start(); err != nil {
 		return "", nil, err
 	}
-	found, ended := make(chan string, 1), make(chan error, 1)
+	found, ended := make(chan string, 1), make(chan struct{})
+	var failure error // known when it has ended
 	go func() {
 		for scanner := bufio.NewScanner(out); scanner.Scan(); {
 			_, _ = said.Write(append(scanner.Bytes(), '\n')) // never fails
@@ -43,7 +44,8 @@ func serve(cmd *exec.Cmd, marker string, starting, stopping time.Duration) (addr
 			}
 		}
 		_, _ = io.Copy(io.Discard, out) // what else it says; Wait tells of what goes wrong
-		ended <- cmd.Wait()
+		failure = cmd.Wait()
+		close(ended)
 	}()
 	stop = func() error {
 		_ = interrupt(cmd.Process) // it may have ended
@@ -58,8 +60,8 @@ func serve(cmd *exec.Cmd, marker string, starting, stopping time.Duration) (addr
 	select {
 	case address = <-found:
 		return address, stop, nil
-	case err = <-ended:
-		return "", nil, errors.Join(fmt.Errorf("it ended at once: %s", oneLine(said.String())), err)
+	case <-ended:
+		return "", nil, errors.Join(fmt.Errorf("it ended at once: %s", oneLine(said.String())), failure)
 	case <-time.After(starting):
 		return "", nil, errors.Join(fmt.Errorf("it said nothing of an address: %s", oneLine(said.String())), stop())
 	}

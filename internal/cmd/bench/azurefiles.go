@@ -196,7 +196,7 @@ func (c *cloud) sdkUpAll(ctx context.Context, dir string) error {
 			return err
 		}
 		return work.run(func(ctx context.Context) error {
-			data, err := os.ReadFile(path) //nolint:gosec // a folder that the program has just made
+			data, err := os.ReadFile(path)
 			if err == nil {
 				_, err = c.client.NewBlockBlobClient("sdk/small/"+filepath.ToSlash(name)).UploadBuffer(ctx, data, nil)
 			}

@@ -79,7 +79,7 @@ func (c *cloud) upload(ctx context.Context, dir string) error {
 			return err
 		}
 		return work.run(func(ctx context.Context) error {
-			data, err := os.ReadFile(path) //nolint:gosec // a folder that the program has just made
+			data, err := os.ReadFile(path)
 			if err == nil {
 				_, err = objects.Put(ctx, filepath.ToSlash(key), bytes.NewReader(data), &backend.PutOptions{})
 			}
