@@ -71,7 +71,7 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if progress == nil {
 		progress = func(string, int) {}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, runs: map[string]record.Run{}, left: map[string]string{}, progress: progress}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, used: map[string]bool{}, runs: map[string]record.Run{}, left: map[string]string{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
 		return nil, err
 	}
@@ -85,6 +85,9 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 		return nil, err
 	}
 	if err := c.checkFiles(opts.Deep); err != nil {
+		return nil, err
+	}
+	if err := c.checkDatastoreSecrets(); err != nil {
 		return nil, err
 	}
 	if err := c.checkAudit(); err != nil {
@@ -105,6 +108,7 @@ type checker struct {
 	logged map[string]bool       // the logged models that are not deleted
 	runs   map[string]record.Run // by their IDs, with what is looked at later
 	left   map[string]string     // a key of an object of each life of a run, in the end of those that are over
+	used   map[string]bool       // the secrets that records name
 	parts  []string              // the keys of parts of lists of runs' files
 	roots  []string              // manifests that records name
 	list   string                // the folder of the list of files that is being walked
@@ -159,6 +163,9 @@ var shapes = []shape{
 	{"uploads/*/parts/*.json", (*checker).filesPart},
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
+	{"datastores/*.json", (*checker).datastore},
+	{"datasets/*/*.json", (*checker).dataset},
+	{"dataset-definitions/*.json", (*checker).definition},
 	{"endpoints/*.json", (*checker).endpoint},
 	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},
@@ -169,7 +176,7 @@ var shapes = []shape{
 func other(key string) bool {
 	parts := strings.Split(key, "/")
 	switch parts[0] {
-	case "files", "audit":
+	case "files", "audit", "data":
 		return true
 	case "runs":
 		return len(parts) > 3 && (strings.HasPrefix(parts[2], "metrics-") || strings.HasPrefix(parts[2], "logs-"))

@@ -122,7 +122,7 @@ func (w *Workspace) graceEnd(opts *GCOptions) time.Time {
 // of files are made to name nothing that was replaced or removed.
 func roots(ctx context.Context, h core.Handle, condense bool) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for _, from := range []func(context.Context, core.Handle, bool) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, uploadRoots, endpointRoots} {
+		for _, from := range []func(context.Context, core.Handle, bool) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, uploadRoots, endpointRoots, datasetRoots} {
 			for id, err := range from(ctx, h, condense) {
 				if !yield(id, err) || err != nil {
 					return
@@ -220,6 +220,19 @@ func uploadRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, e
 	return func(yield func(string, error) bool) {
 		ids, err := history.UploadManifests(ctx, h)
 		each(yield, ids, err)
+	}
+}
+
+func datasetRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for stored, err := range core.List[record.Dataset](ctx, h, "datasets/", nil) {
+			if err == nil && (stored.Value.Fingerprint.Manifest == "" || !stored.Value.Deleted.IsZero()) {
+				continue
+			}
+			if !yield(stored.Value.Fingerprint.Manifest, err) || err != nil {
+				return
+			}
+		}
 	}
 }
 

@@ -23,6 +23,9 @@ type Workspace struct {
 	Description string `json:"description,omitempty"`
 	// Tags are free labels.
 	Tags map[string]string `json:"tags,omitempty"`
+	// DefaultDatastore is the name of the default datastore, empty for the
+	// workspace's own.
+	DefaultDatastore string `json:"defaultDatastore,omitempty"`
 }
 
 // Schema implements Record.

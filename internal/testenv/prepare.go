@@ -61,6 +61,10 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return azurite(ctx, true)
 	case AbilityMLflowJava:
 		return mlflowJava(ctx, true)
+	case AbilityS3:
+		return s3Server(ctx, true)
+	case AbilityPostgreSQL:
+		return postgres(ctx)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

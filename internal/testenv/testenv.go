@@ -49,6 +49,10 @@ const (
 	AbilityAzurite = "azurite"
 	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
 	AbilityMLflowJava = "mlflow-java"
+	// AbilityS3 is an S3 server, built from its source.
+	AbilityS3 = "s3"
+	// AbilityPostgreSQL is a PostgreSQL server.
+	AbilityPostgreSQL = "postgresql"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -72,6 +76,8 @@ func Abilities() []string {
 		AbilityMLflow,
 		AbilityAzurite,
 		AbilityMLflowJava,
+		AbilityS3,
+		AbilityPostgreSQL,
 		AbilityMount,
 	}
 }
