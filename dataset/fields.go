@@ -34,7 +34,7 @@ var sameTypes = map[tabular.Type]reflect.Kind{tabular.Int: reflect.Int64, tabula
 // spread copies values into a field of all structs.
 func spread[T, V any](chunk []T, offset uintptr, values []V) {
 	for i := range chunk {
-		*(*V)(unsafe.Add(unsafe.Pointer(&chunk[i]), offset)) = values[i]
+		*(*V)(unsafe.Add(unsafe.Pointer(&chunk[i]), offset)) = values[i] //nolint:gosec // a field of that type, see fieldsOf
 	}
 }
 
@@ -262,7 +262,7 @@ func fill[T any](chunk []T, f field, c *tabular.Column) (bad int, err error) {
 		return 0, nil
 	}
 	for row := range chunk {
-		if err := f.set(unsafe.Add(unsafe.Pointer(&chunk[row]), f.offset), c, row); err != nil {
+		if err := f.set(unsafe.Add(unsafe.Pointer(&chunk[row]), f.offset), c, row); err != nil { //nolint:gosec // a field that the setter is for, see fieldsOf
 			return row, err
 		}
 	}

@@ -219,7 +219,7 @@ func (d *Dataset) Download(ctx context.Context, dir string, opts *DownloadOption
 	if err := checkTargets(entries); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // data that others may see, as the user's mask has it
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(dir)

@@ -200,8 +200,8 @@ func TestFiles(t *testing.T) {
 	n, err := later.Count(t.Context(), nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n)
-	for range d.Batches(t.Context(), nil) {
-		break
+	for _, err := range d.Batches(t.Context(), nil) {
+		require.ErrorIs(t, err, azml.ErrInvalid)
 	}
 	_, err = d.KeepColumns("x")
 	require.ErrorContains(t, err, "it is a dataset of type File, not Tabular")

@@ -79,7 +79,7 @@ func (d *Dataset) RandomSplit(share float64, opts *SampleOptions) (first, rest *
 	if !(share >= 0 && share <= 1) {
 		return nil, nil, d.fail("sample", fmt.Errorf("%w: share %v: use 0 to 1", azml.ErrInvalid, share))
 	}
-	seed := rand.Uint64()
+	seed := rand.Uint64() //nolint:gosec // a sample is no secret
 	if opts != nil && opts.Seed != 0 {
 		seed = opts.Seed
 	}
@@ -91,7 +91,7 @@ func (d *Dataset) RandomSplit(share float64, opts *SampleOptions) (first, rest *
 
 // drawn tells whether the row or file of that number is in the sample.
 func drawn(step record.DataStep, n int64) bool {
-	x := step.Seed + uint64(n+1)*0x9e3779b97f4a7c15 //nolint:gosec // SplitMix64, which wraps
+	x := step.Seed + uint64(n+1)*0x9e3779b97f4a7c15 // SplitMix64
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	x ^= x >> 31

@@ -164,7 +164,8 @@ func TestRows(t *testing.T) {
 	require.True(t, math.IsNaN(rows[1].X))
 	require.Nil(t, rows[1].L)
 
-	for range dataset.Rows[person](t.Context(), d, nil) {
+	for _, err := range dataset.Rows[person](t.Context(), d, nil) {
+		require.NoError(t, err)
 		break // and goleak finds what goes on
 	}
 }

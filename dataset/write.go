@@ -234,7 +234,7 @@ func csvText(c *tabular.Column, row int) string {
 
 // parquetSink writes Parquet.
 type parquetSink struct {
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	columns []int // of the file, for each of the table
 	rows    []parquet.Row
 }
@@ -250,7 +250,7 @@ func newParquetSink(w io.Writer, schema tabular.Schema) *parquetSink {
 		leaf, _ := shape.Lookup(f.Name)
 		s.columns[i] = leaf.ColumnIndex
 	}
-	s.w = parquet.NewWriter(w, shape, parquet.Compression(&zstd.Codec{}))
+	s.w = parquet.NewGenericWriter[any](w, shape, parquet.Compression(&zstd.Codec{}))
 	return s
 }
 

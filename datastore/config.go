@@ -51,7 +51,7 @@ func (f Folder) Source() (backend.DatastoreSource, error) {
 }
 
 // Blob is a container of Azure Blob Storage. Give one credential; without one
-// the identity of the program is used, as Azure's SDK finds it.
+// that of the driver is used (azureblob.Driver.Credential), if it has one.
 type Blob struct {
 	// Account is the storage account.
 	Account string

@@ -55,9 +55,12 @@ func (s *syncer) planParts(ctx context.Context, p *parts, unsure bool) error {
 			return err
 		}
 	}
-	for _, part := range need {
+	for _, part := range slices.Backward(need) {
 		if part.Value.Manifest != "" {
 			p.need = append(p.need, part.Value.Manifest)
+		}
+		if part.Value.Whole { // what only earlier ones name may be gone
+			break
 		}
 	}
 	return nil
@@ -115,7 +118,9 @@ func (s *syncer) readParts(ctx context.Context, h core.Handle, series core.Serie
 }
 
 // planDiverged plans for lists that were both added to: the source's parts come
-// behind the destination's, unless the two say something of one path.
+// behind the destination's, unless the two say something of one path. Parts that
+// list all files anew say nothing, and stay where they are: behind others they
+// would hide what these have added.
 func (s *syncer) planDiverged(ctx context.Context, p *parts) error {
 	theirs, err := s.readParts(ctx, s.src, p.series, 1, p.there)
 	if err != nil {
@@ -125,11 +130,11 @@ func (s *syncer) planDiverged(ctx context.Context, p *parts) error {
 	if err != nil {
 		return err
 	}
-	p.add = without(theirs, mine)
+	p.add = saying(without(theirs, mine))
 	if len(p.add) == 0 {
 		return nil
 	}
-	path, clash := clashing(p.add, without(mine, theirs))
+	path, clash := clashing(p.add, saying(without(mine, theirs)))
 	if !clash {
 		return nil
 	}
@@ -154,6 +159,11 @@ func without(list, others []core.Stored[record.Files]) []core.Stored[record.File
 	return slices.DeleteFunc(slices.Clone(list), func(part core.Stored[record.Files]) bool {
 		return slices.ContainsFunc(others, func(other core.Stored[record.Files]) bool { return other.Value.Token == part.Value.Token })
 	})
+}
+
+// saying gives the parts that add or remove something.
+func saying(list []core.Stored[record.Files]) []core.Stored[record.Files] {
+	return slices.DeleteFunc(list, func(part core.Stored[record.Files]) bool { return part.Value.Whole })
 }
 
 // among gives the parts that are among others.

@@ -33,16 +33,26 @@ func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[b
 
 // unprefixed gives the key of what was listed, !ok when it is none of ours.
 func (s *Store) unprefixed(info backend.Info) (key string, ok bool) {
-	key, ok = keyOf(info.Key)
+	if key, ok = info.Key, true; !s.asIs {
+		key, ok = keyOf(info.Key)
+	}
 	if !ok || strings.HasSuffix(key, "/") != info.IsPrefix {
 		return "", false
 	}
 	return strings.CutPrefix(key, s.prefix)
 }
 
+// beginning gives what the names of all keys begin with that begin so.
+func (s *Store) beginning(key string) string {
+	if s.asIs {
+		return s.prefix + key
+	}
+	return spell(s.prefix+key, false)
+}
+
 // pages yields everything that the service lists, by its name.
 func (s *Store) pages(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
-	prefix := spell(s.prefix+opts.Prefix, false)
+	prefix := s.beginning(opts.Prefix)
 	if opts.Delimiter != "" {
 		// No beginning is asked for: of common prefixes, the service leaves it
 		// open what it means.
@@ -53,7 +63,7 @@ func (s *Store) pages(ctx context.Context, opts *backend.ListOptions) iter.Seq2[
 	}
 	flat := &container.ListBlobsFlatOptions{Prefix: &prefix}
 	if opts.StartAfter != "" {
-		flat.StartFrom = new(spell(s.prefix+opts.StartAfter, false))
+		flat.StartFrom = new(s.beginning(opts.StartAfter))
 	}
 	return eachOf(ctx, s.client.NewListBlobsFlatPager(flat), func(page container.ListBlobsFlatResponse) ([]*container.BlobPrefix, []*container.BlobItem) {
 		return nil, page.Segment.BlobItems

@@ -22,7 +22,8 @@ import (
 type Store struct {
 	client   *container.Client
 	account  *service.Client // nil when New made the store
-	prefix   string          // empty, or with "/" at its end
+	prefix   string          // empty, or with "/" at its end; that of a datastore is any
+	asIs     bool            // blobs have the keys as names, without our spelling
 	place    string          // account and container, for people
 	parallel int
 	single   int64  // the size up to which one request stores an object
@@ -102,7 +103,12 @@ func (s *Store) Close() error {
 }
 
 // name gives the name of the blob of a key.
-func (s *Store) name(key string) (string, error) { return nameOf(s.prefix + key) }
+func (s *Store) name(key string) (string, error) {
+	if s.asIs {
+		return s.prefix + key, nil
+	}
+	return nameOf(s.prefix + key)
+}
 
 // Stat describes the object.
 func (s *Store) Stat(ctx context.Context, key string) (backend.Info, error) {

@@ -47,6 +47,7 @@ func TestClosed(t *testing.T) {
 	s, err := localfs.New(t.TempDir(), nil)
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
+	require.NoError(t, s.Close(), "again")
 	require.ErrorIs(t, put(t.Context(), s, "a", "1"), azml.ErrClosed)
 	_, err = s.Stat(t.Context(), "a")
 	require.ErrorIs(t, err, azml.ErrClosed)

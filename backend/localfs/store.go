@@ -96,7 +96,7 @@ func openError(dir string, err error) error {
 }
 
 // Close gives up the folder. Opened objects stay readable; every later call
-// gives ErrClosed.
+// gives ErrClosed, but for Close, which does nothing then.
 func (s *Store) Close() error { return s.root.Close() }
 
 // SpoolDir gives the folder for write-ahead files, and makes it (mode 0700)

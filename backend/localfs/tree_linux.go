@@ -38,12 +38,16 @@ func openTree(dir string) (*tree, error) {
 	return t, self.Close()
 }
 
-// Close gives up the folder.
+// Close gives up the folder. Doing so again does nothing, as with os.Root.
 func (t *tree) Close() error {
+	err := t.Root.Close()
 	if t.self == nil {
-		return t.Root.Close()
+		return err
 	}
-	return errors.Join(t.self.Close(), t.Root.Close())
+	if failed := t.self.Close(); !errors.Is(failed, os.ErrClosed) {
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
 // errLeaves says that a link in the store's folder leads out of it.

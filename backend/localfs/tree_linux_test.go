@@ -47,6 +47,7 @@ func TestTree(t *testing.T) {
 		{"remove it again", func(r files) error { return r.Remove("a/f") }},
 		{"remove an empty folder", func(r files) error { return r.Remove("a") }},
 		{"close", func(r files) error { return r.Close() }},
+		{"close again", func(r files) error { return r.Close() }},
 		{"after that", func(r files) error { return write(r, "z", os.O_CREATE) }},
 		{"and", func(r files) error { return r.Remove("r") }},
 	}

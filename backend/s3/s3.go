@@ -99,7 +99,8 @@ func (s *Store) fail(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	response := minio.ToErrorResponse(err)
-	class, hint := azml.ErrUnavailable, ""
+	var class error
+	hint := ""
 	switch response.Code {
 	case "NoSuchKey", "NoSuchUpload", "NoSuchVersion":
 		class = azml.ErrNotFound

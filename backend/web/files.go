@@ -29,7 +29,7 @@ func (s *Store) Get(ctx context.Context, path string, opts *backend.GetOptions) 
 	if ranged := rangeOf(opts); ranged != "" {
 		header.Set("Range", ranged)
 	}
-	response, err := s.ask(ctx, http.MethodGet, u, header)
+	response, err := s.ask(ctx, http.MethodGet, u, header) //nolint:bodyclose // the caller closes it
 	if errors.Is(err, azml.ErrInvalid) && header.Get("Range") != "" {
 		return s.atEnd(ctx, path, opts.Offset, err)
 	}

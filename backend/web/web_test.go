@@ -133,7 +133,7 @@ func TestFailures(t *testing.T) {
 			require.ErrorIs(t, err, class)
 			_, err = s.Stat(t.Context(), "x")
 			require.ErrorIs(t, err, class)
-			if class == azml.ErrDenied || class == azml.ErrUnavailable { //nolint:errorlint // the class itself
+			if class == azml.ErrDenied || class == azml.ErrUnavailable {
 				require.ErrorIs(t, s.Check(t.Context()), class)
 			}
 		})

@@ -99,7 +99,7 @@ func (a *app) showDatasets(list iter.Seq2[*dataset.Dataset, error]) error {
 }
 
 func (a *app) datasetShow() *cobra.Command {
-	return a.onDataset("show", "Show what a dataset is and where its data lies", func(cmd *cobra.Command, d *dataset.Dataset) error {
+	return a.onDataset("show", "Show what a dataset is and where its data lies", func(_ *cobra.Command, d *dataset.Dataset) error {
 		return a.show(d.Details(), func(t *table) { drawDataset(t, d.Details()) })
 	})
 }

@@ -4,17 +4,27 @@ import (
 	"context"
 	"iter"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/azureblob"
 	"github.com/azml-go/azml/backend/postgres"
 	"github.com/azml-go/azml/backend/s3"
 	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/workspace"
 )
 
-// datastoreDrivers are the drivers that are not built into the library.
-var datastoreDrivers = []backend.DatastoreDriver{s3.Driver{}, postgres.Driver{}}
+// datastoreDrivers gives the drivers that are not built into the library.
+// Containers that are registered without a credential are used as whoever is
+// signed in.
+func datastoreDrivers() []backend.DatastoreDriver {
+	blob := azureblob.Driver{}
+	if credential, err := azidentity.NewDefaultAzureCredential(nil); err == nil {
+		blob.Credential = credential
+	}
+	return []backend.DatastoreDriver{blob, s3.Driver{}, postgres.Driver{}}
+}
 
 func (a *app) datastoreCommand() *cobra.Command {
 	cmd := &cobra.Command{

@@ -162,7 +162,7 @@ func (p *parser) set(t *target, b []byte) (fits bool) {
 		c.Ints[p.row], fits, inRange = textvalue.Time(b, t.layouts)
 		fits = fits && inRange
 	default:
-		c.Texts[p.row], fits = unsafe.String(unsafe.SliceData(b), len(b)), true
+		c.Texts[p.row], fits = unsafe.String(unsafe.SliceData(b), len(b)), true //nolint:gosec // the block is not written to behind what was read
 	}
 	if !fits {
 		c.SetNull(p.row)
@@ -197,11 +197,11 @@ func (p *parser) long(pos int) (what string) {
 func (l *layout) badText(b block, sep byte) *fault {
 	bad := 0
 	for bad < len(b.data) {
-		if r, n := utf8.DecodeRune(b.data[bad:]); r == utf8.RuneError && n == 1 {
+		r, n := utf8.DecodeRune(b.data[bad:])
+		if r == utf8.RuneError && n == 1 {
 			break
-		} else {
-			bad += n
 		}
+		bad += n
 	}
 	begin := b.data[:bytes.LastIndexByte(b.data[:bad], '\n')+1]
 	s := newScanner(append(bytes.Clone(begin), make([]byte, datafile.Padding)...)[:len(begin)], sep)

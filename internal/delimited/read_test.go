@@ -174,7 +174,8 @@ func TestReadBlocks(t *testing.T) {
 func TestReadStops(t *testing.T) {
 	t.Parallel()
 	files := sheet("a\n" + strings.Repeat("1\n", 3*datafile.BlockSize))
-	for range Read(t.Context(), files, tabular.Schema{{Name: "a", Type: tabular.Int}}, nil, &Options{}) {
+	for _, err := range Read(t.Context(), files, tabular.Schema{{Name: "a", Type: tabular.Int}}, nil, &Options{}) {
+		require.NoError(t, err)
 		break // and goleak finds what goes on
 	}
 }

@@ -99,7 +99,7 @@ func TestOracle(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // of a test
+	r := rand.New(rand.NewPCG(seed, 1))
 	db, err := sqlite3.Open(":memory:")
 	require.NoError(t, err)
 	defer db.Close()

@@ -67,7 +67,7 @@ func Encode(entries iter.Seq[Entry]) (data []byte, digest string, err error) {
 		buf = binary.AppendUvarint(buf, uint64(shared))
 		buf = binary.AppendUvarint(buf, uint64(len(e.Name)-shared))
 		buf = append(buf, e.Name[shared:]...)
-		buf = binary.AppendUvarint(buf, uint64(e.Size)) //nolint:gosec // sizes are not negative
+		buf = binary.AppendUvarint(buf, uint64(e.Size))
 		buf = binary.LittleEndian.AppendUint64(buf, e.Mark)
 		buf = append(append(buf, byte(len(e.Digest))), e.Digest...)
 		if before = e.Name; len(buf) > 32<<10 {
@@ -169,7 +169,7 @@ func decodeEntry(in byteReader, before []byte) (e Entry, name []byte, err error)
 	if _, err := io.ReadFull(in, rest[:]); err != nil {
 		return e, nil, cut(err)
 	}
-	e = Entry{Name: string(name), Size: int64(size), Mark: binary.LittleEndian.Uint64(rest[:])} //nolint:gosec // it was an int64
+	e = Entry{Name: string(name), Size: int64(size), Mark: binary.LittleEndian.Uint64(rest[:])}
 	if n := int(rest[8]); n > 0 {
 		e.Digest = make([]byte, n)
 		if _, err := io.ReadFull(in, e.Digest); err != nil {

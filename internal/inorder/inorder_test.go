@@ -70,7 +70,8 @@ func TestMapIsBounded(t *testing.T) {
 	const workers = 3
 	var begun atomic.Int64
 	n := int64(0)
-	for range inorder.Map(t.Context(), workers, numbers(200, nil), func(i int) (int, error) { begun.Add(1); return i, nil }) {
+	for _, err := range inorder.Map(t.Context(), workers, numbers(200, nil), func(i int) (int, error) { begun.Add(1); return i, nil }) {
+		require.NoError(t, err)
 		n++
 		require.LessOrEqual(t, begun.Load(), n+2*workers+2)
 	}

@@ -161,4 +161,4 @@ func (p *parser) set(c *tabular.Column, it *jsonlite.Iterator) (fits bool) {
 }
 
 // text gives the bytes as a string without a copy. They are not changed any more.
-func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // see above

@@ -21,6 +21,7 @@ type cursor struct {
 	segment int    // the segment being read, and where its next frame begins
 	offset  int64
 	spool   *spoolReader // nil when none is being read
+	left    *SpoolPlace  // where in which spool file to go on when it is opened again
 	sources []source     // what is left of this pass
 	place   func() (object string, offset int64)
 	gap     uint64 // the last missing point for which it was looked again
@@ -118,13 +119,14 @@ func (c *cursor) drop() {
 // again begins to look for the points beyond seq everywhere.
 func (c *cursor) again() {
 	c.close()
-	c.segment, c.offset = 0, 0
+	c.segment, c.offset, c.left = 0, 0, nil
 }
 
 // close lets go of everything that is open.
 func (c *cursor) close() {
 	c.drop()
 	if c.spool != nil {
+		c.left = c.spool.place()
 		c.spool.close()
 	}
 	c.spool = nil
@@ -226,7 +228,7 @@ func (s *segmentSource) close() {
 func (c *cursor) openSpools(numbers []uint32) ([]*spoolReader, error) {
 	var open []*spoolReader
 	for _, number := range numbers {
-		if c.spool != nil && number <= c.spool.number {
+		if c.spool != nil && number <= c.spool.number || c.left != nil && number < c.left.Number {
 			continue
 		}
 		r, err := openSpool(c.log.spool.file(c.writer, number))
@@ -242,6 +244,9 @@ func (c *cursor) openSpools(numbers []uint32) ([]*spoolReader, error) {
 				r.close()
 			}
 			return nil, err
+		}
+		if c.left != nil {
+			r.resume(c.left)
 		}
 		open = append(open, r)
 	}

@@ -15,6 +15,9 @@ type Place struct {
 	Segment int
 	// Offset is where in the segment its next frame begins.
 	Offset int64
+	// Spool is how far the writer's spool file on this machine was read, nil when
+	// none was or when it has too many names to be noted.
+	Spool *SpoolPlace `json:",omitempty"`
 }
 
 // Placed is a point with its place among all of the log.
@@ -58,7 +61,7 @@ func (l *Log) ReadOn(ctx context.Context, places map[string]Place) iter.Seq2[Pla
 	return func(yield func(Placed, error) bool) {
 		cursors := make(map[string]*cursor)
 		for writer, p := range places {
-			cursors[writer] = &cursor{log: l, writer: writer, seq: p.Seq, latest: p.Latest, segment: p.Segment, offset: p.Offset}
+			cursors[writer] = &cursor{log: l, writer: writer, seq: p.Seq, latest: p.Latest, segment: p.Segment, offset: p.Offset, left: p.Spool}
 		}
 		for h, err := range l.entriesFrom(ctx, cursors, &ReadOptions{}) {
 			var p Placed
@@ -71,7 +74,7 @@ func (l *Log) ReadOn(ctx context.Context, places map[string]Place) iter.Seq2[Pla
 			}
 		}
 		for writer, c := range cursors {
-			places[writer] = Place{Seq: c.seq, Latest: c.latest, Segment: c.segment, Offset: c.offset}
+			places[writer] = Place{Seq: c.seq, Latest: c.latest, Segment: c.segment, Offset: c.offset, Spool: c.left}
 		}
 	}
 }

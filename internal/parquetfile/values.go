@@ -58,7 +58,7 @@ func (l leaf) narrow(values []int32, c *tabular.Column, row int) error {
 	switch {
 	case l.typ == tabular.Int && l.unsigned:
 		for i, v := range values {
-			c.Ints[row+i] = int64(uint32(v)) //nolint:gosec // they are stored so
+			c.Ints[row+i] = int64(uint32(v))
 		}
 		return nil
 	case l.typ == tabular.Int:
@@ -75,10 +75,10 @@ func (l leaf) narrow(values []int32, c *tabular.Column, row int) error {
 }
 
 func (l leaf) wide(values []int64, c *tabular.Column, row int) (err error) {
-	switch {
-	case l.typ == tabular.Int:
+	switch l.typ {
+	case tabular.Int:
 		copy(c.Ints[row:], values)
-	case l.typ == tabular.Time:
+	case tabular.Time:
 		limit := math.MaxInt64 / l.unit
 		for i, v := range values {
 			if v > limit || v < -limit {
@@ -102,7 +102,7 @@ func (l leaf) text(v int64) string {
 	case l.clock:
 		return time.Unix(0, v*l.unit).UTC().Format("15:04:05.999999999")
 	case l.unsigned:
-		return strconv.FormatUint(uint64(v), 10) //nolint:gosec // it is stored so
+		return strconv.FormatUint(uint64(v), 10)
 	}
 	return pointed(strconv.FormatInt(v, 10), l.scale)
 }
@@ -127,7 +127,7 @@ func pointed(digits string, scale int) string {
 func (l leaf) old(values []deprecated.Int96, c *tabular.Column, row int) (err error) {
 	const epoch = 2440588 // 1970-01-01
 	for i, v := range values {
-		t := time.Unix((int64(v[2])-epoch)*86400, 0).Add(time.Duration(uint64(v[1])<<32 | uint64(v[0]))) //nolint:gosec // they are stored so
+		t := time.Unix((int64(v[2])-epoch)*86400, 0).Add(time.Duration(uint64(v[1])<<32 | uint64(v[0])))
 		if !textvalue.InRange(t) {
 			c.SetNull(row + i)
 			err = errRange
@@ -173,7 +173,7 @@ func (l leaf) fixed(data []byte, size, n int, c *tabular.Column, row int) {
 func (l leaf) decimal(b []byte) string {
 	n := new(big.Int).SetBytes(b)
 	if len(b) > 0 && b[0] >= 0x80 {
-		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(b))*8)) //nolint:gosec // a length
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(b))*8))
 	}
 	return pointed(n.String(), l.scale)
 }

@@ -268,7 +268,8 @@ func TestClose(t *testing.T) {
 	t.Parallel()
 	script := `
 import atexit, signal, time
-def init(): atexit.register(print, "at exit")
+def leave(): signal.raise_signal(signal.SIGTERM); print("at exit")
+def init(): atexit.register(leave)
 def run(data):
     print("began")
     if data == "hang": signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)
@@ -287,6 +288,7 @@ def run(data):
 		require.NoError(t, p.Close(t.Context()))
 		require.NoError(t, <-got)
 		require.Contains(t, log.String(), "at exit")
+		require.NotContains(t, log.String(), "SystemExit", "the signal may come when it is leaving")
 		require.NoError(t, p.Close(t.Context()), "again")
 		_, err := p.Score(t.Context(), &Request{Method: "POST"})
 		require.ErrorIs(t, err, azml.ErrClosed)

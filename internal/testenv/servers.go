@@ -91,7 +91,7 @@ func PostgreSQL(t testing.TB) PostgreSQLServer {
 	if err != nil {
 		Skip(t, AbilityPostgreSQL, err.Error())
 	}
-	dir, err := os.MkdirTemp("", "azml-postgres-") // t.TempDir's parents are closed to others
+	dir, err := os.MkdirTemp("", "azml-postgres-") //nolint:usetesting // the parents of t.TempDir are closed to others
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,4 +76,4 @@ func Bool(text []byte) (value, ok bool) {
 
 // str gives the text as a string without a copy. It must not be kept, and the
 // text not change as long as it is used.
-func str(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
+func str(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) } //nolint:gosec // see above

@@ -20,7 +20,7 @@ INIT_FAILED = 3
 def main(calls, answers, setup):
     pid = os.getpid()
     watch_parent(setup.get("lifeline"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, end)
     azml_standins.install()
     try:
         script = azml_script.load(setup, lambda phase: send(answers, {"phase": phase}))
@@ -32,6 +32,8 @@ def main(calls, answers, setup):
     while True:
         header = calls.read(HEADER.size)
         if len(header) < HEADER.size:
+            if signal.getsignal(signal.SIGTERM) is end:
+                signal.signal(signal.SIGTERM, ignore)  # it would cut off exit handlers
             return  # the server is gone or wants the worker to end
         _, head_length, body_length = HEADER.unpack(header)
         head = json.loads(calls.read(head_length))
@@ -41,6 +43,15 @@ def main(calls, answers, setup):
                 os._exit(0)  # a child that run() forked and let return
             send(answers, answer_head, answer_body)
         del head, body, answer_head, answer_body
+
+
+def end(*_):
+    signal.signal(signal.SIGTERM, ignore)
+    sys.exit(0)
+
+
+def ignore(*_):
+    """Unlike SIG_IGN this is not passed on to programs that exit handlers start."""
 
 
 def send(answers, head, body=b""):

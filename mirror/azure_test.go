@@ -1,0 +1,51 @@
+package mirror_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/azure"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/run"
+)
+
+// TestAzure brings a laptop's runs into a container and on into a folder, and
+// follows one that goes on. It is not parallel, for the environment is the process's.
+func TestAzure(t *testing.T) {
+	for _, name := range []string{"AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"} {
+		t.Setenv(name, "")
+	}
+	server := testenv.Azurite(t, testenv.AzuriteOptions{})
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+	ctx := t.Context()
+	cloud, err := azure.Create(ctx, server.URL+"/models/team", &azure.Options{CacheDir: t.TempDir(), Secrets: memory.NewSecrets()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, cloud.Close(context.WithoutCancel(ctx))) }()
+	laptop, backup := openFolder(t, t.TempDir(), "laptop"), openFolder(t, t.TempDir(), "backup")
+	trained(t, laptop, "churn", "r1")
+	clean(t, cloud, laptop)
+	same(t, laptop, cloud)
+	e, err := laptop.Experiments().Get(ctx, "churn", nil)
+	require.NoError(t, err)
+	r, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	for i := range 3 {
+		require.NoError(t, r.Log("loss", float64(i), nil))
+		require.NoError(t, r.Flush(ctx))
+		clean(t, cloud, laptop)
+	}
+	copied, err := cloud.Runs().Get(ctx, "live", nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusRunning, copied.Status())
+	require.NoError(t, r.Complete(ctx))
+	clean(t, cloud, laptop)
+	same(t, laptop, cloud)
+	clean(t, backup, cloud)
+	same(t, cloud, backup)
+	clean(t, laptop, backup)
+	require.Zero(t, clean(t, cloud, laptop).Changes())
+}
