@@ -63,10 +63,17 @@ func (a *app) examine(ctx context.Context) (findings []workspace.Finding, err er
 }
 
 func drawFindings(t *table, findings []workspace.Finding) {
+	var mend []workspace.Finding
 	for _, f := range findings {
 		t.row(string(f.Level), f.Check, f.Message)
 		if f.Fix != "" {
-			t.row(" ", " ", "→ "+f.Fix)
+			mend = append(mend, f)
 		}
+	}
+	if len(mend) > 0 {
+		t.heading("What to do")
+	}
+	for _, f := range mend {
+		t.row("  "+f.Check, f.Fix)
 	}
 }

@@ -22,6 +22,15 @@ func TestDoctor(t *testing.T) {
 	require.GreaterOrEqual(t, len(found), 7)
 	require.Empty(t, s.ok(t, "secret", "list"), "no secret is left")
 
+	t.Log("a spool that is a file")
+	spool := filepath.Join(s.dir, ".localfs", "spool")
+	require.NoError(t, os.RemoveAll(spool))
+	require.NoError(t, os.WriteFile(spool, nil, 0o600))
+	broken := call(t, "", "-w", s.dir, "doctor")
+	require.Equal(t, exitError, broken.code)
+	require.Contains(t, broken.stdout, "What to do\n  folders  ")
+	require.NoError(t, os.Remove(spool))
+
 	t.Log("a folder of secrets that is a file")
 	secrets := filepath.Join(s.dir, ".secrets")
 	require.NoError(t, os.RemoveAll(secrets))

@@ -18,18 +18,20 @@ import (
 // pollEvery is how often files that a script writes are looked at.
 const pollEvery = 200 * time.Millisecond
 
-// poll calls look again and again until ended is done, and once more then.
+// poll calls look again and again until ended is done, and once more then. What
+// look is at when the script ends goes on: its context lasts for as long as the
+// run may still be finished.
 func poll(ended context.Context, look func(ctx context.Context)) {
+	ctx, cancel := outlive(ended, finishTime)
+	defer cancel()
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			look(ended)
+			look(ctx)
 		case <-ended.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ended), finishTime)
-			defer cancel()
-			look(last)
+			look(ctx)
 			return
 		}
 	}

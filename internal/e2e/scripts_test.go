@@ -70,6 +70,12 @@ printf '{"name": "a", "value": 3, "step": 2}' >> "$AZML_METRICS_FILE"`, "", func
 			}
 			require.NotContains(t, warnings, "line 1 ")
 		}},
+		{"ends while its lines are taken over", `
+for i in $(seq 60); do echo "{\"param\": \"p$i\", \"value\": $i}"; done >> "$AZML_METRICS_FILE"
+sleep 0.3`, "", func(t *testing.T, o outcome) {
+			require.Empty(t, o.r.Details().Warnings)
+			require.Len(t, o.r.Details().Params, 60)
+		}},
 		{"no command", "exec /no/such/program", "exit code 127", nil},
 	}
 	for _, c := range cases {

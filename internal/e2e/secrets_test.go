@@ -110,7 +110,7 @@ func checkMasked(t *testing.T, r *run.Run) {
 	require.Equal(t, []string{"Db-Password"}, d.Secrets)
 	require.Equal(t, "****", d.Params["pw"])
 	require.Equal(t, "****", d.Params["mlflow-pw"])
-	require.Equal(t, "x****", d.Tags["pw"])
+	require.Equal(t, "x****", d.Tags["pw"], "%v %v %v", d.Tags, d.Params, d.Warnings)
 	require.Equal(t, "is ****", d.Tags["note"])
 	require.Contains(t, d.Error.Message, "can't sign in with ****")
 	require.Contains(t, strings.Join(d.Error.LastLines, "\n"), "halves ****")
