@@ -1,20 +1,23 @@
 // Package azure opens workspaces in Azure by a URL: the objects are in a
-// container of Blob Storage.
+// container of Blob Storage, the secrets in a key vault.
 //
-//	ws, err := azure.Open(ctx, "azblob://ACCOUNT/CONTAINER/team/churn", nil)
+//	ws, err := azure.Open(ctx, "azblob://ACCOUNT/CONTAINER/team/churn?vault=NAME", nil)
 //
 // Any number of machines use such a workspace at once; nothing else has to be
 // installed. Programs that make the stores themselves use workspace.New with
-// backend/azureblob; package workspace alone links nothing of Azure's SDK.
+// backend/azureblob and backend/keyvault; package workspace alone links nothing of
+// Azure's SDK.
 //
 // # URLs
 //
-//	azblob://ACCOUNT/CONTAINER/PREFIX
+//	azblob://ACCOUNT/CONTAINER/PREFIX?vault=NAME
 //	https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX    or any other endpoint of a storage account
 //	http://127.0.0.1:10000/ACCOUNT/CONTAINER/PREFIX           Azurite
 //
-// The prefix may be left out. A URL never holds a credential: it is stored in
-// config.json and shown to people.
+// The prefix may be left out, and the vault: then what needs secrets, such as an
+// endpoint's keys, is ErrUnsupported. NAME is that of a vault in the public cloud,
+// the host of any other, or a URL. Workspaces of one vault share their secrets. A
+// URL never holds a credential: it is stored in config.json and shown to people.
 //
 // # Credentials
 //
@@ -27,5 +30,6 @@
 // else what azidentity.NewDefaultAzureCredential finds: a service principal in
 // the environment, a workload's or machine's own identity, or who is signed in
 // by the command az. Such an identity needs the role "Storage Blob Data
-// Contributor" on the container.
+// Contributor" on the container. The vault is asked with Options.Credential or
+// such an identity, which needs the role "Key Vault Secrets Officer" on it.
 package azure

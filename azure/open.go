@@ -15,6 +15,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/azureblob"
+	"github.com/azml-go/azml/backend/keyvault"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -22,14 +23,20 @@ import (
 type Options struct {
 	// Credential is who asks. Nil: what the environment says, see the package.
 	Credential azcore.TokenCredential
-	// Secrets is the workspace's secret store. Nil: the workspace has none, and
-	// what needs one is ErrUnsupported.
+	// Secrets is the workspace's secret store. Nil: the key vault that the URL
+	// names. With neither, what needs secrets is ErrUnsupported.
 	Secrets backend.Secrets
-	// Transport sends all requests. Nil: connections of the workspace's own.
+	// Vault are the options of the key vault; nil means the defaults.
+	Vault *keyvault.Options
+	// Transport sends the requests to Blob Storage. Nil: connections of the
+	// workspace's own.
 	Transport policy.Transporter
 	// Name is the name of a workspace that is created: 3 to 33 letters, digits,
 	// "_" or "-". When empty it is made of the last part of the URL.
 	Name string
+	// Datastores open datastores of kinds that are not built in, such as
+	// s3.Driver{} of backend/s3.
+	Datastores []backend.DatastoreDriver
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
@@ -83,7 +90,7 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 	if IsURL(location) {
 		return Open(ctx, location, opts)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, CacheDir: opts.CacheDir, Logger: opts.Logger,
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 }
 
@@ -101,16 +108,16 @@ func with(url string, opts *Options, open func(*azureblob.Store, workspace.Confi
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := p.secrets(opts)
+	if err != nil {
+		return nil, err
+	}
 	objects, err := azureblob.Open(p.service+"/"+p.container, credential, &azureblob.Options{Prefix: p.prefix, Transport: opts.Transport})
 	if err != nil {
 		return nil, err
 	}
-	secrets := opts.Secrets
-	if secrets == nil {
-		secrets = noSecrets{}
-	}
 	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
-		CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+		Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}

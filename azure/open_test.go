@@ -3,9 +3,13 @@ package azure_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +21,8 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/azure"
+	"github.com/azml-go/azml/backend/keyvault"
+	"github.com/azml-go/azml/backend/keyvault/keyvaulttest"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
@@ -118,6 +124,82 @@ func TestWorkspace(t *testing.T) {
 	closed(t, ws, err)
 	ws, err = azure.Create(ctx, server.URL+"/models/by-signature", opts)
 	closed(t, ws, err)
+}
+
+// TestVault has the secrets in a key vault that the URL names.
+func TestVault(t *testing.T) {
+	server := testenv.Azurite(t, testenv.AzuriteOptions{})
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", "")
+	vault := keyvaulttest.Start(nil)
+	defer vault.Close()
+	where := server.URL + "/models?vault=" + vault.URL()
+	opts := &azure.Options{CacheDir: t.TempDir(), Credential: vault.Credential(), Vault: &keyvault.Options{Client: vault.ClientOptions()}}
+	_, err := azure.Create(t.Context(), where, opts)
+	require.ErrorIs(t, err, azml.ErrDenied, "a token is not sent by http")
+	require.ErrorContains(t, err, "https alone")
+	require.NotContains(t, err.Error(), vault.Token())
+
+	t.Setenv("AZURE_STORAGE_KEY", server.Key)
+	opts.Credential = nil // the blobs by the key, the vault by the machine's identity
+	identity(t, vault.Token())
+	ws, err := azure.Create(t.Context(), where, opts)
+	require.NoError(t, err)
+	require.Equal(t, "models", ws.Name())
+	require.Equal(t, where, ws.Details().Location)
+	require.NoError(t, ws.Secrets().Set(t.Context(), "Password", "hunter2"))
+	closed(t, ws, nil)
+	ws, err = azure.Open(t.Context(), where, opts)
+	require.NoError(t, err)
+	got, err := ws.Secrets().Get(t.Context(), "password")
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got)
+	closed(t, ws, nil)
+}
+
+// identity makes a machine's identity, as App Service has it, that gives a token.
+func identity(t *testing.T, token string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-IDENTITY-HEADER") != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": token, "token_type": "Bearer",
+			"resource": r.URL.Query().Get("resource"), "expires_on": time.Now().Add(time.Hour).Unix()})
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("IDENTITY_ENDPOINT", server.URL)
+	t.Setenv("IDENTITY_HEADER", "secret")
+	t.Setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+}
+
+// TestQuickstart runs the example as it is.
+func TestQuickstart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program; left out in short mode")
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("Go takes the file of SSL_CERT_FILE on Linux alone")
+	}
+	server := testenv.Azurite(t, testenv.AzuriteOptions{})
+	vault := keyvaulttest.Start(nil)
+	defer vault.Close()
+	identity(t, vault.Token())
+	certificate := filepath.Join(t.TempDir(), "cert.pem")
+	require.NoError(t, os.WriteFile(certificate, vault.CertificatePEM(), 0o600))
+	program := filepath.Join(t.TempDir(), "quickstart.exe")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../examples/quickstart").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for range 2 { // the second time the workspace is there
+		cmd := exec.CommandContext(t.Context(), program, "-workspace", server.URL+"/quick/start?vault="+vault.LocalURL())
+		cmd.Env = append(os.Environ(), "AZURE_STORAGE_CONNECTION_STRING="+server.ConnectionString(), "SSL_CERT_FILE="+certificate, "XDG_CACHE_HOME="+t.TempDir())
+		out, err = cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Contains(t, string(out), "held-out rows over HTTP: accuracy 0.9")
+		require.NotContains(t, string(out), server.Key)
+		require.NotContains(t, string(out), vault.Token())
+	}
+	require.Positive(t, vault.Requests()["SetSecret"])
 }
 
 // TestLocalConfig has a config.json that names a folder.

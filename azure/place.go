@@ -18,6 +18,7 @@ type place struct {
 	account   string
 	container string
 	prefix    string
+	vault     string // the URL of the key vault, empty for none
 }
 
 // IsURL tells the URL of a workspace from the path of a folder.
@@ -40,10 +41,12 @@ func parse(text string) (place, error) {
 		return place{}, invalid("it has a user or a password: " + howToSignIn)
 	case u.Query().Has("sig"):
 		return place{}, invalid("it has a signature: " + howToSignIn)
-	case u.RawQuery != "" || u.Fragment != "":
-		return place{}, invalid("it has more than a path")
 	}
-	p := place{text: strings.TrimSuffix(text, "/")}
+	vault, err := vaultOf(u)
+	if err != nil {
+		return place{}, err
+	}
+	p := place{text: strings.TrimSuffix(text, "/"), vault: vault}
 	path := strings.Trim(u.Path, "/")
 	switch host := u.Hostname(); {
 	case u.Scheme == "azblob" && u.Port() == "" && host != "":
@@ -76,6 +79,28 @@ func parse(text string) (place, error) {
 	}
 	return p, nil
 }
+
+// vaultOf gives the URL of the key vault that the query names.
+func vaultOf(u *url.URL) (string, error) {
+	query, err := url.ParseQuery(u.RawQuery)
+	names := query["vault"]
+	switch {
+	case err != nil || u.Fragment != "" || len(query) > 1 || len(query) == 1 && len(names) != 1:
+		return "", invalid("behind the path it may have ?vault=NAME alone")
+	case len(names) == 0:
+		return "", nil
+	case IsURL(names[0]):
+		return names[0], nil
+	case strings.Contains(names[0], "."):
+		return "https://" + names[0], nil
+	case !vaultName.MatchString(names[0]):
+		return "", invalid("key vaults have names of 3 to 24 letters, digits and \"-\"")
+	}
+	return "https://" + names[0] + ".vault.azure.net", nil
+}
+
+// vaultName is what Azure takes.
+var vaultName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{2,23}$`)
 
 // local tells whether a host is a machine's address, as that of Azurite is: then
 // the account is in the path.

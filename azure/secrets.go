@@ -4,14 +4,42 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/url"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/keyvault"
 )
+
+// secrets gives the workspace's secret store.
+func (p place) secrets(opts *Options) (backend.Secrets, error) {
+	switch {
+	case opts.Secrets != nil:
+		return opts.Secrets, nil
+	case p.vault == "":
+		return noSecrets{}, nil
+	}
+	var o keyvault.Options
+	if opts.Vault != nil {
+		o = *opts.Vault
+	}
+	if u, err := url.Parse(p.vault); err == nil && local(u.Hostname()) {
+		o.Client.DisableChallengeResourceVerification = true // the resource of an emulator is not its own
+	}
+	credential := opts.Credential
+	if credential == nil {
+		var err error
+		if credential, err = defaultCredential(); err != nil {
+			return nil, err
+		}
+	}
+	return keyvault.New(p.vault, credential, &o)
+}
 
 // noSecrets is the secret store of a workspace without one.
 type noSecrets struct{}
 
-var errNoSecrets = fmt.Errorf("%w: the workspace has no secret store: give one by Options.Secrets", azml.ErrUnsupported)
+var errNoSecrets = fmt.Errorf("%w: the workspace has no secret store: name a key vault by ?vault=NAME in its URL", azml.ErrUnsupported)
 
 // Set implements backend.Secrets.
 func (noSecrets) Set(context.Context, string, string) error { return errNoSecrets }

@@ -34,5 +34,28 @@ func TestClient(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
-	require.Regexp(t, `(?m)^22 checks, 0 failed, mlflow \d`, string(out))
+	require.Regexp(t, `(?m)^24 checks, 0 failed, mlflow \d`, string(out))
+}
+
+// TestJavaClient runs MLflow's own client for Java with a token. What it does with
+// artifacts, it does by the Python client's command line.
+func TestJavaClient(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs MLflow's client for Java: left out in short mode")
+	}
+	java, classPath := testenv.MLflowJava(t)
+	python := testenv.MLflow(t)
+	s := serve(t, nil, nil)
+	program, err := filepath.Abs("testdata/Checks.java")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), java, "-cp", classPath, program, dir)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "MLFLOW_TRACKING_URI=http://"+s.addr, "MLFLOW_TRACKING_TOKEN="+s.token(token.RoleOwner),
+		"MLFLOW_DISABLE_TELEMETRY=true", "HOME="+dir, "PATH="+filepath.Dir(python)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^\d+ checks, 0 failed$`, string(out))
 }

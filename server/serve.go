@@ -28,8 +28,8 @@ type ServeOptions struct {
 // Serve answers who connects to the listener until ctx ends. Then it takes no
 // more requests, lets those under way end for ten seconds, and returns nil. It
 // closes the listener. Of connections there are 4,096 at most. What clients have
-// logged is stored by then, or it survives in this machine's spool and is stored
-// within a minute, at the latest when the workspace is closed.
+// logged is stored by then; what could not be stored, for which it has ten more
+// seconds, survives in this machine's spool until the next process recovers it.
 //
 // An address that other machines reach is refused as long as the workspace has
 // no token and Options.Token is empty, and with Options.NoAuth. Errors:
@@ -63,6 +63,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) 
 		s.shutdown(ctx, server)
 		err = <-served
 	}
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.grace)
+	defer cancel()
+	s.settle(settling)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/workspacetest"
+	"github.com/azml-go/azml/workspace"
 )
 
 // The server's end lets a request end that is under way, and takes no more.
@@ -67,6 +69,39 @@ func TestGracefulEnd(t *testing.T) {
 	require.NoError(t, feed.Close())
 	require.Equal(t, http.StatusOK, <-status)
 	require.NoError(t, <-ended)
+}
+
+// TestLoggedIsStoredAtTheEnd: nothing stays in the spool of a server that ends in
+// order, though its workspace stays open; and it can serve again.
+func TestLoggedIsStoredAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, nil)
+	id := s.run()
+	log := func(s *served, step int) {
+		a := s.send("POST", "/api/2.0/mlflow/runs/log-metric", fmt.Sprintf(`{"run_id":%q,"key":"m","value":1,"timestamp":1,"step":%d}`, id, step))
+		require.Equal(t, http.StatusOK, a.status, a.body)
+	}
+	spooled := func() bool {
+		found, err := filepath.Glob(filepath.Join(workspace.Handle(s.ws).Dir(), ".localfs", "spool", "metrics", "*", "*.spool"))
+		require.NoError(t, err)
+		return len(found) > 0
+	}
+	log(s, 1)
+	require.True(t, spooled())
+	require.NoError(t, s.stop())
+	require.False(t, spooled())
+	again := serveWorkspace(t, s.ws, nil, nil)
+	log(again, 2)
+	require.NoError(t, again.stop())
+	require.False(t, spooled())
+	r, err := s.ws.Runs().Get(t.Context(), id, nil)
+	require.NoError(t, err)
+	n := 0
+	for _, err := range r.Metrics(t.Context(), nil) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, 2, n)
 }
 
 // A request that doesn't end is broken off.

@@ -46,6 +46,7 @@ type Server struct {
 	h       core.Handle
 	tokens  *token.Client
 	mlflow  http.Handler
+	settle  func(context.Context) // stores what was logged
 	opts    Options
 	static  *[digestSize]byte // of Options.Token
 	hosts   map[string]bool
@@ -83,7 +84,7 @@ func New(ws *workspace.Workspace, opts *Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mlflow = handler
+	s.mlflow, s.settle = handler, handler.Settle
 	s.observed = s.h.Telemetry().Handler(http.HandlerFunc(s.answer), "serve client")
 	return s, nil
 }

@@ -71,7 +71,7 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if progress == nil {
 		progress = func(string, int) {}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, runs: map[string]record.Run{}, left: map[string]string{}, progress: progress}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, used: map[string]bool{}, runs: map[string]record.Run{}, left: map[string]string{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
 		return nil, err
 	}
@@ -85,6 +85,9 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 		return nil, err
 	}
 	if err := c.checkFiles(opts.Deep); err != nil {
+		return nil, err
+	}
+	if err := c.checkDatastoreSecrets(); err != nil {
 		return nil, err
 	}
 	if err := c.checkAudit(); err != nil {
@@ -105,8 +108,11 @@ type checker struct {
 	logged map[string]bool       // the logged models that are not deleted
 	runs   map[string]record.Run // by their IDs, with what is looked at later
 	left   map[string]string     // a key of an object of each life of a run, in the end of those that are over
+	used   map[string]bool       // the secrets that records name
 	parts  []string              // the keys of parts of lists of runs' files
 	roots  []string              // manifests that records name
+	list   string                // the folder of the list of files that is being walked
+	before int                   // how many roots there were before it
 	series string                // prefix of the series of numbers that is being walked
 	last   int
 	gaps   []gap
@@ -153,8 +159,13 @@ var shapes = []shape{
 	{"models/*/*.json", (*checker).model},
 	{"logged-models/*.json", (*checker).loggedModel},
 	{"logged-models/*/files/*.json", (*checker).loggedModelFiles},
+	{"uploads/*/upload.json", check[record.Upload]},
+	{"uploads/*/parts/*.json", (*checker).filesPart},
 	{"environments/*/*.json", check[record.Environment]},
 	{"compute/*.json", check[record.Compute]},
+	{"datastores/*.json", (*checker).datastore},
+	{"datasets/*/*.json", (*checker).dataset},
+	{"dataset-definitions/*.json", (*checker).definition},
 	{"endpoints/*.json", (*checker).endpoint},
 	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},
@@ -165,7 +176,7 @@ var shapes = []shape{
 func other(key string) bool {
 	parts := strings.Split(key, "/")
 	switch parts[0] {
-	case "files", "audit":
+	case "files", "audit", "data":
 		return true
 	case "runs":
 		return len(parts) > 3 && (strings.HasPrefix(parts[2], "metrics-") || strings.HasPrefix(parts[2], "logs-"))
@@ -266,6 +277,30 @@ func (c *checker) reference(key, what, target string) error {
 		c.gap(key, key, "%s is not there", what)
 	}
 	return err
+}
+
+// filesPart notes the manifest of a part of a list of files. Those of uploads are
+// removed when the upload ends, so their numbers may have gaps.
+func (c *checker) filesPart(key string) error {
+	r, ok, err := read[record.Files](c, key)
+	if err == nil && ok {
+		c.part(key, r)
+	}
+	return err
+}
+
+// part notes what a part of a list needs; with a whole one, those before it need
+// nothing. All parts of a list come one after the other.
+func (c *checker) part(key string, r record.Files) {
+	if list := path.Dir(key); list != c.list {
+		c.list, c.before = list, len(c.roots)
+	}
+	if r.Whole {
+		c.roots = c.roots[:c.before]
+	}
+	if r.Manifest != "" {
+		c.roots = append(c.roots, r.Manifest)
+	}
 }
 
 func (c *checker) endpoint(key string) error {

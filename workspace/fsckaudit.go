@@ -124,7 +124,7 @@ func refused(failure string) bool {
 // leaves a line in the audit log.
 func isAudited(object string) bool {
 	for _, pattern := range []string{key, "experiments/*.json", "runs/*/run.json", "models/*.json", "models/*/*.json", "logged-models/*.json",
-		"environments/*/*.json", "compute/*.json", "endpoints/*.json", "tokens/*.json"} {
+		"environments/*/*.json", "compute/*.json", "datastores/*.json", "datasets/*/*.json", "endpoints/*.json", "tokens/*.json"} {
 		if ok, err := path.Match(pattern, object); ok && err == nil {
 			return true
 		}
@@ -154,6 +154,10 @@ func recordKey(resource, name string) string {
 		}
 	case "compute target":
 		return "compute/" + name + ".json"
+	case "datastore":
+		return "datastores/" + name + ".json"
+	case "dataset":
+		return datasetKey(name)
 	case "endpoint":
 		return core.EndpointPrefix + name + ".json"
 	case "token":

@@ -67,8 +67,8 @@ func (c *checker) loggedModelFiles(key string) error {
 	id, _, _ := strings.Cut(strings.TrimPrefix(key, history.LoggedModelPrefix), "/")
 	c.number(key)
 	part, ok, err := read[record.Files](c, key)
-	if err == nil && ok && part.Manifest != "" && c.logged[id] {
-		c.roots = append(c.roots, part.Manifest)
+	if err == nil && ok && c.logged[id] {
+		c.part(key, part)
 	}
 	return err
 }

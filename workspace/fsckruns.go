@@ -82,11 +82,7 @@ func (c *checker) checkLives() error {
 
 func (c *checker) runPart(key string) error {
 	c.number(key)
-	r, ok, err := read[record.Files](c, key)
-	if err == nil && ok && r.Manifest != "" {
-		c.roots = append(c.roots, r.Manifest)
-	}
-	return err
+	return c.filesPart(key)
 }
 
 // checkRuns reads all metrics of all runs, and looks for what the ended ones had.

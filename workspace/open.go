@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/metric"
@@ -16,9 +17,12 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/filesecrets"
+	"github.com/azml-go/azml/backend/folder"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/backend/sqlite"
 	"github.com/azml-go/azml/backend/traced"
+	"github.com/azml-go/azml/backend/web"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/telemetry"
@@ -50,6 +54,9 @@ type OpenOptions struct {
 	// azml/secrets.key in the user's configuration folder, or the key in the
 	// environment variable AZML_SECRETS_KEY when that is set.
 	SecretsKeyFile string
+	// Datastores open datastores of kinds that are not built in, such as
+	// s3.Driver{}, in place of a built-in driver of the same type.
+	Datastores []backend.DatastoreDriver
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
 	// TracerProvider makes OpenTelemetry spans of what the library does; nil
@@ -160,7 +167,7 @@ func local(dir string, opts *OpenOptions) (Config, closers, error) {
 	if err != nil {
 		return Config{}, nil, errors.Join(err, opened.close())
 	}
-	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Logger: opts.Logger,
+	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Datastores: opts.Datastores, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider}, opened, nil
 }
 
@@ -183,6 +190,9 @@ type Config struct {
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
+	// Datastores open datastores of kinds that are not built in, such as
+	// s3.Driver{}, in place of a built-in driver of the same type.
+	Datastores []backend.DatastoreDriver
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
 	// TracerProvider makes OpenTelemetry spans of what the library does; nil
@@ -267,7 +277,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
+	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, Datastores: slices.Concat(config.Datastores, datastoreDrivers), CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err
@@ -298,6 +308,10 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	}
 	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), close: config.Close}, nil
 }
+
+// datastoreDrivers are the drivers of datastores that link nothing that the
+// workspace doesn't need anyway.
+var datastoreDrivers = []backend.DatastoreDriver{folder.Driver{}, web.Driver{}, sqlite.Driver{}}
 
 // observe wraps the stores so that their requests leave spans and metrics, when
 // there is a provider for them.

@@ -12,6 +12,8 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/dataset"
+	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
@@ -92,6 +94,12 @@ func (w *Workspace) Compute() *compute.Client { return compute.NewClient(w.h) }
 
 // Endpoints leads to the endpoints.
 func (w *Workspace) Endpoints() *endpoint.Client { return endpoint.NewClient(w.h) }
+
+// Datastores leads to the places where data lies.
+func (w *Workspace) Datastores() *datastore.Client { return datastore.NewClient(w.h) }
+
+// Datasets leads to references to data, versioned.
+func (w *Workspace) Datasets() *dataset.Client { return dataset.NewClient(w.h) }
 
 // Tokens leads to the access tokens of the workspace's servers.
 func (w *Workspace) Tokens() *token.Client { return token.NewClient(w.h) }

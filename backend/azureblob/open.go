@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/azml-go/azml"
 )
@@ -28,11 +29,12 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 		own := newTransport(opts.Stall)
 		transport, idle = &http.Client{Transport: own, CheckRedirect: dontFollow}, own.CloseIdleConnections
 	}
-	client, err := credential.client(containerURL, &container.ClientOptions{ClientOptions: policy.ClientOptions{
+	options := policy.ClientOptions{
 		Retry:     retries(opts.Retry),
 		Telemetry: policy.TelemetryOptions{ApplicationID: "azml"},
 		Transport: transport,
-	}})
+	}
+	client, err := credential.client(containerURL, &container.ClientOptions{ClientOptions: options})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %q is not the URL of a container, such as https://ACCOUNT.blob.core.windows.net/CONTAINER", azml.ErrInvalid, containerURL)
 	}
@@ -41,6 +43,9 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 		return nil, err
 	}
 	s.idle = idle
+	if s.account, err = credential.account(containerURL, &service.ClientOptions{ClientOptions: options}); err != nil {
+		return nil, fmt.Errorf("%w: the URL of a container is not in a storage account: %w", azml.ErrInvalid, err)
+	}
 	return s, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -20,8 +21,9 @@ import (
 // number of processes.
 type Store struct {
 	client   *container.Client
-	prefix   string // empty, or with "/" at its end
-	place    string // account and container, for people
+	account  *service.Client // nil when New made the store
+	prefix   string          // empty, or with "/" at its end
+	place    string          // account and container, for people
 	parallel int
 	single   int64  // the size up to which one request stores an object
 	block    int64  // the size of the blocks of larger ones

@@ -24,6 +24,13 @@ func TestObjects(t *testing.T) {
 	})
 }
 
+func TestDataFiles(t *testing.T) {
+	t.Parallel()
+	backendtest.DataFiles(t, func(*testing.T) backendtest.DataFilesHarness {
+		return backendtest.DataFilesHarness{Files: memory.NewObjects()}
+	})
+}
+
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	backendtest.Secrets(t, func(*testing.T) backendtest.SecretsHarness {

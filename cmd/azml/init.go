@@ -24,13 +24,14 @@ the folder .azml), and write .azureml/config.json into the current folder, so th
 azml finds the workspace from here and from the folders below. A workspace that is
 there already is left as it is.
 
-In Azure, the URL is azblob://ACCOUNT/CONTAINER/PREFIX, or https:// and any other
-endpoint of a storage account. Credentials are never in it: they come from
+In Azure, the URL is azblob://ACCOUNT/CONTAINER/PREFIX?vault=NAME, or https:// and
+any other endpoint of a storage account. Secrets, such as the keys of endpoints,
+are in the key vault. Credentials are never in the URL: they come from
 AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN in
 the environment, or else from az login or the machine's own identity.`,
 		Example: `  azml init
   azml init /srv/ml --name risk-team
-  azml init azblob://contosoml/risk`,
+  azml init 'azblob://contosoml/risk?vault=contoso-ml'`,
 		Args: between(0, 1, "one folder or URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.initialize(cmd.Context(), a.initLocation(args), name, noConfig)

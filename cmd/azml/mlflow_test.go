@@ -29,8 +29,8 @@ func TestMLflowClient(t *testing.T) {
 	})
 	t.Run("skinny", func(t *testing.T) {
 		t.Parallel()
-		checkClient(t, testenv.MLflowSkinny(t), 300, "experiments", "runs", "logging", "batches", "inputs", "artifacts", "fluent", "asynchronous", "command_line",
-			"registry", "search")
+		checkClient(t, testenv.MLflowSkinny(t), 300, "experiments", "runs", "logging", "batches", "inputs", "artifacts", "artifacts_in_parts", "fluent", "asynchronous", "command_line",
+			"registry", "search", "search_datasets", "statuses")
 	})
 }
 

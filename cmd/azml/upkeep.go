@@ -68,6 +68,7 @@ func drawFsck(t *table, r *workspace.FsckReport) {
 
 func (a *app) workspaceGC() *cobra.Command {
 	var opts workspace.GCOptions
+	var retain string
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove file contents that nothing uses any more",
@@ -75,14 +76,20 @@ func (a *app) workspaceGC() *cobra.Command {
 working folders of ended runs; make one object of the metrics of ended runs. It is safe beside other processes: what nothing
 uses is condemned first, and deleted by a gc that comes a day later or more. With
 --exclusive it is deleted at once; no other process may write to the workspace
-then.`,
+then. Runs that MLflow clients have deleted, which they can restore, and tokens that
+were revoked or have expired, are removed for good after --retain.`,
 		Example: `  azml workspace gc --dry-run
   azml workspace gc --exclusive`,
 		Args: noArgs,
 	}
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "only say what would be done")
 	cmd.Flags().BoolVar(&opts.Exclusive, "exclusive", false, "nobody else writes now: delete at once")
+	cmd.Flags().StringVar(&retain, "retain", "30d", "for how long what MLflow clients delete can be restored, such as 12h or 90d")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var err error
+		if opts.Retain, err = parseSpan(retain); err != nil || opts.Retain <= 0 {
+			return usage("--retain %q: use a time span such as 12h or 90d", retain)
+		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			p := a.progress()
 			p.set("collecting …")
@@ -97,6 +104,7 @@ then.`,
 				t.field("Condemned", count(r.Condemned, "object")+", for a gc in a day or more")
 				t.field("Repacked", count(r.Rewritten, "pack"))
 				t.field("Sealed", "metrics of "+count(r.Sealed, "run"))
+				t.field("Forgotten", count(r.Runs, "deleted run")+", "+count(r.Tokens, "token"))
 				if r.Missing > 0 {
 					t.field("Missing", count(r.Missing, "chunk")+": see azml workspace fsck")
 				}

@@ -3,7 +3,7 @@
 // it, deploys it behind a key, and scores held-out rows over HTTP.
 //
 //	go run ./examples/quickstart
-//	go run ./examples/quickstart -workspace azblob://ACCOUNT/CONTAINER
+//	go run ./examples/quickstart -workspace 'azblob://ACCOUNT/CONTAINER?vault=NAME'
 //
 // Read quickstart below from top to bottom.
 package main

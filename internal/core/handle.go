@@ -27,6 +27,8 @@ type Config struct {
 	Secrets backend.Secrets
 	// Local runs processes on this machine. Required.
 	Local backend.Compute
+	// Datastores open the datastores, each those of its type.
+	Datastores []backend.DatastoreDriver
 	// CacheDir is a folder on this machine for what can be made again:
 	// environments, indexes, working folders of runs. Required.
 	CacheDir string
@@ -96,6 +98,17 @@ func (h Handle) Secrets() backend.Secrets { return h.s.Config.Secrets }
 
 // Local gives the driver that runs processes on this machine.
 func (h Handle) Local() backend.Compute { return h.s.Local }
+
+// DatastoreDriver gives the driver for datastores of that type, nil when the
+// program has none.
+func (h Handle) DatastoreDriver(kind string) backend.DatastoreDriver {
+	for _, d := range h.s.Datastores {
+		if d.Type() == kind {
+			return d
+		}
+	}
+	return nil
+}
 
 // Files gives the content-addressed file store of the workspace.
 func (h Handle) Files() *files.Store { return h.s.files }

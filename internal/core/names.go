@@ -35,6 +35,10 @@ var (
 	EnvironmentVersion = rule("environment version", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$`, "1 to 255 letters, digits, '.', '_' or '-', the first a letter or digit")
 	// ComputeName is the rule for compute targets.
 	ComputeName = rule("compute target", `^[a-zA-Z][a-zA-Z0-9-]{1,15}$`, "2 to 16 letters, digits or '-', the first a letter")
+	// DatasetName is the rule for datasets.
+	DatasetName = rule("dataset", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$`, "1 to 255 letters, digits, '.', '_' or '-', the first a letter or digit")
+	// DatastoreName is the rule for datastores.
+	DatastoreName = rule("datastore", `^[a-zA-Z0-9_]{1,255}$`, "1 to 255 letters, digits or '_'")
 	// EndpointName is the rule for endpoints.
 	EndpointName = rule("endpoint", `^[a-z](?:[-a-z0-9]{1,30}[a-z0-9])$`, "3 to 32 lower-case letters, digits or '-', the first a letter, the last no '-'")
 	// TokenName is the rule for the names of access tokens.

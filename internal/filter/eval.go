@@ -27,7 +27,7 @@ func truthOf(is bool) truth {
 }
 
 // Match tells whether the filter is true of the row.
-func Match(e Expr, row Row) bool { return e == nil || eval(e, row) == yes }
+func Match(e Expr, row Row) bool { return e == nil || eval(Spread(e, row.datasets()), row) == yes }
 
 func eval(e Expr, row Row) truth {
 	switch e := e.(type) {

@@ -21,6 +21,8 @@ const (
 	Tag Entity = "tags"
 	// Property is a property.
 	Property Entity = "properties"
+	// Dataset is what a run has used, of which it may have several. See [Spread].
+	Dataset Entity = "datasets"
 )
 
 // Type is the type of a field's values.
@@ -88,7 +90,8 @@ type Expr interface {
 // And is true when all of its two or more terms are.
 type And []Expr
 
-// Or is true when one of its two or more terms is.
+// Or is true when one of its terms is, of which there are two or more unless the
+// only one compares datasets: then NOT of it is another thing than of that.
 type Or []Expr
 
 // Not is true when its term is false.
@@ -120,7 +123,18 @@ func (e And) String() string { return join(e, " AND ") }
 func (e Or) String() string { return join(e, " OR ") }
 
 // String gives the filter with its term in parentheses.
-func (e Not) String() string { return "NOT (" + e.Term.String() + ")" }
+func (e Not) String() string {
+	c, ok := e.Term.(Comparison)
+	switch {
+	case !ok || !c.any():
+		return "NOT (" + e.Term.String() + ")"
+	case c.Op == Equal:
+		c.Op = "!="
+	default:
+		c.Op = "NOT " + c.Op
+	}
+	return c.String()
+}
 
 // String gives the comparison.
 func (e Comparison) String() string {
@@ -128,7 +142,7 @@ func (e Comparison) String() string {
 	switch e.Op {
 	case IsNull:
 		return text
-	case In:
+	case In, "NOT " + In:
 		var values []string
 		for _, v := range e.Values {
 			values = append(values, e.Field.write(v))

@@ -58,9 +58,13 @@ func (s *Schema) orders(text string) ([]Order, error) {
 	sc.space()
 	var out []Order
 	for {
+		begin := sc.pos
 		f, err := sc.field(s)
 		if err != nil {
 			return nil, err
+		}
+		if f.Entity == Dataset {
+			return nil, sc.fail(begin, "%s can't be ordered by: there may be several", f)
 		}
 		o := Order{Field: f, Desc: sc.keyword("DESC")}
 		if !o.Desc {

@@ -82,6 +82,9 @@ func (p *parser) term(depth int) (Expr, error) {
 	switch {
 	case p.keyword("NOT"):
 		e, err := p.term(depth + 1)
+		if c, ok := e.(Comparison); ok && c.any() {
+			e = Or{c} // where Not{c} is what != says
+		}
 		return Not{e}, err
 	case p.take("("):
 		e, err := p.or(depth + 1)

@@ -33,10 +33,11 @@ var entities = map[string]Entity{
 	"param": Param, "params": Param, "parameter": Param, "parameters": Param,
 	"tag": Tag, "tags": Tag,
 	"property": Property, "properties": Property,
+	"dataset": Dataset, "datasets": Dataset,
 }
 
 // types are the types of fields that are no attributes.
-var types = map[Entity]Type{Metric: Number, Param: Text, Tag: Text, Property: Text}
+var types = map[Entity]Type{Metric: Number, Param: Text, Tag: Text, Property: Text, Dataset: Text}
 
 // field finds what is named by entity and key; an empty entity means an
 // attribute.
@@ -51,6 +52,9 @@ func (s *Schema) field(entity, key string) (Field, error) {
 	if e != Attribute {
 		if key == "" {
 			return Field{}, fmt.Errorf("%s. needs a name behind it", e)
+		}
+		if e == Dataset && !slices.Contains(DatasetKeys, key) {
+			return Field{}, fmt.Errorf("there is no %s.%q: use %s", e, short(key), strings.Join(DatasetKeys, ", "))
 		}
 		return Field{e, key, types[e]}, nil
 	}

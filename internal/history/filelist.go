@@ -75,9 +75,15 @@ func (l FileList) Remove(ctx context.Context, h core.Handle, path string) error 
 	})
 }
 
-// append adds a part when check has nothing against it. Within a process, one
-// part of a list is added at a time.
+// append adds a part when check has nothing against it.
 func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, manifest *files.Manifest, check func(*fileView) error) error {
+	return l.add(ctx, h, func(v *fileView) (record.Files, *files.Manifest, error) { return part, manifest, check(v) })
+}
+
+// add adds the part that next makes of what the list has before it; next is
+// called while the view is locked. Within a process, one part of a list is added
+// at a time.
+func (l FileList) add(ctx context.Context, h core.Handle, next func(*fileView) (record.Files, *files.Manifest, error)) error {
 	if l.Fixed() {
 		return fmt.Errorf("%w: these files never change", azml.ErrDenied)
 	}
@@ -87,20 +93,22 @@ func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, 
 	}
 	v.adding.Lock()
 	defer v.adding.Unlock()
-	n, _, err := core.Allot(ctx, h, l.parts(), false, func(n int) (record.Files, error) {
+	var manifest *files.Manifest
+	n, part, err := core.Allot(ctx, h, l.parts(), false, func(n int) (part record.Files, err error) {
 		if err := v.read(ctx, h, n-1); err != nil {
 			return part, err
 		}
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		return part, check(v)
+		part, manifest, err = next(v)
+		return part, err
 	})
 	if err != nil {
 		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.apply(n, part, manifest)
+	v.apply(n, part.Value, manifest)
 	return nil
 }
 
@@ -129,18 +137,7 @@ func (l FileList) Files(ctx context.Context, h core.Handle, prefix string) (*fil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	found := &files.Manifest{}
-	if f, ok := v.files[strings.TrimSuffix(prefix, "/")]; ok {
-		found.Files = append(found.Files, f)
-		return found, nil
-	}
-	for path, f := range v.files {
-		if Below(path, prefix) {
-			found.Files = append(found.Files, f)
-		}
-	}
-	slices.SortFunc(found.Files, func(a, b files.File) int { return strings.Compare(a.Path, b.Path) })
-	return found, nil
+	return v.below(prefix), nil
 }
 
 // Find gives the file at path. Errors: ErrNotFound; ErrInvalid when it is a
@@ -206,17 +203,41 @@ func (l FileList) Folder(ctx context.Context, h core.Handle, folder string) ([]E
 	return entries, nil
 }
 
-// Manifests gives the IDs of the manifests of all parts: what the garbage
-// collector must keep.
-func (l FileList) Manifests(ctx context.Context, h core.Handle) ([]string, error) {
-	var ids []string
+// Manifests gives the IDs of the manifests of all parts that count: what the
+// garbage collector must keep. stale says that these have files that were
+// replaced or removed, see Condense.
+func (l FileList) Manifests(ctx context.Context, h core.Handle) (ids []string, stale bool, err error) {
+	seen := map[string]bool{}
 	for part, err := range core.Numbers[record.Files](ctx, h, l.parts()) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if part.Value.Manifest != "" {
 			ids = append(ids, part.Value.Manifest)
 		}
+		for _, path := range part.Value.Paths {
+			stale = stale || seen[path]
+			seen[path] = true
+		}
+		if stale = stale || len(part.Value.Removed) > 0; part.Value.Whole {
+			break
+		}
 	}
-	return ids, nil
+	return ids, stale, nil
+}
+
+// Condense adds a part that lists all files of the list, so that nothing but
+// earlier parts, which count no more, names what was replaced and removed.
+func (l FileList) Condense(ctx context.Context, h core.Handle) error {
+	return l.add(ctx, h, func(v *fileView) (part record.Files, all *files.Manifest, err error) {
+		all, part.Whole = v.below(""), true
+		if len(all.Files) == 0 {
+			return part, all, nil
+		}
+		for _, f := range all.Files {
+			part.Paths = append(part.Paths, f.Path)
+		}
+		part.Manifest, err = h.Files().PutManifest(ctx, all)
+		return part, all, err
+	})
 }

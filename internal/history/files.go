@@ -48,13 +48,3 @@ func FileNames(ctx context.Context, h core.Handle, run record.Run) ([]string, er
 	}
 	return names, nil
 }
-
-// Manifests yields the IDs of all manifests that the run's record and its
-// parts name: what the garbage collector must keep.
-func Manifests(ctx context.Context, h core.Handle, run record.Run) ([]string, error) {
-	ids, err := RunFiles(run).Manifests(ctx, h)
-	if run.Snapshot != "" {
-		ids = append(ids, run.Snapshot)
-	}
-	return ids, err
-}

@@ -11,8 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
+	"github.com/azml-go/azml/internal/record"
 )
 
 func TestFilesOfARun(t *testing.T) {
@@ -37,9 +40,101 @@ func TestFilesOfARun(t *testing.T) {
 		}
 		require.Equal(t, want, paths, "prefix %q", prefix)
 	}
-	ids, err := Manifests(ctx, h, r)
+	ids, stale, err := RunFiles(r).Manifests(ctx, h)
 	require.NoError(t, err)
 	require.Len(t, ids, 2)
+	require.False(t, stale)
+}
+
+// TestCondensedFiles: a list shows the same before and after, to who has it in
+// mind and to who reads it first, and names nothing that was replaced.
+func TestCondensedFiles(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	objects := memory.NewObjects()
+	one, two := setup(t, objects), setup(t, objects)
+	list := RunFiles(record.Run{ID: "r", Life: "0123456789abcdef"})
+	names := func(h core.Handle) (names []string) {
+		m, err := list.Files(ctx, h, "")
+		require.NoError(t, err)
+		for _, f := range m.Files {
+			names = append(names, f.Path)
+		}
+		return names
+	}
+	add := func(h core.Handle, paths ...string) {
+		require.NoError(t, list.Add(ctx, h, manifest(t, h, paths...), true))
+	}
+	stale := func() bool {
+		_, stale, err := list.Manifests(ctx, one)
+		require.NoError(t, err)
+		return stale
+	}
+	add(one, "a", "sub/b")
+	add(one, "c")
+	require.Equal(t, []string{"a", "c", "sub/b"}, names(two))
+	require.False(t, stale())
+	add(one, "a")
+	require.True(t, stale(), "replaced")
+	require.NoError(t, list.Condense(ctx, one))
+	require.False(t, stale())
+	require.NoError(t, list.Remove(ctx, two, "sub"))
+	require.True(t, stale(), "removed")
+	require.NoError(t, list.Condense(ctx, two))
+	require.False(t, stale())
+	kept, _, err := list.Manifests(ctx, one)
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	for info, err := range objects.List(ctx, &backend.ListOptions{Prefix: "files/manifests/"}) {
+		require.NoError(t, err)
+		if !strings.Contains(info.Key, kept[0]) { // as the garbage collector does
+			require.NoError(t, objects.Delete(ctx, info.Key, &backend.DeleteOptions{}))
+		}
+	}
+	for _, h := range []core.Handle{one, two, setup(t, objects)} {
+		require.Equal(t, []string{"a", "c"}, names(h))
+	}
+}
+
+// TestCondensingBesideWriters loses nothing that is added meanwhile.
+func TestCondensingBesideWriters(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	list := RunFiles(record.Run{ID: "r", Life: "0123456789abcdef"})
+	var all sync.WaitGroup
+	for n := range 4 {
+		h := setup(t, objects)
+		all.Go(func() {
+			for i := range 10 {
+				require.NoError(t, list.Add(t.Context(), h, manifest(t, h, "same", fmt.Sprintf("%d/%d", n, i)), true))
+			}
+		})
+	}
+	h := setup(t, objects)
+	all.Go(func() {
+		for range 10 {
+			require.NoError(t, list.Condense(t.Context(), h))
+		}
+	})
+	all.Wait()
+	m, err := list.Files(t.Context(), setup(t, objects), "")
+	require.NoError(t, err)
+	require.Len(t, m.Files, 41)
+}
+
+// TestCondensedEmpty: nothing is left of what was removed.
+func TestCondensedEmpty(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	h := setup(t, memory.NewObjects())
+	list := RunFiles(record.Run{ID: "r", Life: "0123456789abcdef"})
+	require.NoError(t, list.Add(ctx, h, manifest(t, h, "a"), true))
+	require.NoError(t, list.Remove(ctx, h, "a"))
+	require.NoError(t, list.Condense(ctx, h))
+	ids, stale, err := list.Manifests(ctx, h)
+	require.NoError(t, err)
+	require.Empty(t, ids)
+	require.False(t, stale)
 }
 
 func TestFilesAreNeverReplaced(t *testing.T) {

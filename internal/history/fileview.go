@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,22 +59,30 @@ func view(h core.Handle, l FileList) (*fileView, error) {
 	return v, nil
 }
 
-// read takes in the parts up to number last.
+// read takes in the parts up to number last, from the last whole one on: nothing
+// is asked of what comes before that.
 func (v *fileView) read(ctx context.Context, h core.Handle, last int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for n := v.last + 1; n <= last; n++ {
+	var parts []record.Files // from the last one down
+	for n := last; n > v.last; n-- {
 		part, err := core.Get[record.Files](ctx, h, v.list.parts().Key(n))
 		if err != nil {
 			return err
 		}
+		if parts = append(parts, part.Value); part.Value.Whole {
+			break
+		}
+	}
+	for i, part := range slices.Backward(parts) {
 		manifest := &files.Manifest{}
-		if part.Value.Manifest != "" {
-			if manifest, err = h.Files().Manifest(ctx, part.Value.Manifest); err != nil {
+		if part.Manifest != "" {
+			var err error
+			if manifest, err = h.Files().Manifest(ctx, part.Manifest); err != nil {
 				return err
 			}
 		}
-		v.apply(n, part.Value, manifest)
+		v.apply(last-i, part, manifest)
 	}
 	return nil
 }
@@ -96,10 +105,14 @@ func (v *fileView) readFixed(ctx context.Context, h core.Handle) error {
 // apply takes in part n, which comes next or is in already. The caller holds
 // the lock.
 func (v *fileView) apply(n int, part record.Files, manifest *files.Manifest) {
-	if n != v.last+1 {
+	if n <= v.last || n != v.last+1 && !part.Whole {
 		return
 	}
 	v.last = n
+	if part.Whole {
+		clear(v.files)
+		clear(v.folders)
+	}
 	for _, path := range part.Removed {
 		v.remove(path)
 	}
@@ -132,6 +145,22 @@ func (v *fileView) count(path string, n int) {
 			delete(v.folders, path[:i])
 		}
 	}
+}
+
+// below gives the files below prefix, sorted by path.
+func (v *fileView) below(prefix string) *files.Manifest {
+	found := &files.Manifest{}
+	if f, ok := v.files[strings.TrimSuffix(prefix, "/")]; ok {
+		found.Files = append(found.Files, f)
+		return found
+	}
+	for path, f := range v.files {
+		if Below(path, prefix) {
+			found.Files = append(found.Files, f)
+		}
+	}
+	slices.SortFunc(found.Files, func(a, b files.File) int { return strings.Compare(a.Path, b.Path) })
+	return found
 }
 
 // has tells whether there is a file or a folder at path.

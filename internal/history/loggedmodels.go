@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -89,6 +92,46 @@ func DeleteLoggedModel(ctx context.Context, h core.Handle, id string) error {
 		return nil
 	})
 	return err
+}
+
+// SweepLoggedModels removes the files and metrics of logged models that were
+// deleted before that time. Their records stay.
+func SweepLoggedModels(ctx context.Context, h core.Handle, before time.Time) error {
+	var ids []string
+	for id, err := range h.Folders(ctx, LoggedModelPrefix) {
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	for _, id := range ids {
+		stored, err := core.Get[record.LoggedModel](ctx, h, LoggedModelRef(id).Key)
+		if err == nil && !stored.Value.Deleted.IsZero() && stored.Value.Deleted.Before(before) {
+			err = removeBelow(ctx, h, ModelPrefix(id))
+		}
+		if err != nil && !errors.Is(err, azml.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeBelow deletes all objects with the prefix. What is numbered goes from the
+// end, so that no gap is ever seen.
+func removeBelow(ctx context.Context, h core.Handle, prefix string) error {
+	var keys []string
+	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
+		if err != nil {
+			return err
+		}
+		keys = append(keys, info.Key)
+	}
+	for _, key := range slices.Backward(keys) {
+		if err := h.Objects().Delete(ctx, key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteLoggedModels deletes all logged models of the experiment. It reads the

@@ -2,11 +2,9 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -24,11 +22,10 @@ type Told struct {
 	Change func(*record.Run) error
 }
 
-// Tell sets what a client says of a run. Unlike Transition it lets an ended run
-// go on, or end otherwise: the client alone knows how its run goes. Of a run
-// that a process of azml answers for, the status is not the client's to tell
-// and stays as it is. Errors: ErrConflict for a step that can't be, such as
-// back to a status before Running; ErrNotFound; those of Change.
+// Tell sets what a client says of a run. Unlike Transition it lets a run wait
+// again, and an ended one go on, or end otherwise: the client alone knows how its
+// run goes. Of a run that a process of azml answers for, the status is not the
+// client's to tell and stays as it is. Errors: ErrNotFound; those of Change.
 func Tell(ctx context.Context, h core.Handle, id string, told Told) (core.Stored[record.Run], error) {
 	note := core.Quiet
 	if told.Status.Terminal() {
@@ -46,16 +43,14 @@ func Tell(ctx context.Context, h core.Handle, id string, told Told) (core.Stored
 		if told.Status.Terminal() {
 			r.Kept = Kept(h, *r, nil, told.Points)
 		}
-		return told.apply(r, h.Now())
+		told.apply(r, h.Now())
+		return nil
 	})
 }
 
 // apply sets the status.
-func (t Told) apply(r *record.Run, now time.Time) error {
+func (t Told) apply(r *record.Run, now time.Time) {
 	if r.Status != t.Status {
-		if !r.Status.Terminal() && !r.Status.CanBecome(t.Status) || r.Status.Terminal() && t.Status != record.Running && !t.Status.Terminal() {
-			return fmt.Errorf("%w: the run is %s, it can't become %s", azml.ErrConflict, r.Status, t.Status)
-		}
 		r.Status, r.Reason, r.WaitsFor, r.Since = t.Status, "told by a client", "", now
 		r.History = append(slices.Clip(r.History), record.Transition{Status: t.Status, Time: now, Reason: r.Reason})
 		r.Ended, r.Error, r.Owner = time.Time{}, nil, nil
@@ -68,5 +63,26 @@ func (t Told) apply(r *record.Run, now time.Time) error {
 			r.Ended = now
 		}
 	}
-	return nil
+}
+
+// Expungeable tells whether a run can be removed for good: it was deleted before
+// that time, and no process answers for it.
+func Expungeable(r record.Run, before time.Time) bool {
+	return !r.Deleted.IsZero() && r.Deleted.Before(before) && (r.Status.Terminal() || r.Owner == nil)
+}
+
+// Expunge marks a run that is Expungeable as one that can't be restored any
+// more, so that it can be removed. One that goes on, as far as the client has
+// told, is Canceled then. Others stay as they are. Errors: ErrNotFound.
+func Expunge(ctx context.Context, h core.Handle, id string, before time.Time) (core.Stored[record.Run], error) {
+	return Update(ctx, h, id, core.Updated("expunged"), func(r *record.Run) error {
+		if !r.Expunged.IsZero() || !Expungeable(*r, before) {
+			return core.ErrNoChange
+		}
+		if r.Expunged = h.Now(); r.Status.Terminal() {
+			return nil
+		}
+		Told{Status: record.Canceled}.apply(r, h.Now())
+		return nil
+	})
 }

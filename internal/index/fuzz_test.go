@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/filter"
 	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // FuzzSummaries reads bytes as summaries: what can be read is written again as
@@ -79,6 +81,49 @@ func TestAbsurd(t *testing.T) {
 		require.Equal(t, []string{"r"}, s.ids(t, text, strings.Repeat("metrics.a, ", 15)+"metrics.b desc"), name)
 	}
 	require.Empty(t, s.log.warnings())
+}
+
+// TestManyDatasets searches for one of very many, and bounds what that costs.
+func TestManyDatasets(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.NewObjects(), t.TempDir())
+	s.put(t, "few", func(r *record.Run) { r.Datasets = []record.DatasetInput{{Name: "few", Digest: "d"}} })
+	s.put(t, "none", nil)
+	s.put(t, "many", func(r *record.Run) {
+		for i := range 1000 {
+			r.Datasets = append(r.Datasets, record.DatasetInput{Name: fmt.Sprintf("d%d", i), Digest: "x"})
+		}
+	})
+	for text, want := range map[string][]string{
+		"datasets.name = 'd999'":                              {"many"},
+		"datasets.name like 'd99_' and dataset.digest = 'x'":  {"many"},
+		"datasets.digest in ('d', 'y')":                       {"few"},
+		"datasets.digest is null":                             {"none"},
+		"datasets.digest is not null":                         {"few", "many"},
+		"datasets.name != 'few'":                              {"many"},
+		"datasets.name != 'd5'":                               {"few", "many"},
+		"not datasets.name = 'few'":                           {"many", "none"},
+		"not (datasets.name = 'few')":                         {"many", "none"},
+		"not datasets.name != 'few'":                          {"few", "none"},
+		"not not datasets.name = 'few'":                       {"few"},
+		"datasets.name not like 'd%'":                         {"few"},
+		"datasets.name not in ('few')":                        {"many"},
+		"datasets.name = 'd1' and datasets.name = 'd2'":       {"many"},
+		"datasets.context = 'train'":                          {},
+		"not (datasets.name = 'few' or datasets.name = 'd1')": {"none"},
+		"datasets.name = 'few' or " + strings.Repeat("run_id = 'none' or ", 90) + "datasets.name = 'd7'": {"few", "many", "none"},
+	} {
+		require.Equal(t, want, s.ids(t, text, "run_id"), text)
+	}
+	_, err := s.search(t.Context(), Runs, strings.Repeat("datasets.name = 'x' or ", 5)+"datasets.name = 'x'")
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	require.ErrorContains(t, err, "1000 datasets")
+	_, err = s.search(t.Context(), Runs, "datasets.name in ("+strings.Repeat("'x',", 9998)+"'x')")
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	_, err = s.search(t.Context(), Runs, "", "datasets.name")
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	_, err = s.search(t.Context(), Runs, "datasets.colour = 'x'")
+	require.ErrorContains(t, err, "name, digest, context")
 }
 
 // TestPlans looks how SQLite carries searches out: values are found by their

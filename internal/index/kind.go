@@ -26,7 +26,9 @@ type Kind struct {
 }
 
 // kinds lists all kinds.
-func kinds() []*Kind { return []*Kind{Runs, Experiments, Models, RegisteredModels, LoggedModels} }
+func kinds() []*Kind {
+	return []*Kind{Runs, Experiments, Models, RegisteredModels, LoggedModels, Datasets}
+}
 
 // part says what of an item an object is; more than one are or-ed.
 type part int

@@ -12,8 +12,9 @@ import (
 )
 
 // LoggedModels are the models that MLflow clients have logged and that are not
-// deleted, the newest first. A metric's value is the latest that was logged, of
-// whichever run and on whichever dataset; see MetricOn for one dataset's.
+// deleted, the newest first. Of the values that were logged last by each run on
+// each dataset, a metric's value is that of the greatest step; see MetricOn for
+// one dataset's.
 var LoggedModels = &Kind{
 	name: "logged model", number: 5, prefix: history.LoggedModelPrefix, classify: classifyLoggedModel, id: loggedModelID, read: readLoggedModel,
 	Schema: filter.Schema{
@@ -34,7 +35,7 @@ var LoggedModels = &Kind{
 const datasetMark = "\x1f"
 
 // MetricOn gives the field of a logged model's metric on a dataset, or on one of
-// its versions when digest is not empty: the latest value that was logged. An
+// its versions when digest is not empty. An
 // empty name gives a field that is there when any metric on it is.
 func MetricOn(name, dataset, digest string) filter.Field {
 	key := name + datasetMark + dataset
@@ -105,10 +106,9 @@ func (b builder) modelMetrics(sums Summaries) {
 	}
 }
 
-// later compares what was logged last, so that it is the same in whatever order
-// series are looked at.
+// later compares the last points of series as MLflow does.
 func later(a, b Summary) int {
-	return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Last, b.Last))
+	return cmp.Or(cmp.Compare(a.Step, b.Step), a.Time.Compare(b.Time), cmp.Compare(a.Last, b.Last))
 }
 
 // fetchLogged sums up the metrics of a logged model. It is looked at each time

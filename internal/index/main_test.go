@@ -207,6 +207,9 @@ func (g gen) expr(depth int) filter.Expr {
 		}
 	}
 	f := g.field()
+	if g.IntN(6) == 0 {
+		f = filter.Field{Entity: filter.Dataset, Key: pick(g, filter.DatasetKeys), Type: filter.Text}
+	}
 	ops := []filter.Op{filter.Equal, filter.In, filter.IsNull, filter.LikeOp, filter.ILikeOp}
 	if f.Type == filter.Number {
 		ops = []filter.Op{filter.Equal, filter.In, filter.IsNull, filter.Less, filter.LessEqual, filter.Greater, filter.GreaterEqual}

@@ -43,6 +43,15 @@ func (g gen) run(t *testing.T, s *space, id string) filter.Row {
 		r.Number, r.DisplayName, r.Started = g.IntN(3), pick(g, texts), created
 		r.Status = pick(g, []record.Status{record.Completed, record.Failed})
 		r.Tags, r.Params = labels(filter.Tag, "t`1", "rare"), labels(filter.Param, "p1", "m1")
+		for i := range g.IntN(4) {
+			d := record.DatasetInput{Name: pick(g, texts[1:]), Digest: pick(g, texts), Tags: map[string]string{DatasetContext: pick(g, texts)}}
+			r.Datasets = append(r.Datasets, d)
+			for key, v := range map[string]string{"name": d.Name, "digest": d.Digest, "context": d.Tags[DatasetContext]} {
+				if v != "" {
+					set(filter.DatasetField(i, key), filter.Value{Text: v})
+				}
+			}
+		}
 		if g.IntN(2) == 0 {
 			r.Ended = created.Add(time.Duration(g.IntN(3)) * time.Second)
 		}
@@ -166,6 +175,8 @@ func TestWays(t *testing.T) {
 		order = slices.CompactFunc(order, func(a, b filter.Order) bool { return a.Field == b.Field })
 		want := expected(rows, e, order)
 		find := search{c, Runs}
+		e, err = find.spread(e)
+		require.NoError(t, err)
 		some, err := find.candidates(e, 1e9)
 		require.NoError(t, err)
 		for name, way := range map[string]func() ([]int64, error){

@@ -22,10 +22,13 @@ var Runs = &Kind{
 		},
 		Aliases: map[string]string{"created": "start_time", "Created": "start_time", "run name": "run_name", "Run name": "run_name",
 			"Run Name": "run_name", "experiment_name": "experiment"},
-		Entities: []filter.Entity{filter.Metric, filter.Param, filter.Tag, filter.Property},
+		Entities: []filter.Entity{filter.Metric, filter.Param, filter.Tag, filter.Property, filter.Dataset},
 		Order:    []filter.Order{{Field: filter.Field{Entity: filter.Attribute, Key: "start_time", Type: filter.Number}, Desc: true}},
 	},
 }
+
+// DatasetContext is the tag of a dataset that says what a run has used it for.
+const DatasetContext = "mlflow.data.context"
 
 const (
 	runPrefix = "runs/"
@@ -78,6 +81,13 @@ func runValues(r record.Run, sums Summaries) filter.Row {
 	b.labels(filter.Tag, r.Tags)
 	b.labels(filter.Param, r.Params)
 	b.labels(filter.Property, r.Properties)
+	for i, d := range r.Datasets {
+		for key, value := range map[string]string{"name": d.Name, "digest": d.Digest, "context": d.Tags[DatasetContext]} {
+			if value != "" {
+				b.values[filter.DatasetField(i, key)] = filter.Value{Text: value}
+			}
+		}
+	}
 	for name, s := range sums {
 		if s.Number {
 			b.values[filter.Field{Entity: filter.Metric, Key: name, Type: filter.Number}] = filter.Value{Number: s.Last}

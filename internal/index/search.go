@@ -108,7 +108,11 @@ func (c *conn) page(q Query, after *position) (_ *Page, err error) {
 	tx := c.Begin()
 	defer tx.End(&err)
 	s := search{conn: c, kind: q.Kind}
-	found, err := s.find(q.Filter, q.Order, after, q.Size+1)
+	wanted, err := s.spread(q.Filter)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.find(wanted, q.Order, after, q.Size+1)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +131,26 @@ func (c *conn) page(q Query, after *position) (_ *Page, err error) {
 		page.Hits = append(page.Hits, hit)
 	}
 	return page, nil
+}
+
+// maxSpread bounds what comparisons of datasets, and their values, become: SQLite
+// takes three times as many.
+const maxSpread = 10_000
+
+// spread makes comparisons of datasets ones of each of as many datasets as any
+// item has.
+func (s *search) spread(e filter.Expr) (filter.Expr, error) {
+	asked := filter.Spreads(e)
+	if asked == 0 {
+		return e, nil
+	}
+	most := 0
+	err := s.rows(func(r *sqlite3.Stmt) error { most = r.ColumnInt(0); return nil },
+		`SELECT count(*) FROM field WHERE kind = ? AND entity = ? AND name LIKE 'name%'`, s.kind.number, string(filter.Dataset))
+	if err == nil && asked*most > maxSpread {
+		err = fmt.Errorf("%w: there are runs with %d datasets: compare datasets less often in a filter, or with fewer values", azml.ErrInvalid, most)
+	}
+	return filter.Spread(e, most), err
 }
 
 // hit reads what was found.

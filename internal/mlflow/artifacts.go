@@ -3,6 +3,7 @@ package mlflow
 import (
 	"context"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"path"
@@ -24,6 +25,7 @@ func artifactRoutes() []route {
 		{"HEAD", "/mlflow-artifacts/artifacts/{...}", call.downloadArtifact},
 		{"PUT", "/mlflow-artifacts/artifacts/{...}", call.uploadArtifact},
 		{"DELETE", "/mlflow-artifacts/artifacts/{...}", call.deleteArtifact},
+		{"POST", "/mlflow/upload-artifact", call.uploadRunArtifact},
 	}
 }
 
@@ -216,38 +218,59 @@ func (c call) downloadArtifact(w http.ResponseWriter, r *http.Request, params []
 
 // getArtifact is what MLflow's pages download files with.
 func (c call) getArtifact(w http.ResponseWriter, r *http.Request, _ []string) error {
+	a, err := c.queried(r)
+	if err != nil {
+		return err
+	}
+	return c.send(w, r, a)
+}
+
+// queried finds the file of a run that is named in the query, as MLflow's pages
+// do.
+func (c call) queried(r *http.Request) (a artifact, err error) {
 	query := r.URL.Query()
-	id, err := runRef{query.Get("run_id"), query.Get("run_uuid")}.id()
+	if a.runID, err = (runRef{query.Get("run_id"), query.Get("run_uuid")}).id(); err != nil {
+		return a, err
+	}
+	if a.path, err = checkPath(query.Get("path")); err != nil {
+		return a, err
+	}
+	stored, err := c.run(r.Context(), a.runID)
+	a.list = history.RunFiles(stored.Value)
+	return a, err
+}
+
+// maxPageUpload bounds what MLflow's pages upload, in bytes.
+const maxPageUpload = 10 << 20
+
+// uploadRunArtifact is what MLflow's pages upload small files with.
+func (c call) uploadRunArtifact(w http.ResponseWriter, r *http.Request, _ []string) error {
+	a, err := c.queried(r)
+	switch {
+	case err != nil:
+		return err
+	case a.path == "":
+		return missing("path")
+	case r.ContentLength == 0:
+		return invalid("Request must specify data.")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxPageUpload)
+	id, manifest, err := c.storeBody(r, a.path)
 	if err != nil {
 		return err
 	}
-	p, err := checkPath(query.Get("path"))
-	if err != nil {
+	if err := a.list.AddStored(r.Context(), c.core, id, manifest, true); err != nil {
 		return err
 	}
-	stored, err := c.run(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return c.send(w, r, artifact{list: history.RunFiles(stored.Value), path: p})
+	return writeJSON(w, nothing{})
 }
 
 // send sends a file, or the ranges of it that were asked for. It goes out as an
 // attachment of a type that no browser runs: what it holds is a stranger's.
 func (c call) send(w http.ResponseWriter, r *http.Request, a artifact) error {
-	if a.path == "" {
-		return invalid("Artifact path refers to a directory, not a file: ''")
-	}
-	file, err := a.list.Find(r.Context(), c.core, a.path)
-	switch {
-	case errors.Is(err, azml.ErrInvalid):
-		return invalid("Artifact path refers to a directory, not a file: '%s'", a.path)
-	case errors.Is(err, azml.ErrNotFound):
-		return failf(codeNotFound, "No such artifact: '%s'", a.path)
-	case err != nil:
+	file, err := c.regular(r.Context(), a)
+	if err != nil {
 		return err
-	case !file.IsRegular():
-		return invalid("The artifact '%s' is a symbolic link", a.path)
 	}
 	content, err := c.core.Files().Open(r.Context(), file)
 	if err != nil {
@@ -263,27 +286,31 @@ func (c call) send(w http.ResponseWriter, r *http.Request, a artifact) error {
 	return nil
 }
 
+// regular finds the file, in MLflow's words when there is none.
+func (c call) regular(ctx context.Context, a artifact) (files.File, error) {
+	if a.path == "" {
+		return files.File{}, invalid("Artifact path refers to a directory, not a file: ''")
+	}
+	file, err := a.list.Find(ctx, c.core, a.path)
+	switch {
+	case errors.Is(err, azml.ErrInvalid):
+		return file, invalid("Artifact path refers to a directory, not a file: '%s'", a.path)
+	case errors.Is(err, azml.ErrNotFound):
+		return file, failf(codeNotFound, "No such artifact: '%s'", a.path)
+	case err == nil && !file.IsRegular():
+		return file, invalid("The artifact '%s' is a symbolic link", a.path)
+	}
+	return file, err
+}
+
 // uploadArtifact stores a file, replacing one of the same path. The content is
 // stored while it comes in; the file is there when all of it is durable.
 func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []string) error {
-	a, err := c.writable(r, params[0])
+	a, err := c.writable(r.Context(), params[0])
 	if err != nil {
 		return err
 	}
-	batch, err := c.core.Files().NewBatch(r.Context(), nil)
-	if err != nil {
-		return err
-	}
-	defer batch.Abort()
-	const mode = 0o644
-	body := &body{r: r}
-	if err := batch.Add(r.Context(), a.path, mode, body); err != nil {
-		if body.err != nil {
-			return failf(codeBadRequest, "The body of the request could not be read: %v", body.err)
-		}
-		return err
-	}
-	id, manifest, _, err := batch.CommitManifest(r.Context())
+	id, manifest, err := c.storeBody(r, a.path)
 	if err != nil {
 		return err
 	}
@@ -293,9 +320,33 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 	return writeJSON(w, nothing{})
 }
 
+// storeBody stores the body of a request, while it comes in, as the one file of
+// a manifest, which it stores, too.
+func (c call) storeBody(r *http.Request, path string) (id string, _ *files.Manifest, err error) {
+	body := &body{r: r}
+	id, manifest, err := c.storeFile(r.Context(), path, body)
+	if body.err != nil {
+		return "", nil, readError(body.err)
+	}
+	return id, manifest, err
+}
+
+func (c call) storeFile(ctx context.Context, path string, content io.Reader) (id string, _ *files.Manifest, err error) {
+	batch, err := c.core.Files().NewBatch(ctx, nil)
+	if err != nil {
+		return "", nil, err
+	}
+	defer batch.Abort()
+	if err := batch.Add(ctx, path, fileMode, content); err != nil {
+		return "", nil, err
+	}
+	id, manifest, _, err := batch.CommitManifest(ctx)
+	return id, manifest, err
+}
+
 // writable finds the place of a file that is to be changed.
-func (c call) writable(r *http.Request, p string) (artifact, error) {
-	a, err := c.artifact(r.Context(), p)
+func (c call) writable(ctx context.Context, p string) (artifact, error) {
+	a, err := c.artifact(ctx, p)
 	switch {
 	case err != nil:
 		return a, err
@@ -308,7 +359,7 @@ func (c call) writable(r *http.Request, p string) (artifact, error) {
 }
 
 func (c call) deleteArtifact(w http.ResponseWriter, r *http.Request, params []string) error {
-	a, err := c.writable(r, params[0])
+	a, err := c.writable(r.Context(), params[0])
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,6 +53,10 @@ func newHandler(h core.Handle, opts *Options) *Handler {
 		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}}}
 }
 
+// Settle stores what clients have logged, for who ends serving. What it can't
+// store until ctx ends stays in the spool. Clients can go on.
+func (h *Handler) Settle(ctx context.Context) { h.writers.settle(ctx) }
+
 // call is one request, on behalf of who sent it.
 type call struct {
 	*Handler
@@ -100,7 +105,7 @@ type route struct {
 
 // tables are all routes by their prefix.
 func tables() map[string][]route {
-	v2 := slices.Concat(experimentRoutes(), runRoutes(), logRoutes(), historyRoutes(), artifactRoutes(), loggedModelRoutes(),
+	v2 := slices.Concat(experimentRoutes(), runRoutes(), logRoutes(), historyRoutes(), artifactRoutes(), uploadRoutes(), loggedModelRoutes(),
 		registeredModelRoutes(), modelVersionRoutes(), datasetRoutes())
 	return map[string][]route{
 		"/api/2.0": v2, "/ajax-api/2.0": v2,
@@ -112,16 +117,26 @@ func tables() map[string][]route {
 // unserved are the parts of MLflow's interface that this handler knows and does
 // not serve; all else is no part of it.
 var unserved = []string{
-	"traces", "trace", "prompts", "gateway", "webhooks", "scorers", "assessments", "evaluation", "issues", "label-schemas", "review",
-	"workspaces", "secrets", "jobs", "datasets", "mcp", "graphql", "promptlab", "mpu", "presigned", "presigned-upload-url", "presigned-download-url",
+	"assistant", "create-promptlab-run", "datasets", "demo", "gateway", "gateway-proxy", "genai", "get-online-trace-details", "get-trace-artifact", "graphql", "issues",
+	"jobs", "label-schemas", "mcp-servers", "presigned-download-url", "presigned-upload-url", "prompt-optimization", "review-queues", "scorer",
+	"scorers", "skills", "traces", "ui-telemetry", "unified-traces", "webhooks", "workspaces",
+}
+
+// unservedPart gives the part of MLflow's interface that a path without a route
+// belongs to, empty for none.
+func unservedPart(path string) string {
+	for part := range strings.SplitSeq(path, "/") {
+		if slices.Contains(unserved, part) {
+			return part
+		}
+	}
+	return ""
 }
 
 // notServed gives the error for a path without a route.
 func notServed(path string) error {
-	for part := range strings.SplitSeq(path, "/") {
-		if slices.Contains(unserved, part) {
-			return failf(codeNotImplemented, "%s is not served here: it is one of the parts of MLflow, such as traces, prompts and the gateway, that are not implemented", path)
-		}
+	if unservedPart(path) != "" {
+		return failf(codeNotImplemented, "%s is not served here: it is one of the parts of MLflow, such as traces, prompts and the gateway, that are not implemented", path)
 	}
 	return failf(codeEndpointNotFound, "No endpoint at %s", path)
 }

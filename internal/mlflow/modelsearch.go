@@ -248,7 +248,7 @@ func loggedModelQuery(req *searchLoggedModels) (index.Query, error) {
 	hasMetric := false
 	e, err = rewrite(e, func(cmp filter.Comparison) (filter.Expr, error) {
 		if cmp.Field == schema.Attribute("status") {
-			return byStatus(cmp), nil
+			return byStatus(cmp)
 		}
 		if cmp.Field.Entity != filter.Metric || len(req.Datasets) == 0 {
 			return cmp, nil
@@ -268,12 +268,15 @@ func loggedModelQuery(req *searchLoggedModels) (index.Query, error) {
 		in.Values = append(in.Values, filter.Value{Text: id})
 	}
 	q.Filter = filter.All(in, e)
-	q.Order, err = loggedModelOrders(schema, req.OrderBy)
+	q.Order, err = loggedModelOrders(schema, req)
 	return q, err
 }
 
 // byStatus puts our names of statuses in the place of MLflow's.
-func byStatus(cmp filter.Comparison) filter.Expr {
+func byStatus(cmp filter.Comparison) (filter.Expr, error) {
+	if cmp.Op != filter.Equal && cmp.Op != filter.In {
+		return nil, invalid("Invalid comparison operator for status: %s", cmp.Op)
+	}
 	values := slices.Clone(cmp.Values)
 	for i, v := range values {
 		switch strings.TrimPrefix(v.Text, "LOGGED_MODEL_") {
@@ -283,10 +286,12 @@ func byStatus(cmp filter.Comparison) filter.Expr {
 			values[i].Text = record.LoggedModelReady
 		case "FAILED", "UPLOAD_FAILED":
 			values[i].Text = record.LoggedModelUploadFailed
+		default:
+			return nil, invalid("Unknown model status in filter: '%s'", cut(v.Text, maxKey))
 		}
 	}
 	cmp.Values = values
-	return cmp
+	return cmp, nil
 }
 
 // onDatasets restricts a comparison of a metric to what was measured on one of
@@ -307,21 +312,29 @@ func onDatasets(cmp filter.Comparison, datasets []searchedDataset) filter.Expr {
 	return filter.Or(any)
 }
 
-func loggedModelOrders(schema *filter.Schema, asked []loggedModelOrder) ([]filter.Order, error) {
+// orderMetric gives the metric that is ordered by: on the dataset that the order
+// names, or else on the one that is searched for.
+func orderMetric(key string, o loggedModelOrder, searched []searchedDataset) filter.Field {
+	switch {
+	case o.DatasetName != "":
+		return index.MetricOn(key, o.DatasetName, o.DatasetDigest)
+	case len(searched) == 1:
+		return index.MetricOn(key, searched[0].DatasetName, searched[0].DatasetDigest)
+	}
+	return filter.Field{Entity: filter.Metric, Key: key, Type: filter.Number}
+}
+
+func loggedModelOrders(schema *filter.Schema, req *searchLoggedModels) ([]filter.Order, error) {
 	var orders []filter.Order
 	add := func(o filter.Order) {
 		if !slices.ContainsFunc(orders, func(have filter.Order) bool { return have.Field == o.Field }) {
 			orders = append(orders, o)
 		}
 	}
-	for _, o := range asked {
+	for _, o := range req.OrderBy {
 		desc := o.Ascending != nil && !*o.Ascending
 		if key, isMetric := strings.CutPrefix(o.FieldName, "metrics."); isMetric {
-			f := filter.Field{Entity: filter.Metric, Key: strings.Trim(key, "`"), Type: filter.Number}
-			if o.DatasetName != "" {
-				f = index.MetricOn(f.Key, o.DatasetName, o.DatasetDigest)
-			}
-			add(filter.Order{Field: f, Desc: desc})
+			add(filter.Order{Field: orderMetric(strings.Trim(key, "`"), o, req.Datasets), Desc: desc})
 			continue
 		}
 		read, err := schema.ParseOrder(o.FieldName)

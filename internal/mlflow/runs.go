@@ -243,6 +243,9 @@ func (c call) setDeleted(ctx context.Context, id string, deleted bool) (nothing,
 		if deleted == !r.Deleted.IsZero() {
 			return core.ErrNoChange
 		}
+		if !r.Expunged.IsZero() { // it is being removed for good
+			return failf(codeNotFound, "Run with id=%s not found", id)
+		}
 		r.Deleted = core.When(deleted, c.core.Now())
 		return nil
 	})

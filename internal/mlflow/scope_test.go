@@ -35,6 +35,7 @@ var foreign = map[string]string{
 	"POST /mlflow/runs/delete":                           `{"run_id":"{run}"}`,
 	"POST /mlflow/runs/restore":                          `{"run_id":"{run}"}`,
 	"POST /mlflow/experiments/search-datasets":           `{"experiment_ids":["{exp}"]}`,
+	"POST mlflow/experiments/search-datasets":            `{"experiment_ids":["{exp}"]}`,
 	"POST /mlflow/runs/search":                           `{"experiment_ids":["{exp}"]}`,
 	"POST /mlflow/runs/log-metric":                       `{"run_id":"{run}","key":"k","value":1,"timestamp":1}`,
 	"POST /mlflow/runs/log-parameter":                    `{"run_id":"{run}","key":"k","value":"v"}`,
@@ -53,6 +54,11 @@ var foreign = map[string]string{
 	"HEAD /mlflow-artifacts/artifacts/{...}":             "/{exp}/{run}/artifacts/a.txt",
 	"PUT /mlflow-artifacts/artifacts/{...}":              "/{exp}/{run}/artifacts/a.txt",
 	"DELETE /mlflow-artifacts/artifacts/{...}":           "/{exp}/{run}/artifacts/a.txt",
+	"POST /mlflow/upload-artifact":                       "run_id={run}&path=u.txt",
+	"POST /mlflow-artifacts/mpu/create/{...}":            `/{exp}/{run}/artifacts {"path":"b.txt"}`,
+	"POST /mlflow-artifacts/mpu/complete/{...}":          `/{exp}/{run}/artifacts {"path":"b.txt","upload_id":"x","parts":[{"part_number":1}]}`,
+	"POST /mlflow-artifacts/mpu/abort/{...}":             `/{exp}/{run}/artifacts {"path":"b.txt","upload_id":"x"}`,
+	"GET /mlflow-artifacts/presigned/{...}":              "/{exp}/{run}/artifacts/a.txt",
 	"POST /mlflow/logged-models":                         `{"experiment_id":"{exp}","source_run_id":"{run}"}`,
 	"POST /mlflow/logged-models/search":                  `{"experiment_ids":["{exp}"]}`,
 	"GET /mlflow/logged-models/{}":                       "a=b",
@@ -78,6 +84,7 @@ var taken = map[string]string{
 var unbound = []string{
 	"GET /mlflow/experiments/search", "POST /mlflow/experiments/search", // which show its own, see TestScopeOfSearches
 	"GET /health", "GET /version", "GET /mlflow/server-info",
+	"PUT /mlflow-artifacts/mpu/parts/{}/{}", // whose upload names the file, see TestUploadOfAScript
 	// The registry is everybody's; a version's source is not, see foreign.
 	"POST /mlflow/registered-models/create", "GET /mlflow/registered-models/get", "PATCH /mlflow/registered-models/update",
 	"GET /mlflow/registered-models/search", "GET /mlflow/registered-models/get-latest-versions", "POST /mlflow/registered-models/get-latest-versions",
@@ -150,7 +157,8 @@ func (s *scoped) ask(route, request string, to named) answer {
 	case strings.HasPrefix(request, "{"):
 		return s.send(method, path, jsonType, request)
 	case strings.HasPrefix(request, "/"):
-		return s.send(method, strings.TrimSuffix(path, "/{...}")+request, "", "")
+		rest, body, _ := strings.Cut(request, " ")
+		return s.send(method, strings.TrimSuffix(path, "/{...}")+rest, jsonType, body)
 	}
 	return s.send(method, path+"?"+request, "", "")
 }
@@ -199,8 +207,10 @@ func TestScopeOfItsOwn(t *testing.T) {
 		require.Equal(t, http.StatusOK, s.ask(name, foreign[name], s.own).status, name) // others delete them
 	}
 	refused := map[string]int{
-		"POST /mlflow/experiments/create": http.StatusBadRequest, // it is there
-		"POST /mlflow/experiments/update": http.StatusForbidden, "POST /mlflow/experiments/delete": http.StatusForbidden, "POST /mlflow/experiments/restore": http.StatusForbidden,
+		"POST /mlflow/experiments/create":           http.StatusBadRequest, // it is there
+		"POST /mlflow-artifacts/mpu/complete/{...}": http.StatusNotFound,   // there is no such upload
+		"POST /mlflow/upload-artifact":              http.StatusBadRequest, // nothing is sent
+		"POST /mlflow/experiments/update":           http.StatusForbidden, "POST /mlflow/experiments/delete": http.StatusForbidden, "POST /mlflow/experiments/restore": http.StatusForbidden,
 	}
 	last := []string{"POST /mlflow/runs/delete", "POST /mlflow/runs/restore", "DELETE /mlflow-artifacts/artifacts/{...}", "DELETE /mlflow/logged-models/{}"} // others need what these delete
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(foreign)), func(name string) bool { return slices.Contains(last, name) })

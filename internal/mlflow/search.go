@@ -59,7 +59,12 @@ func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsRespo
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.search(ctx, index.Query{Kind: index.Runs, Filter: filter.All(shown, c.scope.runs()), Order: order}, req.Filter, req.PageToken, wide(req.MaxResults))
+	asked, err := runSchema.Parse(req.Filter)
+	if err != nil {
+		return nil, err
+	}
+	q := index.Query{Kind: index.Runs, Order: order, Filter: filter.All(shown, c.scope.runs(), inWords(index.Runs, byArtifactURI(asked, experiments)))}
+	page, err := c.search(ctx, q, "", req.PageToken, wide(req.MaxResults))
 	if err != nil {
 		return nil, err
 	}

@@ -18,11 +18,12 @@ const (
 	maxDatasets           = 1000
 )
 
-// datasetContext is the tag that says what a run has used a dataset for.
-const datasetContext = "mlflow.data.context"
-
 func datasetRoutes() []route {
-	return []route{{"POST", "/mlflow/experiments/search-datasets", rpc(call.searchDatasets)}}
+	search := rpc(call.searchDatasets)
+	return []route{
+		{"POST", "/mlflow/experiments/search-datasets", search},
+		{"POST", "mlflow/experiments/search-datasets", search}, // as MLflow's client and its server have it
+	}
 }
 
 // searchDatasets lists the datasets that runs of the experiments have used, each
@@ -50,7 +51,7 @@ func (c call) searchDatasets(ctx context.Context, req *searchDatasets) (*searchD
 			return nil, err
 		}
 		for _, d := range stored.Value.Datasets {
-			found[datasetSummary{stored.Value.Experiment, d.Name, d.Digest, d.Tags[datasetContext]}] = true
+			found[datasetSummary{stored.Value.Experiment, d.Name, d.Digest, d.Tags[index.DatasetContext]}] = true
 		}
 		if len(found) >= maxDatasets {
 			break

@@ -61,8 +61,11 @@ func statusView(s record.Status) runStatus {
 
 // artifactURI gives the URI of the run's artifacts.
 func artifactURI(r record.Run, e record.Experiment) string {
-	return artifactLocation(e) + "/" + r.ID + "/artifacts"
+	return artifactLocation(e) + "/" + r.ID + artifactsFolder
 }
+
+// artifactsFolder is the folder of a run's artifacts, in the one of the run.
+const artifactsFolder = "/artifacts"
 
 // tagsView gives the run's tags, and as tags what azml keeps in fields of its
 // own where a client would look for tags.

@@ -98,7 +98,7 @@ func (ws *writers) run(ctx context.Context) {
 			return
 		case <-ticker.C:
 			for _, l := range ws.idle(ws.h.Now().Add(-writerIdle), 0) {
-				ws.retire(ctx, l)
+				ws.retire(context.WithoutCancel(ctx), l)
 			}
 		}
 	}
@@ -132,7 +132,7 @@ func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 	if over > 0 {
 		for _, old := range ws.idle(ws.h.Now(), over) {
 			if old != l {
-				ws.retire(ctx, old)
+				ws.retire(context.WithoutCancel(ctx), old)
 			}
 		}
 	}
@@ -313,7 +313,7 @@ func (ws *writers) finish(ctx context.Context, id logID) (map[string]uint64, err
 
 // retire closes a writer that is in the way.
 func (ws *writers) retire(ctx context.Context, l *logging) {
-	if err := ws.close(context.WithoutCancel(ctx), l); err != nil {
+	if err := ws.close(ctx, l); err != nil {
 		ws.h.Logger().WarnContext(ctx, "metrics stay in the spool until they are recovered", "of", l.id.id, "error", err)
 	}
 }
@@ -362,11 +362,16 @@ func (ws *writers) idle(since time.Time, most int) []*logging {
 
 // closeAll closes all writers, for good.
 func (ws *writers) closeAll() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
-	defer cancel()
 	ws.mu.Lock()
 	ws.done = true
 	ws.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	ws.settle(ctx)
+}
+
+// settle closes all writers. Who logs more opens them again.
+func (ws *writers) settle(ctx context.Context) {
 	var closing sync.WaitGroup
 	for _, l := range ws.idle(ws.h.Now().Add(time.Hour), 0) {
 		closing.Go(func() { ws.retire(ctx, l) })

@@ -23,6 +23,9 @@ type Workspace struct {
 	Description string `json:"description,omitempty"`
 	// Tags are free labels.
 	Tags map[string]string `json:"tags,omitempty"`
+	// DefaultDatastore is the name of the default datastore, empty for the
+	// workspace's own.
+	DefaultDatastore string `json:"defaultDatastore,omitempty"`
 }
 
 // Schema implements Record.
@@ -82,6 +85,9 @@ type Files struct {
 	// Removed are files, and folders with all below them, of earlier parts that
 	// are there no more.
 	Removed []string `json:"removed,omitempty"`
+	// Whole says that the manifest lists all files that there are: earlier parts
+	// count no more, and their manifests may be gone.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Schema implements Record.

@@ -67,6 +67,9 @@ type Run struct {
 	// Deleted is when the run was hidden from lists, zero when it is active. It
 	// can be made active again.
 	Deleted time.Time `json:"deleted,omitzero"`
+	// Expunged is when the garbage collector began to remove the run for good:
+	// from then on it can't be restored. Zero before.
+	Expunged time.Time `json:"expunged,omitzero"`
 	// Datasets are the datasets that the run says it has used.
 	Datasets []DatasetInput `json:"datasets,omitempty"`
 	// ModelInputs are the IDs of the logged models that it has used.

@@ -3,9 +3,9 @@ package record
 import "time"
 
 // AccessToken is the record of a token that lets a client of a server in, at
-// "tokens/<id>.json". It stays when the token was revoked or has expired: who
-// wrote with it is told by its ID, and a workspace that once had tokens never
-// answers without one again.
+// "tokens/<id>.json". It stays for a while when the token was revoked or has
+// expired, so that it can be asked about; the last one stays for ever: a workspace
+// that once had tokens never answers without one again.
 type AccessToken struct {
 	Meta
 	// ID is 16 random hexadecimal digits, a part of the token.

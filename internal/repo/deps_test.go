@@ -23,6 +23,8 @@ var heavy = []string{
 	"github.com/docker",
 	"github.com/moby",
 	"github.com/google/go-containerregistry",
+	"github.com/minio",
+	"github.com/jackc",
 }
 
 // helpersOfTests may import package testing outside of _test.go files.
@@ -133,6 +135,8 @@ func TestDependenciesCanFail(t *testing.T) {
 		"testing/fstest":                  "workspace links testing/fstest",
 		"k8s.io/client-go/kubernetes":     "workspace links k8s.io",
 		"github.com/Azure/azure-sdk/core": "workspace links github.com/Azure",
+		"github.com/minio/minio-go/v7":    "workspace links github.com/minio",
+		"github.com/jackc/pgx/v5":         "workspace links github.com/jackc",
 		"testingtools":                    "",
 		"net/http":                        "",
 	} {

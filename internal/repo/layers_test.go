@@ -14,6 +14,15 @@ import (
 var ranks = map[string]int{
 	"": 0,
 
+	"tabular":                5,
+	"internal/inorder":       5,
+	"internal/fingerprint":   5,
+	"internal/textvalue":     7,
+	"internal/datafile":      7,
+	"internal/delimited":     8,
+	"internal/jsonlines":     8,
+	"internal/parquetfile":   8,
+	"internal/expr":          12,
 	"backend":                10,
 	"poller":                 10,
 	"internal/gitignore":     10,

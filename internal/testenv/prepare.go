@@ -56,9 +56,15 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 	case AbilityPython:
 		return python(ctx)
 	case AbilityPythonVenv:
-		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}) // any small package
+		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}, nil) // any small package
 	case AbilityAzurite:
 		return azurite(ctx, true)
+	case AbilityMLflowJava:
+		return mlflowJava(ctx, true)
+	case AbilityS3:
+		return s3Server(ctx, true)
+	case AbilityPostgreSQL:
+		return postgres(ctx)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

@@ -47,6 +47,12 @@ const (
 	AbilityMLflowSkinny = "mlflow-skinny"
 	// AbilityAzurite is Azure's own emulator of its blob service, from npm.
 	AbilityAzurite = "azurite"
+	// AbilityMLflowJava is MLflow's client for Java, with a JDK that runs it.
+	AbilityMLflowJava = "mlflow-java"
+	// AbilityS3 is an S3 server, built from its source.
+	AbilityS3 = "s3"
+	// AbilityPostgreSQL is a PostgreSQL server.
+	AbilityPostgreSQL = "postgresql"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -69,6 +75,9 @@ func Abilities() []string {
 		AbilityTensorBoard,
 		AbilityMLflow,
 		AbilityAzurite,
+		AbilityMLflowJava,
+		AbilityS3,
+		AbilityPostgreSQL,
 		AbilityMount,
 	}
 }

@@ -167,7 +167,7 @@ func TestVenvSaysWhatPipSaid(t *testing.T) {
 	}
 	Python(t)
 	t.Setenv("AZML_TEST_CACHE", t.TempDir())
-	_, err := venv(t.Context(), "bad", false, []string{"not a requirement!"})
+	_, err := venv(t.Context(), "bad", false, []string{"not a requirement!"}, nil)
 	require.ErrorContains(t, err, "Invalid requirement")
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,6 +42,7 @@ type pinned struct {
 	variable     string // that names an interpreter to take instead
 	check        string // Python that fails when the peer is missing
 	requirements []string
+	over         []string // packages that come over those, without what they ask for
 }
 
 // peers are the virtual environments by the abilities that they give.
@@ -55,16 +57,18 @@ var peers = map[string]pinned{
 
 var (
 	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
-		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}}
+		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}, nil}
 	azureMLCore = pinned{"azureml-core", AzureMLCoreVariable, "from azureml.core.runconfig import RunConfiguration",
-		[]string{"azureml-core==1.61.0.post4"}}
+		[]string{"azureml-core==1.61.0.post4"}, nil}
 	parquetReaders = pinned{"parquet-readers", ParquetReadersVariable, "import pyarrow, pandas, duckdb, polars",
-		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}}
+		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}, nil}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
-		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}}
+		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}, nil}
+	// The newest has all of its code in its own package, and asks for two others of
+	// its version that are not published. psutil is for system metrics.
 	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn, psutil",
-		[]string{"mlflow==3.17.2", "psutil==7.2.2"}} // the newest that pip can resolve; psutil is for system metrics
-	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}}
+		[]string{"mlflow==3.17.2", "psutil==7.2.2"}, []string{"mlflow==3.18.0"}}
+	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}, nil}
 )
 
 // Venv gives the interpreter of a virtual environment with the requirements,
@@ -74,7 +78,7 @@ var (
 func Venv(t testing.TB, name string, requirements ...string) string {
 	t.Helper()
 	Python(t)
-	return need(t, AbilityPythonVenv, func() (string, error) { return venv(t.Context(), name, false, requirements) })
+	return need(t, AbilityPythonVenv, func() (string, error) { return venv(t.Context(), name, false, requirements, nil) })
 }
 
 // InferenceServer gives the interpreter of a virtual environment with
@@ -128,12 +132,12 @@ func (p pinned) python(ctx context.Context, again bool) (string, error) {
 		_, err := output(ctx, given, "-c", p.check)
 		return given, err
 	}
-	return venv(ctx, p.name, again, p.requirements)
+	return venv(ctx, p.name, again, p.requirements, p.over)
 }
 
 // venv makes the virtual environment unless it is there. With again, it tries
 // even when it failed a moment ago.
-func venv(ctx context.Context, name string, again bool, requirements []string) (string, error) {
+func venv(ctx context.Context, name string, again bool, requirements, over []string) (string, error) {
 	base, err := python(ctx)
 	if err != nil {
 		return "", err
@@ -146,19 +150,26 @@ func venv(ctx context.Context, name string, again bool, requirements []string) (
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(version + "\n" + strings.Join(requirements, "\n")))
+	text := version + "\n" + strings.Join(requirements, "\n")
+	if len(over) > 0 {
+		text += "\nover: " + strings.Join(over, "\n")
+	}
+	sum := sha256.Sum256([]byte(text))
 	dir, err := c.installed(ctx, name+"-"+hex.EncodeToString(sum[:6]), again, func(dir string) error {
-		return makeVenv(ctx, base, dir, requirements)
+		return makeVenv(ctx, base, dir, requirements, over)
 	})
 	return interpreter(dir), err
 }
 
-func makeVenv(ctx context.Context, base, dir string, requirements []string) error {
-	if _, err := output(ctx, base, "-m", "venv", dir); err != nil || len(requirements) == 0 {
-		return err
+func makeVenv(ctx context.Context, base, dir string, requirements, over []string) error {
+	_, err := output(ctx, base, "-m", "venv", dir)
+	pip := []string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"}
+	for _, args := range [][]string{requirements, over} {
+		if err == nil && len(args) > 0 {
+			_, err = output(ctx, interpreter(dir), append(slices.Clone(pip), args...)...)
+		}
+		pip = append(pip, "--no-deps")
 	}
-	args := []string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"}
-	_, err := output(ctx, interpreter(dir), append(args, requirements...)...)
 	return err
 }
 

@@ -47,11 +47,27 @@ def refused(what, code, call):
         check(what, False, f"it was answered: {got}")
 
 
-def file(text):
-    path = os.path.join(tempfile.mkdtemp(), "a.txt")
+def file(text, name="a.txt"):
+    path = os.path.join(tempfile.mkdtemp(), name)
     with open(path, "w") as f:
         f.write(text)
     return path
+
+
+def in_parts(run_id, text):
+    """Uploads and downloads a file in parts, and gives what came back."""
+    os.environ.update(
+        MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD="true",
+        MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD="true",
+        MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE="1000",
+        MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE="1000",
+        MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE="1500",
+    )
+    client.log_artifact(run_id, file(text, "parts.txt"))
+    path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="parts.txt")
+    for name in [name for name in os.environ if "MULTIPART" in name]:
+        del os.environ[name]
+    return open(path).read()
 
 
 mlflow.set_tracking_uri(uri)
@@ -74,6 +90,11 @@ with mlflow.start_run() as run:
     mlflow.log_artifact(file("hello"))
 run_id, experiment_id = run.info.run_id, run.info.experiment_id
 check("a contributor logs", client.get_run(run_id).data.metrics == {"loss": 0.5})
+text = "".join(map(str, range(2500)))
+check("a contributor uploads in parts", in_parts(run_id, text) == text)
+become(user="anybody", password=contributor)
+check("a contributor uploads in parts, by a password", in_parts(run_id, text * 2) == text * 2)
+become(token=contributor)
 refused("a contributor deletes no run", "PERMISSION_DENIED", lambda: client.delete_run(run_id))
 refused("a contributor deletes no experiment", "PERMISSION_DENIED", lambda: client.delete_experiment(experiment_id))
 client.set_tag(run_id, "k", "v")

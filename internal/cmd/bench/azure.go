@@ -79,19 +79,21 @@ func (c *cloud) store(prefix string) (*azureblob.Store, error) {
 	return azureblob.Open(account.URL+"/"+c.name, account.Credential, &azureblob.Options{Prefix: prefix, Transport: c})
 }
 
-// benchAzure measures workspaces in Azure, on its emulator.
-func benchAzure(ctx context.Context, b *bench) error {
-	c, err := b.newCloud(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	for _, measure := range []func(context.Context) error{c.benchBig, c.benchSmall, c.benchMetrics, c.benchRuns} {
-		if err := measure(ctx); err != nil {
+// inCloud measures something in a container of its own.
+func inCloud(measures ...func(c *cloud, ctx context.Context) error) func(ctx context.Context, b *bench) error {
+	return func(ctx context.Context, b *bench) error {
+		c, err := b.newCloud(ctx)
+		if err != nil {
 			return err
 		}
+		defer c.close()
+		for _, measure := range measures {
+			if err := measure(c, ctx); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return nil
 }
 
 // turns is rounds for what takes long: a few turns, the first of which does not
@@ -119,7 +121,6 @@ type carrier struct {
 	n        int
 	store    *files.Store
 	manifest *files.Manifest
-	stats    files.Stats
 	requests int64
 	sent     int64
 	got      int64 // requests of the last down
@@ -149,10 +150,7 @@ func (c *carrier) again(ctx context.Context) (sample, error) {
 		if err != nil {
 			return err
 		}
-		if _, c.manifest, c.stats, err = snapshot.Take(ctx, c.store, plan, nil); err != nil {
-			return err
-		}
-		_, err = c.store.PutManifest(ctx, c.manifest)
+		_, c.manifest, _, err = snapshot.Take(ctx, c.store, plan, nil)
 		return err
 	})(ctx)
 	c.requests, c.sent = c.cloud.requests.Load()-requests, c.cloud.sent.Load()-sent

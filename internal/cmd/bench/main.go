@@ -6,7 +6,7 @@
 //
 // It prints one JSON line for each figure; docs/performance.md explains them.
 // Peers that are asked for by -vs are installed: wandb, mlflow,
-// aim, dvc and inference-server into virtual environments in the user's cache folder,
+// aim, dvc, frames (pandas, pyarrow, DuckDB) and inference-server into virtual environments in the user's cache folder,
 // restic by the system's packages. Everything listens on loopback and is removed at the end.
 // It exits with 1 when a figure could not be measured, and 2 for wrong flags.
 package main
@@ -45,15 +45,19 @@ var groups = []group{
 	{"tensorboard", benchTensorBoard},
 	{"seal", benchSeal},
 	{"model", benchModel},
+	{"datastore", benchDatastore},
 	{"list", benchList},
 	{"search", benchSearch},
 	{"snapshot", benchSnapshot},
+	{"dataset", benchDataset},
 	{"submit", benchSubmit},
 	{"sync", benchSync},
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
 	{"server", benchServer},
-	{"azure", benchAzure},
+	{"azure-files", inCloud((*cloud).benchBig, (*cloud).benchSmall)},
+	{"azure-metrics", inCloud((*cloud).benchMetrics)},
+	{"azure-runs", inCloud((*cloud).benchRuns)},
 }
 
 // The peers that -vs may name.
@@ -137,7 +141,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	only := flags.String("run", "", "measure only the groups that match this `regexp`")
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
-	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, send one to Azure's emulator, seal 20 million points, and search among 100,000 runs, too; more of the server's artifacts and versions")
+	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, send one to Azure's emulator and search 10,000 runs there, seal 20 million points, and search among 100,000 runs, register a dataset of a million files, too; more of the server's artifacts and versions")
 	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -170,7 +174,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 }
 
 func allPeers() []string {
-	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow, peerAim, peerDVC}
+	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow, peerAim, peerDVC, peerFrames}
 }
 
 // versus tells whether a peer was asked for.

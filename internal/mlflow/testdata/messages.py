@@ -1,9 +1,15 @@
-"""Prints the messages and endpoints of MLflow's own definitions as JSON."""
+"""Prints the messages of MLflow's own definitions, and the routes of its server, as JSON."""
 
 import json
+import sys
 
 from google.protobuf.descriptor import FieldDescriptor
-from mlflow.protos import databricks_pb2, mlflow_artifacts_pb2, model_registry_pb2, service_pb2
+
+OUT, sys.stdout = sys.stdout, sys.stderr  # which the server may write to
+
+from mlflow.protos import databricks_pb2, mlflow_artifacts_pb2, model_registry_pb2, service_pb2  # noqa: E402
+from mlflow.server import app, handlers  # noqa: E402
+from mlflow.server.fastapi_app import create_fastapi_app  # noqa: E402
 
 KINDS = {
     FieldDescriptor.CPPTYPE_STRING: "string",
@@ -15,7 +21,7 @@ KINDS = {
     FieldDescriptor.CPPTYPE_ENUM: "enum",
     FieldDescriptor.CPPTYPE_MESSAGE: "message",
 }
-messages, endpoints = {}, []
+messages = {}
 
 
 def repeated(field):
@@ -44,8 +50,12 @@ def add(prefix, message):
 for prefix, module in {"": service_pb2, "artifacts.": mlflow_artifacts_pb2, "registry.": model_registry_pb2}.items():
     for message in module.DESCRIPTOR.message_types_by_name.values():
         add(prefix, message)
-    for service in module.DESCRIPTOR.services_by_name.values():
-        for method in service.methods:
-            for e in method.GetOptions().Extensions[databricks_pb2.rpc].endpoints:
-                endpoints.append({"method": e.method, "path": e.path, "major": e.since.major})
-print(json.dumps({"messages": messages, "endpoints": endpoints}))
+
+# What the server answers, also what is defined nowhere else.
+routes = {(method, path) for path, _, methods in handlers.get_endpoints() for method in methods}
+routes |= {(method, str(rule)) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}}
+for included in create_fastapi_app().routes:
+    router = getattr(included, "original_router", None)
+    for route in router.routes if router else []:
+        routes |= {(method, included.include_context.prefix + route.path) for method in getattr(route, "methods", None) or []}
+json.dump({"messages": messages, "routes": [{"method": m, "path": p} for m, p in sorted(routes)]}, OUT)

@@ -2,8 +2,10 @@
 
 import os
 import tempfile
+from unittest import mock
 
 import mlflow
+import requests
 
 from checking import check, equal, section, unique
 
@@ -64,3 +66,38 @@ def artifacts(client):
         equal("artifacts: the client's own folder", run.artifact_uri, f"file://{tmp}/local/{run.run_id}/artifacts")
         client.log_artifact(run.run_id, os.path.join(tmp, "a.txt"))
         equal("artifacts: in the client's own folder", os.listdir(os.path.join(tmp, "local", run.run_id, "artifacts")), ["a.txt"])
+
+
+@section
+def artifacts_in_parts(client):
+    id = client.create_run(client.create_experiment(unique("parts"))).info.run_id
+    settings = {
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "true",
+        "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1000000",
+        "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": "1000000",
+        "MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE": "3000000",
+    }
+    with tempfile.TemporaryDirectory() as tmp, mock.patch.dict(os.environ, settings):
+        path = os.path.join(tmp, "big ü.bin")
+        big = os.urandom(12_345_678)
+        with open(path, "wb") as f:
+            f.write(big)
+        with mock.patch.object(requests, "put", wraps=requests.put) as put:
+            client.log_artifact(id, path, "sub folder")
+            equal("parts: sent", put.call_count, 13)
+        equal("parts: one file", [(f.path, f.file_size) for f in client.list_artifacts(id, "sub folder")], [("sub folder/big ü.bin", len(big))])
+        out = client.download_artifacts(id, "sub folder/big ü.bin", tempfile.mkdtemp(dir=tmp))
+        equal("parts: downloaded in ranges", open(out, "rb").read() == big, True)
+        with mock.patch.object(requests, "put", side_effect=[requests.ConnectionError("cut off")] * 13):
+            try:
+                client.log_artifact(id, path)
+                check("parts: cut off", False)
+            except Exception as e:
+                check("parts: cut off", "cut off" in str(e), str(e))
+        equal("parts: nothing of what was cut off", [f.path for f in client.list_artifacts(id)], ["sub folder"])
+        with open(path, "wb") as f:
+            f.write(b"small")
+        client.log_artifact(id, path, "sub folder")
+        out = client.download_artifacts(id, "sub folder/big ü.bin", tempfile.mkdtemp(dir=tmp))
+        equal("parts: a small file in one piece", open(out, "rb").read(), b"small")

@@ -137,3 +137,44 @@ def flavors(client):
     outside = mlflow.initialize_logged_model(name="by-hand", model_type="agent")
     mlflow.finalize_logged_model(outside.model_id, "FAILED")
     equal("logged: failed", str(client.get_logged_model(outside.model_id).status), "FAILED")
+
+
+@section
+def search_logged_models(client):
+    key = client.create_experiment(unique("logged models"))
+    run = client.create_run(key).info.run_id
+    names = []
+    for i in range(4):
+        m = client.create_logged_model(key, name=f"m{i}")
+        names.append(m.model_id)
+        # The value of the greatest step counts, and not the greatest one.
+        client.log_metric(run, "acc", 0.9, timestamp=1, step=0, dataset_name="iris", dataset_digest="1", model_id=m.model_id)
+        client.log_metric(run, "acc", i / 10, timestamp=2, step=1, dataset_name="iris", dataset_digest="1", model_id=m.model_id)
+        if i % 2:
+            client.log_metric(run, "acc", 0.8 - i / 10, timestamp=3, step=2, dataset_name="wine", dataset_digest="7", model_id=m.model_id)
+        if i == 3:
+            client.log_metric(run, "f1", 0.5, timestamp=3, step=0, model_id=m.model_id)
+
+    def found(filter=None, datasets=None, order=None):
+        return [names.index(m.model_id) for m in client.search_logged_models([key], filter, datasets, order_by=order or [{"field_name": "name"}])]
+
+    iris, wine, other = {"dataset_name": "iris"}, {"dataset_name": "wine", "dataset_digest": "7"}, {"dataset_name": "iris", "dataset_digest": "2"}
+    for what, got, want in [
+        ("latest", found("metrics.acc > 0.85"), []),
+        ("latest of all datasets", found("metrics.acc >= 0.5"), [1, 3]),
+        ("on a dataset", found("metrics.acc <= 0.1", [iris]), [0, 1]),
+        ("on a version of a dataset", found("metrics.acc > 0.6", [wine]), [1]),
+        ("on no version that there is", found("metrics.acc > 0", [other]), []),
+        ("measured on a dataset", found(None, [wine]), [1, 3]),
+        ("measured on one of two", found(None, [wine, iris]), [0, 1, 2, 3]),
+        ("measured on none", found(None, [other]), []),
+        ("two metrics", found("metrics.acc > 0.4 and metrics.f1 = 0.5"), [3]),
+        ("status", found("status = 'PENDING'"), [0, 1, 2, 3]),
+        ("another status", found("status != 'PENDING'"), []),
+        ("order", found(order=[{"field_name": "metrics.acc", "ascending": False}]), [1, 3, 2, 0]),
+        ("order on a dataset", found(order=[{"field_name": "metrics.acc", "ascending": True, "dataset_name": "iris"}]), [0, 1, 2, 3]),
+        ("order on the dataset that is searched", found(None, [iris], [{"field_name": "metrics.acc", "ascending": False}]), [3, 2, 1, 0]),
+        ("missing last", found(order=[{"field_name": "metrics.f1", "ascending": True}])[:1], [3]),
+    ]:
+        equal(f"search logged models: {what}", got, want)
+    refused("search logged models: no status", lambda: found("status = 'DONE'"), "INVALID_PARAMETER_VALUE")

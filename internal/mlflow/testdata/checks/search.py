@@ -86,3 +86,68 @@ def search(client):
     rest = client.search_experiments(filter_string=mine, max_results=2, page_token=page.token)
     equal("search: pages of experiments", [e.experiment_id for e in list(page) + list(rest)], keys[::-1])
     refused("search: bad filter of experiments", lambda: client.search_experiments(filter_string="none = 1"), "INVALID_PARAMETER_VALUE")
+
+
+@section
+def search_datasets(client):
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    def used(name, digest, context):
+        return DatasetInput(Dataset(name, digest, "local", "{}"), [InputTag("mlflow.data.context", context)] if context else [])
+
+    key = client.create_experiment(unique("datasets"))
+    place = client.create_experiment(unique("place"), artifact_location="s3://bucket/the place")
+    ids = []
+    for i, (experiment, datasets) in enumerate([
+        (key, []),
+        (key, [used("iris", "1", "train")]),
+        (key, [used("iris", "2", "train"), used("wine", "1", "eval")]),
+        (key, [used("wine", "2", None)]),
+        (place, [used("iris", "1", "eval")]),
+    ]):
+        run = client.create_run(experiment, start_time=1700000000000 + i).info
+        ids.append(run.run_id)
+        client.log_inputs(run.run_id, datasets)
+
+    def found(filter, experiments=(key, place)):
+        return [ids.index(r.info.run_id) for r in client.search_runs(list(experiments), filter, order_by=["start_time ASC"])]
+
+    for filter, want in {
+        "datasets.name = 'iris'": [1, 2, 4],
+        "dataset.name = 'iris' and dataset.digest = '1'": [1, 2, 4],
+        "datasets.name = 'iris' and datasets.context = 'eval'": [2, 4],
+        "datasets.name != 'iris'": [2, 3],
+        "datasets.digest != '1'": [2, 3],
+        "datasets.name LIKE 'w%'": [2, 3],
+        "datasets.name ILIKE 'IR_S'": [1, 2, 4],
+        "datasets.digest IN ('2', '3')": [2, 3],
+        "datasets.name NOT IN ('wine')": [1, 2, 4],
+        "datasets.context = 'train'": [1, 2],
+        "datasets.context LIKE '%'": [1, 2, 4],
+        "datasets.name = 'none'": [],
+    }.items():
+        equal(f"search datasets: {filter}", found(filter), want)
+    uris = [client.get_run(id).info.artifact_uri for id in ids]
+    root = uris[0].rsplit("/", 2)[0]
+    for filter, want in {
+        f"artifact_uri = '{uris[1]}'": [1],
+        f"attributes.artifact_uri != '{uris[1]}'": [0, 2, 3, 4],
+        f"artifact_uri = '{uris[1]}/x'": [],
+        "artifact_uri LIKE 's3://bucket/%'": [4],
+        f"artifact_uri LIKE '{root}/%'": [0, 1, 2, 3],
+        f"artifact_uri LIKE '%{ids[2]}%'": [2],
+        "artifact_uri LIKE '%/artifacts'": [0, 1, 2, 3, 4],
+        "artifact_uri ILIKE 'S3://BUCKET/THE PLACE/%/ARTIFACTS'": [4],
+        "artifact_uri LIKE '%/artifacts/'": [],
+    }.items():
+        equal(f"search: {filter[:50]}", found(filter), want)
+    refused("search datasets: another key", lambda: found("datasets.colour = 'x'"), "INVALID_PARAMETER_VALUE")
+    refused("search datasets: order", lambda: client.search_runs([key], order_by=["datasets.name"]), "INVALID_PARAMETER_VALUE")
+
+
+@section
+def statuses(client):
+    id = client.create_run(client.create_experiment(unique("statuses"))).info.run_id
+    for status in ["SCHEDULED", "RUNNING", "SCHEDULED", "FINISHED", "SCHEDULED", "KILLED", "FAILED", "RUNNING", "FINISHED"]:
+        client.update_run(id, status=status)
+        equal(f"statuses: {status}", client.get_run(id).info.status, status)

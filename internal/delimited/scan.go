@@ -1,0 +1,127 @@
+package delimited
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// The words by which eight bytes are compared at once.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// scanner finds the ends of fields in a block.
+type scanner struct {
+	data []byte // ends with a line break, with padding in its capacity
+	sep  byte
+	seps uint64 // sep, eight times
+}
+
+func newScanner(data []byte, sep byte) scanner {
+	return scanner{data, sep, ones * uint64(sep)}
+}
+
+// zeros has the high bit set of the lowest byte of x that is zero, and of none
+// below it.
+func zeros(x uint64) uint64 { return (x - ones) &^ x & highs }
+
+// stop gives the place of the first separator, line break or quote from pos on.
+func (s *scanner) stop(pos int) int {
+	data := s.data[:cap(s.data)]
+	for pos+8 <= len(data) {
+		x := binary.LittleEndian.Uint64(data[pos:])
+		found := zeros(x^s.seps) | zeros(x^(ones*'\n')) | zeros(x^(ones*'"'))
+		if found != 0 {
+			return pos + bits.TrailingZeros64(found)/8
+		}
+		pos += 8
+	}
+	return pos // not reached: data ends with a line break before the padding
+}
+
+// end gives the place of the separator or line feed that ends a field at pos;
+// it is not ok when the field goes on there.
+func (s *scanner) end(pos int) (next int, ok bool) {
+	c := s.data[pos]
+	if c == '\r' && s.data[pos+1] == '\n' {
+		return pos + 1, true
+	}
+	return pos, c == s.sep || c == '\n'
+}
+
+// int reads digits up to the end of the field, which is next. It is not ok for
+// anything else, which is then read the long way.
+func (s *scanner) int(pos int) (value int64, next int, ok bool) {
+	data := s.data
+	negative := false
+	if data[pos] == '-' {
+		negative = true
+		pos++
+	}
+	begin := pos
+	for {
+		d := data[pos] - '0'
+		if d > 9 {
+			break
+		}
+		value = value*10 + int64(d)
+		pos++
+	}
+	if n := pos - begin; n == 0 || n > 18 {
+		return 0, 0, false
+	}
+	if negative {
+		value = -value
+	}
+	next, ok = s.end(pos)
+	return value, next, ok
+}
+
+// tens are the powers of ten that a float64 holds exactly.
+var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
+
+// float reads a decimal fraction without exponent up to the end of the field,
+// which is next. It is ok only when its digits fit a float64 exactly, for then one
+// division rounds as it should; anything else is read the long way.
+func (s *scanner) float(pos int) (value float64, next int, ok bool) {
+	data := s.data
+	negative := false
+	if data[pos] == '-' {
+		negative = true
+		pos++
+	}
+	begin := pos
+	digits := uint64(0)
+	for {
+		d := data[pos] - '0'
+		if d > 9 {
+			break
+		}
+		digits = digits*10 + uint64(d)
+		pos++
+	}
+	n, places := pos-begin, 0
+	if data[pos] == '.' {
+		pos++
+		begin = pos
+		for {
+			d := data[pos] - '0'
+			if d > 9 {
+				break
+			}
+			digits = digits*10 + uint64(d)
+			pos++
+		}
+		places = pos - begin
+	}
+	if n += places; n == 0 || n > 19 || digits > 1<<53 {
+		return 0, 0, false
+	}
+	value = float64(digits) / tens[places]
+	if negative {
+		value = -value
+	}
+	next, ok = s.end(pos)
+	return value, next, ok
+}
