@@ -31,8 +31,9 @@ import (
 // and files are added to on both sides, and are brought over all the same. What
 // can't be read whole in src is listed and not brought.
 //
-// Not brought: secrets, tokens, compute targets and endpoints, which belong to
-// one workspace, and the audit log; the one of dst says what came from where.
+// Not brought: secrets, tokens, compute targets, datastores with the datasets that
+// point into them, and endpoints, which belong to one workspace, and the audit log;
+// the one of dst says what came from where.
 //
 // Errors: ErrInvalid when both are the same workspace or copies of one folder,
 // ErrNotFound for what opts name; those of the stores.

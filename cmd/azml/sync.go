@@ -40,9 +40,9 @@ and listed, unless --prefer says which side counts; the exit code is 1 then. Run
 that go on are brought as far as they are, and with --follow they, and all that is
 new, follow until Ctrl-C. Nothing is deleted without --delete.
 
-SRC and DST are folders or URLs. Secrets, tokens, compute targets and endpoints
-belong to one workspace and are not brought; names of secrets that DST lacks are
-listed.`,
+SRC and DST are folders or URLs. Secrets, tokens, compute targets, datastores,
+datasets and endpoints belong to one workspace and are not brought; names of secrets
+that DST lacks are listed.`,
 		Example: `  azml sync ./ml /mnt/team/ml
   azml sync ./ml azblob://account/container/team --run churn_1764000000_1f2e3d4c
   azml sync ./ml /mnt/team/ml --dry-run

@@ -47,7 +47,7 @@ func sameValues(t testing.TB, want, got *Log) {
 // in the end all have everything.
 func TestCarryAgainstAModel(t *testing.T) {
 	t.Parallel()
-	for range 6 {
+	for range 3 {
 		r := newRand(t)
 		var logs, stored, bad []*Log // stored sees what is in the store alone
 		for range 3 {
@@ -240,7 +240,7 @@ func TestCarryAtOnce(t *testing.T) {
 			}
 		})
 	}
-	for range 30 {
+	for range 12 {
 		logRandom(t, from, 2, 30)
 		if _, err := to.Seal(t.Context()); err != nil {
 			require.ErrorIs(t, err, azml.ErrConflict)
