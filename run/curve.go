@@ -74,8 +74,8 @@ func (r *Run) Chart(ctx context.Context, name string, opts *ChartOptions) (_ []B
 		chart.Steps = &metrics.StepRange{First: opts.Steps.First, Last: opts.Steps.Last}
 	}
 	buckets, err := log.Chart(ctx, name, chart)
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil, cmp.Or(r.there(ctx), err)
+	if err == nil || errors.Is(err, azml.ErrNotFound) {
+		err = cmp.Or(r.there(ctx), err)
 	}
 	if err != nil {
 		return nil, err

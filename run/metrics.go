@@ -99,25 +99,23 @@ func (r *Run) Metrics(ctx context.Context, opts *MetricsOptions) iter.Seq2[Metri
 			yield(Metric{}, err)
 			return
 		}
-		none := true
 		read := &metrics.ReadOptions{Names: opts.Names, Follow: opts.Follow, Done: func() (bool, error) { return r.ended(ctx) }}
 		for point, err := range log.Read(ctx, read) {
 			core.Wrap(&err, "read metrics of", kind, r.id)
-			if none = false; !yield(metric(point), err) || err != nil {
+			if !yield(metric(point), err) || err != nil {
 				return
 			}
 		}
-		if none {
-			if err := r.there(ctx); err != nil {
-				core.Wrap(&err, "read metrics of", kind, r.id)
-				yield(Metric{}, err)
-			}
+		if err := r.there(ctx); err != nil {
+			core.Wrap(&err, "read metrics of", kind, r.id)
+			yield(Metric{}, err)
 		}
 	}
 }
 
-// there gives ErrNotFound when the run was deleted: then its metrics are not
-// none, but unknown.
+// there gives ErrNotFound when the run was deleted. Who has read its metrics asks
+// afterwards: then they are not none but unknown, and some may be there for a
+// moment, of a sealing that does not know yet.
 func (r *Run) there(ctx context.Context) error {
 	_, err := r.read(ctx)
 	return err
@@ -181,7 +179,7 @@ func (r *Run) Summaries(ctx context.Context) (_ map[string]Summary, err error) {
 		return nil, err
 	}
 	sums, err := log.Summary(ctx)
-	if err == nil && len(sums) == 0 {
+	if err == nil {
 		err = r.there(ctx)
 	}
 	if err != nil {
