@@ -122,19 +122,24 @@ func TestFaultyStores(t *testing.T) {
 	for i := range 6 {
 		trained(t, laptop, "churn", fmt.Sprintf("r%d", i))
 	}
-	failed := 0
-	for attempt := 0; ; attempt++ {
-		require.Less(t, attempt, 500)
-		plan := faulty.Plan{Errors: 0.005, Lost: 0.005, Torn: 0.005}
-		plan.Seed = r.Uint64()
-		dst := opened(t, faulty.New(here, plan), t.TempDir())
-		plan.Seed = r.Uint64()
-		src, err := workspace.New(t.Context(), workspace.Config{Objects: faulty.New(there, plan), Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	// sync is one attempt, over stores that fail in that part of the calls.
+	sync := func(part float64) (*mirror.Report, error) {
+		plan := faulty.Plan{Errors: part, Lost: part, Torn: part, Seed: r.Uint64()}
+		dst, err := reopened(t, faulty.New(here, plan))
 		if err != nil {
-			continue
+			return nil, err
 		}
-		closed(t, src)
-		report, err := mirror.Sync(t.Context(), dst, src, nil)
+		plan.Seed = r.Uint64()
+		src, err := reopened(t, faulty.New(there, plan))
+		if err != nil {
+			return nil, err
+		}
+		return mirror.Sync(t.Context(), dst, src, nil)
+	}
+	failed := 0
+	for part := 0.2; ; part = max(part*0.6, 0.005) { // so the first can't succeed
+		require.Less(t, failed, 500)
+		report, err := sync(part)
 		if err == nil {
 			require.Empty(t, report.Conflicts)
 			require.Empty(t, report.Damaged)

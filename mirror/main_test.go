@@ -63,6 +63,16 @@ func opened(t testing.TB, objects backend.Objects, cache string) *workspace.Work
 	return ws
 }
 
+// reopened is opened for a store that may fail.
+func reopened(t testing.TB, objects backend.Objects) (*workspace.Workspace, error) {
+	t.Helper()
+	ws, err := workspace.New(t.Context(), workspace.Config{Objects: objects, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	if err == nil {
+		closed(t, ws)
+	}
+	return ws, err
+}
+
 func closed(t testing.TB, ws *workspace.Workspace) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
