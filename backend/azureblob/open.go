@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/internal/trybody"
 )
 
 // Open makes a store of a container, such as
@@ -33,6 +34,8 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 		Retry:     retries(opts.Retry),
 		Telemetry: policy.TelemetryOptions{ApplicationID: "azml"},
 		Transport: transport,
+
+		PerRetryPolicies: []policy.Policy{trybody.Policy{}},
 	}
 	client, err := credential.client(containerURL, &container.ClientOptions{ClientOptions: options})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/trybody"
 )
 
 // nameTag is the tag with the spelling of a secret's name.
@@ -61,7 +62,7 @@ func New(vaultURL string, credential azcore.TokenCredential, opts *Options) (*St
 	}
 	options := opts.Client
 	options.Logging.IncludeBody = false
-	options.PerRetryPolicies = append(slices.Clone(options.PerRetryPolicies), answers{})
+	options.PerRetryPolicies = append(slices.Clone(options.PerRetryPolicies), answers{}, trybody.Policy{})
 	vault := "https://" + u.Host
 	client, err := azsecrets.NewClient(vault, credential, &options)
 	if err != nil {
