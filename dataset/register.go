@@ -138,7 +138,7 @@ func (d *Dataset) free(ctx context.Context, name string, opts *RegisterOptions) 
 			return err
 		}
 		if stored.Value.Deleted.IsZero() {
-			return fmt.Errorf("%w: version %d of it is registered: set CreateNewVersion to register another", azml.ErrExists, stored.Value.Version)
+			return fmt.Errorf("%w: version %d of it is registered: ask for a new version (CreateNewVersion, --new-version) to register another", azml.ErrExists, stored.Value.Version)
 		}
 	}
 	return nil

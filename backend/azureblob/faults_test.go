@@ -28,7 +28,7 @@ var patient = policy.RetryOptions{MaxRetries: 30, RetryDelay: time.Millisecond, 
 
 // soon is how long nothing may move on a connection of these tests. A server that
 // many of them use at once may take some time.
-const soon = time.Second
+const soon = 4 * time.Second
 
 // through puts a proxy that goes wrong before the server, and gives what opens
 // containers through it.

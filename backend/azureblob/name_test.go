@@ -75,12 +75,12 @@ func TestLongNames(t *testing.T) {
 // FuzzNames looks that names sort as their keys do, that they begin as the
 // prefixes of their keys do, that they are ASCII, and that each gives its key.
 func FuzzNames(f *testing.F) {
-	for _, seed := range [][2]string{{"a.", "a./b"}, {"a.\x01", "a./b"}, {"a../b", "a..c"}, {"a..~~", "a./"}, {"é", "e\u0301"}, {"😀", "\ufeff"}, {"[", `\`}, {"~", "\x7f"}, {" ", "!"}, {"a.!", "a."}} {
+	for _, seed := range [][2]string{{"a.", "a./b"}, {"a.\x01", "a./b"}, {"a../b", "a..c"}, {"a..~~", "a./b"}, {"é", "e\u0301"}, {"😀", "\ufeff"}, {"[", `\`}, {"~", "\x7f"}, {" ", "!"}, {"a.!", "a."}} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if backend.ValidKey(a) != nil || backend.ValidKey(b) != nil {
-			t.Skip()
+			t.Skip("no keys") // no seed is one of these
 		}
 		name := spell(a, true)
 		require.Equal(t, cmp.Compare(a, b), cmp.Compare(name, spell(b, true)), "%q and %q", name, spell(b, true))

@@ -64,9 +64,8 @@ type state struct {
 	tasks tasks
 	owned owned
 
-	mu    sync.Mutex
-	last  map[string]int // highest number seen per series, see Allot
-	fixed map[string]any // records that don't change, see GetFixed
+	mu   sync.Mutex
+	last map[string]int // highest number seen per series, see Allot
 }
 
 // New makes a Handle of a filled Config.
@@ -83,7 +82,7 @@ func New(c Config) Handle {
 	if c.Who == "" {
 		c.Who = currentUser()
 	}
-	s := &state{Config: c, owner: self(), last: map[string]int{}, fixed: map[string]any{}}
+	s := &state{Config: c, owner: self(), last: map[string]int{}}
 	s.files = files.New(c.Objects, &files.Options{CacheDir: filepath.Join(c.CacheDir, "files", c.Workspace.ID), Logger: c.Logger})
 	s.audit.init(s)
 	s.tasks.init()

@@ -54,31 +54,6 @@ func Get[T any, P pointer[T]](ctx context.Context, h Handle, key string) (Stored
 	return Restore[T, P](key, data, info.ETag)
 }
 
-// maxFixed bounds how many records GetFixed keeps.
-const maxFixed = 4096
-
-// GetFixed is Get for a record that is never written again. It is read once by
-// a process; the caller must not change what it gets.
-func GetFixed[T any, P pointer[T]](ctx context.Context, h Handle, key string) (*T, error) {
-	h.s.mu.Lock()
-	kept, ok := h.s.fixed[key].(*T)
-	h.s.mu.Unlock()
-	if ok {
-		return kept, nil
-	}
-	stored, err := Get[T, P](ctx, h, key)
-	if err != nil {
-		return nil, err
-	}
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	if len(h.s.fixed) >= maxFixed {
-		clear(h.s.fixed)
-	}
-	h.s.fixed[key] = &stored.Value
-	return &stored.Value, nil
-}
-
 // Read gives a small object whole. One that is replaced while it is read is
 // read again.
 func (h Handle) Read(ctx context.Context, key string) ([]byte, backend.Info, error) {

@@ -23,9 +23,6 @@ type Expr struct {
 	text string
 }
 
-// String gives the text that it was parsed from.
-func (e *Expr) String() string { return e.text }
-
 // Columns gives the names of the columns that it looks at, each once.
 func (e *Expr) Columns() []string {
 	var names []string

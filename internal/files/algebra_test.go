@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSubMergeDiff(t *testing.T) {
+func TestSubDiff(t *testing.T) {
 	t.Parallel()
 	s := New(memory.NewObjects(), nil)
 	a, _, _ := save(t, s, map[string][]byte{"x": []byte("1"), "d/y": []byte("2"), "d/e/z": []byte("3"), "d.txt": []byte("4")})
@@ -21,23 +21,11 @@ func TestSubMergeDiff(t *testing.T) {
 	require.Equal(t, a, a.Sub(""))
 
 	b, _, _ := save(t, s, map[string][]byte{"x": []byte("9"), "new": []byte("2")})
-	merged, err := Merge(a, b)
-	require.NoError(t, err)
-	require.Equal(t, []string{"d.txt", "d/e/z", "d/y", "new", "x"}, paths(merged.Files))
-	f, ok := merged.Find("x")
-	require.True(t, ok)
-	require.True(t, f.Equal(b.Files[1]), "the last one wins")
-	_, ok = merged.Find("d")
-	require.False(t, ok)
-
 	added, removed, changed := Diff(a, b)
 	require.Equal(t, []string{"new"}, paths(added))
 	require.Equal(t, []string{"d.txt", "d/e/z", "d/y"}, paths(removed))
 	require.Equal(t, []string{"x"}, paths(changed))
 
-	c, _, _ := save(t, s, map[string][]byte{"d": []byte("a file")})
-	_, err = Merge(a, c)
-	requireClass(t, err, azml.ErrInvalid)
 	require.EqualValues(t, 4, a.Size())
 }
 

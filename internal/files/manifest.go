@@ -120,23 +120,6 @@ func (m *Manifest) Under(prefix string) *Manifest {
 	return moved
 }
 
-// Merge gives the entries of all manifests together; of entries with the same
-// path the last one wins. The result is checked: ErrInvalid when a file of one
-// is a folder of another.
-func Merge(manifests ...*Manifest) (*Manifest, error) {
-	byPath := map[string]File{}
-	for _, m := range manifests {
-		for _, f := range m.Files {
-			byPath[f.Path] = f
-		}
-	}
-	merged := assemble(byPath)
-	if err := merged.Validate(); err != nil {
-		return nil, err
-	}
-	return merged, nil
-}
-
 // assemble sorts the entries and drops folders that are not empty.
 func assemble(byPath map[string]File) *Manifest {
 	full := map[string]bool{}

@@ -17,13 +17,6 @@ func RunFiles(run record.Run) FileList {
 // FilesPart gives the key of a part of the list of the run's files, from 1.
 func FilesPart(run record.Run, n int) string { return RunFiles(run).parts().Key(n) }
 
-// AddFiles adds the manifest's files, whose chunks are stored, to the run's
-// files: all of them or none. Errors: ErrExists naming a path that the run
-// has already.
-func AddFiles(ctx context.Context, h core.Handle, run record.Run, manifest *files.Manifest) error {
-	return RunFiles(run).Add(ctx, h, manifest, false)
-}
-
 // Files gives the run's files below prefix (a file's path, or a folder's with
 // or without a slash at its end; empty for all) as one manifest.
 func Files(ctx context.Context, h core.Handle, run record.Run, prefix string) (*files.Manifest, error) {

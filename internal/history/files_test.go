@@ -23,9 +23,9 @@ func TestFilesOfARun(t *testing.T) {
 	ctx := t.Context()
 	h := setup(t, memory.NewObjects())
 	r := create(t, h, "r").Value
-	require.NoError(t, AddFiles(ctx, h, r, manifest(t, h, "outputs/b", "outputs/a/x", "outputs/ab")))
-	require.NoError(t, AddFiles(ctx, h, r, manifest(t, h, "charts/c.json")))
-	require.NoError(t, AddFiles(ctx, h, r, &files.Manifest{}), "nothing is added and no number taken")
+	require.NoError(t, RunFiles(r).Add(ctx, h, manifest(t, h, "outputs/b", "outputs/a/x", "outputs/ab"), false))
+	require.NoError(t, RunFiles(r).Add(ctx, h, manifest(t, h, "charts/c.json"), false))
+	require.NoError(t, RunFiles(r).Add(ctx, h, &files.Manifest{}, false), "nothing is added and no number taken")
 	names, err := FileNames(ctx, h, r)
 	require.NoError(t, err)
 	require.Equal(t, []string{"charts/c.json", "outputs/a/x", "outputs/ab", "outputs/b"}, names)
@@ -143,8 +143,8 @@ func TestFilesAreNeverReplaced(t *testing.T) {
 	objects := memory.NewObjects()
 	one, two := setup(t, objects), setup(t, objects)
 	r := create(t, one, "r").Value
-	require.NoError(t, AddFiles(ctx, one, r, manifest(t, one, "a", "b")))
-	err := AddFiles(ctx, two, r, manifest(t, two, "c", "b", "d"))
+	require.NoError(t, RunFiles(r).Add(ctx, one, manifest(t, one, "a", "b"), false))
+	err := RunFiles(r).Add(ctx, two, manifest(t, two, "c", "b", "d"), false)
 	require.ErrorIs(t, err, azml.ErrExists)
 	require.ErrorContains(t, err, `"b"`)
 	names, err := FileNames(ctx, one, r)
@@ -163,7 +163,7 @@ func TestOneWriterOfAPathWins(t *testing.T) {
 		h := setup(t, objects)
 		m := manifest(t, h, fmt.Sprintf("own-%d", n), "same")
 		all.Go(func() {
-			err := AddFiles(t.Context(), h, r, m)
+			err := RunFiles(r).Add(t.Context(), h, m, false)
 			if err == nil {
 				won.Add(1)
 			} else {

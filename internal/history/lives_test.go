@@ -174,7 +174,7 @@ func TestSweepKeeps(t *testing.T) {
 	t.Parallel()
 	h := setup(t, memory.NewObjects())
 	run := create(t, h, "r").Value
-	require.NoError(t, AddFiles(t.Context(), h, run, manifest(t, h, "a")))
+	require.NoError(t, RunFiles(run).Add(t.Context(), h, manifest(t, h, "a"), false))
 	require.NoError(t, Beat(t.Context(), h, run))
 	leftBehind(t, h, run)
 	before, err := Keys(t.Context(), h, run)
@@ -194,8 +194,8 @@ func TestFilesOfADeletedRun(t *testing.T) {
 	objects := memory.NewObjects()
 	h, other := setup(t, objects), setup(t, objects)
 	old := create(t, h, "r").Value
-	require.NoError(t, AddFiles(ctx, h, old, manifest(t, h, "same", "old")))
-	require.NoError(t, AddFiles(ctx, h, old, manifest(t, h, "more")))
+	require.NoError(t, RunFiles(old).Add(ctx, h, manifest(t, h, "same", "old"), false))
+	require.NoError(t, RunFiles(old).Add(ctx, h, manifest(t, h, "more"), false))
 	for _, h := range []core.Handle{h, other} {
 		names, err := FileNames(ctx, h, old)
 		require.NoError(t, err)
@@ -206,14 +206,14 @@ func TestFilesOfADeletedRun(t *testing.T) {
 		names, err := FileNames(ctx, h, now)
 		require.NoError(t, err)
 		require.Len(t, names, i)
-		require.NoError(t, AddFiles(ctx, h, now, manifest(t, h, []string{"same", "other"}[i])))
+		require.NoError(t, RunFiles(now).Add(ctx, h, manifest(t, h, []string{"same", "other"}[i]), false))
 		require.Equal(t, i+1, Kept(h, now, nil, nil).FileParts)
 	}
 	names, err := FileNames(ctx, h, now)
 	require.NoError(t, err)
 	require.Equal(t, []string{"other", "same"}, names)
 
-	require.NoError(t, AddFiles(ctx, other, old, manifest(t, other, "late")), "who does not know yet")
+	require.NoError(t, RunFiles(old).Add(ctx, other, manifest(t, other, "late"), false), "who does not know yet")
 	names, err = FileNames(ctx, h, now)
 	require.NoError(t, err)
 	require.Len(t, names, 2)

@@ -170,8 +170,12 @@ func TestFlippedBits(t *testing.T) {
 		}
 	}
 	for i := range f.spool {
+		bit := byte(0x10)
+		if f.spool[i] == bit { // a last CRC with a zero more is what a record has that was being written
+			bit = 0x20
+		}
 		flipped := bytes.Clone(f.spool)
-		flipped[i] ^= 0x10
+		flipped[i] ^= bit
 		l := f.open(t, nil, flipped)
 		got, err := f.check(t, l)
 		require.NoError(t, err, "spool byte %d", i)

@@ -90,9 +90,6 @@ func TestRead(t *testing.T) {
 	schema, err := Infer(t.Context(), []datafile.File{file})
 	require.NoError(t, err)
 	require.Equal(t, tabular.Schema{{Name: "a", Type: tabular.Int}, {Name: "s", Type: tabular.String}, {Name: "l", Type: tabular.Nested}}, schema)
-	n, err := Rows(t.Context(), []datafile.File{file, file})
-	require.NoError(t, err)
-	require.EqualValues(t, 80, n)
 	for part, err := range Read(t.Context(), []datafile.File{file}, schema, []string{"l", "a"}, &Options{}) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"l", "a"}, part.Schema().Names())

@@ -50,24 +50,6 @@ func Infer(ctx context.Context, files []datafile.File) (tabular.Schema, error) {
 	return s, nil
 }
 
-// Rows gives the number of rows of the files, as they say it. It reads the end of
-// each. Errors: ErrInvalid, naming a file that is none.
-func Rows(ctx context.Context, files []datafile.File) (int64, error) {
-	rows := int64(0)
-	for file, err := range datafile.Ahead(ctx, files) {
-		if err != nil {
-			return 0, err
-		}
-		f, err := open(ctx, file)
-		if err != nil {
-			return 0, err
-		}
-		rows += f.NumRows()
-		f.close()
-	}
-	return rows, nil
-}
-
 // Read yields the rows of the files in order; of the columns of schema those with
 // the names, in the order of names. Nil names are all. Errors: ErrInvalid naming
 // the file, when it is damaged or its columns are not those of schema.
