@@ -48,6 +48,7 @@ type guesser struct {
 	guesses map[string]*textvalue.Guess
 	nulls   map[string]bool
 	left    int // rows to look at
+	row     int // how many of the file were looked at
 }
 
 func (g *guesser) file(ctx context.Context, file datafile.Opened) error {
@@ -56,6 +57,7 @@ func (g *guesser) file(ctx context.Context, file datafile.Opened) error {
 		return err
 	}
 	defer body.Close()
+	g.row = 0
 	blocks := datafile.NewBlocks(body, file.File, recordEnd)
 	data, err := blocks.Next()
 	if errors.Is(err, io.EOF) {
@@ -103,16 +105,15 @@ func (g *guesser) file(ctx context.Context, file datafile.Opened) error {
 // of the table.
 func (g *guesser) rows(b block, names []string) error {
 	sc := newScanner(b.data, g.opts.separator())
-	row := 0
 	for pos := sc.blank(0); pos < len(sc.data) && g.left > 0; pos = sc.blank(pos) {
 		fields, next, what := sc.record(pos)
 		if what != "" {
-			return fmt.Errorf("%w: row %d: %s", azml.ErrInvalid, row+1, what)
+			return fmt.Errorf("%w: row %d: %s", azml.ErrInvalid, g.row+1, what)
 		}
 		if len(fields) > maxColumns {
 			return tooWide(len(fields))
 		}
-		row++
+		g.row++
 		if names == nil {
 			if len(g.names) == 0 {
 				g.add(numbered(len(fields)))
@@ -120,7 +121,7 @@ func (g *guesser) rows(b block, names []string) error {
 			names = g.names
 		}
 		if len(fields) > len(names) || len(fields) < len(names) && !g.opts.NullOnError {
-			return fmt.Errorf("%w: row %d: it has %d fields instead of %d", azml.ErrInvalid, row, len(fields), len(names))
+			return fmt.Errorf("%w: row %d: it has %d fields instead of %d", azml.ErrInvalid, g.row, len(fields), len(names))
 		}
 		for i, text := range fields {
 			if text != "" && !g.nulls[text] {

@@ -111,6 +111,7 @@ func TestReadRefuses(t *testing.T) {
 		"later row of another type":    {files: sheet(many+"1,x\n", many), want: `1.csv, row 301 (line 302), column "b": "x" is no long`},
 		"in the second file":           {files: sheet(many, many+"\n\nq,2\n"), want: `2.csv, row 301 (line 304), column "a": "q" is no long`},
 		"behind line breaks in quotes": {files: sheet("a,b\n\"x\ny\",1\nz,2,3\n"), want: `1.csv: invalid: row 2: it has 3 fields instead of 2`},
+		"in a later block":             {files: sheet("a,b\n" + strings.Repeat(strings.Repeat("x", 20_000)+",1\n", 150) + "1\n"), want: `1.csv: invalid: row 151: it has 1 fields instead of 2`},
 		"fields missing":               {files: sheet("a,b\n1,2\n1\n"), want: `row 2: it has 1 fields instead of 2`},
 		"a quote within":               {files: sheet(many + "1,2\"x\n"), want: `row 301 (line 302), column "b": a quote within a field`},
 		"text behind a quote":          {files: sheet(many + "\"1\"x,2\n"), want: `column "a": a character behind the quote`},

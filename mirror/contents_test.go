@@ -1,0 +1,208 @@
+package mirror_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/mirror"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
+)
+
+// TestRunThatGoesOn is copied as far as it is, and nobody ends the copy.
+func TestRunThatGoesOn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	here := memory.NewObjects()
+	cloud, laptop := created(t, "cloud", here), created(t, "laptop", memory.NewObjects())
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	r, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	points := func() int64 {
+		copied, err := cloud.Runs().Get(ctx, "live", nil)
+		require.NoError(t, err)
+		sums, err := copied.Summaries(ctx)
+		require.NoError(t, err)
+		return sums["loss"].Count
+	}
+	for i := range 4 {
+		require.NoError(t, r.Log("loss", float64(i), nil))
+		require.NoError(t, r.Flush(ctx))
+		clean(t, cloud, laptop)
+		require.EqualValues(t, i+1, points())
+	}
+	copied, err := cloud.Runs().Get(ctx, "live", nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusRunning, copied.Status())
+	require.ErrorIs(t, copied.Cancel(ctx, nil), azml.ErrConflict)
+	h := workspace.Handle(cloud)
+	stored, err := history.Get(ctx, h, "live")
+	require.NoError(t, err)
+	require.Equal(t, laptop.ID(), stored.Value.Owner.Workspace)
+
+	// A tag that was set on the copy goes home, and the run goes on there.
+	tag(t, cloud, "live", "seen")
+	clean(t, laptop, cloud)
+	require.NoError(t, r.Log("loss", 4.0, nil))
+	require.NoError(t, r.Complete(ctx))
+	require.Equal(t, "seen", tagOf(t, laptop, "live"))
+	clean(t, cloud, laptop)
+	require.EqualValues(t, 5, points())
+	copied, err = cloud.Runs().Get(ctx, "live", nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusCompleted, copied.Status())
+	require.Equal(t, "seen", copied.Details().Tags["v"])
+
+	// What goes on is never overruled by what another workspace says of it.
+	second, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "second"})
+	require.NoError(t, err)
+	clean(t, cloud, laptop)
+	tag(t, cloud, "second", "cloud")
+	tag(t, laptop, "second", "laptop")
+	report := synced(t, laptop, cloud, &mirror.Options{Resolve: mirror.PreferSource})
+	require.Len(t, report.Open(), 1)
+	require.NoError(t, second.Complete(ctx))
+	// A copy may be deleted though it looks alive.
+	third, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "third"})
+	require.NoError(t, err)
+	synced(t, cloud, laptop, nil)
+	require.NoError(t, cloud.Runs().Delete(ctx, "third", nil))
+	require.NoError(t, third.Complete(ctx))
+	require.Contains(t, synced(t, cloud, laptop, nil).Kept, mirror.Kept{Kind: "run", Name: "third", DeletedIn: "cloud"})
+}
+
+// TestFilesOfBothSides are put together, unless they are of one path.
+func TestFilesOfBothSides(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	home, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	require.NoError(t, home.Upload(ctx, "common.txt", strings.NewReader("x"), nil))
+	clean(t, cloud, laptop)
+	add := func(h core.Handle, path, text string) {
+		stored, err := history.Get(ctx, h, "live")
+		require.NoError(t, err)
+		_, err = history.StoreArtifact(ctx, h, stored.Value, path, []byte(text))
+		require.NoError(t, err)
+	}
+	add(workspace.Handle(cloud), "cloud.txt", "c")
+	add(workspace.Handle(laptop), "laptop.txt", "l")
+	clean(t, cloud, laptop)
+	clean(t, laptop, cloud)
+	for _, ws := range []*workspace.Workspace{cloud, laptop} {
+		stored, err := history.Get(ctx, workspace.Handle(ws), "live")
+		require.NoError(t, err)
+		names, err := history.FileNames(ctx, workspace.Handle(ws), stored.Value)
+		require.NoError(t, err)
+		require.Equal(t, []string{"cloud.txt", "common.txt", "laptop.txt"}, names)
+	}
+	add(workspace.Handle(cloud), "same.txt", "c")
+	add(workspace.Handle(laptop), "same.txt", "l")
+	report := synced(t, cloud, laptop, nil)
+	require.Len(t, report.Open(), 1)
+	require.Equal(t, "files of run", report.Open()[0].Kind)
+	require.NoError(t, home.Complete(ctx))
+	sound(t, cloud)
+	report = synced(t, cloud, laptop, &mirror.Options{Resolve: mirror.PreferSource})
+	require.Empty(t, report.Open())
+	copied, err := cloud.Runs().Get(ctx, "live", nil)
+	require.NoError(t, err)
+	content, err := copied.Open(ctx, "same.txt")
+	require.NoError(t, err)
+	defer content.Close()
+	text := make([]byte, 1)
+	_, err = content.Read(text)
+	require.NoError(t, err)
+	require.Equal(t, "l", string(text))
+	sound(t, cloud)
+}
+
+// TestLogsGrow: only what is new of a log is appended, and one that says something
+// else is left.
+func TestLogsGrow(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	_, err = e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	stored, err := history.Get(ctx, workspace.Handle(laptop), "live")
+	require.NoError(t, err)
+	key := history.LogKey(stored.Value, "user_logs/std_log.txt")
+	write := func(ws *workspace.Workspace, text string) {
+		w, err := history.NewLogWriter(ctx, workspace.Handle(ws), key)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(text))
+		require.NoError(t, err)
+		require.NoError(t, w.Close(ctx))
+	}
+	for range 3 {
+		write(laptop, "a line\n")
+		require.EqualValues(t, 7, clean(t, cloud, laptop).LogBytes)
+	}
+	data, _, err := workspace.Handle(cloud).Read(ctx, key)
+	require.NoError(t, err)
+	require.Equal(t, strings.Repeat("a line\n", 3), string(data))
+	write(cloud, "another\n")
+	write(laptop, "one\n")
+	report := synced(t, cloud, laptop, nil)
+	require.Equal(t, "log of run", report.Open()[0].Kind)
+}
+
+// TestLoggedModels come with their files and metrics, and their deletion when that
+// is asked for.
+func TestLoggedModels(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	trained(t, laptop, "churn", "r1")
+	h := workspace.Handle(laptop)
+	id := "m-0123456789abcdef0123456789abcdef"
+	_, err := history.CreateLoggedModel(ctx, h, record.LoggedModel{ID: id, Experiment: "churn", RunID: "r1", Status: record.LoggedModelReady})
+	require.NoError(t, err)
+	of, err := history.Get(ctx, h, "r1")
+	require.NoError(t, err)
+	files, err := history.Files(ctx, h, of.Value, "")
+	require.NoError(t, err)
+	require.NoError(t, history.LoggedModelFiles(id).Add(ctx, h, files, false))
+	log, err := history.ModelMetrics(h, id)
+	require.NoError(t, err)
+	w, err := log.NewWriter()
+	require.NoError(t, err)
+	require.NoError(t, w.Log(history.ModelSeries{Metric: "auc", RunID: "r1"}.Name(), 0.9, 0, time.Time{}))
+	require.NoError(t, w.Close(ctx))
+	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Runs: []string{"r1"}}).LoggedModels.Created)
+	sound(t, cloud)
+	c := workspace.Handle(cloud)
+	_, err = history.LoggedModel(ctx, c, id)
+	require.NoError(t, err)
+	found, err := history.LoggedModelFiles(id).Files(ctx, c, "")
+	require.NoError(t, err)
+	require.Equal(t, files, found)
+	copied, err := history.ModelMetrics(c, id)
+	require.NoError(t, err)
+	points := 0
+	for _, err := range copied.Read(ctx, nil) {
+		require.NoError(t, err)
+		points++
+	}
+	require.Equal(t, 1, points)
+	require.NoError(t, history.DeleteLoggedModel(ctx, h, id))
+	require.Contains(t, synced(t, cloud, laptop, nil).Kept, mirror.Kept{Kind: "logged model", Name: id, DeletedIn: "laptop"})
+	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Delete: true}).LoggedModels.Deleted)
+	sound(t, cloud)
+}
