@@ -31,7 +31,7 @@ func TestRegister(t *testing.T) {
 
 	_, err := must(t)(d.Take(1)).Register(t.Context(), "people", nil)
 	require.ErrorIs(t, err, azml.ErrExists)
-	require.ErrorContains(t, err, "set CreateNewVersion")
+	require.ErrorContains(t, err, "ask for a new version (CreateNewVersion, --new-version)")
 	_, err = d.Register(t.Context(), "people", &dataset.RegisterOptions{CreateNewVersion: true})
 	require.ErrorIs(t, err, azml.ErrExists)
 	require.ErrorContains(t, err, "registered as people:1")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/appendblob"
@@ -60,18 +61,27 @@ func (s *Store) begin(ctx context.Context, client *appendblob.Client, key string
 
 // appendNothing marks an object that ends at the offset as written.
 func (s *Store) appendNothing(ctx context.Context, client *appendblob.Client, key string, offset int64) (backend.Info, error) {
-	info, err := s.Stat(ctx, key)
-	if errors.Is(err, azml.ErrNotFound) || err == nil && info.Size != offset {
-		return backend.Info{}, fmt.Errorf("%w: append to %q: it does not end at %d", azml.ErrConflict, key, offset)
-	}
+	info, err := s.endingAt(ctx, key, offset)
 	if err != nil {
 		return backend.Info{}, err
 	}
 	answer, err := client.SetMetadata(ctx, nil, &blob.SetMetadataOptions{AccessConditions: ifMatch(info.ETag)})
-	if err != nil {
+	switch {
+	case status(err) == http.StatusPreconditionFailed: // an earlier try, or somebody else, has written it
+		return s.endingAt(ctx, key, offset)
+	case err != nil:
 		return backend.Info{}, s.explain(ctx, "append to", key, err)
 	}
 	return describe(key, answer.ETag, answer.LastModified, info.Size), nil
+}
+
+// endingAt describes an object that ends at the offset. Errors: ErrConflict.
+func (s *Store) endingAt(ctx context.Context, key string, offset int64) (backend.Info, error) {
+	info, err := s.Stat(ctx, key)
+	if errors.Is(err, azml.ErrNotFound) || err == nil && info.Size != offset {
+		return backend.Info{}, fmt.Errorf("%w: append to %q: it does not end at %d", azml.ErrConflict, key, offset)
+	}
+	return info, err
 }
 
 // add appends at the offset.

@@ -145,8 +145,18 @@ func (s *Store) Delete(ctx context.Context, key string, opts *backend.DeleteOpti
 	}
 	counted, tries := counting(ctx)
 	_, err = s.client.NewBlobClient(name).Delete(counted, &blob.DeleteOptions{AccessConditions: ifMatch(opts.IfMatch)})
-	if status(err) == http.StatusNotFound && !noContainer(err) && tries() > 1 {
+	if err == nil || tries() < 2 {
+		return s.explain(ctx, "delete", key, err)
+	}
+	refused := err
+	if status(err) == http.StatusPreconditionFailed { // which a blob that is not there may be, too
+		_, _, err = s.head(ctx, key, name)
+	}
+	switch {
+	case status(err) == http.StatusNotFound && !noContainer(err):
 		return nil
+	case err == nil:
+		err = refused
 	}
 	return s.explain(ctx, "delete", key, err)
 }
