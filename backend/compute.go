@@ -68,6 +68,29 @@ type Job struct {
 	// Env is the command's whole environment, as name to value: nothing of the
 	// starting process's environment is added.
 	Env map[string]string
+	// Input is what the command reads from its standard input, which ends after
+	// it; at most 64 KiB. It is the way for what must not be seen by others, such
+	// as tokens: no driver stores it or shows it in a process list or a
+	// description of the job.
+	Input []byte
+	// Image is the container image that the command runs in, for targets that
+	// run containers; others refuse one with ErrUnsupported.
+	Image string
+	// Limits bound what the job may use.
+	Limits Limits
+}
+
+// Limits bound what a job may use of its target. Zero means no limit of its own.
+// A target that can't hold the job to a limit refuses it with ErrUnsupported.
+type Limits struct {
+	// CPUs is the number of processors, which may be a fraction.
+	CPUs float64
+	// Memory is in bytes.
+	Memory int64
+	// SharedMemory is the size of /dev/shm in bytes.
+	SharedMemory int64
+	// GPUs is the number of accelerators, -1 for all that there are.
+	GPUs int
 }
 
 // JobState is the state of a job.
