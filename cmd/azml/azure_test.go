@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +47,16 @@ func TestInAzure(t *testing.T) {
 	detached, err := s.command(t, "run", "submit", "--detach", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", "true").Output()
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.status(t, strings.TrimSpace(string(detached))) == run.StatusCompleted }, 20*time.Second, 50*time.Millisecond)
+	titanic := filepath.Join(t.TempDir(), "titanic.csv")
+	require.NoError(t, os.WriteFile(titanic, []byte("1,2\n"), 0o600))
+	s.ok(t, "datastore", "upload", "workspaceblobstore", titanic, "raw/")
+	response, err := http.Get(s.ok(t, "datastore", "link", "workspaceblobstore", "raw/titanic.csv", "--expires", "5m"))
+	require.NoError(t, err)
+	read, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, "1,2\n", string(read))
+	require.Contains(t, s.fails(t, exitError, "datastore", "link", "workspaceblobstore", "raw/"), "hierarchical namespace")
 	s.ok(t, "workspace", "fsck", "--deep")
 	s.ok(t, "workspace", "gc")
 
