@@ -108,6 +108,13 @@ func TestObjectsOnAzurite(t *testing.T) {
 	backendtest.Objects(t, suite(connection, nil, byKey(connection)))
 }
 
+// TestObjectsOnDisk has a server that keeps blobs in a folder.
+func TestObjectsOnDisk(t *testing.T) {
+	t.Parallel()
+	connection := testenv.Azurite(t, testenv.AzuriteOptions{Dir: t.TempDir()}).ConnectionString()
+	backendtest.Objects(t, suite(connection, nil, byKey(connection)))
+}
+
 func TestObjectsByToken(t *testing.T) {
 	t.Parallel()
 	server := azurite(t, testenv.AzuriteOptions{OAuth: true})

@@ -16,10 +16,10 @@ import (
 
 // How chunks of one pack are read together: a gap up to maxGap is read and
 // thrown away rather than paid for with a request, and one request asks for at
-// most maxSpan, so that several can be read at once.
+// most a whole pack that we have made, so that several can be read at once.
 const (
 	maxGap  = 256 << 10
-	maxSpan = 16 << 20
+	maxSpan = packTarget + maxChunk
 )
 
 // want is a chunk that somebody needs.
