@@ -45,7 +45,7 @@ func (s *syncer) allDatasets(ctx context.Context, names []string) error {
 }
 
 func (s *syncer) newDatasets(name string) *versions[record.Dataset, *record.Dataset] {
-	series := core.Series{Kind: datasetKind, Name: name, Prefix: datasetUnits + name + "/"}
+	series := core.DatasetVersions(name)
 	return &versions[record.Dataset, *record.Dataset]{
 		s: s, series: series, kind: datasetKind, to: map[int]int{}, whole: true,
 		tally:    func(c *Counts) *Tally { return &c.Datasets },

@@ -127,7 +127,7 @@ func (s *syncer) wasDeleted(ctx context.Context, key string) (bool, error) {
 	if s.removed == nil {
 		removed := map[string]bool{}
 		damaged := func(string, int, error) {} // fsck tells of lines that can't be read
-		for lines, err := range s.dst.AuditDays(ctx, time.Time{}, damaged) {
+		for lines, err := range core.AuditDays(ctx, s.dst, time.Time{}, damaged) {
 			if err != nil {
 				return false, err
 			}

@@ -52,7 +52,7 @@ func (w *Workspace) Audit(ctx context.Context, opts *AuditOptions) iter.Seq2[Aud
 	}
 	return func(yield func(AuditEntry, error) bool) {
 		var damages []error
-		for lines, err := range w.h.AuditDays(ctx, opts.Since, func(key string, line int, err error) {
+		for entries, err := range core.AuditDays(ctx, w.h, opts.Since, func(key string, line int, err error) {
 			damages = append(damages, fmt.Errorf("%s, line %d: %w", key, line, err))
 		}) {
 			if err != nil {
@@ -60,7 +60,7 @@ func (w *Workspace) Audit(ctx context.Context, opts *AuditOptions) iter.Seq2[Aud
 				yield(AuditEntry{}, err)
 				return
 			}
-			for _, line := range lines {
+			for _, line := range entries {
 				if e := AuditEntry(line); opts.match(e) && !yield(e, nil) {
 					return
 				}

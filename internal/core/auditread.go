@@ -16,9 +16,10 @@ import (
 
 const auditPrefix = "audit/"
 
-// AuditDays yields the lines of the audit log by time, those of each day from
-// since on together. It tells damaged of lines that are not as they were written.
-func (h Handle) AuditDays(ctx context.Context, since time.Time, damaged func(key string, line int, err error)) iter.Seq2[[]record.Audit, error] {
+// AuditDays yields the lines of the audit log from since on, those of one day at
+// a time and by their time; of several lines with one ID the last counts. It
+// tells damaged of lines that are not as they were written.
+func AuditDays(ctx context.Context, h Handle, since time.Time, damaged func(key string, line int, err error)) iter.Seq2[[]record.Audit, error] {
 	return func(yield func([]record.Audit, error) bool) {
 		for day, err := range h.Children(ctx, auditPrefix) {
 			if err == nil && day < since.UTC().Format(time.DateOnly) {
@@ -26,7 +27,7 @@ func (h Handle) AuditDays(ctx context.Context, since time.Time, damaged func(key
 			}
 			var lines []record.Audit
 			if err == nil {
-				lines, err = h.auditDay(ctx, day, damaged)
+				lines, err = auditDay(ctx, h, day, damaged)
 			}
 			if !yield(lines, err) || err != nil {
 				return
@@ -35,8 +36,8 @@ func (h Handle) AuditDays(ctx context.Context, since time.Time, damaged func(key
 	}
 }
 
-// auditDay reads the lines of one day. Of several with one ID the last counts.
-func (h Handle) auditDay(ctx context.Context, day string, damaged func(key string, line int, err error)) ([]record.Audit, error) {
+// auditDay reads the lines of one day.
+func auditDay(ctx context.Context, h Handle, day string, damaged func(key string, line int, err error)) ([]record.Audit, error) {
 	byID := map[string]record.Audit{}
 	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: auditPrefix + day + "/"}) {
 		if err != nil {
