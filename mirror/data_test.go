@@ -2,6 +2,8 @@ package mirror_test
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/mirror"
+	"github.com/azml-go/azml/model"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -194,4 +197,16 @@ func TestDatasetNumbers(t *testing.T) {
 	require.Equal(t, ours.FingerprintDigest(), copied.FingerprintDigest())
 	sound(t, cloud)
 	require.Zero(t, clean(t, cloud, laptop).Changes())
+
+	file := filepath.Join(t.TempDir(), "model")
+	require.NoError(t, os.WriteFile(file, []byte("model"), 0o600))
+	_, err = laptop.Models().Register(t.Context(), "churn", file, &model.RegisterOptions{SampleInputDataset: "people:1",
+		Datasets: []model.DatasetReference{{Relation: "training", Dataset: "people:1"}}})
+	require.NoError(t, err)
+	clean(t, cloud, laptop)
+	m, err := cloud.Models().Get(t.Context(), "churn", 1, nil)
+	require.NoError(t, err)
+	require.Equal(t, "people:2", m.Details().SampleInputDataset)
+	require.Equal(t, "people:2", m.Details().Datasets[0].Dataset)
+	require.Zero(t, synced(t, cloud, laptop, &mirror.Options{Verify: true}).Changes())
 }

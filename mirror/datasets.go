@@ -2,7 +2,9 @@ package mirror
 
 import (
 	"context"
+	"errors"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
@@ -42,6 +44,35 @@ func (s *syncer) allDatasets(ctx context.Context, names []string) error {
 		}
 		return err
 	})
+}
+
+// datasetThere gives the version of the destination, as "name:version", that is
+// the source's of this ID; the ID itself for one that is not there.
+func (s *syncer) datasetThere(ctx context.Context, id string) (string, error) {
+	name, version, err := dataset.ParseID(id)
+	if err != nil || version == dataset.Latest {
+		return id, nil //nolint:nilerr // nothing that was registered
+	}
+	d := s.newDatasets(name)
+	from, err := core.Get[record.Dataset](ctx, s.src, d.series.Key(version))
+	if errors.Is(err, azml.ErrNotFound) || damage(err) {
+		return id, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	there, err := core.Get[record.Dataset](ctx, s.dst, d.series.Key(version))
+	if err == nil && there.Value.Birth() == from.Value.Birth() || damage(err) {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return "", err
+	}
+	n, err := d.counterpart(ctx, from)
+	if err != nil || n == 0 {
+		return id, err
+	}
+	return d.series.Ref(n).Name, nil
 }
 
 func (s *syncer) newDatasets(name string) *versions[record.Dataset, *record.Dataset] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -26,7 +27,29 @@ func (s *syncer) newRegistered(name string) *registered {
 		manifest: func(rec *record.Model) string { return rec.Manifest },
 		removed:  func(rec *record.Model) bool { return !rec.Deleted.IsZero() },
 		detail:   versionDetail,
+		refer:    s.referToDatasets,
 	}}
+}
+
+// referToDatasets gives what makes a model name the versions of datasets by the
+// numbers that they have in the destination.
+func (s *syncer) referToDatasets(ctx context.Context, rec record.Model) (func(rec *record.Model), error) {
+	to := map[string]string{rec.SampleInput: "", rec.SampleOutput: ""}
+	for _, d := range rec.Datasets {
+		to[d.Dataset] = ""
+	}
+	for id := range to {
+		var err error
+		if to[id], err = s.datasetThere(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return func(rec *record.Model) {
+		rec.SampleInput, rec.SampleOutput, rec.Datasets = to[rec.SampleInput], to[rec.SampleOutput], slices.Clone(rec.Datasets)
+		for i, d := range rec.Datasets {
+			rec.Datasets[i].Dataset = to[d.Dataset]
+		}
+	}, nil
 }
 
 // allModels brings registered models with their versions.

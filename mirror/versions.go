@@ -22,6 +22,9 @@ type versions[T any, P pointer[T]] struct {
 	manifest func(rec *T) string
 	removed  func(rec *T) bool
 	detail   func(rec *T) string
+	// refer, when not nil, gives what makes the version refer to what the
+	// destination has. It must not change what maps and lists hold.
+	refer func(ctx context.Context, rec T) (func(rec *T), error)
 	// before, when not nil, is called before a version is made in the destination.
 	before func(ctx context.Context, rec T) error
 	// after, when not nil, is called when the version is in the destination.
@@ -99,10 +102,14 @@ func (v *versions[T, P]) files(ctx context.Context, rec *T) error {
 // bringTo brings the source's version to a number of the destination.
 func (v *versions[T, P]) bringTo(ctx context.Context, from core.Stored[T], n int) error {
 	was := *v.number(&from.Value)
+	localize, err := v.localizer(ctx, from.Value)
+	if err != nil {
+		return err
+	}
 	out, err := bring[T, P](ctx, v.s, from, subject[T]{
 		ref:      v.series.Ref(n),
 		tally:    v.tally,
-		localize: func(rec, _ *T) { *v.number(rec) = n },
+		localize: localize(n),
 		removed:  v.removed,
 		detail:   v.detail,
 		both:     func(ctx context.Context) error { return v.renumber(ctx, from) },
@@ -115,6 +122,23 @@ func (v *versions[T, P]) bringTo(ctx context.Context, from core.Stored[T], n int
 		return nil
 	}
 	return v.arrived(ctx, from.Value, n)
+}
+
+// localizer gives what makes a version one of the destination, under a number.
+func (v *versions[T, P]) localizer(ctx context.Context, rec T) (func(n int) func(rec, _ *T), error) {
+	refer := func(*T) {}
+	if v.refer != nil {
+		var err error
+		if refer, err = v.refer(ctx, rec); err != nil {
+			return nil, err
+		}
+	}
+	return func(n int) func(rec, _ *T) {
+		return func(rec, _ *T) {
+			*v.number(rec) = n
+			refer(rec)
+		}
+	}, nil
 }
 
 // arrived notes under which number the version is in the destination.
@@ -158,9 +182,12 @@ func (v *versions[T, P]) renumber(ctx context.Context, from core.Stored[T]) erro
 	if n > 0 {
 		return v.arrived(ctx, from.Value, n)
 	}
+	localize, err := v.localizer(ctx, from.Value)
+	if err != nil {
+		return err
+	}
 	for n = last + 1; ; n++ {
-		err := create[T, P](ctx, v.s, from, subject[T]{ref: v.series.Ref(n),
-			localize: func(rec, _ *T) { *v.number(rec) = n }})
+		err := create[T, P](ctx, v.s, from, subject[T]{ref: v.series.Ref(n), localize: localize(n)})
 		if errors.Is(err, azml.ErrExists) {
 			there, err := core.Get[T, P](ctx, v.s.dst, v.series.Key(n))
 			if err != nil {
