@@ -40,6 +40,11 @@ func (r *Run) lineage() map[string]string {
 		facts["environment"] = rec.Definition.Environment.Name + ":" + rec.Definition.Environment.Version
 		facts["environmentHash"] = rec.Definition.Environment.Hash
 	}
+	for _, d := range rec.Datasets {
+		if d.Use != nil {
+			facts["dataset."+d.Use.Input] = d.Use.Dataset
+		}
+	}
 	git := maps.Clone(rec.Properties)
 	maps.DeleteFunc(git, func(key, _ string) bool { return !strings.HasPrefix(key, "azureml.git.") })
 	maps.Copy(facts, git)
