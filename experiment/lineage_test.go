@@ -12,6 +12,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/model"
 	"github.com/azml-go/azml/run"
 )
 
@@ -51,7 +52,7 @@ func TestLineage(t *testing.T) {
 		MLflowName: "rows", MLflowDigest: d.FingerprintDigest()[:32], Context: "train", Tags: map[string]string{"mlflow.data.context": "train"}}, in[1])
 	m, err := user.RegisterModel(t.Context(), "m", "outputs/model", nil)
 	require.NoError(t, err)
-	require.Equal(t, "rows:1", m.Details().Lineage["dataset.train"])
+	require.Equal(t, []model.DatasetReference{{Relation: "test", Dataset: "rows:1"}, {Relation: "train", Dataset: "rows:1"}}, m.Details().Datasets)
 	found := 0
 	for r, err := range ws.Runs().Search(t.Context(), "dataset.name = 'rows' and dataset.context = 'train'", nil) {
 		require.NoError(t, err)
