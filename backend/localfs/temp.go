@@ -14,7 +14,7 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
-// temp is a temporary file that becomes an object by a link or a rename.
+// temp is a temporary file that becomes an object by a rename or a link.
 type temp struct {
 	store *Store
 	path  string
