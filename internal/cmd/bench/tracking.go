@@ -118,7 +118,7 @@ func (s *trackers) startAll(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
-	s.report("server-start", "ms", 1e3, s.once(func(t *tracker) float64 { return t.started }),
+	s.report("server-start", "ms", 1e3, s.once(func(t *tracker) float64 { return t.started }), lasting{},
 		"from exec to the first answer, of a workspace or database with the past runs")
 	return nil
 }
@@ -275,7 +275,7 @@ func (s *trackers) memory(ctx context.Context) error {
 		}
 		return treeMemory(ctx, p)
 	})
-	s.report("server-memory", "MB", 1e-6, got, "resident memory after the load, of all its processes")
+	s.report("server-memory", "MB", 1e-6, got, lasting{}, "resident memory after the load, of all its processes")
 	return failed
 }
 

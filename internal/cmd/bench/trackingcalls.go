@@ -53,7 +53,7 @@ func (s *trackers) logMetric(ctx context.Context) error {
 func (s *trackers) logBatch(ctx context.Context) error {
 	return s.compare(ctx, "server-log-batch-of-1000", "ms", 1e3, func(ctx context.Context, t *tracker) error {
 		return t.post(ctx, "runs/log-batch", batch(t.run, int(t.count.Add(batchSize))), nil)
-	})
+	}, lasting{})
 }
 
 // createRun measures new runs.
@@ -61,7 +61,7 @@ func (s *trackers) createRun(ctx context.Context) error {
 	return s.compare(ctx, "server-create-run", "ms", 1e3, func(ctx context.Context, t *tracker) error {
 		_, err := t.newRun(ctx, t.experiment)
 		return err
-	})
+	}, lasting{files: 3, size: 800})
 }
 
 // history measures reading a long metric of an ended run, in the pages that
@@ -83,7 +83,7 @@ func (s *trackers) history(ctx context.Context) error {
 				return t.complete(points, historySize)
 			}
 		}
-	})
+	}, lasting{})
 }
 
 // complete tells that a server gave less, or more, than there is.
@@ -140,7 +140,7 @@ func (s *trackers) searchPage(ctx context.Context) error {
 			return err
 		}
 		return t.complete(n, pageSize)
-	})
+	}, lasting{})
 }
 
 // searchAll measures reading all runs, in the pages that MLflow's client asks for.
@@ -157,5 +157,5 @@ func (s *trackers) searchAll(ctx context.Context) error {
 				return t.complete(all, pastCount)
 			}
 		}
-	})
+	}, lasting{})
 }
