@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,9 +30,20 @@ const (
 // end a server that hangs.
 const trackingTime = 15 * time.Minute
 
-// benchServer measures `azml server` beside bare net/http and, if it is asked
-// for, MLflow's own server, by the same calls of MLflow's tracking API.
-func benchServer(ctx context.Context, b *bench) (err error) {
+// inTurn measures `azml server` beside bare net/http and, if it is asked for,
+// MLflow's own server, by the same calls of MLflow's tracking API, step by step.
+func inTurn(steps ...func(*trackers, context.Context) error) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error { return b.inTurn(ctx, steps) }
+}
+
+// The steps of the groups of the server.
+var (
+	benchServer = inTurn((*trackers).logMetric, (*trackers).pythonLogMetric, (*trackers).logBatch, (*trackers).createRun,
+		(*trackers).history, (*trackers).firstSearch, (*trackers).searchPage, (*trackers).searchAll)
+	benchServerFiles = inTurn((*trackers).bigArtifact, (*trackers).smallArtifacts, (*trackers).modelVersions)
+)
+
+func (b *bench) inTurn(ctx context.Context, steps []func(*trackers, context.Context) error) (err error) {
 	if !b.big {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, trackingTime)
@@ -39,13 +51,10 @@ func benchServer(ctx context.Context, b *bench) (err error) {
 	}
 	s := &trackers{bench: b}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	for _, step := range []func(context.Context) error{
-		s.startAll, s.logMetric, s.pythonLogMetric, s.logBatch, s.createRun,
-		s.history, s.firstSearch, s.searchPage, s.searchAll,
-		s.bigArtifact, s.peakMemory, s.smallArtifacts, s.modelVersions, s.memory,
-	} {
-		err := step(ctx)
-		for failed := (*peerError)(nil); errors.As(err, &failed) && ctx.Err() == nil; err = step(ctx) {
+	for _, step := range slices.Concat([]func(*trackers, context.Context) error{(*trackers).startAll}, steps,
+		[]func(*trackers, context.Context) error{(*trackers).peakMemory, (*trackers).memory}) {
+		err := step(s, ctx)
+		for failed := (*peerError)(nil); errors.As(err, &failed) && ctx.Err() == nil; err = step(s, ctx) {
 			s.leave(failed)
 		}
 		if err != nil {
@@ -294,7 +303,7 @@ func (s *trackers) peakMemory(context.Context) error {
 	if _, err := fmt.Sscan(rest, &kib); err != nil {
 		return fmt.Errorf("the peak of memory: %w", err)
 	}
-	s.bench.report(figure{Name: "server-memory-peak", Value: kib * 1024 / 1e6, Unit: "MB", N: 1, Note: "resident memory at its highest, after the uploads of 256 MB"})
+	s.bench.report(figure{Name: "server-memory-peak", Value: kib * 1024 / 1e6, Unit: "MB", N: 1, Note: "resident memory of azml server at its highest, up to now"})
 	return nil
 }
 
