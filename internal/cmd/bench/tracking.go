@@ -189,7 +189,7 @@ func (t *tracker) fill(ctx context.Context) error {
 	}
 	t.long = run.ID
 	for first := 0; first < historySize; first += batchSize {
-		if err := t.post(ctx, "runs/log-batch", batch(t.long, first), nil); err != nil {
+		if err := t.sendBatch(ctx, t.long, first); err != nil {
 			return err
 		}
 	}
