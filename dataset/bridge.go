@@ -10,15 +10,6 @@ import (
 // NewClient is for package workspace.
 func NewClient(h core.Handle) *Client { return &Client{h} }
 
-// Note is for package mirror: it keeps a definition, and notes that the version
-// has it, "name:version", unless that is empty.
-func Note(ctx context.Context, h core.Handle, id string, def record.DataDefinition, version string) error {
-	if err := save(ctx, h, id, def); err != nil || version == "" {
-		return err
-	}
-	return claim(ctx, h, id, version)
-}
-
 // PlanInput is for packages that submit runs: it checks the input, keeps a dataset
 // that is not registered, and gives what the run's record says.
 func PlanInput(ctx context.Context, h core.Handle, name string, in Input) (record.DataInput, error) {
@@ -39,4 +30,13 @@ func Observe(ctx context.Context, d *Dataset) (*Observed, error) { return look(c
 // output of the run.
 func StoreOutput(ctx context.Context, h core.Handle, runID string, out record.DataOutput, dir string) (*OutputStore, error) {
 	return newOutputStore(ctx, h, runID, out, dir)
+}
+
+// Note is for package mirror: it keeps a definition, and notes that the version
+// has it, "name:version", unless that is empty.
+func Note(ctx context.Context, h core.Handle, id string, def record.DataDefinition, version string) error {
+	if err := save(ctx, h, id, def); err != nil || version == "" {
+		return err
+	}
+	return claim(ctx, h, id, version)
 }
