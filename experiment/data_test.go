@@ -107,7 +107,10 @@ one
 two
 2
 `, out)
-	require.NoFileExists(t, absolute)
+	require.Eventually(t, func() bool { // it is removed after the run's last status is known
+		_, err := os.Lstat(absolute)
+		return errors.Is(err, os.ErrNotExist)
+	}, time.Minute, 10*time.Millisecond)
 	require.Contains(t, prepared, "input whole: texts:1 is on this machine already", "below has fetched it")
 }
 
