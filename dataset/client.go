@@ -206,7 +206,7 @@ type ParquetOptions struct {
 // FromParquetFiles gives the rows of Parquet files, which must all have the columns
 // of the first. Lists, maps and structs are columns of type nested, decimals of type
 // decimal. Errors: ErrInvalid, ErrNotFound, ErrUnsupported for files compressed by
-// LZ4 and encrypted ones.
+// the old form of LZ4 and encrypted ones.
 func (c *Client) FromParquetFiles(ctx context.Context, paths []Path, opts *ParquetOptions) (_ *Dataset, err error) {
 	defer c.h.Operation(&ctx, &err, "create", kind, "of Parquet files")()
 	if opts == nil {
