@@ -50,6 +50,7 @@ var ranks = map[string]int{
 	"model":                  30,
 	"token":                  30,
 	"dataset":                35,
+	"label":                  37,
 	"run":                    40,
 	"internal/mlflow":        45,
 	"endpoint":               50,
