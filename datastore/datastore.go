@@ -75,7 +75,7 @@ type File struct {
 	Modified time.Time `json:"modified,omitzero"`
 	// Created is when there was first a file of the path, as Azure Blob and S3 keep
 	// it, which to S3 is the same as Modified; zero in all others, and in what writes
-	// and opens give.
+	// give.
 	Created time.Time `json:"created,omitzero"`
 	// IsFolder says that this is a folder.
 	IsFolder bool `json:"isFolder,omitempty"`
