@@ -17,6 +17,9 @@ import (
 
 const (
 	footerTail = 8 // the footer's length and the magic bytes
+	// headBuffer is what the decoder reads headers of pages with; what it has of
+	// chunkReader is in memory.
+	headBuffer = 4 << 10
 	// maxFooter bounds the footer, which is read whole.
 	maxFooter = 256 << 20
 )
@@ -48,7 +51,7 @@ func openFile(r io.ReaderAt, size int64) (*parquet.File, *format.FileMetaData, e
 	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer))) //nolint:gosec // about as long as it was
 	footer = append(footer, "PAR1"...)
 	file, err := parquet.OpenFile(bytes.NewReader(footer), int64(len(footer)), parquet.SkipMagicBytes(true), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true),
-		parquet.ReadBufferSize(readAhead))
+		parquet.ReadBufferSize(headBuffer))
 	return file, &said, err
 }
 

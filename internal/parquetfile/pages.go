@@ -39,7 +39,7 @@ func (b *budget) hold(n int64) error {
 // exactly the size they name, so that no page makes more of itself than the
 // budget allows. It goes forward only.
 type chunkReader struct {
-	src    *bufio.Reader
+	*scratch
 	left   int64 // packed bytes that may follow
 	unpack unpacker
 	leaf   leafShape
@@ -48,12 +48,20 @@ type chunkReader struct {
 	at     int64  // the offset at which the decoder reads next
 	head   []byte // of the page's header, what was not read
 	rest   []byte // of the page
-	packed []byte
-	page   []byte
-	bits   []byte // a page of booleans
+	packed []byte // the page as it was read
 	held   int64  // of the page
 	words  int64  // held of the dictionary
 }
+
+// scratch is the memory that reading the chunks of a leaf takes, one after the other.
+type scratch struct {
+	src   *bufio.Reader
+	large []byte // a packed page that src has no room for
+	page  []byte // one that is unpacked
+	bits  []byte // one of booleans
+}
+
+func newScratch() *scratch { return &scratch{src: bufio.NewReaderSize(nil, readAhead)} }
 
 // leafShape is what pages of a leaf are made of: its type and its greatest levels.
 type leafShape struct {
@@ -62,13 +70,14 @@ type leafShape struct {
 }
 
 // newChunkReader reads the chunk with this metadata.
-func newChunkReader(r io.ReaderAt, size int64, meta *format.ColumnMetaData, leaf leafShape, unpack unpacker, b *budget) *chunkReader {
+func newChunkReader(r io.ReaderAt, size int64, meta *format.ColumnMetaData, leaf leafShape, unpack unpacker, b *budget, room *scratch) *chunkReader {
 	begin := meta.DataPageOffset
 	if meta.DictionaryPageOffset != 0 {
 		begin = meta.DictionaryPageOffset
 	}
 	length := max(0, min(meta.TotalCompressedSize, size-begin))
-	return &chunkReader{src: bufio.NewReaderSize(io.NewSectionReader(r, begin, length), readAhead), left: length, unpack: unpack, leaf: leaf, budget: b, at: begin}
+	room.src.Reset(io.NewSectionReader(r, begin, length))
+	return &chunkReader{scratch: room, left: length, unpack: unpack, leaf: leaf, budget: b, at: begin}
 }
 
 // close gives back what is held.
@@ -88,11 +97,14 @@ func (c *chunkReader) ReadAt(p []byte, offset int64) (int, error) {
 			return 0, err
 		}
 	}
-	n := copy(p, c.head)
-	m := copy(p[n:], c.rest)
-	c.head, c.rest = c.head[n:], c.rest[m:]
-	c.at += int64(n + m)
-	return n + m, nil
+	part := &c.head // alone, so that the page goes where it belongs in one piece
+	if len(c.head) == 0 {
+		part = &c.rest
+	}
+	n := copy(p, *part)
+	*part = (*part)[n:]
+	c.at += int64(n)
+	return n, nil
 }
 
 // next unpacks the next page. Errors: io.EOF behind the last.
@@ -108,11 +120,9 @@ func (c *chunkReader) next() error {
 	if err := c.account(h, values); err != nil {
 		return err
 	}
-	c.packed = sized(c.packed, int(h.CompressedPageSize))
-	if _, err := io.ReadFull(c.src, c.packed); err != nil {
+	if err := c.read(int(h.CompressedPageSize)); err != nil {
 		return fmt.Errorf("a page is cut off: %w", err)
 	}
-	c.left -= int64(h.CompressedPageSize)
 	if h.CRC != 0 && crc32.ChecksumIEEE(c.packed) != uint32(h.CRC) { //nolint:gosec // the same bits
 		return errors.New("a page's checksum is wrong")
 	}
@@ -124,6 +134,21 @@ func (c *chunkReader) next() error {
 		return err
 	}
 	return c.offer(h, body)
+}
+
+// read reads a packed page: where it lies in the buffer, or into one of its own.
+func (c *chunkReader) read(n int) (err error) {
+	c.left -= int64(n)
+	if n <= c.src.Size() {
+		if c.packed, err = c.src.Peek(n); err == nil {
+			_, err = c.src.Discard(n) // it stays there until more is read
+		}
+		return err
+	}
+	c.large = sized(c.large, n)
+	c.packed = c.large
+	_, err = io.ReadFull(c.src, c.packed)
+	return err
 }
 
 // account adds the page to what is held, in place of the one before it. A
@@ -232,7 +257,7 @@ func (p chunkPages) Close() error {
 }
 
 // pages reads the chunk of a leaf in a row group.
-func (f *opened) pages(group, leaf int) (parquet.Pages, error) {
+func (f *opened) pages(group, leaf int, room *scratch) (parquet.Pages, error) {
 	chunk, ok := f.RowGroups()[group].ColumnChunks()[leaf].(*parquet.FileColumnChunk)
 	if !ok || leaf >= len(f.said.RowGroups[group].Columns) {
 		return nil, errors.New("it has no such column")
@@ -242,7 +267,7 @@ func (f *opened) pages(group, leaf int) (parquet.Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := newChunkReader(f.stream, f.size, meta, f.shapes[leaf], unpack, &f.budget)
+	source := newChunkReader(f.stream, f.size, meta, f.shapes[leaf], unpack, &f.budget, room)
 	return chunkPages{chunk.PagesFrom(source), source}, nil
 }
 

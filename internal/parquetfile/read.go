@@ -238,8 +238,12 @@ func (f *opened) readColumn(ctx context.Context, c column, rows int, opts *Optio
 		}
 	}
 	err := guard(func() error {
+		room := make([]*scratch, leaves(c.node))
+		for i := range room {
+			room[i] = newScratch()
+		}
 		for i := range f.RowGroups() {
-			more, err := f.readGroup(c, i, rows, func(col tabular.Column, err error) bool {
+			more, err := f.readGroup(c, i, rows, room, func(col tabular.Column, err error) bool {
 				if errors.Is(err, errRange) && opts.NullOnError {
 					err = nil
 				}
@@ -258,10 +262,10 @@ func (f *opened) readColumn(ctx context.Context, c column, rows int, opts *Optio
 }
 
 // readGroup reads the column of a row group, some rows at a time.
-func (f *opened) readGroup(c column, group, rows int, give func(tabular.Column, error) bool) (more bool, err error) {
-	pages := make([]parquet.Pages, leaves(c.node))
+func (f *opened) readGroup(c column, group, rows int, room []*scratch, give func(tabular.Column, error) bool) (more bool, err error) {
+	pages := make([]parquet.Pages, len(room))
 	for i := range pages {
-		if pages[i], err = f.pages(group, c.first+i); err != nil {
+		if pages[i], err = f.pages(group, c.first+i, room[i]); err != nil {
 			return false, err
 		}
 		defer func() { err = errors.Join(err, pages[i].Close()) }()
