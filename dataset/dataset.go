@@ -122,7 +122,7 @@ func definitionID(def record.DataDefinition) string {
 // label names the dataset in errors.
 func (d *Dataset) label() string {
 	if d.stored != nil {
-		return versions(d.Name()).Ref(d.Version()).Name
+		return core.DatasetVersions(d.Name()).Ref(d.Version()).Name
 	}
 	return d.ID()
 }

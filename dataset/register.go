@@ -13,16 +13,8 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// Prefix begins the keys of the records of registered datasets.
-const prefix = "datasets/"
-
 // definitionPrefix begins the keys of the records of saved definitions.
 const definitionPrefix = "dataset-definitions/"
-
-// versions gives the series of the versions of a name.
-func versions(name string) core.Series {
-	return core.Series{Kind: kind, Name: name, Prefix: prefix + name + "/"}
-}
 
 func definitionRef(id string) core.Ref {
 	return core.Ref{Kind: "dataset definition", Name: id, Key: definitionPrefix + id + ".json"}
@@ -114,7 +106,7 @@ func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptio
 	if opts.Labels != nil {
 		draft.Labels = new(record.DataLabels(*opts.Labels))
 	}
-	n, stored, err := core.Allot(ctx, d.h, versions(name), true, func(n int) (record.Dataset, error) {
+	n, stored, err := core.Allot(ctx, d.h, core.DatasetVersions(name), true, func(n int) (record.Dataset, error) {
 		if n > 1 {
 			if err := d.free(ctx, name, opts); err != nil {
 				return draft, err
@@ -128,7 +120,7 @@ func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptio
 	}
 	// Whoever registers the same definition adds its version to the definition's
 	// record before it looks at those that are there: one of two sees the other.
-	own := versions(name).Ref(n).Name
+	own := core.DatasetVersions(name).Ref(n).Name
 	if err := d.claim(ctx, own); err != nil {
 		return nil, errors.Join(err, d.withdraw(ctx, name, n))
 	}
@@ -148,7 +140,7 @@ func (d *Dataset) free(ctx context.Context, name string, opts *RegisterOptions) 
 	if opts.CreateNewVersion {
 		return nil
 	}
-	for stored, err := range core.Numbers[record.Dataset](ctx, d.h, versions(name)) {
+	for stored, err := range core.Numbers[record.Dataset](ctx, d.h, core.DatasetVersions(name)) {
 		if err != nil {
 			return err
 		}
@@ -187,7 +179,7 @@ func (d *Dataset) unregistered(ctx context.Context, f record.Fingerprint, own st
 		if err != nil {
 			return fmt.Errorf("%w: %w", azml.ErrDamaged, err)
 		}
-		other, err := core.Get[record.Dataset](ctx, d.h, versions(name).Key(version))
+		other, err := core.Get[record.Dataset](ctx, d.h, core.DatasetVersions(name).Key(version))
 		if err != nil {
 			return err
 		}

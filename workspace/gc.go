@@ -225,7 +225,7 @@ func uploadRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, e
 
 func datasetRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for stored, err := range core.List[record.Dataset](ctx, h, "datasets/", nil) {
+		for stored, err := range core.List[record.Dataset](ctx, h, core.DatasetPrefix, nil) {
 			if err == nil && (stored.Value.Fingerprint.Manifest == "" || !stored.Value.Deleted.IsZero()) {
 				continue
 			}

@@ -23,6 +23,7 @@ var ranks = map[string]int{
 	"internal/jsonlines":     8,
 	"internal/parquetfile":   8,
 	"internal/expr":          12,
+	"internal/signature":     12,
 	"backend":                10,
 	"poller":                 10,
 	"internal/gitignore":     10,
