@@ -44,7 +44,9 @@ func TestDatasets(t *testing.T) {
 	var p dataset.Profile
 	s.json(t, &p, "dataset", "profile", "zips:1")
 	require.EqualValues(t, 3, p.Rows)
-	require.Contains(t, s.ok(t, "dataset", "profile", "zips:1"), "1 (33.3%)")
+	drawn := s.ok(t, "dataset", "profile", "zips:1")
+	require.Contains(t, drawn, "1 (33.3%)")
+	require.Contains(t, drawn, "█", "the histogram of the scores")
 
 	require.Contains(t, s.ok(t, "dataset", "check", "zips:1"), "Nothing has changed")
 	dir := filepath.Join(t.TempDir(), "down")

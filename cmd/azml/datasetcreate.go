@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type definitionFlags struct {
 	nulls, keep                                                  []string
 	emptyAsString, nullOnError, dropInvalid, skipValidation      bool
 	sampleRows                                                   int
+	timeout                                                      time.Duration
 }
 
 func newDefinitionFlags(cmd *cobra.Command) *definitionFlags {
@@ -28,6 +30,7 @@ func newDefinitionFlags(cmd *cobra.Command) *definitionFlags {
 	f.StringVar(&d.format, "format", "", "delimited, jsonlines, parquet or files (default: by the ending of the first path)")
 	f.StringVar(&d.store, "datastore", "", "datastore of the paths or the query (default: the workspace's default)")
 	f.StringVar(&d.query, "query", "", "SELECT statement to ask the datastore, instead of paths")
+	f.DurationVar(&d.timeout, "timeout", 30*time.Second, "how long the query and the reading of its rows may take")
 	f.StringVar(&d.separator, "separator", ",", "what stands between fields, \\t for a tab")
 	f.StringVar(&d.header, "header", "same", "which files begin with names of columns: same, none, first or combine")
 	f.StringVar(&d.encoding, "encoding", "", "encoding of text: utf8, utf8bom, utf16, utf32, latin1, iso88591, ascii or windows1252")
@@ -72,7 +75,7 @@ func (d *definitionFlags) source(ctx context.Context, ws *workspace.Workspace, a
 		if len(args) > 0 {
 			return nil, usage("give paths or --query, not both")
 		}
-		return ws.Datasets().FromSQLQuery(ctx, d.store, d.query, &dataset.SQLOptions{Types: types})
+		return ws.Datasets().FromSQLQuery(ctx, d.store, d.query, &dataset.SQLOptions{Types: types, Timeout: d.timeout})
 	}
 	if len(args) == 0 {
 		return nil, usage("say where the data is: a path of a datastore, or --query")
