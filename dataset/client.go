@@ -47,7 +47,7 @@ func (c *Client) FromFiles(ctx context.Context, paths []Path, opts *FilesOptions
 	case opts.PartitionFormat != "":
 		_, err = c.listed(ctx, &def, opts.SkipValidation)
 	case !opts.SkipValidation:
-		err = look(ctx, c.h, def.Paths)
+		err = findAny(ctx, c.h, def.Paths)
 	}
 	return c.made(def, err)
 }

@@ -83,6 +83,10 @@ type Details struct {
 	Created time.Time `json:"createdTime,omitzero"`
 	// CreatedBy is who registered it.
 	CreatedBy string `json:"createdBy,omitempty"`
+	// RunID is the run whose output it is, empty for none.
+	RunID string `json:"runId,omitempty"`
+	// Output is the name of that output.
+	Output string `json:"output,omitempty"`
 }
 
 // Client leads to the datasets of the same workspace.
@@ -147,7 +151,7 @@ func (d *Dataset) Details() Details {
 		r := d.stored.Value
 		out.Name, out.Version, out.Description, out.Tags = r.Name, r.Version, r.Description, maps.Clone(r.Tags)
 		out.Files, out.Bytes, out.DataChanged = r.Fingerprint.Files, r.Fingerprint.Bytes, r.Fingerprint.Modified
-		out.Created, out.CreatedBy = r.Created, r.CreatedBy
+		out.Created, out.CreatedBy, out.RunID, out.Output = r.Created, r.CreatedBy, r.RunID, r.Output
 		if r.Labels != nil {
 			out.Labels = new(Labels(*r.Labels))
 		}

@@ -157,9 +157,9 @@ type entry struct {
 // uri names the file for people.
 func (e entry) uri() string { return e.store.Name() + "/" + e.Path }
 
-// look finds out whether each path means a file. Errors: ErrNotFound naming one that
+// findAny finds out whether each path means a file. Errors: ErrNotFound naming one that
 // doesn't.
-func look(ctx context.Context, h core.Handle, paths []record.DataPath) error {
+func findAny(ctx context.Context, h core.Handle, paths []record.DataPath) error {
 	for _, p := range paths {
 		store, err := datastore.Lookup(ctx, h, p.Datastore)
 		if err != nil {

@@ -27,6 +27,10 @@ type Dataset struct {
 	Fingerprint Fingerprint `json:"fingerprint"`
 	// Labels says whose items the rows are labels of, nil when they are none.
 	Labels *DataLabels `json:"labels,omitempty"`
+	// RunID is the run whose output it is, empty for none.
+	RunID string `json:"runId,omitempty"`
+	// Output is the name of that output.
+	Output string `json:"output,omitempty"`
 	// Deleted is when the version was deleted, zero when it is there.
 	Deleted time.Time `json:"deleted,omitzero"`
 }
