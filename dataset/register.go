@@ -32,6 +32,18 @@ type RegisterOptions struct {
 	// Digests reads all files and notes the SHA-256 of their contents, so that
 	// Check sees changes that sizes, times and ETags don't show.
 	Digests bool
+	// Labels says that the rows are labels of the items of another dataset; package
+	// label writes and reads them.
+	Labels *Labels
+}
+
+// Labels says whose items the rows of a table are labels of.
+type Labels struct {
+	// Of is that dataset, as Client.GetByID finds it.
+	Of string `json:"of"`
+	// Key is the column of a table whose values are the items' IDs; those of files
+	// are their paths in the dataset.
+	Key string `json:"key,omitempty"`
 }
 
 func (o *RegisterOptions) check(name string) error {
@@ -98,6 +110,9 @@ func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptio
 	}
 	draft := record.Dataset{Name: name, Description: opts.Description, Tags: opts.Tags, DefinitionID: d.ID(), Definition: d.def, Fingerprint: fingerprint,
 		RunID: from.run, Output: from.output}
+	if opts.Labels != nil {
+		draft.Labels = new(record.DataLabels(*opts.Labels))
+	}
 	n, stored, err := core.Allot(ctx, d.h, core.DatasetVersions(name), true, func(n int) (record.Dataset, error) {
 		if n > 1 {
 			if err := d.free(ctx, name, opts); err != nil {

@@ -133,6 +133,7 @@ func (s *Store) head(ctx context.Context, key, name string) (backend.Info, strin
 		return backend.Info{}, "", err
 	}
 	info := describe(key, answer.ETag, answer.LastModified, value(answer.ContentLength))
+	info.Created = value(answer.CreationTime).UTC()
 	for header, token := range answer.Metadata { // the server may change its case
 		if strings.EqualFold(header, tokenName) {
 			return info, value(token), nil

@@ -52,6 +52,7 @@ var ranks = map[string]int{
 	"model":                  30,
 	"token":                  30,
 	"dataset":                35,
+	"label":                  37,
 	"internal/rundata":       37,
 	"run":                    40,
 	"internal/mlflow":        45,
