@@ -64,6 +64,10 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		return err
 	}
 	k.run = stored.Value
+	if k.run.Status == record.CancelRequested && !k.run.Agent.Adopted {
+		_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Canceled, Reason: "canceled on request, before it began"})
+		return err
+	}
 	reason := k.reason(ctx, status)
 	if k.run.Agent.Adopted {
 		if err := k.salvage(ctx, reason); err != nil {
