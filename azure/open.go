@@ -37,6 +37,11 @@ type Options struct {
 	// Datastores open datastores of kinds that are not built in, such as
 	// s3.Driver{} of backend/s3.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets that are not this machine, such as
+	// docker.Driver{} of backend/docker.
+	Computes []backend.ComputeDriver
+	// Program is the file of the program azml; see workspace.Config.
+	Program string
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
@@ -94,7 +99,7 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 	if IsURL(location) {
 		return Open(ctx, location, opts)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger,
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 }
 
@@ -121,7 +126,7 @@ func with(url string, opts *Options, open func(*azureblob.Store, workspace.Confi
 		return nil, err
 	}
 	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
-		Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+		Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}
