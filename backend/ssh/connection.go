@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -117,12 +119,12 @@ func (d *Driver) logIn(ctx context.Context) (*ssh.Client, error) {
 		return nil, fmt.Errorf("log in as %s: %w", d.config.target(), err)
 	}
 	defer done()
-	proofs, err := d.config.HostKey.proofs(ctx, d.config.hostPort())
+	proofs, err := d.hostKey().proofs(ctx, d.config.hostPort())
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range proofs {
-		client, failure := d.handshake(ctx, methods, p)
+		client, failure := d.handshakes(ctx, methods, p)
 		if failure == nil {
 			return client, nil
 		}
@@ -138,6 +140,42 @@ func notThisKey(err error) bool {
 	_, wrong := errors.AsType[hostKeyError](err)
 	_, none := errors.AsType[*ssh.AlgorithmNegotiationError](err)
 	return wrong || none
+}
+
+// hostKey gives what the machine must prove: the key it was trusted by at first
+// use, once it was.
+func (d *Driver) hostKey() HostKey {
+	h := d.config.HostKey
+	if d.learned != "" {
+		h.Known = d.learned
+	}
+	if learn := h.Learn; learn != nil {
+		h.Learn = func(ctx context.Context, key string) error {
+			err := learn(ctx, key)
+			if err == nil {
+				d.learned = key
+			}
+			return err
+		}
+	}
+	return h
+}
+
+// handshakes connects, again when it is hung up on: servers do that to some when
+// many log in at once.
+func (d *Driver) handshakes(ctx context.Context, methods []ssh.AuthMethod, p proof) (client *ssh.Client, err error) {
+	for wait := 50 * time.Millisecond; wait < 5*time.Second; wait *= 2 {
+		client, err = d.handshake(ctx, methods, p)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			return client, err
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // so that they don't come back together
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return client, err
 }
 
 func (d *Driver) handshake(ctx context.Context, methods []ssh.AuthMethod, p proof) (*ssh.Client, error) {

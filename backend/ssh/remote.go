@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -44,10 +45,13 @@ func (d *Driver) Install(ctx context.Context, name string, program backend.Conte
 	return path, err
 }
 
+// ghost is how long the machine may take for a client that went without a word.
+const ghost = 40 * time.Second
+
 // Listen implements backend.Remote. The address is a socket in a folder that is
 // the far user's alone, "unix:" and its path. The listener outlives a lost
-// connection: it goes on when that is there again. Who listens last has the
-// socket.
+// connection: it goes on when that is there again. Errors: ErrConflict while
+// another listens for the job, which takes 40 seconds to be sure of.
 func (d *Driver) Listen(ctx context.Context, id string) (net.Listener, string, error) {
 	l := &listener{driver: d, id: id}
 	l.ctx, l.cancel = context.WithCancel(d.life)
@@ -70,19 +74,31 @@ type listener struct {
 }
 
 func (l *listener) open(ctx context.Context) error {
-	return l.driver.do(ctx, func(c *jobs.Client) error {
-		inner, err := c.Listen(ctx, l.id)
-		if err != nil {
+	began := time.Now()
+	for {
+		err := l.driver.do(ctx, func(c *jobs.Client) error { return l.take(c.Listen(ctx, l.id)) })
+		if !errors.Is(err, azml.ErrConflict) || time.Since(began) > ghost {
 			return err
 		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.ctx.Err() != nil {
-			return errors.Join(net.ErrClosed, inner.Close())
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		l.inner = inner
-		return nil
-	})
+	}
+}
+
+func (l *listener) take(inner *jobs.Listener, err error) error {
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return errors.Join(net.ErrClosed, inner.Close())
+	}
+	l.inner = inner
+	return nil
 }
 
 func (l *listener) current() *jobs.Listener {

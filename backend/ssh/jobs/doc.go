@@ -12,6 +12,5 @@
 //	jobs/                as backend/process has it
 //	bin/azml-<sha256>    programs, by their content; other names are links to them
 //	starts/              for each job, a token that says whose Start it was
-//	reach                a link to the folder of the sockets that jobs reach back by
 //	locks/               files that are locked while a job is started or removed
 package jobs

@@ -54,7 +54,6 @@ func (s *server) cancel(_ *answer, r *http.Request) error {
 	return s.driver.Cancel(r.Context(), id(r), grace)
 }
 
-// remove also takes away what was kept for a job that was never started.
 func (s *server) remove(_ *answer, r *http.Request) error {
 	s.work.Add(1)
 	defer s.work.Done()
@@ -63,13 +62,10 @@ func (s *server) remove(_ *answer, r *http.Request) error {
 		return err
 	}
 	defer unlock()
-	if err := s.driver.Remove(r.Context(), id(r)); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		return err
-	} else if gone := errors.Join(s.starts.forget(id(r)), s.reach.forget(id(r))); gone != nil {
-		return classify(gone)
-	} else {
+	if err := s.driver.Remove(r.Context(), id(r)); err != nil {
 		return err
 	}
+	return s.starts.forget(id(r))
 }
 
 // list gives the jobs behind the one named after.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -86,13 +87,17 @@ func (s *server) install(w *answer, r *http.Request) error {
 	if err == nil {
 		err = os.Chmod(f.Name(), 0o700)
 	}
+	if err == nil {
+		err = Verify(f.Name(), digest)
+	}
+	if err == nil {
+		// A child that is just being forked has the file open for writing, until its
+		// own exec; the system would refuse to run it.
+		syscall.ForkLock.RLock()
+		err = os.Rename(f.Name(), filepath.Join(s.programs.dir, ProgramPrefix+digest))
+		syscall.ForkLock.RUnlock()
+	}
 	if err != nil {
-		return classify(err)
-	}
-	if err := Verify(f.Name(), digest); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(s.programs.dir, ProgramPrefix+digest)); err != nil {
 		return classify(err)
 	}
 	path, err := s.programs.link(name, digest)
@@ -103,8 +108,9 @@ func (s *server) install(w *answer, r *http.Request) error {
 }
 
 func checkName(name string) error {
-	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\\\x00") || len(name) > 255 {
-		return fmt.Errorf("%w: program name %.300q: want 1 to 255 bytes without slashes, not beginning with \".\"", azml.ErrInvalid, name)
+	const legal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	if name == "" || name[0] == '.' || strings.Trim(name, legal) != "" || len(name) > 200 {
+		return fmt.Errorf("%w: program name %.300q: want 1 to 200 letters, digits, \"-\", \"_\" and \".\", not beginning with \".\"", azml.ErrInvalid, name)
 	}
 	return nil
 }

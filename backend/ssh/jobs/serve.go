@@ -23,7 +23,7 @@ type server struct {
 	driver   *process.Driver
 	starts   starts
 	programs programs
-	reach    *reach
+	reach    reach
 	// work is what must come to its end, also when the client is gone.
 	work sync.WaitGroup
 }
@@ -63,7 +63,7 @@ func newServer(dir string) (*server, error) {
 	}
 	locks := locks{filepath.Join(dir, "locks")}
 	s := &server{driver: driver, starts: starts{dir: filepath.Join(dir, "starts"), locks: locks},
-		programs: programs{dir: filepath.Join(dir, "bin")}, reach: newReach(dir, locks)}
+		programs: programs{dir: filepath.Join(dir, "bin")}, reach: reach{conns: map[string]*reached{}}}
 	for _, d := range []string{s.starts.dir, s.programs.dir} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, classify(err)

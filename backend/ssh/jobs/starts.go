@@ -25,7 +25,7 @@ func digestOf(id string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// locks keep those apart who start, remove or listen for one job, in any number
+// locks keep those apart who start or remove one job, in any number
 // of processes. Jobs share 256 of them, which stay for ever.
 type locks struct{ dir string }
 
