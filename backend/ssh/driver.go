@@ -148,7 +148,7 @@ func (d *Driver) lost(c *connection) {
 		return
 	}
 	d.current, d.lostAt = nil, time.Now()
-	if time.Since(c.began) > time.Minute {
+	if time.Since(c.began) > 2*time.Second { // it was good for something
 		d.pause = 0
 	}
 	d.backOff()

@@ -156,10 +156,7 @@ func serve(ctx context.Context, client *ssh.Client, dir, program string) (*jobs.
 	if err := session.Start(command(serveScript, dir, program)); err != nil {
 		return nil, commandError(err, "")
 	}
-	c, err := jobs.Connect(ctx, struct {
-		io.Reader
-		io.Closer
-	}{in, session}, out)
+	c, err := jobs.Connect(ctx, in, out, client)
 	if err == nil {
 		return c, nil
 	}

@@ -29,15 +29,16 @@ type Client struct {
 // noise is how much a far shell's start-up files may say before Serve does.
 const noise = 64 << 10
 
-// Connect begins to talk to what in and out lead to. When it gives an error,
-// both are the caller's; else closing the client closes them. Errors: ErrLost,
-// with what was said instead; ErrUnsupported for another version.
-func Connect(ctx context.Context, in io.ReadCloser, out io.WriteCloser) (*Client, error) {
+// Connect begins to talk to what in and out lead to, over a carrier that closing
+// the client closes: after that, in and out fail. When it gives an error, the
+// carrier stays open. Errors: ErrLost, with what was said instead; ErrUnsupported
+// for another version.
+func Connect(ctx context.Context, in io.Reader, out io.Writer, carrier io.Closer) (*Client, error) {
 	r := bufio.NewReaderSize(in, 4<<10)
 	if err := meet(r); err != nil {
 		return nil, err
 	}
-	conn := &stdio{in: readCloser{r, in}, out: out, closed: make(chan struct{})}
+	conn := &stdio{in: r, out: out, carrier: carrier, closed: make(chan struct{})}
 	t := &http.Transport{Protocols: plainHTTP2(), HTTP2: http2Config(), DisableCompression: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
 	cc, err := t.NewClientConn(ctx, "http", "far:80")
@@ -69,11 +70,6 @@ func meet(r *bufio.Reader) error {
 		return fmt.Errorf("%w: it said %.300q", ErrLost, strings.Join(said, " "))
 	}
 	return ErrLost
-}
-
-type readCloser struct {
-	io.Reader
-	io.Closer
 }
 
 // Close ends the connection, and the calls on it. Jobs go on.

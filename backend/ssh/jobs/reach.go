@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +33,10 @@ type half interface {
 // reached is a connection that a job has made.
 type reached struct {
 	half
+	// listener is who has accepted it.
+	listener net.Listener
+	// taken tells whether the client has taken it.
+	taken bool
 	// open counts the directions that have not ended.
 	open int
 	// expiry closes a connection that the client does not take.
@@ -44,20 +46,31 @@ type reached struct {
 // close closes all connections.
 func (r *reach) close() {
 	r.mu.Lock()
-	names := slices.Collect(maps.Keys(r.conns))
-	r.mu.Unlock()
-	for _, name := range names {
-		r.end(name, 2)
+	defer r.mu.Unlock()
+	for name, c := range r.conns {
+		r.drop(name, c)
 	}
 }
 
 // keep has a connection wait for the client, for a time.
-func (r *reach) keep(conn half) (name string) {
+func (r *reach) keep(l net.Listener, conn half) (name string) {
 	name = rand.Text()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.conns[name] = &reached{half: conn, open: 2, expiry: time.AfterFunc(unclaimed, func() { r.end(name, 2) })}
+	r.conns[name] = &reached{half: conn, listener: l, open: 2, expiry: time.AfterFunc(unclaimed, func() { r.end(name, 2) })}
 	return name
+}
+
+// leave closes what the listener has accepted and the client has not taken: the
+// job is to connect to whoever listens next.
+func (r *reach) leave(l net.Listener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, c := range r.conns {
+		if c.listener == l && !c.taken {
+			r.drop(name, c)
+		}
+	}
 }
 
 // take gives one direction of the connection to the client. end ends it.
@@ -68,6 +81,7 @@ func (r *reach) take(name string) (half, error) {
 	if c == nil {
 		return nil, fmt.Errorf("%w: connection %q is gone", azml.ErrNotFound, name)
 	}
+	c.taken = true
 	c.expiry.Stop()
 	return c.half, nil
 }
@@ -81,10 +95,15 @@ func (r *reach) end(name string, directions int) {
 		return
 	}
 	if c.open -= directions; c.open <= 0 {
-		c.expiry.Stop()
-		_ = c.Close() // the job may have gone
-		delete(r.conns, name)
+		r.drop(name, c)
 	}
+}
+
+// drop closes the connection. r.mu is held.
+func (r *reach) drop(name string, c *reached) {
+	c.expiry.Stop()
+	_ = c.Close() // the job may have gone
+	delete(r.conns, name)
 }
 
 // listen says the address of the job's socket, and then the name of each
@@ -98,6 +117,7 @@ func (s *server) listen(w *answer, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	defer s.reach.leave(l)
 	defer l.Close()
 	defer context.AfterFunc(r.Context(), func() { _ = l.Close() })()
 	if err := w.say(located{at}); err != nil {
@@ -108,9 +128,8 @@ func (s *server) listen(w *answer, r *http.Request) error {
 		if err != nil {
 			return classify(err)
 		}
-		name := s.reach.keep(conn.(half)) // as those of sockets are
+		name := s.reach.keep(l, conn.(half)) // as those of sockets are
 		if err := w.say(arrived{name}); err != nil {
-			s.reach.end(name, 2)
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func Serve(ctx context.Context, dir string, in io.ReadCloser, out io.WriteCloser
 	if _, err := fmt.Fprintf(out, "%s%d\n", greeting, Protocol); err != nil {
 		return ErrLost
 	}
-	conn := &stdio{in: in, out: out, closed: make(chan struct{})}
+	conn := &stdio{in: in, out: out, carrier: pipes{in, out}, closed: make(chan struct{})}
 	srv := &http.Server{Handler: s.routes(), Protocols: plainHTTP2(), HTTP2: http2Config(), ErrorLog: log.New(io.Discard, "", 0),
 		BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -10,10 +11,12 @@ import (
 // stdio is a pair of pipes as a connection. It has no deadlines: pings find out
 // when the other end is gone.
 type stdio struct {
-	in     io.ReadCloser
-	out    io.WriteCloser
-	once   sync.Once
-	closed chan struct{}
+	in  io.Reader
+	out io.Writer
+	// carrier is what both end with.
+	carrier io.Closer
+	once    sync.Once
+	closed  chan struct{}
 }
 
 // Read implements net.Conn.
@@ -26,8 +29,7 @@ func (c *stdio) Write(p []byte) (int, error) { return c.out.Write(p) }
 func (c *stdio) Close() error {
 	c.once.Do(func() {
 		close(c.closed)
-		_ = c.in.Close()
-		_ = c.out.Close()
+		_ = c.carrier.Close()
 	})
 	return nil
 }
@@ -46,6 +48,15 @@ func (c *stdio) SetReadDeadline(time.Time) error { return nil }
 
 // SetWriteDeadline implements net.Conn.
 func (c *stdio) SetWriteDeadline(time.Time) error { return nil }
+
+// pipes are closed as one.
+type pipes struct {
+	in  io.Closer
+	out io.Closer
+}
+
+// Close implements io.Closer.
+func (p pipes) Close() error { return errors.Join(p.in.Close(), p.out.Close()) }
 
 // address is where something is, in words.
 type address string
