@@ -58,7 +58,11 @@ func (c Credential) methods() (methods []ssh.AuthMethod, done func(), err error)
 		methods = append(methods, ssh.Password(c.Password), ssh.KeyboardInteractive(c.answer))
 	}
 	if len(methods) == 0 {
-		return nil, done, fmt.Errorf("%w: no password, no private key and no ssh-agent to log in with", azml.ErrInvalid)
+		done()
+		if c.Agent {
+			return nil, func() {}, fmt.Errorf("%w: the ssh-agent has no keys", azml.ErrDenied)
+		}
+		return nil, func() {}, fmt.Errorf("%w: no password, no private key and no ssh-agent to log in with", azml.ErrInvalid)
 	}
 	return methods, done, nil
 }

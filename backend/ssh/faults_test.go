@@ -338,3 +338,14 @@ func TestCloseEndsCalls(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, backend.JobRunning, s.State)
 }
+
+// reads gives all that who listens there says.
+func reads(t *testing.T, path string) string {
+	conn, err := net.Dial("unix", path)
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(soon)))
+	text, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	return string(text)
+}

@@ -50,7 +50,7 @@ func parseKey(line string) (ssh.PublicKey, error) {
 	return key, nil
 }
 
-// keyTypes are the kinds of host keys that a fingerprint may be of.
+// keyTypes are the kinds of host keys, the best first.
 var keyTypes = []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSA}
 
 // algorithms gives what a key of the type signs with.
@@ -64,7 +64,7 @@ func algorithms(keyType string) []string {
 // proof is one way to ask a machine for its key: a machine has several, and
 // shows the one that it is asked for.
 type proof struct {
-	algorithms []string // all when nil
+	algorithms []string
 	callback   ssh.HostKeyCallback
 }
 
@@ -88,7 +88,13 @@ func (h HostKey) proofs(ctx context.Context, hostPort string) ([]proof, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: known hosts: %w", azml.ErrInvalid, err)
 	}
-	return []proof{{db.HostKeyAlgorithms(hostPort), h.inFiles(ctx, db)}}, nil
+	known := db.HostKeyAlgorithms(hostPort)
+	if len(known) == 0 {
+		for _, t := range keyTypes {
+			known = append(known, algorithms(t)...)
+		}
+	}
+	return []proof{{known, h.inFiles(ctx, db)}}, nil
 }
 
 func (h HostKey) files() []string {

@@ -9,14 +9,14 @@ import (
 // Wire is a TCP proxy whose connections can be cut, and which can stand for a
 // network that is gone. It is safe for concurrent use.
 type Wire struct {
-	upstream string
 	listener net.Listener
 
-	mu     sync.Mutex
-	moving sync.Cond // told when silent or conns change
-	silent bool
-	conns  map[net.Conn]bool
-	done   sync.WaitGroup
+	mu       sync.Mutex
+	upstream string
+	moving   sync.Cond // told when silent or conns change
+	silent   bool
+	conns    map[net.Conn]bool
+	done     sync.WaitGroup
 }
 
 // StartWire starts a proxy to the address on a free port of this machine. Close it.
@@ -42,6 +42,13 @@ func (w *Wire) Cut() {
 		sever(c)
 	}
 	w.moving.Broadcast()
+}
+
+// Redirect has new connections go to another address.
+func (w *Wire) Redirect(upstream string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.upstream = upstream
 }
 
 // Silence has nothing get through until Heal: neither bytes nor ends, which
@@ -73,8 +80,7 @@ func (w *Wire) serve() {
 			return
 		}
 		w.done.Go(func() {
-			w.wait()
-			far, err := net.Dial("tcp", w.upstream)
+			far, err := net.Dial("tcp", w.wait())
 			if err != nil {
 				sever(near)
 				return
@@ -106,13 +112,14 @@ func (w *Wire) drop(conns ...net.Conn) {
 	}
 }
 
-// wait waits while nothing gets through.
-func (w *Wire) wait() {
+// wait waits while nothing gets through, and tells where connections go.
+func (w *Wire) wait() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.silent {
 		w.moving.Wait()
 	}
+	return w.upstream
 }
 
 // carry carries one direction to its end.

@@ -67,12 +67,12 @@ func (s *SSHServer) configure(address string, lines []string) error {
 	_, port, _ := net.SplitHostPort(address)
 	s.Port, _ = strconv.Atoi(port)
 	keys, host := filepath.Join(s.dir, "authorized_keys"), filepath.Join(s.dir, "host_key")
-	public, private, err := sshKey()
+	public, private, err := SSHKey()
 	if err != nil {
 		return err
 	}
 	s.Key = private
-	hostPublic, hostPrivate, err := sshKey()
+	hostPublic, hostPrivate, err := SSHKey()
 	if err != nil {
 		return err
 	}
@@ -84,17 +84,17 @@ func (s *SSHServer) configure(address string, lines []string) error {
 		os.WriteFile(filepath.Join(s.dir, "config"), []byte(config), 0o600))
 }
 
-// sshKey makes a key and gives its public line and its private file.
-func sshKey() (string, []byte, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+// SSHKey makes a key and gives its public line and its private file.
+func SSHKey() (public string, private []byte, err error) {
+	publicKey, privateKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return "", nil, err
 	}
-	key, err := ssh.NewPublicKey(public)
+	key, err := ssh.NewPublicKey(publicKey)
 	if err != nil {
 		return "", nil, err
 	}
-	block, err := ssh.MarshalPrivateKey(private, "")
+	block, err := ssh.MarshalPrivateKey(privateKey, "")
 	if err != nil {
 		return "", nil, err
 	}

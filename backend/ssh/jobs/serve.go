@@ -39,7 +39,7 @@ func Serve(ctx context.Context, dir string, in io.ReadCloser, out io.WriteCloser
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "%s%d\n", greeting, Protocol); err != nil {
+	if _, err := fmt.Fprintf(out, "\n%s%d\n", greeting, Protocol); err != nil {
 		return ErrLost
 	}
 	conn := &stdio{in: in, out: out, carrier: pipes{in, out}, closed: make(chan struct{})}

@@ -1,0 +1,160 @@
+//go:build linux
+
+package ssh_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/ssh"
+	"github.com/azml-go/azml/internal/testenv"
+)
+
+// TestServersOfAllKinds are servers that forbid, bound or say more than usual.
+func TestServersOfAllKinds(t *testing.T) {
+	t.Parallel()
+	for name, lines := range map[string][]string{
+		"no forwarding": {"DisableForwarding yes"},
+		"one session":   {"MaxSessions 1"},
+		"noise":         {`ForceCommand echo welcome; echo to >&2; printf half; eval "$SSH_ORIGINAL_COMMAND"`},
+		"C shell":       {`ForceCommand ` + csh(t) + ` -c "$SSH_ORIGINAL_COMMAND"`},
+		"no variables":  {`ForceCommand exec env -i HOME="$HOME" /bin/sh -c "$SSH_ORIGINAL_COMMAND"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := sshd(t, lines...)
+			at.Dir = filepath.Join(t.TempDir(), "with space")
+			d := open(t, at.config())
+			require.NoError(t, d.Check(within(t)))
+			l, address, err := d.Listen(within(t), "a")
+			require.NoError(t, err)
+			defer l.Close()
+			done := make(chan error, 1)
+			go func() {
+				conn, err := l.Accept()
+				if err == nil {
+					_, err = conn.Write([]byte("word"))
+					err = errors.Join(err, conn.Close())
+				}
+				done <- err
+			}()
+			require.Equal(t, "word", reads(t, strings.TrimPrefix(address, "unix:")))
+			require.NoError(t, <-done)
+		})
+	}
+}
+
+// csh gives a shell that is no POSIX shell, else one that is.
+func csh(t *testing.T) string {
+	for _, name := range []string{"tcsh", "csh", "fish", "bash"} {
+		if path, err := exec.LookPath(name); err == nil {
+			t.Logf("the other shell is %s", path)
+			return path
+		}
+	}
+	return "/bin/sh"
+}
+
+// TestMachinesThatWontDo are those that a target can't be on, with what their
+// owner is told.
+func TestMachinesThatWontDo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lines []string
+		class error
+		text  string
+	}{
+		"no shell":     {[]string{"ForceCommand echo This account is currently not available.; exit 1"}, azml.ErrDenied, "not available"},
+		"files only":   {[]string{"ForceCommand exit 0"}, azml.ErrDenied, "runs no commands"},
+		"other system": {[]string{"ForceCommand echo azml-machine Plan9 mips"}, azml.ErrUnsupported, "Plan9"},
+		"no sessions":  {[]string{"MaxSessions 0"}, azml.ErrDenied, "no session"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := sshd(t, c.lines...)
+			at.Dir = t.TempDir()
+			d, err := ssh.New(at.config())
+			require.NoError(t, err)
+			defer d.Close()
+			err = d.Check(within(t))
+			require.ErrorIs(t, err, c.class)
+			require.Contains(t, err.Error(), c.text)
+		})
+	}
+	t.Run("nobody there", func(t *testing.T) {
+		t.Parallel()
+		s := testenv.SSHD(t)
+		s.Kill()
+		d, err := ssh.New(server{Port: s.Port, User: s.User, Key: s.Key, HostKey: s.HostKey}.config())
+		require.NoError(t, err)
+		defer d.Close()
+		require.ErrorIs(t, d.Check(within(t)), azml.ErrUnavailable)
+	})
+}
+
+// TestProgramsThatWontDo are those that are put on the machine and don't run there.
+func TestProgramsThatWontDo(t *testing.T) {
+	t.Parallel()
+	at := sshd(t)
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o700)) //nolint:gosec // a program
+		return path
+	}
+	for name, c := range map[string]struct {
+		path  string
+		err   error
+		class error
+		text  string
+	}{
+		"none for it":     {"", azml.ErrUnsupported, azml.ErrUnsupported, "linux/"},
+		"not there":       {filepath.Join(dir, "missing"), nil, azml.ErrInvalid, "missing"},
+		"another machine": {file("other", "\x7fELF\x02\x01\x01\x00nonsense\x00\x01"), nil, azml.ErrUnsupported, "made for this machine"},
+		"another program": {file("another", "#!/bin/sh\necho no such command >&2; exit 2\n"), nil, azml.ErrUnavailable, "no such command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := at
+			at.Dir = t.TempDir()
+			config := at.config()
+			config.Program = func(context.Context, backend.Platform) (string, error) { return c.path, c.err }
+			d, err := ssh.New(config)
+			require.NoError(t, err)
+			defer d.Close()
+			err = d.Check(within(t))
+			require.ErrorIs(t, err, c.class)
+			require.Contains(t, err.Error(), c.text)
+			left, err := filepath.Glob(filepath.Join(at.Dir, "bin", "*"))
+			require.NoError(t, err)
+			scratch, err := filepath.Glob(filepath.Join(at.Dir, "bin", ".new-*"))
+			require.NoError(t, err)
+			require.Empty(t, append(left, scratch...), "what is no program there is not kept")
+		})
+	}
+}
+
+// TestFullDisk has no room for the program.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	at := sshd(t)
+	at.Dir = testenv.SmallDisk(t, 1<<20)
+	d, err := ssh.New(at.config())
+	require.NoError(t, err)
+	defer d.Close()
+	err = d.Check(within(t))
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	require.Contains(t, err.Error(), "No space left")
+	left, err := os.ReadDir(filepath.Join(at.Dir, "bin"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
