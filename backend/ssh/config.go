@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -13,11 +14,14 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
+// DefaultPort is the port of SSH.
+const DefaultPort = 22
+
 // Config says where the machine is and how to get in.
 type Config struct {
 	// Address is the machine's name or IP address. It is required.
 	Address string
-	// Port is the server's port, 22 when zero.
+	// Port is the server's port, DefaultPort when zero.
 	Port int
 	// User is who logs in, the user of this program when empty.
 	User string
@@ -51,9 +55,7 @@ func (c Config) check() (Config, error) {
 	if c.Credential == nil || c.Program == nil {
 		return c, fmt.Errorf("%w: ssh needs a credential and a program to install", azml.ErrInvalid)
 	}
-	if c.Port == 0 {
-		c.Port = 22
-	}
+	c.Port = cmp.Or(c.Port, DefaultPort)
 	if c.Port < 1 || c.Port > 65535 {
 		return c, fmt.Errorf("%w: port %d", azml.ErrInvalid, c.Port)
 	}

@@ -119,7 +119,7 @@ func (d *Driver) logIn(ctx context.Context) (*ssh.Client, error) {
 		return nil, fmt.Errorf("log in as %s: %w", d.config.target(), err)
 	}
 	defer done()
-	proofs, err := d.hostKey().proofs(ctx, d.config.hostPort())
+	proofs, err := d.config.HostKey.proofs(d.config.hostPort())
 	if err != nil {
 		return nil, err
 	}
@@ -140,25 +140,6 @@ func notThisKey(err error) bool {
 	_, wrong := errors.AsType[hostKeyError](err)
 	_, none := errors.AsType[*ssh.AlgorithmNegotiationError](err)
 	return wrong || none
-}
-
-// hostKey gives what the machine must prove: the key it was trusted by at first
-// use, once it was.
-func (d *Driver) hostKey() HostKey {
-	h := d.config.HostKey
-	if d.learned != "" {
-		h.Known = d.learned
-	}
-	if learn := h.Learn; learn != nil {
-		h.Learn = func(ctx context.Context, key string) error {
-			err := learn(ctx, key)
-			if err == nil {
-				d.learned = key
-			}
-			return err
-		}
-	}
-	return h
 }
 
 // handshakes connects, again when it is hung up on: servers do that to some when

@@ -13,7 +13,7 @@ import (
 )
 
 // Credential is what a user proves himself by; what is set is tried, agent and
-// key first. It shows nothing of itself when printed.
+// key first. It shows nothing of itself, whatever writes it.
 type Credential struct {
 	// Password is the user's.
 	Password string
@@ -25,11 +25,11 @@ type Credential struct {
 	Agent bool
 }
 
-// String shows nothing.
-func (Credential) String() string { return "REDACTED" }
+// Format implements fmt.Formatter, for every verb.
+func (Credential) Format(f fmt.State, _ rune) { fmt.Fprint(f, "REDACTED") }
 
-// GoString shows nothing.
-func (Credential) GoString() string { return "ssh.Credential{REDACTED}" }
+// MarshalText gives "REDACTED".
+func (Credential) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
 
 // methods gives the ways to log in, and what closes them when that is over.
 func (c Credential) methods() (methods []ssh.AuthMethod, done func(), err error) {

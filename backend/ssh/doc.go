@@ -16,7 +16,6 @@
 // and what they connect to is a socket in a folder of the far user's alone.
 //
 // A machine that is not known is not talked to: its key is in a file of known
-// hosts or in the configuration, or it is trusted at first use when that is asked
-// for. No credential is stored by this package or sent to a machine before its
+// hosts or in the configuration. KeyOf is for who wants trust at first use. No credential is stored by this package or sent to a machine before its
 // key was found good.
 package ssh

@@ -21,7 +21,6 @@ type Driver struct {
 	// Of the one attempt to connect that goes on at a time, and of connections:
 	platform backend.Platform
 	program  program
-	learned  string // the key of a machine that was trusted at first use
 
 	mu      sync.Mutex
 	current *connection

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,11 +26,6 @@ type HostKey struct {
 	// Files are files of known hosts, in OpenSSH's format. Nil means those of this
 	// machine and its user that are there.
 	Files []string
-	// Learn is asked about the key of a machine that is in none of the files, as
-	// such a line, to trust it at first use: whoever is in between at that time
-	// is trusted, too. It gives nil when it has stored the key. Nil: machines that
-	// are not known are refused. A key that has changed is refused in any case.
-	Learn func(ctx context.Context, key string) error
 }
 
 func (h HostKey) check() error {
@@ -61,6 +57,14 @@ func algorithms(keyType string) []string {
 	return []string{keyType}
 }
 
+func allAlgorithms() []string {
+	var all []string
+	for _, t := range keyTypes {
+		all = append(all, algorithms(t)...)
+	}
+	return all
+}
+
 // proof is one way to ask a machine for its key: a machine has several, and
 // shows the one that it is asked for.
 type proof struct {
@@ -69,7 +73,7 @@ type proof struct {
 }
 
 // proofs gives the ways to ask, of which one must do.
-func (h HostKey) proofs(ctx context.Context, hostPort string) ([]proof, error) {
+func (h HostKey) proofs(hostPort string) ([]proof, error) {
 	if isFingerprint(h.Known) {
 		var all []proof
 		for _, t := range keyTypes {
@@ -90,11 +94,9 @@ func (h HostKey) proofs(ctx context.Context, hostPort string) ([]proof, error) {
 	}
 	known := db.HostKeyAlgorithms(hostPort)
 	if len(known) == 0 {
-		for _, t := range keyTypes {
-			known = append(known, algorithms(t)...)
-		}
+		known = allAlgorithms()
 	}
-	return []proof{{known, h.inFiles(ctx, db)}}, nil
+	return []proof{{known, h.inFiles(db)}}, nil
 }
 
 func (h HostKey) files() []string {
@@ -130,14 +132,9 @@ func sameKey(want ssh.PublicKey) ssh.HostKeyCallback {
 	}
 }
 
-// inFiles checks the key by the files, and has an unknown one learned. It is
-// called again whenever a connection changes its keys.
-func (h HostKey) inFiles(ctx context.Context, db *knownhosts.HostKeyDB) ssh.HostKeyCallback {
-	var learned []byte
+// inFiles checks the key by the files.
+func (h HostKey) inFiles(db *knownhosts.HostKeyDB) ssh.HostKeyCallback {
 	return func(host string, remote net.Addr, key ssh.PublicKey) error {
-		if learned != nil && bytes.Equal(learned, key.Marshal()) {
-			return nil
-		}
 		err := db.HostKeyCallback()(host, remote, key)
 		if err == nil {
 			return nil
@@ -148,17 +145,11 @@ func (h HostKey) inFiles(ctx context.Context, db *knownhosts.HostKeyDB) ssh.Host
 		case ok && len(mismatch.Want) > 0:
 			known := mismatch.Want[0]
 			return changed(host, got, ssh.FingerprintSHA256(known.Key), fmt.Sprintf("in %s, line %d", known.Filename, known.Line))
-		case !ok:
-			return hostKeyError{fmt.Errorf("%w: the host key %s of %s: %w", azml.ErrDenied, got, host, err)}
-		case h.Learn == nil:
-			return hostKeyError{fmt.Errorf("%w: the host key of %s is not known: compare %s with what the machine's owner says, then configure it or add it to the known hosts, "+
-				"or allow trust at first use", azml.ErrDenied, host, got)}
+		case ok:
+			return hostKeyError{fmt.Errorf("%w: the host key of %s is not known: compare %s with what the machine's owner says, "+
+				"then configure it, or add it to the known hosts", azml.ErrDenied, host, got)}
 		}
-		if err := h.Learn(ctx, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))); err != nil {
-			return hostKeyError{fmt.Errorf("learn the host key of %s: %w", host, err)}
-		}
-		learned = key.Marshal()
-		return nil
+		return hostKeyError{fmt.Errorf("%w: the host key %s of %s: %w", azml.ErrDenied, got, host, err)}
 	}
 }
 
@@ -171,4 +162,33 @@ func (e hostKeyError) Unwrap() error { return e.error }
 func changed(host, got, want, where string) error {
 	return hostKeyError{fmt.Errorf("%w: the host key of %s is %s, but %s is %s: the machine was set up anew, or something in between pretends to be it; "+
 		"find out, then replace the key", azml.ErrDenied, host, got, want, where)}
+}
+
+// errSeen ends a connection that was made for the host key.
+var errSeen = errors.New("the host key is known now")
+
+// KeyOf asks a machine for its public key, for HostKey.Known, without logging in:
+// trust at first use. Whoever is in between at that time is trusted, too, so
+// compare its fingerprint where there is something to compare it with. A zero
+// port is 22. Errors: ErrUnavailable.
+func KeyOf(ctx context.Context, address string, port int) (line string, err error) {
+	d := &Driver{config: Config{Address: address, Port: cmp.Or(port, DefaultPort), User: "nobody"}}
+	_, err = d.handshake(ctx, nil, proof{allAlgorithms(), func(_ string, _ net.Addr, key ssh.PublicKey) error {
+		line = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+		return errSeen
+	}})
+	if line != "" {
+		err = nil
+	}
+	return line, err
+}
+
+// Fingerprint gives the fingerprint of a public key, a line as KeyOf gives it.
+// Errors: ErrInvalid.
+func Fingerprint(line string) (string, error) {
+	key, err := parseKey(line)
+	if err != nil {
+		return "", err
+	}
+	return ssh.FingerprintSHA256(key), nil
 }

@@ -4,7 +4,7 @@ package ssh_test
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -169,7 +169,6 @@ func TestHostKeys(t *testing.T) {
 	wrong, _, err := testenv.SSHKey()
 	require.NoError(t, err)
 	dir := t.TempDir()
-	refused := errors.New("refused")
 	for name, c := range map[string]struct {
 		key   ssh.HostKey
 		class error
@@ -187,16 +186,9 @@ func TestHostKeys(t *testing.T) {
 		"not in the file":        {ssh.HostKey{Files: []string{knownHosts(t, s.Port+1, s.HostKey)}}, azml.ErrDenied, "is not known"},
 		"no file":                {ssh.HostKey{Files: []string{}}, azml.ErrDenied, fingerprint(t, s.HostKey)},
 		"file that is missing":   {ssh.HostKey{Files: []string{filepath.Join(dir, "missing")}}, azml.ErrInvalid, "missing"},
-		"not learned": {ssh.HostKey{Files: []string{}, Learn: func(context.Context, string) error {
-			return fmt.Errorf("%w: %w", azml.ErrConflict, refused)
-		}}, refused, "learn the host key"},
-		"changed is not learned": {ssh.HostKey{Files: []string{knownHosts(t, s.Port, wrong)}, Learn: func(context.Context, string) error {
-			return nil
-		}}, azml.ErrDenied, "something in between"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// Nothing must be sent before the key was found good.
 			config := server{Port: s.Port, User: s.User, Dir: dir}.config()
 			config.Credential, config.HostKey = credential(ssh.Credential{PrivateKey: s.Key}), c.key
 			d, err := ssh.New(config)
@@ -218,26 +210,26 @@ func TestTrustAtFirstUse(t *testing.T) {
 	t.Parallel()
 	first, second := testenv.SSHD(t), testenv.SSHD(t)
 	address := func(s *testenv.SSHServer) string { return net.JoinHostPort("127.0.0.1", fmt.Sprint(s.Port)) }
-	var learned []string
-	at := server{Port: first.Port, User: first.User, Key: first.Key}
-	d, wire := wired(t, at, func(c *ssh.Config) {
-		c.HostKey = ssh.HostKey{Files: []string{}, Learn: func(_ context.Context, key string) error {
-			learned = append(learned, key)
-			return nil
-		}}
-	})
+	key, err := ssh.KeyOf(within(t), "127.0.0.1", first.Port)
+	require.NoError(t, err)
+	require.Equal(t, first.HostKey, key)
+	at := server{Port: first.Port, User: first.User, Key: first.Key, HostKey: key}
+	d, wire := wired(t, at, nil)
 	require.NoError(t, d.Check(within(t)))
-	require.Equal(t, []string{first.HostKey}, learned)
-	wire.Cut()
-	require.NoError(t, d.Check(within(t)), "the same machine")
 	wire.Redirect(address(second))
 	wire.Cut()
-	err := d.Check(within(t))
+	err = d.Check(within(t))
 	require.ErrorIs(t, err, azml.ErrDenied)
 	require.Contains(t, err.Error(), "something in between")
-	require.Len(t, learned, 1)
 	wire.Redirect(address(first))
 	require.NoError(t, d.Check(within(t)))
+	seen, err := ssh.Fingerprint(key)
+	require.NoError(t, err)
+	require.Equal(t, fingerprint(t, key), seen)
+	first.Kill()
+	_, err = ssh.KeyOf(within(t), "127.0.0.1", first.Port)
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	first.Restart() // for the end of the test
 }
 
 func TestConfigsThatAreRefused(t *testing.T) {
@@ -274,4 +266,8 @@ func TestCredentialsAreNotShown(t *testing.T) {
 		require.NotContains(t, fmt.Sprintf(format, &c), "s3cret", format)
 		require.NotContains(t, fmt.Sprintf(format, struct{ C ssh.Credential }{c}), "s3cret", format)
 	}
+	text, err := json.Marshal(ssh.Machine{Address: "box", Credential: c})
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "s3cret")
+	require.NotContains(t, string(text), "czNjcmV0", "in base64")
 }

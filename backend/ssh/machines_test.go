@@ -5,6 +5,7 @@ package ssh_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,4 +158,74 @@ func TestFullDisk(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(at.Dir, "bin"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestBareMachine is a machine with a shell, the few tools of the scripts and
+// nothing else: no libraries but those of the tools, no variables. It runs azml as
+// it is built for others.
+func TestBareMachine(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		testenv.Skip(t, testenv.AbilitySSHD, "only root may make a machine of a folder")
+	}
+	azml := filepath.Join(t.TempDir(), "azml")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", azml, "github.com/azml-go/azml/cmd/azml")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	root := bareRoot(t)
+	at := sshd(t, `ForceCommand exec env -i HOME=/home PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot `+root+` /bin/sh -c "$SSH_ORIGINAL_COMMAND"`)
+	config := at.config()
+	config.Program = func(context.Context, backend.Platform) (string, error) { return azml, nil }
+	d := open(t, config)
+	job := backend.Job{ID: "a", Command: []string{"/bin/sh", "-c", "cat; echo $0; (cat & cat) </dev/zero >/dev/null & exit 3"}, Dir: "/", Env: map[string]string{"PATH": "/bin"},
+		Input: []byte("token\n")}
+	require.NoError(t, d.Start(within(t), job))
+	s, err := d.Wait(within(t), "a")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobExited, s.State, s.Reason)
+	require.Equal(t, 3, s.ExitCode)
+	r, err := d.Output(within(t), "a", &backend.OutputOptions{})
+	require.NoError(t, err)
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Equal(t, "token\n/bin/sh\n", string(text))
+	require.DirExists(t, filepath.Join(root, "home", ".azml", "jobs", "a"))
+}
+
+// bareRoot makes the root folder of a machine.
+func bareRoot(t *testing.T) string {
+	root := t.TempDir()
+	for _, tool := range []string{"sh", "cat", "mkdir", "mv", "rm", "chmod", "wc", "uname"} {
+		path, err := exec.LookPath(tool)
+		require.NoError(t, err)
+		libraries, err := exec.CommandContext(t.Context(), "ldd", path).Output()
+		require.NoError(t, err)
+		for word := range strings.FieldsSeq(path + " " + string(libraries)) {
+			if !filepath.IsAbs(word) {
+				continue
+			}
+			to := filepath.Join(root, word)
+			if word == path {
+				to = filepath.Join(root, "bin", tool)
+			}
+			data, err := os.ReadFile(word)
+			require.NoError(t, err)
+			require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
+			require.NoError(t, os.WriteFile(to, data, 0o755)) //nolint:gosec // programs
+		}
+	}
+	for _, dir := range []string{"home", "tmp", "dev", "proc"} {
+		require.NoError(t, os.Mkdir(filepath.Join(root, dir), 0o755))
+	}
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "proc", "proc", filepath.Join(root, "proc")).CombinedOutput(); err != nil {
+		testenv.Skip(t, testenv.AbilityMount, string(out))
+	}
+	t.Cleanup(func() { require.NoError(t, exec.Command("umount", "-l", filepath.Join(root, "proc")).Run()) })
+	for _, device := range []string{"null", "zero"} {
+		out, err := exec.CommandContext(t.Context(), "cp", "-a", "/dev/"+device, filepath.Join(root, "dev")).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	return root
 }

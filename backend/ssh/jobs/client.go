@@ -50,24 +50,24 @@ func Connect(ctx context.Context, in io.Reader, out io.Writer, carrier io.Closer
 
 // meet reads to the greeting's end.
 func meet(r *bufio.Reader) error {
-	var said []string
-	for n := 0; n < noise; {
-		line, err := r.ReadString('\n')
-		if version, ok := strings.CutPrefix(line, greeting); ok && err == nil {
-			if version == strconv.Itoa(Protocol)+"\n" {
-				return nil
-			}
+	var said []byte
+	for begins, n := true, 0; n < noise; {
+		line, err := r.ReadSlice('\n')
+		version, ok := strings.CutPrefix(string(line), greeting)
+		switch {
+		case begins && ok && err == nil && version == strconv.Itoa(Protocol)+"\n":
+			return nil
+		case begins && ok && err == nil:
 			return errVersion(strings.TrimSpace(version))
 		}
-		if line = strings.TrimSpace(line); line != "" {
-			said = append(said, line)
-		}
-		if n += len(line) + 1; err != nil {
+		begins = err == nil
+		said, n = append(said, line...), n+len(line)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			break
 		}
 	}
-	if len(said) > 0 {
-		return fmt.Errorf("%w: it said %.300q", ErrLost, strings.Join(said, " "))
+	if text := strings.Join(strings.Fields(string(said)), " "); text != "" {
+		return fmt.Errorf("%w: it said %.300q", ErrLost, text)
 	}
 	return ErrLost
 }
