@@ -40,6 +40,8 @@ type Options struct {
 	// Computes open the compute targets that are not this machine, such as
 	// docker.Driver{} of backend/docker.
 	Computes []backend.ComputeDriver
+	// Program is the file of the program azml; see workspace.Config.
+	Program string
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
@@ -93,7 +95,7 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 	if IsURL(location) {
 		return Open(ctx, location, opts)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, Computes: opts.Computes, CacheDir: opts.CacheDir, Logger: opts.Logger,
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 }
 
@@ -120,7 +122,7 @@ func with(url string, opts *Options, open func(*azureblob.Store, workspace.Confi
 		return nil, err
 	}
 	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
-		Datastores: opts.Datastores, Computes: opts.Computes, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+		Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}

@@ -31,7 +31,8 @@ type ComputeSource struct {
 	// Type is the driver's Type.
 	Type string
 	// Connection are the facts of the connection, which anybody may see. Their
-	// names are the driver's own.
+	// names are the driver's own, but for "cacheDir": the folder on the target
+	// where agents keep environments and working folders.
 	Connection map[string]string
 	// Credentials are what must stay secret.
 	Credentials Credentials

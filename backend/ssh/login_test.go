@@ -266,7 +266,7 @@ func TestCredentialsAreNotShown(t *testing.T) {
 		require.NotContains(t, fmt.Sprintf(format, &c), "s3cret", format)
 		require.NotContains(t, fmt.Sprintf(format, struct{ C ssh.Credential }{c}), "s3cret", format)
 	}
-	text, err := json.Marshal(ssh.Machine{Address: "box", Credential: c})
+	text, err := json.Marshal(ssh.Target{Address: "box", Credential: c})
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "s3cret")
 	require.NotContains(t, string(text), "czNjcmV0", "in base64")

@@ -4,13 +4,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/workspace"
 )
 
 // computeDrivers gives the drivers of the targets that are not this machine.
-func computeDrivers() []backend.ComputeDriver { return []backend.ComputeDriver{ssh.Kind{}} }
+func computeDrivers() []backend.ComputeDriver {
+	return []backend.ComputeDriver{process.ComputeDriver{}, ssh.ComputeDriver{}}
+}
 
 func (a *app) computeCommand() *cobra.Command {
 	cmd := &cobra.Command{

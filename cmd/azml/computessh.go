@@ -12,7 +12,7 @@ import (
 
 // sshFlags say where a machine is and how to get in.
 type sshFlags struct {
-	machine              ssh.Machine
+	machine              ssh.Target
 	keyFile              string
 	password, passphrase bool
 	trust                bool
@@ -64,6 +64,7 @@ func (f *sshFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.machine.HostKey, "host-key", "", "public key of the machine (ssh-ed25519 AAAA…) or its fingerprint (SHA256:…)")
 	flags.BoolVar(&f.trust, "trust-host-key", false, "believe that the machine that answers now is the one that is meant")
 	flags.StringVar(&f.machine.Dir, "dir", "", "folder on the machine for programs and jobs (default .azml in the home folder)")
+	flags.StringVar(&f.machine.CacheDir, "cache-dir", "", "folder on the machine for environments and working folders (default: the user's cache folder)")
 	must(cmd.MarkFlagRequired("address"))
 	cmd.MarkFlagsOneRequired("key-file", "password-stdin", "agent")
 	cmd.MarkFlagsMutuallyExclusive("password-stdin", "passphrase-stdin")

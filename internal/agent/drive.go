@@ -111,10 +111,25 @@ func WorkDir(h core.Handle, id string) string {
 
 // steps prepares the run and runs its command.
 func (d *drive) steps(ctx context.Context) error {
-	if err := d.preparing(ctx); err != nil {
+	if err := d.prepareInTime(ctx); err != nil {
 		return err
 	}
 	return d.execute(ctx)
+}
+
+// prepareInTime prepares the run within the time that it may take.
+func (d *drive) prepareInTime(ctx context.Context) error {
+	limit := time.Duration(d.run.Definition.MaxPrepare) * time.Second
+	if limit == 0 {
+		return d.preparing(ctx)
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
+	defer cancel()
+	err := d.preparing(limited)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(limited), errTooLong) {
+		return d.systemError(fmt.Errorf("the preparation was given up after its time limit of %s: %w", limit, err))
+	}
+	return err
 }
 
 // preparing prepares the run while its record is told so: mostly all is there

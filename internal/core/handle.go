@@ -36,6 +36,15 @@ type Config struct {
 	CacheDir string
 	// Dir is the workspace's folder when it lies on this machine, else empty.
 	Dir string
+	// Location is where another process of this machine opens the workspace: a
+	// folder or a URL. Empty when nobody has said.
+	Location string
+	// SecretsKeyFile is the file with the key of the secrets; empty for the usual
+	// one.
+	SecretsKeyFile string
+	// Program is the file of the program azml, which drives runs elsewhere; empty
+	// to look for it.
+	Program string
 	// Private are files and folders on this machine that never go into a
 	// snapshot: the workspace's own folder, the cache, the key of the secrets.
 	Private []string
@@ -130,6 +139,16 @@ func (h Handle) CacheDir() string { return h.s.Config.CacheDir }
 
 // Dir gives the workspace's folder when it lies on this machine, else "".
 func (h Handle) Dir() string { return h.s.Config.Dir }
+
+// Location gives where another process of this machine opens the workspace, ""
+// when that is not known.
+func (h Handle) Location() string { return h.s.Config.Location }
+
+// SecretsKeyFile gives the file with the key of the secrets, "" for the usual one.
+func (h Handle) SecretsKeyFile() string { return h.s.Config.SecretsKeyFile }
+
+// Program gives the file of the program azml, "" when it is to be looked for.
+func (h Handle) Program() string { return h.s.Config.Program }
 
 // Private gives the paths of what never goes into a snapshot. They need not
 // exist.

@@ -55,6 +55,9 @@ type Run struct {
 	Definition *Definition `json:"definition,omitempty"`
 	// Owner is the process that drives the run.
 	Owner *Owner `json:"owner,omitempty"`
+	// Agent is the program that drives the run on its compute target, nil when the
+	// submitting process does, or a program that opens the workspace by itself.
+	Agent *Agent `json:"agent,omitempty"`
 	// Error says why the run failed.
 	Error *RunError `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
@@ -79,6 +82,10 @@ type Run struct {
 	// Import says where the run was carried over from, nil for one made here.
 	Import *Import `json:"import,omitempty"`
 }
+
+// Remote tells whether an agent on another machine or in a container drives the
+// run, so that its target alone knows whether it is still there.
+func (r *Run) Remote() bool { return r.Agent != nil && r.Agent.Adopted && !r.Status.Terminal() }
 
 // Elsewhere tells whether the run goes on in another workspace, so that the
 // record is a copy, which syncing alone brings on.
@@ -176,6 +183,11 @@ type Definition struct {
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// MaxDuration is the limit of the user's code in seconds, 0 for none.
 	MaxDuration int64 `json:"maxRunDurationSeconds,omitempty"`
+	// MaxStart is the limit of the time from the submission until the agent has
+	// taken the run over, in seconds; 0 for none.
+	MaxStart int64 `json:"maxStartSeconds,omitempty"`
+	// MaxPrepare is the limit of the preparation in seconds, 0 for none.
+	MaxPrepare int64 `json:"maxPrepareSeconds,omitempty"`
 	// GracePeriod is the time between asking and forcing a cancelled script to
 	// end, in seconds.
 	GracePeriod float64 `json:"gracePeriodSeconds,omitempty"`
@@ -184,6 +196,17 @@ type Definition struct {
 	AllowWorkspace bool `json:"allowWorkspace,omitempty"`
 	// Secrets are the names of the secrets that the script gets.
 	Secrets []string `json:"secrets,omitempty"`
+}
+
+// Agent is the program that drives a run on another machine or in a container.
+type Agent struct {
+	// Job is the ID of its job on the target.
+	Job string `json:"job"`
+	// TokenHash is the SHA-256 of the token with which it reaches the run, and
+	// nothing else, in hexadecimal. The token itself is stored nowhere.
+	TokenHash string `json:"tokenHash"`
+	// Adopted says that it has taken the run over from its submitter.
+	Adopted bool `json:"adopted,omitempty"`
 }
 
 // RunError says why a run failed.

@@ -4,19 +4,20 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"strconv"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 )
 
-// TypeSSH is the type of the targets of this package: Azure ML's RemoteCompute.
-const TypeSSH = "SSH"
+// TypeTarget is the type of the compute targets of ComputeDriver: Azure ML's RemoteCompute.
+const TypeTarget = "SSH"
 
-// Machine is a machine to be attached to a workspace: a configuration for
+// Target is a machine to be attached to a workspace: a configuration for
 // compute.Client.Create. Where it is stands in the target's record, which anybody
 // may see; the credential goes to the secret store.
-type Machine struct {
+type Target struct {
 	// Address is the machine's name or IP address. It is required.
 	Address string
 	// Port is the server's port, DefaultPort when zero.
@@ -31,20 +32,26 @@ type Machine struct {
 	// Dir is the folder on the machine for programs and jobs, by default ".azml"
 	// below the user's home folder.
 	Dir string
+	// CacheDir is the folder on the machine for environments and working folders,
+	// an absolute path; the user's cache folder when empty.
+	CacheDir string
 }
 
 // Source implements compute.Config.
-func (m Machine) Source() (backend.ComputeSource, error) {
-	source := backend.ComputeSource{Type: TypeSSH, Connection: map[string]string{"address": m.Address, "port": strconv.Itoa(cmp.Or(m.Port, DefaultPort))}}
-	for name, value := range map[string]string{"username": m.Username, "hostKey": m.HostKey, "dir": m.Dir} {
+func (t Target) Source() (backend.ComputeSource, error) {
+	if t.CacheDir != "" && !path.IsAbs(t.CacheDir) {
+		return backend.ComputeSource{}, fmt.Errorf("%w: cache folder %q: want an absolute path", azml.ErrInvalid, t.CacheDir)
+	}
+	source := backend.ComputeSource{Type: TypeTarget, Connection: map[string]string{"address": t.Address, "port": strconv.Itoa(cmp.Or(t.Port, DefaultPort))}}
+	for name, value := range map[string]string{"username": t.Username, "hostKey": t.HostKey, "dir": t.Dir, "cacheDir": t.CacheDir} {
 		if value != "" {
 			source.Connection[name] = value
 		}
 	}
-	if m.Credential.Agent {
+	if t.Credential.Agent {
 		source.Connection["agent"] = "true"
 	}
-	for name, value := range map[string]string{"password": m.Credential.Password, "privateKey": string(m.Credential.PrivateKey), "passphrase": m.Credential.Passphrase} {
+	for name, value := range map[string]string{"password": t.Credential.Password, "privateKey": string(t.Credential.PrivateKey), "passphrase": t.Credential.Passphrase} {
 		if value == "" {
 			continue
 		}
@@ -54,37 +61,37 @@ func (m Machine) Source() (backend.ComputeSource, error) {
 		source.Credentials[name] = value
 	}
 	// The program is known when the target is opened only.
-	config := m.config(source)
+	config := t.config(source)
 	config.Program = func(context.Context, backend.Platform) (string, error) { return "", azml.ErrUnsupported }
 	_, err := config.check()
 	return source, err
 }
 
-// Kind opens the targets of type SSH that a workspace has in its records.
-type Kind struct{}
+// ComputeDriver opens the targets that a workspace has in its records.
+type ComputeDriver struct{}
 
-var _ backend.ComputeDriver = Kind{}
+var _ backend.ComputeDriver = ComputeDriver{}
 
 // Type implements backend.ComputeDriver.
-func (Kind) Type() string { return TypeSSH }
+func (ComputeDriver) Type() string { return TypeTarget }
 
 // Open implements backend.ComputeDriver. The connection has address, port,
 // username, hostKey, dir and agent ("true"), the credentials password, privateKey
-// and passphrase, as Machine.Source gives them.
-func (Kind) Open(_ context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
+// and passphrase, as Target.Source gives them.
+func (ComputeDriver) Open(_ context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
 	at := source.Connection
 	port, err := strconv.Atoi(cmp.Or(at["port"], "0"))
 	if err != nil {
 		return nil, fmt.Errorf("%w: port %q", azml.ErrInvalid, at["port"])
 	}
-	m := Machine{Address: at["address"], Port: port, Username: at["username"], HostKey: at["hostKey"], Dir: at["dir"],
+	t := Target{Address: at["address"], Port: port, Username: at["username"], HostKey: at["hostKey"], Dir: at["dir"],
 		Credential: Credential{Password: source.Credentials["password"], PrivateKey: []byte(source.Credentials["privateKey"]),
 			Passphrase: source.Credentials["passphrase"], Agent: at["agent"] == "true"}}
-	return New(m.config(source))
+	return New(t.config(source))
 }
 
 // config is for the driver.
-func (m Machine) config(source backend.ComputeSource) Config {
-	return Config{Address: m.Address, Port: m.Port, User: m.Username, HostKey: HostKey{Known: m.HostKey}, Dir: m.Dir, Program: source.Program,
-		Credential: func(context.Context) (Credential, error) { return m.Credential, nil }}
+func (t Target) config(source backend.ComputeSource) Config {
+	return Config{Address: t.Address, Port: t.Port, User: t.Username, HostKey: HostKey{Known: t.HostKey}, Dir: t.Dir, Program: source.Program,
+		Credential: func(context.Context) (Credential, error) { return t.Credential, nil }}
 }
