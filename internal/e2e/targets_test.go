@@ -4,19 +4,27 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/program"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
@@ -78,7 +86,22 @@ func (p place) openFor(t *testing.T) *workspace.Workspace {
 	ws, err := workspace.Open(t.Context(), p.Dir, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { closeAll(t, ws) })
+	t.Cleanup(func() { requireNoJobs(t, ws) })
 	return ws
+}
+
+// requireNoJobs waits until nothing runs on this machine for the workspace any more:
+// agents have something to do after their run has ended.
+func requireNoJobs(t *testing.T, ws *workspace.Workspace) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for job, err := range workspace.Handle(ws).Local().List(context.Background()) {
+			if err != nil || job.State == backend.JobRunning {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 10*time.Millisecond, "processes are left")
 }
 
 // begin submits a shell script to the target.
@@ -131,7 +154,7 @@ test -n "$MLFLOW_TRACKING_URI" && test -n "$AZML_SECRETS_URL"`, func(c *experime
 			c.Secrets = []string{"pass"}
 		})
 		require.NoError(t, r.Wait(t.Context(), nil))
-		require.Equal(t, "hello there\nREDACTED\n", outputOf(t, r))
+		require.Equal(t, "hello there\n****\n", outputOf(t, r))
 		require.EqualValues(t, 1, series(t, r, "loss", 1))
 		file, err := r.Open(t.Context(), "outputs/model.txt")
 		require.NoError(t, err)
@@ -152,4 +175,157 @@ func TestTargetExits(t *testing.T) {
 		require.ErrorIs(t, err, azml.ErrFailed)
 		require.ErrorContains(t, err, "exit code 137; its last line: bad")
 	})
+}
+
+// TestTargetFaults are scripts that do what a target must stand.
+func TestTargetFaults(t *testing.T) {
+	t.Parallel()
+	megabytes := size(1000, 20)
+	files := size(5000, 300)
+	for name, c := range map[string]struct {
+		script, failure string
+		change          func(*experiment.ScriptRunConfig)
+		check           func(t *testing.T, r *run.Run)
+	}{
+		"much output": {fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", megabytes<<20), "", nil, func(t *testing.T, r *run.Run) {
+			log, err := r.Logs(t.Context(), nil)
+			require.NoError(t, err)
+			defer log.Close()
+			n, err := io.Copy(io.Discard, log)
+			require.NoError(t, err)
+			require.EqualValues(t, megabytes<<20, n)
+		}},
+		"no newline": {"printf 'no newline'", "", nil, func(t *testing.T, r *run.Run) { require.Equal(t, "no newline", outputOf(t, r)) }},
+		"many outputs": {fmt.Sprintf("for i in $(seq %d); do echo $i > outputs/$i; done", files), "", nil, func(t *testing.T, r *run.Run) {
+			list, err := r.Files(t.Context(), "outputs")
+			require.NoError(t, err)
+			require.Len(t, list, files)
+		}},
+		"killed": {"kill -9 $$", "killed by signal 9", nil, nil},
+		"an environment that can't be built": {"true", "build environment", func(c *experiment.ScriptRunConfig) {
+			c.Environment = environment.Spec{Python: environment.Python{InterpreterPath: "/no/such/python"}}
+		}, nil},
+		"takes too long": {"trap '' TERM; sleep 1000 & sleep 1000", "time limit", func(c *experiment.ScriptRunConfig) { c.MaxDuration = time.Second }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onEach(t, func(t *testing.T, on target) {
+				ws, _ := onTarget(t, on)
+				r := on.begin(t, ws, c.script, c.change)
+				if err := r.Wait(t.Context(), nil); c.failure == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, azml.ErrFailed)
+					require.ErrorContains(t, err, c.failure)
+				}
+				if c.check != nil {
+					c.check(t, r)
+				}
+			})
+		})
+	}
+}
+
+// forking never ends by itself, and neither do the processes that it starts; PIDS
+// gets their numbers.
+const forking = `trap '' TERM
+echo '{"name": "n", "value": 1, "step": 0}' >> "$AZML_METRICS_FILE"
+(trap '' TERM; setsid sh -c 'trap "" TERM; echo $$ >> "$PIDS"; while :; do sleep 0.1; done' &)
+echo $$ >> "$PIDS"
+while :; do sleep 0.1; done`
+
+// beginForking submits that script and waits until its processes are there.
+func (on target) beginForking(t *testing.T, ws *workspace.Workspace) (r *run.Run, pids func() []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pids")
+	pids = func() []string {
+		data, _ := os.ReadFile(file)
+		return strings.Fields(string(data))
+	}
+	r = on.begin(t, ws, forking, func(c *experiment.ScriptRunConfig) { c.Variables = map[string]string{"PIDS": file} })
+	require.Eventually(t, func() bool {
+		return len(pids()) == 2 && series(t, r, "n", 0) == 1
+	}, time.Minute, 20*time.Millisecond, "the script begins, and what it says is there")
+	return r, pids
+}
+
+func requireGone(t *testing.T, pids []string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return !slices.ContainsFunc(pids, func(pid string) bool {
+			n, err := strconv.Atoi(pid)
+			require.NoError(t, err)
+			return syscall.Kill(n, 0) == nil
+		})
+	}, time.Minute, 20*time.Millisecond, "processes of the script are left")
+}
+
+func TestTargetCancel(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on target) {
+		ws, p := onTarget(t, on)
+		r, pids := on.beginForking(t, ws)
+		other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil) // as another process
+		require.NoError(t, err)
+		require.NoError(t, other.Cancel(t.Context(), nil))
+		require.ErrorIs(t, other.Wait(t.Context(), nil), azml.ErrCanceled)
+		requireGone(t, pids())
+		require.EqualValues(t, 1, series(t, r, "n", 0))
+	})
+}
+
+// agentOf gives the process that answers for the run.
+func agentOf(t *testing.T, ws *workspace.Workspace, r *run.Run) int {
+	t.Helper()
+	stored, err := history.Get(t.Context(), workspace.Handle(ws), r.ID())
+	require.NoError(t, err)
+	require.NotEqual(t, os.Getpid(), stored.Value.Owner.PID)
+	return stored.Value.Owner.PID
+}
+
+func TestTargetAgentKilled(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on target) {
+		ws, _ := onTarget(t, on)
+		r, pids := on.beginForking(t, ws)
+		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGKILL))
+		require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrFailed)
+		require.NotEmpty(t, r.Details().Reason)
+		requireGone(t, pids())
+		require.EqualValues(t, 1, series(t, r, "n", 0), "what was taken is kept")
+	})
+}
+
+// TestTargetKeeperKilled cuts the way between an agent and its workspace by
+// killing who keeps it. The script goes on, and all is there when another process
+// waits for the run.
+func TestTargetKeeperKilled(t *testing.T) {
+	t.Parallel()
+	on := targets()[2]
+	require.True(t, on.detach)
+	ws, p := onTarget(t, on)
+	place := t.TempDir()
+	r := on.begin(t, ws, `echo first; until [ -e "$PLACE/go" ]; do sleep 0.05; done
+for i in $(seq 0 99); do echo "{\"name\": \"n\", \"value\": $i, \"step\": $i}"; done >> "$AZML_METRICS_FILE"
+echo second; touch "$PLACE/done"`, func(c *experiment.ScriptRunConfig) { c.Variables = map[string]string{"PLACE": place} })
+	keeper := ""
+	for job, err := range workspace.Handle(ws).Local().List(t.Context()) {
+		require.NoError(t, err)
+		if strings.HasPrefix(job.ID, "keeper-") {
+			keeper = job.ID
+		}
+	}
+	require.NotEmpty(t, keeper)
+	require.NoError(t, workspace.Handle(ws).Local().Cancel(t.Context(), keeper, 0))
+	require.NoError(t, os.WriteFile(filepath.Join(place, "go"), nil, 0o600))
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(place, "done")); return err == nil }, time.Minute, 20*time.Millisecond,
+		"the script goes on without a way to the workspace")
+	stored, err := history.Get(t.Context(), workspace.Handle(ws), r.ID())
+	require.NoError(t, err)
+	require.False(t, stored.Value.Status.Terminal(), "nobody can know of its end")
+	other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil)
+	require.NoError(t, err)
+	require.NoError(t, other.Wait(t.Context(), nil))
+	require.Equal(t, "first\nsecond\n", outputOf(t, other))
+	require.EqualValues(t, 100, series(t, other, "n", 0))
 }

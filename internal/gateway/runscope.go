@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -101,7 +103,9 @@ func (s *RunScope) Put(ctx context.Context, key string, content backend.Content,
 	}
 	conditional := opts.IfNoneMatch || opts.IfMatch != ""
 	switch area := s.areaOf(key); {
-	case area == creating && opts.IfNoneMatch, area == registering && conditional, area == experimentOf && opts.IfMatch != "",
+	case area == creating:
+		return s.create(ctx, key, content)
+	case area == registering && conditional, area == experimentOf && opts.IfMatch != "",
 		area == unguessable && strings.HasPrefix(key, "uploads/") && conditional:
 		return nil
 	case area == ofRuns && isRecord(key, history.Prefix):
@@ -153,10 +157,16 @@ func (s *RunScope) Listed(ctx context.Context, key string) bool {
 	switch s.areaOf(key) {
 	case unguessable:
 		return false
+	case ofRuns:
+		mine, err := s.ownsRun(ctx, key)
+		return mine && err == nil
+	case ofModels:
+		mine, err := s.ownsModel(ctx, key)
+		return mine && err == nil
 	case elsewhere:
 		return !strings.Contains(strings.TrimSuffix(key, "/"), "/") && strings.HasSuffix(key, "/") // the top folders, which are always the same
 	}
-	return s.Read(ctx, strings.TrimSuffix(key, "/")) == nil
+	return true
 }
 
 // Secret implements Scope.
@@ -175,6 +185,30 @@ func isRecord(key, prefix string) bool {
 		return rest == "run.json"
 	}
 	return !strings.Contains(rest, "/")
+}
+
+// create allows what is not there yet, and what is there with the same bytes: a try
+// whose answer was lost.
+func (s *RunScope) create(ctx context.Context, key string, content backend.Content) error {
+	object, err := s.h.Objects().Get(ctx, key, &backend.GetOptions{})
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer object.Body.Close()
+	there, sent := sha256.New(), sha256.New()
+	if _, err := io.Copy(there, object.Body); err != nil {
+		return err
+	}
+	if _, err := io.Copy(sent, io.NewSectionReader(content, 0, content.Size())); err != nil {
+		return err
+	}
+	if !bytes.Equal(there.Sum(nil), sent.Sum(nil)) {
+		return s.denied("replace", key)
+	}
+	return nil
 }
 
 // own gives an error unless the run or logged model that the key belongs to is

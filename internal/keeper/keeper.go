@@ -50,6 +50,9 @@ func keep(ctx context.Context, h core.Handle, id string, start *agent.Instructio
 	if stored.Value.Agent == nil {
 		return fmt.Errorf("%w: no agent drives the run %s", azml.ErrInvalid, id)
 	}
+	if start == nil && !stored.Value.Agent.Adopted {
+		return fmt.Errorf("%w: the run's submitter is about to start its agent", azml.ErrConflict)
+	}
 	lease, err := takeLease(h, stored.Value.Agent.Job)
 	if err != nil {
 		return err
