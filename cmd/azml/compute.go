@@ -40,7 +40,7 @@ func (a *app) computeCommand() *cobra.Command {
 				})
 			})
 		},
-	}, a.computeShow(), a.computeAttach(), a.computeDoctor())
+	}, a.computeShow(), a.computeAttach(), a.computeDetach(), a.computeDoctor())
 	return cmd
 }
 
@@ -63,8 +63,49 @@ func (a *app) computeShow() *cobra.Command {
 					t.field("State", d.ProvisioningState)
 					t.field("Description", d.Description)
 					t.field("Created", when(d.Created))
+					t.labels("Connection", d.Connection)
 					t.labels("Tags", d.Tags)
 				})
+			})
+		},
+	}
+}
+
+func (a *app) computeDetach() *cobra.Command {
+	return &cobra.Command{
+		Use:     "detach NAME",
+		Short:   "Forget a compute target; the machine itself is left alone",
+		Example: "  azml compute detach apart",
+		Args:    exactly(1, "the name of a compute target"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				if err := ws.Compute().Delete(cmd.Context(), args[0], nil); err != nil {
+					return err
+				}
+				a.say("Detached %s", args[0])
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) computeDoctor() *cobra.Command {
+	return &cobra.Command{
+		Use:     "doctor NAME",
+		Short:   "Tell whether a compute target can take runs now, and what to fix",
+		Example: "  azml compute doctor apart",
+		Args:    exactly(1, "the name of a compute target"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				target, err := ws.Compute().Get(cmd.Context(), args[0], nil)
+				if err != nil {
+					return err
+				}
+				if err := target.Check(cmd.Context(), nil); err != nil {
+					return err
+				}
+				a.say("%s can take runs", target.Name())
+				return nil
 			})
 		},
 	}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/user"
 	"path/filepath"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/process"
@@ -28,6 +30,13 @@ type OpenOptions struct {
 	Logger *slog.Logger
 }
 
+// What is done through a gateway waits for cutTime while the way is cut: a machine
+// elsewhere is out of reach now and then, and its run need not end for that.
+const (
+	cutTime      = 10 * time.Minute
+	longestPause = 2 * time.Second
+)
+
 // Open opens the workspace behind a gateway for this process. Scripts run as
 // processes of this machine. The Closer closes what is behind the handle, after
 // the handle itself was closed. Errors: ErrUnavailable, ErrDenied.
@@ -42,7 +51,7 @@ func Open(ctx context.Context, address, token string, opts OpenOptions) (core.Ha
 	if err := os.MkdirAll(opts.CacheDir, 0o700); err != nil {
 		return core.Handle{}, nil, fmt.Errorf("%w: %w", azml.ErrDenied, err)
 	}
-	retry := &retrying.Options{Logger: opts.Logger}
+	retry := &retrying.Options{Attempts: math.MaxInt, Max: longestPause, Elapsed: cutTime, Logger: opts.Logger}
 	config := core.Config{Objects: retrying.New(client, retry), Secrets: retrying.NewSecrets(client.Secrets(), retry),
 		CacheDir: opts.CacheDir, Private: []string{opts.CacheDir}, Who: opts.Who, Logger: opts.Logger}
 	stored, err := core.Get[record.Workspace](ctx, core.New(config), "workspace.json")

@@ -1,5 +1,3 @@
-//go:build linux
-
 package e2e
 
 import (
@@ -38,9 +36,6 @@ type target struct {
 	// attach makes the target known in the workspace, nil for this machine.
 	attach func(t *testing.T, ws *workspace.Workspace)
 }
-
-// drivers are those of all targets here.
-func drivers() []backend.ComputeDriver { return []backend.ComputeDriver{process.ComputeDriver{}} }
 
 // targets are all kinds that can be had here.
 func targets() []target {
@@ -203,7 +198,7 @@ func TestTargetFaults(t *testing.T) {
 		}},
 		"killed": {"kill -9 $$", "killed by signal 9", nil, nil},
 		"an environment that can't be built": {"true", "build environment", func(c *experiment.ScriptRunConfig) {
-			c.Environment = environment.Spec{Python: environment.Python{InterpreterPath: "/no/such/python"}}
+			c.Environment = environment.Spec{Python: environment.Python{PythonVersion: ">=99"}}
 		}, nil},
 		"takes too long": {"trap '' TERM; sleep 1000 & sleep 1000", "time limit", func(c *experiment.ScriptRunConfig) { c.MaxDuration = time.Second }, nil},
 	} {
@@ -296,36 +291,43 @@ func TestTargetAgentKilled(t *testing.T) {
 	})
 }
 
-// TestTargetKeeperKilled cuts the way between an agent and its workspace by
-// killing who keeps it. The script goes on, and all is there when another process
-// waits for the run.
-func TestTargetKeeperKilled(t *testing.T) {
+// TestTargetSubmitterKilled kills the process that has submitted a run, and with it
+// the way from the agent to its workspace. The script goes on, and all is there when
+// another process waits for the run.
+func TestTargetSubmitterKilled(t *testing.T) {
 	t.Parallel()
-	on := targets()[2]
-	require.True(t, on.detach)
+	on := targets()[1]
 	ws, p := onTarget(t, on)
-	place := t.TempDir()
-	r := on.begin(t, ws, `echo first; until [ -e "$PLACE/go" ]; do sleep 0.05; done
+	config := shell(t, `echo first; until [ -e "$PLACE/go" ]; do sleep 0.05; done
 for i in $(seq 0 99); do echo "{\"name\": \"n\", \"value\": $i, \"step\": $i}"; done >> "$AZML_METRICS_FILE"
-echo second; touch "$PLACE/done"`, func(c *experiment.ScriptRunConfig) { c.Variables = map[string]string{"PLACE": place} })
-	keeper := ""
-	for job, err := range workspace.Handle(ws).Local().List(t.Context()) {
-		require.NoError(t, err)
-		if strings.HasPrefix(job.ID, "keeper-") {
-			keeper = job.ID
+echo second; touch "$PLACE/done"`)
+	file, err := programs()
+	require.NoError(t, err)
+	w := start(t, errand{Name: "submit", Place: p, Dir: config.Source, Program: file})
+	require.True(t, w.lines.Scan(), w.stderr)
+	r, err := ws.Runs().Get(t.Context(), w.lines.Text(), nil)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		log, err := r.Logs(t.Context(), nil)
+		if err != nil {
+			return false
 		}
-	}
-	require.NotEmpty(t, keeper)
-	require.NoError(t, workspace.Handle(ws).Local().Cancel(t.Context(), keeper, 0))
-	require.NoError(t, os.WriteFile(filepath.Join(place, "go"), nil, 0o600))
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(place, "done")); return err == nil }, time.Minute, 20*time.Millisecond,
+		defer log.Close()
+		said, err := io.ReadAll(log)
+		return err == nil && string(said) == "first\n"
+	}, time.Minute, 20*time.Millisecond, "the script begins")
+	require.NoError(t, w.cmd.Process.Kill())
+	require.Error(t, w.cmd.Wait())
+	require.NoError(t, os.WriteFile(filepath.Join(config.Source, "go"), nil, 0o600))
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(config.Source, "done")); return err == nil }, time.Minute, 20*time.Millisecond,
 		"the script goes on without a way to the workspace")
-	stored, err := history.Get(t.Context(), workspace.Handle(ws), r.ID())
-	require.NoError(t, err)
-	require.False(t, stored.Value.Status.Terminal(), "nobody can know of its end")
-	other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil)
-	require.NoError(t, err)
-	require.NoError(t, other.Wait(t.Context(), nil))
-	require.Equal(t, "first\nsecond\n", outputOf(t, other))
-	require.EqualValues(t, 100, series(t, other, "n", 0))
+	time.Sleep(cutFor)
+	require.NoError(t, r.Refresh(t.Context()))
+	require.False(t, r.Status().Terminal(), "nobody can know of its end")
+	require.NoError(t, r.Wait(t.Context(), nil))
+	require.Equal(t, "first\nsecond\n", outputOf(t, r))
+	require.EqualValues(t, 100, series(t, r, "n", 0))
 }
+
+// cutFor is how long an agent has no way to its workspace.
+const cutFor = 2 * time.Second
