@@ -109,7 +109,7 @@ func TestProgramsThatWontDo(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o700))
 		return path
 	}
 	for name, c := range map[string]struct {
@@ -213,7 +213,7 @@ func bareRoot(t *testing.T) string {
 			data, err := os.ReadFile(word)
 			require.NoError(t, err)
 			require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
-			require.NoError(t, os.WriteFile(to, data, 0o755)) //nolint:gosec // programs
+			require.NoError(t, os.WriteFile(to, data, 0o755))
 		}
 	}
 	for _, dir := range []string{"home", "tmp", "dev", "proc"} {

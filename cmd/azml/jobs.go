@@ -16,7 +16,7 @@ func (a *app) jobsCommand() *cobra.Command {
 		Long: `Run jobs for an azml on another machine, which has put this program here and speaks
 to it over the standard input and output. The jobs and what they wrote are kept in
 the folder that it names.`,
-		Example:            "  azml jobs serve /home/me/.azml",
+		Example:            "  azml jobs serve /srv/azml",
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return jobs.Run(cmd.Context(), args, os.Stdin, os.Stdout)

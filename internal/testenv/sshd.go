@@ -79,8 +79,8 @@ func (s *SSHServer) configure(address string, lines []string) error {
 	s.HostKey = strings.TrimSpace(hostPublic)
 	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nUsePAM no\nStrictModes no\n"+
 		"KbdInteractiveAuthentication no\nUseDNS no\n%s\n", port, host, keys, strings.Join(lines, "\n"))
-	return errors.Join(os.Chmod(s.dir, 0o755), //nolint:gosec // other users log in, too
-		os.WriteFile(keys, []byte(public), 0o644), os.WriteFile(host, hostPrivate, 0o600), //nolint:gosec // a public key
+	return errors.Join(os.Chmod(s.dir, 0o755),
+		os.WriteFile(keys, []byte(public), 0o644), os.WriteFile(host, hostPrivate, 0o600),
 		os.WriteFile(filepath.Join(s.dir, "config"), []byte(config), 0o600))
 }
 
@@ -118,7 +118,7 @@ func (s *SSHServer) start(program string) {
 // Kill ends the server and all its connections with SIGKILL.
 func (s *SSHServer) Kill() {
 	s.t.Helper()
-	all := []int32{int32(s.pid)} //nolint:gosec // process IDs are small
+	all := []int32{int32(s.pid)}
 	for i := 0; i < len(all); i++ {
 		p, err := process.NewProcess(all[i])
 		if err != nil {
@@ -148,12 +148,12 @@ func (s *SSHServer) Restart() {
 func sshd(ctx context.Context) (string, error) {
 	path, err := program(ctx, findSSHD, "openssh-server")
 	if err == nil && os.Geteuid() == 0 {
-		err = os.MkdirAll("/run/sshd", 0o755) //nolint:gosec // as its package makes it; sshd wants it
+		err = os.MkdirAll("/run/sshd", 0o755)
 	}
 	return path, err
 }
 
-func findSSHD(ctx context.Context) (string, error) {
+func findSSHD(context.Context) (string, error) {
 	path, err := exec.LookPath("sshd")
 	if err != nil { // often not in the path of users
 		path = "/usr/sbin/sshd"

@@ -205,7 +205,7 @@ func (c *Client) Output(ctx context.Context, id string, opts backend.OutputOptio
 	query := of(id)
 	query.Set("offset", strconv.FormatInt(opts.Offset, 10))
 	query.Set("follow", strconv.FormatBool(opts.Follow))
-	got, err := c.ask(ctx, http.MethodGet, "/output", query, nil)
+	got, err := c.ask(ctx, http.MethodGet, "/output", query, nil) //nolint:bodyclose // the stream closes it
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ type stream struct {
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.answer.Body.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		if told := trailed(s.answer); told != nil {
 			err = told
 		}

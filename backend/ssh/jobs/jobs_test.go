@@ -159,7 +159,7 @@ func TestUnusedProgramsAreDeleted(t *testing.T) {
 	bin := filepath.Join(dir, "bin")
 	require.NoError(t, os.MkdirAll(bin, 0o700))
 	age := func(name string, old time.Duration) {
-		require.NoError(t, os.WriteFile(filepath.Join(bin, name), nil, 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), nil, 0o700))
 		when := time.Now().Add(-old)
 		require.NoError(t, os.Chtimes(filepath.Join(bin, name), when, when))
 	}

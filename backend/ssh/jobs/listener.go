@@ -28,7 +28,7 @@ func (c *Client) Listen(ctx context.Context, id string) (*Listener, error) {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	l := &Listener{client: c, ctx: inner, cancel: cancel}
-	answer, err := c.ask(inner, http.MethodPost, "/listen", of(id), nil)
+	answer, err := c.ask(inner, http.MethodPost, "/listen", of(id), nil) //nolint:bodyclose // the listener closes it
 	var at located
 	if err == nil {
 		l.answer, l.lines = answer, json.NewDecoder(answer.Body)

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -43,7 +43,7 @@ func Serve(ctx context.Context, dir string, in io.ReadCloser, out io.WriteCloser
 		return ErrLost
 	}
 	conn := &stdio{in: in, out: out, carrier: pipes{in, out}, closed: make(chan struct{})}
-	srv := &http.Server{Handler: s.routes(), Protocols: plainHTTP2(), HTTP2: http2Config(), ErrorLog: log.New(io.Discard, "", 0),
+	srv := &http.Server{Handler: s.routes(), Protocols: plainHTTP2(), HTTP2: http2Config(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
