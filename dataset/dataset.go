@@ -71,6 +71,8 @@ type Details struct {
 	Timestamp string `json:"timestamp,omitempty"`
 	// PartitionTimestamp is the column of a coarser time.
 	PartitionTimestamp string `json:"partitionTimestamp,omitempty"`
+	// Labels says whose items the rows are labels of, nil when they are none.
+	Labels *Labels `json:"labels,omitempty"`
 	// Files is the number of files when it was registered.
 	Files int64 `json:"files,omitempty"`
 	// Bytes is their size then.
@@ -86,6 +88,9 @@ type Details struct {
 	// Output is the name of that output.
 	Output string `json:"output,omitempty"`
 }
+
+// Client leads to the datasets of the same workspace.
+func (d *Dataset) Client() *Client { return NewClient(d.h) }
 
 // Type tells whether it is files or rows.
 func (d *Dataset) Type() Type { return Type(d.def.Type) }
@@ -147,6 +152,9 @@ func (d *Dataset) Details() Details {
 		out.Name, out.Version, out.Description, out.Tags = r.Name, r.Version, r.Description, maps.Clone(r.Tags)
 		out.Files, out.Bytes, out.DataChanged = r.Fingerprint.Files, r.Fingerprint.Bytes, r.Fingerprint.Modified
 		out.Created, out.CreatedBy, out.RunID, out.Output = r.Created, r.CreatedBy, r.RunID, r.Output
+		if r.Labels != nil {
+			out.Labels = new(Labels(*r.Labels))
+		}
 	}
 	return out
 }

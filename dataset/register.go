@@ -32,6 +32,18 @@ type RegisterOptions struct {
 	// Digests reads all files and notes the SHA-256 of their contents, so that
 	// Check sees changes that sizes, times and ETags don't show.
 	Digests bool
+	// Labels says that the rows are labels of the items of another dataset; package
+	// label writes and reads them.
+	Labels *Labels
+}
+
+// Labels says whose items the rows of a table are labels of.
+type Labels struct {
+	// Of is that dataset, as Client.GetByID finds it.
+	Of string `json:"of"`
+	// Key is the column of a table whose values are the items' IDs; those of files
+	// are their paths in the dataset.
+	Key string `json:"key,omitempty"`
 }
 
 func (o *RegisterOptions) check(name string) error {
@@ -51,12 +63,11 @@ type SaveOptions struct{}
 // One that is kept already is left as it is.
 func (d *Dataset) Save(ctx context.Context, _ *SaveOptions) (err error) {
 	defer d.h.Operation(&ctx, &err, "save", kind, d.label())()
-	return d.save(ctx)
+	return save(ctx, d.h, d.ID(), d.def)
 }
 
-func (d *Dataset) save(ctx context.Context) error {
-	ref := definitionRef(d.ID())
-	_, err := core.CreateQuiet(ctx, d.h, ref.Key, record.DatasetDefinition{ID: d.ID(), Definition: d.def})
+func save(ctx context.Context, h core.Handle, id string, def record.DataDefinition) error {
+	_, err := core.CreateQuiet(ctx, h, definitionRef(id).Key, record.DatasetDefinition{ID: id, Definition: def})
 	if errors.Is(err, azml.ErrExists) {
 		return nil
 	}
@@ -91,7 +102,7 @@ func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptio
 	if err != nil {
 		return nil, err
 	}
-	if err := d.save(ctx); err != nil {
+	if err := save(ctx, d.h, d.ID(), d.def); err != nil {
 		return nil, err
 	}
 	if err := d.unregistered(ctx, fingerprint, ""); err != nil {
@@ -99,6 +110,9 @@ func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptio
 	}
 	draft := record.Dataset{Name: name, Description: opts.Description, Tags: opts.Tags, DefinitionID: d.ID(), Definition: d.def, Fingerprint: fingerprint,
 		RunID: from.run, Output: from.output}
+	if opts.Labels != nil {
+		draft.Labels = new(record.DataLabels(*opts.Labels))
+	}
 	n, stored, err := core.Allot(ctx, d.h, core.DatasetVersions(name), true, func(n int) (record.Dataset, error) {
 		if n > 1 {
 			if err := d.free(ctx, name, opts); err != nil {
@@ -114,7 +128,7 @@ func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptio
 	// Whoever registers the same definition adds its version to the definition's
 	// record before it looks at those that are there: one of two sees the other.
 	own := core.DatasetVersions(name).Ref(n).Name
-	if err := d.claim(ctx, own); err != nil {
+	if err := claim(ctx, d.h, d.ID(), own); err != nil {
 		return nil, errors.Join(err, d.withdraw(ctx, name, n))
 	}
 	if err := d.unregistered(ctx, fingerprint, own); err != nil {
@@ -145,8 +159,8 @@ func (d *Dataset) free(ctx context.Context, name string, opts *RegisterOptions) 
 }
 
 // claim notes that a version has the definition.
-func (d *Dataset) claim(ctx context.Context, own string) error {
-	_, err := core.Update(ctx, d.h, definitionRef(d.ID()), core.Quiet, func(r *record.DatasetDefinition) error {
+func claim(ctx context.Context, h core.Handle, id, own string) error {
+	_, err := core.Update(ctx, h, definitionRef(id), core.Quiet, func(r *record.DatasetDefinition) error {
 		if slices.Contains(r.Registered, own) {
 			return core.ErrNoChange
 		}

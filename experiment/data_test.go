@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
@@ -105,7 +107,10 @@ one
 two
 2
 `, out)
-	require.NoFileExists(t, absolute)
+	require.Eventually(t, func() bool { // it is removed after the run's last status is known
+		_, err := os.Lstat(absolute)
+		return errors.Is(err, os.ErrNotExist)
+	}, time.Minute, 10*time.Millisecond)
 	require.Contains(t, prepared, "input whole: texts:1 is on this machine already", "below has fetched it")
 }
 
@@ -195,4 +200,56 @@ func TestOutputsOfRunsThatFail(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Stat(t.Context(), "taken/b", nil)
 	require.ErrorIs(t, err, azml.ErrNotFound, "nothing was stored")
+}
+
+// TestQueryAsInput: the rows of a query come as Parquet, anew for each run, for
+// nobody knows whether they have changed.
+func TestQueryAsInput(t *testing.T) {
+	t.Parallel()
+	ws := open(t)
+	path := filepath.Join(t.TempDir(), "shop.db")
+	db, err := sqlite3.Open(path)
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(db.Exec("CREATE TABLE sale (id INTEGER); INSERT INTO sale VALUES (1), (2)"), db.Close()))
+	_, err = ws.Datastores().Register(t.Context(), "shop", datastore.SQLite{Path: path}, nil)
+	require.NoError(t, err)
+	d, err := ws.Datasets().FromSQLQuery(t.Context(), "shop", "SELECT id FROM sale", nil)
+	require.NoError(t, err)
+	config := shell(t, `head -c 4 "$sales"`)
+	config.Inputs = map[string]dataset.Input{"sales": {Dataset: d}}
+	for range 2 {
+		r, out, err := submitted(t, ws, config)
+		require.NoError(t, err)
+		require.Equal(t, "PAR1", out)
+		require.NotContains(t, logOf(t, r, "system_logs/prepare.txt"), "on this machine already")
+		states, err := r.CheckInputs(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, []run.InputState{{Name: "sales", Dataset: d.ID()}}, states)
+	}
+}
+
+// TestDatastoreOfOutputIsGone: a datastore that was unregistered while the script ran
+// fails the run, which registers nothing.
+func TestDatastoreOfOutputIsGone(t *testing.T) {
+	t.Parallel()
+	ws := open(t)
+	_, err := ws.Datastores().Register(t.Context(), "away", datastore.Folder{Path: t.TempDir()}, nil)
+	require.NoError(t, err)
+	began := filepath.Join(t.TempDir(), "began")
+	config := shell(t, `echo 1 > "$out/a"; touch "$1"; while test -e "$1"; do sleep 0.05; done`)
+	config.Command = append(config.Command, "sh", began)
+	config.Outputs = map[string]dataset.Output{"out": {Target: dataset.Path{Datastore: "away"}, Register: "out"}}
+	r, err := create(t, ws.Experiments(), "data", nil).Submit(t.Context(), config, nil)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(began)
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(t, ws.Datastores().Unregister(t.Context(), "away", nil))
+	require.NoError(t, os.Remove(began))
+	err = r.Wait(t.Context(), nil)
+	require.ErrorIs(t, err, azml.ErrFailed)
+	require.ErrorContains(t, err, `output "out"`)
+	_, err = ws.Datasets().Get(t.Context(), "out", dataset.Latest, nil)
+	require.ErrorIs(t, err, azml.ErrNotFound)
 }

@@ -89,7 +89,7 @@ func (d *drive) takeOutputs(running context.Context, outcome error) error {
 		return context.Cause(running)
 	}
 	f := d.systemError(fmt.Errorf("store the outputs: %w", err))
-	if errors.Is(err, azml.ErrExists) || errors.Is(err, azml.ErrInvalid) || errors.Is(err, azml.ErrConflict) {
+	if errors.Is(err, azml.ErrExists) || errors.Is(err, azml.ErrInvalid) || errors.Is(err, azml.ErrConflict) || errors.Is(err, azml.ErrNotFound) {
 		f.Code = userError
 	}
 	return f

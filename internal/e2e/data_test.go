@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +40,7 @@ func putData(t *testing.T, ws *workspace.Workspace, path, text string) *dataset.
 }
 
 // driveWithData runs a script that writes outputs and then says so in the file
-// e.Dir, and goes on.
+// e.Dir, and goes on for e.Count seconds.
 func driveWithData(ctx context.Context, ws *workspace.Workspace, e errand) error {
 	source, err := os.MkdirTemp("", "azml-data-")
 	if err != nil {
@@ -48,7 +51,7 @@ func driveWithData(ctx context.Context, ws *workspace.Workspace, e errand) error
 		return err
 	}
 	r, err := exp.Submit(ctx, experiment.ScriptRunConfig{Source: source,
-		Command: []string{"/bin/sh", "-euc", `cat "$mounted/a.txt"; echo 1 > "$out/a"; echo 2 > "$live/b"; echo done > "$1"; sleep 600`, "sh", e.Dir},
+		Command: []string{"/bin/sh", "-euc", `cat "$mounted/a.txt"; echo 1 > "$out/a"; echo 2 > "$live/b"; echo done > "$1"; sleep "$2"`, "sh", e.Dir, strconv.Itoa(e.Count)},
 		Inputs:  map[string]dataset.Input{"mounted": {ID: "in:1", Mode: dataset.ModeMount}, "copied": {ID: "in:1"}},
 		Outputs: map[string]dataset.Output{"out": {Register: "out"}, "live": {Register: "live", Mode: dataset.ModeMount}},
 	}, &experiment.SubmitOptions{RunID: e.Run})
@@ -66,7 +69,7 @@ func TestKilledWithData(t *testing.T) {
 	ws := p.open(t)
 	in := putData(t, ws, "in/a.txt", "one")
 	said := filepath.Join(t.TempDir(), "said")
-	w := start(t, errand{Name: "data", Place: p, Run: "killed", Dir: said})
+	w := start(t, errand{Name: "data", Place: p, Run: "killed", Dir: said, Count: 600})
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(said)
 		return err == nil
@@ -97,6 +100,36 @@ func TestKilledWithData(t *testing.T) {
 	}
 	require.Equal(t, 2, used)
 	clean(t, ws)
+}
+
+// TestDataWithoutFUSE: where nothing can be mounted, inputs are downloaded and
+// outputs uploaded, and the log says so.
+func TestDataWithoutFUSE(t *testing.T) {
+	t.Parallel()
+	unshare, err := exec.LookPath("unshare")
+	if err != nil || os.Geteuid() != 0 {
+		testenv.Skip(t, testenv.AbilityMount, "only root, with unshare, can take FUSE from a process")
+	}
+	p := newPlace(t)
+	ws := p.open(t)
+	putData(t, ws, "in/a.txt", "one")
+	w := startAs(t, errand{Name: "data", Place: p, Run: "poor", Dir: filepath.Join(t.TempDir(), "said")},
+		unshare, "--mount", "/bin/sh", "-euc", `mount --bind /dev/null /dev/fuse; exec "$0"`, os.Args[0])
+	w.finish(t)
+	r, err := ws.Runs().Get(t.Context(), "poor", nil)
+	require.NoError(t, err)
+	require.Equal(t, run.StatusCompleted, r.Status())
+	require.Equal(t, []dataset.Mode{"download", "download", "upload", "upload"},
+		[]dataset.Mode{r.Inputs()[0].Mode, r.Inputs()[1].Mode, r.Outputs()[0].Mode, r.Outputs()[1].Mode})
+	live, err := ws.Datasets().Get(t.Context(), "live", 1, nil)
+	require.NoError(t, err)
+	require.Equal(t, int64(1), live.Details().Files)
+	log, err := r.Logs(t.Context(), &run.LogsOptions{Name: "system_logs/prepare.txt"})
+	require.NoError(t, err)
+	text, err := io.ReadAll(log)
+	require.NoError(t, errors.Join(err, log.Close()))
+	require.Contains(t, string(text), "input mounted: it is downloaded instead of mounted")
+	require.Contains(t, string(text), "output live: it is uploaded in the end instead of mounted")
 }
 
 // pythonData reads a table as pandas does any file, asks MLflow's interface what the

@@ -134,7 +134,7 @@ func (b *binding) take(ctx context.Context) error {
 		if d == nil {
 			b.at.Warn("output %s: the script has written no file into it", out.Name)
 		}
-		facts[i] = fact
+		facts[i], facts[i].Mode = fact, out.Mode // which is another where nothing can be mounted
 	}
 	return noteOutputs(ctx, b.h, b.run, facts)
 }
