@@ -40,4 +40,8 @@ type ComputeSource struct {
 	// share it with others, so what they keep lies in a folder of their own below.
 	// It is set when a target is opened.
 	CacheDir string
+	// Program gives the file, on this machine, of a program azml that runs on such a
+	// platform, for drivers that put it on their targets. It is set when a target
+	// is opened. Errors: ErrNotFound with what to do.
+	Program func(ctx context.Context, on Platform) (path string, err error)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/program"
 )
 
 // NewClient is for package workspace.
@@ -28,4 +29,16 @@ func Open(ctx context.Context, t *Target) (backend.OpenedCompute, error) {
 		return nil, err
 	}
 	return openSource(ctx, t.h, source)
+}
+
+// Program is for packages that start something on a target: it gives the file of
+// the program azml for a platform. Errors: ErrNotFound with what to do.
+func Program(ctx context.Context, h core.Handle, on backend.Platform) (string, error) {
+	f, err := core.Own(h, func(h core.Handle) (*program.Finder, error) {
+		return &program.Finder{Chosen: h.Program(), CacheDir: h.CacheDir()}, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return f.Find(ctx, on)
 }

@@ -38,6 +38,7 @@ func openSource(ctx context.Context, h core.Handle, source backend.ComputeSource
 			azml.ErrUnsupported, source.Type, strings.ToLower(source.Type))
 	}
 	source.CacheDir = h.CacheDir()
+	source.Program = func(ctx context.Context, on backend.Platform) (string, error) { return Program(ctx, h, on) }
 	return driver.Open(ctx, source)
 }
 

@@ -35,7 +35,7 @@ func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach b
 		if e.h.Location() == "" {
 			return w, nil, fmt.Errorf("%w: a run that outlives this process is driven by another one, which must be able to open the workspace: say where it is by Config.Location", azml.ErrUnsupported)
 		}
-		if _, err := keeper.Program(ctx, e.h, here()); err != nil {
+		if _, err := compute.Program(ctx, e.h, here()); err != nil {
 			return w, nil, err
 		}
 	}
@@ -96,7 +96,7 @@ func (e *Experiment) keep(ctx context.Context, i agent.Instructions) {
 // the run's agent answers for it: the process itself, or for a run elsewhere the
 // agent that it starts there.
 func (e *Experiment) handOver(ctx context.Context, w way, i agent.Instructions) error {
-	program, err := keeper.Program(ctx, e.h, here())
+	program, err := compute.Program(ctx, e.h, here())
 	if err != nil {
 		return err
 	}

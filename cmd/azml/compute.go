@@ -5,19 +5,20 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/workspace"
 )
 
 // computeDrivers gives the drivers of the targets that are not this machine.
 func computeDrivers() []backend.ComputeDriver {
-	return []backend.ComputeDriver{process.ComputeDriver{}}
+	return []backend.ComputeDriver{process.ComputeDriver{}, ssh.ComputeDriver{}}
 }
 
 func (a *app) computeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "compute",
-		Short:   "Attach, list and show compute targets",
+		Short:   "Attach, list, show and examine compute targets",
 		Example: "  azml compute list",
 	}
 	cmd.AddCommand(&cobra.Command{
@@ -68,43 +69,6 @@ func (a *app) computeShow() *cobra.Command {
 			})
 		},
 	}
-}
-
-func (a *app) computeAttach() *cobra.Command {
-	var where process.Target
-	var opts compute.CreateOptions
-	cmd := &cobra.Command{
-		Use:   "attach NAME",
-		Short: "Make a compute target known, for azml run submit --compute",
-		Long: `Make a compute target known. It is connected to first, and nothing is stored when
-that fails.
-
---process DIR is this machine, with jobs in a folder of its own: a run there has
-the workspace through a gateway alone, as on another machine.`,
-		Example: "  azml compute attach apart --process /scratch/jobs --cache-dir /scratch/cache",
-		Args:    exactly(1, "the name of a compute target"),
-	}
-	f := cmd.Flags()
-	f.StringVar(&where.Dir, "process", "", "this machine, with this folder for jobs and programs")
-	f.StringVar(&where.CacheDir, "cache-dir", "", "folder on the target for environments and working folders (default: the user's cache folder)")
-	f.StringVar(&opts.Description, "description", "", "what it is for")
-	f.BoolVar(&opts.SkipValidation, "skip-validation", false, "store it without connecting")
-	tags := tagsFlag(cmd, "tag", "tag of the target")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opts.Tags = tags.values
-		if where.Dir == "" {
-			return usage("say what it is: --process DIR")
-		}
-		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			target, err := ws.Compute().Create(cmd.Context(), args[0], where, &opts)
-			if err != nil {
-				return err
-			}
-			a.say("Attached %s", target.Name())
-			return a.show(target.Details(), func(t *table) { t.line(target.Name()) })
-		})
-	}
-	return cmd
 }
 
 func (a *app) computeDetach() *cobra.Command {

@@ -9,29 +9,12 @@ import (
 	"os"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/gateway"
-	"github.com/azml-go/azml/internal/program"
 	"github.com/azml-go/azml/internal/record"
 )
-
-// finder gives the workspace's finder of programs.
-func finder(h core.Handle) (*program.Finder, error) {
-	return core.Own(h, func(h core.Handle) (*program.Finder, error) {
-		return &program.Finder{Chosen: h.Program(), CacheDir: h.CacheDir()}, nil
-	})
-}
-
-// Program gives the file of the program azml for a platform. Errors: ErrNotFound
-// with what to do.
-func Program(ctx context.Context, h core.Handle, on backend.Platform) (string, error) {
-	f, err := finder(h)
-	if err != nil {
-		return "", err
-	}
-	return f.Find(ctx, on)
-}
 
 // Ready tells whether the target can take an agent now: it fails at once where a run
 // never would begin. Errors: ErrUnavailable, ErrDenied, ErrUnsupported, and
@@ -44,7 +27,7 @@ func Ready(ctx context.Context, h core.Handle, target backend.Remote) error {
 	if err != nil {
 		return err
 	}
-	_, err = Program(ctx, h, on)
+	_, err = compute.Program(ctx, h, on)
 	return err
 }
 
@@ -77,7 +60,7 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 
 // install puts the program on the target, under a name that says its content.
 func (k *keeper) install(ctx context.Context, on backend.Platform) (string, error) {
-	file, err := Program(ctx, k.h, on)
+	file, err := compute.Program(ctx, k.h, on)
 	if err != nil {
 		return "", err
 	}

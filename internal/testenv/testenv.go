@@ -53,6 +53,8 @@ const (
 	AbilityS3 = "s3"
 	// AbilityPostgreSQL is a PostgreSQL server.
 	AbilityPostgreSQL = "postgresql"
+	// AbilitySSHD is an OpenSSH server, and as root an account to log in to.
+	AbilitySSHD = "sshd"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -78,6 +80,7 @@ func Abilities() []string {
 		AbilityMLflowJava,
 		AbilityS3,
 		AbilityPostgreSQL,
+		AbilitySSHD,
 		AbilityMount,
 	}
 }

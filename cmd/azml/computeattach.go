@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/workspace"
+)
+
+func (a *app) computeAttach() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "attach",
+		Short:   "Make a compute target known, for azml run submit --compute",
+		Example: "  azml compute attach ssh box --address box.example.com --user me --key-file ~/.ssh/id_ed25519",
+	}
+	cmd.AddCommand(a.computeAttachProcess(), a.computeAttachSSH())
+	return cmd
+}
+
+// attachFlags are those of all kinds of targets.
+type attachFlags struct {
+	opts compute.CreateOptions
+	tags *pairs
+}
+
+func (f *attachFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.opts.Description, "description", "", "what it is for")
+	cmd.Flags().BoolVar(&f.opts.SkipValidation, "skip-validation", false, "store it without connecting")
+	f.tags = tagsFlag(cmd, "tag", "tag of the target")
+}
+
+// attach stores the target and shows it.
+func (a *app) attach(ctx context.Context, name string, config compute.Config, f *attachFlags) error {
+	f.opts.Tags = f.tags.values
+	return a.with(ctx, func(ws *workspace.Workspace) error {
+		target, err := ws.Compute().Create(ctx, name, config, &f.opts)
+		if err != nil {
+			return err
+		}
+		a.say("Attached %s", target.Name())
+		return a.show(target.Details(), func(t *table) { t.line(target.Name()) })
+	})
+}
+
+func (a *app) computeAttachProcess() *cobra.Command {
+	var common attachFlags
+	var where process.Target
+	cmd := &cobra.Command{
+		Use:   "process NAME",
+		Short: "Make a compute target of this machine, with jobs in a folder of its own",
+		Long: `Make a compute target of this machine, with jobs in a folder of its own: a run there
+has the workspace through a gateway alone, as on another machine.`,
+		Example: "  azml compute attach process apart --dir /scratch/jobs --cache-dir /scratch/cache",
+		Args:    exactly(1, "the name of a compute target"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.attach(cmd.Context(), args[0], where, &common) },
+	}
+	common.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&where.Dir, "dir", "", "folder for jobs and programs")
+	f.StringVar(&where.CacheDir, "cache-dir", "", "folder for environments and working folders (default: the user's cache folder)")
+	must(cmd.MarkFlagRequired("dir"))
+	return cmd
+}
