@@ -53,6 +53,8 @@ const (
 	AbilityS3 = "s3"
 	// AbilityPostgreSQL is a PostgreSQL server.
 	AbilityPostgreSQL = "postgresql"
+	// AbilityDocker is a Docker engine with an image that has Python.
+	AbilityDocker = "docker"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -78,6 +80,7 @@ func Abilities() []string {
 		AbilityMLflowJava,
 		AbilityS3,
 		AbilityPostgreSQL,
+		AbilityDocker,
 		AbilityMount,
 	}
 }
