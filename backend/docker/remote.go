@@ -1,0 +1,128 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// Where jobs find what this machine gives them.
+const (
+	programsFolder = "/run/azml/programs"
+	socketFolder   = "/run/azml/job"
+	socketFile     = "socket"
+)
+
+// programsDir has the programs of all jobs.
+func (d *Driver) programsDir() string { return filepath.Join(d.opts.Dir, "programs") }
+
+// jobDir has the socket of a job.
+func (d *Driver) jobDir(id string) string { return filepath.Join(d.opts.Dir, "jobs", d.key(id)) }
+
+// makeJobDir makes it. Whatever user the job's container has may go through it;
+// other users of this machine may not get there.
+func (d *Driver) makeJobDir(id string) error {
+	err := os.MkdirAll(filepath.Dir(d.jobDir(id)), 0o700)
+	if err == nil {
+		err = os.MkdirAll(d.jobDir(id), 0o755) //nolint:gosec // its parent is closed
+	}
+	return err
+}
+
+// Install implements backend.Remote: programs are files of this machine, in a
+// folder that all jobs see. Errors: ErrInvalid for a name that is none of a file,
+// ErrDenied, ErrUnavailable; ErrUnsupported when the engine is on another machine.
+func (d *Driver) Install(ctx context.Context, name string, program backend.Content) (string, error) {
+	if err := d.needLocal("programs get there"); err != nil {
+		return "", err
+	}
+	if name == "" || name[0] == '.' || filepath.Base(name) != name {
+		return "", fmt.Errorf("%w: %q is no name of a program", azml.ErrInvalid, name)
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	installed := path.Join(programsFolder, name)
+	file := filepath.Join(d.programsDir(), name)
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return installed, err
+	}
+	err := os.MkdirAll(d.programsDir(), 0o755) //nolint:gosec // jobs run as anybody
+	if err == nil {
+		err = install(file, program)
+	}
+	if err != nil {
+		return "", noFile(err)
+	}
+	return installed, nil
+}
+
+// install writes a program whole or not at all.
+func install(file string, program backend.Content) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = io.Copy(f, io.NewSectionReader(program, 0, program.Size()))
+	err = errors.Join(err, f.Chmod(0o555), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	return err
+}
+
+// Listen implements backend.Remote, with a socket in a folder that this job's
+// container alone sees. Whoever listens anew takes the place of who did before.
+// Errors: ErrDenied, ErrUnavailable; ErrUnsupported when the engine is on another
+// machine.
+func (d *Driver) Listen(ctx context.Context, id string) (net.Listener, string, error) {
+	if err := d.needLocal("jobs reach back"); err != nil {
+		return nil, "", err
+	}
+	if err := d.makeJobDir(id); err != nil {
+		return nil, "", noFile(err)
+	}
+	l, err := listen(ctx, filepath.Join(d.jobDir(id), socketFile))
+	if err != nil {
+		return nil, "", noFile(err)
+	}
+	return l, "unix:" + path.Join(socketFolder, socketFile), nil
+}
+
+// listen makes a socket that takes the place of one that is there. The listener
+// leaves it behind when it is closed, for by then it may be another's.
+func listen(ctx context.Context, file string) (net.Listener, error) {
+	own := fmt.Sprintf("%s-%d", file, os.Getpid())
+	_ = os.Remove(own) // of a dead process
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", own)
+	if err != nil {
+		return nil, fmt.Errorf("%w (paths of sockets are short: is %s too long?)", err, own)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	err = os.Chmod(own, 0o777) //nolint:gosec // only the job's container gets there
+	if err == nil {
+		err = os.Rename(own, file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(own))
+	}
+	return l, nil
+}
+
+func (d *Driver) needLocal(what string) error {
+	if d.local() {
+		return nil
+	}
+	return fmt.Errorf("%w: Docker engine %s is on another machine: %s through folders of this one; attach the other machine by SSH instead",
+		azml.ErrUnsupported, d.client.DaemonHost(), what)
+}
