@@ -37,6 +37,9 @@ type Options struct {
 	// Datastores open datastores of kinds that are not built in, such as
 	// s3.Driver{} of backend/s3.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets that are not this machine, such as
+	// docker.Driver{} of backend/docker.
+	Computes []backend.ComputeDriver
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
@@ -90,7 +93,7 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 	if IsURL(location) {
 		return Open(ctx, location, opts)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger,
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, Computes: opts.Computes, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 }
 
@@ -117,7 +120,7 @@ func with(url string, opts *Options, open func(*azureblob.Store, workspace.Confi
 		return nil, err
 	}
 	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
-		Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+		Datastores: opts.Datastores, Computes: opts.Computes, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}

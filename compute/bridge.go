@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 )
 
@@ -16,4 +17,15 @@ func Lookup(ctx context.Context, h core.Handle, name string) (*Target, error) {
 		name = LocalName
 	}
 	return NewClient(h).Get(ctx, name, nil)
+}
+
+// Open is for packages that start something on a target which is not this
+// machine. The caller closes what it gives. Errors: ErrUnsupported without a
+// driver of its type, ErrNotFound when its credentials are gone.
+func Open(ctx context.Context, t *Target) (backend.OpenedCompute, error) {
+	source, err := t.source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return openSource(ctx, t.h, source)
 }

@@ -57,6 +57,9 @@ type OpenOptions struct {
 	// Datastores open datastores of kinds that are not built in, such as
 	// s3.Driver{}, in place of a built-in driver of the same type.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets that are not this machine, each those of
+	// its type, such as docker.Driver{}.
+	Computes []backend.ComputeDriver
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
 	// TracerProvider makes OpenTelemetry spans of what the library does; nil
@@ -167,7 +170,7 @@ func local(dir string, opts *OpenOptions) (Config, closers, error) {
 	if err != nil {
 		return Config{}, nil, errors.Join(err, opened.close())
 	}
-	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Datastores: opts.Datastores, Logger: opts.Logger,
+	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Datastores: opts.Datastores, Computes: opts.Computes, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider}, opened, nil
 }
 
@@ -193,6 +196,9 @@ type Config struct {
 	// Datastores open datastores of kinds that are not built in, such as
 	// s3.Driver{}, in place of a built-in driver of the same type.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets that are not this machine, each those of
+	// its type, such as docker.Driver{}.
+	Computes []backend.ComputeDriver
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
 	// TracerProvider makes OpenTelemetry spans of what the library does; nil
@@ -277,7 +283,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, Datastores: slices.Concat(config.Datastores, datastoreDrivers), CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
+	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, Datastores: slices.Concat(config.Datastores, datastoreDrivers), Computes: config.Computes, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err

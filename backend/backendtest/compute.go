@@ -26,6 +26,12 @@ type ComputeHarness struct {
 	// with SIGKILL once Start has returned. It gives Start's error. Nil when the
 	// test has no such process.
 	StartAndDie func(t TB, job backend.Job) error
+	// Image is a container image with the shell and the tools, which the target
+	// can run jobs in. Empty when it refuses images.
+	Image string
+	// Limits says that the target holds jobs to limits of processors and memory.
+	// Else it must refuse all limits.
+	Limits bool
 }
 
 // Compute runs the suite for compute targets. It calls open for every check
@@ -38,7 +44,8 @@ func computeGroups() []group[ComputeHarness] {
 	type checks = []check[ComputeHarness]
 	return []group[ComputeHarness]{
 		{"start", checks{{"check", checkComputeCheck}, {"missing things", checkStartMissing}, {"IDs", checkStartIDs}, {"same ID", checkStartTwice},
-			{"standard input", checkStartInput}, {"folder", checkStartDir}}},
+			{"standard input", checkStartInput}, {"folder", checkStartDir},
+			{"input", checkStartGiven}, {"image", checkStartImage}, {"limits", checkStartLimits}}},
 		{"exit", checks{{"codes", checkExitCodes}, {"signal", checkExitSignal}, {"unknown job", checkUnknownJob}}},
 		{"environment", checks{{"exact", checkEnvironment}, {"arguments", checkArguments}, {"look-up", checkLookUp}}},
 		{"output", checks{{"order", checkOutputOrder}, {"offset", checkOutputOffset}, {"big", checkOutputBig}, {"live", checkOutputLive}, {"readers", checkOutputReaders}}},
@@ -50,6 +57,7 @@ func computeGroups() []group[ComputeHarness] {
 		{"remove", checks{{"rules", checkRemove}}},
 		{"concurrency", checks{{"many jobs", checkManyJobs}, {"one wins", checkOneStarts}}},
 		{"cancellation", checks{{"before the call", checkComputeContext}}},
+		remoteGroup(),
 	}
 }
 

@@ -29,6 +29,8 @@ type Config struct {
 	Local backend.Compute
 	// Datastores open the datastores, each those of its type.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets, each those of its type.
+	Computes []backend.ComputeDriver
 	// CacheDir is a folder on this machine for what can be made again:
 	// environments, indexes, working folders of runs. Required.
 	CacheDir string
@@ -102,6 +104,17 @@ func (h Handle) Local() backend.Compute { return h.s.Local }
 // program has none.
 func (h Handle) DatastoreDriver(kind string) backend.DatastoreDriver {
 	for _, d := range h.s.Datastores {
+		if d.Type() == kind {
+			return d
+		}
+	}
+	return nil
+}
+
+// ComputeDriver gives the driver for compute targets of that type, nil when the
+// program has none.
+func (h Handle) ComputeDriver(kind string) backend.ComputeDriver {
+	for _, d := range h.s.Computes {
 		if d.Type() == kind {
 			return d
 		}

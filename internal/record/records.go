@@ -152,6 +152,11 @@ type Compute struct {
 	Attached bool `json:"attached"`
 	// State is the provisioning state, such as "Succeeded".
 	State string `json:"provisioningState"`
+	// Connection says where the target is, by names of the type's own; nothing in
+	// it is secret.
+	Connection map[string]string `json:"connection,omitempty"`
+	// Secret is the name of the secret that holds the credentials, empty for none.
+	Secret string `json:"secret,omitempty"`
 }
 
 // Schema implements Record.
