@@ -15,7 +15,7 @@ import (
 )
 
 // terminate asks every process of a container to end, also those that are
-// stopped, and whoever they run as.
+// stopped. It runs as the job's user, who can't have become another.
 const terminate = "kill -TERM -1; kill -CONT -1"
 
 // Cancel implements backend.Compute. The container, and all that runs in it, ends
@@ -49,7 +49,7 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 // terminate sends SIGTERM. It fails when the container ends meanwhile, or has no
 // room for one more process, which force is for.
 func (d *Driver) terminate(ctx context.Context, container string) {
-	e, err := d.client.ExecCreate(ctx, container, client.ExecCreateOptions{User: "0", Cmd: []string{"/bin/sh", "-c", terminate}, AttachStdout: true, AttachStderr: true})
+	e, err := d.client.ExecCreate(ctx, container, client.ExecCreateOptions{Cmd: []string{"/bin/sh", "-c", terminate}, AttachStdout: true, AttachStderr: true})
 	if err != nil {
 		return
 	}
@@ -76,9 +76,12 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 
 // discard removes a container, running or not, and the job's folder.
 func (d *Driver) discard(ctx context.Context, container, id string) error {
+	_, err := d.client.ContainerRemove(ctx, container, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil {
+		return classify(ctx, err)
+	}
 	if err := os.RemoveAll(d.jobDir(id)); err != nil {
 		return noFile(err)
 	}
-	_, err := d.client.ContainerRemove(ctx, container, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	return classify(ctx, err)
+	return nil
 }

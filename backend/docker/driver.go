@@ -18,14 +18,13 @@ import (
 
 // Options are the options of New.
 type Options struct {
-	// Host is the engine's address, such as "unix:///var/run/docker.sock" or
-	// "tcp://HOST:2376"; empty takes what Docker's own variables say, DOCKER_HOST
-	// among them.
+	// Host is the engine's socket, such as "unix:///var/run/docker.sock"; empty
+	// takes what Docker's own variables say, DOCKER_HOST among them.
 	Host string
 	// Name keeps the jobs of drivers of one engine apart; "azml" when empty.
 	Name string
-	// Dir is a folder of this machine for the programs and sockets of jobs, which
-	// is created when it is not there; "azml/docker" in the user's cache folder
+	// Dir is a folder for what jobs get and write, which is created when it is not
+	// there; "azml/docker" in the user's cache folder
 	// when empty. All processes that share jobs have the same. Its path must be
 	// short, some 60 bytes, for those of sockets are.
 	Dir string
@@ -39,13 +38,13 @@ type Options struct {
 	Network string
 	// Limits are those of jobs that have none of their own, each by itself.
 	Limits backend.Limits
-	// Mounts are folders that all jobs see.
+	// Mounts are folders of this machine that all jobs see.
 	Mounts []Mount
 }
 
-// Mount is a folder of the engine's machine that jobs see.
+// Mount is a folder that jobs see.
 type Mount struct {
-	// Source is the folder's path on the engine's machine.
+	// Source is the folder's path on this machine.
 	Source string
 	// Target is its path in containers.
 	Target string
@@ -63,8 +62,9 @@ type Driver struct {
 
 var _ backend.Remote = (*Driver)(nil)
 
-// New gives a driver for an engine, which it doesn't ask yet. Errors: ErrInvalid
-// for an address that is none.
+// New gives a driver for an engine, which it doesn't ask yet, and makes its folder
+// with mode 0700 when it is not there. Errors: ErrInvalid for an address that is
+// none, ErrDenied.
 func New(opts *Options) (*Driver, error) {
 	d := &Driver{}
 	if opts != nil {
@@ -84,6 +84,9 @@ func New(opts *Options) (*Driver, error) {
 	if d.opts.Dir, err = filepath.Abs(d.opts.Dir); err != nil {
 		return nil, fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
+	if err := os.MkdirAll(d.opts.Dir, 0o700); err != nil {
+		return nil, noFile(err)
+	}
 	from := []client.Opt{client.FromEnv}
 	if d.opts.Host != "" {
 		from = append(from, client.WithHost(d.opts.Host))
@@ -97,9 +100,12 @@ func New(opts *Options) (*Driver, error) {
 // Close closes the connections to the engine. Jobs go on.
 func (d *Driver) Close() error { return d.client.Close() }
 
-// Check tells whether the engine answers and runs Linux containers. Errors:
-// ErrUnavailable, ErrDenied, ErrUnsupported.
+// Check tells whether the engine answers, is on this machine and runs Linux
+// containers. Errors: ErrUnavailable, ErrDenied, ErrUnsupported.
 func (d *Driver) Check(ctx context.Context) error {
+	if err := d.needLocal(); err != nil {
+		return err
+	}
 	platform, err := d.Platform(ctx)
 	if err == nil && platform.OS != "linux" {
 		return fmt.Errorf("%w: Docker engine %s runs containers of %s, only those of linux will do", azml.ErrUnsupported, d.client.DaemonHost(), platform.OS)
@@ -116,10 +122,13 @@ func (d *Driver) Platform(ctx context.Context) (backend.Platform, error) {
 	return backend.Platform{OS: v.Os, Arch: v.Arch}, nil
 }
 
-// local tells whether the engine is on this machine, so that it can mount this
-// machine's folders.
-func (d *Driver) local() bool {
-	return strings.HasPrefix(d.client.DaemonHost(), "unix://") && runtime.GOOS == "linux"
+// needLocal refuses engines that can't mount this machine's folders.
+func (d *Driver) needLocal() error {
+	if strings.HasPrefix(d.client.DaemonHost(), "unix://") && runtime.GOOS == "linux" {
+		return nil
+	}
+	return fmt.Errorf("%w: Docker engine %s is on another machine, or this one is no Linux: jobs need folders of this machine; attach the other one by SSH instead",
+		azml.ErrUnsupported, d.client.DaemonHost())
 }
 
 // key names what belongs to a job, whatever characters its ID has.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +31,10 @@ func TestConformance(t *testing.T) {
 		return backendtest.ComputeHarness{
 			Compute: open(t, opts),
 			Dir:     "/shared",
+			Image:   testenv.DockerImage,
+			Limits:  true,
+			Codes:   true,
+			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, opts, id, pids) },
 			Reopen:  func() (backend.Compute, error) { return open(t, opts), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
 				return startAndDie(t, opts, job)
@@ -58,6 +64,32 @@ func open(t *testing.T, opts docker.Options) *docker.Driver {
 		require.NoError(t, d.Close())
 	})
 	return d
+}
+
+// alive gives those of the processes that are in the job's control group on this
+// machine, by their numbers in the container.
+func alive(t backendtest.TB, opts docker.Options, id string, pids []string) []string {
+	out, err := exec.Command("docker", "-H", opts.Host, "ps", "-aq", "--no-trunc", "--filter", "label=azml.driver="+opts.Name, "--filter", "label=azml.job="+id).Output()
+	require.NoError(t, err)
+	container := strings.TrimSpace(string(out))
+	require.NotEmpty(t, container)
+	var left []string
+	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	require.NoError(t, err)
+	for _, file := range groups {
+		group, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(group), container) {
+			continue // ended meanwhile, or another's
+		}
+		status, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "status"))
+		_, numbers, _ := strings.Cut(string(status), "NSpid:")
+		numbers, _, _ = strings.Cut(numbers, "\n")
+		fields := strings.Fields(numbers)
+		if len(fields) > 0 && slices.Contains(pids, fields[len(fields)-1]) {
+			left = append(left, fields[len(fields)-1])
+		}
+	}
+	return left
 }
 
 // startAndDie starts the job from a starter, see TestMain, and kills that.

@@ -2,106 +2,89 @@ package docker
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/moby/moby/client"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 )
 
-// Output implements backend.Compute. The engine sends all of the output, of which
-// what is before the offset is dropped here. Reading gives ErrUnavailable when the
-// engine stops meanwhile.
+// Output implements backend.Compute. With Follow, new output is seen within some
+// hundredths of a second; the reader ends with the context's error when that ends,
+// and with ErrUnavailable when the engine stops. Errors: also ErrInvalid when
+// Offset is negative.
 func (d *Driver) Output(ctx context.Context, id string, opts *backend.OutputOptions) (io.ReadCloser, error) {
-	if opts == nil {
-		opts = &backend.OutputOptions{}
+	if opts.Offset < 0 {
+		return nil, fmt.Errorf("%w: offset %d of job %q's output is negative", azml.ErrInvalid, opts.Offset, id)
 	}
 	if _, err := d.inspect(ctx, id); err != nil {
 		return nil, err
 	}
-	logs, err := d.client.ContainerLogs(ctx, d.container(id), client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: opts.Follow})
+	f, err := os.Open(filepath.Join(d.jobDir(id), outputFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: output of job %q: %w", azml.ErrNotFound, id, err)
+	}
 	if err != nil {
-		return nil, classify(ctx, err)
+		return nil, noFile(err)
 	}
-	r := &output{ctx: ctx, d: d, id: id, follow: opts.Follow, logs: logs}
-	if _, err := io.CopyN(io.Discard, r, opts.Offset); err != nil && !errors.Is(err, io.EOF) {
-		return nil, errors.Join(err, logs.Close())
+	if _, err := f.Seek(opts.Offset, io.SeekStart); err != nil {
+		return nil, errors.Join(noFile(err), f.Close())
 	}
+	if !opts.Follow {
+		return f, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	r := &follower{file: f, ctx: ctx, cancel: cancel, ended: make(chan error, 1)}
+	go func() {
+		_, err := d.Wait(ctx, id)
+		r.ended <- err
+	}()
 	return r, nil
 }
 
-// output takes the engine's frames apart: a header of eight bytes, the last four
-// of which are the length of what follows.
-type output struct {
-	ctx    context.Context //nolint:containedctx // of Output, which says how long it may be read
-	d      *Driver
-	id     string
-	follow bool
-	logs   io.ReadCloser
-	left   int // of the frame
-	err    error
+// followPoll is how often a follower looks for new output.
+const followPoll = 20 * time.Millisecond
+
+// follower reads a file that grows.
+type follower struct {
+	file   *os.File
+	ctx    context.Context // of the reader: it is bounded by Output's
+	cancel context.CancelCauseFunc
+	ended  chan error // how the waiting for the job's end went
+	final  error      // why there is nothing after what is in the file; nil while the job runs
 }
 
-// Read implements io.Reader.
-func (o *output) Read(p []byte) (int, error) {
-	for o.left == 0 && o.err == nil {
-		o.left, o.err = o.frame()
+// Read gives what is there, and waits when there is nothing.
+func (f *follower) Read(p []byte) (int, error) {
+	for {
+		if err := context.Cause(f.ctx); err != nil {
+			return 0, err
+		}
+		n, err := f.file.Read(p)
+		if n > 0 || len(p) == 0 || !errors.Is(err, io.EOF) {
+			return n, err
+		}
+		if f.final != nil {
+			return 0, f.final
+		}
+		select {
+		case err := <-f.ended:
+			if f.final = err; err == nil || errors.Is(err, azml.ErrNotFound) { // a removed job has ended
+				f.final = io.EOF
+			}
+		case <-time.After(followPoll):
+		case <-f.ctx.Done():
+		}
 	}
-	if o.err != nil || len(p) == 0 {
-		return 0, o.err
-	}
-	n, err := o.logs.Read(p[:min(len(p), o.left)])
-	o.left -= n
-	if err != nil && (o.left > 0 || !errors.Is(err, io.EOF)) {
-		o.err = o.broken(err)
-	}
-	if n > 0 {
-		return n, nil
-	}
-	return 0, o.err
 }
 
-// frame reads the header of the next frame.
-func (o *output) frame() (int, error) {
-	var header [8]byte
-	switch _, err := io.ReadFull(o.logs, header[:]); {
-	case errors.Is(err, io.EOF):
-		return 0, o.end()
-	case err != nil:
-		return 0, o.broken(err)
-	case header[0] > 2: // the engine's own word
-		text, _ := io.ReadAll(io.LimitReader(o.logs, 1000))
-		return 0, o.broken(errors.New(string(text)))
-	}
-	return int(binary.BigEndian.Uint32(header[4:])), nil
+// Close ends the reading, also one that waits just now.
+func (f *follower) Close() error {
+	f.cancel(fmt.Errorf("%w: the output was closed", azml.ErrClosed))
+	return f.file.Close()
 }
-
-// end tells whether the job has ended, too: an engine that stops ends what it
-// sends as if it was all.
-func (o *output) end() error {
-	if !o.follow {
-		return io.EOF
-	}
-	s, err := o.d.Status(o.ctx, o.id)
-	if err == nil && s.State == backend.JobRunning {
-		err = o.broken(errors.New("the engine ended it while the job runs"))
-	}
-	if err == nil {
-		err = io.EOF
-	}
-	return err
-}
-
-func (o *output) broken(err error) error {
-	if o.ctx.Err() != nil {
-		return o.ctx.Err()
-	}
-	return fmt.Errorf("%w: output of job %q: %w", azml.ErrUnavailable, o.id, err)
-}
-
-// Close implements io.Closer.
-func (o *output) Close() error { return o.logs.Close() }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -18,35 +19,37 @@ import (
 // Where jobs find what this machine gives them.
 const (
 	programsFolder = "/run/azml/programs"
-	socketFolder   = "/run/azml/job"
+	jobFolder      = "/run/azml/job"
+	scriptFile     = "start"
+	outputFile     = "output"
 	socketFile     = "socket"
 )
 
 // programsDir has the programs of all jobs.
 func (d *Driver) programsDir() string { return filepath.Join(d.opts.Dir, "programs") }
 
-// jobDir has the socket of a job.
+// jobDir has the files of a job.
 func (d *Driver) jobDir(id string) string { return filepath.Join(d.opts.Dir, "jobs", d.key(id)) }
 
-// makeJobDir makes it. Whatever user the job's container has may go through it;
-// other users of this machine may not get there.
-func (d *Driver) makeJobDir(id string) error {
-	err := os.MkdirAll(filepath.Dir(d.jobDir(id)), 0o700)
-	if err == nil {
-		err = os.MkdirAll(d.jobDir(id), 0o755) //nolint:gosec // its parent is closed
-	}
-	return err
+// makeDirs makes the folders that a job sees. Whatever user its container has may
+// go through them; other users of this machine may not get there.
+func (d *Driver) makeDirs(id string) error {
+	err := errors.Join(os.MkdirAll(filepath.Dir(d.jobDir(id)), 0o700), os.MkdirAll(d.programsDir(), 0o700), os.MkdirAll(d.jobDir(id), 0o700))
+	return errors.Join(err, os.Chmod(d.programsDir(), 0o755), os.Chmod(d.jobDir(id), 0o755)) //nolint:gosec // d.opts.Dir is closed
 }
+
+// programName is what programs may be called.
+var programName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
 
 // Install implements backend.Remote: programs are files of this machine, in a
 // folder that all jobs see. Errors: ErrInvalid for a name that is none of a file,
 // ErrDenied, ErrUnavailable; ErrUnsupported when the engine is on another machine.
 func (d *Driver) Install(ctx context.Context, name string, program backend.Content) (string, error) {
-	if err := d.needLocal("programs get there"); err != nil {
+	if err := d.needLocal(); err != nil {
 		return "", err
 	}
-	if name == "" || name[0] == '.' || filepath.Base(name) != name {
-		return "", fmt.Errorf("%w: %q is no name of a program", azml.ErrInvalid, name)
+	if !programName.MatchString(name) {
+		return "", fmt.Errorf("%w: %q is no name of a program: letters, digits, \"-\", \"_\" and \".\", not first, are", azml.ErrInvalid, name)
 	}
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -56,7 +59,7 @@ func (d *Driver) Install(ctx context.Context, name string, program backend.Conte
 	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
 		return installed, err
 	}
-	err := os.MkdirAll(d.programsDir(), 0o755) //nolint:gosec // jobs run as anybody
+	err := os.MkdirAll(d.programsDir(), 0o700)
 	if err == nil {
 		err = install(file, program)
 	}
@@ -86,17 +89,20 @@ func install(file string, program backend.Content) error {
 // Errors: ErrDenied, ErrUnavailable; ErrUnsupported when the engine is on another
 // machine.
 func (d *Driver) Listen(ctx context.Context, id string) (net.Listener, string, error) {
-	if err := d.needLocal("jobs reach back"); err != nil {
+	if err := d.needLocal(); err != nil {
 		return nil, "", err
 	}
-	if err := d.makeJobDir(id); err != nil {
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	if err := d.makeDirs(id); err != nil {
 		return nil, "", noFile(err)
 	}
 	l, err := listen(ctx, filepath.Join(d.jobDir(id), socketFile))
 	if err != nil {
 		return nil, "", noFile(err)
 	}
-	return l, "unix:" + path.Join(socketFolder, socketFile), nil
+	return l, "unix:" + path.Join(jobFolder, socketFile), nil
 }
 
 // listen makes a socket that takes the place of one that is there. The listener
@@ -117,12 +123,4 @@ func listen(ctx context.Context, file string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close(), os.Remove(own))
 	}
 	return l, nil
-}
-
-func (d *Driver) needLocal(what string) error {
-	if d.local() {
-		return nil
-	}
-	return fmt.Errorf("%w: Docker engine %s is on another machine: %s through folders of this one; attach the other machine by SSH instead",
-		azml.ErrUnsupported, d.client.DaemonHost(), what)
 }

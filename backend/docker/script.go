@@ -1,13 +1,12 @@
 package docker
 
 import (
-	"archive/tar"
 	"bytes"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -16,8 +15,7 @@ import (
 const (
 	shell      = "/bin/sh"
 	envProgram = "/usr/bin/env"
-	// scriptFile is the script that starts a job's command, in its container.
-	scriptFile = "/.azml/start"
+	maxInput   = 64 << 10
 )
 
 // check finds what no engine needs to be asked about.
@@ -29,6 +27,9 @@ func check(job backend.Job) error {
 		if strings.ContainsRune(text, 0) {
 			return fmt.Errorf("%w: job %q: folder or command holds a NUL character", azml.ErrInvalid, job.ID)
 		}
+	}
+	if len(job.Input) > maxInput {
+		return fmt.Errorf("%w: job %q: its input has %d bytes, %d are possible", azml.ErrInvalid, job.ID, len(job.Input), maxInput)
 	}
 	for name, value := range job.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
@@ -45,7 +46,7 @@ func check(job backend.Job) error {
 // its environment, and with both outputs in one pipe, which keeps their order.
 func script(job backend.Job, program string) []byte {
 	var b bytes.Buffer
-	b.WriteString("cd " + quoted(job.Dir) + " && exec " + envProgram + " -i --")
+	b.WriteString("exec >>" + path.Join(jobFolder, outputFile) + " 2>&1\ncd " + quoted(job.Dir) + " && exec " + envProgram + " -i --")
 	for _, name := range slices.Sorted(maps.Keys(job.Env)) {
 		b.WriteString(" " + quoted(name+"="+job.Env[name]))
 	}
@@ -53,29 +54,11 @@ func script(job backend.Job, program string) []byte {
 	for _, arg := range job.Command[1:] {
 		b.WriteString(" " + quoted(arg))
 	}
-	b.WriteString(" 2>&1\n")
+	b.WriteString("\n")
 	return b.Bytes()
 }
 
 // quoted gives a word of the shell's that is the text, whatever bytes it has.
 func quoted(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// archive gives the script as engines take files.
-func archive(script []byte) (*bytes.Buffer, error) {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	name := strings.TrimPrefix(scriptFile, "/")
-	err := w.WriteHeader(&tar.Header{Name: name[:strings.Index(name, "/")+1], Typeflag: tar.TypeDir, Mode: 0o755, ModTime: time.Now()})
-	if err == nil {
-		err = w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o444, Size: int64(len(script)), ModTime: time.Now()})
-	}
-	if err == nil {
-		_, err = w.Write(script)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	return &b, err
 }

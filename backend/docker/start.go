@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -22,7 +23,7 @@ import (
 // Errors: also ErrNotFound when there is no such image, ErrUnsupported for limits
 // that the engine can't keep.
 func (d *Driver) Start(ctx context.Context, job backend.Job) error {
-	if err := check(job); err != nil {
+	if err := errors.Join(check(job), d.needLocal()); err != nil {
 		return err
 	}
 	job.Image = cmp.Or(job.Image, d.opts.Image)
@@ -64,12 +65,11 @@ func (d *Driver) user(ctx context.Context, image string) (string, error) {
 
 // create makes the job's container. Its name is the lock: the first one has it.
 func (d *Driver) create(ctx context.Context, job backend.Job, user string) (string, error) {
-	host, err := d.hostConfig(job)
-	if err != nil {
-		return "", err
+	if err := d.makeFiles(job.ID); err != nil {
+		return "", noFile(err)
 	}
-	c, err := d.client.ContainerCreate(ctx, client.ContainerCreateOptions{Name: d.container(job.ID), HostConfig: host, Config: &container.Config{
-		Image: job.Image, User: user, Entrypoint: []string{shell, scriptFile}, WorkingDir: "/",
+	c, err := d.client.ContainerCreate(ctx, client.ContainerCreateOptions{Name: d.container(job.ID), HostConfig: d.hostConfig(job), Config: &container.Config{
+		Image: job.Image, User: user, Entrypoint: []string{shell, path.Join(jobFolder, scriptFile)}, WorkingDir: "/",
 		Labels:    map[string]string{driverLabel: d.opts.Name, jobLabel: job.ID},
 		OpenStdin: len(job.Input) > 0, StdinOnce: len(job.Input) > 0, AttachStdin: len(job.Input) > 0,
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
@@ -78,6 +78,9 @@ func (d *Driver) create(ctx context.Context, job backend.Job, user string) (stri
 		return "", fmt.Errorf("%w: job %q", azml.ErrExists, job.ID)
 	}
 	if err != nil {
+		if _, there := d.inspect(context.WithoutCancel(ctx), job.ID); errors.Is(there, azml.ErrNotFound) {
+			_ = os.RemoveAll(d.jobDir(job.ID)) // the other error counts
+		}
 		return "", fmt.Errorf("job %q: %w", job.ID, limitError(err, job))
 	}
 	for _, warning := range c.Warnings {
@@ -87,6 +90,19 @@ func (d *Driver) create(ctx context.Context, job backend.Job, user string) (stri
 		}
 	}
 	return c.ID, nil
+}
+
+// makeFiles makes what the engine mounts, and leaves as it is what another start
+// of the same job has made.
+func (d *Driver) makeFiles(id string) error {
+	if err := d.makeDirs(id); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(d.jobDir(id), outputFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o666), f.Close()) // jobs run as anybody
 }
 
 // limitError gives refusals of what a job may use their class.
@@ -104,7 +120,7 @@ func limitError(err error, job backend.Job) error {
 }
 
 // hostConfig says what the container gets of its machine.
-func (d *Driver) hostConfig(job backend.Job) (*container.HostConfig, error) {
+func (d *Driver) hostConfig(job backend.Job) *container.HostConfig {
 	l := backend.Limits{
 		CPUs: cmp.Or(job.Limits.CPUs, d.opts.Limits.CPUs), Memory: cmp.Or(job.Limits.Memory, d.opts.Limits.Memory),
 		SharedMemory: cmp.Or(job.Limits.SharedMemory, d.opts.Limits.SharedMemory), GPUs: cmp.Or(job.Limits.GPUs, d.opts.Limits.GPUs),
@@ -112,8 +128,7 @@ func (d *Driver) hostConfig(job backend.Job) (*container.HostConfig, error) {
 	const perCPU = 1_000_000_000
 	h := &container.HostConfig{
 		Init: new(true), NetworkMode: container.NetworkMode(d.opts.Network), ShmSize: l.SharedMemory, SecurityOpt: []string{"no-new-privileges"},
-		// All of it, as it is: the driver of exact bytes, without its rotation.
-		LogConfig: container.LogConfig{Type: "local", Config: map[string]string{"max-size": "1000000g", "max-file": "1", "compress": "false"}},
+		LogConfig: container.LogConfig{Type: "none"},
 		Resources: container.Resources{NanoCPUs: int64(l.CPUs * perCPU), Memory: l.Memory, MemorySwap: l.Memory}, // no swap beyond
 	}
 	if l.GPUs != 0 {
@@ -122,16 +137,15 @@ func (d *Driver) hostConfig(job backend.Job) (*container.HostConfig, error) {
 	for _, m := range d.opts.Mounts {
 		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
 	}
-	if !d.local() {
-		return h, nil
+	for target, m := range map[string]mount.Mount{
+		programsFolder:                   {Source: d.programsDir(), ReadOnly: true},
+		jobFolder:                        {Source: d.jobDir(job.ID), ReadOnly: true},
+		path.Join(jobFolder, outputFile): {Source: filepath.Join(d.jobDir(job.ID), outputFile)},
+	} {
+		m.Type, m.Target = mount.TypeBind, target
+		h.Mounts = append(h.Mounts, m)
 	}
-	if err := errors.Join(d.makeJobDir(job.ID), os.MkdirAll(d.programsDir(), 0o755)); err != nil { //nolint:gosec // jobs run as anybody
-		return nil, noFile(err)
-	}
-	h.Mounts = append(h.Mounts,
-		mount.Mount{Type: mount.TypeBind, Source: d.jobDir(job.ID), Target: socketFolder, ReadOnly: true},
-		mount.Mount{Type: mount.TypeBind, Source: d.programsDir(), Target: programsFolder, ReadOnly: true})
-	return h, nil
+	return h
 }
 
 // run starts the container and hands it the input.
@@ -140,12 +154,8 @@ func (d *Driver) run(ctx context.Context, id string, job backend.Job) error {
 	if err != nil {
 		return err
 	}
-	files, err := archive(script(job, program))
-	if err != nil {
-		return err
-	}
-	if _, err = d.client.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: files}); err != nil {
-		return classify(ctx, err)
+	if err := os.WriteFile(filepath.Join(d.jobDir(job.ID), scriptFile), script(job, program), 0o444); err != nil { //nolint:gosec // jobs run as anybody
+		return noFile(err)
 	}
 	if len(job.Input) == 0 {
 		return d.start(ctx, id, job)
