@@ -36,6 +36,9 @@ type Options struct {
 	// Network is the network of jobs, such as "host" or "none"; the engine's
 	// default when empty.
 	Network string
+	// BuildNetwork is the network in which images are made; the engine's default
+	// when empty.
+	BuildNetwork string
 	// Limits are those of jobs that have none of their own, each by itself.
 	Limits backend.Limits
 	// Mounts are folders of this machine that all jobs see.
@@ -60,7 +63,10 @@ type Driver struct {
 	opts   Options
 }
 
-var _ backend.Remote = (*Driver)(nil)
+var (
+	_ backend.OpenedCompute = (*Driver)(nil)
+	_ backend.Images        = (*Driver)(nil)
+)
 
 // New gives a driver for an engine, which it doesn't ask yet, and makes its folder
 // with mode 0700 when it is not there. Errors: ErrInvalid for an address that is
