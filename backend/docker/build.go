@@ -82,7 +82,7 @@ func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, base str
 		return fmt.Errorf("%w: the setup of image %s: %s", azml.ErrFailed, imageName(recipe.Hash), cmp.Or(s.Reason, fmt.Sprintf("exit code %d", s.ExitCode)))
 	}
 	path := strings.Join(append(recipe.Path, env["PATH"]), ":")
-	changes := []string{`ENTRYPOINT ["`+envProgram+`"]`, `CMD ["/bin/sh"]`, "ENV PATH=" + quoted(path), "LABEL " + hashLabel + "=" + recipe.Hash, "USER 0"}
+	changes := []string{`ENTRYPOINT ["` + envProgram + `"]`, `CMD ["/bin/sh"]`, "ENV PATH=" + quoted(path), "LABEL " + hashLabel + "=" + recipe.Hash, "USER 0"}
 	if info.Config != nil && info.Config.User != "" {
 		changes = append(changes, "USER "+info.Config.User)
 	}

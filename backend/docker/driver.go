@@ -25,8 +25,7 @@ type Options struct {
 	Name string
 	// Dir is a folder for what jobs get and write, which is created when it is not
 	// there; "azml/docker" in the user's cache folder
-	// when empty. All processes that share jobs have the same. Its path must be
-	// short, some 60 bytes, for those of sockets are.
+	// when empty. All processes that share jobs have the same.
 	Dir string
 	// Image is the image of jobs that name none.
 	Image string

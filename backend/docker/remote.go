@@ -106,13 +106,19 @@ func (d *Driver) Listen(ctx context.Context, id string) (net.Listener, string, e
 }
 
 // listen makes a socket that takes the place of one that is there. The listener
-// leaves it behind when it is closed, for by then it may be another's.
+// leaves it behind when it is closed, for by then it may be another's. Paths of
+// sockets have to be short; the one by the open folder is.
 func listen(ctx context.Context, file string) (net.Listener, error) {
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
 	own := fmt.Sprintf("%s-%d", file, os.Getpid())
 	_ = os.Remove(own) // of a dead process
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", own)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(own)))
 	if err != nil {
-		return nil, fmt.Errorf("%w (paths of sockets are short: is %s too long?)", err, own)
+		return nil, err
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	err = os.Chmod(own, 0o777) //nolint:gosec // only the job's container gets there
