@@ -10,6 +10,9 @@ import (
 // Images is an optional interface of Compute: a target whose jobs run in container
 // images, and which makes images.
 type Images interface {
+	// DefaultImage is the base of environments that name none, "" for none.
+	DefaultImage() string
+
 	// BuildImage gives the image of the recipe, made unless one of its hash is
 	// there, by one of those who ask at the same time, in any process. It writes
 	// what the making says to log, from one goroutine at a time and never after it

@@ -34,6 +34,9 @@ var imageHash = regexp.MustCompile(`^[a-z0-9]{1,100}$`)
 
 func imageName(hash string) string { return imageRepository + ":" + hash }
 
+// DefaultImage implements backend.Images.
+func (d *Driver) DefaultImage() string { return d.opts.Image }
+
 // BuildImage implements backend.Images. The image is made by a job in a container
 // of the base, whose result is committed, so no builder is needed but for
 // Dockerfiles. Errors: also ErrUnavailable, ErrDenied.

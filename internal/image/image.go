@@ -16,13 +16,13 @@ import (
 )
 
 // Build gives the image of an environment, made unless it is there. An environment
-// without a base of its own begins with the given one. In the image "python3" is
+// without a base of its own begins with the target's. In the image "python3" is
 // the environment's Python: whoever runs something there needs the image's
 // variables, and has nothing else to prepare. Errors: ErrInvalid when there is no
 // base or no such package, *pyenv.BuildError with the tool's last lines, and those
 // of the target.
-func Build(ctx context.Context, on backend.Images, env record.Environment, base string, log io.Writer) (made backend.Image, err error) {
-	recipe := begin(env, base)
+func Build(ctx context.Context, on backend.Images, env record.Environment, log io.Writer) (made backend.Image, err error) {
+	recipe := begin(env, on.DefaultImage())
 	err = pyenv.InImage(ctx, pyenv.Spec(env.Python), log, func(setup pyenv.Setup, log io.Writer) (err error) {
 		recipe.Setup, recipe.Input, recipe.Env, recipe.Path = setup.Script, setup.Input, setup.Env, setup.Path
 		made, err = on.BuildImage(ctx, recipe, log)
@@ -32,8 +32,8 @@ func Build(ctx context.Context, on backend.Images, env record.Environment, base 
 }
 
 // Find gives the image of an environment when it is there. Errors: ErrNotFound.
-func Find(ctx context.Context, on backend.Images, env record.Environment, base string) (backend.Image, error) {
-	hash := begin(env, base).Hash
+func Find(ctx context.Context, on backend.Images, env record.Environment) (backend.Image, error) {
+	hash := begin(env, on.DefaultImage()).Hash
 	for image, err := range on.Images(ctx) {
 		if err != nil || image.Hash == hash {
 			return image, err

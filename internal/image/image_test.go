@@ -20,7 +20,7 @@ import (
 func open(t *testing.T) *docker.Driver {
 	dir, err := os.MkdirTemp("", "azml-image-") //nolint:usetesting // paths of sockets are short
 	require.NoError(t, err)
-	d, err := docker.New(&docker.Options{Host: testenv.Docker(t).Host, Name: t.Name(), Dir: dir, BuildNetwork: "host", Network: "none"})
+	d, err := docker.New(&docker.Options{Host: testenv.Docker(t).Host, Name: t.Name(), Dir: dir, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		for s, err := range d.List(context.Background()) {
@@ -40,7 +40,7 @@ func described(spec pyenv.Spec) record.Environment {
 
 // build makes an image, which is removed with the test.
 func build(t *testing.T, d *docker.Driver, env record.Environment, log io.Writer) (backend.Image, error) {
-	made, err := Build(t.Context(), d, env, testenv.DockerImage, log)
+	made, err := Build(t.Context(), d, env, log)
 	if err == nil {
 		t.Cleanup(func() { require.NoError(t, d.RemoveImage(context.Background(), made.Hash)) })
 	}
@@ -73,15 +73,16 @@ func TestBuild(t *testing.T) {
 	require.Contains(t, log.String(), "Successfully installed")
 	require.Equal(t, "2.1.0 True\n", says(t, d, made, "import colorama, iniconfig, importlib.metadata as m, sys; print(m.version('iniconfig'), sys.version_info > (3, 9))"))
 
-	found, err := Find(t.Context(), d, env, testenv.DockerImage)
+	found, err := Find(t.Context(), d, env)
 	require.NoError(t, err)
 	require.Equal(t, made.Name, found.Name)
 	log.Reset()
-	again, err := Build(t.Context(), d, env, testenv.DockerImage, &log)
+	again, err := Build(t.Context(), d, env, &log)
 	require.NoError(t, err)
 	require.True(t, again.Reused)
 	require.Empty(t, log.String())
-	_, err = Find(t.Context(), d, env, "another")
+	env.Docker.BaseImage = "another"
+	_, err = Find(t.Context(), d, env)
 	require.ErrorIs(t, err, azml.ErrNotFound, "another base is another image")
 }
 
