@@ -189,7 +189,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	}
 	// Last, for it may register the environment: nothing is created when
 	// something else is wrong.
-	env, err := environment.Resolve(ctx, e.h, config.Environment)
+	env, err := environment.Resolve(ctx, e.h, config.Environment, target.Type() == compute.TypeLocal)
 	if err != nil {
 		return record.Run{}, err
 	}

@@ -4,17 +4,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/workspace"
 )
 
 // computeDrivers gives the drivers of the targets that are not this machine.
-func computeDrivers() []backend.ComputeDriver { return nil }
+func computeDrivers() []backend.ComputeDriver { return []backend.ComputeDriver{docker.Kind{}} }
 
 func (a *app) computeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "compute",
-		Short:   "List and show compute targets",
+		Short:   "Attach, list and show compute targets",
 		Example: "  azml compute list",
 	}
 	cmd.AddCommand(&cobra.Command{
@@ -36,7 +37,7 @@ func (a *app) computeCommand() *cobra.Command {
 				})
 			})
 		},
-	}, a.computeShow())
+	}, a.computeShow(), a.computeAttach())
 	return cmd
 }
 
