@@ -35,7 +35,7 @@ func (d *Driver) jobDir(id string) string { return filepath.Join(d.opts.Dir, "jo
 // go through them; other users of this machine may not get there.
 func (d *Driver) makeDirs(id string) error {
 	err := errors.Join(os.MkdirAll(filepath.Dir(d.jobDir(id)), 0o700), os.MkdirAll(d.programsDir(), 0o700), os.MkdirAll(d.jobDir(id), 0o700))
-	return errors.Join(err, os.Chmod(d.programsDir(), 0o755), os.Chmod(d.jobDir(id), 0o755)) //nolint:gosec // d.opts.Dir is closed
+	return errors.Join(err, os.Chmod(d.programsDir(), 0o755), os.Chmod(d.jobDir(id), 0o755)) // d.opts.Dir is closed to others
 }
 
 // programName is what programs may be called.
@@ -121,7 +121,7 @@ func listen(ctx context.Context, file string) (net.Listener, error) {
 		return nil, err
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	err = os.Chmod(own, 0o777) //nolint:gosec // only the job's container gets there
+	err = os.Chmod(own, 0o777) // only the job's container gets there
 	if err == nil {
 		err = os.Rename(own, file)
 	}

@@ -154,7 +154,7 @@ func (d *Driver) run(ctx context.Context, id string, job backend.Job) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(d.jobDir(job.ID), scriptFile), script(job, program), 0o444); err != nil { //nolint:gosec // jobs run as anybody
+	if err := os.WriteFile(filepath.Join(d.jobDir(job.ID), scriptFile), script(job, program), 0o444); err != nil { // jobs run as anybody
 		return noFile(err)
 	}
 	if len(job.Input) == 0 {
