@@ -45,10 +45,7 @@ func TestConformance(t *testing.T) {
 
 // options are of a driver of the test's own.
 func options(t *testing.T, engine *testenv.DockerEngine) docker.Options {
-	dir, err := os.MkdirTemp("", "azml-docker-") //nolint:usetesting // paths of sockets are short
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	return docker.Options{Host: engine.Host, Name: t.Name(), Dir: dir, Image: testenv.DockerImage, Network: "none"}
+	return docker.Options{Host: engine.Host, Name: t.Name(), Dir: t.TempDir(), Image: testenv.DockerImage, Network: "none"}
 }
 
 // open gives a driver whose jobs end with the test.

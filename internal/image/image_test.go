@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,9 +17,7 @@ import (
 )
 
 func open(t *testing.T) *docker.Driver {
-	dir, err := os.MkdirTemp("", "azml-image-") //nolint:usetesting // paths of sockets are short
-	require.NoError(t, err)
-	d, err := docker.New(&docker.Options{Host: testenv.Docker(t).Host, Name: t.Name(), Dir: dir, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"})
+	d, err := docker.New(&docker.Options{Host: testenv.Docker(t).Host, Name: t.Name(), Dir: t.TempDir(), Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		for s, err := range d.List(context.Background()) {
@@ -29,7 +26,6 @@ func open(t *testing.T) *docker.Driver {
 			require.NoError(t, d.Remove(context.Background(), s.ID))
 		}
 		require.NoError(t, d.Close())
-		require.NoError(t, os.RemoveAll(dir))
 	})
 	return d
 }
