@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/azml-go/azml"
@@ -48,8 +49,8 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 
 // terminate sends SIGTERM. It fails when the container ends meanwhile, or has no
 // room for one more process, which force is for.
-func (d *Driver) terminate(ctx context.Context, container string) {
-	e, err := d.client.ExecCreate(ctx, container, client.ExecCreateOptions{Cmd: []string{"/bin/sh", "-c", terminate}, AttachStdout: true, AttachStderr: true})
+func (d *Driver) terminate(ctx context.Context, containerID string) {
+	e, err := d.client.ExecCreate(ctx, containerID, client.ExecCreateOptions{Cmd: []string{"/bin/sh", "-c", terminate}, AttachStdout: true, AttachStderr: true})
 	if err != nil {
 		return
 	}
@@ -75,13 +76,32 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 }
 
 // discard removes a container, running or not, and the job's folder.
-func (d *Driver) discard(ctx context.Context, container, id string) error {
-	_, err := d.client.ContainerRemove(ctx, container, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+func (d *Driver) discard(ctx context.Context, containerID, id string) error {
+	_, err := d.client.ContainerRemove(ctx, containerID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err = classify(ctx, err); errors.Is(err, azml.ErrConflict) { // somebody else is removing it
+		err = d.waitRemoved(ctx, containerID)
+	}
 	if err != nil {
-		return classify(ctx, err)
+		return err
 	}
 	if err := os.RemoveAll(d.jobDir(id)); err != nil {
 		return noFile(err)
 	}
 	return nil
+}
+
+// waitRemoved waits until the container is gone.
+func (d *Driver) waitRemoved(ctx context.Context, id string) error {
+	w := d.client.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+	select {
+	case <-w.Result:
+		return nil
+	case err := <-w.Error:
+		if err = classify(ctx, err); errors.Is(err, azml.ErrNotFound) {
+			return nil
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -45,7 +45,7 @@ func TestConformance(t *testing.T) {
 
 // options are of a driver of the test's own.
 func options(t *testing.T, engine *testenv.DockerEngine) docker.Options {
-	return docker.Options{Host: engine.Host, Name: t.Name(), Dir: t.TempDir(), Image: testenv.DockerImage, Network: "none"}
+	return docker.Options{Host: engine.Host, Name: t.Name(), Dir: filepath.Join(t.TempDir(), "docker"), Image: testenv.DockerImage, Network: "none"}
 }
 
 // open gives a driver whose jobs end with the test.

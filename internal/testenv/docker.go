@@ -128,7 +128,7 @@ func importDockerImage(ctx context.Context, dir string) error {
 // does when its starter dies, and starts it anew when there is a file "again". The
 // lock is not handed down: processes of jobs may outlive the engine.
 const runDocker = `exec 9> "$1/lock"; flock 9 || exit
-rm -f "$1/again" "$1/pid" "$1/log"
+rm -f "$1/again" "$1/pid" "$1/log" "$1"/socket*
 { while :; do
 	rm -f "$1/run/containerd/containerd.pid" # of one that was killed with its engine
 	dockerd --data-root "$1/data" --exec-root "$1/run" --pidfile "$1/pid" -H "$2" \
@@ -145,7 +145,9 @@ wait`
 const dockerPatience = 8 * time.Minute
 
 func startDocker(ctx context.Context, dir string) (*DockerEngine, error) {
-	e := &DockerEngine{Host: "unix://" + filepath.Join(dir, "socket"), dir: dir, ended: make(chan struct{})}
+	// One of its own, so that the engine of another process doesn't answer.
+	socket := filepath.Join(dir, "socket-"+strconv.Itoa(os.Getpid()))
+	e := &DockerEngine{Host: "unix://" + socket, dir: dir, ended: make(chan struct{})}
 	cmd := exec.Command("sh", "-c", runDocker, "sh", dir, e.Host)
 	input, err := cmd.StdinPipe()
 	if err != nil {
