@@ -142,7 +142,7 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, draft *record.End
 		return err
 	}
 	// After all else was checked, for it may register the environment.
-	env, err := environment.Resolve(ctx, c.h, s.Environment)
+	env, err := environment.Resolve(ctx, c.h, s.Environment, true)
 	if err != nil {
 		return err
 	}

@@ -235,7 +235,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	}
 	// Last, for it may register the environment: nothing is created when
 	// something else is wrong, but for definitions of datasets that have no name.
-	env, err := environment.Resolve(ctx, e.h, config.Environment)
+	env, err := environment.Resolve(ctx, e.h, config.Environment, target.Type() == compute.TypeLocal)
 	if err != nil {
 		return record.Run{}, way{}, err
 	}

@@ -32,6 +32,12 @@ type ComputeHarness struct {
 	// Limits says that the target holds jobs to limits of processors and memory.
 	// Else it must refuse all limits.
 	Limits bool
+	// Codes says that the target is told exit codes alone: that of a death by a
+	// signal is 128 and the signal's number, and what exits so counts as killed.
+	Codes bool
+	// Alive gives those of a job's processes, by the numbers that it saw itself,
+	// which still run. Nil where all jobs of the target see the same numbers.
+	Alive func(t TB, id string, pids []string) []string
 }
 
 // Compute runs the suite for compute targets. It calls open for every check
@@ -135,9 +141,13 @@ func (c target) follow(id string) (io.ReadCloser, func()) {
 	return r, func() { r.Close(); stop() }
 }
 
-// requireDead says that the processes are gone from the target.
-func (c target) requireDead(pids ...string) {
+// requireDead says that the processes of the job are gone from the target.
+func (c target) requireDead(id string, pids ...string) {
 	c.Helper()
+	if c.Alive != nil {
+		require.Empty(c, c.Alive(c, id, pids), "processes of the job are left")
+		return
+	}
 	script := fmt.Sprintf("for p in %s; do kill -0 $p 2>/dev/null && echo alive $p; done; true", strings.Join(pids, " "))
 	require.Empty(c, c.run("probe-"+pids[0], script), "processes of the job are left")
 }

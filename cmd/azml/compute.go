@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/compute"
@@ -12,7 +13,7 @@ import (
 
 // computeDrivers gives the drivers of the targets that are not this machine.
 func computeDrivers() []backend.ComputeDriver {
-	return []backend.ComputeDriver{process.ComputeDriver{}, ssh.ComputeDriver{}}
+	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, ssh.ComputeDriver{}}
 }
 
 func (a *app) computeCommand() *cobra.Command {

@@ -109,12 +109,22 @@ type Environment struct {
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// Python says what Python has to be there.
 	Python Python `json:"python"`
+	// Docker says what image it is in, where it is in one.
+	Docker Docker `json:"docker,omitzero"`
 	// Hash is the content hash, which names the materialised environment.
 	Hash string `json:"hash"`
 }
 
 // Schema implements Record.
 func (*Environment) Schema() string { return "azml.environment/1" }
+
+// Docker is the image part of an environment. At most one of its members is set.
+type Docker struct {
+	// BaseImage is the image that it begins with.
+	BaseImage string `json:"baseImage,omitempty"`
+	// BaseDockerfile is the text of a Dockerfile that makes that image.
+	BaseDockerfile string `json:"baseDockerfile,omitempty"`
+}
 
 // Python is the Python part of an environment. Its fields are those of
 // pyenv.Spec, so that one converts to the other.

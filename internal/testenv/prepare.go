@@ -67,6 +67,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return postgres(ctx)
 	case AbilitySSHD:
 		return sshd(ctx)
+	case AbilityDocker:
+		return docker(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

@@ -55,6 +55,8 @@ const (
 	AbilityPostgreSQL = "postgresql"
 	// AbilitySSHD is an OpenSSH server, and as root an account to log in to.
 	AbilitySSHD = "sshd"
+	// AbilityDocker is a Docker engine with an image that has Python.
+	AbilityDocker = "docker"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -81,6 +83,7 @@ func Abilities() []string {
 		AbilityS3,
 		AbilityPostgreSQL,
 		AbilitySSHD,
+		AbilityDocker,
 		AbilityMount,
 	}
 }
