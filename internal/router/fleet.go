@@ -16,6 +16,12 @@ type Closer interface {
 	Close(ctx context.Context) error
 }
 
+// Reviving is a replica that may become ready again by itself.
+type Reviving interface {
+	// OnReady has f called whenever the replica has become ready again.
+	OnReady(f func())
+}
+
 // FleetConfig says what a Fleet consists of.
 type FleetConfig[R Closer] struct {
 	// Start starts a replica and returns when it can take requests. ctx bounds
@@ -107,6 +113,9 @@ func (f *Fleet[R]) startOne(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.all[f.Add(r, f.cfg.Limit)] = struct{}{}
+	if reviving, ok := any(r).(Reviving); ok {
+		reviving.OnReady(f.Wake)
+	}
 	return nil
 }
 
@@ -217,10 +226,11 @@ func (f *Fleet[R]) shrink() {
 // Available gives nil when a request would be answered: when a replica is ready,
 // or is started for whoever asks.
 func (f *Fleet[R]) Available() error {
-	if f.cfg.Scale.Min == 0 && f.count() == 0 {
+	err := f.Ready()
+	if f.cfg.Scale.Min == 0 && f.count() == 0 && !errors.Is(err, ErrDrained) {
 		return nil
 	}
-	return f.Ready()
+	return err
 }
 
 // Close takes no more requests, waits for those that were taken, and ends all

@@ -212,10 +212,13 @@ func (p *Pool[R]) Drain(ctx context.Context) error {
 	}
 }
 
-// Ready gives nil when some replica is ready, else why none is.
+// Ready gives nil when some replica is ready to get requests, else why none is.
 func (p *Pool[R]) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.drained {
+		return ErrDrained
+	}
 	err := errors.New("there is no replica")
 	for _, l := range p.replicas {
 		if err = l.Replica.Ready(); err == nil {

@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 
 	"github.com/azml-go/azml"
@@ -53,7 +54,7 @@ type Table[D any] struct {
 // of the traffic have the sum 100, or are all 0 when requests must name their deployment. One
 // route at most gets copies. Errors: ErrInvalid.
 func NewTable[D any](routes []Route[D]) (*Table[D], error) {
-	t := &Table[D]{routes: routes, byName: map[string]int{}, seed: rand.Uint64(), mirror: -1}
+	t := &Table[D]{routes: slices.Clone(routes), byName: map[string]int{}, seed: rand.Uint64(), mirror: -1}
 	const most = 255
 	if len(routes) > most {
 		return nil, fmt.Errorf("%w: %d deployments, at most %d can be served at once", azml.ErrInvalid, len(routes), most)

@@ -26,8 +26,11 @@ type handler struct{ f HandlerFunc }
 // Ready gives nil: a function is always ready.
 func (handler) Ready() error { return nil }
 
-// Traits gives no limit: a function takes any number of calls at once.
+// Traits gives nothing special.
 func (handler) Traits() Traits { return Traits{} }
+
+// Close does nothing: a function has no end.
+func (handler) Close(context.Context) error { return nil }
 
 // Score calls the function.
 func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {

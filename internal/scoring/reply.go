@@ -19,6 +19,7 @@ const (
 	headerRunMilliseconds = "X-Ms-Run-Fn-Exec-Ms"
 	headerRunFailed       = "X-Ms-Run-Function-Failed"
 	headerTraceID         = "Traceid"
+	headerDeployment      = "Azureml-Model-Deployment"
 )
 
 // recorder remembers status and size of the answer for the access log.
@@ -129,7 +130,7 @@ func copyStream(w http.ResponseWriter, resp *Response) error {
 func ownHeader(name string) bool {
 	switch name {
 	case "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Trailer",
-		headerRequestID, headerLegacyID, headerClientID, headerServerVersion, headerTraceID:
+		headerRequestID, headerLegacyID, headerClientID, headerServerVersion, headerTraceID, headerDeployment:
 		return true
 	}
 	return false
