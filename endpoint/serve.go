@@ -98,6 +98,21 @@ func (c *Client) Serve(ctx context.Context, name string, opts *ServeOptions) (_ 
 	return e, nil
 }
 
+// Wait waits until this process serves the endpoint no more, which this object
+// was made by. Errors: ErrInvalid when it never did.
+func (e *Endpoint) Wait(ctx context.Context) (err error) {
+	defer e.h.Operation(&ctx, &err, "wait for the end of", kind, e.Name())()
+	if e.host == nil {
+		return fmt.Errorf("%w: this object was not made by serving it", azml.ErrInvalid)
+	}
+	select {
+	case <-e.host.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // serve starts a host for the endpoint.
 func (c *Client) serve(ctx context.Context, name string, opts *ServeOptions) (_ *host, err error) {
 	if opts == nil {

@@ -17,7 +17,6 @@ import (
 	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/compute"
-	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/record"
