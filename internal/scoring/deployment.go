@@ -155,8 +155,10 @@ const (
 
 // Score takes a replica and scores. The caller calls done when it has sent the
 // response. A request whose replica ends waits for another for as long as
-// scoring may take. Errors: those of router.Pool.Acquire and of the scorer.
-func (d *Deployment) Score(ctx context.Context, req *Request) (resp *Response, done func(), err error) {
+// scoring may take. When the scorer has not returned at the timeout, late is
+// called, in another goroutine, and Score gives errLate whenever the scorer
+// returns; without late it gives what that gave. Errors: those of router.Pool.Acquire and of the scorer.
+func (d *Deployment) Score(ctx context.Context, req *Request, late func()) (resp *Response, done func(), err error) {
 	starts, deaths := 0, 0
 	var patience time.Duration
 	for {
@@ -164,14 +166,16 @@ func (d *Deployment) Score(ctx context.Context, req *Request) (resp *Response, d
 		if err != nil {
 			return nil, nil, err
 		}
-		resp, done, err = d.run(ctx, lease, req)
+		resp, done, err = d.run(ctx, lease, req, late)
 		switch {
+		case err == nil || errors.Is(err, errLate):
+			return resp, done, err
 		case errors.Is(err, errNotStarted):
 			starts++
 		case errors.Is(err, errWorkerDied) && !d.cfg.AtMostOnce:
 			deaths++
 		default:
-			return resp, done, err
+			return nil, nil, err
 		}
 		if starts == maxStarts || deaths == maxDeaths {
 			return nil, nil, err
@@ -180,48 +184,42 @@ func (d *Deployment) Score(ctx context.Context, req *Request) (resp *Response, d
 	}
 }
 
-type outcome struct {
-	resp *Response
-	err  error
-}
+// errLate says that the request was answered before its scorer returned.
+var errLate = errors.New("the scorer returned too late")
 
-// run scores in a goroutine of its own, so that the client gets its answer at
-// the timeout whatever the scorer does; the replica counts as busy until the
-// scorer has really returned.
-func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request) (*Response, func(), error) {
+func nothing() {}
+
+// run scores in the goroutine of the request, which costs no switch to another
+// one; the clock that answers late requests is a timer.
+func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.ScoringTimeout)
-	result := make(chan outcome)
-	go func() {
-		resp, err := safeScore(ctx, lease.Replica, req)
-		streams := resp != nil && resp.Stream != nil
-		if !streams {
-			d.fleet.Release(lease)
-		}
-		select {
-		case result <- outcome{resp, err}:
-		case <-ctx.Done():
-			if streams {
-				d.finish(lease, resp)
-			}
-		}
-	}()
-	select {
-	case o := <-result:
-		if o.err != nil || o.resp.Stream == nil {
-			cancel()
-			return o.resp, func() {}, o.err
-		}
-		return o.resp, func() { d.finish(lease, o.resp); cancel() }, nil
-	case <-ctx.Done():
-		err := ctx.Err()
-		cancel()
-		return nil, nil, err
+	var answered chan struct{}
+	var stop func() bool
+	if late != nil {
+		answered = make(chan struct{})
+		stop = context.AfterFunc(ctx, func() {
+			defer close(answered)
+			late()
+		})
 	}
-}
-
-func (d *Deployment) finish(lease *router.Lease[Scorer], resp *Response) {
-	_ = resp.Stream.Close() // nobody is left to tell
-	d.fleet.Release(lease)
+	resp, err := safeScore(ctx, lease.Replica, req)
+	if stop != nil && !stop() {
+		<-answered
+		if resp != nil && resp.Stream != nil {
+			_ = resp.Stream.Close() // nobody is left to tell
+		}
+		err = errLate
+	}
+	if err != nil || resp.Stream == nil {
+		d.fleet.Release(lease)
+		cancel()
+		return resp, nothing, err
+	}
+	return resp, func() {
+		_ = resp.Stream.Close() // the answer was sent, or its client is gone
+		d.fleet.Release(lease)
+		cancel()
+	}, nil
 }
 
 // safeScore turns a panic and an unusable status into errors.

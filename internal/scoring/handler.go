@@ -51,7 +51,7 @@ func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
 	return &Response{Header: jsonHeader(), Body: body, Elapsed: elapsed}, nil
 }
 
-func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
+func jsonHeader() http.Header { return http.Header{"Content-Type": jsonType} }
 
 // jsonInput gives the request's input as valid JSON.
 func jsonInput(req *Request) (json.RawMessage, error) {

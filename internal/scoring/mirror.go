@@ -24,7 +24,7 @@ func (s *Server) mirror(to *Deployment, req *Request) {
 	twin.Header, twin.Body = req.Header.Clone(), slices.Clone(req.Body)
 	s.copying.Go(func() {
 		defer func() { <-s.copies }()
-		resp, done, err := to.Score(context.Background(), &twin)
+		resp, done, err := to.Score(context.Background(), &twin, nil)
 		if err != nil {
 			to.counts.failures.Add(1)
 			s.cfg.Logger.Warn("the copy of a request failed", "deployment", to.Name(), "request_id", twin.ID, "error", err)

@@ -48,11 +48,14 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
+var jsonType = []string{"application/json"}
+
 // refuse answers with a status and {"message": text}.
 func refuse(w http.ResponseWriter, status int, text string) {
 	body, _ := json.Marshal(map[string]string{"message": text}) // strings always have a JSON form
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
+	header["Content-Type"] = jsonType
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	if header.Get(headerRunFailed) == "" {
 		header.Set(headerRunFailed, "False")
 	}

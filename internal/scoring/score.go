@@ -44,8 +44,27 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string) {
 	if to, ok := s.table.Load().Mirror(d.Name()); ok && r.Method == http.MethodPost {
 		s.mirror(to.To, req)
 	}
-	resp, done, err := s.dispatch(r.Context(), &d, name, req)
+	late := func() {
+		w.Header().Set("Connection", "close") // which is not free before the scorer returns
+		s.fail(r.Context(), w, d, ids, context.DeadlineExceeded)
+		_ = http.NewResponseController(w).Flush() // a client that is gone needs no answer
+	}
 	w.Header()[headerDeployment] = d.nameHeader
+	resp, done, err := d.Score(r.Context(), req, late)
+	for errors.Is(err, router.ErrDrained) {
+		// It was taken out of service at this very moment: whoever has taken its
+		// place answers.
+		route, ok := s.table.Load().Pick(name)
+		if !ok || route.To == d { // the service is stopping
+			break
+		}
+		d = route.To
+		w.Header()[headerDeployment] = d.nameHeader
+		resp, done, err = d.Score(r.Context(), req, late)
+	}
+	if errors.Is(err, errLate) {
+		return
+	}
 	if err != nil {
 		s.fail(r.Context(), w, d, ids, err)
 		return
@@ -73,22 +92,6 @@ func (s *Server) pick(w http.ResponseWriter, name string) (*Deployment, bool) {
 	return nil, false
 }
 
-// dispatch scores the request. When its deployment is taken out of service at
-// this very moment, it goes to the one that has taken its place.
-func (s *Server) dispatch(ctx context.Context, d **Deployment, name string, req *Request) (*Response, func(), error) {
-	for {
-		resp, done, err := (*d).Score(ctx, req)
-		if !errors.Is(err, router.ErrDrained) {
-			return resp, done, err
-		}
-		route, ok := s.table.Load().Pick(name)
-		if !ok || route.To == *d { // the service is stopping
-			return nil, nil, err
-		}
-		*d = route.To
-	}
-}
-
 // request reads the body and gives what the scorer sees.
 func (s *Server) request(w http.ResponseWriter, r *http.Request, ids ids) (*Request, bool) {
 	most := s.limits.Load().maxBody
@@ -101,14 +104,12 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request, ids ids) (*Requ
 		refuse(w, http.StatusBadRequest, "The request's body could not be read.")
 		return nil, false
 	}
-	header := r.Header
 	if !s.open() {
-		header = header.Clone()
-		header.Del("Authorization") // the key has done its work here
+		delete(r.Header, "Authorization") // the key has done its work here
 	}
 	return &Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Host: r.Host, RemoteAddr: r.RemoteAddr,
-		Header: header, Body: body, ID: ids.request,
+		Header: r.Header, Body: body, ID: ids.request,
 	}, true
 }
 

@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/router"
 )
 
@@ -201,11 +203,25 @@ func (s *Server) Available(name string) error {
 func (d *Deployment) Check(ctx context.Context, body []byte) (status int, answer []byte, err error) {
 	req := &Request{Method: http.MethodPost, Path: "/score", Host: "localhost", RemoteAddr: "127.0.0.1:0",
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, ID: newID()}
-	resp, done, err := d.Score(ctx, req)
-	if err != nil {
-		return 0, nil, err
+	type result struct {
+		status int
+		answer []byte
+		err    error
 	}
-	defer done()
-	const most = 64 << 10
-	return resp.Status, resp.Body[:min(len(resp.Body), most)], nil
+	ended := make(chan result, 1)
+	late := func() { ended <- result{err: fmt.Errorf("%w: no answer after %s", azml.ErrUnavailable, d.cfg.ScoringTimeout)} }
+	go func() {
+		resp, done, err := d.Score(ctx, req, late)
+		if err != nil {
+			if !errors.Is(err, errLate) {
+				ended <- result{err: err}
+			}
+			return
+		}
+		defer done()
+		const most = 64 << 10
+		ended <- result{resp.Status, resp.Body[:min(len(resp.Body), most)], nil}
+	}()
+	got := <-ended
+	return got.status, got.answer, got.err
 }
