@@ -63,7 +63,7 @@ func newRecord(name string, settings *Settings) (record.Endpoint, error) {
 	if settings == nil {
 		settings = &Settings{}
 	}
-	draft := record.Endpoint{Name: name}
+	draft := record.Endpoint{ID: core.NewID(8), Name: name}
 	if err := core.EndpointName.Check(name); err != nil {
 		return draft, err
 	}
@@ -92,6 +92,7 @@ func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Endpoi
 	if err != nil {
 		return nil, err
 	}
+	hosts = slices.DeleteFunc(hosts, func(host record.EndpointHost) bool { return host.Endpoint != stored.Value.ID })
 	return wrap(c.h, stored, hosts), nil
 }
 

@@ -232,7 +232,7 @@ func (f *follower) look(ctx context.Context) string {
 	}
 	stored, err := core.Get[record.Endpoint](asking, s.c.h, ref(s.name).Key)
 	switch r := &stored.Value; {
-	case errors.Is(err, azml.ErrNotFound):
+	case errors.Is(err, azml.ErrNotFound), err == nil && r.ID != s.status.Endpoint:
 		s.log.log.Discard() // a deleted endpoint has no log any more
 		return "the endpoint was deleted"
 	case err != nil:
@@ -378,7 +378,7 @@ func (c *Client) awaitEnd(ctx context.Context, name string) error {
 	}
 	began, heard := time.Now(), time.Now()
 	for {
-		if err := c.dropGone(ctx, name); err != nil {
+		if err := c.dropGone(ctx, name, ""); err != nil {
 			return err
 		}
 		hosts, err := c.hosts(ctx, name)

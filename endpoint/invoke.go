@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -49,19 +50,22 @@ func (e *Endpoint) Invoke(ctx context.Context, body []byte, opts *InvokeOptions)
 	if opts == nil {
 		opts = &InvokeOptions{}
 	}
+	var dead []string // where nobody answers
 	for again := false; ; again = true {
 		key, err := e.lookUp(ctx, opts, again)
 		if err != nil {
 			return nil, err
 		}
-		answer, err := e.post(ctx, body, key, opts)
+		url := e.oneURL(dead)
+		answer, err := e.post(ctx, url, body, key, opts)
 		var refused *ResponseError
-		stale := errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized && opts.Key == ""
+		stale := errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized && opts.Key == "" && !again
 		var dial *net.OpError
-		moved := errors.As(err, &dial) && dial.Op == "dial" // the process has ended since
-		if !stale && !moved || again {
+		moved := errors.As(err, &dial) && dial.Op == "dial" && !slices.Contains(dead, url) // the process has ended since
+		if !stale && !moved {
 			return answer, err
 		}
+		dead = append(dead, url)
 	}
 }
 
@@ -120,17 +124,21 @@ func (e *Endpoint) readSecret(ctx context.Context, auth string) (string, error) 
 	return secret, nil
 }
 
-// oneURL gives one of the places where the endpoint is served, at random.
-func (e *Endpoint) oneURL() string {
+// oneURL gives one of the places where the endpoint is served, at random, and
+// none of those that are dead while there are others.
+func (e *Endpoint) oneURL(dead []string) string {
 	urls := e.urls()
+	if living := slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return slices.Contains(dead, url) }); len(living) > 0 {
+		urls = living
+	}
 	if len(urls) == 0 {
 		return ""
 	}
 	return urls[rand.IntN(len(urls))]
 }
 
-func (e *Endpoint) post(ctx context.Context, body []byte, key string, opts *InvokeOptions) ([]byte, error) {
-	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, e.oneURL()+"/score", body)
+func (e *Endpoint) post(ctx context.Context, url string, body []byte, key string, opts *InvokeOptions) ([]byte, error) {
+	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, url+"/score", body)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}

@@ -161,7 +161,7 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 			return stored, fmt.Errorf("%w: it was deployed with a scoring script: give neither Handler nor HTTP", azml.ErrInvalid)
 		}
 	}
-	if err := c.dropGone(ctx, s.name); err != nil {
+	if err := c.dropGone(ctx, s.name, stored.Value.ID); err != nil {
 		return stored, err
 	}
 	if err := c.dropLogs(ctx, s.name); err != nil {
@@ -169,7 +169,7 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 	}
 	owner := c.h.Owner()
 	id := core.NewID(8)
-	s.status = record.EndpointHost{ID: id, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now(), Log: newLogKey(c.h, s.name, id)}
+	s.status = record.EndpointHost{ID: id, Endpoint: stored.Value.ID, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now(), Log: newLogKey(c.h, s.name, id)}
 	err = c.h.Audit(ctx, "update", ref(s.name), fmt.Sprintf("served by process %d on %s", owner.PID, owner.Host), func() error {
 		_, err := core.CreateQuiet(ctx, c.h, s.key(), s.status)
 		return err
@@ -186,11 +186,13 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 	})
 }
 
-// dropGone removes the records of processes that ended without doing so.
-func (c *Client) dropGone(ctx context.Context, name string) error {
+// dropGone removes the records of processes that ended without doing so, and of
+// those that served an earlier endpoint of that name, which see that it is gone;
+// none of these when id is "".
+func (c *Client) dropGone(ctx context.Context, name, id string) error {
 	hosts, err := c.hosts(ctx, name)
 	for i := range hosts {
-		if err == nil && c.h.HostGone(&hosts[i]) {
+		if err == nil && (c.h.HostGone(&hosts[i]) || id != "" && hosts[i].Endpoint != id) {
 			err = c.removeBelow(ctx, core.HostPrefix(name)+hosts[i].ID+".json")
 		}
 	}

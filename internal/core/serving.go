@@ -27,12 +27,13 @@ const hostSilence = 12 * HostBeat
 // endpoint.
 func HostPrefix(endpoint string) string { return EndpointPrefix + endpoint + "/hosts/" }
 
-// EndpointHosts yields the processes that serve the endpoint, and those that ended without saying so.
+// EndpointHosts yields the processes that serve the endpoint, those that ended
+// without saying so, and those of earlier endpoints of that name.
 func EndpointHosts(ctx context.Context, h Handle, endpoint string) iter.Seq2[Stored[record.EndpointHost], error] {
 	return List[record.EndpointHost](ctx, h, HostPrefix(endpoint), nil)
 }
 
-// HostGone tells whether the serving process has ended.
+// HostGone tells whether the serving process is known to have ended.
 func (h Handle) HostGone(host *record.EndpointHost) bool {
 	return h.Gone(&host.Owner) || h.Now().Sub(host.Modified) > hostSilence
 }
@@ -54,7 +55,7 @@ func ServedBy(ctx context.Context, h Handle, modelID string) (string, error) {
 		if !slices.Contains(stored.Value.Models(), modelID) {
 			continue
 		}
-		served, err := isServed(ctx, h, name)
+		served, err := isServed(ctx, h, &stored.Value)
 		if served || err != nil {
 			return name, err
 		}
@@ -62,10 +63,13 @@ func ServedBy(ctx context.Context, h Handle, modelID string) (string, error) {
 	return "", nil
 }
 
-func isServed(ctx context.Context, h Handle, endpoint string) (bool, error) {
-	for host, err := range EndpointHosts(ctx, h, endpoint) {
-		if err != nil || !h.HostGone(&host.Value) {
-			return err == nil, err
+func isServed(ctx context.Context, h Handle, endpoint *record.Endpoint) (bool, error) {
+	for host, err := range EndpointHosts(ctx, h, endpoint.Name) {
+		if err != nil {
+			return false, err
+		}
+		if host.Value.Endpoint == endpoint.ID && !h.HostGone(&host.Value) {
+			return true, nil
 		}
 	}
 	return false, nil

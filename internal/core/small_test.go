@@ -262,12 +262,12 @@ func TestServedBy(t *testing.T) {
 		revision := func(model string) *record.EndpointRevision {
 			return &record.EndpointRevision{Deployments: []record.EndpointDeployment{{Name: "main", Models: []string{model}}}}
 		}
-		_, err := CreateQuiet(t.Context(), h, EndpointPrefix+name+".json", record.Endpoint{Name: name, Current: revision(name + ":1"),
+		_, err := CreateQuiet(t.Context(), h, EndpointPrefix+name+".json", record.Endpoint{ID: "id", Name: name, Current: revision(name + ":1"),
 			Candidate: revision(name + ":2"), History: []record.EndpointRevision{*revision(name + ":3")}})
 		require.NoError(t, err)
 		for i, owner := range owners {
 			id := fmt.Sprint(i)
-			_, err := CreateQuiet(t.Context(), h, HostPrefix(name)+id+".json", record.EndpointHost{ID: id, Owner: owner})
+			_, err := CreateQuiet(t.Context(), h, HostPrefix(name)+id+".json", record.EndpointHost{ID: id, Endpoint: "id", Owner: owner})
 			require.NoError(t, err)
 		}
 		for model, in := range map[string]bool{name + ":1": true, name + ":2": true, name + ":3": false} {

@@ -9,6 +9,8 @@ import (
 // be served. Who serves it says so in records of their own, see EndpointHost.
 type Endpoint struct {
 	Meta
+	// ID is random, and tells it from others that had its name.
+	ID string `json:"id"`
 	// Name is the service's name.
 	Name string `json:"name"`
 	// Description is free text.
@@ -171,6 +173,9 @@ type EndpointHost struct {
 	Meta
 	// ID is random.
 	ID string `json:"id"`
+	// Endpoint is the endpoint's ID. Of another endpoint, that was deleted, it is
+	// a leftover.
+	Endpoint string `json:"endpoint"`
 	// Owner is the process.
 	Owner Owner `json:"owner"`
 	// State is Transitioning, Healthy or Unhealthy.

@@ -209,7 +209,9 @@ func (d *Deployment) Check(ctx context.Context, body []byte) (status int, answer
 		err    error
 	}
 	ended := make(chan result, 1)
-	late := func() { ended <- result{err: fmt.Errorf("%w: no answer after %s", azml.ErrUnavailable, d.cfg.ScoringTimeout)} }
+	late := func() {
+		ended <- result{err: fmt.Errorf("%w: no answer after %s", azml.ErrUnavailable, d.cfg.ScoringTimeout)}
+	}
 	go func() {
 		resp, done, err := d.Score(ctx, req, late)
 		if err != nil {
