@@ -52,6 +52,11 @@ func (d *Dataset) observe(ctx context.Context, digests bool) (f record.Fingerpri
 	if err != nil {
 		return f, nil, err
 	}
+	return d.noteAll(ctx, found, digests)
+}
+
+// noteAll makes the list of the files that were found.
+func (d *Dataset) noteAll(ctx context.Context, found []entry, digests bool) (f record.Fingerprint, data []byte, err error) {
 	found = byPath(found)
 	f = record.Fingerprint{Contents: digests, Files: int64(len(found)), Bytes: total(found)}
 	for _, e := range found {

@@ -81,6 +81,10 @@ type Details struct {
 	Created time.Time `json:"createdTime,omitzero"`
 	// CreatedBy is who registered it.
 	CreatedBy string `json:"createdBy,omitempty"`
+	// RunID is the run whose output it is, empty for none.
+	RunID string `json:"runId,omitempty"`
+	// Output is the name of that output.
+	Output string `json:"output,omitempty"`
 }
 
 // Type tells whether it is files or rows.
@@ -117,7 +121,7 @@ func definitionID(def record.DataDefinition) string {
 // label names the dataset in errors.
 func (d *Dataset) label() string {
 	if d.stored != nil {
-		return versions(d.Name()).Ref(d.Version()).Name
+		return core.DatasetVersions(d.Name()).Ref(d.Version()).Name
 	}
 	return d.ID()
 }
@@ -142,7 +146,7 @@ func (d *Dataset) Details() Details {
 		r := d.stored.Value
 		out.Name, out.Version, out.Description, out.Tags = r.Name, r.Version, r.Description, maps.Clone(r.Tags)
 		out.Files, out.Bytes, out.DataChanged = r.Fingerprint.Files, r.Fingerprint.Bytes, r.Fingerprint.Modified
-		out.Created, out.CreatedBy = r.Created, r.CreatedBy
+		out.Created, out.CreatedBy, out.RunID, out.Output = r.Created, r.CreatedBy, r.RunID, r.Output
 	}
 	return out
 }

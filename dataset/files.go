@@ -36,8 +36,16 @@ func fileSchema() tabular.Schema {
 // entries lists the files of a dataset of files, after all steps.
 func (d *Dataset) entries(ctx context.Context, missingOK bool) ([]entry, error) {
 	entries, err := list(ctx, d.h, d.def.Paths, missingOK)
-	if err != nil || len(d.def.Steps) == 0 || d.Type() != TypeFile {
-		return entries, err
+	if err != nil {
+		return nil, err
+	}
+	return d.picked(entries)
+}
+
+// picked gives those of the files that are left after all steps.
+func (d *Dataset) picked(entries []entry) ([]entry, error) {
+	if len(d.def.Steps) == 0 || d.Type() != TypeFile {
+		return entries, nil
 	}
 	b, err := d.fileTable(entries)
 	if err != nil {

@@ -13,16 +13,8 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// Prefix begins the keys of the records of registered datasets.
-const prefix = "datasets/"
-
 // definitionPrefix begins the keys of the records of saved definitions.
 const definitionPrefix = "dataset-definitions/"
-
-// versions gives the series of the versions of a name.
-func versions(name string) core.Series {
-	return core.Series{Kind: kind, Name: name, Prefix: prefix + name + "/"}
-}
 
 func definitionRef(id string) core.Ref {
 	return core.Ref{Kind: "dataset definition", Name: id, Key: definitionPrefix + id + ".json"}
@@ -79,6 +71,13 @@ func (d *Dataset) save(ctx context.Context) error {
 // not changed since: the error names that version.
 func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptions) (_ *Dataset, err error) {
 	defer d.h.Operation(&ctx, &err, "register", kind, name)()
+	return d.register(ctx, name, opts, origin{})
+}
+
+// origin says whose output a version is, when it is that of a run.
+type origin struct{ run, output string }
+
+func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptions, from origin) (*Dataset, error) {
 	if opts == nil {
 		opts = &RegisterOptions{}
 	}
@@ -98,8 +97,9 @@ func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptio
 	if err := d.unregistered(ctx, fingerprint, ""); err != nil {
 		return nil, err
 	}
-	draft := record.Dataset{Name: name, Description: opts.Description, Tags: opts.Tags, DefinitionID: d.ID(), Definition: d.def, Fingerprint: fingerprint}
-	n, stored, err := core.Allot(ctx, d.h, versions(name), true, func(n int) (record.Dataset, error) {
+	draft := record.Dataset{Name: name, Description: opts.Description, Tags: opts.Tags, DefinitionID: d.ID(), Definition: d.def, Fingerprint: fingerprint,
+		RunID: from.run, Output: from.output}
+	n, stored, err := core.Allot(ctx, d.h, core.DatasetVersions(name), true, func(n int) (record.Dataset, error) {
 		if n > 1 {
 			if err := d.free(ctx, name, opts); err != nil {
 				return draft, err
@@ -113,7 +113,7 @@ func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptio
 	}
 	// Whoever registers the same definition adds its version to the definition's
 	// record before it looks at those that are there: one of two sees the other.
-	own := versions(name).Ref(n).Name
+	own := core.DatasetVersions(name).Ref(n).Name
 	if err := d.claim(ctx, own); err != nil {
 		return nil, errors.Join(err, d.withdraw(ctx, name, n))
 	}
@@ -133,7 +133,7 @@ func (d *Dataset) free(ctx context.Context, name string, opts *RegisterOptions) 
 	if opts.CreateNewVersion {
 		return nil
 	}
-	for stored, err := range core.Numbers[record.Dataset](ctx, d.h, versions(name)) {
+	for stored, err := range core.Numbers[record.Dataset](ctx, d.h, core.DatasetVersions(name)) {
 		if err != nil {
 			return err
 		}
@@ -160,27 +160,34 @@ func (d *Dataset) claim(ctx context.Context, own string) error {
 // same definition and points to the same data. Of two that are made at the same
 // time the one that is noted first stays.
 func (d *Dataset) unregistered(ctx context.Context, f record.Fingerprint, own string) error {
-	r, err := core.Get[record.DatasetDefinition](ctx, d.h, definitionRef(d.ID()).Key)
-	if err != nil {
+	same, err := d.versionWith(ctx, f.Digest)
+	if err != nil || same == nil || same.label() == own {
 		return err
 	}
+	return fmt.Errorf("%w: the same definition is registered as %s, and its data has not changed since", azml.ErrExists, same.label())
+}
+
+// versionWith finds the version of the definition, under whichever name, whose data
+// has the digest: the one that was noted first; nil when there is none.
+func (d *Dataset) versionWith(ctx context.Context, digest string) (*Dataset, error) {
+	r, err := core.Get[record.DatasetDefinition](ctx, d.h, definitionRef(d.ID()).Key)
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range r.Value.Registered {
-		if id == own {
-			return nil
-		}
 		name, version, err := ParseID(id)
 		if err != nil {
-			return fmt.Errorf("%w: %w", azml.ErrDamaged, err)
+			return nil, fmt.Errorf("%w: %w", azml.ErrDamaged, err)
 		}
-		other, err := core.Get[record.Dataset](ctx, d.h, versions(name).Key(version))
+		other, err := core.Get[record.Dataset](ctx, d.h, core.DatasetVersions(name).Key(version))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if o := other.Value; o.Deleted.IsZero() && o.Fingerprint.Digest == f.Digest {
-			return fmt.Errorf("%w: the same definition is registered as %s, and its data has not changed since", azml.ErrExists, id)
+		if o := other.Value; o.Deleted.IsZero() && o.Fingerprint.Digest == digest {
+			return wrap(d.h, other), nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // ParseID splits "name:version"; a name alone gives version Latest. Errors:

@@ -42,7 +42,7 @@ type GetOptions struct{}
 func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOptions) (_ *Dataset, err error) {
 	id := name
 	if version != Latest {
-		id = versions(name).Ref(version).Name
+		id = core.DatasetVersions(name).Ref(version).Name
 	}
 	defer c.h.Operation(&ctx, &err, "get", kind, id)()
 	if err := core.DatasetName.Check(name); err != nil {
@@ -52,9 +52,9 @@ func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOption
 		return nil, fmt.Errorf("%w: versions count from 1; 0 means the latest", azml.ErrInvalid)
 	}
 	if version != Latest {
-		return c.wrapped(core.Get[record.Dataset](ctx, c.h, versions(name).Key(version)))
+		return c.wrapped(core.Get[record.Dataset](ctx, c.h, core.DatasetVersions(name).Key(version)))
 	}
-	for stored, err := range core.Numbers[record.Dataset](ctx, c.h, versions(name)) {
+	for stored, err := range core.Numbers[record.Dataset](ctx, c.h, core.DatasetVersions(name)) {
 		if err != nil || stored.Value.Deleted.IsZero() {
 			return c.wrapped(stored, err)
 		}
@@ -66,7 +66,7 @@ func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOption
 // latest version, or the ID of a definition that was saved or registered. Errors:
 // ErrNotFound, ErrInvalid.
 func (c *Client) GetByID(ctx context.Context, id string, opts *GetOptions) (_ *Dataset, err error) {
-	if isDefinitionID(id) {
+	if IsID(id) {
 		stored, err := core.Get[record.DatasetDefinition](ctx, c.h, definitionRef(id).Key)
 		if err == nil {
 			err = check(stored.Value.Definition)
@@ -85,7 +85,8 @@ func (c *Client) GetByID(ctx context.Context, id string, opts *GetOptions) (_ *D
 	return c.Get(ctx, name, version, opts)
 }
 
-func isDefinitionID(id string) bool {
+// IsID tells whether the text has the form of a definition's ID.
+func IsID(id string) bool {
 	return len(id) == 32 && !slices.ContainsFunc([]byte(id), func(c byte) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'f') })
 }
 
@@ -119,7 +120,7 @@ func (c *Client) List(ctx context.Context, opts *ListOptions) iter.Seq2[*Dataset
 }
 
 func (c *Client) each(ctx context.Context, opts *ListOptions, give func(*Dataset) bool) error {
-	names := c.h.Folders(ctx, prefix)
+	names := c.h.Folders(ctx, core.DatasetPrefix)
 	if opts.Name != "" {
 		if err := core.DatasetName.Check(opts.Name); err != nil {
 			return err
@@ -130,7 +131,7 @@ func (c *Client) each(ctx context.Context, opts *ListOptions, give func(*Dataset
 		if err != nil {
 			return err
 		}
-		for stored, err := range core.Numbers[record.Dataset](ctx, c.h, versions(name)) {
+		for stored, err := range core.Numbers[record.Dataset](ctx, c.h, core.DatasetVersions(name)) {
 			if err != nil {
 				return err
 			}
@@ -193,7 +194,7 @@ func (d *Dataset) Update(ctx context.Context, change Update) (_ *Dataset, err er
 	if d.stored == nil {
 		return nil, fmt.Errorf("%w: it is not registered", azml.ErrInvalid)
 	}
-	stored, err := core.Update(ctx, d.h, versions(d.Name()).Ref(d.Version()), core.Updated("description or tags"), func(r *record.Dataset) error {
+	stored, err := core.Update(ctx, d.h, core.DatasetVersions(d.Name()).Ref(d.Version()), core.Updated("description or tags"), func(r *record.Dataset) error {
 		if !r.Deleted.IsZero() {
 			return fmt.Errorf("%w: it was deleted", azml.ErrNotFound)
 		}
@@ -230,7 +231,7 @@ func (c *Client) Unregister(ctx context.Context, name string, version int, _ *Un
 		return deleteVersion(ctx, c.h, name, version)
 	}
 	found := false
-	for stored, err := range core.Numbers[record.Dataset](ctx, c.h, versions(name)) {
+	for stored, err := range core.Numbers[record.Dataset](ctx, c.h, core.DatasetVersions(name)) {
 		if err != nil {
 			return err
 		}
@@ -250,7 +251,7 @@ func (c *Client) Unregister(ctx context.Context, name string, version int, _ *Un
 
 // deleteVersion marks a version as deleted.
 func deleteVersion(ctx context.Context, h core.Handle, name string, n int) error {
-	_, err := core.Update(ctx, h, versions(name).Ref(n), core.Note{Op: "delete"}, func(r *record.Dataset) error {
+	_, err := core.Update(ctx, h, core.DatasetVersions(name).Ref(n), core.Note{Op: "delete"}, func(r *record.Dataset) error {
 		if !r.Deleted.IsZero() {
 			return fmt.Errorf("%w: it was deleted", azml.ErrNotFound)
 		}

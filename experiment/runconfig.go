@@ -50,7 +50,9 @@ func LoadRunConfig(path, name string) (_ ScriptRunConfig, warnings []string, err
 	if config.Environment, err = environmentOf(path, rc.Environment); err != nil {
 		return ScriptRunConfig{}, nil, err
 	}
-	return config, append(rc.Warnings, unsupported(rc)...), nil
+	var lacking []string
+	config.Inputs, config.Outputs, lacking = dataOf(rc)
+	return config, slices.Concat(rc.Warnings, unsupported(rc), lacking), nil
 }
 
 // projectOf gives the project folder of a path that may be a file in it, or in
@@ -89,9 +91,10 @@ func environmentOf(path string, e runconfig.Environment) (environment.Spec, erro
 // ML read: .azureml/<name> in the project folder path (aml_config/<name> when
 // that folder is there), and conda_dependencies.yml beside it when the
 // environment has packages. Files that are there are replaced. The folder
-// stands for Source; GracePeriod and AllowWorkspace have no place in such a file. Errors:
+// stands for Source; GracePeriod, AllowWorkspace and an input's RequireUnchanged
+// have no place in such a file. Errors:
 // ErrInvalid; ErrUnsupported for an environment with constraints, which a conda
-// file can't hold; ErrDenied.
+// file can't hold, and for outputs that are tables; ErrDenied.
 func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 	defer core.Wrap(&err, "save run configuration", "file", filepath.Join(path, name))
 	if err := config.checkProgram(); err != nil {
@@ -107,6 +110,9 @@ func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 		rc.Command.Words = c
 	}
 	if err := fillEnvironment(&rc.Environment, config.Environment); err != nil {
+		return err
+	}
+	if err := fillData(rc, config); err != nil {
 		return err
 	}
 	if err := rc.Validate(); err != nil {
@@ -159,7 +165,7 @@ func unsupported(rc *runconfig.RunConfig) []string {
 	warn(rc.Communicator != defaults.Communicator, "communicator %s is not set up", rc.Communicator)
 	warn(rc.NodeCount > 1, "nodeCount %d: the script runs on one node", rc.NodeCount)
 	warn(rc.Docker.UseDocker, "docker.useDocker: the script runs without a container")
-	warn(len(rc.DataReferences)+len(rc.Data)+len(rc.DataCaches)+len(rc.OutputData) > 0, "dataReferences, data, datacaches and outputData are not provided")
+	warn(len(rc.DataCaches) > 0, "datacaches are not provided")
 	warn(len(rc.ApplicationEndpoints) > 0, "applicationEndpoints are not started")
 	warn(rc.Environment.Docker.BaseDockerfile != "" || rc.Environment.Docker.BuildContext != nil, "environment.docker: no image is built, the script runs without a container")
 	warn(rc.Environment.Python.BaseCondaEnvironment != "", "environment.python.baseCondaEnvironment %s: the environment is made from nothing", rc.Environment.Python.BaseCondaEnvironment)

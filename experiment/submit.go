@@ -15,11 +15,13 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/rundata"
 	"github.com/azml-go/azml/internal/telemetry"
 	"github.com/azml-go/azml/run"
 )
@@ -57,6 +59,18 @@ type ScriptRunConfig struct {
 	// runs of the workspace. Without it they use the run, the runs that they
 	// make, which are its children, and the registry of models.
 	AllowWorkspace bool
+	// Inputs are the datasets that the script gets, by names that are environment
+	// variables with what it finds there: a path, or with dataset.ModeDirect the
+	// dataset's ID. In arguments, "DatasetConsumptionConfig:<name>" stands for that.
+	// AZUREML_DATASET_ENVIRONMENT_VARS lists them as "name:mode" by commas. A run has
+	// at most 200.
+	Inputs map[string]dataset.Input
+	// Outputs are folders that the script writes files into, by names that are
+	// environment variables with their paths; "DatasetOutputConfig:<name>" stands for
+	// one in arguments. They are stored, and registered where that is asked for, when
+	// the script has ended with exit code 0. AZUREML_DATASET_FILE_OUTPUTS lists them
+	// by semicolons. A run has at most 20.
+	Outputs map[string]dataset.Output
 	// Secrets are the names of the workspace's secrets that the script may have.
 	// It gets their values, as they are when it starts, from this machine at
 	// AZML_SECRETS_URL and the name, for the token AZML_SECRETS_TOKEN, and nobody
@@ -139,9 +153,14 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 // drive runs the agent for a run on the local target. What went wrong is in
 // the run's record; only what could not be written there is logged.
 func (e *Experiment) drive(ctx context.Context, id string) {
-	if err := agent.Drive(ctx, e.h, id, e.track); err != nil {
+	if err := agent.Drive(ctx, e.h, id, e.track, e.bind); err != nil {
 		e.h.Logger().Info("a run did not complete", "run", id, "error", err)
 	}
+}
+
+// bind gives scripts their data.
+func (e *Experiment) bind(ctx context.Context, run record.Run, at agent.DataPlace) (*agent.Data, error) {
+	return rundata.Bind(ctx, e.h, run, at)
 }
 
 // draft makes the run's record from what was checked and looked up.
@@ -187,8 +206,11 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	if err := e.checkSecrets(ctx, config.Secrets); err != nil {
 		return record.Run{}, err
 	}
+	if draft.Definition.Inputs, draft.Definition.Outputs, err = rundata.Plan(ctx, e.h, config.Inputs, config.Outputs); err != nil {
+		return record.Run{}, err
+	}
 	// Last, for it may register the environment: nothing is created when
-	// something else is wrong.
+	// something else is wrong, but for definitions of datasets that have no name.
 	env, err := environment.Resolve(ctx, e.h, config.Environment)
 	if err != nil {
 		return record.Run{}, err
@@ -227,7 +249,10 @@ func (c *ScriptRunConfig) checkProgram() error {
 	if c.GracePeriod < 0 {
 		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
 	}
-	return environment.CheckVariables(c.Variables)
+	if err := environment.CheckVariables(c.Variables); err != nil {
+		return err
+	}
+	return rundata.Check(c.Inputs, c.Outputs, slices.Concat(c.Command, c.Arguments), c.Variables)
 }
 
 // check tells what is wrong with the configuration itself, and fills in

@@ -22,6 +22,12 @@ func RegisterFiles(ctx context.Context, h core.Handle, draft record.Model, manif
 	if err := opts.check(draft.Name); err != nil {
 		return nil, err
 	}
+	if err := checkDatasets(ctx, h, opts); err != nil {
+		return nil, err
+	}
+	if manifest, err = pickChildren(manifest, opts.ChildPaths); err != nil {
+		return nil, err
+	}
 	opts.fill(&draft)
 	return register(ctx, h, draft, manifest)
 }

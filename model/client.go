@@ -37,6 +37,21 @@ type RegisterOptions struct {
 	Framework string
 	// FrameworkVersion is the framework's version. It needs a Framework.
 	FrameworkVersion string
+	// ChildPaths are the files and folders below the registered folder that the
+	// model is made of, all when empty.
+	ChildPaths []string
+	// Datasets are the versions of datasets that the model was made with.
+	Datasets []DatasetReference
+	// SampleInputDataset names a version of a dataset, as "name:version", with
+	// examples of what the model is given.
+	SampleInputDataset string
+	// SampleOutputDataset names one with what it answers.
+	SampleOutputDataset string
+	// Resources are what a replica that serves the model should have.
+	Resources Resources
+	// Signature says what the model takes and gives, for endpoints to hold
+	// requests against. nil takes that of the file MLmodel, if the model has one.
+	Signature *Signature
 	// Progress, when not nil, is called now and then with the bytes of local
 	// files that were read so far, from several goroutines at once.
 	Progress func(read int64)
@@ -61,7 +76,10 @@ func (o *RegisterOptions) check(name string) error {
 	if err := core.CheckModelTags(o.Tags); err != nil {
 		return err
 	}
-	return core.CheckLabels("properties", o.Properties)
+	if err := core.CheckLabels("properties", o.Properties); err != nil {
+		return err
+	}
+	return o.checkUse()
 }
 
 func (o *RegisterOptions) fill(m *record.Model) {
@@ -70,6 +88,7 @@ func (o *RegisterOptions) fill(m *record.Model) {
 	if m.Framework == "" {
 		m.Framework = "Custom"
 	}
+	o.fillUse(m)
 }
 
 // Register stores the file or folder at path as the next version of the model
@@ -84,7 +103,10 @@ func (c *Client) Register(ctx context.Context, name, path string, opts *Register
 	if err := opts.check(name); err != nil {
 		return nil, err
 	}
-	manifest, err := upload(ctx, c.h, path, opts.Progress)
+	if err := checkDatasets(ctx, c.h, opts); err != nil {
+		return nil, err
+	}
+	manifest, err := upload(ctx, c.h, path, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -93,20 +115,23 @@ func (c *Client) Register(ctx context.Context, name, path string, opts *Register
 	return register(ctx, c.h, draft, manifest)
 }
 
-// upload stores a file, or all that is in a folder.
-func upload(ctx context.Context, h core.Handle, path string, progress func(read int64)) (*files.Manifest, error) {
+// upload stores a file, or what of a folder is to be the model.
+func upload(ctx context.Context, h core.Handle, path string, opts *RegisterOptions) (*files.Manifest, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	batch, err := h.Files().NewBatch(ctx, &files.BatchOptions{Progress: progress})
+	batch, err := h.Files().NewBatch(ctx, &files.BatchOptions{Progress: opts.Progress})
 	if err != nil {
 		return nil, err
 	}
 	defer batch.Abort()
-	if info.IsDir() {
+	switch {
+	case len(opts.ChildPaths) > 0:
+		err = addChildren(ctx, batch, path, opts.ChildPaths)
+	case info.IsDir():
 		err = files.AddTree(ctx, batch, path, "")
-	} else {
+	default:
 		err = batch.AddFile(ctx, filepath.Base(path), path)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -25,6 +26,9 @@ type ListOptions struct {
 	RunID string
 	// Framework keeps models of this framework.
 	Framework string
+	// Dataset keeps models that were made with this version of a dataset, given as
+	// "name:version".
+	Dataset string
 	// Latest keeps only the highest version of each name.
 	Latest bool
 }
@@ -104,7 +108,8 @@ func (c *Client) names(ctx context.Context, only string) iter.Seq2[string, error
 
 func (o *ListOptions) match(m record.Model) bool {
 	return core.HasLabels(m.Tags, o.Tags) && core.HasLabels(m.Properties, o.Properties) &&
-		(o.RunID == "" || m.RunID == o.RunID) && (o.Framework == "" || m.Framework == o.Framework)
+		(o.RunID == "" || m.RunID == o.RunID) && (o.Framework == "" || m.Framework == o.Framework) &&
+		(o.Dataset == "" || slices.ContainsFunc(m.Datasets, func(d record.DatasetReference) bool { return d.Dataset == o.Dataset }))
 }
 
 // Delete marks the version as deleted: it is found and listed no more and its

@@ -66,6 +66,16 @@ type Details struct {
 	// "snapshot", "environment", "environmentHash", and the git properties of the
 	// run. Empty for local files.
 	Lineage map[string]string `json:"lineage,omitempty"`
+	// Datasets are the versions of datasets that it was made with.
+	Datasets []DatasetReference `json:"datasets,omitempty"`
+	// SampleInputDataset names the dataset with examples of what it is given.
+	SampleInputDataset string `json:"sampleInputDataset,omitempty"`
+	// SampleOutputDataset names the dataset with examples of what it answers.
+	SampleOutputDataset string `json:"sampleOutputDataset,omitempty"`
+	// Resources are what a replica that serves it should have.
+	Resources Resources `json:"resourceConfiguration,omitzero"`
+	// Signature says what it takes and gives, nil when nobody has said it.
+	Signature *Signature `json:"signature,omitempty"`
 	// Created is when it was registered.
 	Created time.Time `json:"createdTime"`
 	// CreatedBy is who registered it.
@@ -87,9 +97,14 @@ func (m *Model) RunID() string { return m.stored.Value.RunID }
 // Details gives a copy of the record.
 func (m *Model) Details() Details {
 	r := m.stored.Value
+	var datasets []DatasetReference
+	for _, d := range r.Datasets {
+		datasets = append(datasets, DatasetReference(d))
+	}
 	return Details{ID: m.ID(), Name: r.Name, Version: r.Version, Description: r.Description, Framework: r.Framework,
 		FrameworkVersion: r.FrameworkVersion, Tags: maps.Clone(r.Tags), Properties: maps.Clone(r.Properties), Path: r.Path,
 		Size: r.Size, FileCount: r.FileCount, RunID: r.RunID, Experiment: r.Experiment, Stage: Stage(r.Stage), Source: r.Source, Lineage: maps.Clone(r.Lineage),
+		Datasets: datasets, SampleInputDataset: r.SampleInput, SampleOutputDataset: r.SampleOutput, Resources: Resources(r.Resources), Signature: signatureOf(r.Signature),
 		Created: r.Created, CreatedBy: r.CreatedBy}
 }
 

@@ -1,20 +1,13 @@
 package workspace
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/record"
 )
 
 // AuditEntry is one change of a resource: who did what, when and from where.
@@ -59,7 +52,7 @@ func (w *Workspace) Audit(ctx context.Context, opts *AuditOptions) iter.Seq2[Aud
 	}
 	return func(yield func(AuditEntry, error) bool) {
 		var damages []error
-		for entries, err := range auditDays(ctx, w.h, opts.Since, func(key string, line int, err error) {
+		for entries, err := range core.AuditDays(ctx, w.h, opts.Since, func(key string, line int, err error) {
 			damages = append(damages, fmt.Errorf("%s, line %d: %w", key, line, err))
 		}) {
 			if err != nil {
@@ -67,8 +60,8 @@ func (w *Workspace) Audit(ctx context.Context, opts *AuditOptions) iter.Seq2[Aud
 				yield(AuditEntry{}, err)
 				return
 			}
-			for _, e := range entries {
-				if opts.match(e) && !yield(e, nil) {
+			for _, line := range entries {
+				if e := AuditEntry(line); opts.match(e) && !yield(e, nil) {
 					return
 				}
 			}
@@ -82,55 +75,4 @@ func (w *Workspace) Audit(ctx context.Context, opts *AuditOptions) iter.Seq2[Aud
 
 func (o *AuditOptions) match(e AuditEntry) bool {
 	return !e.Time.Before(o.Since) && (o.Kind == "" || e.Kind == o.Kind) && (o.Name == "" || e.Name == o.Name)
-}
-
-// auditDays yields the entries of each day from since on. It tells damaged of
-// lines that are not as they were written.
-func auditDays(ctx context.Context, h core.Handle, since time.Time, damaged func(key string, line int, err error)) iter.Seq2[[]AuditEntry, error] {
-	return func(yield func([]AuditEntry, error) bool) {
-		for day, err := range h.Children(ctx, auditPrefix) {
-			if err == nil && day < since.UTC().Format(time.DateOnly) {
-				continue
-			}
-			var entries []AuditEntry
-			if err == nil {
-				entries, err = auditDay(ctx, h, day, damaged)
-			}
-			if !yield(entries, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-const auditPrefix = "audit/"
-
-// auditDay reads the entries of one day. Of several lines with one ID the last
-// counts.
-func auditDay(ctx context.Context, h core.Handle, day string, damaged func(key string, line int, err error)) ([]AuditEntry, error) {
-	byID := map[string]AuditEntry{}
-	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: auditPrefix + day + "/"}) {
-		if err != nil {
-			return nil, err
-		}
-		data, _, err := h.Read(ctx, info.Key)
-		if err != nil {
-			return nil, err
-		}
-		number := 0
-		for line := range bytes.Lines(data) {
-			number++
-			text, whole := bytes.CutSuffix(line, []byte("\n"))
-			r, err := record.DecodeAudit(text)
-			switch {
-			case err == nil:
-				byID[r.ID] = AuditEntry(r)
-			case whole: // else it was cut off by the death of its writer, who had not made the change
-				damaged(info.Key, number, err)
-			}
-		}
-	}
-	entries := slices.Collect(maps.Values(byID))
-	slices.SortFunc(entries, func(a, b AuditEntry) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
-	return entries, nil
 }

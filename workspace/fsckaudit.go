@@ -89,7 +89,7 @@ func (c *checker) checkMissing(lives map[string]life) error {
 // lives gathers what the audit log says, by the keys of records.
 func (c *checker) lives(damaged func(key string, line int, err error)) (map[string]life, error) {
 	lives := map[string]life{}
-	for entries, err := range auditDays(c.ctx, c.h, time.Time{}, damaged) {
+	for entries, err := range core.AuditDays(c.ctx, c.h, time.Time{}, damaged) {
 		if err != nil {
 			return nil, err
 		}

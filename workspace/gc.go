@@ -15,6 +15,7 @@ import (
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/registry"
+	"github.com/azml-go/azml/internal/rundata"
 )
 
 // GCOptions are the options of Workspace.GC.
@@ -101,7 +102,7 @@ const graceTime = 24 * time.Hour
 // tidy does for runs and endpoints what their processes have not done. It gives the number of
 // runs whose metrics were sealed.
 func (w *Workspace) tidy(ctx context.Context, opts *GCOptions) (sealed int, err error) {
-	if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h), history.SweepSealing(w.h)); err != nil {
+	if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h), rundata.Sweep(w.h), history.SweepSealing(w.h)); err != nil {
 		return 0, err
 	}
 	if err := history.RecoverMetrics(ctx, w.h); err != nil {
@@ -225,7 +226,7 @@ func uploadRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, e
 
 func datasetRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for stored, err := range core.List[record.Dataset](ctx, h, "datasets/", nil) {
+		for stored, err := range core.List[record.Dataset](ctx, h, core.DatasetPrefix, nil) {
 			if err == nil && (stored.Value.Fingerprint.Manifest == "" || !stored.Value.Deleted.IsZero()) {
 				continue
 			}

@@ -21,7 +21,7 @@ func (a *app) datasetCommand() *cobra.Command {
   azml dataset check titanic:1`,
 	}
 	cmd.AddCommand(a.datasetCreate(), a.datasetRegister(), a.datasetList(), a.datasetVersions(), a.datasetShow(), a.datasetHead(),
-		a.datasetProfile(), a.datasetCheck(), a.datasetDownload(), a.datasetDelete())
+		a.datasetProfile(), a.datasetCheck(), a.datasetConsumers(), a.datasetDownload(), a.datasetDelete())
 	return cmd
 }
 

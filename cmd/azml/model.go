@@ -14,12 +14,13 @@ import (
 func (a *app) modelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "model",
-		Short: "Register, list, download and delete models",
+		Short: "Register, list, change, download and delete models, and follow where they come from",
 		Example: `  azml model register --name churn --path model.json
   azml model list
   azml model alias set churn:7 champion`,
 	}
-	cmd.AddCommand(a.modelRegister(), a.modelList(), a.modelShow(), a.modelDownload(), a.modelDelete(), a.modelAlias())
+	cmd.AddCommand(a.modelRegister(), a.modelList(), a.modelShow(), a.modelUpdate(), a.modelLineage(), a.modelHistory(),
+		a.modelDownload(), a.modelDelete(), a.modelAlias())
 	return cmd
 }
 
@@ -38,6 +39,9 @@ func (a *app) modelList() *cobra.Command {
 	cmd.Flags().StringVar(&opts.Name, "name", "", "only versions of this model")
 	cmd.Flags().StringVar(&opts.RunID, "run", "", "only models registered from this run")
 	cmd.Flags().StringVar(&opts.Framework, "framework", "", "only models of this framework")
+	cmd.Flags().StringVar(&opts.Dataset, "dataset", "", "only models made with this dataset, NAME:VERSION")
+	cmd.MarkFlagsMutuallyExclusive("dataset", "filter")
+	cmd.MarkFlagsMutuallyExclusive("dataset", "order-by")
 	cmd.Flags().BoolVar(&opts.Latest, "latest", false, "only the latest version of each model")
 	cmd.MarkFlagsMutuallyExclusive("latest", "filter")
 	cmd.MarkFlagsMutuallyExclusive("latest", "order-by")
@@ -160,6 +164,7 @@ func (v *modelView) draw(t *table) {
 			t.row("  "+pair[0], pair[1])
 		}
 	}
+	drawUse(t, d)
 	t.heading("Files")
 	for _, f := range v.Files {
 		t.row("  "+f.Path, size(f.Size), f.Digest)

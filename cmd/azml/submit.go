@@ -22,6 +22,7 @@ type submission struct {
 	runconfig   string
 	command     bool
 	environment environmentFlags
+	data        dataFlags
 	detach      bool
 	args        []string // after --
 }
@@ -38,11 +39,17 @@ leaves at once. With --detach the run goes on in the background and its ID is
 printed. With -o json the script's output goes to the standard error and the
 run's record to the standard output.
 
+The script finds the path of an input or output in the environment variable of that
+name, and in its arguments where DatasetConsumptionConfig:NAME or
+DatasetOutputConfig:NAME stands. A table comes as a Parquet file. Outputs are stored,
+and registered, when the script has ended with exit code 0.
+
 The exit code is 0 for Completed, 1 for Failed and 130 for Canceled.`,
 		Example: `  azml run submit -e churn --script train.py -- --lr 0.1
   azml run submit -e churn -s ./src train.py -r requirements.txt --tag team=risk
   azml run submit -e churn train.py --secret db-password
   azml run submit -e churn --command -- python -m package.train --epochs 3
+  azml run submit -e churn train.py --input titanic=titanic:1 --output scores --register scores=titanic-scores:delimited -- --data DatasetConsumptionConfig:titanic
   id=$(azml run submit -e churn train.py --detach)`,
 		Args: func(cmd *cobra.Command, args []string) error { return s.take(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,6 +74,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.BoolVar(&s.command, "command", false, `what follows "--" is a command, not arguments of a script`)
 	f.StringVarP(&s.runconfig, "runconfig", "c", "", "name of a run configuration file of Azure ML in the source folder; other flags win over it")
 	s.environment.add(cmd)
+	s.data.add(cmd)
 	f.StringVar(&s.opts.DisplayName, "name", "", "name of the run for people")
 	f.StringVar(&s.opts.Description, "description", "", "description of the run")
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
@@ -118,6 +126,9 @@ func (s *submission) complete(a *app) error {
 		s.config.Script, s.config.Arguments, s.config.Command = "", nil, s.args
 	} else if len(s.args) > 0 {
 		s.config.Arguments = s.args
+	}
+	if err := s.data.merge(&s.config); err != nil {
+		return err
 	}
 	if !s.environment.given() {
 		return nil

@@ -59,6 +59,9 @@ func (d *drive) environ(ctx context.Context) map[string]string {
 		"AZUREML_LOGDIRECTORY_PATH":             filepath.Join(d.codeDir(), "logs"),
 		"AZML_METRICS_FILE":                     d.metricsFile(),
 	})
+	if d.data != nil {
+		maps.Copy(env, d.data.Variables)
+	}
 	d.addTracking(env)
 	return env
 }

@@ -166,6 +166,19 @@ func (h Handle) beginOrRename(ctx context.Context, e *event, op string, ref Ref)
 	return e, h.s.audit.add(ctx, e.line)
 }
 
+// tell begins an event, or corrects what the one that was begun says: of lines
+// with the same ID the last one counts.
+func (h Handle) tell(ctx context.Context, e *event, op string, ref Ref, detail string) (*event, error) {
+	if e == nil {
+		return h.begin(ctx, op, ref, detail)
+	}
+	if e.line.Detail == detail {
+		return e, nil
+	}
+	e.line.Detail = detail
+	return e, h.s.audit.add(ctx, e.line)
+}
+
 // end notes a failure and hands err on.
 func (e *event) end(ctx context.Context, err error) error {
 	if e == nil || err == nil {

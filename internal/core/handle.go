@@ -64,8 +64,9 @@ type state struct {
 	tasks tasks
 	owned owned
 
-	mu   sync.Mutex
-	last map[string]int // highest number seen per series, see Allot
+	mu    sync.Mutex
+	last  map[string]int   // highest number seen per series, see Allot
+	turns map[string]*turn // series in which numbers are being taken
 }
 
 // New makes a Handle of a filled Config.
@@ -82,7 +83,7 @@ func New(c Config) Handle {
 	if c.Who == "" {
 		c.Who = currentUser()
 	}
-	s := &state{Config: c, owner: self(), last: map[string]int{}}
+	s := &state{Config: c, owner: self(), last: map[string]int{}, turns: map[string]*turn{}}
 	s.files = files.New(c.Objects, &files.Options{CacheDir: filepath.Join(c.CacheDir, "files", c.Workspace.ID), Logger: c.Logger})
 	s.audit.init(s)
 	s.tasks.init()

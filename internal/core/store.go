@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -132,7 +133,9 @@ func PutQuiet[T any, P pointer[T]](ctx context.Context, h Handle, key string, va
 type Note struct {
 	// Op is the verb, "update" or "delete".
 	Op string
-	// Detail says what changed, in a few words.
+	// Detail says what changed, in a few words. A record that can tell it better
+	// does: one with the method ChangesFrom, which gives what is different from the
+	// state before.
 	Detail string
 }
 
@@ -164,8 +167,8 @@ func Update[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, note No
 		} else if err != nil {
 			return Stored[T]{}, event.end(ctx, err)
 		}
-		if event == nil && note != Quiet {
-			if event, err = h.begin(ctx, note.Op, ref, note.Detail); err != nil {
+		if note != Quiet {
+			if event, err = h.tell(ctx, event, note.Op, ref, told[T, P](unchanged.raw, &s.Value, note.Detail)); err != nil {
 				return Stored[T]{}, err
 			}
 		}
@@ -175,6 +178,23 @@ func Update[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, note No
 		}
 	}
 	return Stored[T]{}, event.end(ctx, fmt.Errorf("%w: %s was changed by others %d times in a row", azml.ErrConflict, ref.Key, maxTries))
+}
+
+// told says what an update changes: in the words of the record, if it has some
+// for this change, else in those of the note.
+func told[T any, P pointer[T]](before []byte, after P, detail string) string {
+	teller, tells := any(after).(interface{ ChangesFrom(before P) []string })
+	if !tells {
+		return detail
+	}
+	var was T
+	if err := record.Decode(before, P(&was)); err != nil { // it was decoded a moment ago
+		return detail
+	}
+	if changes := teller.ChangesFrom(&was); len(changes) > 0 {
+		return strings.Join(changes, "; ")
+	}
+	return detail
 }
 
 // Delete removes the record if it is still as it was read, with an audit line.

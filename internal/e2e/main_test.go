@@ -86,6 +86,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = driveRun(ctx, ws, e)
 	case "secret":
 		err = driveWithSecret(ctx, ws, e)
+	case "data":
+		err = driveWithData(ctx, ws, e)
 	case "refused":
 		err = beRefused(ctx, ws, ack)
 	default:

@@ -24,7 +24,10 @@ const (
 const cutBuffer = 2 * maxChunk
 
 // buffers lends the buffers of small files, of chunkers, and of packs.
-type buffers struct{ small, cuts, packs sync.Pool }
+type buffers struct {
+	small, cuts, packs sync.Pool
+	packRoom           int
+}
 
 // lend gives a buffer of the pool, or a new one of that size.
 func lend(pool *sync.Pool, size int) *[]byte {
@@ -35,11 +38,11 @@ func lend(pool *sync.Pool, size int) *[]byte {
 }
 
 // getPack gives an empty buffer with room for a pack.
-func (b *buffers) getPack() []byte { return (*lend(&b.packs, packBuffer))[:0] }
+func (b *buffers) getPack() []byte { return (*lend(&b.packs, b.packRoom))[:0] }
 
 // putPack takes a pack's buffer back, unless it is a small one.
 func (b *buffers) putPack(buf []byte) {
-	if cap(buf) == packBuffer {
+	if cap(buf) == b.packRoom {
 		b.packs.Put(&buf)
 	}
 }

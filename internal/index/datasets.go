@@ -11,7 +11,7 @@ import (
 // Datasets are the versions of all datasets that are not deleted, by name and the
 // newest version first.
 var Datasets = &Kind{
-	name: "dataset", number: 6, prefix: datasetPrefix, classify: classifyModel, id: datasetID, read: readDataset,
+	name: "dataset", number: 6, prefix: core.DatasetPrefix, classify: classifyModel, id: datasetID, read: readDataset,
 	Schema: filter.Schema{
 		Attributes: map[string]filter.Type{
 			"name": filter.Text, "version_number": filter.Number, "type": filter.Text, "definition_id": filter.Text, "description": filter.Text,
@@ -28,11 +28,9 @@ var Datasets = &Kind{
 	},
 }
 
-const datasetPrefix = "datasets/"
-
 // datasetID gives "name:version" of the dataset whose record has the key.
 func datasetID(key string) string {
-	name, number, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(key, datasetPrefix), recordSuffix), "/")
+	name, number, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(key, core.DatasetPrefix), recordSuffix), "/")
 	return name + ":" + strings.TrimLeft(number, "0")
 }
 

@@ -9,7 +9,7 @@ import (
 
 // layoutVersion is the version of the tables and of what is put into them: a
 // file of another version is left behind.
-const layoutVersion = "6"
+const layoutVersion = "7"
 
 // layout makes the tables. Kinds of items that are not to be found are negative.
 // A value in number is a REAL, or the text 'NaN', which comes after all numbers;

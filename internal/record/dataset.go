@@ -25,6 +25,10 @@ type Dataset struct {
 	Definition DataDefinition `json:"definition"`
 	// Fingerprint says what the definition pointed to when it was registered.
 	Fingerprint Fingerprint `json:"fingerprint"`
+	// RunID is the run whose output it is, empty for none.
+	RunID string `json:"runId,omitempty"`
+	// Output is the name of that output.
+	Output string `json:"output,omitempty"`
 	// Deleted is when the version was deleted, zero when it is there.
 	Deleted time.Time `json:"deleted,omitzero"`
 }

@@ -81,6 +81,17 @@ type Model struct {
 	// Lineage holds facts of the run at the time of registering: snapshot,
 	// git commit, environment.
 	Lineage map[string]string `json:"lineage,omitempty"`
+	// Datasets are the versions of datasets that the model was made with.
+	Datasets []DatasetReference `json:"datasets,omitempty"`
+	// SampleInput names a version of a dataset, as "name:version", with examples of
+	// what the model is given.
+	SampleInput string `json:"sampleInputDataset,omitempty"`
+	// SampleOutput names one with what it answers.
+	SampleOutput string `json:"sampleOutputDataset,omitempty"`
+	// Resources are what a replica that serves the model should have.
+	Resources ModelResources `json:"resourceConfiguration,omitzero"`
+	// Signature says what the model takes and gives; nil when nobody has said it.
+	Signature *Signature `json:"signature,omitempty"`
 	// Stage is MLflow's stage of the version: one of Stages, empty for none.
 	Stage string `json:"stage,omitempty"`
 	// Source is the URI that an MLflow client has registered it from, empty when
@@ -96,6 +107,47 @@ type Model struct {
 
 // Schema implements Record.
 func (*Model) Schema() string { return "azml.model/1" }
+
+// DatasetReference names a version of a dataset and what it was to a model.
+type DatasetReference struct {
+	// Relation is what it was, such as "training".
+	Relation string `json:"relation"`
+	// Dataset is "name:version".
+	Dataset string `json:"dataset"`
+}
+
+// ModelResources are what a replica that serves a model should have; zero says
+// nothing.
+type ModelResources struct {
+	// CPU is the number of processors, which may be a fraction.
+	CPU float64 `json:"cpu,omitempty"`
+	// MemoryGB is in units of 1,000,000,000 bytes.
+	MemoryGB float64 `json:"memoryInGB,omitempty"`
+	// GPU is the number of accelerators.
+	GPU int `json:"gpu,omitempty"`
+}
+
+// Signature says what a model takes and gives.
+type Signature struct {
+	// Inputs are the columns of a table, or tensors.
+	Inputs []SignatureField `json:"inputs,omitempty"`
+	// Outputs are the columns or tensors of the answer.
+	Outputs []SignatureField `json:"outputs,omitempty"`
+}
+
+// SignatureField is one column or tensor of a Signature.
+type SignatureField struct {
+	// Name is its name; empty for the only tensor, or for columns that are known
+	// by their places.
+	Name string `json:"name,omitempty"`
+	// Type is the type of a value by MLflow's name, such as "double"; "any" for
+	// what is not checked.
+	Type string `json:"type"`
+	// Shape is a tensor's, with -1 for any length; nil for a column.
+	Shape []int `json:"shape,omitempty"`
+	// Optional says that it can be missing.
+	Optional bool `json:"optional,omitempty"`
+}
 
 // LoggedModel is the record of a model that a run has logged by MLflow's
 // interface, at "logged-models/<id>.json". A deleted one leaves its record

@@ -72,6 +72,8 @@ type Run struct {
 	Expunged time.Time `json:"expunged,omitzero"`
 	// Datasets are the datasets that the run says it has used.
 	Datasets []DatasetInput `json:"datasets,omitempty"`
+	// DatasetOutputs are the datasets that it has made.
+	DatasetOutputs []DatasetOutput `json:"datasetOutputs,omitempty"`
 	// ModelInputs are the IDs of the logged models that it has used.
 	ModelInputs []string `json:"modelInputs,omitempty"`
 	// ModelOutputs are the logged models that it has made.
@@ -107,6 +109,8 @@ type DatasetInput struct {
 	Digest string `json:"digest"`
 	// Tags are free labels, such as "mlflow.data.context".
 	Tags map[string]string `json:"tags,omitempty"`
+	// Use says how the run got it, nil when only the run says that it has used it.
+	Use *DatasetUse `json:"use,omitempty"`
 }
 
 // ModelOutput is a logged model that a run has made.
@@ -117,8 +121,8 @@ type ModelOutput struct {
 	Step int64 `json:"step"`
 }
 
-// RunDataset is what an MLflow client has told of a dataset that a run has
-// used, at "runs/<id>/datasets-<life>/<hash>.json". It is written once.
+// RunDataset is what is known of a dataset that a run has used, by the word of an
+// MLflow client or by its definition in the workspace, at "runs/<id>/datasets-<life>/<hash>.json". It is written once.
 type RunDataset struct {
 	Meta
 	// Name is the dataset's name.
@@ -184,6 +188,10 @@ type Definition struct {
 	AllowWorkspace bool `json:"allowWorkspace,omitempty"`
 	// Secrets are the names of the secrets that the script gets.
 	Secrets []string `json:"secrets,omitempty"`
+	// Inputs are the datasets that the script gets, by name.
+	Inputs []DataInput `json:"inputs,omitempty"`
+	// Outputs are the folders of files that are stored when it has ended, by name.
+	Outputs []DataOutput `json:"outputs,omitempty"`
 }
 
 // RunError says why a run failed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/signature"
 )
 
 // Versions gives the series of the versions of the model. name is its own and
@@ -71,6 +73,35 @@ func keep(ctx context.Context, h core.Handle, draft *record.Model, manifest *fil
 	draft.Manifest, draft.FileCount = id, len(manifest.Files)
 	for _, f := range manifest.Files {
 		draft.Size += f.Size
+	}
+	if draft.Signature == nil {
+		draft.Signature = described(ctx, h, manifest)
+	}
+	return nil
+}
+
+// described gives the signature in an MLflow model's own file, nil when there is
+// none that can be read: the model is what it is.
+func described(ctx context.Context, h core.Handle, manifest *files.Manifest) *record.Signature {
+	const most = 1 << 20
+	for _, f := range manifest.Files {
+		if f.Path != signature.File || f.Size > most {
+			continue
+		}
+		file, err := h.Files().Open(ctx, f)
+		if err != nil {
+			return nil
+		}
+		defer file.Close()
+		data, err := io.ReadAll(file)
+		if err != nil {
+			return nil
+		}
+		found, err := signature.FromMLmodel(data)
+		if err != nil {
+			return nil
+		}
+		return found
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ var groups = []group{
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
 	{"server", benchServer},
+	{"server-files", benchServerFiles},
 	{"azure-files", inCloud((*cloud).benchBig, (*cloud).benchSmall)},
 	{"azure-metrics", inCloud((*cloud).benchMetrics)},
 	{"azure-runs", inCloud((*cloud).benchRuns)},
