@@ -53,7 +53,7 @@ const closeTime = 30 * time.Second
 type Fleet[R Closer] struct {
 	*Pool[R]
 	cfg    FleetConfig[R]
-	life   context.Context // ends with the fleet //nolint:containedctx // of its goroutines
+	life   context.Context //nolint:containedctx // it ends with the fleet
 	end    context.CancelFunc
 	tasks  sync.WaitGroup
 	needed chan struct{} // a request waits
