@@ -64,11 +64,15 @@ func Open(ctx context.Context, url string, opts *Options) (*workspace.Workspace,
 }
 
 // Create creates a workspace at the URL, with its container when there is none,
-// and opens it. Close it. Errors: ErrExists; ErrInvalid for a bad URL, and when
+// and opens it. Close it. Nothing is created when the key vault can't be read: the
+// error says what to do. Errors: ErrExists; ErrInvalid for a bad URL, and when
 // other blobs are there; ErrDenied, ErrUnavailable; ErrUnsupported for a storage
 // account with a hierarchical namespace.
 func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspace, error) {
 	return with(url, opts, func(objects *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
+		if err := checkVault(ctx, config.Secrets); err != nil {
+			return nil, err
+		}
 		if err := objects.Prepare(ctx); err != nil {
 			return nil, err
 		}

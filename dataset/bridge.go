@@ -31,3 +31,12 @@ func Observe(ctx context.Context, d *Dataset) (*Observed, error) { return look(c
 func StoreOutput(ctx context.Context, h core.Handle, runID string, out record.DataOutput, dir string) (*OutputStore, error) {
 	return newOutputStore(ctx, h, runID, out, dir)
 }
+
+// Note is for package mirror: it keeps a definition, and notes that the version
+// has it, "name:version", unless that is empty.
+func Note(ctx context.Context, h core.Handle, id string, def record.DataDefinition, version string) error {
+	if err := save(ctx, h, id, def); err != nil || version == "" {
+		return err
+	}
+	return claim(ctx, h, id, version)
+}

@@ -69,7 +69,7 @@ func (in Input) resolve(ctx context.Context, h core.Handle) (*Dataset, error) {
 		return c.GetByID(ctx, in.ID, nil)
 	}
 	if d.stored == nil {
-		return d, d.save(ctx)
+		return d, save(ctx, d.h, d.ID(), d.def)
 	}
 	return d, nil
 }

@@ -229,7 +229,7 @@ func (s *OutputStore) Register(ctx context.Context) (*Dataset, record.DatasetOut
 	if r := s.out.Register; r != nil {
 		d, err = d.registered(ctx, r, origin{s.run, s.out.Name})
 	} else {
-		err = d.save(ctx)
+		err = save(ctx, d.h, d.ID(), d.def)
 	}
 	if err != nil {
 		return nil, fact, err

@@ -51,12 +51,11 @@ type SaveOptions struct{}
 // One that is kept already is left as it is.
 func (d *Dataset) Save(ctx context.Context, _ *SaveOptions) (err error) {
 	defer d.h.Operation(&ctx, &err, "save", kind, d.label())()
-	return d.save(ctx)
+	return save(ctx, d.h, d.ID(), d.def)
 }
 
-func (d *Dataset) save(ctx context.Context) error {
-	ref := definitionRef(d.ID())
-	_, err := core.CreateQuiet(ctx, d.h, ref.Key, record.DatasetDefinition{ID: d.ID(), Definition: d.def})
+func save(ctx context.Context, h core.Handle, id string, def record.DataDefinition) error {
+	_, err := core.CreateQuiet(ctx, h, definitionRef(id).Key, record.DatasetDefinition{ID: id, Definition: def})
 	if errors.Is(err, azml.ErrExists) {
 		return nil
 	}
@@ -91,7 +90,7 @@ func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptio
 	if err != nil {
 		return nil, err
 	}
-	if err := d.save(ctx); err != nil {
+	if err := save(ctx, d.h, d.ID(), d.def); err != nil {
 		return nil, err
 	}
 	if err := d.unregistered(ctx, fingerprint, ""); err != nil {
@@ -114,7 +113,7 @@ func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptio
 	// Whoever registers the same definition adds its version to the definition's
 	// record before it looks at those that are there: one of two sees the other.
 	own := core.DatasetVersions(name).Ref(n).Name
-	if err := d.claim(ctx, own); err != nil {
+	if err := claim(ctx, d.h, d.ID(), own); err != nil {
 		return nil, errors.Join(err, d.withdraw(ctx, name, n))
 	}
 	if err := d.unregistered(ctx, fingerprint, own); err != nil {
@@ -145,8 +144,8 @@ func (d *Dataset) free(ctx context.Context, name string, opts *RegisterOptions) 
 }
 
 // claim notes that a version has the definition.
-func (d *Dataset) claim(ctx context.Context, own string) error {
-	_, err := core.Update(ctx, d.h, definitionRef(d.ID()), core.Quiet, func(r *record.DatasetDefinition) error {
+func claim(ctx context.Context, h core.Handle, id, own string) error {
+	_, err := core.Update(ctx, h, definitionRef(id), core.Quiet, func(r *record.DatasetDefinition) error {
 		if slices.Contains(r.Registered, own) {
 			return core.ErrNoChange
 		}

@@ -177,7 +177,7 @@ var shapes = []shape{
 func other(key string) bool {
 	parts := strings.Split(key, "/")
 	switch parts[0] {
-	case "files", "audit", "data":
+	case "files", "audit", "data", "index":
 		return true
 	case "runs":
 		return len(parts) > 3 && (strings.HasPrefix(parts[2], "metrics-") || strings.HasPrefix(parts[2], "logs-"))

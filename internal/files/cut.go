@@ -23,10 +23,11 @@ const (
 // cutBuffer is the size of the buffer that a chunker scans in.
 const cutBuffer = 2 * maxChunk
 
-// buffers lends the buffers of small files, of chunkers, and of packs.
+// buffers lends the buffers of small files, of chunkers, of packs, and of chunks
+// that are read.
 type buffers struct {
-	small, cuts, packs sync.Pool
-	packRoom           int
+	small, cuts, packs, chunks sync.Pool
+	packRoom                   int
 }
 
 // lend gives a buffer of the pool, or a new one of that size.

@@ -35,6 +35,8 @@ const (
 	metaWorkspace = "workspace" // whose index it is
 	metaCursor    = "cursor"    // of the change feed
 	metaCompared  = "compared"  // when all was last compared, in nanoseconds since 1970
+	metaShared    = "shared"    // the ETag of the shared index that was last read or written
+	metaUnshared  = "unshared"  // how many items were read since
 )
 
 // errForeign says that a file is sound but not what we want.

@@ -52,6 +52,7 @@ var groups = []group{
 	{"dataset", benchDataset},
 	{"submit", benchSubmit},
 	{"sync", benchSync},
+	{"mask", benchMask},
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
 	{"server", benchServer},
