@@ -134,7 +134,7 @@ func (e *Endpoint) oneURL(dead []string) string {
 	if len(urls) == 0 {
 		return ""
 	}
-	return urls[rand.IntN(len(urls))]
+	return urls[rand.IntN(len(urls))] //nolint:gosec // which one is no secret
 }
 
 func (e *Endpoint) post(ctx context.Context, url string, body []byte, key string, opts *InvokeOptions) ([]byte, error) {

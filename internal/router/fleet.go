@@ -74,7 +74,7 @@ func StartFleet[R Closer](ctx context.Context, cfg FleetConfig[R]) (*Fleet[R], e
 	}
 	cfg.Scale = cfg.Scale.withDefaults()
 	f := &Fleet[R]{Pool: NewPool[R](cfg.MaxQueue, cfg.MaxWait), cfg: cfg, needed: make(chan struct{}, 1), all: map[*Lease[R]]struct{}{}}
-	f.life, f.end = context.WithCancel(context.Background())
+	f.life, f.end = context.WithCancel(context.Background()) //nolint:gosec // Close calls it
 	if cfg.Scale.Min == 0 {
 		f.missed = f.miss
 	}

@@ -54,7 +54,7 @@ type Table[D any] struct {
 // of the traffic have the sum 100, or are all 0 when requests must name their deployment. One
 // route at most gets copies. Errors: ErrInvalid.
 func NewTable[D any](routes []Route[D]) (*Table[D], error) {
-	t := &Table[D]{routes: slices.Clone(routes), byName: map[string]int{}, seed: rand.Uint64(), mirror: -1}
+	t := &Table[D]{routes: slices.Clone(routes), byName: map[string]int{}, seed: rand.Uint64(), mirror: -1} //nolint:gosec // shares are no secret
 	const most = 255
 	if len(routes) > most {
 		return nil, fmt.Errorf("%w: %d deployments, at most %d can be served at once", azml.ErrInvalid, len(routes), most)
@@ -69,7 +69,7 @@ func NewTable[D any](routes []Route[D]) (*Table[D], error) {
 		}
 		t.byName[r.Name] = i
 		for range r.Percent {
-			t.traffic[filled] = uint8(i) //nolint:gosec // at most 255 routes, see above
+			t.traffic[filled] = uint8(i)
 			filled++
 		}
 		if r.Mirror > 0 && t.mirror >= 0 {
@@ -120,7 +120,7 @@ func (t *Table[D]) Routes() []Route[D] { return t.routes }
 // hundred every place once, in an order that differs from hundred to hundred.
 func shuffled(n, seed uint64) int {
 	round := mix(n/slots + seed)
-	return int((n%slots*steps[round%uint64(len(steps))] + round>>32) % slots) //nolint:gosec // below slots
+	return int((n%slots*steps[round%uint64(len(steps))] + round>>32) % slots)
 }
 
 // mix is the finalizer of SplitMix64: neighbours become unrelated numbers.
