@@ -241,11 +241,16 @@ func endpointRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string,
 	return func(yield func(string, error) bool) {
 		isRecord := func(key string) bool { return strings.Count(key, "/") == 1 }
 		for stored, err := range core.List[record.Endpoint](ctx, h, core.EndpointPrefix, isRecord) {
-			if err == nil && stored.Value.Source == "" {
-				continue
-			}
-			if !yield(stored.Value.Source, err) || err != nil {
+			if err != nil {
+				yield("", err)
 				return
+			}
+			for _, revision := range stored.Value.Revisions() { // those that can be gone back to, too
+				for _, d := range revision.Deployments {
+					if d.Source != "" && !yield(d.Source, nil) {
+						return
+					}
+				}
 			}
 		}
 	}

@@ -32,6 +32,7 @@ var ranks = map[string]int{
 	"internal/mount":         10,
 	"internal/pyenv":         10,
 	"internal/record":        10,
+	"internal/router":        8,
 	"internal/runconfig":     10,
 	"internal/scoring":       10,
 	"internal/filter":        10,
