@@ -174,7 +174,8 @@ func TestCOCO(t *testing.T) {
 "annotations":[{"id":1,"image_id":9,"category_id":3,"bbox":[0,1,2,3],"segmentation":[],"area":6,"iscrowd":0}],"categories":[{"id":3,"name":"person","supercategory":"x"}]}`
 	got := all(t, label.ReadCOCO(strings.NewReader(text), &label.COCOOptions{Folder: "val"}))
 	require.Equal(t, []label.Label{{Item: "val/1.jpg", Class: "person", Box: &label.Box{X: 0, Y: 1, Width: 2, Height: 3}, Area: 6, ItemWidth: 5, ItemHeight: 6}, {Item: "val/2.jpg"}}, got)
-	for range label.ReadCOCO(strings.NewReader(text), nil) {
+	for _, err := range label.ReadCOCO(strings.NewReader(text), nil) {
+		require.NoError(t, err)
 		break
 	}
 	for name, tt := range map[string]struct{ text, want string }{

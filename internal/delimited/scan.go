@@ -95,7 +95,7 @@ func quotient(n, d uint64) float64 {
 	if rest != 0 {
 		q |= 1
 	}
-	return float64(q) * math.Float64frombits(uint64(1023-63+zerosD-zerosN)<<52) //nolint:gosec // a power of two from -126 to 0
+	return float64(q) * math.Float64frombits(uint64(1023-63+zerosD-zerosN)<<52)
 }
 
 // eightDigits reads eight digits at once, first two by two, then four by four.

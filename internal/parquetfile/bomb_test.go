@@ -63,7 +63,6 @@ func TestBombs(t *testing.T) { //nolint:paralleltest // see above
 	packed := enc.EncodeAll(zeros, nil)
 	require.NoError(t, enc.Close())
 	require.Less(t, len(packed), 64<<10)
-	zeros = nil
 	ints, texts := format.Int64, format.ByteArray
 	pages := int32(300)
 	huge := []byte("PAR1")

@@ -105,7 +105,7 @@ func (c *chunkReader) checkValues(e format.Encoding, data []byte, values int32) 
 		return nil
 	}
 	switch e {
-	case format.PlainDictionary, format.RLEDictionary:
+	case format.PlainDictionary, format.RLEDictionary: //nolint:staticcheck // old files have it
 		return checkRuns(data[1:], int(data[0]), values)
 	case format.DeltaBinaryPacked, format.DeltaLengthByteArray:
 		return checkDelta(data, values)
@@ -152,16 +152,16 @@ func prefixed(b []byte) (part, rest []byte, err error) {
 
 // checkRuns adds up the values of runs, of equal ones and of packed ones.
 func checkRuns(b []byte, bits int, values int32) error {
-	left := uint64(values) + spareValues //nolint:gosec // it is not negative
+	left := uint64(values) + spareValues
 	for len(b) > 0 {
 		head, n := binary.Uvarint(b)
 		if n <= 0 {
 			return errors.New("a run of values is damaged")
 		}
 		b = b[n:]
-		count, bytes := head>>1, uint64(bits+7)/8 //nolint:gosec // bits are of a byte
+		count, bytes := head>>1, uint64(bits+7)/8
 		if head&1 == 1 {
-			count, bytes = count*8, count*uint64(bits) //nolint:gosec // likewise
+			count, bytes = count*8, count*uint64(bits)
 		}
 		if head>>1 > left || count > left {
 			return errCount
@@ -182,7 +182,7 @@ func checkDelta(b []byte, values int32) error {
 		}
 		total, b = v, b[n:]
 	}
-	if total > uint64(values) { //nolint:gosec // it is not negative
+	if total > uint64(values) {
 		return errCount
 	}
 	return nil

@@ -48,7 +48,7 @@ func openFile(r io.ReaderAt, size int64) (*parquet.File, *format.FileMetaData, e
 	if err != nil {
 		return nil, nil, err
 	}
-	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer))) //nolint:gosec // about as long as it was
+	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer)))
 	footer = append(footer, "PAR1"...)
 	file, err := parquet.OpenFile(bytes.NewReader(footer), int64(len(footer)), parquet.SkipMagicBytes(true), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true),
 		parquet.ReadBufferSize(headBuffer))

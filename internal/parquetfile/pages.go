@@ -123,7 +123,7 @@ func (c *chunkReader) next() error {
 	if err := c.read(int(h.CompressedPageSize)); err != nil {
 		return fmt.Errorf("a page is cut off: %w", err)
 	}
-	if h.CRC != 0 && crc32.ChecksumIEEE(c.packed) != uint32(h.CRC) { //nolint:gosec // the same bits
+	if h.CRC != 0 && crc32.ChecksumIEEE(c.packed) != uint32(h.CRC) {
 		return errors.New("a page's checksum is wrong")
 	}
 	body, err := c.body(h)
@@ -233,7 +233,7 @@ func (c *chunkReader) body(h *format.PageHeader) ([]byte, error) {
 
 // offer makes the page ready to be read by the decoder, as one that isn't packed.
 func (c *chunkReader) offer(h *format.PageHeader, body []byte) error {
-	h.CRC, h.CompressedPageSize, h.UncompressedPageSize = 0, int32(len(body)), int32(len(body)) //nolint:gosec // it was an int32
+	h.CRC, h.CompressedPageSize, h.UncompressedPageSize = 0, int32(len(body)), int32(len(body))
 	h.DataPageHeader.V.Statistics, h.DataPageHeaderV2.V.Statistics = format.Statistics{}, format.Statistics{}
 	if h.Type == format.DataPageV2 {
 		h.DataPageHeaderV2.V.IsCompressed = thrift.New(false)

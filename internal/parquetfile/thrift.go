@@ -43,7 +43,7 @@ func (w *thriftWalk) skip(n uint64) error {
 	if n > uint64(len(w.b)-w.at) {
 		return errShort
 	}
-	w.at += int(n) //nolint:gosec // not above the length of a slice
+	w.at += int(n)
 	return nil
 }
 
