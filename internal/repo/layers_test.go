@@ -24,6 +24,7 @@ var ranks = map[string]int{
 	"internal/parquetfile":   8,
 	"internal/expr":          12,
 	"internal/signature":     12,
+	"internal/openinference": 12,
 	"backend":                10,
 	"poller":                 10,
 	"internal/gitignore":     10,
