@@ -1,10 +1,9 @@
 package openinference
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Datatype is the type of a tensor's values.
@@ -14,78 +13,78 @@ type Datatype string
 const (
 	// Bool is true or false.
 	Bool Datatype = "BOOL"
-	// Bytes is text.
-	Bytes Datatype = "BYTES"
+	// Int8 is a whole number of 8 bits with a sign.
+	Int8 Datatype = "INT8"
+	// Int16 is one of 16 bits.
+	Int16 Datatype = "INT16"
+	// Int32 is one of 32 bits.
+	Int32 Datatype = "INT32"
+	// Int64 is one of 64 bits.
+	Int64 Datatype = "INT64"
+	// Uint8 is a whole number of 8 bits without a sign.
+	Uint8 Datatype = "UINT8"
+	// Uint16 is one of 16 bits.
+	Uint16 Datatype = "UINT16"
+	// Uint32 is one of 32 bits.
+	Uint32 Datatype = "UINT32"
+	// Uint64 is one of 64 bits.
+	Uint64 Datatype = "UINT64"
 	// FP16 is a floating-point number of 16 bits.
 	FP16 Datatype = "FP16"
 	// FP32 is one of 32 bits.
 	FP32 Datatype = "FP32"
 	// FP64 is one of 64 bits.
 	FP64 Datatype = "FP64"
-	// Int64 is a whole number of 64 bits with a sign.
-	Int64 Datatype = "INT64"
-	// Int32 is one of 32 bits.
-	Int32 Datatype = "INT32"
+	// Bytes is text.
+	Bytes Datatype = "BYTES"
 )
 
-// integers are the bits of whole numbers; those without a sign have a minus.
-var integers = map[Datatype]int{"INT8": 8, "INT16": 16, Int32: 32, Int64: 64, "UINT8": -8, "UINT16": -16, "UINT32": -32, "UINT64": -64}
+// class tells which slice of Data has the values of a datatype.
+type class int
 
-// floats are the largest numbers that a datatype holds.
-var floats = map[Datatype]float64{FP16: 65504, FP32: math.MaxFloat32, FP64: math.MaxFloat64}
+const (
+	classNone class = iota
+	classBool
+	classInt
+	classUint
+	classFloat
+	classText
+)
 
-// known tells whether there is such a datatype.
-func (d Datatype) known() bool {
-	_, whole := integers[d]
-	_, broken := floats[d]
-	return whole || broken || d == Bool || d == Bytes
-}
-
-// holds tells why a JSON value is none of the datatype, nil when it is one. null is
-// NaN, which JSON has no other word for.
-func (d Datatype) holds(value any) error {
-	fits := false
+// class gives the datatype's class, classNone when there is no such datatype.
+func (d Datatype) class() class {
 	switch d {
 	case Bool:
-		_, fits = value.(bool)
+		return classBool
+	case Int8, Int16, Int32, Int64:
+		return classInt
+	case Uint8, Uint16, Uint32, Uint64:
+		return classUint
+	case FP16, FP32, FP64:
+		return classFloat
 	case Bytes:
-		_, fits = value.(string)
-	default:
-		if limit, is := floats[d]; is {
-			fits = value == nil || isFloat(value, limit)
-		} else {
-			fits = isInteger(value, integers[d])
-		}
+		return classText
 	}
-	if fits {
-		return nil
-	}
-	text, err := json.Marshal(value)
-	if err != nil || len(text) > 60 {
-		text = []byte("a value")
-	}
-	return fmt.Errorf("%s is no %s", text, d)
+	return classNone
 }
 
-func isFloat(value any, limit float64) bool {
-	number, is := value.(json.Number)
-	if !is {
-		return false
+// bits gives the size of a number.
+func (d Datatype) bits() int {
+	n, err := strconv.Atoi(strings.TrimLeft(string(d), "UINTFP"))
+	if err != nil {
+		return 0
 	}
-	f, err := number.Float64()
-	return err == nil && math.Abs(f) <= limit
+	return n
 }
 
-func isInteger(value any, bits int) bool {
-	number, is := value.(json.Number)
-	if !is {
-		return false
+// largest gives the largest floating-point number of the datatype.
+func (d Datatype) largest() float64 {
+	const largestFP16 = 65504
+	switch d {
+	case FP16:
+		return largestFP16
+	case FP32:
+		return math.MaxFloat32
 	}
-	var err error
-	if bits < 0 {
-		_, err = strconv.ParseUint(string(number), 10, -bits)
-	} else {
-		_, err = strconv.ParseInt(string(number), 10, bits)
-	}
-	return err == nil
+	return math.MaxFloat64
 }

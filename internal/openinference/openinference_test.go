@@ -191,7 +191,7 @@ func TestRefusedRequests(t *testing.T) {
 		input(`{"name": "x", "shape": [2], "datatype": "FP32", "data": [1]}`):                                                               "1 values, the shape [2] has 2",
 		input(`{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3]]}`):                                                  "not nested as the shape says",
 		input(`{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], 3]}`):                                                    "not nested as the shape says",
-		input(`{"name": "x", "shape": [2], "datatype": "FP32", "data": [[1], 2]}`):                                                          "nested deeper",
+		input(`{"name": "x", "shape": [2], "datatype": "FP32", "data": [[1], 2]}`):                                                          "not nested as the shape says",
 		input(`{"name": "x", "shape": [], "datatype": "FP32", "data": [[1]]}`):                                                              "not nested as the shape says",
 		input(`{"name": "x", "shape": [1], "datatype": "FP32", "data": ["1"]}`):                                                             `is no FP32`,
 		input(`{"name": "x", "shape": [1], "datatype": "FP16", "data": [65505]}`):                                                           "65505 is no FP16",

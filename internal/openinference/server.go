@@ -306,11 +306,7 @@ func Infer(ctx context.Context, m *Model, body []byte) (any, error) {
 	if err := checkInputs(req.Inputs, m.Metadata.Inputs); err != nil {
 		return nil, err
 	}
-	question, err := req.Body()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", azml.ErrInvalid, err)
-	}
-	said, err := m.Score(ctx, question)
+	said, err := m.Score(ctx, req.Body())
 	if err != nil {
 		return nil, err
 	}

@@ -1,108 +1,74 @@
 package openinference
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"slices"
-
-	"github.com/azml-go/azml"
 )
 
 // Tensor is a named array of values.
 type Tensor struct {
 	// Name is the tensor's name.
-	Name string `json:"name"`
+	Name string
 	// Shape is the length of each dimension.
-	Shape []int64 `json:"shape"`
+	Shape []int64
 	// Datatype is the type of its values.
-	Datatype Datatype `json:"datatype"`
+	Datatype Datatype
 	// Parameters are what the client or the model adds.
-	Parameters map[string]any `json:"parameters,omitempty"`
-	// Data are the values in row-major order; in what a client sends they may also
-	// be nested as Shape says.
-	Data []any `json:"data"`
+	Parameters map[string]any
+	// Data are the values.
+	Data Data
 }
 
-// Request asks for an inference.
-type Request struct {
-	// ID is the client's name for the request.
-	ID string `json:"id,omitempty"`
-	// Parameters are what the client adds.
-	Parameters map[string]any `json:"parameters,omitempty"`
-	// Inputs are the tensors that are given.
-	Inputs []Tensor `json:"inputs"`
-	// Outputs are those that are wanted, all when empty.
-	Outputs []Wanted `json:"outputs,omitempty"`
+// tensorJSON is a tensor as it is sent.
+type tensorJSON struct {
+	Name       string          `json:"name"`
+	Shape      []int64         `json:"shape"`
+	Datatype   Datatype        `json:"datatype"`
+	Parameters map[string]any  `json:"parameters,omitempty"`
+	Data       json.RawMessage `json:"data"`
 }
 
-// Wanted is an output that a client asks for.
-type Wanted struct {
-	// Name is the output's name.
-	Name string `json:"name"`
-	// Parameters are what the client adds.
-	Parameters map[string]any `json:"parameters,omitempty"`
-}
-
-// ParseRequest reads a request and flattens its tensors. Errors: ErrInvalid naming
-// the tensor.
-func ParseRequest(body []byte) (*Request, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var r Request
-	if err := d.Decode(&r); err != nil {
-		return nil, fmt.Errorf("%w: the request is no inference request: %w", azml.ErrInvalid, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%w: the request is more than one JSON value", azml.ErrInvalid)
-	}
-	if len(r.Inputs) == 0 {
-		return nil, fmt.Errorf("%w: the request has no inputs", azml.ErrInvalid)
-	}
-	seen := map[string]bool{}
-	for i := range r.Inputs {
-		input := &r.Inputs[i]
-		if input.Name == "" || seen[input.Name] {
-			return nil, fmt.Errorf("%w: input %d: give each input a name of its own, not %q", azml.ErrInvalid, i+1, input.Name)
+// MarshalJSON implements json.Marshaler.
+func (t Tensor) MarshalJSON() ([]byte, error) {
+	data := []byte{'['}
+	for i := range t.Data.Len() {
+		if i > 0 {
+			data = append(data, ',')
 		}
-		seen[input.Name] = true
-		if err := input.flatten(); err != nil {
-			return nil, fmt.Errorf("%w: input %q: %w", azml.ErrInvalid, input.Name, err)
-		}
+		data = t.Data.appendJSON(data, t.Datatype, i)
 	}
-	return &r, nil
+	return json.Marshal(tensorJSON{t.Name, t.Shape, t.Datatype, t.Parameters, append(data, ']')})
 }
 
-// flatten checks the tensor and brings its data into row-major order.
-func (t *Tensor) flatten() error {
-	if !t.Datatype.known() {
-		return fmt.Errorf("datatype %q: use BOOL, INT8 to INT64, UINT8 to UINT64, FP16 to FP64 or BYTES", t.Datatype)
-	}
-	size, err := elements(t.Shape)
+// read takes a tensor as it was sent: its data in row-major order, or nested as
+// its shape says.
+func (t *Tensor) read(sent tensorJSON) error {
+	t.Name, t.Shape, t.Datatype, t.Parameters = sent.Name, sent.Shape, sent.Datatype, sent.Parameters
+	size, err := t.check()
 	if err != nil {
 		return err
 	}
-	if t.Data == nil {
+	if len(sent.Data) == 0 {
 		return fmt.Errorf("it has no data")
 	}
-	if nested(t.Data) {
-		flat := make([]any, 0, min(size, 1<<20))
-		if flat, err = unnest(flat, t.Data, t.Shape); err != nil {
-			return err
-		}
-		t.Data = flat
+	r := reader{text: sent.Data, tensor: t}
+	if err := r.list(0); err != nil {
+		return err
 	}
-	if int64(len(t.Data)) != size {
-		return fmt.Errorf("it has %d values, the shape %v has %d", len(t.Data), t.Shape, size)
-	}
-	for i, value := range t.Data {
-		if err := t.Datatype.holds(value); err != nil {
-			return fmt.Errorf("value %d: %w", i+1, err)
-		}
+	if int64(t.Data.Len()) != size {
+		return fmt.Errorf("it has %d values, the shape %v has %d", t.Data.Len(), t.Shape, size)
 	}
 	return nil
+}
+
+// check gives the number of values that the tensor must have.
+func (t *Tensor) check() (size int64, err error) {
+	if t.Datatype.class() == classNone {
+		return 0, fmt.Errorf("datatype %q: use BOOL, INT8 to INT64, UINT8 to UINT64, FP16 to FP64 or BYTES", t.Datatype)
+	}
+	return elements(t.Shape)
 }
 
 // elements gives the number of values in a shape.
@@ -110,7 +76,7 @@ func elements(shape []int64) (int64, error) {
 	if shape == nil {
 		return 0, fmt.Errorf("it has no shape")
 	}
-	if i := slices.IndexFunc(shape, func(n int64) bool { return n < 0 }); i >= 0 {
+	if slices.ContainsFunc(shape, func(n int64) bool { return n < 0 }) {
 		return 0, fmt.Errorf("the shape %v has a negative length", shape)
 	}
 	// Nested lists of nothing take memory, too: those before the first length of 0.
@@ -130,55 +96,118 @@ func elements(shape []int64) (int64, error) {
 	return size, nil
 }
 
-func nested(data []any) bool {
-	return slices.ContainsFunc(data, func(value any) bool { _, is := value.([]any); return is })
+// appendNested appends the values nested as the shape says; one alone for the empty
+// shape.
+func (t *Tensor) appendNested(out []byte) []byte {
+	next := 0
+	return t.nest(out, t.Shape, &next)
 }
 
-// unnest appends nested values in row-major order.
-func unnest(flat, data []any, shape []int64) ([]any, error) {
-	if len(shape) == 0 || int64(len(data)) != shape[0] {
-		return nil, fmt.Errorf("its data are not nested as the shape says")
-	}
-	if len(shape) == 1 {
-		if nested(data) {
-			return nil, fmt.Errorf("its data are nested deeper than the shape says")
-		}
-		return append(flat, data...), nil
-	}
-	for _, value := range data {
-		inner, is := value.([]any)
-		if !is {
-			return nil, fmt.Errorf("its data are not nested as the shape says")
-		}
-		var err error
-		if flat, err = unnest(flat, inner, shape[1:]); err != nil {
-			return nil, err
-		}
-	}
-	return flat, nil
-}
-
-// Nested gives the tensor's values nested as its shape says; a single value for the
-// empty shape.
-func (t *Tensor) Nested() any {
-	rest := t.Data
-	return nest(&rest, t.Shape)
-}
-
-func nest(rest *[]any, shape []int64) any {
+func (t *Tensor) nest(out []byte, shape []int64, next *int) []byte {
 	if len(shape) == 0 {
-		value := (*rest)[0]
-		*rest = (*rest)[1:]
-		return value
+		*next++
+		return t.Data.appendJSON(out, t.Datatype, *next-1)
 	}
-	if len(shape) == 1 {
-		row := (*rest)[:shape[0]:shape[0]]
-		*rest = (*rest)[shape[0]:]
-		return row
+	out = append(out, '[')
+	for i := range shape[0] {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = t.nest(out, shape[1:], next)
 	}
-	list := make([]any, shape[0])
-	for i := range list {
-		list[i] = nest(rest, shape[1:])
+	return append(out, ']')
+}
+
+// reader reads the lists of a tensor's data from text that is known to be JSON.
+type reader struct {
+	text   []byte
+	tensor *Tensor
+	nested bool // lists stand in the list
+}
+
+// peek gives the first character behind spaces, 0 at the end.
+func (r *reader) peek() byte {
+	for len(r.text) > 0 {
+		switch c := r.text[0]; c {
+		case ' ', '\t', '\n', '\r', ',':
+			r.text = r.text[1:]
+		default:
+			return c
+		}
 	}
-	return list
+	return 0
+}
+
+// list reads a list at a depth, with what it holds.
+func (r *reader) list(depth int) error {
+	if r.peek() != '[' {
+		return fmt.Errorf("its data are no list")
+	}
+	r.text = r.text[1:]
+	count := int64(0)
+	for r.peek() != ']' {
+		count++
+		if err := r.item(depth, count); err != nil {
+			return err
+		}
+	}
+	r.text = r.text[1:]
+	if r.nested && (depth >= len(r.tensor.Shape) || count != r.tensor.Shape[depth]) {
+		return errNesting
+	}
+	return nil
+}
+
+var errNesting = fmt.Errorf("its data are not nested as the shape says")
+
+// item reads a value, or a list below another.
+func (r *reader) item(depth int, count int64) error {
+	switch r.peek() {
+	case '{':
+		return fmt.Errorf("value %d: an object is no %s", count, r.tensor.Datatype)
+	case '[':
+		if r.nested = r.nested || depth == 0 && count == 1; !r.nested || depth+1 >= len(r.tensor.Shape) {
+			return errNesting
+		}
+		return r.list(depth + 1)
+	}
+	if r.nested && depth+1 != len(r.tensor.Shape) {
+		return errNesting
+	}
+	if err := r.tensor.Data.add(r.tensor.Datatype, r.value()); err != nil {
+		return fmt.Errorf("value %d: %w", r.tensor.Data.Len(), err)
+	}
+	return nil
+}
+
+// value reads a value that is no list.
+func (r *reader) value() any {
+	if r.text[0] == '"' {
+		end := 1
+		for r.text[end] != '"' {
+			if r.text[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		var text string
+		_ = json.Unmarshal(r.text[:end+1], &text) // it is JSON
+		r.text = r.text[end+1:]
+		return text
+	}
+	end := 0
+	for end < len(r.text) && r.text[end] != ',' && r.text[end] != ']' && r.text[end] > ' ' {
+		end++
+	}
+	word := string(r.text[:end])
+	r.text = r.text[end:]
+	switch word {
+	case "true":
+		return true
+	case "false":
+		return false
+	case "null":
+		return nil
+	}
+	return json.Number(word)
 }

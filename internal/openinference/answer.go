@@ -8,27 +8,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/azml-go/azml"
 )
 
-// Body gives the request as the JSON that a model takes: {"data": …} for a single
-// input, {"inputs": {name: …}} for several, the values nested as the shapes say.
-func (r *Request) Body() ([]byte, error) {
-	if len(r.Inputs) == 1 {
-		return json.Marshal(map[string]any{"data": r.Inputs[0].Nested()})
-	}
-	byName := map[string]any{}
-	for i := range r.Inputs {
-		byName[r.Inputs[i].Name] = r.Inputs[i].Nested()
-	}
-	return json.Marshal(map[string]any{"inputs": byName})
-}
-
-// The names of outputs that a model gives no name.
-const (
-	outputName = "output-0"
-)
+// outputName is the name of an output that a model gives none.
+const outputName = "output-0"
 
 // Outputs makes tensors of what a model has answered: of a value or a list, one
 // tensor; of an object of lists, one for each; of a list of objects, one for each
@@ -50,7 +33,7 @@ func Outputs(answer []byte, described []TensorMetadata) ([]Tensor, error) {
 	for i, name := range names {
 		t, err := tensorOf(columns[i])
 		if err != nil {
-			return []Tensor{{Name: outputName, Shape: []int64{1}, Datatype: Bytes, Data: []any{strings.TrimSpace(string(answer))},
+			return []Tensor{{Name: outputName, Shape: []int64{1}, Datatype: Bytes, Data: Data{Texts: []string{strings.TrimSpace(string(answer))}},
 				Parameters: map[string]any{"content_type": "application/json"}}}, nil
 		}
 		t.Name = name
@@ -122,7 +105,7 @@ func byColumn(rows []any) (columns []any, names []string) {
 }
 
 // tensorOf makes a tensor of a value or of nested lists of equal length, of the
-// smallest of BOOL, INT64, FP64 and BYTES that holds all.
+// first of BOOL, INT64, FP64 and BYTES that holds all.
 func tensorOf(value any) (Tensor, error) {
 	shape := []int64{}
 	for inner := value; ; {
@@ -136,32 +119,55 @@ func tensorOf(value any) (Tensor, error) {
 		}
 		inner = list[0]
 	}
-	t := Tensor{Shape: shape, Data: []any{value}}
-	if list, is := value.([]any); is {
-		flat, err := unnest(nil, list, shape)
-		if err != nil {
-			return t, err
-		}
-		t.Data = flat
-	} else {
-		t.Shape = []int64{1}
+	flat, err := unnest(nil, value, shape)
+	if err != nil {
+		return Tensor{}, err
 	}
-	if t.Data == nil {
-		t.Data = []any{}
+	if len(shape) == 0 {
+		shape = []int64{1}
 	}
-	for _, datatype := range []Datatype{Bool, Int64, FP64, Bytes} {
-		if !slices.ContainsFunc(t.Data, func(v any) bool { return datatype.holds(v) != nil }) {
-			t.Datatype = datatype
-			break
+	kinds := []Datatype{Bool, Int64, FP64, Bytes}
+	if len(flat) == 0 {
+		kinds = []Datatype{FP64}
+	}
+	for _, datatype := range kinds {
+		if t, ok := tensorAs(datatype, shape, flat); ok {
+			return t, nil
 		}
 	}
-	if t.Datatype == "" {
-		return t, fmt.Errorf("its values have no datatype in common")
+	return Tensor{}, fmt.Errorf("its values have no datatype in common")
+}
+
+// tensorAs makes a tensor of the datatype, if that holds all values.
+func tensorAs(datatype Datatype, shape []int64, flat []any) (Tensor, bool) {
+	t := Tensor{Shape: shape, Datatype: datatype}
+	for _, value := range flat {
+		if t.Data.add(datatype, value) != nil {
+			return t, false
+		}
 	}
-	if len(t.Data) == 0 {
-		t.Datatype = FP64
+	return t, true
+}
+
+// unnest appends values that are nested as the shape says, in row-major order.
+func unnest(flat []any, value any, shape []int64) ([]any, error) {
+	list, is := value.([]any)
+	if len(shape) == 0 {
+		if is {
+			return nil, errNesting
+		}
+		return append(flat, value), nil
 	}
-	return t, nil
+	if !is || int64(len(list)) != shape[0] {
+		return nil, errNesting
+	}
+	for _, inner := range list {
+		var err error
+		if flat, err = unnest(flat, inner, shape[1:]); err != nil {
+			return nil, err
+		}
+	}
+	return flat, nil
 }
 
 // describe gives outputs the names and datatypes that the metadata has for them,
@@ -171,33 +177,24 @@ func describe(tensors []Tensor, described []TensorMetadata) {
 		tensors[0].Name = described[0].Name
 	}
 	for i := range tensors {
-		t := &tensors[i]
 		for _, m := range described {
-			if m.Name == t.Name && m.Datatype.known() &&
-				!slices.ContainsFunc(t.Data, func(v any) bool { return m.Datatype.holds(v) != nil }) {
-				t.Datatype = m.Datatype
+			if m.Name == tensors[i].Name {
+				tensors[i].become(m.Datatype)
 			}
 		}
 	}
 }
 
-// pick gives the outputs that the client asks for, all when it names none. Errors:
-// ErrInvalid.
-func (r *Request) pick(tensors []Tensor) ([]Tensor, error) {
-	if len(r.Outputs) == 0 {
-		return tensors, nil
-	}
-	var picked []Tensor
-	for _, wanted := range r.Outputs {
-		i := slices.IndexFunc(tensors, func(t Tensor) bool { return t.Name == wanted.Name })
-		if i < 0 {
-			var names []string
-			for _, t := range tensors {
-				names = append(names, t.Name)
-			}
-			return nil, fmt.Errorf("%w: there is no output %q, but %s", azml.ErrInvalid, wanted.Name, strings.Join(names, ", "))
+// become changes the datatype, if the other one holds all values.
+func (t *Tensor) become(datatype Datatype) {
+	other := Tensor{Name: t.Name, Shape: t.Shape, Datatype: datatype, Parameters: t.Parameters}
+	for i := range t.Data.Len() {
+		var value any
+		d := json.NewDecoder(bytes.NewReader(t.Data.appendJSON(nil, t.Datatype, i)))
+		d.UseNumber()
+		if d.Decode(&value) != nil || other.Data.add(datatype, value) != nil {
+			return
 		}
-		picked = append(picked, tensors[i])
 	}
-	return picked, nil
+	*t = other
 }
