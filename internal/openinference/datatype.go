@@ -77,6 +77,18 @@ func (d Datatype) bits() int {
 	return n
 }
 
+// Size gives the bytes of a value in raw contents, 0 for BYTES and for what is no
+// datatype.
+func (d Datatype) Size() int {
+	switch d.class() {
+	case classBool:
+		return 1
+	case classInt, classUint, classFloat:
+		return d.bits() / 8
+	}
+	return 0
+}
+
 // largest gives the largest floating-point number of the datatype.
 func (d Datatype) largest() float64 {
 	const largestFP16 = 65504

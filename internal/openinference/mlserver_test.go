@@ -1,19 +1,11 @@
-//go:build unix
-
 package openinference_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,72 +15,20 @@ import (
 	"github.com/azml-go/azml/internal/testenv"
 )
 
-// The model of the real server: it gives back what it was given.
-const echoModel = `
-from mlserver import MLModel, types
-
-class Echo(MLModel):
-    async def load(self):
-        return True
-
-    async def predict(self, payload):
-        outputs = [types.ResponseOutput(name=i.name, shape=i.shape, datatype=i.datatype, data=i.data) for i in payload.inputs]
-        return types.InferenceResponse(model_name=self.name, model_version=self.version, id=payload.id, outputs=outputs)
-`
-
-// startMLServer serves the model with the real server.
-func startMLServer(t *testing.T) *httptest.Server {
+// startMLServer serves a model that echoes with the real server, and gives its URL.
+func startMLServer(t *testing.T) string {
 	t.Helper()
-	python := testenv.MLServer(t)
-	dir := t.TempDir()
-	ports := freePorts(t)
-	for name, text := range map[string]string{
-		"echo_model.py":       echoModel,
-		"settings.json":       fmt.Sprintf(`{"host": "127.0.0.1", "http_port": %d, "grpc_port": %d, "metrics_port": %d, "parallel_workers": 0}`, ports[0], ports[1], ports[2]),
-		"model-settings.json": `{"name": "m", "implementation": "echo_model.Echo", "versions": ["1"], "platform": "test", "parameters": {"version": "1"}}`,
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
-	}
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	require.NoError(t, err)
-	cmd := exec.Command(filepath.Join(filepath.Dir(python), "mlserver"), "start", ".")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
-			t.Logf("the end of the real server's log:\n%s", text[max(0, len(text)-2000):])
-		}
-	})
-	s := httptest.NewUnstartedServer(nil)
-	_ = s.Listener.Close()
-	s.Config.Handler = http.NotFoundHandler()
-	s.URL = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	address, _ := testenv.StartMLServer(t)
+	url := "http://" + address
 	require.Eventually(t, func() bool {
-		resp, err := http.Get(s.URL + "/v2/models/m/ready")
+		resp, err := http.Get(url + "/v2/models/m/ready")
 		if err != nil {
 			return false
 		}
 		defer resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	}, 2*time.Minute, 50*time.Millisecond)
-	return s
-}
-
-// freePorts gives three ports of this machine that nobody listens on.
-func freePorts(t *testing.T) (ports [3]int) {
-	t.Helper()
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
+	return url
 }
 
 // ask gives the status and what the answer says, without what the two servers are
@@ -207,13 +147,13 @@ func TestAnswersAreMLServers(t *testing.T) {
 		{"POST", "/v2/repository/models/m/unload", ""},
 		{"POST", "/v2/repository/models/m/load", ""},
 	} {
-		wantStatus, want := ask(t, theirs.URL, step.method, step.path, step.body)
+		wantStatus, want := ask(t, theirs, step.method, step.path, step.body)
 		status, got := ask(t, ours.URL, step.method, step.path, step.body)
 		require.Equal(t, wantStatus, status, step)
 		require.Equal(t, want, got, step)
 	}
 	for _, path := range []string{"/v2/health/live", "/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/1/ready"} {
-		wantStatus, _ := ask(t, theirs.URL, "GET", path, "")
+		wantStatus, _ := ask(t, theirs, "GET", path, "")
 		status, _ := ask(t, ours.URL, "GET", path, "")
 		require.Equal(t, wantStatus, status, "%s: the status says it; MLServer says nothing else", path)
 	}
@@ -229,7 +169,7 @@ func TestAnswersAreMLServers(t *testing.T) {
 		body, err := json.Marshal(request)
 		require.NoError(t, err)
 		path := []string{"/v2/models/m/infer", "/v2/models/m/versions/1/infer"}[i%2]
-		wantStatus, want := ask(t, theirs.URL, "POST", path, string(body))
+		wantStatus, want := ask(t, theirs, "POST", path, string(body))
 		status, got := ask(t, ours.URL, "POST", path, string(body))
 		require.Equal(t, wantStatus, status, "seed %d: %s", seed, body)
 		require.Equal(t, want, got, "seed %d: %s", seed, body)

@@ -264,7 +264,12 @@ func FuzzInfer(f *testing.F) {
 			require.True(t, json.Valid(body))
 			return said, nil
 		}}
-		out, err := openinference.Infer(t.Context(), m, body)
+		req, err := openinference.ParseRequest(body)
+		if err != nil {
+			require.ErrorIs(t, err, azml.ErrInvalid)
+			return
+		}
+		out, err := m.Infer(t.Context(), req)
 		if err == nil {
 			_, err = json.Marshal(out)
 			require.NoError(t, err)

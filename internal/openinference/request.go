@@ -52,11 +52,12 @@ func ParseRequest(body []byte) (*Request, error) {
 	for _, output := range sent.Outputs {
 		r.Outputs = append(r.Outputs, output.Name)
 	}
-	return r, r.check()
+	return r, nil
 }
 
-// check tells what is wrong with the names of a request's inputs.
-func (r *Request) check() error {
+// Check tells what is wrong with a request: with its inputs' names, shapes and
+// numbers of values. Errors: ErrInvalid.
+func (r *Request) Check() error {
 	if len(r.Inputs) == 0 {
 		return fmt.Errorf("%w: the request has no inputs", azml.ErrInvalid)
 	}
@@ -66,6 +67,13 @@ func (r *Request) check() error {
 			return fmt.Errorf("%w: input %d: give each input a name of its own, not %q", azml.ErrInvalid, i+1, input.Name)
 		}
 		seen[input.Name] = true
+		size, err := input.check()
+		if err == nil && int64(input.Data.Len()) != size {
+			err = fmt.Errorf("it has %d values, the shape %v has %d", input.Data.Len(), input.Shape, size)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: input %q: %w", azml.ErrInvalid, input.Name, err)
+		}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/azml-go/azml"
 )
@@ -99,7 +100,7 @@ type Options struct {
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64
 	// Failed is told of errors whose text is not for clients.
-	Failed func(r *http.Request, err error)
+	Failed func(err error)
 }
 
 // server answers the protocol's routes.
@@ -147,7 +148,7 @@ func answer(w http.ResponseWriter, status int, body any) {
 }
 
 // refuse answers with an error: its text where it is the client's to know.
-func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (s *server) refuse(w http.ResponseWriter, err error) {
 	status, text := http.StatusInternalServerError, "the model has failed"
 	switch {
 	case errors.Is(err, azml.ErrNotFound):
@@ -163,17 +164,20 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status, text = http.StatusGatewayTimeout, "the model took too long"
 	}
 	if s.opts.Failed != nil && status >= http.StatusInternalServerError {
-		s.opts.Failed(r, err)
+		s.opts.Failed(err)
 	}
 	answer(w, status, problem{text})
 }
+
+// Extensions gives the extensions of the protocol that are there.
+func Extensions() []string { return []string{"model_repository"} }
 
 func (s *server) metadata(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, struct {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{s.opts.Name, s.opts.Version, []string{"model_repository"}})
+	}{s.opts.Name, s.opts.Version, Extensions()})
 }
 
 func (s *server) live(w http.ResponseWriter, _ *http.Request) {
@@ -182,16 +186,21 @@ func (s *server) live(w http.ResponseWriter, _ *http.Request) {
 
 // ready answers whether all models can be asked.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	entries, err := s.models.Index(r.Context())
+	ready, err := AllReady(r.Context(), s.models)
 	if err != nil {
-		s.refuse(w, r, err)
+		s.refuse(w, err)
 		return
 	}
-	ready := true
-	for _, e := range entries {
-		ready = ready && e.State == Ready
-	}
 	answer(w, status(ready), map[string]bool{"ready": ready})
+}
+
+// AllReady tells whether all models can be asked.
+func AllReady(ctx context.Context, models Repository) (bool, error) {
+	entries, err := models.Index(ctx)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(entries, func(e Entry) bool { return e.State != Ready }), nil
 }
 
 // status is that of an answer about being ready, which health checks look at alone.
@@ -212,12 +221,12 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		err = json.Unmarshal(body, &asked)
 	}
 	if err != nil {
-		s.refuse(w, r, fmt.Errorf("%w: the body is no index request: %w", azml.ErrInvalid, err))
+		s.refuse(w, fmt.Errorf("%w: the body is no index request: %w", azml.ErrInvalid, err))
 		return
 	}
 	all, err := s.models.Index(r.Context())
 	if err != nil {
-		s.refuse(w, r, err)
+		s.refuse(w, err)
 		return
 	}
 	entries := []Entry{}
@@ -233,7 +242,7 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 func (s *server) change(do func(Repository, context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := do(s.models, r.Context(), r.PathValue("model")); err != nil {
-			s.refuse(w, r, err)
+			s.refuse(w, err)
 			return
 		}
 		w.WriteHeader(http.StatusOK)
@@ -245,7 +254,7 @@ func (s *server) of(do func(http.ResponseWriter, *http.Request, *Model)) http.Ha
 	return func(w http.ResponseWriter, r *http.Request) {
 		m, err := s.models.Model(r.Context(), r.PathValue("model"), r.PathValue("version"))
 		if err != nil {
-			s.refuse(w, r, err)
+			s.refuse(w, err)
 			return
 		}
 		do(w, r, m)
@@ -271,14 +280,6 @@ func (s *server) modelReady(w http.ResponseWriter, _ *http.Request, m *Model) {
 	}{m.Metadata.Name, ready})
 }
 
-// response is the answer to an inference.
-type response struct {
-	ModelName    string   `json:"model_name"`
-	ModelVersion string   `json:"model_version,omitempty"`
-	ID           string   `json:"id,omitempty"`
-	Outputs      []Tensor `json:"outputs"`
-}
-
 func (s *server) infer(w http.ResponseWriter, r *http.Request, m *Model) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -289,75 +290,15 @@ func (s *server) infer(w http.ResponseWriter, r *http.Request, m *Model) {
 		answer(w, http.StatusBadRequest, problem{"the body could not be read"})
 		return
 	}
-	out, err := Infer(r.Context(), m, body)
+	req, err := ParseRequest(body)
 	if err != nil {
-		s.refuse(w, r, err)
+		s.refuse(w, err)
+		return
+	}
+	out, err := m.Infer(r.Context(), req)
+	if err != nil {
+		s.refuse(w, err)
 		return
 	}
 	answer(w, http.StatusOK, out)
-}
-
-// Infer asks the model what the body, an inference request, asks.
-func Infer(ctx context.Context, m *Model, body []byte) (any, error) {
-	req, err := ParseRequest(body)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkInputs(req.Inputs, m.Metadata.Inputs); err != nil {
-		return nil, err
-	}
-	said, err := m.Score(ctx, req.Body())
-	if err != nil {
-		return nil, err
-	}
-	outputs, err := Outputs(said, m.Metadata.Outputs)
-	if err != nil {
-		return nil, err
-	}
-	if outputs, err = req.pick(outputs); err != nil {
-		return nil, err
-	}
-	return response{m.Metadata.Name, m.Version, req.ID, outputs}, nil
-}
-
-// checkInputs holds the tensors against what the model says it takes.
-func checkInputs(inputs []Tensor, described []TensorMetadata) error {
-	if len(described) == 0 {
-		return nil
-	}
-	byName := map[string]TensorMetadata{}
-	for _, m := range described {
-		byName[m.Name] = m
-	}
-	for _, t := range inputs {
-		m, there := byName[t.Name]
-		if !there && len(described) == 1 && described[0].Name == "" {
-			m, there = described[0], true
-		}
-		if !there {
-			return fmt.Errorf("%w: the model has no input %q", azml.ErrInvalid, t.Name)
-		}
-		delete(byName, m.Name)
-		if err := m.takes(t); err != nil {
-			return fmt.Errorf("%w: input %q: %w", azml.ErrInvalid, t.Name, err)
-		}
-	}
-	for name := range byName {
-		return fmt.Errorf("%w: the input %q is missing", azml.ErrInvalid, name)
-	}
-	return nil
-}
-
-func (m TensorMetadata) takes(t Tensor) error {
-	if m.Datatype != t.Datatype {
-		return fmt.Errorf("it is %s, the model takes %s", t.Datatype, m.Datatype)
-	}
-	fits := len(m.Shape) == len(t.Shape)
-	for i := 0; fits && i < len(m.Shape); i++ {
-		fits = m.Shape[i] == -1 || m.Shape[i] == t.Shape[i]
-	}
-	if !fits {
-		return fmt.Errorf("its shape is %v, the model takes %v", t.Shape, m.Shape)
-	}
-	return nil
 }
