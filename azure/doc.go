@@ -14,6 +14,8 @@
 //	https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX    or any other endpoint of a storage account
 //	http://127.0.0.1:10000/ACCOUNT/CONTAINER/PREFIX           Azurite
 //
+// docs/azure.md says how to set one up and what operations cost in requests.
+//
 // The prefix may be left out, and the vault: then what needs secrets, such as an
 // endpoint's keys, is ErrUnsupported. NAME is that of a vault in the public cloud,
 // the host of any other, or a URL. Workspaces of one vault share their secrets. A

@@ -37,6 +37,11 @@ type Options struct {
 	// Datastores open datastores of kinds that are not built in, such as
 	// s3.Driver{} of backend/s3.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets that are not this machine, such as
+	// docker.Driver{} of backend/docker.
+	Computes []backend.ComputeDriver
+	// Program is the file of the program azml; see workspace.Config.
+	Program string
 	// CacheDir is a folder of this machine for what can be made again; the
 	// user's cache folder when empty.
 	CacheDir string
@@ -64,11 +69,15 @@ func Open(ctx context.Context, url string, opts *Options) (*workspace.Workspace,
 }
 
 // Create creates a workspace at the URL, with its container when there is none,
-// and opens it. Close it. Errors: ErrExists; ErrInvalid for a bad URL, and when
+// and opens it. Close it. Nothing is created when the key vault can't be read: the
+// error says what to do. Errors: ErrExists; ErrInvalid for a bad URL, and when
 // other blobs are there; ErrDenied, ErrUnavailable; ErrUnsupported for a storage
 // account with a hierarchical namespace.
 func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspace, error) {
 	return with(url, opts, func(objects *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
+		if err := checkVault(ctx, config.Secrets); err != nil {
+			return nil, err
+		}
 		if err := objects.Prepare(ctx); err != nil {
 			return nil, err
 		}
@@ -90,7 +99,7 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 	if IsURL(location) {
 		return Open(ctx, location, opts)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger,
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 }
 
@@ -117,7 +126,7 @@ func with(url string, opts *Options, open func(*azureblob.Store, workspace.Confi
 		return nil, err
 	}
 	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
-		Datastores: opts.Datastores, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+		Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}

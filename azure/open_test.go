@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/stretchr/testify/require"
@@ -140,6 +142,12 @@ func TestVault(t *testing.T) {
 	require.NotContains(t, err.Error(), vault.Token())
 
 	t.Setenv("AZURE_STORAGE_KEY", server.Key)
+	unknown := *opts
+	unknown.Credential = fixed("of somebody else")
+	_, err = azure.Create(t.Context(), where, &unknown)
+	require.ErrorIs(t, err, azml.ErrDenied)
+	require.ErrorContains(t, err, "the secret store of the workspace")
+	require.NotContains(t, err.Error(), "of somebody else")
 	opts.Credential = nil // the blobs by the key, the vault by the machine's identity
 	identity(t, vault.Token())
 	ws, err := azure.Create(t.Context(), where, opts)
@@ -154,6 +162,13 @@ func TestVault(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", got)
 	closed(t, ws, nil)
+}
+
+// fixed is a credential with that token.
+type fixed string
+
+func (f fixed) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{Token: string(f), ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
 // identity makes a machine's identity, as App Service has it, that gives a token.

@@ -2,6 +2,7 @@ package azure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/url"
@@ -34,6 +35,16 @@ func (p place) secrets(opts *Options) (backend.Secrets, error) {
 		}
 	}
 	return keyvault.New(p.vault, credential, &o)
+}
+
+// checkVault asks for a secret that need not be there, which the caller must be
+// allowed to do.
+func checkVault(ctx context.Context, secrets backend.Secrets) error {
+	_, err := secrets.Get(ctx, "azml-doctor")
+	if err == nil || errors.Is(err, azml.ErrNotFound) || errors.Is(err, errNoSecrets) {
+		return nil
+	}
+	return fmt.Errorf("the secret store of the workspace: %w", err)
 }
 
 // noSecrets is the secret store of a workspace without one.

@@ -103,7 +103,8 @@ const (
 	// JobExited says that the command ended by itself; ExitCode says how.
 	JobExited JobState = "Exited"
 	// JobKilled says that a signal or the target ended the command; Reason
-	// says which.
+	// says which. A target that is told a code alone, as container engines are,
+	// takes 128+n for signal n.
 	JobKilled JobState = "Killed"
 	// JobLost says that the target can't tell how the job ended, for example
 	// after the machine was started anew. No process of it is left.

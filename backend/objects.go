@@ -86,6 +86,9 @@ type Info struct {
 	ETag ETag
 	// Modified is the time of the last write, by the store's clock.
 	Modified time.Time
+	// Created is when an object was first written under the key, by the store's
+	// clock, in what Get, List and Stat give; zero where the store doesn't keep it.
+	Created time.Time
 	// IsPrefix says that this is a common prefix and no object.
 	IsPrefix bool
 }

@@ -19,14 +19,17 @@ type Remote interface {
 	// back, and where it stays for later jobs. The name has a digest of the
 	// content in it: a program of that name that is there is left as it is. What
 	// is cut off is never taken for the program. Safe from many processes at once.
+	// Errors: ErrInvalid when the name can't be that of a job, ErrUnavailable,
+	// ErrDenied.
 	Install(ctx context.Context, name string, program Content) (path string, err error)
 
 	// Listen accepts connections that the job id, and no other, makes to the
 	// address from within the target: "unix:" and the path of a socket, or "tcp:",
 	// host and port. It may be called before Start, and again after the listener
 	// has failed (its Accept gives an error) or its process has died; the address
-	// of a job is always the same. One process listens for a job at a time.
-	// Closing the listener ends it; Remove takes away what is left.
+	// of a job is always the same. One process listens for a job at a time: a
+	// second one may get ErrConflict. The context bounds the call and not the
+	// listener, which Close ends; Remove takes away what is left.
 	Listen(ctx context.Context, id string) (listener net.Listener, address string, err error)
 }
 

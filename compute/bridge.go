@@ -3,7 +3,9 @@ package compute
 import (
 	"context"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/program"
 )
 
 // NewClient is for package workspace.
@@ -16,4 +18,27 @@ func Lookup(ctx context.Context, h core.Handle, name string) (*Target, error) {
 		name = LocalName
 	}
 	return NewClient(h).Get(ctx, name, nil)
+}
+
+// Open is for packages that start something on a target which is not this
+// machine. The caller closes what it gives. Errors: ErrUnsupported without a
+// driver of its type, ErrNotFound when its credentials are gone.
+func Open(ctx context.Context, t *Target) (backend.OpenedCompute, error) {
+	source, err := t.source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return openSource(ctx, t.h, source)
+}
+
+// Program is for packages that start something on a target: it gives the file of
+// the program azml for a platform. Errors: ErrNotFound with what to do.
+func Program(ctx context.Context, h core.Handle, on backend.Platform) (string, error) {
+	f, err := core.Own(h, func(h core.Handle) (*program.Finder, error) {
+		return &program.Finder{Chosen: h.Program(), CacheDir: h.CacheDir()}, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return f.Find(ctx, on)
 }

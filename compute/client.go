@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
-	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -27,28 +25,6 @@ const (
 // for concurrent use.
 type Client struct{ h core.Handle }
 
-// Config says what kind of target to create. Local is the one kind so far;
-// those of other drivers come with them.
-type Config interface {
-	fill(c *record.Compute)
-}
-
-// Local configures a target that is this machine under a name of its own, for
-// example to tell in a run's record whose workstation it ran on.
-type Local struct {
-	// Description is free text of at most 5,000 characters.
-	Description string
-	// Tags are free labels.
-	Tags map[string]string
-}
-
-func (l Local) fill(c *record.Compute) {
-	c.Type, c.Attached, c.Description, c.Tags = string(TypeLocal), true, l.Description, l.Tags
-}
-
-// CreateOptions are the options of Client.Create; there are none so far.
-type CreateOptions struct{}
-
 // GetOptions are the options of Client.Get; there are none so far.
 type GetOptions struct{}
 
@@ -58,41 +34,12 @@ type ListOptions struct{}
 // DeleteOptions are the options of Client.Delete; there are none so far.
 type DeleteOptions struct{}
 
-// Create stores a new target under a name of 2 to 16 letters, digits or "-",
-// the first a letter. Errors: ErrExists, ErrInvalid for other names and for
-// "local", "amlcompute" and "containerinstance", which are reserved.
-func (c *Client) Create(ctx context.Context, name string, config Config, _ *CreateOptions) (_ *Target, err error) {
-	defer c.h.Operation(&ctx, &err, "create", kind, name)()
-	if slices.Contains(reserved, strings.ToLower(name)) {
-		return nil, fmt.Errorf("%w: the name %q is reserved, choose another", azml.ErrInvalid, name)
-	}
-	if err := core.ComputeName.Check(name); err != nil {
-		return nil, err
-	}
-	if config == nil {
-		return nil, fmt.Errorf("%w: no configuration was given, use compute.Local{} or another", azml.ErrInvalid)
-	}
-	target := record.Compute{Name: name, State: string(StateSucceeded)}
-	config.fill(&target)
-	if err := core.CheckLabels("tags", target.Tags); err != nil {
-		return nil, err
-	}
-	if err := core.CheckText("description", target.Description); err != nil {
-		return nil, err
-	}
-	stored, err := core.Create(ctx, c.h, ref(name), target)
-	if err != nil {
-		return nil, err
-	}
-	return &Target{stored.Value}, nil
-}
-
 // Get finds the target of that name; "local" is always found. Errors:
 // ErrNotFound, ErrInvalid.
 func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Target, err error) {
 	defer c.h.Operation(&ctx, &err, "get", kind, name)()
 	if name == LocalName {
-		return local(), nil
+		return local(c.h), nil
 	}
 	if err := core.ComputeName.Check(name); err != nil {
 		return nil, err
@@ -101,13 +48,13 @@ func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Target
 	if err != nil {
 		return nil, err
 	}
-	return &Target{stored.Value}, nil
+	return &Target{c.h, stored.Value}, nil
 }
 
 // List yields "local" and then all other targets by name.
 func (c *Client) List(ctx context.Context, _ *ListOptions) iter.Seq2[*Target, error] {
 	return func(yield func(*Target, error) bool) {
-		if !yield(local(), nil) {
+		if !yield(local(c.h), nil) {
 			return
 		}
 		for stored, err := range core.List[record.Compute](ctx, c.h, prefix, nil) {
@@ -116,15 +63,16 @@ func (c *Client) List(ctx context.Context, _ *ListOptions) iter.Seq2[*Target, er
 				yield(nil, err)
 				return
 			}
-			if !yield(&Target{stored.Value}, nil) {
+			if !yield(&Target{c.h, stored.Value}, nil) {
 				return
 			}
 		}
 	}
 }
 
-// Delete removes the target's record; the machine itself is left alone. Runs
-// that name it keep the name. Errors: ErrNotFound, ErrInvalid for "local".
+// Delete removes the target's record and its credentials; the machine itself, and
+// what runs there, is left alone. Runs that name it keep the name. Errors:
+// ErrNotFound, ErrInvalid for "local".
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
 	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
 	if name == LocalName {
@@ -137,7 +85,10 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
-	return core.Delete(ctx, c.h, ref(name), stored.ETag)
+	if err := core.Delete(ctx, c.h, ref(name), stored.ETag); err != nil {
+		return err
+	}
+	return c.drop(ctx, stored.Value.Secret)
 }
 
 func ref(name string) core.Ref {

@@ -38,7 +38,7 @@ func TestTargets(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	targets := open(t).Compute()
-	made, err := targets.Create(ctx, "box-2", compute.Local{Description: "under the desk", Tags: map[string]string{"gpu": "1"}}, nil)
+	made, err := targets.Create(ctx, "box-2", compute.Local{}, &compute.CreateOptions{Description: "under the desk", Tags: map[string]string{"gpu": "1"}})
 	require.NoError(t, err)
 	got, err := targets.Get(ctx, "box-2", nil)
 	require.NoError(t, err)
@@ -63,13 +63,13 @@ func TestTargetsThatAreRefused(t *testing.T) {
 		_, err := targets.Create(t.Context(), name, compute.Local{}, nil)
 		require.ErrorIs(t, err, azml.ErrInvalid, name)
 	}
-	for name, config := range map[string]compute.Config{
-		"none": nil, "tags": compute.Local{Tags: map[string]string{"": ""}}, "description": compute.Local{Description: "\xff"},
-	} {
-		_, err := targets.Create(t.Context(), "box", config, nil)
+	_, err := targets.Create(t.Context(), "box", nil, nil)
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	for name, opts := range map[string]compute.CreateOptions{"tags": {Tags: map[string]string{"": ""}}, "description": {Description: "\xff"}} {
+		_, err := targets.Create(t.Context(), "box", compute.Local{}, &opts)
 		require.ErrorIs(t, err, azml.ErrInvalid, name)
 	}
-	_, err := targets.Get(t.Context(), "../x", nil)
+	_, err = targets.Get(t.Context(), "../x", nil)
 	require.ErrorIs(t, err, azml.ErrInvalid)
 	require.ErrorIs(t, targets.Delete(t.Context(), "../x", nil), azml.ErrInvalid)
 	require.Equal(t, []string{"local"}, names(t, targets))

@@ -24,7 +24,7 @@ func Example() {
 	}
 	defer ws.Close(ctx)
 
-	if _, err := ws.Compute().Create(ctx, "gpu-box", compute.Local{Description: "under the desk"}, nil); err != nil {
+	if _, err := ws.Compute().Create(ctx, "gpu-box", compute.Local{}, &compute.CreateOptions{Description: "under the desk"}); err != nil {
 		log.Fatal(err)
 	}
 	for target, err := range ws.Compute().List(ctx, nil) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -21,7 +22,10 @@ const StateSucceeded State = "Succeeded"
 
 // Target is a compute target as it was last read. It is immutable and safe for
 // concurrent use.
-type Target struct{ record record.Compute }
+type Target struct {
+	h      core.Handle
+	record record.Compute
+}
 
 // Details is what a target's record says.
 type Details struct {
@@ -35,6 +39,8 @@ type Details struct {
 	Tags map[string]string `json:"tags,omitempty"`
 	// IsAttached says that the machine was there before the target and survives it.
 	IsAttached bool `json:"isAttached"`
+	// Connection says where it is, by names of the type's own.
+	Connection map[string]string `json:"connection,omitempty"`
 	// ProvisioningState is the target's state.
 	ProvisioningState State `json:"provisioningState"`
 	// Created is when the record was written, zero for "local".
@@ -43,8 +49,8 @@ type Details struct {
 	Modified time.Time `json:"modifiedOn,omitzero"`
 }
 
-func local() *Target {
-	return &Target{record.Compute{Name: LocalName, Type: string(TypeLocal), Attached: true, State: string(StateSucceeded),
+func local(h core.Handle) *Target {
+	return &Target{h, record.Compute{Name: LocalName, Type: string(TypeLocal), Attached: true, State: string(StateSucceeded),
 		Description: "this machine"}}
 }
 
@@ -57,6 +63,6 @@ func (t *Target) Type() Type { return Type(t.record.Type) }
 // Details gives a copy of the record.
 func (t *Target) Details() Details {
 	r := t.record
-	return Details{Name: r.Name, Type: Type(r.Type), Description: r.Description, Tags: maps.Clone(r.Tags),
+	return Details{Name: r.Name, Type: Type(r.Type), Description: r.Description, Tags: maps.Clone(r.Tags), Connection: maps.Clone(r.Connection),
 		IsAttached: r.Attached, ProvisioningState: State(r.State), Created: r.Created, Modified: r.Modified}
 }

@@ -52,6 +52,11 @@ func (d *Dataset) observe(ctx context.Context, digests bool) (f record.Fingerpri
 	if err != nil {
 		return f, nil, err
 	}
+	return d.noteAll(ctx, found, digests)
+}
+
+// noteAll makes the list of the files that were found.
+func (d *Dataset) noteAll(ctx context.Context, found []entry, digests bool) (f record.Fingerprint, data []byte, err error) {
 	found = byPath(found)
 	f = record.Fingerprint{Contents: digests, Files: int64(len(found)), Bytes: total(found)}
 	for _, e := range found {
@@ -72,7 +77,7 @@ func (d *Dataset) noted(ctx context.Context, found []entry, digests bool) (iter.
 		if mark == "" {
 			mark = e.Modified.UTC().Format(time.RFC3339Nano)
 		}
-		return fingerprint.Entry{Name: e.uri(), Size: e.Size, Mark: fingerprint.MarkOf(mark)}
+		return fingerprint.Entry{Name: e.uri(), Size: max(0, e.Size), Mark: fingerprint.MarkOf(mark)}
 	}
 	if !digests {
 		return func(yield func(fingerprint.Entry) bool) {
@@ -86,7 +91,7 @@ func (d *Dataset) noted(ctx context.Context, found []entry, digests bool) (iter.
 	return func(yield func(fingerprint.Entry) bool) {
 		for noted, err := range inorder.Map(ctx, parallel, each(found), func(e entry) (fingerprint.Entry, error) {
 			digest, err := contentDigest(ctx, e)
-			return fingerprint.Entry{Name: e.uri(), Size: e.Size, Digest: digest}, err
+			return fingerprint.Entry{Name: e.uri(), Size: max(0, e.Size), Digest: digest}, err
 		}) {
 			if failed = err; err != nil || !yield(noted) {
 				return

@@ -31,15 +31,24 @@ type FilesOptions struct {
 	SkipValidation bool
 }
 
-// FromFiles gives the files of the paths as a dataset that is not registered. The
-// files are listed to see that there are some. Errors: ErrInvalid, ErrNotFound.
+// FromFiles gives the files of the paths as a dataset that is not registered. Each
+// path is looked at until there is a file; with a partition format all files are
+// listed. Errors: ErrInvalid, ErrNotFound.
 func (c *Client) FromFiles(ctx context.Context, paths []Path, opts *FilesOptions) (_ *Dataset, err error) {
 	defer c.h.Operation(&ctx, &err, "create", kind, "of files")()
 	if opts == nil {
 		opts = &FilesOptions{}
 	}
 	def := record.DataDefinition{Type: record.DatasetFile, PartitionFormat: opts.PartitionFormat}
-	_, err = c.listed(ctx, &def, paths, opts.SkipValidation)
+	if def.Paths, err = resolve(ctx, c.h, paths, !opts.SkipValidation); err != nil {
+		return nil, err
+	}
+	switch {
+	case opts.PartitionFormat != "":
+		_, err = c.listed(ctx, &def, opts.SkipValidation)
+	case !opts.SkipValidation:
+		err = findAny(ctx, c.h, def.Paths)
+	}
 	return c.made(def, err)
 }
 
@@ -51,12 +60,9 @@ func (c *Client) made(def record.DataDefinition, err error) (*Dataset, error) {
 	return &Dataset{h: c.h, def: def}, nil
 }
 
-// listed sets the paths of a definition, checks its partition format and, unless
-// validation is skipped, lists the files.
-func (c *Client) listed(ctx context.Context, def *record.DataDefinition, paths []Path, skip bool) (entries []entry, err error) {
-	if def.Paths, err = resolve(ctx, c.h, paths, !skip); err != nil {
-		return nil, err
-	}
+// listed checks the partition format of a definition and, unless validation is
+// skipped, lists the files.
+func (c *Client) listed(ctx context.Context, def *record.DataDefinition, skip bool) (entries []entry, err error) {
 	var p *partitions
 	if def.PartitionFormat != "" {
 		if p, err = parsePartitions(def.PartitionFormat); err != nil {
@@ -206,7 +212,7 @@ type ParquetOptions struct {
 // FromParquetFiles gives the rows of Parquet files, which must all have the columns
 // of the first. Lists, maps and structs are columns of type nested, decimals of type
 // decimal. Errors: ErrInvalid, ErrNotFound, ErrUnsupported for files compressed by
-// LZ4 and encrypted ones.
+// the old form of LZ4 and encrypted ones.
 func (c *Client) FromParquetFiles(ctx context.Context, paths []Path, opts *ParquetOptions) (_ *Dataset, err error) {
 	defer c.h.Operation(&ctx, &err, "create", kind, "of Parquet files")()
 	if opts == nil {
@@ -220,8 +226,11 @@ func (c *Client) FromParquetFiles(ctx context.Context, paths []Path, opts *Parqu
 }
 
 // table makes a dataset of files with tables.
-func (c *Client) table(ctx context.Context, def record.DataDefinition, paths []Path, infer func([]entry) (tabular.Schema, error)) (*Dataset, error) {
-	entries, err := c.listed(ctx, &def, paths, false)
+func (c *Client) table(ctx context.Context, def record.DataDefinition, paths []Path, infer func([]entry) (tabular.Schema, error)) (_ *Dataset, err error) {
+	if def.Paths, err = resolve(ctx, c.h, paths, true); err != nil {
+		return nil, err
+	}
+	entries, err := c.listed(ctx, &def, false)
 	if err != nil {
 		return nil, err
 	}

@@ -71,6 +71,8 @@ type Details struct {
 	Timestamp string `json:"timestamp,omitempty"`
 	// PartitionTimestamp is the column of a coarser time.
 	PartitionTimestamp string `json:"partitionTimestamp,omitempty"`
+	// Labels says whose items the rows are labels of, nil when they are none.
+	Labels *Labels `json:"labels,omitempty"`
 	// Files is the number of files when it was registered.
 	Files int64 `json:"files,omitempty"`
 	// Bytes is their size then.
@@ -81,7 +83,14 @@ type Details struct {
 	Created time.Time `json:"createdTime,omitzero"`
 	// CreatedBy is who registered it.
 	CreatedBy string `json:"createdBy,omitempty"`
+	// RunID is the run whose output it is, empty for none.
+	RunID string `json:"runId,omitempty"`
+	// Output is the name of that output.
+	Output string `json:"output,omitempty"`
 }
+
+// Client leads to the datasets of the same workspace.
+func (d *Dataset) Client() *Client { return NewClient(d.h) }
 
 // Type tells whether it is files or rows.
 func (d *Dataset) Type() Type { return Type(d.def.Type) }
@@ -142,7 +151,10 @@ func (d *Dataset) Details() Details {
 		r := d.stored.Value
 		out.Name, out.Version, out.Description, out.Tags = r.Name, r.Version, r.Description, maps.Clone(r.Tags)
 		out.Files, out.Bytes, out.DataChanged = r.Fingerprint.Files, r.Fingerprint.Bytes, r.Fingerprint.Modified
-		out.Created, out.CreatedBy = r.Created, r.CreatedBy
+		out.Created, out.CreatedBy, out.RunID, out.Output = r.Created, r.CreatedBy, r.RunID, r.Output
+		if r.Labels != nil {
+			out.Labels = new(Labels(*r.Labels))
+		}
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,18 +27,29 @@ const (
 	columnPath      = "Path"
 	columnSize      = "Size"
 	columnModified  = "LastModifiedTime"
+	columnCreated   = "CreationTime"
 	columnExtension = "Extension"
+	columnCanSeek   = "CanSeek"
 )
 
 func fileSchema() tabular.Schema {
-	return tabular.Schema{{Name: columnPath, Type: tabular.String}, {Name: columnSize, Type: tabular.Int}, {Name: columnModified, Type: tabular.Time}, {Name: columnExtension, Type: tabular.String}}
+	return tabular.Schema{{Name: columnPath, Type: tabular.String}, {Name: columnSize, Type: tabular.Int}, {Name: columnModified, Type: tabular.Time},
+		{Name: columnExtension, Type: tabular.String}, {Name: columnCreated, Type: tabular.Time}, {Name: columnCanSeek, Type: tabular.Bool}}
 }
 
 // entries lists the files of a dataset of files, after all steps.
 func (d *Dataset) entries(ctx context.Context, missingOK bool) ([]entry, error) {
 	entries, err := list(ctx, d.h, d.def.Paths, missingOK)
-	if err != nil || len(d.def.Steps) == 0 || d.Type() != TypeFile {
-		return entries, err
+	if err != nil {
+		return nil, err
+	}
+	return d.picked(entries)
+}
+
+// picked gives those of the files that are left after all steps.
+func (d *Dataset) picked(entries []entry) ([]entry, error) {
+	if len(d.def.Steps) == 0 || d.Type() != TypeFile {
+		return entries, nil
 	}
 	b, err := d.fileTable(entries)
 	if err != nil {
@@ -55,6 +67,9 @@ func (d *Dataset) entries(ctx context.Context, missingOK bool) ([]entry, error) 
 		if err != nil {
 			return nil, err
 		}
+		if err := knowsCreated(r.columns, entries); err != nil {
+			return nil, err
+		}
 		b, _ = r.run(b)
 	}
 	kept := make([]entry, b.Rows)
@@ -62,6 +77,20 @@ func (d *Dataset) entries(ctx context.Context, missingOK bool) ([]entry, error) 
 		kept[i] = entries[n]
 	}
 	return kept, nil
+}
+
+// knowsCreated refuses to filter by what a datastore doesn't tell: no file would be
+// left.
+func knowsCreated(columns []string, entries []entry) error {
+	if !slices.Contains(columns, columnCreated) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Created.IsZero() {
+			return fmt.Errorf("%w: datastore %q (%s) doesn't tell when files were created: filter by %s", azml.ErrUnsupported, e.store.Name(), e.store.Type(), columnModified)
+		}
+	}
+	return nil
 }
 
 // fileTable gives the files as a table, whose last column is the number of the
@@ -76,13 +105,13 @@ func (d *Dataset) fileTable(entries []entry) (*tabular.Batch, error) {
 	partitions := d.partitions()
 	for i, e := range entries {
 		b.Columns[0].Texts[i] = "/" + e.rel
-		b.Columns[1].Ints[i] = e.Size
-		b.Columns[2].Ints[i] = e.Modified.UnixNano()
-		if e.Modified.IsZero() {
-			b.Columns[2].Ints[i] = 0
-			b.Columns[2].SetNull(i)
+		if b.Columns[1].Ints[i] = e.Size; e.Size < 0 {
+			b.Columns[1].SetNull(i)
 		}
+		setTime(&b.Columns[2], i, e.Modified)
 		b.Columns[3].Texts[i] = path.Ext(e.Path)
+		setTime(&b.Columns[4], i, e.Created)
+		b.Columns[5].Bools[i] = e.Size >= 0
 		b.Columns[len(schema)-1].Ints[i] = int64(i)
 		if partitions == nil {
 			continue
@@ -103,6 +132,15 @@ func (d *Dataset) fileTable(entries []entry) (*tabular.Batch, error) {
 	return b, nil
 }
 
+// setTime sets a time, one that is not known as missing.
+func setTime(c *tabular.Column, row int, t time.Time) {
+	if t.IsZero() {
+		c.SetNull(row)
+		return
+	}
+	c.Ints[row] = t.UnixNano()
+}
+
 // File is a file of a dataset.
 type File struct {
 	// Path is the path within the dataset: below the folder that all its paths
@@ -112,7 +150,7 @@ type File struct {
 	Datastore string `json:"datastore"`
 	// Source is its path there.
 	Source string `json:"source"`
-	// Size is the number of bytes.
+	// Size is the number of bytes, -1 when a web server doesn't tell it.
 	Size int64 `json:"size"`
 	// Modified is when it was last written, zero where that is not known.
 	Modified time.Time `json:"modified,omitzero"`
@@ -328,7 +366,7 @@ func (w *download) file(ctx context.Context, e entry) (err error) {
 	if err = errors.Join(err, to.Close()); err != nil {
 		return err
 	}
-	if n != from.Size() {
+	if n != from.Size() && from.Size() >= 0 {
 		return fmt.Errorf("%w: %s has %d bytes, of which %d came", azml.ErrConflict, e.uri(), from.Size(), n)
 	}
 	return w.root.Rename(draft, name)

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"path"
@@ -22,6 +23,10 @@ func (d *Dataset) FS(ctx context.Context) (_ fs.FS, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return newTree(ctx, entries), nil
+}
+
+func newTree(ctx context.Context, entries []entry) *tree {
 	t := &tree{ctx: ctx, files: map[string]entry{}, folders: map[string][]string{".": nil}}
 	for _, e := range entries {
 		if fs.ValidPath(e.rel) && e.rel != "." {
@@ -31,7 +36,7 @@ func (d *Dataset) FS(ctx context.Context) (_ fs.FS, err error) {
 	for _, names := range t.folders {
 		slices.Sort(names)
 	}
-	return t, nil
+	return t
 }
 
 // tree is the files by their paths.
@@ -39,6 +44,7 @@ type tree struct {
 	ctx     context.Context //nolint:containedctx // fs.FS has no place for it
 	files   map[string]entry
 	folders map[string][]string // the names in each
+	pinned  bool                // a file must be what was listed when it is opened
 }
 
 func (t *tree) add(e entry) {
@@ -64,6 +70,11 @@ func (t *tree) Open(name string) (fs.File, error) {
 	}
 	if e, ok := t.files[name]; ok {
 		r, err := e.store.Open(t.ctx, e.Path, nil)
+		if err == nil && t.pinned {
+			if err = e.same(r.File().ETag, r.Size()); err != nil {
+				err = errors.Join(err, r.Close())
+			}
+		}
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}

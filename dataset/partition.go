@@ -26,7 +26,7 @@ type part struct {
 }
 
 // reservedKeys are names that files have as columns already.
-var reservedKeys = []string{columnPath, columnSize, columnModified, columnExtension, "CreationTime", "CanSeek"}
+var reservedKeys = []string{columnPath, columnSize, columnModified, columnExtension, columnCreated, columnCanSeek}
 
 // parsePartitions reads a partition format: "{name}" is a part of a folder's or
 // file's name, "{name:yyyy/MM/dd/HH/mm/ss}" a time, "*" anything within a name,

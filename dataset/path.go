@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -17,29 +18,54 @@ import (
 
 // Path is a file, a folder or a pattern in a datastore.
 type Path struct {
-	// Datastore is the datastore's name, empty for the workspace's default.
+	// Datastore is the datastore's name, empty for the workspace's default. The
+	// address of a web server, such as "https://example.org", stands for a datastore
+	// without credentials.
 	Datastore string
 	// Path is the path in it, its parts joined by "/". A folder, with or without
 	// "/" at its end, means all files below it. "*" stands for any part of a name,
-	// "?" for a character, "**" for any number of folders.
+	// "?" for a character, "**" for any number of folders. Without a datastore it may
+	// be the URL of one file on the web, which ParsePath reads.
 	Path string
 }
 
-// ParsePath reads "azureml://datastores/<name>/paths/<path>", or a path in the
-// default datastore. Errors: ErrInvalid, also for other URLs.
+// ParsePath reads "azureml://datastores/<name>/paths/<path>", the URL of a file on a
+// web server (http, https), or a path in the default datastore. A URL with a user or
+// a query is refused: these are credentials often, and a definition is no place for
+// them. Errors: ErrInvalid, also for other URLs.
 func ParsePath(text string) (Path, error) {
 	if datastore.IsURI(text) {
 		u, err := datastore.ParseURI(text)
 		return Path{u.Datastore, u.Path}, err
 	}
-	if scheme, _, found := strings.Cut(text, "://"); found {
+	scheme, _, found := strings.Cut(text, "://")
+	switch {
+	case !found:
+		return Path{Path: text}, nil
+	case !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https"):
 		return Path{}, fmt.Errorf("%w: path %.200q: register the place as a datastore and name azureml://datastores/<name>/paths/<path> instead of a %s URL", azml.ErrInvalid, text, scheme)
 	}
-	return Path{Path: text}, nil
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		where, _, _ := strings.Cut(text, "?") // what follows may be a secret, and so may a user
+		if at := strings.LastIndexByte(where, '@'); at >= 0 {
+			where = scheme + "://" + where[at+1:]
+		}
+		return Path{}, fmt.Errorf("%w: URL %.200q: use http://host/path or https://host/path, without user, query and fragment; register a datastore of type HTTP where credentials are needed", azml.ErrInvalid, where)
+	}
+	return Path{u.Scheme + "://" + u.Host, strings.TrimPrefix(u.Path, "/")}, nil
 }
 
+// onWeb tells whether the datastore is the address of a web server.
+func (p Path) onWeb() bool { return strings.Contains(p.Datastore, "://") }
+
 // String gives the URI.
-func (p Path) String() string { return datastore.URI{Datastore: p.Datastore, Path: p.Path}.String() }
+func (p Path) String() string {
+	if p.onWeb() {
+		return p.Datastore + "/" + (&url.URL{Path: p.Path}).EscapedPath()
+	}
+	return datastore.URI{Datastore: p.Datastore, Path: p.Path}.String()
+}
 
 // maxPaths bounds the paths of a definition.
 const maxPaths = 10_000
@@ -52,6 +78,16 @@ func resolve(ctx context.Context, h core.Handle, paths []Path, look bool) ([]rec
 	}
 	out := make([]record.DataPath, len(paths))
 	for i, p := range paths {
+		if p.Datastore == "" || p.onWeb() {
+			text := p.Path
+			if p.onWeb() {
+				text = p.String()
+			}
+			var err error
+			if p, err = ParsePath(text); err != nil {
+				return nil, err
+			}
+		}
 		d, err := datastore.Lookup(ctx, h, p.Datastore)
 		if err != nil {
 			return nil, err
@@ -69,7 +105,7 @@ func resolve(ctx context.Context, h core.Handle, paths []Path, look bool) ([]rec
 		if !look || wild(p.Path) || clean == "" || strings.HasSuffix(p.Path, "/") {
 			continue
 		}
-		if _, err := d.Stat(ctx, p.Path, nil); errors.Is(err, azml.ErrNotFound) {
+		if _, err := d.Stat(ctx, p.Path, nil); errors.Is(err, azml.ErrNotFound) && d.Type() != datastore.TypeHTTP {
 			out[i].Path += "/"
 		} else if err != nil {
 			return nil, err
@@ -121,6 +157,29 @@ type entry struct {
 // uri names the file for people.
 func (e entry) uri() string { return e.store.Name() + "/" + e.Path }
 
+// findAny finds out whether each path means a file. Errors: ErrNotFound naming one that
+// doesn't.
+func findAny(ctx context.Context, h core.Handle, paths []record.DataPath) error {
+	for _, p := range paths {
+		store, err := datastore.Lookup(ctx, h, p.Datastore)
+		if err != nil {
+			return err
+		}
+		l := lister{one: true}
+		if err := l.add(ctx, store, p.Path); err != nil {
+			return err
+		}
+		if len(l.entries) == 0 {
+			return nothingAt(p)
+		}
+	}
+	return nil
+}
+
+func nothingAt(p record.DataPath) error {
+	return fmt.Errorf("%w: there is no file at %s", azml.ErrNotFound, Path(p))
+}
+
 // list finds the files of the paths, in the order of the paths and by the bytes
 // of their own. A file that several paths mean comes once. Errors: ErrNotFound
 // naming a path that means no file, unless missing is fine.
@@ -139,7 +198,7 @@ func list(ctx context.Context, h core.Handle, paths []record.DataPath, missingOK
 			return nil, err
 		}
 		if len(l.entries) == before && !l.repeated && !missingOK {
-			return nil, fmt.Errorf("%w: there is no file at %s", azml.ErrNotFound, Path(p))
+			return nil, nothingAt(p)
 		}
 	}
 	return l.entries, nil
@@ -150,6 +209,7 @@ type lister struct {
 	seen     map[string]bool // nil when there can be no file twice
 	repeated bool
 	base     string // what the shown paths leave out
+	one      bool   // the first file of a path is enough
 }
 
 // commonFolder gives the folder that all paths are below, without patterns.
@@ -198,6 +258,9 @@ func (l *lister) files(ctx context.Context, store *datastore.Datastore, prefix s
 		}
 		if pattern == nil || matches(pattern, strings.Split(file.Path, "/")) {
 			l.put(store, file)
+			if l.one {
+				return nil
+			}
 		}
 	}
 	return nil
@@ -215,10 +278,10 @@ func (l *lister) put(store *datastore.Datastore, file datastore.File) {
 	l.entries = append(l.entries, entry{file, store, strings.TrimPrefix(file.Path, l.base)})
 }
 
-// total gives the number of bytes of the files.
+// total gives the number of bytes of the files, as far as their servers tell.
 func total(entries []entry) (bytes int64) {
 	for _, e := range entries {
-		bytes += e.Size
+		bytes += max(0, e.Size)
 	}
 	return bytes
 }

@@ -73,9 +73,11 @@ type NumberProfile struct {
 	StandardDeviation float64 `json:"standardDeviation"`
 	// Variance is its square.
 	Variance float64 `json:"variance"`
-	// Skewness is the third standardized moment, 0 when all are the same.
+	// Skewness is the third standardized moment, adjusted for a sample as pandas does;
+	// 0 when all are the same and of fewer than three numbers.
 	Skewness float64 `json:"skewness"`
-	// Kurtosis is the fourth standardized moment less 3, 0 when all are the same.
+	// Kurtosis is the fourth standardized moment less 3, likewise; 0 when all are the
+	// same and of fewer than four numbers.
 	Kurtosis float64 `json:"kurtosis"`
 	// Quantiles are the values below which shares of the numbers lie.
 	Quantiles []Quantile `json:"quantiles"`
@@ -333,15 +335,17 @@ func (m *moments) variance() float64 {
 }
 
 func (m *moments) skewness() float64 {
-	if m.m2 == 0 {
+	if m.m2 == 0 || m.n < 3 {
 		return 0
 	}
-	return math.Sqrt(m.n) * m.m3 / math.Pow(m.m2, 1.5)
+	g := math.Sqrt(m.n) * m.m3 / math.Pow(m.m2, 1.5)
+	return g * math.Sqrt(m.n*(m.n-1)) / (m.n - 2)
 }
 
 func (m *moments) kurtosis() float64 {
-	if m.m2 == 0 {
+	if m.m2 == 0 || m.n < 4 {
 		return 0
 	}
-	return m.n*m.m4/(m.m2*m.m2) - 3
+	g := m.n*m.m4/(m.m2*m.m2) - 3
+	return (m.n - 1) / ((m.n - 2) * (m.n - 3)) * ((m.n+1)*g + 6)
 }

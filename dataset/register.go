@@ -32,6 +32,18 @@ type RegisterOptions struct {
 	// Digests reads all files and notes the SHA-256 of their contents, so that
 	// Check sees changes that sizes, times and ETags don't show.
 	Digests bool
+	// Labels says that the rows are labels of the items of another dataset; package
+	// label writes and reads them.
+	Labels *Labels
+}
+
+// Labels says whose items the rows of a table are labels of.
+type Labels struct {
+	// Of is that dataset, as Client.GetByID finds it.
+	Of string `json:"of"`
+	// Key is the column of a table whose values are the items' IDs; those of files
+	// are their paths in the dataset.
+	Key string `json:"key,omitempty"`
 }
 
 func (o *RegisterOptions) check(name string) error {
@@ -51,12 +63,11 @@ type SaveOptions struct{}
 // One that is kept already is left as it is.
 func (d *Dataset) Save(ctx context.Context, _ *SaveOptions) (err error) {
 	defer d.h.Operation(&ctx, &err, "save", kind, d.label())()
-	return d.save(ctx)
+	return save(ctx, d.h, d.ID(), d.def)
 }
 
-func (d *Dataset) save(ctx context.Context) error {
-	ref := definitionRef(d.ID())
-	_, err := core.CreateQuiet(ctx, d.h, ref.Key, record.DatasetDefinition{ID: d.ID(), Definition: d.def})
+func save(ctx context.Context, h core.Handle, id string, def record.DataDefinition) error {
+	_, err := core.CreateQuiet(ctx, h, definitionRef(id).Key, record.DatasetDefinition{ID: id, Definition: def})
 	if errors.Is(err, azml.ErrExists) {
 		return nil
 	}
@@ -71,6 +82,13 @@ func (d *Dataset) save(ctx context.Context) error {
 // not changed since: the error names that version.
 func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptions) (_ *Dataset, err error) {
 	defer d.h.Operation(&ctx, &err, "register", kind, name)()
+	return d.register(ctx, name, opts, origin{})
+}
+
+// origin says whose output a version is, when it is that of a run.
+type origin struct{ run, output string }
+
+func (d *Dataset) register(ctx context.Context, name string, opts *RegisterOptions, from origin) (*Dataset, error) {
 	if opts == nil {
 		opts = &RegisterOptions{}
 	}
@@ -84,13 +102,17 @@ func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptio
 	if err != nil {
 		return nil, err
 	}
-	if err := d.save(ctx); err != nil {
+	if err := save(ctx, d.h, d.ID(), d.def); err != nil {
 		return nil, err
 	}
 	if err := d.unregistered(ctx, fingerprint, ""); err != nil {
 		return nil, err
 	}
-	draft := record.Dataset{Name: name, Description: opts.Description, Tags: opts.Tags, DefinitionID: d.ID(), Definition: d.def, Fingerprint: fingerprint}
+	draft := record.Dataset{Name: name, Description: opts.Description, Tags: opts.Tags, DefinitionID: d.ID(), Definition: d.def, Fingerprint: fingerprint,
+		RunID: from.run, Output: from.output}
+	if opts.Labels != nil {
+		draft.Labels = new(record.DataLabels(*opts.Labels))
+	}
 	n, stored, err := core.Allot(ctx, d.h, core.DatasetVersions(name), true, func(n int) (record.Dataset, error) {
 		if n > 1 {
 			if err := d.free(ctx, name, opts); err != nil {
@@ -106,7 +128,7 @@ func (d *Dataset) Register(ctx context.Context, name string, opts *RegisterOptio
 	// Whoever registers the same definition adds its version to the definition's
 	// record before it looks at those that are there: one of two sees the other.
 	own := core.DatasetVersions(name).Ref(n).Name
-	if err := d.claim(ctx, own); err != nil {
+	if err := claim(ctx, d.h, d.ID(), own); err != nil {
 		return nil, errors.Join(err, d.withdraw(ctx, name, n))
 	}
 	if err := d.unregistered(ctx, fingerprint, own); err != nil {
@@ -137,8 +159,8 @@ func (d *Dataset) free(ctx context.Context, name string, opts *RegisterOptions) 
 }
 
 // claim notes that a version has the definition.
-func (d *Dataset) claim(ctx context.Context, own string) error {
-	_, err := core.Update(ctx, d.h, definitionRef(d.ID()), core.Quiet, func(r *record.DatasetDefinition) error {
+func claim(ctx context.Context, h core.Handle, id, own string) error {
+	_, err := core.Update(ctx, h, definitionRef(id), core.Quiet, func(r *record.DatasetDefinition) error {
 		if slices.Contains(r.Registered, own) {
 			return core.ErrNoChange
 		}
@@ -152,27 +174,34 @@ func (d *Dataset) claim(ctx context.Context, own string) error {
 // same definition and points to the same data. Of two that are made at the same
 // time the one that is noted first stays.
 func (d *Dataset) unregistered(ctx context.Context, f record.Fingerprint, own string) error {
-	r, err := core.Get[record.DatasetDefinition](ctx, d.h, definitionRef(d.ID()).Key)
-	if err != nil {
+	same, err := d.versionWith(ctx, f.Digest)
+	if err != nil || same == nil || same.label() == own {
 		return err
 	}
+	return fmt.Errorf("%w: the same definition is registered as %s, and its data has not changed since", azml.ErrExists, same.label())
+}
+
+// versionWith finds the version of the definition, under whichever name, whose data
+// has the digest: the one that was noted first; nil when there is none.
+func (d *Dataset) versionWith(ctx context.Context, digest string) (*Dataset, error) {
+	r, err := core.Get[record.DatasetDefinition](ctx, d.h, definitionRef(d.ID()).Key)
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range r.Value.Registered {
-		if id == own {
-			return nil
-		}
 		name, version, err := ParseID(id)
 		if err != nil {
-			return fmt.Errorf("%w: %w", azml.ErrDamaged, err)
+			return nil, fmt.Errorf("%w: %w", azml.ErrDamaged, err)
 		}
 		other, err := core.Get[record.Dataset](ctx, d.h, core.DatasetVersions(name).Key(version))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if o := other.Value; o.Deleted.IsZero() && o.Fingerprint.Digest == f.Digest {
-			return fmt.Errorf("%w: the same definition is registered as %s, and its data has not changed since", azml.ErrExists, id)
+		if o := other.Value; o.Deleted.IsZero() && o.Fingerprint.Digest == digest {
+			return wrap(d.h, other), nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // ParseID splits "name:version"; a name alone gives version Latest. Errors:

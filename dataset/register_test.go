@@ -216,7 +216,11 @@ func TestParsePath(t *testing.T) {
 	p, err = dataset.ParsePath("a/b")
 	require.NoError(t, err)
 	require.Equal(t, dataset.Path{Path: "a/b"}, p)
-	_, err = dataset.ParsePath("https://example.org/a.csv")
+	p, err = dataset.ParsePath("https://example.org/a%20b/c.csv")
+	require.NoError(t, err)
+	require.Equal(t, dataset.Path{Datastore: "https://example.org", Path: "a b/c.csv"}, p)
+	require.Equal(t, "https://example.org/a%20b/c.csv", p.String())
+	_, err = dataset.ParsePath("s3://bucket/a.csv")
 	require.ErrorIs(t, err, azml.ErrInvalid)
 }
 

@@ -66,7 +66,7 @@ func (c *Client) Get(ctx context.Context, name string, version int, _ *GetOption
 // latest version, or the ID of a definition that was saved or registered. Errors:
 // ErrNotFound, ErrInvalid.
 func (c *Client) GetByID(ctx context.Context, id string, opts *GetOptions) (_ *Dataset, err error) {
-	if isDefinitionID(id) {
+	if IsID(id) {
 		stored, err := core.Get[record.DatasetDefinition](ctx, c.h, definitionRef(id).Key)
 		if err == nil {
 			err = check(stored.Value.Definition)
@@ -85,7 +85,8 @@ func (c *Client) GetByID(ctx context.Context, id string, opts *GetOptions) (_ *D
 	return c.Get(ctx, name, version, opts)
 }
 
-func isDefinitionID(id string) bool {
+// IsID tells whether the text has the form of a definition's ID.
+func IsID(id string) bool {
 	return len(id) == 32 && !slices.ContainsFunc([]byte(id), func(c byte) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'f') })
 }
 

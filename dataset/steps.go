@@ -100,8 +100,8 @@ func drawn(step record.DataStep, n int64) bool {
 
 // Filter gives the rows of which the filter is true, such as
 // "age >= 18 and (country in ('CH', 'LI') or starts_with(name, 'A'))"; docs/datasets.md
-// describes it. Of files, "Path", "Size", "LastModifiedTime", "Extension" and the
-// partitions are columns. Errors: ErrInvalid, saying where the filter is wrong.
+// describes it. Of files, "Path", "Size", "LastModifiedTime", "CreationTime", "Extension",
+// "CanSeek" and the partitions are columns. Errors: ErrInvalid, saying where the filter is wrong.
 func (d *Dataset) Filter(filter string) (*Dataset, error) {
 	e, err := expr.Parse(filter)
 	if err == nil {

@@ -73,12 +73,16 @@ type File struct {
 	// Modified is when the file was last written, by the store's clock; zero for
 	// a folder and where it is not known.
 	Modified time.Time `json:"modified,omitzero"`
+	// Created is when there was first a file of the path, as Azure Blob and S3 keep
+	// it, which to S3 is the same as Modified; zero in all others, and in what writes
+	// give.
+	Created time.Time `json:"created,omitzero"`
 	// IsFolder says that this is a folder.
 	IsFolder bool `json:"isFolder,omitempty"`
 }
 
 func fileOf(info backend.Info) File {
-	return File{Path: info.Key, Size: info.Size, ETag: string(info.ETag), Modified: info.Modified, IsFolder: info.IsPrefix}
+	return File{Path: info.Key, Size: info.Size, ETag: string(info.ETag), Modified: info.Modified, Created: info.Created, IsFolder: info.IsPrefix}
 }
 
 // FilesOptions are the options of Datastore.Files.

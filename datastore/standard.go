@@ -55,6 +55,9 @@ func (f workspaceFiles) Check(ctx context.Context) error {
 	return nil
 }
 
+// Unwrap gives the store, for backend.As.
+func (f workspaceFiles) Unwrap() any { return f.Objects }
+
 // Close implements io.Closer; the store is the workspace's.
 func (workspaceFiles) Close() error { return nil }
 

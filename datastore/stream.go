@@ -40,6 +40,9 @@ func (s *stream) Read(p []byte) (int, error) {
 		s.offset += int64(n)
 		s.progressed = s.progressed || n > 0
 		switch {
+		case errors.Is(err, io.EOF) && s.end >= 0 && s.r.file.Size < 0:
+			s.end = -1 // the file ends before the part that was asked for does
+			return n, err
 		case err == nil, errors.Is(err, io.EOF) && (s.end < 0 || s.offset >= s.end):
 			return n, err
 		}

@@ -5,16 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/router"
 	"github.com/azml-go/azml/model"
 )
 
@@ -26,7 +25,7 @@ import (
 // at once; ctx ends at the scoring timeout.
 type Handler func(ctx context.Context, input json.RawMessage) (any, error)
 
-// Config says what an endpoint serves and how. Exactly one of Handler, HTTP and
+// Config says what a deployment serves and how. Exactly one of Handler, HTTP and
 // Script is required.
 type Config struct {
 	// Model is the model that is served; Models when there are several. They
@@ -41,28 +40,56 @@ type Config struct {
 	HTTP http.Handler
 	// Script is a Python scoring script.
 	Script *Script
-	// Address is the host:port to listen on; a free port of the loopback
-	// interface when empty.
-	Address string
-	// AuthDisabled lets everybody in who can reach the address.
-	AuthDisabled bool
 	// Replicas is the number of processes of a scoring script, 1 when zero.
 	Replicas int
+	// Scaling lets the number of processes of a scoring script follow the
+	// requests; nil for a fixed number.
+	Scaling *Scaling
 	// MaxConcurrent is the number of requests that run at once in a replica:
 	// without limit for Go functions when zero, always 1 for scripts.
 	MaxConcurrent int
-	// ScoringTimeout is the limit of one request, 60 s when zero.
-	ScoringTimeout time.Duration
+	// MaxQueue is how many requests may wait for a replica at once, 1,000 when
+	// zero; more are answered with 503.
+	MaxQueue int
 	// MaxQueueWait is how long a request waits for a free replica before it is
-	// answered with 503, 500 ms when zero.
+	// answered with 503: 500 ms when zero, or a minute when there may be no
+	// replica at all.
 	MaxQueueWait time.Duration
-	// CORSOrigins are the web origins whose pages may call it, "*" for all.
-	CORSOrigins []string
-	// Description is free text of at most 5,000 characters.
-	Description string
-	// Tags are free labels.
-	Tags map[string]string
+	// ScoringTimeout is the limit of one request, 60 s when zero; what takes
+	// longer is answered with 504.
+	ScoringTimeout time.Duration
+	// InitTimeout is the limit for the start of a script, 5 minutes when zero.
+	InitTimeout time.Duration
+	// AtMostOnce says that a request must not be begun twice. Otherwise one whose
+	// replica dies meanwhile is given to another replica, once.
+	AtMostOnce bool
+	// Sample is the body of a request that is tried on what was started, before
+	// it gets any traffic; nil tries none. An answer of 400 or more is a failure.
+	Sample []byte
 }
+
+// Scaling says how the number of replicas follows the requests: the share of
+// replicas that are busy is to be Target.
+type Scaling struct {
+	// Min is the least number of replicas. With 0 there are none after a time
+	// without requests; who comes then waits for one to start.
+	Min int
+	// Max is the greatest number of replicas, 10 when zero.
+	Max int
+	// TargetPercent is the share of busy replicas that is wanted, 1 to 100; 70 when zero.
+	TargetPercent int
+	// Period is how often the number is decided on, 1 s when zero.
+	Period time.Duration
+	// ScaleDownDelay is for how long fewer replicas must have been enough before
+	// some are ended, 1 min when zero.
+	ScaleDownDelay time.Duration
+}
+
+const (
+	defaultMaxReplicas = 10
+	mostReplicas       = 1000
+	maxSample          = 1 << 20
+)
 
 // Script is a Python scoring script with the functions init() and run(data).
 type Script struct {
@@ -94,14 +121,14 @@ func (c *Config) check() error {
 	if given != 1 {
 		return fmt.Errorf("%w: give exactly one of Handler, HTTP and Script", azml.ErrInvalid)
 	}
-	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent),
-		"ScoringTimeout": int64(c.ScoringTimeout), "MaxQueueWait": int64(c.MaxQueueWait)} {
+	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent), "MaxQueue": int64(c.MaxQueue),
+		"ScoringTimeout": int64(c.ScoringTimeout), "MaxQueueWait": int64(c.MaxQueueWait), "InitTimeout": int64(c.InitTimeout)} {
 		if n < 0 {
 			return fmt.Errorf("%w: %s is negative", azml.ErrInvalid, name)
 		}
 	}
-	if c.Script == nil && c.Replicas > 1 {
-		return fmt.Errorf("%w: Replicas are for scripts: a Go function serves all requests at once", azml.ErrInvalid)
+	if c.Script == nil && (c.Replicas > 1 || c.Scaling != nil) {
+		return fmt.Errorf("%w: Replicas and Scaling are for scripts: a Go function serves all requests at once", azml.ErrInvalid)
 	}
 	if c.Script != nil && c.MaxConcurrent > 1 {
 		return fmt.Errorf("%w: a replica of a script runs one request at a time: raise Replicas instead of MaxConcurrent", azml.ErrInvalid)
@@ -109,49 +136,111 @@ func (c *Config) check() error {
 	if slices.Contains(c.Models, nil) {
 		return fmt.Errorf("%w: Models holds nil", azml.ErrInvalid)
 	}
-	if c.Address != "" {
-		if _, port, err := net.SplitHostPort(c.Address); err != nil || port == "" {
-			return fmt.Errorf("%w: address %q: write host:port, such as 127.0.0.1:8080", azml.ErrInvalid, c.Address)
-		}
-	}
-	if c.AuthDisabled && !loopback(c.Address) {
-		return fmt.Errorf("%w: address %q is reachable from other machines: keep authentication on", azml.ErrInvalid, c.Address)
+	if len(c.Sample) > maxSample {
+		return fmt.Errorf("%w: the sample request has %d bytes, at most %d are kept", azml.ErrInvalid, len(c.Sample), maxSample)
 	}
 	if c.Script != nil {
 		if err := environment.CheckVariables(c.Script.Variables); err != nil {
 			return err
 		}
 	}
-	if err := core.CheckText("description", c.Description); err != nil {
-		return err
+	return c.checkScaling()
+}
+
+func (c *Config) checkScaling() error {
+	if c.Replicas > mostReplicas || c.Scaling != nil && c.Scaling.Max > mostReplicas {
+		return fmt.Errorf("%w: more than %d replicas", azml.ErrInvalid, mostReplicas)
 	}
-	return core.CheckLabels("tags", c.Tags)
+	if c.Scaling == nil {
+		return nil
+	}
+	if c.Replicas != 0 {
+		return fmt.Errorf("%w: Replicas is a fixed number: give Scaling's Min and Max instead", azml.ErrInvalid)
+	}
+	var d record.EndpointDeployment
+	c.fill(&d)
+	return scaleOf(&d).Check()
 }
 
 // fill puts the configuration into a record.
-func (c *Config) fill(r *record.Endpoint) {
-	r.Description, r.Tags, r.Address = c.Description, maps.Clone(c.Tags), c.Address
-	r.AuthDisabled, r.CORSOrigins = c.AuthDisabled, slices.Clone(c.CORSOrigins)
-	r.Replicas, r.MaxConcurrent = max(c.Replicas, 1), c.MaxConcurrent
-	r.ScoringTimeout, r.MaxQueueWait = c.ScoringTimeout.Milliseconds(), c.MaxQueueWait.Milliseconds()
-	r.Kind = kindHandler
-	if c.Script != nil {
-		r.Kind, r.EntryScript, r.Variables = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables)
+func (c *Config) fill(d *record.EndpointDeployment) {
+	d.MinReplicas = max(c.Replicas, 1)
+	d.MaxReplicas = d.MinReplicas
+	if s := c.Scaling; s != nil {
+		d.MinReplicas, d.MaxReplicas, d.TargetUtilization = s.Min, s.Max, s.TargetPercent
+		d.RefreshPeriod, d.ScaleDownDelay = s.Period.Milliseconds(), s.ScaleDownDelay.Milliseconds()
+		if s.Max == 0 {
+			d.MaxReplicas = defaultMaxReplicas
+		}
 	}
-	r.Models = nil
+	d.MaxConcurrent, d.MaxQueue, d.AtMostOnce, d.Sample = c.MaxConcurrent, c.MaxQueue, c.AtMostOnce, slices.Clone(c.Sample)
+	d.ScoringTimeout, d.MaxQueueWait, d.InitTimeout = c.ScoringTimeout.Milliseconds(), c.MaxQueueWait.Milliseconds(), c.InitTimeout.Milliseconds()
+	d.Kind = kindHandler
+	if c.Script != nil {
+		d.Kind, d.EntryScript, d.Variables, d.MaxConcurrent = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables), 1
+	}
 	for _, m := range slices.Concat([]*model.Model{c.Model}, c.Models) {
-		if m != nil && !slices.Contains(r.Models, m.ID()) {
-			r.Models = append(r.Models, m.ID())
+		if m != nil && !slices.Contains(d.Models, m.ID()) {
+			d.Models = append(d.Models, m.ID())
 		}
 	}
 }
 
-// loopback tells whether the address is reachable from this machine only.
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil || address == "" {
-		return address == ""
+func scaleOf(d *record.EndpointDeployment) router.Scale {
+	const percent = 100
+	return router.Scale{Min: d.MinReplicas, Max: d.MaxReplicas, Target: float64(d.TargetUtilization) / percent,
+		Period: milliseconds(d.RefreshPeriod), Keep: milliseconds(d.ScaleDownDelay)}
+}
+
+func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// Auth is what a request needs to be let in.
+type Auth string
+
+// The kinds of authentication.
+const (
+	// AuthKey asks for one of the endpoint's two keys.
+	AuthKey Auth = record.AuthKey
+	// AuthToken asks for a token that expires, see Endpoint.Token; keys are not
+	// accepted.
+	AuthToken Auth = record.AuthToken
+	// AuthNone lets everybody in who can reach the address, which must be of the
+	// loopback interface.
+	AuthNone Auth = record.AuthNone
+)
+
+// Settings are an endpoint's own, whatever it serves.
+type Settings struct {
+	// Auth is what a request needs, AuthKey when empty.
+	Auth Auth
+	// CORSOrigins are the web origins whose pages may call it, "*" for all.
+	CORSOrigins []string
+	// MaxBody is the largest body of a request in bytes, 100 MiB when zero.
+	MaxBody int64
+	// Description is free text of at most 5,000 characters.
+	Description string
+	// Tags are free labels.
+	Tags map[string]string
+}
+
+func (s *Settings) check() error {
+	switch {
+	case !slices.Contains([]Auth{"", AuthKey, AuthToken, AuthNone}, s.Auth):
+		return fmt.Errorf("%w: authentication %q: use key, token or none", azml.ErrInvalid, s.Auth)
+	case s.MaxBody < 0:
+		return fmt.Errorf("%w: MaxBody is negative", azml.ErrInvalid)
 	}
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	if err := core.CheckText("description", s.Description); err != nil {
+		return err
+	}
+	return core.CheckLabels("tags", s.Tags)
+}
+
+// fill puts the settings into a record.
+func (s *Settings) fill(r *record.Endpoint) {
+	r.Auth = string(s.Auth)
+	if s.Auth == "" {
+		r.Auth = record.AuthKey
+	}
+	r.CORSOrigins, r.MaxBody, r.Description, r.Tags = slices.Clone(s.CORSOrigins), s.MaxBody, s.Description, maps.Clone(s.Tags)
 }

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -30,31 +30,33 @@ const (
 	StateStopped = State(record.EndpointStopped)
 )
 
-// Endpoint is an endpoint. It holds the record as it was last read; Refresh
-// reads it again. It is safe for concurrent use.
+// Endpoint is an endpoint. It holds the records as they were last read; Refresh
+// reads them again. It is safe for concurrent use.
 type Endpoint struct {
 	h core.Handle
 
 	mu     sync.Mutex
 	stored core.Stored[record.Endpoint]
-	read   time.Time // when stored was read, by this process's clock
-	keys   Keys      // as they were read last, for Invoke
+	hosts  []record.EndpointHost
+	read   time.Time // when both were read, by this process's clock
+	secret string    // key or token for Invoke, as it was last read
+	until  time.Time // how long secret is good
 	host   *host     // set when this object's process serves it
 }
 
-func wrap(h core.Handle, stored core.Stored[record.Endpoint]) *Endpoint {
-	return &Endpoint{h: h, stored: stored}
+func wrap(h core.Handle, stored core.Stored[record.Endpoint], hosts []record.EndpointHost) *Endpoint {
+	return &Endpoint{h: h, stored: stored, hosts: hosts}
 }
 
-// Details is what an endpoint's record says.
+// Details is what an endpoint's records say.
 type Details struct {
 	// Name is the endpoint's name.
 	Name string `json:"name"`
 	// State is where it is.
 	State State `json:"state"`
-	// Since is when State began.
-	Since time.Time `json:"stateSince"`
-	// Error says why it is Failed or Unhealthy.
+	// Since is when State began; zero when that is not known.
+	Since time.Time `json:"stateSince,omitzero"`
+	// Error says why it is Failed or Unhealthy, or why the last change failed.
 	Error string `json:"error,omitempty"`
 	// ScoringURI is where to send requests; empty when it is not served.
 	ScoringURI string `json:"scoringUri,omitempty"`
@@ -62,27 +64,29 @@ type Details struct {
 	SwaggerURI string `json:"swaggerUri,omitempty"`
 	// ComputeType is "Local".
 	ComputeType string `json:"computeType"`
-	// Kind is "handler" for a Go function, "script" for a scoring script.
-	Kind string `json:"kind"`
-	// Models are the IDs of the models it serves.
+	// Auth is what a request needs.
+	Auth Auth `json:"auth"`
+	// Current is what is served, nil when nothing ever was.
+	Current *Revision `json:"current,omitempty"`
+	// Candidate is what is being started and tried, nil when nothing is.
+	Candidate *Revision `json:"candidate,omitempty"`
+	// Hosts are the processes that serve it, the longest first.
+	Hosts []Host `json:"hosts,omitempty"`
+	// Models are the IDs of the models of Current and Candidate.
 	Models []string `json:"models,omitempty"`
-	// EntryScript is the scoring script.
-	EntryScript string `json:"entryScript,omitempty"`
-	// Environment is the script's environment, as "name:version".
-	Environment string `json:"environment,omitempty"`
-	// Replicas is the number of processes of a scoring script.
-	Replicas int `json:"replicas"`
-	// AuthEnabled says that requests need a key.
-	AuthEnabled bool `json:"authEnabled"`
+	// CORSOrigins are the web origins whose pages may call it.
+	CORSOrigins []string `json:"corsOrigins,omitempty"`
+	// MaxBody is the largest body of a request in bytes, 0 for 100 MiB.
+	MaxBody int64 `json:"maxBodyBytes,omitempty"`
 	// Description is free text.
 	Description string `json:"description,omitempty"`
 	// Tags are free labels.
 	Tags map[string]string `json:"tags,omitempty"`
-	// Created is when it was first deployed.
+	// Created is when it was made.
 	Created time.Time `json:"createdTime"`
 	// Updated is when the record last changed.
 	Updated time.Time `json:"updatedTime"`
-	// CreatedBy is who deployed it first, as user@host.
+	// CreatedBy is who made it, as user@host.
 	CreatedBy string `json:"createdBy"`
 }
 
@@ -96,11 +100,79 @@ func (e *Endpoint) record() record.Endpoint {
 func (e *Endpoint) Name() string { return e.record().Name }
 
 // State gives the state as it was last read.
-func (e *Endpoint) State() State { return State(e.record().State) }
+func (e *Endpoint) State() State {
+	state, _, _ := e.state()
+	return state
+}
 
-// URL gives the address of the service, such as "http://127.0.0.1:40123";
-// empty when it is not served.
-func (e *Endpoint) URL() string { return e.record().URL }
+// Active tells whether a process serves the endpoint or is about to, as it was
+// last read.
+func (e *Endpoint) Active() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.alive()) > 0
+}
+
+// alive gives the processes that serve it. The lock is held.
+func (e *Endpoint) alive() []record.EndpointHost {
+	return slices.DeleteFunc(slices.Clone(e.hosts), func(host record.EndpointHost) bool { return e.h.HostGone(&host) })
+}
+
+// state gives the state, since when, and what is wrong.
+func (e *Endpoint) state() (State, time.Time, string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, alive := &e.stored.Value, e.alive()
+	wrong := ""
+	if r.Failure != nil {
+		wrong = r.Failure.Error
+	}
+	for _, state := range []string{record.EndpointHealthy, record.EndpointTransitioning, record.EndpointUnhealthy} {
+		for _, host := range alive {
+			if host.State == state {
+				if host.Error != "" {
+					wrong = host.Error
+				}
+				return State(state), host.Since, wrong
+			}
+		}
+	}
+	switch {
+	case len(e.hosts) > 0:
+		last := e.hosts[len(e.hosts)-1]
+		return StateUnhealthy, last.Modified, fmt.Sprintf("the process that served it (pid %d on %s) has ended", last.Owner.PID, last.Owner.Host)
+	case r.Failure != nil:
+		return StateFailed, r.Failure.At, wrong
+	}
+	return StateStopped, r.Modified, ""
+}
+
+// URL gives the address of the service, such as "http://127.0.0.1:40123", the
+// first one when several processes serve it, or this process's when this object
+// was made by serving it; empty when it is not served.
+func (e *Endpoint) URL() string {
+	if urls := e.urls(); len(urls) > 0 {
+		return urls[0]
+	}
+	return ""
+}
+
+// urls gives where it is served.
+func (e *Endpoint) urls() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var urls []string
+	for _, host := range e.alive() {
+		switch {
+		case host.URL == "":
+		case e.host != nil && host.ID == e.host.status.ID: // this very process
+			urls = slices.Insert(urls, 0, host.URL)
+		default:
+			urls = append(urls, host.URL)
+		}
+	}
+	return urls
+}
 
 // ScoringURI gives the address to send requests to; empty when it is not
 // served.
@@ -113,37 +185,42 @@ func below(url, path string) string {
 	return url + path
 }
 
-// Details gives a copy of the record as it was last read.
+// Details gives a copy of the records as they were last read.
 func (e *Endpoint) Details() Details {
-	r := e.record()
-	d := Details{Name: r.Name, State: State(r.State), Since: r.Since, Error: r.Error, ScoringURI: below(r.URL, "/score"),
-		SwaggerURI: below(r.URL, "/swagger.json"), ComputeType: "Local", Kind: r.Kind, Models: slices.Clone(r.Models),
-		EntryScript: r.EntryScript, Replicas: r.Replicas, AuthEnabled: !r.AuthDisabled, Description: r.Description,
-		Tags: maps.Clone(r.Tags), Created: r.Created, Updated: r.Modified, CreatedBy: r.CreatedBy}
-	if r.Environment != nil {
-		d.Environment = r.Environment.Name + ":" + r.Environment.Version
+	r, url := e.record(), e.URL()
+	d := Details{Name: r.Name, ScoringURI: below(url, "/score"), SwaggerURI: below(url, "/swagger.json"), ComputeType: "Local",
+		Auth: Auth(r.Auth), Current: details(r.Current), Candidate: details(r.Candidate), Models: r.Models(),
+		CORSOrigins: slices.Clone(r.CORSOrigins), MaxBody: r.MaxBody, Description: r.Description, Tags: maps.Clone(r.Tags),
+		Created: r.Created, Updated: r.Modified, CreatedBy: r.CreatedBy}
+	d.State, d.Since, d.Error = e.state()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, host := range e.hosts {
+		d.Hosts = append(d.Hosts, hostDetails(e.h, host))
 	}
 	return d
 }
 
-// Refresh reads the record again. Errors: ErrNotFound when it was deleted.
+// Refresh reads the records again. Errors: ErrNotFound when it was deleted.
 func (e *Endpoint) Refresh(ctx context.Context) error {
 	now, err := NewClient(e.h).Get(ctx, e.Name(), nil)
 	if err != nil {
 		return err
 	}
-	e.keep(now.stored)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stored, e.hosts, e.read = now.stored, now.hosts, time.Now()
 	return nil
 }
 
 func (e *Endpoint) keep(stored core.Stored[record.Endpoint]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stored, e.read = stored, time.Now()
+	e.stored = stored
 }
 
 // Update says what to change about an endpoint; zero fields leave things as they
-// are. What it serves is changed by deploying it anew with Overwrite.
+// are. What it serves is changed by deploying.
 type Update struct {
 	// Description replaces the description, unless it is nil.
 	Description *string
@@ -151,21 +228,39 @@ type Update struct {
 	SetTags map[string]string
 	// RemoveTags removes tags; missing ones are passed over.
 	RemoveTags []string
+	// Auth replaces what a request needs.
+	Auth Auth
+	// CORSOrigins replaces the web origins that may call it, unless it is nil.
+	CORSOrigins []string
+	// MaxBody replaces the largest body of a request.
+	MaxBody int64
 }
 
-// Update changes description and tags in one write, also while it is served.
-// Errors: ErrInvalid, ErrNotFound.
+// Update changes an endpoint's own settings in one write, also while it is
+// served: who serves it follows within a second. Errors: ErrInvalid,
+// ErrNotFound.
 func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
 	defer e.h.Operation(&ctx, &err, "update", kind, e.Name())()
-	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("description or tags"), func(r *record.Endpoint) error {
+	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("settings"), func(r *record.Endpoint) error {
+		s := Settings{Auth: Auth(r.Auth), CORSOrigins: r.CORSOrigins, MaxBody: r.MaxBody, Description: r.Description,
+			Tags: core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)}
 		if change.Description != nil {
-			r.Description = *change.Description
+			s.Description = *change.Description
 		}
-		r.Tags = core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)
-		if err := core.CheckText("description", r.Description); err != nil {
+		if change.Auth != "" {
+			s.Auth = change.Auth
+		}
+		if change.CORSOrigins != nil {
+			s.CORSOrigins = change.CORSOrigins
+		}
+		if change.MaxBody != 0 {
+			s.MaxBody = change.MaxBody
+		}
+		if err := s.check(); err != nil {
 			return err
 		}
-		return core.CheckLabels("tags", r.Tags)
+		s.fill(r)
+		return nil
 	})
 	if err == nil {
 		e.keep(stored)
@@ -173,50 +268,52 @@ func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
 	return err
 }
 
-func logKey(name string) string { return core.EndpointPrefix + name + "/logs/service.txt" }
-
 // LogsOptions are the options of Endpoint.Logs.
 type LogsOptions struct {
-	// Follow goes on with what is written later, until the endpoint is no
-	// longer served.
+	// Follow goes on with what is written later, by the process that has served
+	// the endpoint last, until that ends.
 	Follow bool
 }
 
 // Logs opens the endpoint's log: starts and stops, requests, and what the
-// scoring script prints. The caller closes it. Errors: ErrNotFound when it was
-// never served.
+// scoring scripts print. Those of several processes come one after the other,
+// as they began; the last ten are kept. The caller closes it. Errors: ErrNotFound when it was never served.
 func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
 	defer e.h.Operation(&ctx, &err, "open log of", kind, e.Name())()
-	var done func() (bool, error)
-	if opts != nil && opts.Follow {
-		done = func() (bool, error) {
-			err := e.Refresh(ctx)
-			r := e.record()
-			return !r.Active(), err
-		}
-	}
-	return history.OpenLog(ctx, e.h, logKey(e.Name()), done)
+	return openLogs(ctx, e.h, e.Name(), opts != nil && opts.Follow)
 }
 
-// Stop ends the serving of the endpoint, in whatever process; the record stays
-// and it can be served again. It returns when the service has ended; one of
-// another process sees within a second that it has to, and is waited for until
-// it takes no more requests, 10 seconds at most. Errors: ErrNotFound.
+// Stop ends the serving of the endpoint, in whatever processes; the record stays
+// and it can be served again. It returns when they have ended: other
+// processes see within a second that they have to, and are waited for 10
+// seconds at most. Errors: ErrNotFound.
 func (e *Endpoint) Stop(ctx context.Context) (err error) {
 	defer e.h.Operation(&ctx, &err, "stop", kind, e.Name())()
-	url := ""
-	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("state Stopped"), func(r *record.Endpoint) error {
-		if r.State == record.EndpointStopped {
+	c := NewClient(e.h)
+	hosts, err := c.hosts(ctx, e.Name())
+	if err != nil {
+		return err
+	}
+	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("stopped"), func(r *record.Endpoint) error {
+		if r.Stopped && r.Failure == nil && len(hosts) == 0 {
 			return core.ErrNoChange
 		}
-		url = r.URL
-		r.State, r.Since, r.Owner, r.URL, r.Error = record.EndpointStopped, e.h.Now(), nil, "", ""
+		r.Stopped, r.Failure = true, nil
+		r.Stops++
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	e.awaitEnd(ctx, url)
+	e.mu.Lock()
+	host := e.host
+	e.mu.Unlock()
+	if host != nil {
+		host.nudge()
+	}
+	if err := c.awaitEnd(ctx, e.Name()); err != nil {
+		return err
+	}
 	e.keep(stored)
-	return nil
+	return e.Refresh(ctx)
 }

@@ -57,22 +57,23 @@ func TestHandler(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	ws := open(t)
-	ep := deploy(t, ws, "double", endpoint.Config{Tags: map[string]string{"a": "b"}, CORSOrigins: []string{"https://example.org"},
-		Handler: func(_ context.Context, input json.RawMessage) (any, error) {
-			var n float64
-			if err := json.Unmarshal(input, &n); err != nil {
-				return nil, fmt.Errorf("%w: give a number", azml.ErrInvalid)
-			}
-			if n < 0 {
-				panic("the secret of the service")
-			}
-			return n * 2, nil
-		}}, &endpoint.DeployOptions{PrimaryKey: "first"})
+	ep := deploy(t, ws, "double", endpoint.Config{Handler: func(_ context.Context, input json.RawMessage) (any, error) {
+		var n float64
+		if err := json.Unmarshal(input, &n); err != nil {
+			return nil, fmt.Errorf("%w: give a number", azml.ErrInvalid)
+		}
+		if n < 0 {
+			panic("the secret of the service")
+		}
+		return n * 2, nil
+	}}, &endpoint.DeployOptions{PrimaryKey: "first", Settings: &endpoint.Settings{CORSOrigins: []string{"https://example.org"}}})
 	require.Equal(t, endpoint.StateHealthy, ep.State())
 	require.Equal(t, ep.URL()+"/score", ep.ScoringURI())
 	d := ep.Details()
-	require.True(t, d.AuthEnabled)
-	require.Equal(t, "handler", d.Kind)
+	require.Equal(t, endpoint.AuthKey, d.Auth)
+	require.Equal(t, "handler", d.Current.Deployments[0].Kind)
+	require.Equal(t, endpoint.MainDeployment, d.Current.Deployments[0].Name)
+	require.Equal(t, 100, d.Current.Deployments[0].Traffic)
 	var answer float64
 	require.NoError(t, ep.InvokeJSON(ctx, 21, &answer, nil))
 	require.Equal(t, 42.0, answer)
@@ -139,6 +140,11 @@ func TestHTTPHandler(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrInvalid)
 }
 
+// at serves at an address.
+func at(address string) *endpoint.DeployOptions {
+	return &endpoint.DeployOptions{Serve: &endpoint.ServeOptions{Address: address}}
+}
+
 func TestConfigsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -150,23 +156,34 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		name   string
 		config endpoint.Config
+		opts   *endpoint.DeployOptions
 		class  error
 	}{
-		"name":              {"Bad_Name", endpoint.Config{Handler: echo}, azml.ErrInvalid},
-		"nothing":           {"abc", endpoint.Config{}, azml.ErrInvalid},
-		"two":               {"abc", endpoint.Config{Handler: echo, Script: script("score.py")}, azml.ErrInvalid},
-		"negative":          {"abc", endpoint.Config{Handler: echo, MaxConcurrent: -1}, azml.ErrInvalid},
-		"replicas of Go":    {"abc", endpoint.Config{Handler: echo, Replicas: 2}, azml.ErrInvalid},
-		"concurrent script": {"abc", endpoint.Config{Script: script("score.py"), MaxConcurrent: 2}, azml.ErrInvalid},
-		"address":           {"abc", endpoint.Config{Handler: echo, Address: "127.0.0.1"}, azml.ErrInvalid},
-		"open to all":       {"abc", endpoint.Config{Handler: echo, Address: "0.0.0.0:0", AuthDisabled: true}, azml.ErrInvalid},
-		"tags":              {"abc", endpoint.Config{Handler: echo, Tags: map[string]string{"": ""}}, azml.ErrInvalid},
-		"no script":         {"abc", endpoint.Config{Script: script("none.py")}, azml.ErrNotFound},
-		"script outside":    {"abc", endpoint.Config{Script: script("../score.py")}, azml.ErrInvalid},
-		"no Python":         {"abc", endpoint.Config{Script: script("score.txt")}, azml.ErrInvalid},
-		"variables":         {"abc", endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{"": ""}}}, azml.ErrInvalid},
+		"name":              {"Bad_Name", endpoint.Config{Handler: echo}, nil, azml.ErrInvalid},
+		"nothing":           {"abc", endpoint.Config{}, nil, azml.ErrInvalid},
+		"two":               {"abc", endpoint.Config{Handler: echo, Script: script("score.py")}, nil, azml.ErrInvalid},
+		"negative":          {"abc", endpoint.Config{Handler: echo, MaxConcurrent: -1}, nil, azml.ErrInvalid},
+		"replicas of Go":    {"abc", endpoint.Config{Handler: echo, Replicas: 2}, nil, azml.ErrInvalid},
+		"scaling of Go":     {"abc", endpoint.Config{Handler: echo, Scaling: &endpoint.Scaling{Max: 2}}, nil, azml.ErrInvalid},
+		"both":              {"abc", endpoint.Config{Script: script("score.py"), Replicas: 2, Scaling: &endpoint.Scaling{}}, nil, azml.ErrInvalid},
+		"scaling":           {"abc", endpoint.Config{Script: script("score.py"), Scaling: &endpoint.Scaling{Min: 3, Max: 2}}, nil, azml.ErrInvalid},
+		"target":            {"abc", endpoint.Config{Script: script("score.py"), Scaling: &endpoint.Scaling{TargetPercent: 101}}, nil, azml.ErrInvalid},
+		"too many":          {"abc", endpoint.Config{Script: script("score.py"), Replicas: 1001}, nil, azml.ErrInvalid},
+		"sample":            {"abc", endpoint.Config{Handler: echo, Sample: make([]byte, 1<<21)}, nil, azml.ErrInvalid},
+		"concurrent script": {"abc", endpoint.Config{Script: script("score.py"), MaxConcurrent: 2}, nil, azml.ErrInvalid},
+		"deployment":        {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Deployment: "A_b"}, azml.ErrInvalid},
+		"traffic":           {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Traffic: new(101)}, azml.ErrInvalid},
+		"part of none":      {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Traffic: new(10)}, azml.ErrInvalid},
+		"authentication":    {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Auth: "x"}}, azml.ErrInvalid},
+		"body":              {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{MaxBody: -1}}, azml.ErrInvalid},
+		"tags":              {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Tags: map[string]string{"": ""}}}, azml.ErrInvalid},
+		"address":           {"abc", endpoint.Config{Handler: echo}, at("127.0.0.1"), azml.ErrInvalid},
+		"no script":         {"abc", endpoint.Config{Script: script("none.py")}, nil, azml.ErrNotFound},
+		"script outside":    {"abc", endpoint.Config{Script: script("../score.py")}, nil, azml.ErrInvalid},
+		"no Python":         {"abc", endpoint.Config{Script: script("score.txt")}, nil, azml.ErrInvalid},
+		"variables":         {"abc", endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{"": ""}}}, nil, azml.ErrInvalid},
 	} {
-		_, err := ws.Endpoints().Deploy(ctx, test.name, test.config, nil)
+		_, err := ws.Endpoints().Deploy(ctx, test.name, test.config, test.opts)
 		require.ErrorIs(t, err, test.class, name)
 	}
 	for _, err := range ws.Endpoints().List(ctx, nil) {
@@ -177,11 +194,16 @@ func TestConfigsThatAreRefused(t *testing.T) {
 
 func TestAuthOff(t *testing.T) {
 	t.Parallel()
-	ep := deploy(t, open(t), "open", endpoint.Config{AuthDisabled: true, Address: "localhost:0"}, nil)
+	ws := open(t)
+	none := &endpoint.Settings{Auth: endpoint.AuthNone}
+	_, err := ws.Endpoints().Deploy(t.Context(), "for-all", endpoint.Config{Handler: echo},
+		&endpoint.DeployOptions{Settings: none, Serve: &endpoint.ServeOptions{Address: "0.0.0.0:0"}})
+	require.ErrorIs(t, err, azml.ErrInvalid, "it would be open to all machines")
+	ep := deploy(t, ws, "open", endpoint.Config{}, &endpoint.DeployOptions{Settings: none, Serve: &endpoint.ServeOptions{Address: "localhost:0"}})
 	code, body, _ := ask(t, "POST", ep.ScoringURI(), "", "[1]")
 	require.Equal(t, "200 [1]", fmt.Sprint(code, " ", strings.TrimSpace(body)))
-	require.False(t, ep.Details().AuthEnabled)
-	_, err := ep.Invoke(t.Context(), []byte("1"), nil)
+	require.Equal(t, endpoint.AuthNone, ep.Details().Auth)
+	_, err = ep.Invoke(t.Context(), []byte("1"), nil)
 	require.NoError(t, err)
 }
 
@@ -227,14 +249,15 @@ func TestDeployAgain(t *testing.T) {
 	require.NoError(t, err)
 	_, err = other.Endpoints().Deploy(ctx, "again", endpoint.Config{Handler: echo}, nil)
 	require.ErrorIs(t, err, azml.ErrExists)
-	_, err = other.Endpoints().Serve(ctx, "again", &endpoint.ServeOptions{Handler: echo})
+	_, err = ws.Endpoints().Serve(ctx, "again", &endpoint.ServeOptions{Handler: echo})
 	require.ErrorIs(t, err, azml.ErrConflict)
 	second := deploy(t, other, "again", endpoint.Config{Handler: func(context.Context, json.RawMessage) (any, error) { return "second", nil }},
 		&endpoint.DeployOptions{Overwrite: true})
 	same, err := second.Keys(ctx)
 	require.NoError(t, err)
 	require.Equal(t, keys, same, "an endpoint that is deployed anew keeps its keys")
-	require.NoError(t, first.Refresh(ctx))
+	require.Eventually(t, func() bool { return first.Refresh(ctx) == nil && len(first.Details().Hosts) == 1 }, 10*time.Second, 10*time.Millisecond,
+		"who has not the function of what is served now ends")
 	require.Equal(t, second.URL(), first.URL())
 	answer, err := first.Invoke(ctx, []byte("1"), nil)
 	require.NoError(t, err)
@@ -249,8 +272,8 @@ func TestDeployAgainOnTheSameAddress(t *testing.T) {
 	first := deploy(t, ws, "fixed", endpoint.Config{}, nil)
 	address := strings.TrimPrefix(first.URL(), "http://")
 	require.NoError(t, first.Stop(ctx))
-	deploy(t, ws, "fixed", endpoint.Config{Address: address}, nil)
-	again, err := ws.Endpoints().Deploy(ctx, "fixed", endpoint.Config{Handler: echo, Address: address}, &endpoint.DeployOptions{Overwrite: true})
+	deploy(t, ws, "fixed", endpoint.Config{}, at(address))
+	again, err := ws.Endpoints().Deploy(ctx, "fixed", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Overwrite: true})
 	require.NoError(t, err)
 	require.Equal(t, "http://"+address, again.URL())
 }
@@ -313,8 +336,8 @@ func TestList(t *testing.T) {
 	ws := open(t)
 	m, err := ws.Models().Register(ctx, "m", file(t, t.TempDir(), "m.txt", "x"), nil)
 	require.NoError(t, err)
-	deploy(t, ws, "bbb", endpoint.Config{Model: m, Tags: map[string]string{"team": "a"}}, nil)
-	_, err = ws.Endpoints().Create(ctx, "aaa", endpoint.Config{Handler: echo}, nil)
+	deploy(t, ws, "bbb", endpoint.Config{Model: m}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Tags: map[string]string{"team": "a"}}})
+	_, err = ws.Endpoints().Create(ctx, "aaa", nil)
 	require.NoError(t, err)
 	names := func(opts *endpoint.ListOptions) []string {
 		list := []string{}
@@ -338,7 +361,7 @@ func TestUpdate(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
 	ws := reopen(t, dir)
-	ep := deploy(t, ws, "eee", endpoint.Config{Description: "before", Tags: map[string]string{"a": "1", "b": "2"}}, nil)
+	ep := deploy(t, ws, "eee", endpoint.Config{}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Description: "before", Tags: map[string]string{"a": "1", "b": "2"}}})
 	other, err := reopen(t, dir).Endpoints().Get(ctx, "eee", nil)
 	require.NoError(t, err)
 	require.NoError(t, other.Update(ctx, endpoint.Update{SetTags: map[string]string{"a": "3"}, RemoveTags: []string{"b", "none"}}))

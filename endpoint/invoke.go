@@ -3,52 +3,69 @@ package endpoint
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // InvokeOptions are the options of Endpoint.Invoke.
 type InvokeOptions struct {
 	// ContentType is the type of the body, "application/json" when empty.
 	ContentType string
-	// Key is the key to send; the primary key of the secret store when empty.
+	// Deployment names the deployment that is to answer; one by its share of the
+	// traffic when empty.
+	Deployment string
+	// Key is the key or token to send; when empty, what the endpoint asks for is
+	// taken from the secret store.
 	Key string
 	// Header are further headers of the request.
 	Header http.Header
+	// RootCAs are the authorities that the service's certificate may be of, those of
+	// the system when nil.
+	RootCAs *x509.CertPool
 }
 
 // maxAnswer bounds what Invoke reads of an answer.
 const maxAnswer = 1 << 30
 
 // Invoke sends body to the endpoint and gives the body of its answer. A service
-// that is not reached or is too busy (503) is tried again three times. Errors:
-// *ResponseError for an answer other than 2xx; ErrUnavailable when the endpoint
+// that is not reached or is too busy (503) is tried again three times, by another process when several
+// serve it. Errors: *ResponseError for an answer other than 2xx; ErrUnavailable when the endpoint
 // is not served or not reached.
 func (e *Endpoint) Invoke(ctx context.Context, body []byte, opts *InvokeOptions) (_ []byte, err error) {
 	defer e.h.Operation(&ctx, &err, "invoke", kind, e.Name())()
 	if opts == nil {
 		opts = &InvokeOptions{}
 	}
+	var dead []string // where nobody answers
 	for again := false; ; again = true {
 		key, err := e.lookUp(ctx, opts, again)
 		if err != nil {
 			return nil, err
 		}
-		answer, err := e.post(ctx, body, key, opts)
+		url := e.oneURL(dead)
+		answer, err := e.post(ctx, url, body, key, opts)
 		var refused *ResponseError
-		stale := errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized && opts.Key == ""
-		if !stale || again {
+		stale := errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized && opts.Key == "" && !again
+		var dial *net.OpError
+		moved := errors.As(err, &dial) && dial.Op == "dial" && !slices.Contains(dead, url) // the process has ended since
+		if !stale && !moved {
 			return answer, err
 		}
+		dead = append(dead, url)
 	}
 }
 
@@ -56,46 +73,77 @@ func (e *Endpoint) Invoke(ctx context.Context, body []byte, opts *InvokeOptions)
 // service has ended, another may get its port, and must not get its key.
 const lookUpEvery = time.Second
 
-// lookUp reads where the endpoint is served and with which key, when that was
-// not done lately or anew is set.
-func (e *Endpoint) lookUp(ctx context.Context, opts *InvokeOptions, anew bool) (key string, err error) {
+// lookUp reads where the endpoint is served and what to send, when that was not
+// done lately or anew is set.
+func (e *Endpoint) lookUp(ctx context.Context, opts *InvokeOptions, anew bool) (secret string, err error) {
 	e.mu.Lock()
-	fresh := !anew && time.Since(e.read) < lookUpEvery && e.stored.Value.URL != ""
-	key = e.keys.Primary
+	fresh := !anew && time.Since(e.read) < lookUpEvery
+	secret = e.secret
+	if time.Now().After(e.until) {
+		secret = ""
+	}
 	e.mu.Unlock()
-	if !fresh {
+	if !fresh || e.URL() == "" {
 		if err := e.Refresh(ctx); err != nil {
 			return "", err
 		}
 	}
-	r := e.record()
+	auth := e.record().Auth
 	switch {
-	case r.URL == "":
-		return "", fmt.Errorf("%w: it is %s and not served now", azml.ErrUnavailable, r.State)
-	case r.AuthDisabled:
+	case e.URL() == "":
+		return "", fmt.Errorf("%w: it is %s and not served now", azml.ErrUnavailable, e.State())
+	case auth == record.AuthNone:
 		return "", nil
 	case opts.Key != "":
 		return opts.Key, nil
-	case fresh && key != "":
-		return key, nil
+	case fresh && secret != "":
+		return secret, nil
 	}
-	keys, err := e.Keys(ctx)
-	if err != nil {
-		return "", err
+	return e.readSecret(ctx, auth)
+}
+
+// readSecret reads the key, or makes a token.
+func (e *Endpoint) readSecret(ctx context.Context, auth string) (string, error) {
+	secret, until := "", time.Now().Add(lookUpEvery)
+	if auth == record.AuthToken {
+		token, err := e.Token(ctx, &TokenOptions{Life: time.Minute})
+		if err != nil {
+			return "", err
+		}
+		secret = token.Token
+	} else {
+		keys, err := e.Keys(ctx)
+		if err != nil {
+			return "", err
+		}
+		secret = keys.Primary
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.keys = keys
-	return keys.Primary, nil
+	e.secret, e.until = secret, until
+	return secret, nil
 }
 
-func (e *Endpoint) post(ctx context.Context, body []byte, key string, opts *InvokeOptions) ([]byte, error) {
-	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, e.ScoringURI(), body)
+// oneURL gives one of the places where the endpoint is served, at random, and
+// none of those that are dead while there are others.
+func (e *Endpoint) oneURL(dead []string) string {
+	urls := e.urls()
+	if living := slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return slices.Contains(dead, url) }); len(living) > 0 {
+		urls = living
+	}
+	if len(urls) == 0 {
+		return ""
+	}
+	return urls[rand.IntN(len(urls))] //nolint:gosec // which one is no secret
+}
+
+func (e *Endpoint) post(ctx context.Context, url string, body []byte, key string, opts *InvokeOptions) ([]byte, error) {
+	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, url+"/score", body)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
 	setHeader(request.Header, key, opts)
-	client := newHTTPClient()
+	client := newHTTPClient(opts.RootCAs)
 	client.HTTPClient.Transport = e.h.Telemetry().Transport(client.HTTPClient.Transport)
 	defer client.HTTPClient.CloseIdleConnections()
 	response, err := client.Do(request)
@@ -142,12 +190,18 @@ func setHeader(header http.Header, key string, opts *InvokeOptions) {
 	if key != "" {
 		header.Set("Authorization", "Bearer "+key)
 	}
+	if opts.Deployment != "" {
+		header.Set("azureml-model-deployment", opts.Deployment)
+	}
 }
 
 // newHTTPClient makes a client that tries again only where the service has
 // certainly not begun: scoring may have effects.
-func newHTTPClient() *retryablehttp.Client {
+func newHTTPClient(roots *x509.CertPool) *retryablehttp.Client {
 	client := retryablehttp.NewClient()
+	if transport, ok := client.HTTPClient.Transport.(*http.Transport); ok && roots != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
 	client.Logger = nil
 	client.RetryMax = 3
 	client.RetryWaitMin, client.RetryWaitMax = 100*time.Millisecond, 2*time.Second

@@ -48,8 +48,10 @@ func secretName(endpoint string, which Key) string {
 // keyBytes is the length of a random key.
 const keyBytes = 24
 
-func (c *Client) setKeys(ctx context.Context, name string, opts *DeployOptions) error {
-	for which, value := range map[Key]string{PrimaryKey: opts.PrimaryKey, SecondaryKey: opts.SecondaryKey} {
+// setKeys stores the keys of an endpoint; empty ones are drawn at random, unless
+// it has some.
+func (c *Client) setKeys(ctx context.Context, name, primary, secondary string) error {
+	for which, value := range map[Key]string{PrimaryKey: primary, SecondaryKey: secondary} {
 		if value == "" {
 			if _, err := c.h.Secrets().Get(ctx, secretName(name, which)); err == nil {
 				continue // an endpoint that is deployed anew keeps its keys
@@ -76,13 +78,13 @@ func (e *Endpoint) Keys(ctx context.Context) (_ Keys, err error) {
 	return Keys{Primary: primary, Secondary: secondary}, err
 }
 
-// keyTime bounds how long RegenerateKey waits for the serving process.
+// keyTime bounds how long RegenerateKey waits for the serving processes.
 const keyTime = 10 * time.Second
 
 // RegenerateKey replaces one of the keys by value, or by a random one when
-// value is empty, and gives it. It returns when the serving process, if there
-// is one, accepts the new key and no longer the old one. Errors: ErrInvalid,
-// ErrNotFound, ErrUnavailable when that process does not react.
+// value is empty, and gives it. It returns when all processes that serve the
+// endpoint accept the new key and no longer the old one. Tokens that were made with the old one end with it. Errors: ErrInvalid,
+// ErrNotFound, ErrUnavailable when such a process does not react.
 func (e *Endpoint) RegenerateKey(ctx context.Context, which Key, value string) (_ string, err error) {
 	defer e.h.Operation(&ctx, &err, "regenerate key of", kind, e.Name())()
 	if which != PrimaryKey && which != SecondaryKey {
@@ -113,12 +115,11 @@ func (e *Endpoint) awaitKeys(ctx context.Context, version int) error {
 		if err := e.Refresh(ctx); err != nil {
 			return err
 		}
-		r := e.record()
-		if !r.Active() || r.KeyVersionServed >= version {
+		if e.haveKeys(version) {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: the serving process did not take the new key within %s", azml.ErrUnavailable, keyTime)
+			return fmt.Errorf("%w: a process that serves the endpoint did not take the new key within %s", azml.ErrUnavailable, keyTime)
 		}
 		select {
 		case <-time.After(watchEvery / 4):
@@ -126,4 +127,17 @@ func (e *Endpoint) awaitKeys(ctx context.Context, version int) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// haveKeys tells whether all who serve the endpoint have the keys of that
+// version. Who does not answer yet loads them before it does.
+func (e *Endpoint) haveKeys(version int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, host := range e.alive() {
+		if host.URL != "" && host.KeyVersion < version {
+			return false
+		}
+	}
+	return true
 }

@@ -53,9 +53,11 @@ func TestScript(t *testing.T) {
 	require.Equal(t, "weights", answer.Model)
 	require.Equal(t, "variable", answer.Mine)
 	require.Equal(t, []int{1, 2}, answer.Data)
-	require.Equal(t, "script", ep.Details().Kind)
-	require.Equal(t, 2, ep.Details().Replicas)
-	require.Equal(t, "default-environment:1", ep.Details().Environment)
+	d := ep.Details().Current.Deployments[0]
+	require.Equal(t, "script", d.Kind)
+	require.Equal(t, 2, d.MinReplicas)
+	require.Equal(t, 2, d.MaxReplicas)
+	require.Equal(t, "default-environment:1", d.Environment)
 	require.NoError(t, ep.Stop(ctx))
 	require.Eventually(t, func() bool { return gone(answer.PID) }, 10*time.Second, 10*time.Millisecond, "no process is left")
 	left, err := filepath.Glob(filepath.Join(dir, "cache", "endpoints", "*", "*"))
@@ -80,7 +82,7 @@ func TestScriptThatIsIgnored(t *testing.T) {
 	ws := open(t)
 	s := script(t, scoring)
 	file(t, s.Source, ".amlignore", s.EntryScript+"\n")
-	_, err := ws.Endpoints().Create(t.Context(), "script", endpoint.Config{Script: s}, nil)
+	_, err := ws.Endpoints().Propose(t.Context(), "script", endpoint.Config{Script: s}, nil)
 	require.ErrorIs(t, err, azml.ErrInvalid)
 	require.ErrorContains(t, err, ".amlignore:1")
 	for env, err := range ws.Environments().List(t.Context(), nil) {

@@ -2,16 +2,17 @@ package endpoint
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
@@ -20,111 +21,217 @@ import (
 
 // ServeOptions are the options of Client.Serve.
 type ServeOptions struct {
-	// Handler is the function of an endpoint that was deployed with one.
+	// Handler is the function of deployments that were made with one.
 	Handler Handler
-	// HTTP is the handler of an endpoint that was deployed with one.
+	// HTTP is the handler of deployments that were made with one.
 	HTTP http.Handler
+	// Handlers are the functions of deployments by name, where they differ; they
+	// come before Handler and HTTP.
+	Handlers map[string]Handler
+	// Address is the host:port to listen on; a free port of the loopback
+	// interface when empty.
+	Address string
+	// Certificate makes it HTTPS; nil for plain HTTP.
+	Certificate *tls.Certificate
+}
+
+// check tells what is wrong with the options for an endpoint of these settings,
+// nil when they are not known.
+func (o *ServeOptions) check(settings *Settings) error {
+	if o.Address == "" {
+		return nil
+	}
+	if settings != nil {
+		if err := checkOpen(o.Address, string(settings.Auth)); err != nil {
+			return err
+		}
+	}
+	if _, port, err := net.SplitHostPort(o.Address); err != nil || port == "" {
+		return fmt.Errorf("%w: address %q: write host:port, such as 127.0.0.1:8080", azml.ErrInvalid, o.Address)
+	}
+	return nil
+}
+
+// checkOpen refuses to let everybody in from other machines.
+func checkOpen(address, auth string) error {
+	if loopback(address) || auth != record.AuthNone {
+		return nil
+	}
+	return fmt.Errorf("%w: address %q is reachable from other machines: keep authentication on", azml.ErrInvalid, address)
+}
+
+// loopback tells whether the address is reachable from this machine only.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || address == "" {
+		return address == ""
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // watchEvery is how often a serving process looks at the endpoint's record.
 const watchEvery = 500 * time.Millisecond
 
 // Serve serves an endpoint in this process and returns when it answers. It is
-// served until Stop, Delete, a deployment of the same name, or the closing of
-// the workspace. Errors: ErrNotFound; ErrConflict when another process serves
-// it; ErrInvalid when an endpoint of a Go function is served without one;
-// ErrFailed when it could not be started, with phase and last log lines.
+// served until Stop, Delete or the closing of the workspace; several processes
+// may serve the same one. Changes of what is deployed, of traffic, keys and settings are
+// followed within a second, whoever makes them, and lose no request. A process that can't serve what is
+// deployed, because it is another program's Go function, ends serving.
+// Errors: ErrNotFound; ErrConflict when this process serves it already;
+// ErrInvalid when an endpoint of a Go function is served without one; ErrFailed
+// when it could not be started, with phase and last log lines.
 func (c *Client) Serve(ctx context.Context, name string, opts *ServeOptions) (_ *Endpoint, err error) {
 	defer c.h.Operation(&ctx, &err, "serve", kind, name)()
-	if opts == nil {
-		opts = &ServeOptions{}
-	}
 	if err := core.EndpointName.Check(name); err != nil {
 		return nil, err
 	}
-	stored, err := c.claim(ctx, name, opts)
+	host, err := c.serve(ctx, name, opts)
 	if err != nil {
 		return nil, err
 	}
-	host := &host{c: c, name: name, owner: stored.Value.Owner.ID, stopped: make(chan struct{})}
-	if err := host.start(ctx, stored.Value, opts); err != nil {
-		return nil, errors.Join(err, host.fail(ctx, err))
+	e, err := c.Get(ctx, name, nil)
+	if err != nil {
+		return nil, err
 	}
-	e := wrap(c.h, host.stored)
 	e.host = host
 	return e, nil
 }
 
-// claim makes this process the one that serves the endpoint. Whether its
-// models are there is looked up after that is written, see model.Client.Delete.
-func (c *Client) claim(ctx context.Context, name string, opts *ServeOptions) (core.Stored[record.Endpoint], error) {
-	owner := c.h.Owner()
-	owner.ID = core.NewID(8) // tells this service from another one in this process
-	return core.Update(ctx, c.h, ref(name), core.Updated("state Transitioning"), func(r *record.Endpoint) error {
-		switch {
-		case r.Active() && !c.h.Gone(r.Owner):
-			return fmt.Errorf("%w: process %d on %s serves it", azml.ErrConflict, r.Owner.PID, r.Owner.Host)
-		case r.Kind == kindHandler && opts.Handler == nil && opts.HTTP == nil:
-			return fmt.Errorf("%w: it was deployed with a Go function, which only the program that has it can serve: give Handler or HTTP", azml.ErrInvalid)
-		case r.Kind == kindScript && (opts.Handler != nil || opts.HTTP != nil):
-			return fmt.Errorf("%w: it was deployed with a scoring script: give neither Handler nor HTTP", azml.ErrInvalid)
+// Wait waits until this process serves the endpoint no more, which this object
+// was made by. Errors: ErrInvalid when it never did.
+func (e *Endpoint) Wait(ctx context.Context) (err error) {
+	defer e.h.Operation(&ctx, &err, "wait for the end of", kind, e.Name())()
+	if e.host == nil {
+		return fmt.Errorf("%w: this object was not made by serving it", azml.ErrInvalid)
+	}
+	select {
+	case <-e.host.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// serve starts a host for the endpoint.
+func (c *Client) serve(ctx context.Context, name string, opts *ServeOptions) (_ *host, err error) {
+	if opts == nil {
+		opts = &ServeOptions{}
+	}
+	if err := opts.check(nil); err != nil {
+		return nil, err
+	}
+	hosts, err := ownHosts(c.h)
+	if err != nil {
+		return nil, err
+	}
+	s := &host{c: c, hosts: hosts, name: name, opts: *opts, running: map[string]*running{},
+		stopped: make(chan struct{}), kick: make(chan struct{}, 1)}
+	if !hosts.add(s) {
+		return nil, fmt.Errorf("%w: this process serves it already", azml.ErrConflict)
+	}
+	defer func() {
+		if err != nil {
+			close(s.stopped)
+			hosts.remove(s)
 		}
-		r.State, r.Since, r.Owner, r.URL, r.Error = record.EndpointTransitioning, c.h.Now(), &owner, "", ""
+	}()
+	stored, err := c.claim(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx, stored); err != nil {
+		return nil, errors.Join(err, s.fail(ctx, stored.Value, err))
+	}
+	return s, nil
+}
+
+// claim writes down that this process serves the endpoint. Whether its models
+// are there is looked up after that is written, see model.Client.Delete.
+func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoint], error) {
+	stored, err := core.Get[record.Endpoint](ctx, c.h, ref(s.name).Key)
+	if err != nil {
+		return stored, err
+	}
+	if r := base(&stored.Value); len(r.Deployments) > 0 {
+		if err := s.canServe(&r); err != nil {
+			return stored, err
+		}
+		if (s.opts.Handler != nil || s.opts.HTTP != nil || s.opts.Handlers != nil) && !hasFunction(&r) {
+			return stored, fmt.Errorf("%w: it was deployed with a scoring script: give neither Handler nor HTTP", azml.ErrInvalid)
+		}
+	}
+	if err := c.dropGone(ctx, s.name, stored.Value.ID); err != nil {
+		return stored, err
+	}
+	if err := c.dropLogs(ctx, s.name); err != nil {
+		return stored, err
+	}
+	owner := c.h.Owner()
+	id := core.NewID(8)
+	s.status = record.EndpointHost{ID: id, Endpoint: stored.Value.ID, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now(), Log: newLogKey(c.h, s.name, id)}
+	err = c.h.Audit(ctx, "update", ref(s.name), fmt.Sprintf("served by process %d on %s", owner.PID, owner.Host), func() error {
+		_, err := core.CreateQuiet(ctx, c.h, s.key(), s.status)
+		return err
+	})
+	if err != nil {
+		return stored, err
+	}
+	return core.Update(ctx, c.h, ref(s.name), core.Quiet, func(r *record.Endpoint) error {
+		if !r.Stopped {
+			return core.ErrNoChange
+		}
+		r.Stopped = false
 		return nil
 	})
 }
 
-// host serves one endpoint in this process.
-type host struct {
-	c      *Client
-	name   string
-	owner  string
-	stored core.Stored[record.Endpoint]
-
-	keys     keyring
-	log      *history.LogWriter
-	replicas []*scoring.Python
-	scoring  *scoring.Server
-	server   *http.Server
-	dir      *workDir      // of a script, removed at the end; nil for a Go function
-	stopped  chan struct{} // closed when all has ended
+// dropGone removes the records of processes that ended without doing so, and of
+// those that served an earlier endpoint of that name, which see that it is gone;
+// none of these when id is "".
+func (c *Client) dropGone(ctx context.Context, name, id string) error {
+	hosts, err := c.hosts(ctx, name)
+	for i := range hosts {
+		if err == nil && (c.h.HostGone(&hosts[i]) || id != "" && hosts[i].Endpoint != id) {
+			err = c.removeBelow(ctx, core.HostPrefix(name)+hosts[i].ID+".json")
+		}
+	}
+	return err
 }
 
 // start brings the service up and hands it to a goroutine of the workspace.
-func (s *host) start(ctx context.Context, r record.Endpoint, opts *ServeOptions) (err error) {
-	if s.log, err = history.NewLogWriter(ctx, s.c.h, logKey(s.name)); err != nil {
-		return err
-	}
-	models, err := s.c.models(ctx, r)
+func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (err error) {
+	log, err := history.NewLogWriter(ctx, s.c.h, s.status.Log)
 	if err != nil {
 		return err
 	}
-	if err := s.keys.load(ctx, s.c.h, s.name, r.AuthDisabled); err != nil {
-		return err
-	}
-	scorers, err := s.scorers(ctx, r, models, opts)
-	if err != nil {
-		return err
-	}
-	if s.scoring, err = scoring.NewServer(s.config(r, scorers)); err != nil {
-		return err
-	}
-	address := r.Address
+	s.log = newSteady(log, s.c.h.Now)
+	r := stored.Value
+	address := s.opts.Address
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	if !loopback(address) && r.AuthDisabled {
-		return fmt.Errorf("%w: address %q is reachable from other machines: keep authentication on", azml.ErrInvalid, address)
+	if err := checkOpen(address, r.Auth); err != nil {
+		return err
 	}
+	if err := s.keys.load(ctx, s.c.h, &r); err != nil {
+		return err
+	}
+	s.scoring = scoring.NewServer(scoring.Config{Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), AccessLog: s.log})
+	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
 	listener, err := listen(ctx, address)
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
+	s.stops, s.status.KeyVersion = r.Stops, r.KeyVersion
+	if s.target, err = s.apply(ctx, &r); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	s.server = &http.Server{Handler: s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	serving := make(chan error, 1)
-	go func() { serving <- s.server.Serve(listener) }()
-	err = s.announce(ctx, listener.Addr().String(), r.KeyVersion)
+	go func() { serving <- s.listenOn(listener) }()
+	err = s.announce(ctx, listener.Addr().String())
 	if err == nil {
 		err = s.c.h.Serve(func(closing context.Context) { s.run(closing, serving) })
 	}
@@ -134,8 +241,16 @@ func (s *host) start(ctx context.Context, r record.Endpoint, opts *ServeOptions)
 	return nil
 }
 
-// listen listens on the address. One that is in use may be that of the service
-// which this one replaces: it lets go soon after it has seen that.
+func (s *host) listenOn(listener net.Listener) error {
+	if s.opts.Certificate == nil {
+		return s.server.Serve(listener)
+	}
+	s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.opts.Certificate}, MinVersion: tls.VersionTLS12}
+	return s.server.ServeTLS(listener, "", "")
+}
+
+// listen listens on the address. One that is in use may be that of a service
+// which is just ending.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	for deadline := time.Now().Add(4 * watchEvery); ; {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
@@ -150,172 +265,104 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	}
 }
 
-func (s *host) config(r record.Endpoint, scorers []scoring.Scorer) scoring.Config {
-	config := scoring.Config{Name: s.name, Replicas: scorers, MaxConcurrent: r.MaxConcurrent, CORSOrigins: r.CORSOrigins,
-		ScoringTimeout: time.Duration(r.ScoringTimeout) * time.Millisecond, MaxQueueWait: time.Duration(r.MaxQueueWait) * time.Millisecond,
-		Logger: s.logger(), AccessLog: s.log}
-	if !r.AuthDisabled {
-		config.Keys = s.keys.accepted
+// announce says that the endpoint answers.
+func (s *host) announce(ctx context.Context, address string) error {
+	scheme := "http://"
+	if s.opts.Certificate != nil {
+		scheme = "https://"
 	}
-	if s.dir != nil {
-		config.SwaggerFiles = s.sourceFS()
-	}
-	return config
-}
-
-// announce says that the endpoint answers, with the keys of that version:
-// newer ones that came while it was started are loaded next.
-func (s *host) announce(ctx context.Context, address string, keyVersion int) (err error) {
-	fmt.Fprintf(s.log, "%s serving on http://%s\n", s.c.h.Now().Format(time.RFC3339), address)
-	if err := s.log.Flush(ctx); err != nil {
-		return err
-	}
-	s.stored, err = s.update(ctx, "state Healthy", func(r *record.Endpoint) {
-		r.State, r.Since, r.URL, r.KeyVersionServed = record.EndpointHealthy, s.c.h.Now(), "http://"+address, keyVersion
-	})
-	return err
-}
-
-// update changes the record as long as this process serves the endpoint.
-func (s *host) update(ctx context.Context, detail string, change func(*record.Endpoint)) (core.Stored[record.Endpoint], error) {
-	return core.Update(ctx, s.c.h, ref(s.name), core.Updated(detail), func(r *record.Endpoint) error {
-		if r.Owner == nil || r.Owner.ID != s.owner || !r.Active() {
-			return fmt.Errorf("%w: the endpoint was stopped or deployed anew meanwhile", azml.ErrConflict)
-		}
-		change(r)
-		return nil
+	s.note("serving on %s%s", scheme, address)
+	return s.tell(ctx, func(status *record.EndpointHost) {
+		status.State, status.Since, status.URL = record.EndpointHealthy, s.c.h.Now(), scheme+address
 	})
 }
 
-// run watches the record until the endpoint is no longer ours, and ends then.
-func (s *host) run(closing context.Context, serving <-chan error) {
-	defer close(s.stopped)
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	var seen backend.ETag
-	for {
-		select {
-		case <-closing.Done():
-			s.end("the workspace was closed", true)
-			return
-		case err := <-serving:
-			s.end("the server ended: "+err.Error(), true)
-			return
-		case <-ticker.C:
-		}
-		info, err := s.c.h.Objects().Stat(closing, ref(s.name).Key)
-		if err == nil && info.ETag == seen || err != nil && !errors.Is(err, azml.ErrNotFound) {
-			continue // a store that doesn't answer is no reason to stop serving
-		}
-		stored, err := core.Get[record.Endpoint](closing, s.c.h, ref(s.name).Key)
-		if errors.Is(err, azml.ErrNotFound) || err == nil && (stored.Value.Owner == nil || stored.Value.Owner.ID != s.owner || !stored.Value.Active()) {
-			if err != nil {
-				s.log.Discard() // a deleted endpoint has no log any more
-			}
-			s.end("the endpoint was stopped, deleted or deployed anew", false)
-			return
-		}
-		if err == nil && s.reload(closing, stored.Value) == nil {
-			seen = stored.ETag
-		}
-	}
+// hosts are the endpoints that a workspace's handle serves, and the Go functions
+// that were deployed with it. It is the handle's own.
+type hosts struct {
+	mu        sync.Mutex
+	serving   map[string]*host
+	functions map[string]function // by the ID of the deployment
 }
 
-// reload takes over keys that were changed.
-func (s *host) reload(ctx context.Context, r record.Endpoint) error {
-	if r.KeyVersion == r.KeyVersionServed {
-		return nil
-	}
-	if err := s.keys.load(ctx, s.c.h, s.name, r.AuthDisabled); err != nil {
-		return err
-	}
-	_, err := s.update(ctx, "keys loaded", func(now *record.Endpoint) { now.KeyVersionServed = r.KeyVersion })
-	return err
+// function is what a deployment of a Go function runs.
+type function struct {
+	handler Handler
+	http    http.Handler
 }
 
-// endTime bounds the orderly end of the service.
-const endTime = 30 * time.Second
-
-// end lets the requests under way finish, and ends everything. With tell, the
-// record says that the endpoint is stopped.
-func (s *host) end(reason string, tell bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), endTime)
-	defer cancel()
-	logger := s.c.h.Logger()
-	if err := s.server.Shutdown(ctx); err != nil {
-		logger.Warn("requests were cut off at the end of an endpoint", "endpoint", s.name, "error", err)
-	}
-	if err := s.closeReplicas(ctx); err != nil {
-		logger.Warn("a scoring process did not end in order", "endpoint", s.name, "error", err)
-	}
-	if tell {
-		_, err := s.update(ctx, "state Stopped", func(r *record.Endpoint) {
-			r.State, r.Since, r.Owner, r.URL, r.Error = record.EndpointStopped, s.c.h.Now(), nil, "", ""
-		})
-		if err != nil && !errors.Is(err, azml.ErrConflict) && !errors.Is(err, azml.ErrNotFound) {
-			logger.Warn("the end of an endpoint could not be recorded", "endpoint", s.name, "error", err)
-		}
-	}
-	fmt.Fprintf(s.log, "%s stopped: %s\n", s.c.h.Now().Format(time.RFC3339), reason)
-	if err := s.log.Close(ctx); err != nil {
-		logger.Warn("the end of an endpoint's log was lost", "endpoint", s.name, "error", err)
-	}
-}
-
-// fail cleans up after a start that failed and notes why.
-func (s *host) fail(ctx context.Context, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
-	defer cancel()
-	err := s.closeReplicas(ctx)
-	if s.log != nil {
-		fmt.Fprintf(s.log, "%s start failed: %v\n", s.c.h.Now().Format(time.RFC3339), cause)
-		err = errors.Join(err, s.log.Close(ctx))
-	}
-	_, updateErr := s.update(ctx, "state Failed", func(r *record.Endpoint) {
-		r.State, r.Since, r.Owner, r.URL, r.Error = record.EndpointFailed, s.c.h.Now(), nil, "", cause.Error()
+func ownHosts(h core.Handle) (*hosts, error) {
+	return core.Own(h, func(core.Handle) (*hosts, error) {
+		return &hosts{serving: map[string]*host{}, functions: map[string]function{}}, nil
 	})
-	if errors.Is(updateErr, azml.ErrConflict) || errors.Is(updateErr, azml.ErrNotFound) {
-		updateErr = nil
-	}
-	return errors.Join(err, updateErr)
 }
 
-// awaitTime bounds how long is waited for a service of another process to end.
-const awaitTime = 10 * time.Second
+// Close does nothing: the hosts are tasks of the workspace, which have ended.
+func (*hosts) Close() error { return nil }
 
-// awaitEnd waits until the service at url has ended: for one that this object
-// serves until all of it has, for another until nobody listens there any more.
-func (e *Endpoint) awaitEnd(ctx context.Context, url string) {
-	e.mu.Lock()
-	host := e.host
-	e.mu.Unlock()
-	if host != nil {
-		select {
-		case <-host.stopped:
-		case <-ctx.Done():
-		}
+// add is false when this handle serves the endpoint already.
+func (hs *hosts) add(s *host) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if hs.serving[s.name] != nil {
+		return false
+	}
+	hs.serving[s.name] = s
+	return true
+}
+
+func (hs *hosts) remove(s *host) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	delete(hs.serving, s.name)
+}
+
+// of gives the host that serves the endpoint, nil when there is none.
+func (hs *hosts) of(name string) *host {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return hs.serving[name]
+}
+
+// keep remembers the Go function of a deployment.
+func (hs *hosts) keep(id string, config Config) {
+	if config.Script != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, awaitTime)
-	defer cancel()
-	for listens(ctx, url) {
-		select {
-		case <-time.After(watchEvery / 10):
-		case <-ctx.Done():
-			return
-		}
-	}
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.functions[id] = function{config.Handler, config.HTTP}
 }
 
-func listens(ctx context.Context, url string) bool {
-	address := strings.TrimPrefix(url, "http://")
-	if address == "" {
-		return false
+// function gives the Go function of a deployment: the one that it was deployed
+// with in this process, or one that the host was given.
+func (s *host) function(d *record.EndpointDeployment) (function, bool) {
+	s.hosts.mu.Lock()
+	defer s.hosts.mu.Unlock()
+	if f, ok := s.hosts.functions[d.ID]; ok {
+		return f, true
 	}
-	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
+	if f := s.opts.Handlers[d.Name]; f != nil {
+		return function{handler: f}, true
 	}
-	_ = connection.Close() // nothing was sent
-	return true
+	return function{s.opts.Handler, s.opts.HTTP}, s.opts.Handler != nil || s.opts.HTTP != nil
+}
+
+// canServe tells whether this process has the Go functions of the revision.
+func (s *host) canServe(r *record.EndpointRevision) error {
+	for i := range r.Deployments {
+		if _, ok := s.function(&r.Deployments[i]); r.Deployments[i].Kind == kindHandler && !ok {
+			return fmt.Errorf("%w: deployment %q is a Go function, which only the program that has it can serve: give Handler or HTTP", azml.ErrInvalid, r.Deployments[i].Name)
+		}
+	}
+	return nil
+}
+
+func hasFunction(r *record.EndpointRevision) bool {
+	for _, d := range r.Deployments {
+		if d.Kind == kindHandler {
+			return true
+		}
+	}
+	return false
 }

@@ -13,12 +13,21 @@ import (
 func NewClient(h core.Handle) *Client { return &Client{h} }
 
 // Resolve is for packages that start something in an environment: a reference
-// is looked up, anything else is registered.
-func Resolve(ctx context.Context, h core.Handle, spec Spec) (*Environment, error) {
-	if spec.IsReference() {
-		return NewClient(h).Get(ctx, spec.Name, spec.Version, nil)
+// is looked up, anything else is registered. Here says that it is started on this
+// machine itself, which refuses an environment that begins with an image.
+func Resolve(ctx context.Context, h core.Handle, spec Spec, here bool) (*Environment, error) {
+	c := NewClient(h)
+	resolved, err := c.resolve(ctx, spec)
+	if err == nil && here {
+		err = refuseImage(resolved)
 	}
-	return NewClient(h).Register(ctx, spec, nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case spec.IsReference():
+		return &Environment{resolved}, nil
+	}
+	return c.Register(ctx, spec, nil)
 }
 
 // SameContent is for packages that have records: it tells whether a and b describe

@@ -27,6 +27,8 @@ type Details struct {
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// Python is the Python part.
 	Python Python `json:"python"`
+	// Docker is the image part.
+	Docker Docker `json:"docker,omitzero"`
 	// Created is when it was registered.
 	Created time.Time `json:"createdOn"`
 	// CreatedBy is who registered it.
@@ -49,12 +51,12 @@ func (e *Environment) ID() string { return ref(e.Name(), e.Version()).Name }
 func (e *Environment) Spec() Spec {
 	r := e.record
 	return Spec{Name: r.Name, Version: r.Version, Description: r.Description, Tags: maps.Clone(r.Tags),
-		Variables: maps.Clone(r.Variables), Python: Python(r.Python)}
+		Variables: maps.Clone(r.Variables), Python: Python(r.Python), Docker: Docker(r.Docker)}
 }
 
 // Details gives a copy of the record.
 func (e *Environment) Details() Details {
 	r := e.record
 	return Details{Name: r.Name, Version: r.Version, Hash: r.Hash, Description: r.Description, Tags: maps.Clone(r.Tags),
-		Variables: maps.Clone(r.Variables), Python: Python(r.Python), Created: r.Created, CreatedBy: r.CreatedBy}
+		Variables: maps.Clone(r.Variables), Python: Python(r.Python), Docker: Docker(r.Docker), Created: r.Created, CreatedBy: r.CreatedBy}
 }

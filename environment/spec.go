@@ -1,6 +1,8 @@
 package environment
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -36,6 +38,21 @@ type Spec struct {
 	Variables map[string]string
 	// Python says which Python and which packages.
 	Python Python
+	// Docker says what image the environment is made in, on targets that run
+	// containers.
+	Docker Docker
+}
+
+// Docker is the image part of an environment, by Azure ML's names. At most one of
+// its fields is set; with none, targets take their own image. Targets that run no
+// containers refuse an environment that has one.
+type Docker struct {
+	// BaseImage is the image to begin with, such as "python:3.12-slim". The Python
+	// part is installed into its Python.
+	BaseImage string `json:"baseImage,omitempty"`
+	// BaseDockerfile is the text of a Dockerfile, at most 64 KiB, that makes the
+	// image to begin with. It can copy no files, as it has no folder.
+	BaseDockerfile string `json:"baseDockerfile,omitempty"`
 }
 
 // Python is the Python part of an environment. The zero value is any Python 3
@@ -104,7 +121,7 @@ func Reference(name, version string) Spec { return Spec{Name: name, Version: ver
 
 // IsReference tells whether the spec has a name and no content.
 func (s Spec) IsReference() bool {
-	return s.Name != "" && len(s.Variables) == 0 && s.Python.isZero()
+	return s.Name != "" && len(s.Variables) == 0 && s.Python.isZero() && s.Docker == (Docker{})
 }
 
 func (p Python) isZero() bool {
@@ -112,10 +129,17 @@ func (p Python) isZero() bool {
 		len(p.Conda) == 0 && len(p.Channels) == 0 && !p.UserManaged && p.InterpreterPath == ""
 }
 
-// Hash gives the content hash of the Python part, which names the environment
-// on every machine. Name, version, spelling and order don't matter where they
-// have no meaning.
-func (s Spec) Hash() string { return pyenv.Spec(s.Python).Hash() }
+// Hash gives the content hash of the Python and the Docker part, which names the
+// environment on every machine. Name, version, spelling and order don't matter
+// where they have no meaning.
+func (s Spec) Hash() string {
+	python := pyenv.Spec(s.Python).Hash()
+	if s.Docker == (Docker{}) {
+		return python
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{"azml.docker/1", python, s.Docker.BaseImage, s.Docker.BaseDockerfile}, "\n")))
+	return hex.EncodeToString(sum[:])
+}
 
 // Validate checks the spec and reports what is wrong with it. Errors:
 // ErrInvalid.
@@ -144,7 +168,25 @@ func (s Spec) Validate() error {
 	if err := CheckVariables(s.Variables); err != nil {
 		return err
 	}
+	if err := s.Docker.validate(); err != nil {
+		return err
+	}
 	return pyenv.Spec(s.Python).Validate()
+}
+
+// maxDockerfile is the greatest length of a Dockerfile's text.
+const maxDockerfile = 64 << 10
+
+func (d Docker) validate() error {
+	switch {
+	case d.BaseImage != "" && d.BaseDockerfile != "":
+		return fmt.Errorf("%w: an environment begins with a base image or with a Dockerfile, not with both", azml.ErrInvalid)
+	case strings.ContainsFunc(d.BaseImage, func(r rune) bool { return r <= ' ' || r == 0x7f }) || strings.HasPrefix(d.BaseImage, "-"):
+		return fmt.Errorf("%w: base image %q is no name of an image such as \"python:3.12-slim\"", azml.ErrInvalid, d.BaseImage)
+	case len(d.BaseDockerfile) > maxDockerfile || !utf8.ValidString(d.BaseDockerfile):
+		return fmt.Errorf("%w: a Dockerfile is UTF-8 text of at most %d bytes", azml.ErrInvalid, maxDockerfile)
+	}
+	return nil
 }
 
 // CheckVariables checks the names and values of environment variables. Errors:
@@ -163,5 +205,6 @@ func CheckVariables(variables map[string]string) error {
 
 func (s Spec) record() record.Environment {
 	return record.Environment{Name: s.Name, Version: s.Version, Description: s.Description, Tags: maps.Clone(s.Tags),
-		Variables: maps.Clone(s.Variables), Python: record.Python(s.Python), Hash: s.Hash()}
+		Variables: maps.Clone(s.Variables), Python: record.Python(s.Python),
+		Docker: record.Docker(s.Docker), Hash: s.Hash()}
 }

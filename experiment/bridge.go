@@ -1,7 +1,13 @@
 package experiment
 
 import (
+	"context"
+	"fmt"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/run"
 )
 
@@ -11,3 +17,29 @@ func NewClient(h core.Handle) *Client { return &Client{h} }
 // RunClient is for packages that get an experiment and need the runs of its
 // workspace.
 func RunClient(e *Experiment) *run.Client { return run.NewClient(e.h) }
+
+// Drive is for the program that drives a run in place of its submitter: it takes
+// the run over and brings it to its end. An error says that it could not; a script
+// that fails is none.
+func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
+	if i.Lost != "" {
+		return agent.Finish(ctx, h, i.RunID, i.Lost)
+	}
+	if err := agent.Adopt(ctx, h, i.RunID, i.Owner); err != nil {
+		return err
+	}
+	stored, err := history.Get(ctx, h, i.RunID)
+	if err != nil {
+		return err
+	}
+	e, err := NewClient(h).Get(ctx, stored.Value.Experiment, nil)
+	if err != nil {
+		return err
+	}
+	e.drive(ctx, i.RunID)
+	ended, err := history.Get(context.WithoutCancel(ctx), h, i.RunID)
+	if err == nil && !ended.Value.Status.Terminal() {
+		err = fmt.Errorf("%w: the run %s was left %s", azml.ErrFailed, i.RunID, ended.Value.Status)
+	}
+	return err
+}

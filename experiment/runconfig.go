@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/pyenv"
@@ -47,10 +48,12 @@ func LoadRunConfig(path, name string) (_ ScriptRunConfig, warnings []string, err
 	if len(config.Command) > 0 {
 		config.Script, config.Arguments = "", nil
 	}
-	if config.Environment, err = environmentOf(path, rc.Environment); err != nil {
+	if config.Environment, err = environmentOf(path, rc.Environment, inContainer(rc)); err != nil {
 		return ScriptRunConfig{}, nil, err
 	}
-	return config, append(rc.Warnings, unsupported(rc)...), nil
+	var lacking []string
+	config.Inputs, config.Outputs, lacking = dataOf(rc)
+	return config, slices.Concat(rc.Warnings, unsupported(rc), lacking), nil
 }
 
 // projectOf gives the project folder of a path that may be a file in it, or in
@@ -66,7 +69,14 @@ func projectOf(path string) string {
 	return dir
 }
 
-func environmentOf(path string, e runconfig.Environment) (environment.Spec, error) {
+// inContainer tells whether the configuration's target may run containers. On this
+// machine itself the script runs without one, and what is said of images is not
+// looked at, as every file of the SDK says something.
+func inContainer(rc *runconfig.RunConfig) bool {
+	return rc.Target != "" && rc.Target != compute.LocalName
+}
+
+func environmentOf(path string, e runconfig.Environment, inContainer bool) (environment.Spec, error) {
 	if e.Reference {
 		return environment.Reference(e.Name, e.Version), nil
 	}
@@ -75,6 +85,9 @@ func environmentOf(path string, e runconfig.Environment) (environment.Spec, erro
 		return environment.Spec{}, err
 	}
 	spec := environment.Spec{Name: e.Name, Version: e.Version, Variables: maps.Clone(e.EnvironmentVariables), Python: environment.Python(python)}
+	if inContainer {
+		spec.Docker = environment.Docker{BaseImage: e.Docker.BaseImage, BaseDockerfile: e.Docker.BaseDockerfile}
+	}
 	switch {
 	case !spec.IsReference():
 	case e.Name == environment.DefaultName && e.Version == "":
@@ -89,9 +102,10 @@ func environmentOf(path string, e runconfig.Environment) (environment.Spec, erro
 // ML read: .azureml/<name> in the project folder path (aml_config/<name> when
 // that folder is there), and conda_dependencies.yml beside it when the
 // environment has packages. Files that are there are replaced. The folder
-// stands for Source; GracePeriod and AllowWorkspace have no place in such a file. Errors:
+// stands for Source; GracePeriod, AllowWorkspace and an input's RequireUnchanged
+// have no place in such a file. Errors:
 // ErrInvalid; ErrUnsupported for an environment with constraints, which a conda
-// file can't hold; ErrDenied.
+// file can't hold, and for outputs that are tables; ErrDenied.
 func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 	defer core.Wrap(&err, "save run configuration", "file", filepath.Join(path, name))
 	if err := config.checkProgram(); err != nil {
@@ -109,6 +123,9 @@ func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 	if err := fillEnvironment(&rc.Environment, config.Environment); err != nil {
 		return err
 	}
+	if err := fillData(rc, config); err != nil {
+		return err
+	}
 	if err := rc.Validate(); err != nil {
 		return err
 	}
@@ -121,6 +138,7 @@ func fillEnvironment(e *runconfig.Environment, spec environment.Spec) error {
 		return err
 	}
 	e.Name, e.Version, e.EnvironmentVariables = cmp.Or(spec.Name, e.Name), spec.Version, spec.Variables
+	e.Docker.BaseImage, e.Docker.BaseDockerfile = spec.Docker.BaseImage, spec.Docker.BaseDockerfile
 	python := pyenv.Spec(spec.Python)
 	switch {
 	case spec.IsReference():
@@ -158,10 +176,11 @@ func unsupported(rc *runconfig.RunConfig) []string {
 	warn(rc.Framework != defaults.Framework, "framework %s is not set up: the script runs as plain Python", rc.Framework)
 	warn(rc.Communicator != defaults.Communicator, "communicator %s is not set up", rc.Communicator)
 	warn(rc.NodeCount > 1, "nodeCount %d: the script runs on one node", rc.NodeCount)
-	warn(rc.Docker.UseDocker, "docker.useDocker: the script runs without a container")
-	warn(len(rc.DataReferences)+len(rc.Data)+len(rc.DataCaches)+len(rc.OutputData) > 0, "dataReferences, data, datacaches and outputData are not provided")
+	warn(rc.Docker.UseDocker && !inContainer(rc), "docker.useDocker: the script runs without a container")
+	warn(len(rc.DataCaches) > 0, "datacaches are not provided")
 	warn(len(rc.ApplicationEndpoints) > 0, "applicationEndpoints are not started")
-	warn(rc.Environment.Docker.BaseDockerfile != "" || rc.Environment.Docker.BuildContext != nil, "environment.docker: no image is built, the script runs without a container")
+	warn(rc.Environment.Docker.BaseDockerfile != "" && !inContainer(rc), "environment.docker: no image is built, the script runs without a container")
+	warn(rc.Environment.Docker.BuildContext != nil, "environment.docker.buildContext: no image is built of a folder")
 	warn(rc.Environment.Python.BaseCondaEnvironment != "", "environment.python.baseCondaEnvironment %s: the environment is made from nothing", rc.Environment.Python.BaseCondaEnvironment)
 	warn(!slices.Equal(rc.History.DirectoriesToWatch, defaults.History.DirectoriesToWatch), "history.directoriesToWatch: logs is watched and nothing else")
 	warn(!rc.History.SnapshotProject, "history.snapshotProject false: a snapshot is taken all the same")

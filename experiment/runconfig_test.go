@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,8 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 func TestLoadRunConfig(t *testing.T) {
@@ -165,4 +168,72 @@ func TestSaveRunConfigRefuses(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left, "nothing was written")
+}
+
+func TestDataInRunConfig(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	id := strings.Repeat("0a", 16)
+	config := experiment.ScriptRunConfig{Source: dir, Script: "train.py", Arguments: []string{"DatasetConsumptionConfig:titanic", "DatasetOutputConfig:scores"},
+		Compute: "local", MaxDuration: time.Hour, Variables: map[string]string{},
+		Inputs: map[string]dataset.Input{
+			"titanic": {ID: "titanic:3", Mode: dataset.ModeDirect},
+			"latest":  {ID: "titanic", Mode: dataset.ModeMount, PathOnCompute: "in/latest"},
+			"saved":   {ID: id, Mode: dataset.ModeDownload},
+			"path":    {ID: "azureml://datastores/raw/paths/a/b", Mode: dataset.ModeDownload},
+		},
+		Outputs: map[string]dataset.Output{
+			"scores": {Target: dataset.Path{Datastore: "raw", Path: "x/{run-id}"}, Mode: dataset.ModeUpload, Globs: []string{"**/*.csv"}, Overwrite: true,
+				Register: "scores", Description: "text", Tags: map[string]string{"a": "b"}},
+			"live": {Mode: dataset.ModeMount, PathOnCompute: "out"},
+		}}
+	require.NoError(t, experiment.SaveRunConfig(dir, "data", config))
+	again, warnings, err := experiment.LoadRunConfig(dir, "data")
+	require.NoError(t, err)
+	require.Empty(t, warnings)
+	require.Equal(t, config, again)
+
+	config.Outputs["scores"] = dataset.Output{Register: "scores", Parquet: &dataset.ParquetOptions{}}
+	require.ErrorIs(t, experiment.SaveRunConfig(dir, "data", config), azml.ErrUnsupported)
+
+	file(t, dir, "azure.runconfig", `script: train.py
+dataReferences:
+  ref: {dataStoreName: raw, pathOnDataStore: a, mode: mount, overwrite: false}
+  up: {dataStoreName: raw, pathOnDataStore: b, mode: upload, overwrite: true, pathOnCompute: out}
+data:
+  web: {dataLocation: {uri: {path: 'https://example.com/a.csv', isFile: true}}, mechanism: download}
+outputData:
+  spark: {mechanism: hdfs, additionalOptions: {registrationOptions: {name: n, datasetRegistrationOptions: {additionalTransformation: x}}}}
+`)
+	config, warnings, err = experiment.LoadRunConfig(dir, "azure")
+	require.NoError(t, err)
+	require.Equal(t, map[string]dataset.Input{"ref": {ID: "azureml://datastores/raw/paths/a", Mode: dataset.ModeMount}}, config.Inputs)
+	require.Equal(t, map[string]dataset.Output{"up": {Target: dataset.Path{Datastore: "raw", Path: "b"}, PathOnCompute: "out", Overwrite: true}, "spark": {Register: "n"}}, config.Outputs)
+	all := strings.Join(warnings, "\n")
+	for _, word := range []string{"data.web is not provided", "mechanism hdfs", "datasetRegistrationOptions"} {
+		require.Contains(t, all, word)
+	}
+}
+
+// TestSDKReadsDataOfRunConfig lets Azure ML's SDK read what SaveRunConfig writes.
+func TestSDKReadsDataOfRunConfig(t *testing.T) {
+	t.Parallel()
+	python, dir := testenv.AzureMLCore(t), t.TempDir()
+	require.NoError(t, experiment.SaveRunConfig(dir, "data", experiment.ScriptRunConfig{Script: "train.py",
+		Inputs: map[string]dataset.Input{"titanic": {ID: "titanic:3", Mode: dataset.ModeDirect}, "path": {ID: "azureml://datastores/raw/paths/a/b"}},
+		Outputs: map[string]dataset.Output{"scores": {Target: dataset.Path{Datastore: "raw", Path: "x"}, Globs: []string{"*.csv"}, Register: "s",
+			Tags: map[string]string{"a": "b"}}}}))
+	out, err := exec.CommandContext(t.Context(), python, "-W", "ignore", "-c", `
+import sys
+from azureml.core.runconfig import RunConfiguration
+c = RunConfiguration.load(sys.argv[1], "data")
+t, p, o = c.data["titanic"], c.data["path"], c.output_data["scores"]
+print(t.mechanism, t.data_location.dataset.name, t.data_location.dataset.version, t.environment_variable_name)
+print(p.mechanism, p.data_location.data_path.datastore_name, p.data_location.data_path.relative_path)
+a = o.additional_options
+# The SDK leaves what is within options as it found it.
+print(o.mechanism, dict(a["registrationOptions"]["tags"]), a["registrationOptions"]["name"], list(a["uploadOptions"]["sourceGlobs"]["patterns"]))
+`, dir).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, "direct titanic 3 titanic\ndownload raw a/b\nupload {'a': 'b'} s ['*.csv']\n", string(out))
 }

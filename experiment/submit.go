@@ -15,12 +15,13 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
-	"github.com/azml-go/azml/internal/telemetry"
+	"github.com/azml-go/azml/internal/rundata"
 	"github.com/azml-go/azml/run"
 )
 
@@ -50,6 +51,13 @@ type ScriptRunConfig struct {
 	// MaxDuration ends a script that takes longer, 30 days when zero. It counts
 	// in whole seconds, at least one.
 	MaxDuration time.Duration
+	// MaxStart is how long it may take on another target than this machine until
+	// its agent has taken the run over, 15 minutes when zero. It counts in whole
+	// seconds.
+	MaxStart time.Duration
+	// MaxPrepare is how long environment and snapshot may take to be ready, 2 hours
+	// when zero. It counts in whole seconds.
+	MaxPrepare time.Duration
 	// GracePeriod is the time that a script has to end after it was asked to,
 	// before it is ended by force; 10 seconds when zero.
 	GracePeriod time.Duration
@@ -57,6 +65,18 @@ type ScriptRunConfig struct {
 	// runs of the workspace. Without it they use the run, the runs that they
 	// make, which are its children, and the registry of models.
 	AllowWorkspace bool
+	// Inputs are the datasets that the script gets, by names that are environment
+	// variables with what it finds there: a path, or with dataset.ModeDirect the
+	// dataset's ID. In arguments, "DatasetConsumptionConfig:<name>" stands for that.
+	// AZUREML_DATASET_ENVIRONMENT_VARS lists them as "name:mode" by commas. A run has
+	// at most 200.
+	Inputs map[string]dataset.Input
+	// Outputs are folders that the script writes files into, by names that are
+	// environment variables with their paths; "DatasetOutputConfig:<name>" stands for
+	// one in arguments. They are stored, and registered where that is asked for, when
+	// the script has ended with exit code 0. AZUREML_DATASET_FILE_OUTPUTS lists them
+	// by semicolons. A run has at most 20.
+	Outputs map[string]dataset.Output
 	// Secrets are the names of the workspace's secrets that the script may have.
 	// It gets their values, as they are when it starts, from this machine at
 	// AZML_SECRETS_URL and the name, for the token AZML_SECRETS_TOKEN, and nobody
@@ -65,8 +85,13 @@ type ScriptRunConfig struct {
 	Secrets []string
 }
 
-// defaultMaxDuration is Azure ML's.
-const defaultMaxDuration = 30 * 24 * time.Hour
+// The limits of a run's phases where nothing else is said. That of the script is
+// Azure ML's.
+const (
+	defaultMaxDuration = 30 * 24 * time.Hour
+	defaultMaxStart    = 15 * time.Minute
+	defaultMaxPrepare  = 2 * time.Hour
+)
 
 // SubmitOptions are the options of Experiment.Submit.
 type SubmitOptions struct {
@@ -84,6 +109,10 @@ type SubmitOptions struct {
 	// Parent is the ID of the run that this is a child of, of the same
 	// experiment.
 	Parent string
+	// Detach lets the run outlive this process, whatever becomes of it: a process of
+	// its own answers for the run. Submit returns when that one has taken over. The
+	// workspace must be one that another process can open.
+	Detach bool
 	// Progress, when not nil, is called with the number of files of the source
 	// folder that are stored and their number in all.
 	Progress func(done, total int)
@@ -92,8 +121,10 @@ type SubmitOptions struct {
 // Submit checks everything, takes a snapshot of the source folder, creates the
 // run and starts it; it returns as soon as the run is on its way. On the local
 // target the script runs below this process: closing the workspace waits for
-// it, and the run fails when the process dies. Nothing is created when
-// something is wrong. Errors: ErrInvalid and ErrNotFound naming what to
+// it, and the run fails when the process dies. On another target a program of
+// azml drives it there, which works on when this process dies and catches up when
+// any process waits for the run. With Detach it outlives this process in any case.
+// Nothing is created when something is wrong. Errors: ErrInvalid and ErrNotFound naming what to
 // change; ErrExists when RunID is taken; ErrConflict when the experiment is
 // archived or the parent has ended.
 func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *SubmitOptions) (_ *run.Run, err error) {
@@ -115,7 +146,7 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 	if err != nil {
 		return nil, err
 	}
-	draft, err := e.draft(ctx, config, opts)
+	draft, way, err := e.draft(ctx, config, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -128,30 +159,33 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 	if err != nil {
 		return nil, err
 	}
-	r := run.Wrap(e.h, stored)
-	if err := e.h.Go(func(own context.Context) { e.drive(telemetry.Adopt(own, ctx), draft.ID) }); err != nil {
-		_, failErr := history.Transition(ctx, e.h, draft.ID, history.Step{To: record.Failed, Reason: err.Error()})
-		return nil, errors.Join(err, failErr)
+	if err := e.launch(ctx, way, stored); err != nil {
+		return nil, e.notLaunched(ctx, draft.ID, err)
 	}
-	return r, nil
+	return run.Wrap(e.h, stored), nil
 }
 
 // drive runs the agent for a run on the local target. What went wrong is in
 // the run's record; only what could not be written there is logged.
 func (e *Experiment) drive(ctx context.Context, id string) {
-	if err := agent.Drive(ctx, e.h, id, e.track); err != nil {
+	if err := agent.Drive(ctx, e.h, id, e.track, e.bind); err != nil {
 		e.h.Logger().Info("a run did not complete", "run", id, "error", err)
 	}
 }
 
+// bind gives scripts their data.
+func (e *Experiment) bind(ctx context.Context, run record.Run, at agent.DataPlace) (*agent.Data, error) {
+	return rundata.Bind(ctx, e.h, run, at)
+}
+
 // draft makes the run's record from what was checked and looked up.
-func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *SubmitOptions) (record.Run, error) {
+func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *SubmitOptions) (record.Run, way, error) {
 	if err := e.active(ctx); err != nil {
-		return record.Run{}, err
+		return record.Run{}, way{}, err
 	}
 	target, err := compute.Lookup(ctx, e.h, config.Compute)
 	if err != nil {
-		return record.Run{}, err
+		return record.Run{}, way{}, err
 	}
 	owner := e.h.Owner()
 	draft := record.Run{ID: opts.RunID, Experiment: e.Name(), Type: run.TypeScript, DisplayName: opts.DisplayName,
@@ -159,6 +193,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Status: record.Starting, Reason: "submitted", Owner: &owner,
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
 			Compute: target.Name(), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
+			MaxStart: int64(config.MaxStart.Seconds()), MaxPrepare: int64(config.MaxPrepare.Seconds()),
 			AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
@@ -166,35 +201,46 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	if opts.Parent != "" {
 		parent, err := run.NewClient(e.h).Get(ctx, opts.Parent, nil)
 		if err != nil {
-			return record.Run{}, err
+			return record.Run{}, way{}, err
 		}
 		if parent.Status().Terminal() {
-			return record.Run{}, fmt.Errorf("%w: the parent run %s is %s", azml.ErrConflict, opts.Parent, parent.Status())
+			return record.Run{}, way{}, fmt.Errorf("%w: the parent run %s is %s", azml.ErrConflict, opts.Parent, parent.Status())
 		}
 		if parent.ExperimentName() != e.Name() {
-			return record.Run{}, fmt.Errorf("%w: the parent run %s is of experiment %q: submit to that one", azml.ErrInvalid, opts.Parent, parent.ExperimentName())
+			return record.Run{}, way{}, fmt.Errorf("%w: the parent run %s is of experiment %q: submit to that one", azml.ErrInvalid, opts.Parent, parent.ExperimentName())
 		}
 		draft.Parent, draft.Root = opts.Parent, parent.Details().RootRunID
 	}
 	if err := run.CheckDraft(&draft); err != nil {
-		return record.Run{}, err
+		return record.Run{}, way{}, err
 	}
 	if _, err := history.Get(ctx, e.h, draft.ID); err == nil {
-		return record.Run{}, fmt.Errorf("%w: run %s: choose another ID or none", azml.ErrExists, draft.ID)
+		return record.Run{}, way{}, fmt.Errorf("%w: run %s: choose another ID or none", azml.ErrExists, draft.ID)
 	} else if !errors.Is(err, azml.ErrNotFound) {
-		return record.Run{}, err
+		return record.Run{}, way{}, err
 	}
 	if err := e.checkSecrets(ctx, config.Secrets); err != nil {
-		return record.Run{}, err
+		return record.Run{}, way{}, err
+	}
+	w, a, err := e.wayTo(ctx, target, opts.Detach)
+	if err != nil {
+		return record.Run{}, way{}, err
+	}
+	draft.Agent = a
+	if w.remote && len(config.Inputs)+len(config.Outputs) > 0 {
+		return record.Run{}, way{}, fmt.Errorf("%w: inputs and outputs that are datasets need a target that is this machine, and %s is %s", azml.ErrUnsupported, target.Name(), target.Type())
+	}
+	if draft.Definition.Inputs, draft.Definition.Outputs, err = rundata.Plan(ctx, e.h, config.Inputs, config.Outputs); err != nil {
+		return record.Run{}, way{}, err
 	}
 	// Last, for it may register the environment: nothing is created when
-	// something else is wrong.
-	env, err := environment.Resolve(ctx, e.h, config.Environment)
+	// something else is wrong, but for definitions of datasets that have no name.
+	env, err := environment.Resolve(ctx, e.h, config.Environment, target.Type() == compute.TypeLocal)
 	if err != nil {
-		return record.Run{}, err
+		return record.Run{}, way{}, err
 	}
 	draft.Definition.Environment = record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
-	return draft, nil
+	return draft, w, nil
 }
 
 // newRunID makes an ID as Azure ML does: the experiment's name, the Unix time
@@ -221,13 +267,18 @@ func (c *ScriptRunConfig) checkProgram() error {
 			return fmt.Errorf("%w: argument %q holds a NUL character or is not UTF-8", azml.ErrInvalid, s)
 		}
 	}
-	if c.MaxDuration < 0 {
-		return fmt.Errorf("%w: time limit %s is negative", azml.ErrInvalid, c.MaxDuration)
+	for _, limit := range []time.Duration{c.MaxDuration, c.MaxStart, c.MaxPrepare} {
+		if limit < 0 {
+			return fmt.Errorf("%w: time limit %s is negative", azml.ErrInvalid, limit)
+		}
 	}
 	if c.GracePeriod < 0 {
 		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
 	}
-	return environment.CheckVariables(c.Variables)
+	if err := environment.CheckVariables(c.Variables); err != nil {
+		return err
+	}
+	return rundata.Check(c.Inputs, c.Outputs, slices.Concat(c.Command, c.Arguments), c.Variables)
 }
 
 // check tells what is wrong with the configuration itself, and fills in
@@ -236,11 +287,11 @@ func (c *ScriptRunConfig) check() error {
 	if err := c.checkProgram(); err != nil {
 		return err
 	}
-	switch {
-	case c.MaxDuration == 0:
-		c.MaxDuration = defaultMaxDuration
-	case c.MaxDuration < time.Second:
-		c.MaxDuration = time.Second
+	for limit, standard := range map[*time.Duration]time.Duration{&c.MaxDuration: defaultMaxDuration, &c.MaxStart: defaultMaxStart, &c.MaxPrepare: defaultMaxPrepare} {
+		if *limit == 0 {
+			*limit = standard
+		}
+		*limit = max(*limit, time.Second)
 	}
 	return c.checkSource()
 }

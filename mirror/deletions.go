@@ -6,8 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -15,11 +17,11 @@ import (
 	"github.com/azml-go/azml/run"
 )
 
-// Runs and experiments leave nothing behind when they are deleted. That one was in
+// Runs, experiments and datastores leave nothing behind when they are deleted. That one was in
 // the source says its record in the destination, that it was in the destination
 // the audit log of that.
 
-// deletions deletes in the destination the runs and experiments that were deleted
+// deletions deletes in the destination the runs, experiments and datastores that were deleted
 // in the source, if that is asked for and everything is synced.
 func (s *syncer) deletions(ctx context.Context, theirs, mine map[string]mark) error {
 	if !s.opts.Delete || !s.whole {
@@ -34,6 +36,8 @@ func (s *syncer) deletions(ctx context.Context, theirs, mine map[string]mark) er
 			err = s.deleteRun(ctx, id)
 		} else if name, ok := strings.CutPrefix(unit, experimentUnits); ok {
 			err = s.deleteExperiment(ctx, name)
+		} else if name, ok := strings.CutPrefix(unit, datastoreUnits); ok {
+			err = s.deleteDatastore(ctx, name)
 		}
 		if err != nil && !errors.Is(err, azml.ErrNotFound) && !damage(err) {
 			return err
@@ -91,6 +95,21 @@ func (s *syncer) deleteExperiment(ctx context.Context, name string) error {
 	return nil
 }
 
+func (s *syncer) deleteDatastore(ctx context.Context, name string) error {
+	ref := datastoreRef(name)
+	there, err := core.Get[record.Datastore](ctx, s.dst, ref.Key)
+	if err != nil || !orphaned(s, there, ref, nil) {
+		return err
+	}
+	if !s.opts.DryRun {
+		if err := datastore.NewClient(s.dst).Unregister(ctx, name, nil); err != nil {
+			return s.notDeleted(ref.Kind, name, err)
+		}
+	}
+	s.note(func(r *Report) { r.Datastores.Deleted++ })
+	return nil
+}
+
 // notDeleted lists what is still in use in the destination.
 func (s *syncer) notDeleted(kind, name string, err error) error {
 	if errors.Is(err, azml.ErrConflict) {
@@ -107,21 +126,25 @@ func (s *syncer) wasDeleted(ctx context.Context, key string) (bool, error) {
 	defer s.reading.Unlock()
 	if s.removed == nil {
 		removed := map[string]bool{}
-		for entry, err := range s.to.Audit(ctx, nil) {
-			if err != nil && !damage(err) { // lines that can't be read come as an error at the end
+		damaged := func(string, int, error) {} // fsck tells of lines that can't be read
+		for lines, err := range core.AuditDays(ctx, s.dst, time.Time{}, damaged) {
+			if err != nil {
 				return false, err
 			}
-			if err != nil || entry.Failure != "" {
-				continue
+			for _, line := range lines {
+				var of string
+				switch {
+				case line.Failure != "":
+					continue
+				case line.Kind == "run":
+					of = history.Ref(line.Name).Key
+				case line.Kind == "experiment":
+					of = history.ExperimentRef(line.Name).Key
+				case line.Kind == "datastore":
+					of = datastoreRef(line.Name).Key
+				}
+				removed[of] = line.Op == "delete" || removed[of] && line.Op != "create"
 			}
-			var of string
-			switch entry.Kind {
-			case "run":
-				of = history.Ref(entry.Name).Key
-			case "experiment":
-				of = history.ExperimentRef(entry.Name).Key
-			}
-			removed[of] = entry.Op == "delete" || removed[of] && entry.Op != "create"
 		}
 		s.removed = removed
 	}

@@ -2,7 +2,7 @@
 // are: runs that were made offline into the shared workspace, a workspace into
 // its copy elsewhere, once or for as long as it goes on.
 //
-//	report, err := mirror.Sync(ctx, cloud, laptop, nil)
+//	report, err := workspace.Sync(ctx, cloud, laptop, nil)
 //
 // What is there already is not brought again, what was changed on both sides is
 // left and listed, and nothing is deleted unless that is asked for. A sync that

@@ -81,7 +81,7 @@ func TestCutOff(t *testing.T) {
 			for writes := 1; ; writes++ {
 				objects := cloned(t, before)
 				dying := opened(t, faulty.New(objects, faulty.Plan{StopAfterWrites: writes}), t.TempDir())
-				_, err := mirror.Sync(t.Context(), dying, laptop, nil)
+				_, err := workspace.Sync(t.Context(), dying, laptop, nil)
 				cloud := opened(t, objects, t.TempDir())
 				sound(t, cloud)
 				clean(t, cloud, laptop)
@@ -134,7 +134,7 @@ func TestFaultyStores(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return mirror.Sync(t.Context(), dst, src, nil)
+		return workspace.Sync(t.Context(), dst, src, nil)
 	}
 	failed := 0
 	for part := 0.2; ; part = max(part*0.6, 0.005) { // so the first can't succeed
@@ -179,7 +179,7 @@ func TestAtOnce(t *testing.T) {
 					last = true
 				default:
 				}
-				report, err := mirror.Sync(ctx, dst, src, &mirror.Options{Resolve: resolve})
+				report, err := workspace.Sync(ctx, dst, src, &mirror.Options{Resolve: resolve})
 				if errors.Is(err, azml.ErrConflict) {
 					continue
 				}
@@ -305,7 +305,7 @@ func TestDamageIsNotSpread(t *testing.T) {
 		_, err = there.Put(ctx, key, bytes.NewReader(spoilt), &backend.PutOptions{})
 		require.NoError(t, err)
 		cloud := created(t, "cloud", memory.NewObjects())
-		report, err := mirror.Sync(ctx, cloud, opened(t, there, t.TempDir()), nil)
+		report, err := workspace.Sync(ctx, cloud, opened(t, there, t.TempDir()), nil)
 		require.NoError(t, err, "bit %d of %s", bit, key)
 		require.Empty(t, report.Conflicts)
 		if len(report.Damaged) > 0 {

@@ -8,9 +8,6 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
-	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/metrics"
-	"github.com/azml-go/azml/workspace"
 )
 
 // FollowOptions are the options of Follow.
@@ -29,32 +26,13 @@ const (
 	everyChange  = time.Second
 	everyListing = 10 * time.Second
 	longestPause = time.Minute
+	// dataEvery is how often the files of the own datastores are compared, which
+	// no feed tells of.
+	dataEvery = time.Minute
 	// everythingEvery is how often everything is compared although the source
 	// tells what has changed.
 	everythingEvery = time.Hour
 )
-
-// Follow keeps dst a mirror of src until ctx is done, and then returns nil: it
-// syncs everything and goes on with what changes in src. What is done there is here
-// after Every and the time that bringing it takes. A store that doesn't answer is
-// asked again, after a second and then less and less often, up to once a minute.
-// Errors: those of Sync but ErrUnavailable and ErrConflict, after which a further try would end in the same way.
-func Follow(ctx context.Context, dst, src *workspace.Workspace, opts *FollowOptions) (err error) {
-	if opts == nil {
-		opts = &FollowOptions{}
-	}
-	s, err := newSyncer(dst, src, &opts.Options)
-	if err != nil {
-		return err
-	}
-	defer core.Wrap(&err, "follow", "workspace", src.Name())
-	s.carriers = map[string]*metrics.Carrier{}
-	f := &follower{s: s, every: opts.Every, passed: opts.Passed, open: map[string]bool{}, empty: s.report}
-	if f.passed == nil {
-		f.passed = func(*Report, error) {}
-	}
-	return f.run(ctx)
-}
 
 // follower is one Follow at work.
 type follower struct {
@@ -69,6 +47,7 @@ type follower struct {
 	compared time.Time       // when everything was, zero for never
 	open     map[string]bool // units for which something is left to do
 	looked   time.Time       // when they were looked at
+	data     time.Time       // when the files of the own datastore were compared
 	told     string          // the conflicts and damages that were told of
 }
 
@@ -111,6 +90,10 @@ func (f *follower) pause() time.Duration {
 func (f *follower) pass(ctx context.Context) error {
 	f.s.begin(f.empty)
 	err := f.look(ctx)
+	if err == nil && f.s.whole && time.Since(f.data) > dataEvery {
+		f.data = time.Now()
+		err = f.s.dataFiles(ctx)
+	}
 	report := f.s.result()
 	trouble := fmt.Sprint(report.Conflicts, report.Damaged)
 	news := err != nil || report.Changes() > 0 || report.Bytes() > 0 || len(report.Conflicts)+len(report.Damaged) > 0 && trouble != f.told

@@ -47,7 +47,7 @@ func following(t testing.TB, dst, src *workspace.Workspace, opts *mirror.FollowO
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- mirror.Follow(ctx, dst, src, opts) }()
+	go func() { ended <- workspace.Follow(ctx, dst, src, opts) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(t, <-ended)
@@ -145,6 +145,6 @@ func TestFollowSelection(t *testing.T) {
 func TestFollowEnds(t *testing.T) {
 	t.Parallel()
 	cloud, laptop := pair(t)
-	err := mirror.Follow(t.Context(), cloud, laptop, &mirror.FollowOptions{Options: mirror.Options{Runs: []string{"none"}}})
+	err := workspace.Follow(t.Context(), cloud, laptop, &mirror.FollowOptions{Options: mirror.Options{Runs: []string{"none"}}})
 	require.ErrorIs(t, err, azml.ErrNotFound)
 }

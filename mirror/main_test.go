@@ -36,7 +36,7 @@ func child(dir string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	report, err := mirror.Sync(ctx, dst, src, nil)
+	report, err := workspace.Sync(ctx, dst, src, nil)
 	err = errors.Join(err, src.Close(ctx), dst.Close(ctx))
 	if err != nil || len(report.Conflicts)+len(report.Damaged) > 0 {
 		fmt.Fprintln(os.Stderr, err, report)
@@ -89,7 +89,7 @@ func pair(t testing.TB) (cloud, laptop *workspace.Workspace) {
 
 func synced(t testing.TB, dst, src *workspace.Workspace, opts *mirror.Options) *mirror.Report {
 	t.Helper()
-	report, err := mirror.Sync(t.Context(), dst, src, opts)
+	report, err := workspace.Sync(t.Context(), dst, src, opts)
 	require.NoError(t, err)
 	return report
 }

@@ -3,9 +3,8 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -16,17 +15,47 @@ import (
 
 // registered is a registered model on its way.
 type registered struct {
-	s      *syncer
-	name   string
-	series core.Series
-	to     map[int]int // the numbers in the destination by those in the source
-	whole  bool        // nothing of it was left
+	versions[record.Model, *record.Model]
+	name string
+}
+
+func (s *syncer) newRegistered(name string) *registered {
+	return &registered{name: name, versions: versions[record.Model, *record.Model]{
+		s: s, series: registry.Versions(name), kind: "model", to: map[int]int{}, whole: true,
+		tally:    func(c *Counts) *Tally { return &c.Versions },
+		number:   func(rec *record.Model) *int { return &rec.Version },
+		manifest: func(rec *record.Model) string { return rec.Manifest },
+		removed:  func(rec *record.Model) bool { return !rec.Deleted.IsZero() },
+		detail:   versionDetail,
+		refer:    s.referToDatasets,
+	}}
+}
+
+// referToDatasets gives what makes a model name the versions of datasets by the
+// numbers that they have in the destination.
+func (s *syncer) referToDatasets(ctx context.Context, rec record.Model) (func(rec *record.Model), error) {
+	to := map[string]string{rec.SampleInput: "", rec.SampleOutput: ""}
+	for _, d := range rec.Datasets {
+		to[d.Dataset] = ""
+	}
+	for id := range to {
+		var err error
+		if to[id], err = s.datasetThere(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return func(rec *record.Model) {
+		rec.SampleInput, rec.SampleOutput, rec.Datasets = to[rec.SampleInput], to[rec.SampleOutput], slices.Clone(rec.Datasets)
+		for i, d := range rec.Datasets {
+			rec.Datasets[i].Dataset = to[d.Dataset]
+		}
+	}, nil
 }
 
 // allModels brings registered models with their versions.
 func (s *syncer) allModels(ctx context.Context, names []string) error {
 	return each(ctx, names, func(ctx context.Context, name string) error {
-		m := &registered{s: s, name: name, series: registry.Versions(name), to: map[int]int{}, whole: true}
+		m := s.newRegistered(name)
 		err := m.bring(ctx)
 		if err == nil && m.whole {
 			s.settle(modelUnits + name)
@@ -64,7 +93,7 @@ func (m *registered) bring(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := m.versions(ctx); err != nil {
+	if err := m.bringAll(ctx, m.s.upTo[m.name]); err != nil {
 		return err
 	}
 	if fresh && len(from.Value.Aliases) == 0 {
@@ -125,85 +154,6 @@ func (m *registered) record(ctx context.Context, from core.Stored[record.Registe
 	return err
 }
 
-// versions brings the versions in their order.
-func (m *registered) versions(ctx context.Context) error {
-	last, err := m.series.Last(ctx, m.s.src)
-	if err != nil {
-		return err
-	}
-	if upTo := m.s.upTo[m.name]; upTo > 0 && upTo < last {
-		last, m.whole = upTo, false
-	}
-	for n := 1; n <= last; n++ {
-		if err := m.version(ctx, n); err != nil {
-			return fmt.Errorf("version %d: %w", n, err)
-		}
-	}
-	return nil
-}
-
-// version brings a version.
-func (m *registered) version(ctx context.Context, n int) error {
-	from, err := core.Get[record.Model](ctx, m.s.src, m.series.Key(n))
-	if err != nil {
-		return err
-	}
-	there, err := core.Get[record.Model](ctx, m.s.dst, m.series.Key(n))
-	fresh := errors.Is(err, azml.ErrNotFound)
-	if err != nil && !fresh {
-		return err
-	}
-	// One that was only ever in the source can't be under another number.
-	if fresh && (from.Value.Origin != "" || len(from.Value.Seen) > 0) || !fresh && relate(m.s, from, there) == record.Strangers {
-		k, err := m.counterpart(ctx, from)
-		if err != nil {
-			return err
-		}
-		if k > 0 {
-			return m.bringVersion(ctx, from, k)
-		}
-	}
-	if fresh {
-		if err := m.files(ctx, from.Value); err != nil {
-			return err
-		}
-	}
-	return m.bringVersion(ctx, from, n) // of strangers a conflict, unless they are alike
-}
-
-// files brings the version's files.
-func (m *registered) files(ctx context.Context, v record.Model) error {
-	if v.Manifest == "" || !v.Deleted.IsZero() {
-		return nil
-	}
-	files, err := m.s.bringContents(ctx, []string{v.Manifest})
-	if err != nil {
-		return err
-	}
-	return files.check([]string{v.Manifest})
-}
-
-// bringVersion brings the source's version to a number of the destination.
-func (m *registered) bringVersion(ctx context.Context, from core.Stored[record.Model], n int) error {
-	was := from.Value.Version
-	out, err := bring(ctx, m.s, from, subject[record.Model]{
-		ref:      m.series.Ref(n),
-		tally:    func(c *Counts) *Tally { return &c.Versions },
-		localize: func(rec, _ *record.Model) { rec.Version = n },
-		removed:  func(rec *record.Model) bool { return !rec.Deleted.IsZero() },
-		detail:   versionDetail,
-		both:     func(ctx context.Context) error { return m.renumber(ctx, from) },
-	})
-	if err != nil {
-		return err
-	}
-	if _, done := m.to[was]; !done && out.settled() {
-		m.to[was] = n
-	}
-	m.whole = m.whole && out.settled()
-	return nil
-}
-
 func versionDetail(v *record.Model) string {
 	if !v.Deleted.IsZero() {
 		return "deleted"
@@ -212,55 +162,4 @@ func versionDetail(v *record.Model) string {
 		return "from run " + v.RunID
 	}
 	return v.Path
-}
-
-// counterpart looks for the version among those of the destination, where it may
-// have got another number. It gives 0 when it is none of them.
-func (m *registered) counterpart(ctx context.Context, from core.Stored[record.Model]) (int, error) {
-	for there, err := range core.Numbers[record.Model](ctx, m.s.dst, m.series) {
-		if err != nil {
-			return 0, err
-		}
-		if there.Value.Birth() == from.Value.Birth() {
-			return there.Value.Version, nil
-		}
-	}
-	return 0, nil
-}
-
-// renumber brings the version as the next one of the destination. Of several syncs
-// at once one does it: who is late finds the version among those up to the last, or
-// at the number that he tried.
-func (m *registered) renumber(ctx context.Context, from core.Stored[record.Model]) error {
-	if err := m.files(ctx, from.Value); err != nil {
-		return err
-	}
-	last, err := m.series.Last(ctx, m.s.dst)
-	if err != nil {
-		return err
-	}
-	n, err := m.counterpart(ctx, from)
-	if n > 0 || err != nil {
-		m.to[from.Value.Version] = n
-		return err
-	}
-	for n = last + 1; ; n++ {
-		err := create(ctx, m.s, from, subject[record.Model]{ref: m.series.Ref(n),
-			localize: func(rec, _ *record.Model) { rec.Version = n }})
-		if errors.Is(err, azml.ErrExists) {
-			there, err := core.Get[record.Model](ctx, m.s.dst, m.series.Key(n))
-			if err != nil {
-				return err
-			}
-			if there.Value.Birth() != from.Value.Birth() {
-				continue
-			}
-		} else if err != nil {
-			return err
-		}
-		m.to[from.Value.Version] = n
-		m.s.note(func(r *Report) { r.Versions.Created++ })
-		m.s.renumbered("model", m.name, strconv.Itoa(from.Value.Version), strconv.Itoa(n))
-		return nil
-	}
 }

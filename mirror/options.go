@@ -43,8 +43,8 @@ const (
 	// Source replaces it by what the source has.
 	Source Choice = "source"
 	// Both keeps what the destination has and brings what the source has under
-	// the next number. It is for numbers of models that were given to a version in
-	// each workspace; for all else it is Leave.
+	// the next number. It is for numbers of models and datasets that were given to a
+	// version in each workspace; for all else it is Leave.
 	Both Choice = "both"
 )
 
@@ -52,7 +52,7 @@ const (
 // something else in its place.
 type Conflict struct {
 	// Kind is the kind of thing: "run", "files of run", "log of run",
-	// "experiment", "model" for a version, "registered model", "logged model",
+	// "experiment", "model" or "dataset" for a version, "datastore", "data file", "registered model", "logged model",
 	// "files of logged model".
 	Kind string `json:"kind"`
 	// Name is its name or ID.

@@ -21,6 +21,12 @@ type Tally struct {
 
 // Counts tells how much was done.
 type Counts struct {
+	// Datastores are datastores, without credentials.
+	Datastores Tally `json:"datastores"`
+	// Datasets are versions of registered datasets.
+	Datasets Tally `json:"datasets"`
+	// DataFiles are files of the workspace's own datastore.
+	DataFiles Tally `json:"dataFiles"`
 	// Environments are versions of environments.
 	Environments Tally `json:"environments"`
 	// Experiments are experiments and their further names.
@@ -46,15 +52,17 @@ type Counts struct {
 	Chunks int `json:"chunks"`
 	// ChunkBytes is their size.
 	ChunkBytes int64 `json:"chunkBytes"`
+	// DataBytes is the size of the files of the own datastore that were brought.
+	DataBytes int64 `json:"dataBytes"`
 }
 
 // Bytes is the size of all but records.
-func (c Counts) Bytes() int64 { return c.MetricBytes + c.LogBytes + c.ChunkBytes }
+func (c Counts) Bytes() int64 { return c.MetricBytes + c.LogBytes + c.ChunkBytes + c.DataBytes }
 
 // Changes tells how many things were created, updated or deleted.
 func (c Counts) Changes() int {
 	n := 0
-	for _, t := range []Tally{c.Environments, c.Experiments, c.Runs, c.LoggedModels, c.Models, c.Versions} {
+	for _, t := range []Tally{c.Datastores, c.Datasets, c.DataFiles, c.Environments, c.Experiments, c.Runs, c.LoggedModels, c.Models, c.Versions} {
 		n += t.Created + t.Updated + t.Deleted
 	}
 	return n
@@ -84,6 +92,9 @@ type Report struct {
 	// MissingSecrets are names of secrets that the source has and the destination
 	// lacks. Secrets are never brought over.
 	MissingSecrets []string `json:"missingSecrets"`
+	// MissingCredentials are names of datastores that have credentials in the
+	// source and none in the destination: register them there once more.
+	MissingCredentials []string `json:"missingCredentials"`
 }
 
 // Open gives the conflicts about which nothing was decided.
@@ -173,7 +184,9 @@ func (l *ledger) result() *Report {
 	r.Damaged = sorted(r.Damaged, func(d Damage) string { return d.Kind + " " + d.Name })
 	r.Renumbered = sorted(r.Renumbered, func(n Renumbering) string { return n.Kind + " " + n.Name })
 	r.Kept = sorted(r.Kept, func(k Kept) string { return k.Kind + " " + k.Name })
-	r.MissingSecrets = sorted(r.MissingSecrets, func(name string) string { return name })
+	byName := func(name string) string { return name }
+	r.MissingSecrets = sorted(r.MissingSecrets, byName)
+	r.MissingCredentials = sorted(r.MissingCredentials, byName)
 	return &r
 }
 

@@ -8,50 +8,16 @@ import (
 	"sync"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/metrics"
-	"github.com/azml-go/azml/workspace"
 )
-
-// Sync brings what src has into dst and returns when that is done: environments,
-// experiments, runs with their metrics, logs and files, and registered and logged
-// models with theirs. It can be called again at any time, after it was cut off
-// too, and does what is left to do. The report is given with an error as well.
-//
-// Runs keep their IDs and versions of models their numbers. A run's number in its
-// experiment is kept where it is free, else the run gets the next one; so does a
-// version of an environment whose number is taken by another content, and the
-// runs refer to that one. Of a run that goes on in src, dst gets a copy that each
-// sync brings on; nobody ends it there.
-//
-// A state that goes on from that of dst replaces it. One that was changed on both
-// sides is a conflict, as is a number that was given to a version on both: it is
-// left as it is and listed, unless opts.Resolve decides otherwise. Metrics, logs
-// and files are added to on both sides, and are brought over all the same. What
-// can't be read whole in src is listed and not brought.
-//
-// Not brought: secrets, tokens, compute targets, datastores with the datasets that
-// point into them, and endpoints, which belong to one workspace, and the audit log;
-// the one of dst says what came from where.
-//
-// Errors: ErrInvalid when both are the same workspace or copies of one folder,
-// ErrNotFound for what opts name; those of the stores.
-func Sync(ctx context.Context, dst, src *workspace.Workspace, opts *Options) (_ *Report, err error) {
-	s, err := newSyncer(dst, src, opts)
-	if err != nil {
-		return nil, err
-	}
-	defer s.dst.Operation(&ctx, &err, "sync", "workspace", src.Name())()
-	err = s.all(ctx)
-	return s.result(), err
-}
 
 // syncer brings one workspace into another.
 type syncer struct {
 	ledger
 	src, dst core.Handle
-	to       *workspace.Workspace
 	opts     Options
 	memory   *memory
 	carriers map[string]*metrics.Carrier // of runs and logged models that go on; nil keeps none
@@ -72,18 +38,18 @@ type syncer struct {
 	removed map[string]bool // what the audit log of the destination says was deleted; nil before it was read
 }
 
-func newSyncer(dst, src *workspace.Workspace, opts *Options) (*syncer, error) {
-	s := &syncer{dst: workspace.Handle(dst), src: workspace.Handle(src), to: dst}
+func newSyncer(dst, src core.Handle, opts *Options) (*syncer, error) {
+	s := &syncer{dst: dst, src: src}
 	if opts != nil {
 		s.opts = *opts
 	}
-	if dst.ID() == src.ID() {
+	if dst.Workspace().ID == src.Workspace().ID {
 		err := fmt.Errorf("%w: both are the same workspace, or copies of one: a copy can't be told from what it was made of", azml.ErrInvalid)
-		core.Wrap(&err, "sync", "workspace", src.Name())
+		core.Wrap(&err, "sync", "workspace", src.Workspace().Name)
 		return nil, err
 	}
 	s.tell = s.opts.Progress
-	s.begin(Report{Source: src.Name(), Destination: dst.Name(), DryRun: s.opts.DryRun})
+	s.begin(Report{Source: src.Workspace().Name, Destination: dst.Workspace().Name, DryRun: s.opts.DryRun})
 	s.whole = len(s.opts.Experiments)+len(s.opts.Runs)+len(s.opts.Models) == 0
 	s.memory = loadMemory(s.dst, s.src)
 	if s.opts.Verify {
@@ -103,6 +69,12 @@ func (s *syncer) all(ctx context.Context) error {
 		return err
 	}
 	err = s.units(ctx, todo, theirs, mine)
+	if err == nil && s.whole {
+		err = s.dataFiles(ctx)
+	}
+	if err == nil && s.whole {
+		err = s.missingCredentials(ctx, theirs)
+	}
 	if err == nil {
 		err = s.missingSecrets(ctx)
 	}
@@ -154,7 +126,7 @@ func (s *syncer) pass(ctx context.Context, units map[string]bool) error {
 		prefix string
 		bring  func(ctx context.Context, names []string) error
 	}{
-		{environmentUnits, s.allEnvironments}, {experimentUnits, s.allExperiments}, {runUnits, s.allRuns},
+		{datastoreUnits, s.allDatastores}, {definitionUnits, s.allDefinitions}, {datasetUnits, s.allDatasets}, {environmentUnits, s.allEnvironments}, {experimentUnits, s.allExperiments}, {runUnits, s.allRuns},
 		{loggedUnits, s.allLoggedModels}, {modelUnits, s.allModels},
 	} {
 		if err := step.bring(ctx, sorted(byPrefix[step.prefix], func(name string) string { return name })); err != nil {
@@ -231,7 +203,7 @@ func (s *syncer) missingSecrets(ctx context.Context) error {
 		if err != nil {
 			return s.secretsUnknown(ctx, err)
 		}
-		if !have[strings.ToLower(name)] {
+		if !have[strings.ToLower(name)] && !strings.HasPrefix(name, datastore.SecretPrefix) {
 			s.note(func(r *Report) { r.MissingSecrets = append(r.MissingSecrets, name) })
 		}
 	}

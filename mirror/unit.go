@@ -12,6 +12,9 @@ import (
 // The prefixes of what is brought over. A unit is what is looked at as a whole, a
 // run with all that is below it for one, and is named by the prefix and its name.
 const (
+	datastoreUnits   = "datastores/"
+	definitionUnits  = "dataset-definitions/"
+	datasetUnits     = "datasets/"
 	environmentUnits = "environments/"
 	experimentUnits  = "experiments/"
 	runUnits         = "runs/"
@@ -21,7 +24,7 @@ const (
 
 // prefixes lists the prefixes in the order in which units are brought: what
 // refers to others comes after them.
-var prefixes = []string{environmentUnits, experimentUnits, runUnits, loggedUnits, modelUnits}
+var prefixes = []string{datastoreUnits, definitionUnits, datasetUnits, environmentUnits, experimentUnits, runUnits, loggedUnits, modelUnits}
 
 // unitOf gives the unit that an object belongs to, "" for none.
 func unitOf(key string) string {
@@ -46,6 +49,12 @@ func unitOf(key string) string {
 
 // mark stands for the state of all objects of a unit.
 type mark [16]byte
+
+// markOf gives the mark of a unit of one object.
+func markOf(key, etag string) mark {
+	sum := sha256.Sum256([]byte(key + "\x00" + etag))
+	return mark(sum[:len(mark{})])
+}
 
 // survey gives the marks of all units of a workspace, by its listing alone.
 func survey(ctx context.Context, h core.Handle) (map[string]mark, error) {
@@ -90,10 +99,9 @@ func addMarks(ctx context.Context, h core.Handle, opts *backend.ListOptions, mar
 		if info.IsPrefix || unit == "" {
 			continue
 		}
-		sum := sha256.Sum256([]byte(info.Key + "\x00" + string(info.ETag)))
-		m := marks[unit]
+		m, of := marks[unit], markOf(info.Key, string(info.ETag))
 		for i := range m {
-			m[i] ^= sum[i]
+			m[i] ^= of[i]
 		}
 		marks[unit] = m
 	}

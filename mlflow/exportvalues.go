@@ -6,7 +6,6 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
-	"github.com/azml-go/azml/internal/mlflow"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -145,7 +144,7 @@ var kindsLeftOut = map[metrics.Kind]string{
 
 // dataset gives what is known of a dataset as a message has it.
 func (x *exporter) dataset(ctx context.Context, of record.Run, d record.DatasetInput) (map[string]any, error) {
-	known, err := core.Get[record.RunDataset](ctx, x.h, mlflow.DatasetKey(of, d.Name, d.Digest))
+	known, err := core.Get[record.RunDataset](ctx, x.h, history.DatasetKey(of, d.Name, d.Digest))
 	if err != nil {
 		return nil, err
 	}

@@ -283,7 +283,7 @@ func (i *importer) contents(ctx context.Context, c *claim) (map[string]uint64, e
 func (i *importer) datasets(ctx context.Context, c *claim) error {
 	for _, d := range c.run.datasets {
 		rec := record.RunDataset{Name: d.name, Digest: d.digest, SourceType: d.sourceType, Source: d.source, SchemaText: d.schema, Profile: d.profile}
-		_, err := core.CreateQuiet(ctx, i.h, mlflow.DatasetKey(c.stored, d.name, d.digest), rec)
+		_, err := core.CreateQuiet(ctx, i.h, history.DatasetKey(c.stored, d.name, d.digest), rec)
 		if err != nil && !errors.Is(err, azml.ErrExists) {
 			return err
 		}

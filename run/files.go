@@ -2,10 +2,8 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -96,15 +94,24 @@ func (r *Run) Files(ctx context.Context, prefix string) (_ []File, err error) {
 // caller closes it. Errors: ErrNotFound naming the files there are, ErrDamaged.
 func (r *Run) Open(ctx context.Context, name string) (_ io.ReadSeekCloser, err error) {
 	defer r.h.Operation(&ctx, &err, "open file of", kind, r.id)()
-	manifest, err := r.find(ctx, name)
+	file, err := r.file(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	file, ok := manifest.Find(path.Clean(name))
-	if !ok {
-		return nil, fmt.Errorf("%w: %q is a folder", azml.ErrInvalid, name)
-	}
 	return r.h.Files().Open(ctx, file)
+}
+
+// file finds one file.
+func (r *Run) file(ctx context.Context, name string) (files.File, error) {
+	manifest, err := r.find(ctx, name)
+	if err != nil {
+		return files.File{}, err
+	}
+	file, ok := manifest.Find(path.Clean(name))
+	if !ok || !file.IsRegular() {
+		return files.File{}, fmt.Errorf("%w: %q is a folder or a link", azml.ErrInvalid, name)
+	}
+	return file, nil
 }
 
 // find gives the files below prefix, at least one.
@@ -151,42 +158,22 @@ func (r *Run) Download(ctx context.Context, prefix, dir string, opts *DownloadOp
 }
 
 // DownloadFile writes one file of the run to localPath, which must not be
-// there; when localPath is a folder, under the file's own name in it. Errors:
-// ErrNotFound, ErrExists.
+// there; when localPath is a folder, under the file's own name in it. It is
+// verified, and written whole or not at all. Errors: ErrNotFound, ErrExists.
 func (r *Run) DownloadFile(ctx context.Context, name, localPath string) (err error) {
 	defer r.h.Operation(&ctx, &err, "download file of", kind, r.id)()
-	content, err := r.Open(ctx, name)
+	file, err := r.file(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer content.Close()
 	if info, err := os.Stat(localPath); err == nil && info.IsDir() {
 		localPath = filepath.Join(localPath, path.Base(name))
 	}
-	return writeNew(localPath, content)
-}
-
-// writeNew writes a new file, whole or not at all.
-func writeNew(path string, content io.Reader) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%w: %s", azml.ErrExists, path)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Dir(localPath)); err != nil { // which Restore would make
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".azml-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already when all went well
-	_, err = io.Copy(file, content)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	const mode = 0o644
-	if err := os.Chmod(file.Name(), mode); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	file.Path = filepath.Base(localPath)
+	return r.h.Files().Restore(ctx, &files.Manifest{Files: []files.File{file}}, filepath.Dir(localPath), nil)
 }
 
 // RestoreSnapshot writes the source folder as it was when the run was

@@ -202,6 +202,7 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	}
 	if err == nil {
 		r.keep(stored)
+		r.keepElsewhere(context.Background(), true)
 	}
 	return err
 }
@@ -224,6 +225,7 @@ func (r *Run) Wait(ctx context.Context, opts *WaitOptions) (err error) {
 	if opts == nil {
 		opts = &WaitOptions{}
 	}
+	r.keepElsewhere(ctx, false)
 	stop := r.stream(ctx, opts.Output)
 	err = r.watch(ctx, opts.Progress)
 	if streamErr := stop(); err == nil {

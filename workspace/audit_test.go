@@ -85,7 +85,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		}, "create", "model", "m:2"},
 		{"Model.Update", func() error { _, err := m.Update(ctx, model.Update{Description: new("x")}); return err }, "update", "model", "m:1"},
 		{"Endpoints.Create", func() error {
-			_, err := ws.Endpoints().Create(ctx, "other", endpoint.Config{Handler: echo}, nil)
+			_, err := ws.Endpoints().Create(ctx, "other", nil)
 			return err
 		}, "create", "endpoint", "other"},
 		{"Endpoints.Deploy", func() (err error) {

@@ -167,6 +167,7 @@ var shapes = []shape{
 	{"datasets/*/*.json", (*checker).dataset},
 	{"dataset-definitions/*.json", (*checker).definition},
 	{"endpoints/*.json", (*checker).endpoint},
+	{"endpoints/*/hosts/*.json", check[record.EndpointHost]},
 	{"tokens/*.json", check[record.AccessToken]},
 	{"probe-*", leftover},
 }
@@ -176,7 +177,7 @@ var shapes = []shape{
 func other(key string) bool {
 	parts := strings.Split(key, "/")
 	switch parts[0] {
-	case "files", "audit", "data":
+	case "files", "audit", "data", "index":
 		return true
 	case "runs":
 		return len(parts) > 3 && (strings.HasPrefix(parts[2], "metrics-") || strings.HasPrefix(parts[2], "logs-"))
@@ -308,19 +309,26 @@ func (c *checker) endpoint(key string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if e.Source != "" {
-		c.roots = append(c.roots, e.Source)
+	for _, revision := range e.Revisions() {
+		for _, d := range revision.Deployments {
+			if d.Source != "" {
+				c.roots = append(c.roots, d.Source)
+			}
+			if d.Environment == nil {
+				continue
+			}
+			name := d.Environment.Name + "/" + d.Environment.Version
+			if err := c.reference(key, "environment "+name, "environments/"+name+".json"); err != nil {
+				return err
+			}
+		}
 	}
-	for _, id := range e.Models {
+	for _, id := range e.Models() {
 		if err := c.reference(key, "model "+id, modelKey(id)); err != nil {
 			return err
 		}
 	}
-	if e.Environment == nil {
-		return nil
-	}
-	name := e.Environment.Name + "/" + e.Environment.Version
-	return c.reference(key, "environment "+name, "environments/"+name+".json")
+	return nil
 }
 
 // checkFiles checks all manifests in use and the contents they need.

@@ -17,7 +17,6 @@ import (
 	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/compute"
-	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/record"
@@ -57,7 +56,7 @@ func filled(t *testing.T) (*workspace.Workspace, backend.Objects, map[string]str
 	require.NoError(t, err)
 	_, err = ws.Environments().Register(ctx, environment.Spec{Name: "env"}, nil)
 	require.NoError(t, err)
-	_, err = ws.Endpoints().Create(ctx, "score", endpoint.Config{Handler: echo}, nil)
+	_, err = ws.Endpoints().Create(ctx, "score", nil)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(segments(t, objects)) == 0 }, time.Minute, time.Millisecond, "the runs' metrics are sealed")
 	r, err = e.StartLogging(ctx, &experiment.RunOptions{RunID: "r3"})

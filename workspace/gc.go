@@ -15,6 +15,7 @@ import (
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/registry"
+	"github.com/azml-go/azml/internal/rundata"
 )
 
 // GCOptions are the options of Workspace.GC.
@@ -101,7 +102,7 @@ const graceTime = 24 * time.Hour
 // tidy does for runs and endpoints what their processes have not done. It gives the number of
 // runs whose metrics were sealed.
 func (w *Workspace) tidy(ctx context.Context, opts *GCOptions) (sealed int, err error) {
-	if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h), history.SweepSealing(w.h)); err != nil {
+	if err := errors.Join(agent.Sweep(ctx, w.h), endpoint.Sweep(w.h), rundata.Sweep(w.h), history.SweepSealing(w.h)); err != nil {
 		return 0, err
 	}
 	if err := history.RecoverMetrics(ctx, w.h); err != nil {
@@ -240,11 +241,16 @@ func endpointRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string,
 	return func(yield func(string, error) bool) {
 		isRecord := func(key string) bool { return strings.Count(key, "/") == 1 }
 		for stored, err := range core.List[record.Endpoint](ctx, h, core.EndpointPrefix, isRecord) {
-			if err == nil && stored.Value.Source == "" {
-				continue
-			}
-			if !yield(stored.Value.Source, err) || err != nil {
+			if err != nil {
+				yield("", err)
 				return
+			}
+			for _, revision := range stored.Value.Revisions() { // those that can be gone back to, too
+				for _, d := range revision.Deployments {
+					if d.Source != "" && !yield(d.Source, nil) {
+						return
+					}
+				}
 			}
 		}
 	}

@@ -57,6 +57,14 @@ type OpenOptions struct {
 	// Datastores open datastores of kinds that are not built in, such as
 	// s3.Driver{}, in place of a built-in driver of the same type.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets that are not this machine, each those of
+	// its type, such as docker.Driver{}.
+	Computes []backend.ComputeDriver
+	// Program is the file of the program azml, which is started for runs that
+	// outlive this process and sent to other machines: one that is linked
+	// statically. When empty it is looked for beside this program, in PATH, and
+	// is built where Go is there.
+	Program string
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
 	// TracerProvider makes OpenTelemetry spans of what the library does; nil
@@ -167,7 +175,7 @@ func local(dir string, opts *OpenOptions) (Config, closers, error) {
 	if err != nil {
 		return Config{}, nil, errors.Join(err, opened.close())
 	}
-	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Datastores: opts.Datastores, Logger: opts.Logger,
+	return Config{Objects: objects, Secrets: secrets, CacheDir: opts.CacheDir, Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider}, opened, nil
 }
 
@@ -193,6 +201,14 @@ type Config struct {
 	// Datastores open datastores of kinds that are not built in, such as
 	// s3.Driver{}, in place of a built-in driver of the same type.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets that are not this machine, each those of
+	// its type, such as docker.Driver{}.
+	Computes []backend.ComputeDriver
+	// Program is the file of the program azml, which is started for runs that
+	// outlive this process and sent to other machines: one that is linked
+	// statically. When empty it is looked for beside this program, in PATH, and
+	// is built where Go is there.
+	Program string
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger
 	// TracerProvider makes OpenTelemetry spans of what the library does; nil
@@ -277,7 +293,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, Datastores: slices.Concat(config.Datastores, datastoreDrivers), CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
+	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, Datastores: slices.Concat(config.Datastores, datastoreDrivers), Computes: config.Computes, Program: config.Program, Location: cmp.Or(config.dir, config.Location), SecretsKeyFile: config.keyFile, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err

@@ -38,7 +38,7 @@ func TestDatastore(t *testing.T) {
 				d := openDatastore(t, datastoreSource(server, newContainer(t, server.ConnectionString(), nil), prefix))
 				require.NoError(t, d.Check(t.Context()))
 				require.NoError(t, d.(backend.DatastoreCreator).Create(t.Context())) // it is there
-				return backendtest.DataFilesHarness{Files: d.(backend.DataFiles)}
+				return backendtest.DataFilesHarness{Files: d.(backend.DataFiles), Links: true}
 			})
 		})
 	}

@@ -75,6 +75,7 @@ func (b *body) open(length int64) (io.ReadCloser, error) {
 	if b.info.ETag == "" {
 		b.left = size
 		b.info = describe(b.info.Key, answer.ETag, answer.LastModified, b.offset+size)
+		b.info.Created = value(answer.CreationTime).UTC()
 		if _, total, ok := strings.Cut(value(answer.ContentRange), "/"); ok {
 			if b.info.Size, err = strconv.ParseInt(total, 10, 64); err != nil {
 				return nil, errors.Join(fmt.Errorf("the range %q of the answer: %w", *answer.ContentRange, err), answer.Body.Close())

@@ -88,6 +88,7 @@ func eachOf[P any](ctx context.Context, pager *runtime.Pager[P], parts func(P) (
 				} else {
 					p := blobs[0].Properties
 					info, blobs = describe(*blobs[0].Name, p.ETag, p.LastModified, value(p.ContentLength)), blobs[1:]
+					info.Created = value(p.CreationTime).UTC()
 				}
 				if !yield(info, nil) {
 					return

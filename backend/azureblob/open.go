@@ -45,7 +45,7 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 	if err != nil {
 		return nil, err
 	}
-	s.idle = idle
+	s.idle, s.credential = idle, credential
 	if s.account, err = credential.account(containerURL, &service.ClientOptions{ClientOptions: options}); err != nil {
 		return nil, fmt.Errorf("%w: the URL of a container is not in a storage account: %w", azml.ErrInvalid, err)
 	}

@@ -29,9 +29,15 @@ type Store struct {
 	single   int64  // the size up to which one request stores an object
 	block    int64  // the size of the blocks of larger ones
 	idle     func() // closes idle connections
+
+	credential Credential // zero when New made the store
+	delegated  delegation
 }
 
-var _ backend.Objects = (*Store)(nil)
+var (
+	_ backend.Objects = (*Store)(nil)
+	_ backend.Signer  = (*Store)(nil)
+)
 
 // Options are the options of a Store.
 type Options struct {
@@ -127,6 +133,7 @@ func (s *Store) head(ctx context.Context, key, name string) (backend.Info, strin
 		return backend.Info{}, "", err
 	}
 	info := describe(key, answer.ETag, answer.LastModified, value(answer.ContentLength))
+	info.Created = value(answer.CreationTime).UTC()
 	for header, token := range answer.Metadata { // the server may change its case
 		if strings.EqualFold(header, tokenName) {
 			return info, value(token), nil

@@ -67,6 +67,7 @@ type unsigned struct{}
 func (unsigned) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	now := time.Now()
 	claims, err := json.Marshal(map[string]any{"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/00000000-0000-0000-0000-000000000000/",
+		"oid": "11111111-0000-0000-0000-000000000000", "tid": "00000000-0000-0000-0000-000000000000", // who delegates keys
 		"iat": now.Add(-time.Minute).Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(time.Hour).Unix()})
 	part := base64.RawURLEncoding.EncodeToString
 	return azcore.AccessToken{Token: part([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + part(claims) + "." + part([]byte("none")), ExpiresOn: now.Add(time.Hour)}, err
@@ -104,6 +105,13 @@ func suite(connection string, opts *container.ClientOptions, open opener) func(t
 func TestObjectsOnAzurite(t *testing.T) {
 	t.Parallel()
 	connection := azurite(t, testenv.AzuriteOptions{}).ConnectionString()
+	backendtest.Objects(t, suite(connection, nil, byKey(connection)))
+}
+
+// TestObjectsOnDisk has a server that keeps blobs in a folder.
+func TestObjectsOnDisk(t *testing.T) {
+	t.Parallel()
+	connection := testenv.Azurite(t, testenv.AzuriteOptions{Dir: t.TempDir()}).ConnectionString()
 	backendtest.Objects(t, suite(connection, nil, byKey(connection)))
 }
 

@@ -10,9 +10,11 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +47,10 @@ func TestBrokenCompute(t *testing.T) {
 		"removes running jobs":    {"remove", func(s sound) backend.Compute { return removesRunning{s} }},
 		"replaces jobs":           {"start", func(s sound) backend.Compute { return replaces{s} }},
 		"hides a lost race":       {"concurrency", func(s sound) backend.Compute { return hidesRace{s} }},
+		"loses the input":         {"start", func(s sound) backend.Compute { return losesInput{s} }},
+		"takes any image":         {"start", func(s sound) backend.Compute { return takesAll{s} }},
+		"installs what is cut":    {"remote", func(s sound) backend.Compute { return &installsCut{sound: s} }},
+		"another address":         {"remote", func(s sound) backend.Compute { return &moves{sound: s} }},
 		"loses jobs at reopening": {"reattach", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -267,4 +273,46 @@ func (d hidesRace) Start(ctx context.Context, job backend.Job) error {
 		return err
 	}
 	return nil
+}
+
+type losesInput struct{ sound }
+
+func (d losesInput) Start(ctx context.Context, job backend.Job) error {
+	if len(job.Input) <= 64<<10 {
+		job.Input = nil
+	}
+	return d.sound.Start(ctx, job)
+}
+
+type takesAll struct{ sound }
+
+func (d takesAll) Start(ctx context.Context, job backend.Job) error {
+	job.Image, job.Limits = "", backend.Limits{}
+	return d.sound.Start(ctx, job)
+}
+
+// installsCut takes what it got for the program.
+type installsCut struct{ sound }
+
+func (d *installsCut) Install(ctx context.Context, name string, program backend.Content) (string, error) {
+	got := make([]byte, program.Size()/2)
+	_, err := program.ReadAt(got, 0)
+	if err != nil {
+		return "", err
+	}
+	path, err := d.sound.Install(ctx, name, bytes.NewReader(got))
+	if err == nil {
+		_, err = program.ReadAt(got, program.Size()/2)
+	}
+	return path, err
+}
+
+// moves gives a new address each time.
+type moves struct {
+	sound
+	count atomic.Int32
+}
+
+func (d *moves) Listen(ctx context.Context, id string) (net.Listener, string, error) {
+	return d.sound.Listen(ctx, fmt.Sprintf("%s-%d", id, d.count.Add(1)))
 }

@@ -26,6 +26,18 @@ type ComputeHarness struct {
 	// with SIGKILL once Start has returned. It gives Start's error. Nil when the
 	// test has no such process.
 	StartAndDie func(t TB, job backend.Job) error
+	// Image is a container image with the shell and the tools, which the target
+	// can run jobs in. Empty when it refuses images.
+	Image string
+	// Limits says that the target holds jobs to limits of processors and memory.
+	// Else it must refuse all limits.
+	Limits bool
+	// Codes says that the target is told exit codes alone: that of a death by a
+	// signal is 128 and the signal's number, and what exits so counts as killed.
+	Codes bool
+	// Alive gives those of a job's processes, by the numbers that it saw itself,
+	// which still run. Nil where all jobs of the target see the same numbers.
+	Alive func(t TB, id string, pids []string) []string
 }
 
 // Compute runs the suite for compute targets. It calls open for every check
@@ -38,7 +50,8 @@ func computeGroups() []group[ComputeHarness] {
 	type checks = []check[ComputeHarness]
 	return []group[ComputeHarness]{
 		{"start", checks{{"check", checkComputeCheck}, {"missing things", checkStartMissing}, {"IDs", checkStartIDs}, {"same ID", checkStartTwice},
-			{"standard input", checkStartInput}, {"folder", checkStartDir}}},
+			{"standard input", checkStartInput}, {"folder", checkStartDir},
+			{"input", checkStartGiven}, {"image", checkStartImage}, {"limits", checkStartLimits}}},
 		{"exit", checks{{"codes", checkExitCodes}, {"signal", checkExitSignal}, {"unknown job", checkUnknownJob}}},
 		{"environment", checks{{"exact", checkEnvironment}, {"arguments", checkArguments}, {"look-up", checkLookUp}}},
 		{"output", checks{{"order", checkOutputOrder}, {"offset", checkOutputOffset}, {"big", checkOutputBig}, {"live", checkOutputLive}, {"readers", checkOutputReaders}}},
@@ -50,6 +63,7 @@ func computeGroups() []group[ComputeHarness] {
 		{"remove", checks{{"rules", checkRemove}}},
 		{"concurrency", checks{{"many jobs", checkManyJobs}, {"one wins", checkOneStarts}}},
 		{"cancellation", checks{{"before the call", checkComputeContext}}},
+		remoteGroup(),
 	}
 }
 
@@ -127,9 +141,13 @@ func (c target) follow(id string) (io.ReadCloser, func()) {
 	return r, func() { r.Close(); stop() }
 }
 
-// requireDead says that the processes are gone from the target.
-func (c target) requireDead(pids ...string) {
+// requireDead says that the processes of the job are gone from the target.
+func (c target) requireDead(id string, pids ...string) {
 	c.Helper()
+	if c.Alive != nil {
+		require.Empty(c, c.Alive(c, id, pids), "processes of the job are left")
+		return
+	}
 	script := fmt.Sprintf("for p in %s; do kill -0 $p 2>/dev/null && echo alive $p; done; true", strings.Join(pids, " "))
 	require.Empty(c, c.run("probe-"+pids[0], script), "processes of the job are left")
 }

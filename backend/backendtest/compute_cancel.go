@@ -40,7 +40,7 @@ func checkCancelIgnored(t TB, h ComputeHarness) {
 	require.GreaterOrEqual(t, time.Since(begun), 300*time.Millisecond, "force came before its time: %+v", s)
 	require.Equal(t, backend.JobKilled, s.State)
 	require.NotEmpty(t, s.Reason)
-	c.requireDead(pids...)
+	c.requireDead("a", pids...)
 }
 
 func checkCancelChildren(t TB, h ComputeHarness) {
@@ -48,7 +48,7 @@ func checkCancelChildren(t TB, h ComputeHarness) {
 	c.start("a", `sh -c 'trap "" TERM; sleep 1000 & echo $! $$; wait' & sleep 1000 & echo $!; wait`)
 	pids := c.requireFields("a", 3)
 	c.cancel("a", 100*time.Millisecond)
-	c.requireDead(pids...)
+	c.requireDead("a", pids...)
 }
 
 // checkCancelDaemon has a process that left the command's process group: it
@@ -58,7 +58,7 @@ func checkCancelDaemon(t TB, h ComputeHarness) {
 	c.start("a", `(setsid=$(command -v setsid); $setsid sh -c 'trap "" TERM; echo $$; exec 0<&- 2>&- 1>&-; while :; do sleep 0.02; done' &) ; exec sleep 1000`)
 	pids := c.requireFields("a", 1)
 	c.cancel("a", 50*time.Millisecond)
-	c.requireDead(pids...)
+	c.requireDead("a", pids...)
 }
 
 func checkCancelStopped(t TB, h ComputeHarness) {
@@ -66,7 +66,7 @@ func checkCancelStopped(t TB, h ComputeHarness) {
 	c.start("a", `sleep 1000 & echo $! $$; kill -STOP $!; kill -STOP $$`)
 	pids := c.requireFields("a", 2)
 	c.cancel("a", 50*time.Millisecond)
-	c.requireDead(pids...)
+	c.requireDead("a", pids...)
 	c.start("b", `trap 'echo saved; exit 0' TERM; echo $$; kill -STOP $$; while :; do sleep 0.02; done`)
 	c.requireFields("b", 1)
 	c.cancel("b", soon)

@@ -156,7 +156,7 @@ func checkWaitLeftovers(t TB, h ComputeHarness) {
 	s := c.wait("a")
 	require.Equal(t, backend.JobExited, s.State)
 	require.Equal(t, 4, s.ExitCode)
-	c.requireDead(strings.Fields(c.output("a"))...)
+	c.requireDead("a", strings.Fields(c.output("a"))...)
 }
 
 func checkReattachRunning(t TB, h ComputeHarness) {
@@ -188,7 +188,7 @@ func checkReattachCancel(t TB, h ComputeHarness) {
 	pids := c.requireFields("a", 1)
 	c.reopen().cancel("a", 0)
 	require.Equal(t, backend.JobKilled, c.wait("a").State)
-	c.requireDead(pids...)
+	c.requireDead("a", pids...)
 }
 
 func checkStarterKilled(t TB, h ComputeHarness) {
@@ -207,7 +207,7 @@ func checkStarterKilled(t TB, h ComputeHarness) {
 	require.NoError(t, h.StartAndDie(t, c.shell("c", "sleep 1000 & echo $! $$; wait")))
 	pids := c.requireFields("c", 2)
 	c.cancel("c", time.Second)
-	c.requireDead(pids...)
+	c.requireDead("c", pids...)
 }
 
 // reopen gives the target as another process would open it; where that is not

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"context"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -20,12 +21,25 @@ type DataFilesHarness struct {
 	Files backend.DataFiles
 	// Tree says that no path can be both a file and a folder.
 	Tree bool
+	// Links says that the store is a Signer, of single files.
+	Links bool
+	// Client follows the links; nil is http.DefaultClient.
+	Client *http.Client
 }
 
 // DataFiles runs the suite for datastores that can be listed and written to. It
 // calls open for every check and runs checks in parallel.
 func DataFiles(t *testing.T, open func(t *testing.T) DataFilesHarness) {
 	runGroups(t, dataFilesGroups(), open)
+}
+
+// DataFilesLinks runs the part of DataFiles that is about links alone.
+func DataFilesLinks(t *testing.T, open func(t *testing.T) DataFilesHarness) {
+	runGroups(t, []group[DataFilesHarness]{linksGroup()}, open)
+}
+
+func linksGroup() group[DataFilesHarness] {
+	return group[DataFilesHarness]{"links", []check[DataFilesHarness]{{"links", checkLinks}}}
 }
 
 func dataFilesGroups() []group[DataFilesHarness] {
@@ -49,6 +63,7 @@ func dataFilesGroups() []group[DataFilesHarness] {
 		{"context", []check[DataFilesHarness]{
 			{"done before", checkFilesCanceled},
 		}},
+		linksGroup(),
 	}
 }
 

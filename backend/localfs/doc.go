@@ -30,10 +30,10 @@
 // # Writing
 //
 // Put writes a temporary file, syncs it, moves it into place, and syncs the
-// folder. Creating is link(2), which fails when the name is taken; where links
-// are not supported it is a rename. Whatever changes an object holds an advisory
-// lock on one of 256 files, picked by the key: creating for the link alone,
-// replacing, appending and deleting from the look at the state before on.
+// folder. Creating is a rename that fails when the name is taken (renameat2 of
+// Linux), else link(2); where neither is supported it is a plain rename. Whatever
+// changes an object holds an advisory lock on one of 256 files, picked by the key:
+// creating for that one step, replacing, appending and deleting from the look at the state before on.
 //
 // The ETag is made of modification time, size and inode. The modification time
 // is set by the store: always later than that of the state before, and later

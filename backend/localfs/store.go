@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,6 +35,7 @@ type Store struct {
 	root   *tree
 	log    *slog.Logger
 	shards [256]shard
+	blocks sync.Pool   // of copyBlock bytes
 	locked atomic.Bool // create by renaming, for links don't work here
 
 	journal     shard
@@ -78,6 +80,7 @@ func New(dir string, opts *Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.blocks.New = func() any { return new(make([]byte, copyBlock)) }
 	s.locked.Store(!hasInodes)
 	for i := range s.shards {
 		s.shards[i].init(dir, fmt.Sprintf("%02x", i))

@@ -14,7 +14,7 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
-// temp is a temporary file that becomes an object by a link or a rename.
+// temp is a temporary file that becomes an object by a rename or a link.
 type temp struct {
 	store *Store
 	path  string
@@ -33,7 +33,7 @@ func (s *Store) writeTemp(ctx context.Context, content backend.Content) (*temp, 
 	if err != nil {
 		return nil, err
 	}
-	if err = copyContent(ctx, t.f, content); err != nil {
+	if err = s.copyContent(ctx, t.f, content); err != nil {
 		t.discard()
 		return nil, err
 	}
@@ -63,11 +63,21 @@ func (t *temp) discard() {
 	}
 }
 
+// copyBlock is how much of a content is written at once.
+const copyBlock = 1 << 20
+
 // copyContent writes content to f, a block at a time so that it can be
 // cancelled.
-func copyContent(ctx context.Context, f *os.File, content backend.Content) error {
+func (s *Store) copyContent(ctx context.Context, f *os.File, content backend.Content) error {
 	size := content.Size()
-	block := make([]byte, min(size, 1<<20))
+	var block []byte
+	if size < copyBlock {
+		block = make([]byte, size)
+	} else {
+		lent := s.blocks.Get().(*[]byte)
+		defer s.blocks.Put(lent)
+		block = *lent
+	}
 	for offset := int64(0); offset < size; {
 		if err := ctx.Err(); err != nil {
 			return err

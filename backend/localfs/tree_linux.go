@@ -164,6 +164,20 @@ func (t *tree) Rename(from, to string) error {
 	return t.both("rename", from, to, unix.Renameat)
 }
 
+// Place moves the file to a name that must be free. Where the kernel or the file
+// system has no such rename, it makes a link, and the file is not moved.
+func (t *tree) Place(from, to string) (moved bool, err error) {
+	if t.self != nil {
+		err = t.both("rename", from, to, func(fromDir int, fromBase string, toDir int, toBase string) error {
+			return unix.Renameat2(fromDir, fromBase, toDir, toBase, unix.RENAME_NOREPLACE)
+		})
+		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
+			return err == nil, err
+		}
+	}
+	return false, t.Link(from, to)
+}
+
 // both is at for two paths.
 func (t *tree) both(op, from, to string, do func(fromDir int, fromBase string, toDir int, toBase string) error) error {
 	err := t.at(from, func(fromDir int, fromBase string) error {

@@ -135,3 +135,42 @@ func TestTreeSetsTimes(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, at.Equal(fi.ModTime()), "%v", fi.ModTime())
 }
+
+// TestPlace takes free names only, by whichever way the kernel has.
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	for name, byLink := range map[string]bool{"rename": false, "link": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := openTree(maze(t))
+			require.NoError(t, err)
+			defer r.Close()
+			if byLink {
+				require.NoError(t, r.self.Close())
+				r.self = nil
+			}
+			require.NoError(t, r.Mkdir("a", 0o700))
+			require.NoError(t, write(r, "one", os.O_CREATE))
+			require.NoError(t, write(r, "two", os.O_CREATE))
+			moved, err := r.Place("one", "a/f")
+			require.NoError(t, err)
+			require.Equal(t, !byLink, moved)
+			_, err = r.Lstat("one")
+			require.Equal(t, moved, errors.Is(err, fs.ErrNotExist))
+			before, err := r.Lstat("a/f")
+			require.NoError(t, err)
+			moved, err = r.Place("two", "a/f")
+			require.ErrorIs(t, err, fs.ErrExist)
+			require.False(t, moved)
+			after, err := r.Lstat("a/f")
+			require.NoError(t, err)
+			require.True(t, os.SameFile(before, after))
+			_, err = r.Place("two", "x/f")
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			_, err = r.Place("two", "out/f")
+			require.Error(t, err)
+			_, err = r.Lstat("two")
+			require.NoError(t, err)
+		})
+	}
+}

@@ -16,7 +16,8 @@ import (
 
 // Put stores the content as the whole object and returns when it is durable:
 // two syncs, more when folders are new. It waits for the lock of the key's
-// shard, which creating, where links work, holds for microseconds only. Errors: ErrExists,
+// shard, which creating holds for microseconds only, but for where neither renames
+// to free names nor links work. Errors: ErrExists,
 // ErrConflict, ErrInvalid when the content can't be read to its end,
 // ErrDenied, ErrUnavailable (such as a full disk), ErrClosed.
 func (s *Store) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
@@ -74,7 +75,7 @@ func changed(key string) error {
 	return fmt.Errorf("%w: object %q was changed since it was read", azml.ErrConflict, key)
 }
 
-// create links the temporary file into place. The lock is that of the
+// create gives the temporary file its name, which must be free. The lock is that of the
 // announcement; the ETag needs none: had another process created and deleted
 // the key since the file was stamped, its file was either there together with
 // ours, so has another inode, or was gone before ours was made, so its time is
@@ -84,7 +85,7 @@ func (s *Store) create(ctx context.Context, key string, t *temp) (fs.FileInfo, e
 	folder := s.makeFolder(path.Dir(to))
 	fi, err := t.finish(s.stampNew(key))
 	if err = errors.Join(err, folder()); err == nil {
-		err = s.link(ctx, key, t, to)
+		err = s.place(ctx, key, t, to)
 	}
 	if err != nil {
 		s.prune(path.Dir(to))
@@ -93,8 +94,8 @@ func (s *Store) create(ctx context.Context, key string, t *temp) (fs.FileInfo, e
 	return fi, syncFolder(s.root, path.Dir(to))
 }
 
-// link makes the finished file the object at to, under the key's lock.
-func (s *Store) link(ctx context.Context, key string, t *temp, to string) error {
+// place makes the finished file the object at to, under the key's lock.
+func (s *Store) place(ctx context.Context, key string, t *temp, to string) error {
 	l, err := s.lock(ctx, key)
 	if err != nil {
 		return err
@@ -106,7 +107,10 @@ func (s *Store) link(ctx context.Context, key string, t *temp, to string) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err = s.withFolders(to, func() error { return s.root.Link(t.path, to) })
+	err = s.withFolders(to, func() (err error) {
+		t.moved, err = s.root.Place(t.path, to)
+		return err
+	})
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: object %q", azml.ErrExists, key)
 	}

@@ -26,7 +26,7 @@ type objects struct {
 // their keys. The prefix is any beginning of legal keys, usually with "/" at
 // its end; keys that get longer than backend.MaxKeyLen by it are ErrInvalid.
 // The result is a backend.Spooler when inner is, with a folder of its own, and
-// a backend.ChangeFeed of its own keys.
+// a backend.ChangeFeed and a backend.Signer of its own keys.
 func New(inner backend.Objects, prefix string) backend.Objects {
 	o := &objects{inner, prefix}
 	if spooler, ok := backend.As[backend.Spooler](inner); ok {
@@ -112,6 +112,19 @@ func (o *objects) Changes(ctx context.Context, cursor string, opts *backend.Chan
 		changes.Keys[i] = strings.TrimPrefix(key, o.prefix)
 	}
 	return changes, err
+}
+
+// Sign makes a URL by the store inside.
+func (o *objects) Sign(ctx context.Context, key string, opts *backend.SignOptions) (string, error) {
+	signer, ok := backend.As[backend.Signer](o.inner)
+	if !ok {
+		return "", fmt.Errorf("%w: the store can't make URLs", azml.ErrUnsupported)
+	}
+	full, err := o.full(key)
+	if err != nil {
+		return "", err
+	}
+	return signer.Sign(ctx, full, opts)
 }
 
 func (o *objects) full(key string) (string, error) {

@@ -15,8 +15,14 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
+// maxInput is the seam's limit of a job's input.
+const maxInput = 64 << 10
+
 // newSpec checks the job and finds its command.
 func newSpec(job backend.Job) (spec, error) {
+	if err := refuse(job); err != nil {
+		return spec{}, err
+	}
 	if len(job.Command) == 0 || job.Command[0] == "" {
 		return spec{}, fmt.Errorf("%w: job %q has no command", azml.ErrInvalid, job.ID)
 	}
@@ -36,7 +42,21 @@ func newSpec(job backend.Job) (spec, error) {
 		return spec{}, err
 	}
 	path, err := lookPath(job)
-	return spec{path: path, args: job.Command, dir: job.Dir, env: env}, err
+	return spec{path: path, args: job.Command, dir: job.Dir, env: env, input: job.Input}, err
+}
+
+// refuse tells what a job asks for that a process does not have.
+func refuse(job backend.Job) error {
+	switch {
+	case job.Image != "":
+		return fmt.Errorf("%w: job %q asks for the image %q: this machine's processes run in no container, use a target that runs containers",
+			azml.ErrUnsupported, job.ID, job.Image)
+	case job.Limits != backend.Limits{}:
+		return fmt.Errorf("%w: job %q asks for limits: this machine's processes have none, use a target that runs containers", azml.ErrUnsupported, job.ID)
+	case len(job.Input) > maxInput:
+		return fmt.Errorf("%w: job %q has %d bytes of input, more than %d", azml.ErrInvalid, job.ID, len(job.Input), maxInput)
+	}
+	return nil
 }
 
 // environ gives the environment, sorted. A bad value is not shown: it may be a

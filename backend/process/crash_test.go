@@ -145,7 +145,9 @@ func TestFilesArePrivate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "jobs")
 	d := open(t, dir)
-	require.NoError(t, d.Start(t.Context(), shell(t, "a", "exec sleep 1000")))
+	job := shell(t, "a", "cat >/dev/null; exec sleep 1000")
+	job.Input = []byte("s3cret input")
+	require.NoError(t, d.Start(t.Context(), job))
 	require.NoError(t, d.Cancel(t.Context(), "a", 0))
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		require.NoError(t, err)

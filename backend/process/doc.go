@@ -20,8 +20,12 @@
 // lives. The lock is what says that a job runs: it ends with the supervisor
 // and with the machine, and unlike a process ID it is never given to another.
 //
-// The environment's values are handed to the supervisor through a pipe and are
-// stored nowhere.
+// The environment's values and the input are handed to the supervisor through a
+// pipe and are stored nowhere.
+//
+// It is a backend.Remote, too, as far as this machine can be one: programs are
+// copied into the driver's folder, and what a job reaches is a Unix socket below
+// /tmp/azml-<user>.
 //
 // On Linux the supervisor is a child subreaper, so every descendant of the
 // command is the job's, also a daemon that forked twice and left its session.

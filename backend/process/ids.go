@@ -3,6 +3,7 @@
 package process
 
 import (
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -35,7 +36,11 @@ func folder(id string) string {
 	if len(id) <= maxPlain {
 		return id
 	}
+	return id[:maxPlain-40] + "~" + hash(id)
+}
+
+func hash(text string) string {
 	h := fnv.New128a()
-	_, _ = h.Write([]byte(id))
-	return fmt.Sprintf("%s~%x", id[:maxPlain-40], h.Sum(nil))
+	_, _ = h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
 }

@@ -74,5 +74,5 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 	if s.State == backend.JobRunning {
 		return fmt.Errorf("%w: job %q still runs; cancel it first", azml.ErrConflict, id)
 	}
-	return d.discard(filepath.Join(d.dir, folder(id)))
+	return errors.Join(d.removeSocket(id), d.discard(filepath.Join(d.dir, folder(id))))
 }

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"strconv"
@@ -16,6 +17,7 @@ type spec struct {
 	args          []string
 	dir           string
 	env           []string
+	input         []byte
 	leftoverGrace time.Duration
 }
 
@@ -24,9 +26,9 @@ type spec struct {
 const specEnd = "end"
 
 // encode writes the spec as fields that end with NUL, the one byte that
-// neither arguments nor variables can hold.
+// neither arguments nor variables can hold; the input may hold any.
 func (s spec) encode() string {
-	fields := []string{s.path, s.dir, s.leftoverGrace.String(), strconv.Itoa(len(s.args))}
+	fields := []string{s.path, s.dir, s.leftoverGrace.String(), base64.StdEncoding.EncodeToString(s.input), strconv.Itoa(len(s.args))}
 	fields = append(fields, s.args...)
 	fields = append(fields, s.env...)
 	return strings.Join(append(fields, specEnd), "\x00") + "\x00"
@@ -38,7 +40,7 @@ func readSpec(r io.Reader) (spec, error) {
 		return spec{}, err
 	}
 	f := strings.Split(string(data), "\x00")
-	if len(f) < 6 || f[len(f)-1] != "" || f[len(f)-2] != specEnd {
+	if len(f) < 7 || f[len(f)-1] != "" || f[len(f)-2] != specEnd {
 		return spec{}, errors.New("the spec was cut off")
 	}
 	f = f[:len(f)-2]
@@ -46,9 +48,13 @@ func readSpec(r io.Reader) (spec, error) {
 	if err != nil {
 		return spec{}, err
 	}
-	n, err := strconv.Atoi(f[3])
-	if err != nil || n < 0 || 4+n > len(f) {
+	input, err := base64.StdEncoding.DecodeString(f[3])
+	if err != nil {
+		return spec{}, err
+	}
+	n, err := strconv.Atoi(f[4])
+	if err != nil || n < 0 || 5+n > len(f) {
 		return spec{}, errors.New("the spec is not whole")
 	}
-	return spec{path: f[0], dir: f[1], leftoverGrace: grace, args: f[4 : 4+n], env: f[4+n:]}, nil
+	return spec{path: f[0], dir: f[1], leftoverGrace: grace, input: input, args: f[5 : 5+n], env: f[5+n:]}, nil
 }

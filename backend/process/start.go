@@ -16,8 +16,9 @@ import (
 )
 
 // Start implements backend.Compute. Dir is an absolute path. The command gets
-// a session of its own, standard input from the null device, and the starting
-// process's umask and resource limits; its signals are at their defaults.
+// a session of its own, and the starting process's umask and resource limits;
+// its signals are at their defaults. Errors: ErrUnsupported when the job asks
+// for an image or for limits.
 func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err

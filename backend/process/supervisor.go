@@ -99,17 +99,34 @@ func (s spec) start() (int, error) {
 	if err := adoptOrphans(); err != nil {
 		return 0, err
 	}
-	null, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	input, err := s.openInput()
 	if err != nil {
 		return 0, err
 	}
-	defer syscall.Close(null)
+	defer input.Close()
 	return syscall.ForkExec(s.path, s.args, &syscall.ProcAttr{
 		Dir:   s.dir,
 		Env:   s.env,
-		Files: []uintptr{uintptr(null), outputFD, outputFD},
+		Files: []uintptr{input.Fd(), outputFD, outputFD},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
+}
+
+// openInput gives what the command reads. The input goes through a pipe, which
+// is seen by nobody else; a command that doesn't read it is not waited for.
+func (s spec) openInput() (*os.File, error) {
+	if len(s.input) == 0 {
+		return os.Open(os.DevNull)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		_, _ = w.Write(s.input) // fails when the command ends before it has read all
+		_ = w.Close()
+	}()
+	return r, nil
 }
 
 // catchSignals turns SIGTERM into an ask for an end within the time that the

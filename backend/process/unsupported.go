@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"runtime"
 	"time"
 
@@ -36,6 +37,21 @@ func (*Driver) Close() error { return nil }
 
 // Check gives ErrUnsupported.
 func (*Driver) Check(context.Context) error { return errUnsupported }
+
+// Platform gives ErrUnsupported.
+func (*Driver) Platform(context.Context) (backend.Platform, error) {
+	return backend.Platform{}, errUnsupported
+}
+
+// Install gives ErrUnsupported.
+func (*Driver) Install(context.Context, string, backend.Content) (string, error) {
+	return "", errUnsupported
+}
+
+// Listen gives ErrUnsupported.
+func (*Driver) Listen(context.Context, string) (net.Listener, string, error) {
+	return nil, "", errUnsupported
+}
 
 // Start gives ErrUnsupported.
 func (*Driver) Start(context.Context, backend.Job) error { return errUnsupported }

@@ -99,6 +99,8 @@ func (s *Store) Stat(ctx context.Context, path string) (backend.Info, error) {
 	return s.info(info), nil
 }
 
+// info describes an object. S3 makes a new object with each write.
 func (s *Store) info(object minio.ObjectInfo) backend.Info {
-	return backend.Info{Key: strings.TrimPrefix(object.Key, s.prefix), Size: object.Size, ETag: backend.ETag(object.ETag), Modified: object.LastModified.UTC()}
+	at := object.LastModified.UTC()
+	return backend.Info{Key: strings.TrimPrefix(object.Key, s.prefix), Size: object.Size, ETag: backend.ETag(object.ETag), Modified: at, Created: at}
 }

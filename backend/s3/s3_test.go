@@ -43,7 +43,7 @@ func TestSuite(t *testing.T) {
 				require.NoError(t, store.Create(t.Context()))
 				require.NoError(t, store.Create(t.Context()))
 				require.NoError(t, store.Check(t.Context()))
-				return backendtest.DataFilesHarness{Files: store, Tree: true} // this server keeps them as files
+				return backendtest.DataFilesHarness{Files: store, Tree: true, Links: true} // this server keeps them as files
 			})
 		})
 	}

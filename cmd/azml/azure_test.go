@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +27,11 @@ func TestInAzure(t *testing.T) {
 	s := &shell{server.URL + "/models/team/risk"}
 	require.Contains(t, s.fails(t, exitError, "run", "list"), "azml init")
 	var d workspace.Details
-	s.json(t, &d, "init", s.dir)
+	made := s.call(t, "init", s.dir, "-o", "json")
+	require.Zero(t, made.code, made.stderr)
+	require.Contains(t, made.stderr, "Warning: secrets:", "it has no vault")
+	require.Contains(t, made.stderr, "what to do: give the workspace a secret store")
+	require.NoError(t, json.Unmarshal([]byte(made.stdout), &d))
 	require.Equal(t, "risk", d.Name)
 	require.Equal(t, s.dir, d.Location)
 	config, err := os.ReadFile(filepath.Join(".azureml", "config.json"))
@@ -45,6 +51,16 @@ func TestInAzure(t *testing.T) {
 	detached, err := s.command(t, "run", "submit", "--detach", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", "true").Output()
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.status(t, strings.TrimSpace(string(detached))) == run.StatusCompleted }, 20*time.Second, 50*time.Millisecond)
+	titanic := filepath.Join(t.TempDir(), "titanic.csv")
+	require.NoError(t, os.WriteFile(titanic, []byte("1,2\n"), 0o600))
+	s.ok(t, "datastore", "upload", "workspaceblobstore", titanic, "raw/")
+	response, err := http.Get(s.ok(t, "datastore", "link", "workspaceblobstore", "raw/titanic.csv", "--expires", "5m"))
+	require.NoError(t, err)
+	read, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, "1,2\n", string(read))
+	require.Contains(t, s.fails(t, exitError, "datastore", "link", "workspaceblobstore", "raw/"), "hierarchical namespace")
 	s.ok(t, "workspace", "fsck", "--deep")
 	s.ok(t, "workspace", "gc")
 
@@ -64,4 +80,19 @@ func TestInAzure(t *testing.T) {
 	require.Contains(t, call(t, "", "-w", "azblob://contoso/models?sig=abc", "run", "list").stderr, "signature")
 	s.ok(t, "workspace", "delete", "--yes")
 	require.Contains(t, s.fails(t, exitError, "run", "list"), "azml init")
+}
+
+func TestInitFlags(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "azblob://contoso/risk", azureURL("contoso/risk", ""))
+	require.Equal(t, "azblob://contoso/risk/team?vault=contoso-ml", azureURL("contoso/risk/team", "contoso-ml"))
+	for want, args := range map[string][]string{
+		"exclude each other": {"init", "folder", "--azure", "contoso/risk"},
+		"--vault goes with":  {"init", "--vault", "contoso-ml"},
+	} {
+		done := call(t, "", args...)
+		require.Equal(t, exitUsage, done.code)
+		require.Contains(t, done.stderr, want)
+	}
+	require.Contains(t, call(t, "", "init", "--azure", "contoso").stderr, "names no account or no container")
 }

@@ -21,7 +21,7 @@ func (a *app) datasetCommand() *cobra.Command {
   azml dataset check titanic:1`,
 	}
 	cmd.AddCommand(a.datasetCreate(), a.datasetRegister(), a.datasetList(), a.datasetVersions(), a.datasetShow(), a.datasetHead(),
-		a.datasetProfile(), a.datasetCheck(), a.datasetDownload(), a.datasetDelete())
+		a.datasetProfile(), a.datasetCheck(), a.datasetConsumers(), a.datasetDownload(), a.datasetDelete(), a.datasetLabel())
 	return cmd
 }
 
@@ -135,6 +135,10 @@ func drawDataset(t *table, d dataset.Details) {
 	if d.Name != "" {
 		t.field("Created", when(d.Created)+" by "+d.CreatedBy)
 		t.field("Data", fmt.Sprintf("%s in %s, changed %s", size(d.Bytes), count(int(d.Files), "file"), when(d.DataChanged)))
+	}
+	if d.Labels != nil {
+		t.field("Labels of", d.Labels.Of)
+		t.field("Key", d.Labels.Key)
 	}
 	t.field("Query", d.Query)
 	t.field("Partitions", d.PartitionFormat)

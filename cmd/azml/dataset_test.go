@@ -44,7 +44,9 @@ func TestDatasets(t *testing.T) {
 	var p dataset.Profile
 	s.json(t, &p, "dataset", "profile", "zips:1")
 	require.EqualValues(t, 3, p.Rows)
-	require.Contains(t, s.ok(t, "dataset", "profile", "zips:1"), "1 (33.3%)")
+	drawn := s.ok(t, "dataset", "profile", "zips:1")
+	require.Contains(t, drawn, "1 (33.3%)")
+	require.Contains(t, drawn, "█", "the histogram of the scores")
 
 	require.Contains(t, s.ok(t, "dataset", "check", "zips:1"), "Nothing has changed")
 	dir := filepath.Join(t.TempDir(), "down")
@@ -61,4 +63,30 @@ func TestDatasets(t *testing.T) {
 	require.Contains(t, s.call(t, "dataset", "list").stderr, "No datasets.")
 	require.Contains(t, s.fails(t, exitUsage, "dataset", "create"), "say where the data is")
 	require.Contains(t, s.fails(t, exitError, "dataset", "create", "none.csv"), "there is no file at")
+}
+
+func TestDatasetLabels(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	var shown workspace.Details
+	s.json(t, &shown, "workspace", "show")
+	write(t, filepath.Join(shown.Location, "Datastore"), "img/a.png", "x")
+	write(t, filepath.Join(shown.Location, "Datastore"), "img/b.png", "x")
+	s.ok(t, "dataset", "register", "images", "img")
+	dir := t.TempDir()
+	write(t, dir, "labels.csv", "item,label,x,y,width,height\na.png,cat,1,2,3,4\nb.png,,,,,\n")
+	write(t, dir, "bad.csv", "item,label\na.png,cat\nz.png,dog\n")
+	file := func(name string) string { return filepath.Join(dir, name) }
+	require.Equal(t, "animals:1", s.ok(t, "dataset", "label", "import", "animals", "--of", "images", "--csv", file("labels.csv"), "--tag", "by=ann"))
+	require.Contains(t, s.fails(t, exitError, "dataset", "label", "import", "animals", "--of", "images", "--csv", file("bad.csv"), "--new-version"), `there is no item "z.png" in images:1`)
+	s.ok(t, "dataset", "label", "export", "animals", "--coco", file("out.json"))
+	require.Equal(t, "animals:2", s.ok(t, "dataset", "label", "import", "animals", "--of", "images:1", "--coco", file("out.json"), "--new-version"))
+	require.Equal(t, s.ok(t, "dataset", "label", "export", "animals:1", "--csv", "-"), s.ok(t, "dataset", "label", "export", "animals:2", "--csv", "-"))
+	require.Contains(t, s.ok(t, "dataset", "show", "animals:1"), "images:1")
+	var list []dataset.Details
+	s.json(t, &list, "dataset", "label", "list", "--of", "images")
+	require.Len(t, list, 2)
+	require.Contains(t, s.call(t, "dataset", "label", "list", "--of", "animals").stderr, "No datasets.")
+	s.fails(t, exitUsage, "dataset", "label", "import", "animals", "--of", "images")
+	s.fails(t, exitUsage, "dataset", "label", "export", "animals")
 }

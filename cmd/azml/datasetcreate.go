@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type definitionFlags struct {
 	nulls, keep                                                  []string
 	emptyAsString, nullOnError, dropInvalid, skipValidation      bool
 	sampleRows                                                   int
+	timeout                                                      time.Duration
 }
 
 func newDefinitionFlags(cmd *cobra.Command) *definitionFlags {
@@ -28,6 +30,7 @@ func newDefinitionFlags(cmd *cobra.Command) *definitionFlags {
 	f.StringVar(&d.format, "format", "", "delimited, jsonlines, parquet or files (default: by the ending of the first path)")
 	f.StringVar(&d.store, "datastore", "", "datastore of the paths or the query (default: the workspace's default)")
 	f.StringVar(&d.query, "query", "", "SELECT statement to ask the datastore, instead of paths")
+	f.DurationVar(&d.timeout, "timeout", 30*time.Second, "how long the query and the reading of its rows may take")
 	f.StringVar(&d.separator, "separator", ",", "what stands between fields, \\t for a tab")
 	f.StringVar(&d.header, "header", "same", "which files begin with names of columns: same, none, first or combine")
 	f.StringVar(&d.encoding, "encoding", "", "encoding of text: utf8, utf8bom, utf16, utf32, latin1, iso88591, ascii or windows1252")
@@ -72,7 +75,7 @@ func (d *definitionFlags) source(ctx context.Context, ws *workspace.Workspace, a
 		if len(args) > 0 {
 			return nil, usage("give paths or --query, not both")
 		}
-		return ws.Datasets().FromSQLQuery(ctx, d.store, d.query, &dataset.SQLOptions{Types: types})
+		return ws.Datasets().FromSQLQuery(ctx, d.store, d.query, &dataset.SQLOptions{Types: types, Timeout: d.timeout})
 	}
 	if len(args) == 0 {
 		return nil, usage("say where the data is: a path of a datastore, or --query")
@@ -138,7 +141,8 @@ func formatOf(name string) string {
 }
 
 const pathsHelp = `A PATH is a file, a folder or a pattern (*, ?, **) in a datastore: a path in the default
-one or in that of --datastore, or azureml://datastores/NAME/paths/PATH. No data is copied.`
+one or in that of --datastore, or azureml://datastores/NAME/paths/PATH; or the URL of a
+file on the web. No data is copied.`
 
 func (a *app) datasetCreate() *cobra.Command {
 	cmd := &cobra.Command{
@@ -166,28 +170,36 @@ func (a *app) datasetCreate() *cobra.Command {
 
 func (a *app) datasetRegister() *cobra.Command {
 	var opts dataset.RegisterOptions
-	var id string
+	var id, upload string
 	cmd := &cobra.Command{
 		Use:   "register NAME PATH...|--query TEXT|--id ID",
 		Short: "Register data as a dataset, or as the next version of one",
 		Long:  "Register data as a dataset, or with --new-version as the next version of one, and note\nwhich files there are, so that `azml dataset check` can tell what has changed.\n\n" + pathsHelp,
 		Example: `  azml dataset register titanic 'raw/titanic-*.csv' --tag team=risk
   azml dataset register adults 'raw/titanic-*.csv' --where "age >= 18"
-  azml dataset register sales --datastore db --query "SELECT * FROM sales"`,
+  azml dataset register sales --datastore db --query "SELECT * FROM sales"
+  azml dataset register images img/ --upload ./images
+  azml dataset register iris https://example.org/iris.csv`,
 		Args: between(1, -1, "a name"),
 	}
 	def := newDefinitionFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&id, "id", "", "ID of a definition that was created, instead of paths")
+	f.StringVar(&upload, "upload", "", "store the files of this folder of this machine in the folder PATH first, but for those that are there")
 	f.StringVar(&opts.Description, "description", "", "description of the dataset")
 	f.BoolVar(&opts.CreateNewVersion, "new-version", false, "make the next version when the name is taken")
 	f.BoolVar(&opts.Digests, "digests", false, "read all files and note the digests of their contents")
 	tags := tagsFlag(cmd, "tag", "tag of the dataset")
-	cmd.MarkFlagsMutuallyExclusive("id", "query")
+	cmd.MarkFlagsMutuallyExclusive("id", "query", "upload")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		opts.Tags = tags.values
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) (err error) {
 			var d *dataset.Dataset
+			if upload != "" {
+				if err := a.uploadFirst(cmd.Context(), ws, def.store, upload, args[1:]); err != nil {
+					return err
+				}
+			}
 			if id == "" {
 				d, err = def.make(cmd.Context(), ws, args[1:])
 			} else if d, err = ws.Datasets().GetByID(cmd.Context(), id, nil); len(args) > 1 {
@@ -203,4 +215,22 @@ func (a *app) datasetRegister() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// uploadFirst stores the files of a folder where the one path of a dataset is.
+func (a *app) uploadFirst(ctx context.Context, ws *workspace.Workspace, store, dir string, paths []string) error {
+	if len(paths) != 1 {
+		return usage("--upload: name one folder to store the files in")
+	}
+	target, err := dataset.ParsePath(paths[0])
+	if err != nil {
+		return err
+	}
+	if target.Datastore == "" {
+		target.Datastore = store
+	}
+	p := a.progress()
+	_, err = ws.Datasets().UploadFiles(ctx, dir, target, &dataset.UploadOptions{Progress: p.files("uploading")})
+	p.clear()
+	return err
 }

@@ -38,7 +38,7 @@ Where a datastore is asked for, a URI does it too: azureml://datastores/NAME/pat
   azml datastore ls raw 2026/`,
 	}
 	cmd.AddCommand(a.datastoreCreate(), a.datastoreList(), a.datastoreShow(), a.datastoreSetDefault(),
-		a.datastoreUpload(), a.datastoreDownload(), a.datastoreLs(), a.datastoreDelete())
+		a.datastoreUpload(), a.datastoreDownload(), a.datastoreLs(), a.datastoreLink(), a.datastoreDelete())
 	return cmd
 }
 

@@ -40,6 +40,8 @@ func TestDatastores(t *testing.T) {
 	require.Len(t, files, 2)
 	require.Contains(t, s.ok(t, "datastore", "ls", "raw", "in/a/"), "in/a/x.csv")
 
+	require.Contains(t, s.fails(t, exitError, "datastore", "link", "raw", "in/b.txt"), "makes no links")
+
 	s.ok(t, "datastore", "set-default", "raw")
 	s.json(t, &made, "datastore", "show")
 	require.Equal(t, "raw", made.Name)

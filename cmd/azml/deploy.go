@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
-	"time"
+	"crypto/tls"
+	"fmt"
+	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -10,13 +13,102 @@ import (
 	"github.com/azml-go/azml/workspace"
 )
 
+// settingsFlags are the flags of an endpoint's own settings.
+type settingsFlags struct {
+	settings endpoint.Settings
+	auth     string
+	tags     *pairs
+}
+
+func (s *settingsFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.auth, "auth", "", "what requests need: key, token or none (default key)")
+	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, or '*' (repeatable)")
+	f.Int64Var(&s.settings.MaxBody, "max-body", 0, "largest body of a request in bytes (default 100 MiB)")
+	f.StringVar(&s.settings.Description, "description", "", "description of the endpoint")
+	s.tags = tagsFlag(cmd, "tag", "tag of the endpoint")
+}
+
+// given gives the settings, nil when no flag was used.
+func (s *settingsFlags) given(cmd *cobra.Command) *endpoint.Settings {
+	used := false
+	for _, name := range []string{"auth", "cors-origin", "max-body", "description", "tag"} {
+		used = used || cmd.Flags().Changed(name)
+	}
+	if !used {
+		return nil
+	}
+	s.settings.Auth, s.settings.Tags = endpoint.Auth(s.auth), s.tags.values
+	return &s.settings
+}
+
+// serveFlags are the flags of a process that serves an endpoint.
+type serveFlags struct{ address, certificate, key string }
+
+func (s *serveFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.address, "address", "", "HOST:PORT to listen on (default: a free port of the loopback interface)")
+	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate for HTTPS")
+	f.StringVar(&s.key, "tls-key", "", "file with the certificate's key")
+	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
+}
+
+func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
+	opts := &endpoint.ServeOptions{Address: s.address}
+	if s.certificate == "" {
+		return opts, nil
+	}
+	pair, err := tls.LoadX509KeyPair(s.certificate, s.key)
+	opts.Certificate = &pair
+	return opts, err
+}
+
+// args gives the flags as another process gets them.
+func (s *serveFlags) args() []string {
+	var args []string
+	for flag, value := range map[string]string{"--address": s.address, "--tls-cert": s.certificate, "--tls-key": s.key} {
+		if value != "" {
+			args = append(args, flag+"="+value)
+		}
+	}
+	return args
+}
+
+func (a *app) endpointCreate() *cobra.Command {
+	var s settingsFlags
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make an endpoint that serves nothing yet",
+		Example: `  azml endpoint create churn --auth token --description "who will leave"
+  azml endpoint create churn --cors-origin https://example.org`,
+		Args: exactly(1, "the name of an endpoint"),
+	}
+	s.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		settings := s.given(cmd)
+		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+			e, err := ws.Endpoints().Create(cmd.Context(), args[0], &endpoint.CreateOptions{Settings: settings})
+			if err != nil {
+				return err
+			}
+			return a.show(e.Details(), func(t *table) { t.line("Created endpoint " + e.Name() + ".") })
+		})
+	}
+	return cmd
+}
+
 // deployment is what the flags of `azml endpoint deploy` say.
 type deployment struct {
 	models      []string
 	config      endpoint.Config
 	script      endpoint.Script
+	scaling     endpoint.Scaling
 	environment environmentFlags
-	overwrite   bool
+	settings    settingsFlags
+	serve       serveFlags
+	opts        endpoint.DeployOptions
+	traffic     int
+	sample      string
 	foreground  bool
 }
 
@@ -25,38 +117,77 @@ func (a *app) endpointDeploy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deploy NAME --model NAME[:VERSION] --entry-script FILE",
 		Short: "Serve models by a Python scoring script with init() and run(data)",
-		Long: `Make an endpoint and serve it. It is served by a process in the background, until
-it is stopped or deleted; with --foreground by this one, until Ctrl-C. The script
-finds the models in the folder that AZUREML_MODEL_DIR names. A snapshot of its
-folder is kept, so later changes don't reach the endpoint.`,
+		Long: `Make a deployment of an endpoint. The processes that serve the endpoint start it, and
+try a sample request if one is given, before it gets traffic; when that fails, the
+error says in which phase and why, and what was served goes on. An endpoint that
+nobody serves is served by a process in the background, until it is stopped or
+deleted; with --foreground by this one, until Ctrl-C. The script finds the models
+in the folder that AZUREML_MODEL_DIR names. A snapshot of its folder is kept, so
+later changes don't reach the endpoint.`,
 		Example: `  azml endpoint deploy churn --model churn:7 --entry-script score.py -r requirements.txt
+  azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py --sample request.json
   azml endpoint deploy churn --model churn --source ./serving --entry-script score.py --overwrite`,
-		Args: exactly(1, "the name of an endpoint"),
+		Args:              exactly(1, "the name of an endpoint"),
+		ValidArgsFunction: a.completeEndpoints(),
 	}
-	f := cmd.Flags()
-	f.StringArrayVarP(&d.models, "model", "m", nil, "model to serve, NAME, NAME:VERSION or NAME@ALIAS (repeatable)")
-	f.StringVarP(&d.script.Source, "source", "s", "", "folder of the script (default: the current one)")
-	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (required)")
-	d.environment.add(cmd)
-	f.IntVar(&d.config.Replicas, "replicas", 1, "number of processes of the script")
-	f.StringVar(&d.config.Address, "address", "", "HOST:PORT to listen on (default: a free port of the loopback interface)")
-	f.BoolVar(&d.config.AuthDisabled, "no-auth", false, "let everybody in who can reach the address")
-	f.DurationVar(&d.config.ScoringTimeout, "scoring-timeout", 0, "limit of one request (default 1m)")
-	f.StringVar(&d.config.Description, "description", "", "description of the endpoint")
-	f.BoolVar(&d.overwrite, "overwrite", false, "replace an endpoint of the same name that is being served")
-	f.BoolVar(&d.foreground, "foreground", false, "serve in this process until Ctrl-C")
-	variables, tags := variablesFlag(cmd), tagsFlag(cmd, "tag", "tag of the endpoint")
+	d.addFlags(cmd)
+	variables := variablesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		d.script.Variables, d.config.Tags = variables.values, tags.values
-		if d.script.EntryScript == "" {
-			return usage("name the scoring script: --entry-script FILE")
-		}
-		if d.script.Environment, err = d.environment.spec(); err != nil {
+		d.script.Variables = variables.values
+		if err := d.read(cmd); err != nil {
 			return err
 		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.deploy(cmd.Context(), ws, args[0], &d) })
 	}
 	return cmd
+}
+
+func (d *deployment) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&d.opts.Deployment, "deployment", endpoint.MainDeployment, "name of the deployment")
+	f.IntVar(&d.traffic, "traffic", 0, "its share of the requests in percent (default: as it is; all for the first deployment)")
+	f.StringArrayVarP(&d.models, "model", "m", nil, "model to serve, NAME, NAME:VERSION or NAME@ALIAS (repeatable)")
+	f.StringVarP(&d.script.Source, "source", "s", "", "folder of the script (default: the current one)")
+	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (required)")
+	d.environment.add(cmd)
+	f.StringVar(&d.sample, "sample", "", "file with a request that is tried before it gets traffic")
+	f.IntVar(&d.config.Replicas, "replicas", 0, "number of processes of the script (default 1)")
+	f.IntVar(&d.scaling.Min, "min-replicas", 0, "least number of processes, 0 for none while nobody asks")
+	f.IntVar(&d.scaling.Max, "max-replicas", 0, "greatest number of processes (default 10)")
+	f.IntVar(&d.scaling.TargetPercent, "target-utilization", 0, "share of busy processes that is wanted, in percent (default 70)")
+	f.IntVar(&d.config.MaxQueue, "max-queue", 0, "how many requests may wait (default 1000)")
+	f.DurationVar(&d.config.MaxQueueWait, "max-queue-wait", 0, "how long a request may wait (default 500ms)")
+	f.DurationVar(&d.config.ScoringTimeout, "scoring-timeout", 0, "limit of one request (default 1m)")
+	f.DurationVar(&d.config.InitTimeout, "init-timeout", 0, "limit of the script's start (default 5m)")
+	f.BoolVar(&d.config.AtMostOnce, "at-most-once", false, "never begin a request again whose process has died")
+	f.BoolVar(&d.opts.Overwrite, "overwrite", false, "replace a deployment of the same name that is being served")
+	f.BoolVar(&d.foreground, "foreground", false, "serve in this process until Ctrl-C")
+	d.settings.add(cmd)
+	d.serve.add(cmd)
+}
+
+// read turns the flags into what is deployed.
+func (d *deployment) read(cmd *cobra.Command) (err error) {
+	if d.script.EntryScript == "" {
+		return usage("name the scoring script: --entry-script FILE")
+	}
+	if d.script.Environment, err = d.environment.spec(); err != nil {
+		return err
+	}
+	used := cmd.Flags().Changed
+	if used("min-replicas") || used("max-replicas") || used("target-utilization") {
+		d.config.Scaling = &d.scaling
+	}
+	if used("traffic") {
+		d.opts.Traffic = &d.traffic
+	}
+	if d.sample != "" {
+		if d.config.Sample, err = os.ReadFile(d.sample); err != nil {
+			return err
+		}
+	}
+	d.opts.Settings, d.config.Script = d.settings.given(cmd), &d.script
+	return nil
 }
 
 func (a *app) deploy(ctx context.Context, ws *workspace.Workspace, name string, d *deployment) error {
@@ -67,39 +198,60 @@ func (a *app) deploy(ctx context.Context, ws *workspace.Workspace, name string, 
 		}
 		d.config.Models = append(d.config.Models, m)
 	}
-	d.config.Script = &d.script
 	p := a.progress()
-	p.set("storing the script and its environment's record …")
-	_, err := ws.Endpoints().Create(ctx, name, d.config, &endpoint.DeployOptions{Overwrite: d.overwrite})
+	d.opts.Progress = func(phase string) { p.set("%s …", phase) }
+	e, err := ws.Endpoints().Propose(ctx, name, d.config, &d.opts)
 	p.clear()
 	if err != nil {
 		return overwriteHint(err)
 	}
-	if d.foreground {
-		return a.serve(ctx, ws, name)
+	if served, err := ws.Endpoints().Get(ctx, name, nil); err != nil {
+		return err
+	} else if served.Active() {
+		return a.awaitDeployed(ctx, e)
 	}
-	return a.serveInBackground(ctx, ws, name)
+	if d.foreground {
+		return a.serve(ctx, ws, name, &d.serve)
+	}
+	return a.serveInBackground(ctx, ws, name, &d.serve)
+}
+
+// awaitDeployed waits for those who serve the endpoint to try what is new.
+func (a *app) awaitDeployed(ctx context.Context, e *endpoint.Endpoint) error {
+	p := a.progress()
+	err := e.AwaitDeployed(ctx, &endpoint.AwaitOptions{Progress: func(phase string) { p.set("%s …", phase) }})
+	p.clear()
+	if err != nil {
+		return err
+	}
+	if err := e.Refresh(ctx); err != nil {
+		return err
+	}
+	return a.showServed(e.Details())
 }
 
 func (a *app) endpointServe() *cobra.Command {
 	var background bool
+	var s serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve NAME",
-		Short: "Serve an endpoint that is not being served, until Ctrl-C",
-		Long: `Serve an endpoint that was deployed and is not being served: after "stop", or when
-the process that served it is gone.`,
+		Short: "Serve an endpoint until Ctrl-C",
+		Long: `Serve what is deployed at an endpoint, and follow the changes that others make of it.
+Several processes can serve the same endpoint, also on different machines.`,
 		Example: `  azml endpoint serve churn
+  azml endpoint serve churn --address 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
   azml endpoint serve churn --background`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
 	}
+	s.add(cmd)
 	cmd.Flags().BoolVar(&background, "background", false, "serve by a process in the background")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			if background {
-				return a.serveInBackground(cmd.Context(), ws, args[0])
+				return a.serveInBackground(cmd.Context(), ws, args[0], &s)
 			}
-			return a.serve(cmd.Context(), ws, args[0])
+			return a.serve(cmd.Context(), ws, args[0], &s)
 		})
 	}
 	return cmd
@@ -107,10 +259,10 @@ the process that served it is gone.`,
 
 // serveInBackground starts a process that serves the endpoint, and waits until
 // it answers.
-func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, name string) error {
+func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
 	p := a.progress()
 	p.set("starting the endpoint, and building its environment if it is new …")
-	_, err := a.background(ctx, ws, "serve", []string{"endpoint", "serve", name})
+	_, err := a.background(ctx, ws, "serve", append([]string{"endpoint", "serve", name}, s.args()...))
 	p.clear()
 	if err != nil {
 		return err
@@ -122,12 +274,16 @@ func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, na
 	return a.showServed(e.Details())
 }
 
-// serve serves the endpoint in this process until ctx ends, or somebody else
-// stops, deletes or replaces the endpoint.
-func (a *app) serve(ctx context.Context, ws *workspace.Workspace, name string) error {
+// serve serves the endpoint in this process until ctx ends, or somebody stops or
+// deletes the endpoint.
+func (a *app) serve(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
+	opts, err := s.options()
+	if err != nil {
+		return err
+	}
 	p := a.progress()
 	p.set("starting the endpoint, and building its environment if it is new …")
-	e, err := ws.Endpoints().Serve(ctx, name, nil)
+	e, err := ws.Endpoints().Serve(ctx, name, opts)
 	p.clear()
 	if err != nil {
 		return err
@@ -138,31 +294,12 @@ func (a *app) serve(ctx context.Context, ws *workspace.Workspace, name string) e
 	if err := a.showServed(e.Details()); err != nil {
 		return err
 	}
-	if !awaitInterrupt(ctx, e) {
-		a.say("The endpoint was stopped, deleted or deployed anew by somebody else.")
+	if err := e.Wait(ctx); err == nil {
+		a.say("The endpoint was stopped or deleted by somebody else.")
 		return nil
 	}
-	a.say("\nStopping the endpoint; requests under way may finish.")
-	return e.Stop(context.WithoutCancel(ctx))
-}
-
-// awaitInterrupt returns when ctx has ended, with true, or when this process
-// serves the endpoint no more.
-func awaitInterrupt(ctx context.Context, e *endpoint.Endpoint) bool {
-	served := e.Details().Since
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return true
-		case <-ticker.C:
-		}
-		err := e.Refresh(ctx)
-		if missing(err) || err == nil && !e.Details().Since.Equal(served) {
-			return false
-		}
-	}
+	a.say("\nThis process serves the endpoint no more; requests under way may finish.")
+	return nil // the workspace's closing ends it
 }
 
 // showServed says where an endpoint is and how to call it.
@@ -170,10 +307,31 @@ func (a *app) showServed(d endpoint.Details) error {
 	return a.show(d, func(t *table) {
 		t.line(d.Name + " is " + string(d.State) + " at " + d.ScoringURI)
 		t.line("Call it:  azml endpoint invoke " + d.Name + " --data '…'")
-		if d.AuthEnabled {
-			t.line("Or:       curl -H \"Authorization: Bearer $(azml endpoint keys " + d.Name + " --show=primary)\" -d '…' " + d.ScoringURI)
-		} else {
+		switch d.Auth {
+		case endpoint.AuthNone:
 			t.line("Or:       curl -d '…' " + d.ScoringURI)
+		case endpoint.AuthToken:
+			t.line("Or:       curl -H \"Authorization: Bearer $(azml endpoint keys " + d.Name + " --token)\" -d '…' " + d.ScoringURI)
+		default:
+			t.line("Or:       curl -H \"Authorization: Bearer $(azml endpoint keys " + d.Name + " --show=primary)\" -d '…' " + d.ScoringURI)
+		}
+		if d.Current != nil && len(d.Current.Deployments) > 1 {
+			t.line("Traffic:  " + trafficOf(d.Current))
 		}
 	})
+}
+
+// trafficOf tells the shares of the deployments.
+func trafficOf(r *endpoint.Revision) string {
+	text := ""
+	for _, d := range r.Deployments {
+		if text != "" {
+			text += ", "
+		}
+		text += d.Name + " " + strconv.Itoa(d.Traffic) + " %"
+		if d.Mirror > 0 {
+			text += fmt.Sprintf(" (and copies of %d %%)", d.Mirror)
+		}
+	}
+	return text
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,10 +17,13 @@ func (a *app) endpointCommand() *cobra.Command {
 		Use:   "endpoint",
 		Short: "Deploy, call and look after endpoints that serve models over HTTP",
 		Example: `  azml endpoint deploy churn --model churn:7 --entry-script score.py
-  azml endpoint invoke churn --data '{"data": [[1, 2, 3]]}'`,
+  azml endpoint invoke churn --data '{"data": [[1, 2, 3]]}'
+  azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py
+  azml endpoint traffic churn main=0 green=100`,
 	}
-	cmd.AddCommand(a.endpointDeploy(), a.endpointServe(), a.endpointList(), a.endpointShow(), a.endpointInvoke(),
-		a.endpointLogs(), a.endpointKeys(), a.endpointStop(), a.endpointDelete())
+	cmd.AddCommand(a.endpointCreate(), a.endpointDeploy(), a.endpointTraffic(), a.endpointServe(), a.endpointList(), a.endpointShow(),
+		a.endpointInvoke(), a.endpointTest(), a.endpointLogs(), a.endpointKeys(), a.endpointMetrics(), a.endpointRollback(),
+		a.endpointStop(), a.endpointDelete())
 	return cmd
 }
 
@@ -51,9 +56,13 @@ func (a *app) endpointList() *cobra.Command {
 				return err
 			}
 			return showList(a, found, "No endpoints.", func(t *table) {
-				t.row("ENDPOINT", "STATE", "SINCE", "MODELS", "URL")
+				t.row("ENDPOINT", "STATE", "SINCE", "TRAFFIC", "MODELS", "URL")
 				for _, d := range found {
-					t.row(d.Name, d.State, ago(d.Since), strings.Join(d.Models, ","), d.ScoringURI)
+					traffic := ""
+					if d.Current != nil {
+						traffic = trafficOf(d.Current)
+					}
+					t.row(d.Name, d.State, ago(d.Since), traffic, strings.Join(d.Models, ","), d.ScoringURI)
 				}
 			})
 		})
@@ -82,20 +91,47 @@ func drawEndpoint(t *table, d endpoint.Details) {
 	t.field("Error", d.Error)
 	t.field("Scoring URL", d.ScoringURI)
 	t.field("Swagger URL", d.SwaggerURI)
-	auth := "by key: azml endpoint keys " + d.Name + " --show"
-	if !d.AuthEnabled {
-		auth = "none"
-	}
-	t.field("Authentication", auth)
-	t.field("Kind", d.Kind)
+	auth := map[endpoint.Auth]string{endpoint.AuthKey: "by key: azml endpoint keys " + d.Name + " --show",
+		endpoint.AuthToken: "by token: azml endpoint keys " + d.Name + " --token", endpoint.AuthNone: "none"}
+	t.field("Authentication", auth[d.Auth])
 	t.field("Models", strings.Join(d.Models, ", "))
-	t.field("Entry script", d.EntryScript)
-	t.field("Environment", d.Environment)
-	t.field("Replicas", d.Replicas)
+	drawRevision(t, "Revision", d.Current)
+	drawRevision(t, "Being tried", d.Candidate)
+	for _, host := range d.Hosts {
+		text := fmt.Sprintf("process %d on %s, %s, revision %d at %s", host.PID, host.Machine, host.State, host.Revision, host.URL)
+		if host.Phase != "" {
+			text += ": " + host.Phase
+		}
+		t.field("Served by", text)
+	}
 	t.field("Description", d.Description)
 	t.field("Created", when(d.Created)+" by "+d.CreatedBy)
 	t.field("Updated", when(d.Updated))
 	t.labels("Tags", d.Tags)
+}
+
+func drawRevision(t *table, what string, r *endpoint.Revision) {
+	if r == nil {
+		return
+	}
+	number := ""
+	if r.Number > 0 {
+		number = strconv.Itoa(r.Number) + ", "
+	}
+	t.field(what, number+ago(r.Made)+" by "+r.MadeBy+": "+r.Note)
+	for _, d := range r.Deployments {
+		replicas := strconv.Itoa(d.MinReplicas)
+		if d.MaxReplicas != d.MinReplicas {
+			replicas += " to " + strconv.Itoa(d.MaxReplicas)
+		}
+		parts := []string{fmt.Sprintf("%d %%", d.Traffic), d.Kind}
+		for _, part := range []string{d.EntryScript, strings.Join(d.Models, ","), d.Environment} {
+			if part != "" {
+				parts = append(parts, part)
+			}
+		}
+		t.field("  "+d.Name, strings.Join(append(parts, "replicas "+replicas), ", "))
+	}
 }
 
 func (a *app) endpointLogs() *cobra.Command {
@@ -139,20 +175,33 @@ func (a *app) endpointStop() *cobra.Command {
 }
 
 func (a *app) endpointDelete() *cobra.Command {
-	return &cobra.Command{
-		Use:               "delete NAME",
-		Short:             "Stop and delete an endpoint with its keys and logs",
-		Example:           "  azml endpoint delete churn",
+	var deployment string
+	cmd := &cobra.Command{
+		Use:   "delete NAME",
+		Short: "Stop and delete an endpoint with its keys and logs, or one of its deployments",
+		Example: `  azml endpoint delete churn
+  azml endpoint delete churn --deployment blue`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				if err := ws.Endpoints().Delete(cmd.Context(), args[0], nil); err != nil {
+	}
+	cmd.Flags().StringVar(&deployment, "deployment", "", "delete this deployment only, which must have no traffic")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if deployment != "" {
+			return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
+				if err := e.RemoveDeployment(cmd.Context(), deployment); err != nil {
 					return err
 				}
-				a.say("Deleted endpoint %s.", args[0])
+				a.say("Deleted deployment %s.", deployment)
 				return nil
 			})
-		},
+		}
+		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+			if err := ws.Endpoints().Delete(cmd.Context(), args[0], nil); err != nil {
+				return err
+			}
+			a.say("Deleted endpoint %s.", args[0])
+			return nil
+		})
 	}
+	return cmd
 }

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/workspace"
 )
@@ -13,20 +14,21 @@ import (
 func (a *app) environmentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "environment",
-		Short:   "Register, list and show Python environments",
+		Short:   "Register, list, show, build and explain Python environments",
 		Example: "  azml environment register --name sklearn -r requirements.txt",
 	}
-	cmd.AddCommand(a.environmentRegister(), a.environmentList(), a.environmentShow())
+	cmd.AddCommand(a.environmentRegister(), a.environmentList(), a.environmentShow(), a.environmentBuild(), a.environmentExplain(), a.environmentPrune())
 	return cmd
 }
 
 func (a *app) environmentRegister() *cobra.Command {
-	var name, description, requirements, conda, python string
+	var name, description, requirements, conda, python, image, dockerfile string
 	cmd := &cobra.Command{
-		Use:   "register --name NAME (--requirements FILE | --conda FILE)",
+		Use:   "register --name NAME (--requirements FILE | --conda FILE | --image IMAGE | --dockerfile FILE)",
 		Short: "Register an environment; the same content again makes no new version",
 		Example: `  azml environment register --name sklearn -r requirements.txt --python ">=3.10"
-  azml environment register --name torch --conda environment.yml`,
+  azml environment register --name torch --conda environment.yml
+  azml environment register --name slim --image python:3.12-slim -r requirements.txt`,
 		Args: noArgs,
 	}
 	f := cmd.Flags()
@@ -34,22 +36,32 @@ func (a *app) environmentRegister() *cobra.Command {
 	f.StringVarP(&requirements, "requirements", "r", "", "requirements file of pip")
 	f.StringVar(&conda, "conda", "", "conda environment file")
 	f.StringVar(&python, "python", "", `Python wanted, such as "3.11" or ">=3.9,<3.13"`)
+	f.StringVar(&image, "image", "", "image that it begins with, on targets that run containers")
+	f.StringVar(&dockerfile, "dockerfile", "", "Dockerfile that makes the image that it begins with")
 	f.StringVar(&description, "description", "", "description of the environment")
 	cmd.MarkFlagsMutuallyExclusive("requirements", "conda")
+	cmd.MarkFlagsMutuallyExclusive("image", "dockerfile")
 	tags := tagsFlag(cmd, "tag", "tag of the environment")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if name == "" {
 			return usage("name the environment: --name NAME")
 		}
 		files := environmentFlags{requirements: requirements, conda: conda}
-		if !files.given() {
-			return usage("say what is in the environment: --requirements FILE or --conda FILE")
+		if !files.given() && image+dockerfile == "" {
+			return usage("say what is in the environment: --requirements FILE, --conda FILE, --image IMAGE or --dockerfile FILE")
 		}
 		spec, err := files.spec()
 		if err != nil {
 			return err
 		}
-		spec.Name, spec.Description, spec.Tags = name, description, tags.values
+		spec.Name, spec.Description, spec.Tags, spec.Docker.BaseImage = name, description, tags.values, image
+		if dockerfile != "" {
+			text, err := os.ReadFile(dockerfile)
+			if err != nil {
+				return err
+			}
+			spec.Docker.BaseDockerfile = string(text)
+		}
 		if python != "" {
 			spec.Python.PythonVersion = python
 		}
@@ -117,74 +129,21 @@ func drawEnvironment(t *table, d environment.Details) {
 	t.field("Created", when(d.Created)+" by "+d.CreatedBy)
 	t.field("Python", d.Python.PythonVersion)
 	t.field("Interpreter", d.Python.InterpreterPath)
+	t.field("Base image", d.Docker.BaseImage)
 	t.field("Channels", strings.Join(d.Python.Channels, ", "))
 	t.labels("Tags", d.Tags)
 	t.labels("Variables", d.Variables)
 	for _, part := range []struct {
 		heading string
 		lines   []string
-	}{{"Packages of pip", d.Python.Pip}, {"Constraints", d.Python.Constraints}, {"Options of pip", d.Python.PipOptions}, {"Packages of conda", d.Python.Conda}} {
+	}{{"Packages of pip", d.Python.Pip}, {"Constraints", d.Python.Constraints}, {"Options of pip", d.Python.PipOptions}, {"Packages of conda", d.Python.Conda},
+		{"Dockerfile", slices.Collect(strings.Lines(d.Docker.BaseDockerfile))}} {
 		if len(part.lines) == 0 {
 			continue
 		}
 		t.heading(part.heading)
 		for _, line := range part.lines {
-			t.row("  " + line)
+			t.row("  " + strings.TrimRight(line, "\r\n"))
 		}
-	}
-}
-
-func (a *app) computeCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "compute",
-		Short:   "List and show compute targets",
-		Example: "  azml compute list",
-	}
-	cmd.AddCommand(&cobra.Command{
-		Use:     "list",
-		Short:   "List compute targets",
-		Example: "  azml compute list",
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				found, err := collect(ws.Compute().List(cmd.Context(), nil), 0, (*compute.Target).Details)
-				if err != nil {
-					return err
-				}
-				return showList(a, found, "No compute targets.", func(t *table) {
-					t.row("COMPUTE", "TYPE", "STATE", "TAGS", "DESCRIPTION")
-					for _, d := range found {
-						t.row(d.Name, d.Type, d.ProvisioningState, labels(d.Tags), d.Description)
-					}
-				})
-			})
-		},
-	}, a.computeShow())
-	return cmd
-}
-
-func (a *app) computeShow() *cobra.Command {
-	return &cobra.Command{
-		Use:     "show NAME",
-		Short:   "Show a compute target",
-		Example: "  azml compute show local",
-		Args:    exactly(1, "the name of a compute target"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				target, err := ws.Compute().Get(cmd.Context(), args[0], nil)
-				if err != nil {
-					return err
-				}
-				d := target.Details()
-				return a.show(d, func(t *table) {
-					t.field("Compute", d.Name)
-					t.field("Type", d.Type)
-					t.field("State", d.ProvisioningState)
-					t.field("Description", d.Description)
-					t.field("Created", when(d.Created))
-					t.labels("Tags", d.Tags)
-				})
-			})
-		},
 	}
 }

@@ -3,18 +3,22 @@ package main
 import (
 	"cmp"
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/azml-go/azml/azure"
+	"github.com/azml-go/azml/workspace"
 )
 
 // defaultDir is the folder of a workspace that nobody named.
 const defaultDir = ".azml"
 
 func (a *app) initCommand() *cobra.Command {
-	var name string
+	var name, account, vault string
 	var noConfig bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR|URL]",
@@ -24,22 +28,44 @@ the folder .azml), and write .azureml/config.json into the current folder, so th
 azml finds the workspace from here and from the folders below. A workspace that is
 there already is left as it is.
 
-In Azure, the URL is azblob://ACCOUNT/CONTAINER/PREFIX?vault=NAME, or https:// and
-any other endpoint of a storage account. Secrets, such as the keys of endpoints,
+In Azure, the URL is azblob://ACCOUNT/CONTAINER/PREFIX?vault=NAME, for which --azure
+and --vault stand, or https:// and any other endpoint of a storage account. The
+container is created unless there is one, and what the caller may not do, there or
+in the vault, is told with what to fix. Secrets, such as the keys of endpoints,
 are in the key vault. Credentials are never in the URL: they come from
 AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN in
 the environment, or else from az login or the machine's own identity.`,
 		Example: `  azml init
   azml init /srv/ml --name risk-team
-  azml init 'azblob://contosoml/risk?vault=contoso-ml'`,
+  azml init --azure contosoml/risk --vault contoso-ml
+  azml init 'azblob://contosoml/risk?vault=contoso-ml'    # the same`,
 		Args: between(0, 1, "one folder or URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case account != "" && len(args) > 0:
+				return usage("--azure and a folder or URL exclude each other")
+			case account != "":
+				args = []string{azureURL(account, vault)}
+			case vault != "":
+				return usage("--vault goes with --azure; in a URL it is ?vault=NAME")
+			}
 			return a.initialize(cmd.Context(), a.initLocation(args), name, noConfig)
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name of the workspace (default: made of the folder's name, or of the end of the URL)")
+	cmd.Flags().StringVar(&account, "azure", "", "create it in Azure: ACCOUNT/CONTAINER or ACCOUNT/CONTAINER/PREFIX")
+	cmd.Flags().StringVar(&vault, "vault", "", "the key vault of its secrets, with --azure")
 	cmd.Flags().BoolVar(&noConfig, "no-config", false, "do not write .azureml/config.json")
 	return cmd
+}
+
+// azureURL gives the URL of a workspace in Azure.
+func azureURL(account, vault string) string {
+	location := "azblob://" + account
+	if vault != "" {
+		location += "?vault=" + url.QueryEscape(vault)
+	}
+	return location
 }
 
 func (a *app) initLocation(args []string) string {
@@ -60,8 +86,13 @@ func (a *app) initialize(ctx context.Context, location, name string, noConfig bo
 			err = closeErr
 		}
 	}()
-	if existed {
+	switch {
+	case existed:
 		a.say("The workspace is there already and stays as it is.")
+	case azure.IsURL(location):
+		if err := a.sayFindings(ctx, ws); err != nil {
+			return err
+		}
 	}
 	if !noConfig {
 		file, err := ws.WriteConfig("")
@@ -71,6 +102,21 @@ func (a *app) initialize(ctx context.Context, location, name string, noConfig bo
 		a.say("Wrote %s.", file)
 	}
 	return a.showWorkspace(ws.Details())
+}
+
+// sayFindings tells what of the workspace's place should be looked at.
+func (a *app) sayFindings(ctx context.Context, ws *workspace.Workspace) error {
+	findings, err := ws.Doctor(ctx)
+	for _, f := range findings {
+		if f.Level == workspace.LevelInformation {
+			continue
+		}
+		a.say("%s: %s: %s", f.Level, f.Check, f.Message)
+		if f.Fix != "" {
+			a.say("  what to do: %s", f.Fix)
+		}
+	}
+	return err
 }
 
 // nameOfParent makes the name of a workspace in a folder .azml of the folder

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +14,8 @@ import (
 )
 
 func (a *app) endpointInvoke() *cobra.Command {
-	var data, file, contentType string
+	var data, file string
+	var opts endpoint.InvokeOptions
 	cmd := &cobra.Command{
 		Use:   "invoke NAME (--data JSON | --file FILE)",
 		Short: "Send a request to an endpoint and print its answer",
@@ -25,15 +28,27 @@ func (a *app) endpointInvoke() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&data, "data", "d", "", "the request")
 	cmd.Flags().StringVar(&file, "file", "", "file with the request")
-	cmd.Flags().StringVar(&contentType, "content-type", "", "type of the request (default application/json)")
+	cmd.Flags().StringVar(&opts.ContentType, "content-type", "", "type of the request (default application/json)")
+	cmd.Flags().StringVar(&opts.Deployment, "deployment", "", "the deployment that is to answer (default: one by its share of the traffic)")
+	var authority string
+	cmd.Flags().StringVar(&authority, "cacert", "", "file with the certificate of the authority to trust (default: the system's)")
 	cmd.MarkFlagsMutuallyExclusive("data", "file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if authority != "" {
+			pem, err := os.ReadFile(authority)
+			if err != nil {
+				return err
+			}
+			if opts.RootCAs = x509.NewCertPool(); !opts.RootCAs.AppendCertsFromPEM(pem) {
+				return usage("--cacert %s: there is no certificate in it", authority)
+			}
+		}
 		body, err := a.request(cmd.Context(), cmd.Flags().Changed("data"), data, file)
 		if err != nil {
 			return err
 		}
 		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
-			answer, err := e.Invoke(cmd.Context(), body, &endpoint.InvokeOptions{ContentType: contentType})
+			answer, err := e.Invoke(cmd.Context(), body, &opts)
 			if err != nil {
 				return err
 			}
@@ -73,8 +88,20 @@ type keysView struct {
 	Secondary string `json:"secondaryKey"`
 }
 
+// endpointToken is what `azml endpoint keys --token` gives.
+type endpointToken struct {
+	// Token is the token.
+	Token string `json:"accessToken"`
+	// RefreshAfter is when another one should be asked for.
+	RefreshAfter time.Time `json:"refreshAfter"`
+	// ExpiryOn is when it ends.
+	ExpiryOn time.Time `json:"expiryOn"`
+}
+
 func (a *app) endpointKeys() *cobra.Command {
 	var show, regenerate string
+	var token bool
+	var life time.Duration
 	cmd := &cobra.Command{
 		Use:   "keys NAME",
 		Short: "Show or replace the keys of an endpoint",
@@ -82,13 +109,16 @@ func (a *app) endpointKeys() *cobra.Command {
 --show: both, or the one that is named, alone and ready for a script.`,
 		Example: `  azml endpoint keys churn --show
   key=$(azml endpoint keys churn --show=primary)
-  azml endpoint keys churn --regenerate secondary`,
+  azml endpoint keys churn --regenerate secondary
+  token=$(azml endpoint keys churn --token --life 1h)`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
 	}
 	cmd.Flags().StringVar(&show, "show", "", "print the values: both, primary or secondary")
 	cmd.Flags().Lookup("show").NoOptDefVal = "both"
 	cmd.Flags().StringVar(&regenerate, "regenerate", "", "replace this key: primary or secondary")
+	cmd.Flags().BoolVar(&token, "token", false, "print a new token for an endpoint that takes tokens")
+	cmd.Flags().DurationVar(&life, "life", 0, "how long the token is good (default 12h)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		which, ok := keyNames[strings.ToLower(regenerate)]
 		if !ok {
@@ -104,6 +134,14 @@ func (a *app) endpointKeys() *cobra.Command {
 					return err
 				}
 				a.say("The %s key was replaced.", strings.ToLower(string(which)))
+			}
+			if token {
+				t, err := e.Token(cmd.Context(), &endpoint.TokenOptions{Life: life})
+				if err != nil {
+					return err
+				}
+				view := endpointToken{t.Token, t.RefreshAfter, t.ExpiryOn}
+				return a.show(view, func(out *table) { out.line(t.Token) })
 			}
 			return a.showKeys(cmd.Context(), e, show == "both", shown)
 		})

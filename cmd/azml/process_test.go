@@ -176,11 +176,38 @@ func TestEndpointOfAProcess(t *testing.T) {
 	require.Equal(t, []string{"m:1"}, d.Models)
 	checkKeys(t, s, d.ScoringURI)
 
+	checkGreen(t, s, src)
 	s.ok(t, "endpoint", "stop", "adder")
 	require.Contains(t, s.ok(t, "endpoint", "list"), "Stopped")
 	s.fails(t, exitError, "endpoint", "invoke", "adder", "--data", "1")
 	s.ok(t, "endpoint", "delete", "adder")
 	require.Equal(t, "[]", s.ok(t, "endpoint", "list", "-o", "json"))
+}
+
+// checkGreen deploys another version beside the one that is served by a process
+// in the background, switches to it and back, and has one fail.
+func checkGreen(t *testing.T, s *shell, src string) {
+	t.Helper()
+	sample := write(t, t.TempDir(), "sample.json", "1")
+	green := []string{"endpoint", "deploy", "adder", "--deployment", "green", "--traffic", "100", "--model", "m", "-s", src,
+		"--entry-script", "score.py", "--env", "EXTRA=200", "--sample", sample}
+	require.Contains(t, s.ok(t, green...), "Traffic:  green 100 %, main 0 %")
+	require.JSONEq(t, `{"sum": 242}`, s.ok(t, "endpoint", "invoke", "adder", "--data", "40"))
+	require.JSONEq(t, `{"sum": 142}`, s.ok(t, "endpoint", "invoke", "adder", "--data", "40", "--deployment", "main"))
+	require.Regexp(t, `main +ok .*143`, s.ok(t, "endpoint", "test", "adder", "--data", "41"))
+	s.fails(t, exitError, "endpoint", "test", "adder", "--data", `"x"`)
+	require.Contains(t, s.ok(t, "endpoint", "traffic", "adder", "main=50", "green=50", "--mirror", "none"), "50 %")
+	s.ok(t, "endpoint", "rollback", "adder", "--to", "3")
+	require.Eventually(t, func() bool { return strings.Contains(s.ok(t, "endpoint", "invoke", "adder", "--data", "40"), "242") }, 10*time.Second, 50*time.Millisecond)
+	require.Contains(t, s.ok(t, "endpoint", "rollback", "adder", "--list"), "rollback to revision")
+	require.Contains(t, s.ok(t, "endpoint", "metrics", "adder"), "green")
+	write(t, src, "broken.py", "def init():\n    raise RuntimeError('no weights here')\ndef run(data): pass\n")
+	said := s.fails(t, exitError, "endpoint", "deploy", "adder", "--deployment", "broken", "-s", src, "--entry-script", "broken.py")
+	require.Contains(t, said, "phase init")
+	require.Contains(t, said, "no weights here")
+	s.ok(t, "endpoint", "traffic", "adder", "main=100")
+	s.ok(t, "endpoint", "delete", "adder", "--deployment", "green")
+	require.Contains(t, s.ok(t, "endpoint", "show", "adder"), "main")
 }
 
 // checkKeys replaces a key of the endpoint and tries both.
@@ -228,7 +255,7 @@ func TestForegroundEndpointStopsWithCtrlC(t *testing.T) {
 	s := setup(t)
 	src := t.TempDir()
 	write(t, src, "score.py", "def init(): pass\ndef run(data): return data\n")
-	cmd := s.command(t, "endpoint", "deploy", "front", "-s", src, "--entry-script", "score.py", "--foreground", "--no-auth")
+	cmd := s.command(t, "endpoint", "deploy", "front", "-s", src, "--entry-script", "score.py", "--foreground", "--auth", "none")
 	pipe, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

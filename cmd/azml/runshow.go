@@ -19,6 +19,10 @@ type runView struct {
 	Metrics map[string]run.Summary `json:"metrics"`
 	// Files are the run's files.
 	Files []run.File `json:"files"`
+	// Inputs are the datasets that it has used.
+	Inputs []inputView `json:"inputs"`
+	// Outputs are the datasets that it has made.
+	Outputs []run.Output `json:"outputs"`
 	// Logs are the names of the run's logs.
 	Logs []string `json:"logs"`
 }
@@ -53,6 +57,10 @@ func viewRun(ctx context.Context, r *run.Run) (*runView, error) {
 		return nil, err
 	}
 	view.Files = orEmpty(view.Files)
+	if view.Inputs, err = viewInputs(ctx, r); err != nil {
+		return nil, err
+	}
+	view.Outputs = orEmpty(r.Outputs())
 	view.Logs, err = r.LogNames(ctx)
 	view.Logs = orEmpty(view.Logs)
 	return view, err
@@ -98,6 +106,7 @@ func (v *runView) draw(t *table) {
 		t.heading("Metrics")
 		drawSummaries(t, "  ", v.Metrics)
 	}
+	v.drawData(t)
 	if len(v.Files) > 0 {
 		t.heading("Files")
 		for _, f := range v.Files {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -22,7 +21,7 @@ type submission struct {
 	runconfig   string
 	command     bool
 	environment environmentFlags
-	detach      bool
+	data        dataFlags
 	args        []string // after --
 }
 
@@ -38,19 +37,22 @@ leaves at once. With --detach the run goes on in the background and its ID is
 printed. With -o json the script's output goes to the standard error and the
 run's record to the standard output.
 
+The script finds the path of an input or output in the environment variable of that
+name, and in its arguments where DatasetConsumptionConfig:NAME or
+DatasetOutputConfig:NAME stands. A table comes as a Parquet file. Outputs are stored,
+and registered, when the script has ended with exit code 0.
+
 The exit code is 0 for Completed, 1 for Failed and 130 for Canceled.`,
 		Example: `  azml run submit -e churn --script train.py -- --lr 0.1
   azml run submit -e churn -s ./src train.py -r requirements.txt --tag team=risk
   azml run submit -e churn train.py --secret db-password
   azml run submit -e churn --command -- python -m package.train --epochs 3
+  azml run submit -e churn train.py --input titanic=titanic:1 --output scores --register scores=titanic-scores:delimited -- --data DatasetConsumptionConfig:titanic
   id=$(azml run submit -e churn train.py --detach)`,
 		Args: func(cmd *cobra.Command, args []string) error { return s.take(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.complete(a); err != nil {
 				return err
-			}
-			if s.detach && a.reportTo == "" {
-				return a.submitDetached(cmd.Context())
 			}
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.submit(cmd.Context(), ws, &s) })
 		},
@@ -67,15 +69,18 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.BoolVar(&s.command, "command", false, `what follows "--" is a command, not arguments of a script`)
 	f.StringVarP(&s.runconfig, "runconfig", "c", "", "name of a run configuration file of Azure ML in the source folder; other flags win over it")
 	s.environment.add(cmd)
+	s.data.add(cmd)
 	f.StringVar(&s.opts.DisplayName, "name", "", "name of the run for people")
 	f.StringVar(&s.opts.Description, "description", "", "description of the run")
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
 	f.DurationVar(&s.config.MaxDuration, "max-duration", 0, "end the script after this time, such as 90m (default 720h)")
+	f.DurationVar(&s.config.MaxStart, "max-start", 0, "give up when the run has not begun on its target after this time (default 15m)")
+	f.DurationVar(&s.config.MaxPrepare, "max-prepare", 0, "give up when environment and snapshot are not ready after this time (default 2h)")
 	f.DurationVar(&s.config.GracePeriod, "grace-period", 0, "time that a script has to end when it is asked to, before it is ended by force (default 10s)")
 	f.BoolVar(&s.config.AllowWorkspace, "allow-workspace", false, "let the script's MLflow clients use other experiments and runs, too")
 	f.StringSliceVar(&s.config.Secrets, "secret", nil, "name of a secret that the script may have from AZML_SECRETS_URL; several by commas or repeated")
 	f.StringVar(&s.config.Compute, "compute", "", "compute target (default: local)")
-	f.BoolVarP(&s.detach, "detach", "d", false, "let the run go on in the background")
+	f.BoolVarP(&s.opts.Detach, "detach", "d", false, "let the run go on in the background")
 	variables, tags := variablesFlag(cmd), tagsFlag(cmd, "tag", "tag of the run")
 	cmd.PreRun = func(*cobra.Command, []string) { s.config.Variables, s.opts.Tags = variables.values, tags.values }
 	must(cmd.RegisterFlagCompletionFunc("experiment", a.completeExperiments()))
@@ -119,6 +124,9 @@ func (s *submission) complete(a *app) error {
 	} else if len(s.args) > 0 {
 		s.config.Arguments = s.args
 	}
+	if err := s.data.merge(&s.config); err != nil {
+		return err
+	}
 	if !s.environment.given() {
 		return nil
 	}
@@ -151,6 +159,7 @@ func (s *submission) load(a *app) error {
 	if flags.MaxDuration != 0 {
 		s.config.MaxDuration = flags.MaxDuration
 	}
+	s.config.MaxStart, s.config.MaxPrepare = flags.MaxStart, flags.MaxPrepare
 	s.config.GracePeriod, s.config.AllowWorkspace, s.config.Secrets = flags.GracePeriod, flags.AllowWorkspace, flags.Secrets
 	for name, value := range flags.Variables {
 		if s.config.Variables == nil {
@@ -179,8 +188,9 @@ func (a *app) submit(ctx context.Context, ws *workspace.Workspace, s *submission
 		}
 		return err
 	}
-	if err := a.report(r.ID()); err != nil {
-		a.say("azml: %v", err)
+	if s.opts.Detach {
+		a.say("The run goes on in the background. Look at it: azml run watch %s", r.ID())
+		return a.show(r.Details(), func(t *table) { t.line(r.ID()) })
 	}
 	a.say("Run %s", r.ID())
 	return a.follow(ctx, r)
@@ -266,21 +276,4 @@ func (a *app) tell(d run.Details) error {
 		return exitCode(code)
 	}
 	return nil
-}
-
-// submitDetached starts this command again in the background, and says the
-// run's ID.
-func (a *app) submitDetached(ctx context.Context) error {
-	return a.with(ctx, func(ws *workspace.Workspace) error {
-		id, err := a.background(ctx, ws, "submit", a.args)
-		if err != nil {
-			return err
-		}
-		r, err := ws.Runs().Get(ctx, id, nil)
-		if err != nil {
-			return fmt.Errorf("the run %s was started: %w", id, err)
-		}
-		a.say("The run goes on in the background. Look at it: azml run watch %s", id)
-		return a.show(r.Details(), func(t *table) { t.line(id) })
-	})
 }

@@ -33,16 +33,16 @@ func (a *app) syncCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sync SRC DST",
 		Short: "Bring what one workspace has into another",
-		Long: `Bring environments, experiments, runs with their metrics, logs and files, and models
-of the workspace SRC into the workspace DST. Only what DST lacks is sent, and a sync
+		Long: `Bring environments, experiments, runs with their metrics, logs and files, models,
+datasets and datastores of the workspace SRC into the workspace DST. Only what DST lacks is sent, and a sync
 that was cut off is simply begun again. What was changed in both is left as it is
 and listed, unless --prefer says which side counts; the exit code is 1 then. Runs
 that go on are brought as far as they are, and with --follow they, and all that is
 new, follow until Ctrl-C. Nothing is deleted without --delete.
 
-SRC and DST are folders or URLs. Secrets, tokens, compute targets, datastores,
-datasets and endpoints belong to one workspace and are not brought; names of secrets
-that DST lacks are listed.`,
+SRC and DST are folders or URLs. Secrets, credentials of datastores, tokens, compute
+targets and endpoints belong to one workspace and are not brought; names of secrets,
+and of datastores without credentials, that DST lacks are listed.`,
 		Example: `  azml sync ./ml /mnt/team/ml
   azml sync ./ml azblob://account/container/team --run churn_1764000000_1f2e3d4c
   azml sync ./ml /mnt/team/ml --dry-run
@@ -57,7 +57,7 @@ that DST lacks are listed.`,
 	flags.BoolVar(&f.DryRun, "dry-run", false, "change nothing, tell what would be done")
 	flags.BoolVar(&f.Verify, "verify", false, "compare everything, also what the last sync from here has found to be the same")
 	flags.StringVar(&f.prefer, "prefer", "", "which side counts when both have changed something: source, destination or newer")
-	flags.BoolVar(&f.renumber, "renumber", false, "bring a version of a model whose number is another's in DST under the next number")
+	flags.BoolVar(&f.renumber, "renumber", false, "bring a version of a model or dataset whose number is another's in DST under the next number")
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with what changes in SRC until Ctrl-C")
 	flags.DurationVar(&f.Every, "every", 0, "how often --follow looks for changes (default: 1s, or 10s where all must be listed)")
 	must(cmd.RegisterFlagCompletionFunc("prefer", cobra.FixedCompletions([]string{preferSource, preferDestination, preferNewer}, cobra.ShellCompDirectiveNoFileComp)))
@@ -98,7 +98,7 @@ func (f *syncFlags) check() error {
 		return usage("--every %s: use 100ms or more", f.Every)
 	}
 	f.Resolve = func(c mirror.Conflict) mirror.Choice {
-		if f.renumber && c.Kind == "model" {
+		if f.renumber && (c.Kind == "model" || c.Kind == "dataset") {
 			return mirror.Both
 		}
 		return prefer(c)
@@ -110,7 +110,7 @@ func (a *app) syncOnce(ctx context.Context, dst, src *workspace.Workspace, f syn
 	p := a.progress()
 	p.set("comparing %s with %s …", src.Name(), dst.Name())
 	f.Progress = func(c mirror.Counts) { p.set("%s", syncLine(c)) }
-	report, err := mirror.Sync(ctx, dst, src, &f.Options)
+	report, err := workspace.Sync(ctx, dst, src, &f.Options)
 	p.clear()
 	if report == nil {
 		return err
@@ -149,7 +149,7 @@ func (a *app) followSync(ctx context.Context, dst, src *workspace.Workspace, f s
 		}
 		a.saySync(report)
 	}
-	err := mirror.Follow(ctx, dst, src, &f.FollowOptions)
+	err := workspace.Follow(ctx, dst, src, &f.FollowOptions)
 	if err == nil && ctx.Err() != nil {
 		a.say("Stopped; what was brought stays.")
 		return exitCode(0)
@@ -177,7 +177,7 @@ func drawSync(t *table, r *mirror.Report) {
 		what string
 		mirror.Tally
 	}{
-		{"environments", r.Environments}, {"experiments", r.Experiments}, {"runs", r.Runs},
+		{"datastores", r.Datastores}, {"datasets", r.Datasets}, {"data files", r.DataFiles}, {"environments", r.Environments}, {"experiments", r.Experiments}, {"runs", r.Runs},
 		{"logged models", r.LoggedModels}, {"models", r.Models}, {"versions", r.Versions},
 	} {
 		t.row(row.what, row.Created, row.Updated, row.Deleted, row.Unchanged)
@@ -186,7 +186,7 @@ func drawSync(t *table, r *mirror.Report) {
 	if r.DryRun {
 		verb = "To bring"
 	}
-	t.line(fmt.Sprintf("%s: %s of files, %s of metrics, %s of logs. Known to be the same: %d.", verb, size(r.ChunkBytes), size(r.MetricBytes), size(r.LogBytes), r.Passed))
+	t.line(fmt.Sprintf("%s: %s of files, %s of metrics, %s of logs, %s of data. Known to be the same: %d.", verb, size(r.ChunkBytes), size(r.MetricBytes), size(r.LogBytes), size(r.DataBytes), r.Passed))
 }
 
 // saySync tells what a person should know beside the numbers.
@@ -210,6 +210,9 @@ func (a *app) saySync(r *mirror.Report) {
 	}
 	for _, k := range r.Kept {
 		a.say("%s %s was deleted in %s and is left as it is", k.Kind, k.Name, k.DeletedIn)
+	}
+	if len(r.MissingCredentials) > 0 {
+		a.say("Datastores without their credentials in %s: %s (azml datastore create NAME … --overwrite)", r.Destination, strings.Join(r.MissingCredentials, ", "))
 	}
 	if len(r.MissingSecrets) > 0 {
 		a.say("Secrets that %s lacks: %s (set them with azml secret set)", r.Destination, strings.Join(r.MissingSecrets, ", "))

@@ -14,7 +14,14 @@ def add(name, separator=",", encoding="utf8", **options):
     columns = {}
     for column in frame.columns:
         columns[str(column)] = [None if isinstance(v, float) and math.isnan(v) else v for v in frame[column].tolist()]
-    out[name] = {"separator": separator, "encoding": encoding, "header": options.get("header", "infer") is not None, "columns": columns}
+    profile = {}
+    for column in frame.select_dtypes("number").columns:
+        c = frame[column]
+        if c.notna().sum() < 4 or c.nunique() < 2:  # pandas has no shape of these
+            continue
+        profile[str(column)] = {"count": int(c.count()), "mean": c.mean(), "std": c.std(), "var": c.var(), "skew": c.skew(), "kurt": c.kurt(), "min": float(c.min()), "max": float(c.max()),
+                                "quantiles": [c.quantile(q) for q in (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)]}
+    out[name] = {"profile": profile, "separator": separator, "encoding": encoding, "header": options.get("header", "infer") is not None, "columns": columns}
 
 
 for path in glob.glob(os.path.join(os.path.dirname(sklearn.__file__), "datasets", "data", "*")):

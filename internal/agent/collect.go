@@ -28,7 +28,7 @@ func (d *drive) collect(running context.Context, outcome error) error {
 	}
 	err := d.saveAll(ctx)
 	if err == nil {
-		return outcome
+		return d.takeOutputs(running, outcome)
 	}
 	if outcome == nil {
 		outcome = context.Cause(running)

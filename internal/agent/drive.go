@@ -51,6 +51,8 @@ type drive struct {
 	secrets map[string]string // that the script may have, by lower-case name
 	hidden  *mask.Secrets     // the same, masked in all that is stored of what it says
 
+	bind     DataBinder
+	data     *Data // nil when the run has no inputs and outputs
 	track    Tracker
 	tracking *Tracking         // nil when the script is served with nothing
 	tracked  map[string]uint64 // points that they have logged
@@ -64,13 +66,13 @@ type drive struct {
 }
 
 // Drive takes the submitted run id, which this process owns, from Starting to
-// its last status; track serves its script. It returns when that is written: nil
+// its last status; track serves its script, and bind gives it its data. It returns when that is written: nil
 // for Completed, else an error that says how the run ended. When ctx ends, the
 // script is ended and the run Canceled with the cause as its reason.
-func Drive(ctx context.Context, h core.Handle, id string, track Tracker) (err error) {
+func Drive(ctx context.Context, h core.Handle, id string, track Tracker, bind DataBinder) (err error) {
 	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
-	d := &drive{h: h, dir: WorkDir(h, id), track: track}
+	d := &drive{h: h, dir: WorkDir(h, id), track: track, bind: bind}
 	d.run.ID = id
 	err = persist(ctx, d.waits, func(ctx context.Context) (err error) {
 		stored, err = history.Get(ctx, h, id)
@@ -111,10 +113,25 @@ func WorkDir(h core.Handle, id string) string {
 
 // steps prepares the run and runs its command.
 func (d *drive) steps(ctx context.Context) error {
-	if err := d.preparing(ctx); err != nil {
+	if err := d.prepareInTime(ctx); err != nil {
 		return err
 	}
 	return d.execute(ctx)
+}
+
+// prepareInTime prepares the run within the time that it may take.
+func (d *drive) prepareInTime(ctx context.Context) error {
+	limit := time.Duration(d.run.Definition.MaxPrepare) * time.Second
+	if limit == 0 {
+		return d.preparing(ctx)
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
+	defer cancel()
+	err := d.preparing(limited)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(limited), errTooLong) {
+		return d.systemError(fmt.Errorf("the preparation was given up after its time limit of %s: %w", limit, err))
+	}
+	return err
 }
 
 // preparing prepares the run while its record is told so: mostly all is there
@@ -259,7 +276,7 @@ func (d *drive) clean(ctx context.Context) {
 	if err := d.h.Local().Remove(ctx, d.run.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		d.h.Logger().Warn("a finished job could not be removed", "run", d.run.ID, "error", err)
 	}
-	if err := os.RemoveAll(d.dir); err != nil {
+	if err := errors.Join(d.closeData(), os.RemoveAll(d.dir)); err != nil {
 		d.h.Logger().Warn("a run's working folder could not be removed", "folder", d.dir, "error", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -30,6 +31,11 @@ func BaseEnviron() map[string]string {
 	for _, pair := range os.Environ() {
 		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, "LC_") {
 			env[name] = value
+		}
+	}
+	if env["HOME"] == "" { // on other machines nobody has logged in
+		if u, err := user.Current(); err == nil {
+			env["HOME"] = u.HomeDir
 		}
 	}
 	return env
@@ -59,6 +65,9 @@ func (d *drive) environ(ctx context.Context) map[string]string {
 		"AZUREML_LOGDIRECTORY_PATH":             filepath.Join(d.codeDir(), "logs"),
 		"AZML_METRICS_FILE":                     d.metricsFile(),
 	})
+	if d.data != nil {
+		maps.Copy(env, d.data.Variables)
+	}
 	d.addTracking(env)
 	return env
 }

@@ -47,7 +47,7 @@ func (d *drive) execute(ctx context.Context) error {
 		return err
 	}
 	defer d.stopTracking()
-	job := backend.Job{ID: d.run.ID, Command: d.command(), Dir: d.codeDir(), Env: d.environ(ctx)}
+	job := backend.Job{ID: d.run.ID, Command: d.expand(d.command()), Dir: d.codeDir(), Env: d.environ(ctx)}
 	if err := d.h.Local().Start(ctx, job); err != nil {
 		f := d.systemError(fmt.Errorf("start %s: %w", filepath.Base(job.Command[0]), err))
 		if errors.Is(err, azml.ErrInvalid) {

@@ -26,7 +26,7 @@ func EnvironmentsDir(h core.Handle) string { return h.CacheDir() }
 // codeDir is where the snapshot is restored: the script's working folder.
 func (d *drive) codeDir() string { return filepath.Join(d.dir, "code") }
 
-// prepareAll builds the environment and restores the snapshot.
+// prepareAll builds the environment, restores the snapshot and gets the data.
 func (d *drive) prepareAll(ctx context.Context) error {
 	if err := d.buildEnvironment(ctx); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (d *drive) prepareAll(ctx context.Context) error {
 	if err := d.restore(ctx); err != nil {
 		return d.systemError(fmt.Errorf("restore the snapshot: %w", err))
 	}
-	return nil
+	return d.bindData(ctx)
 }
 
 func (d *drive) buildEnvironment(ctx context.Context) error {

@@ -34,7 +34,7 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 	if r.Status.Terminal() || r.Owner == nil || r.Owner.ID == h.Owner().ID {
 		return run, nil
 	}
-	if h.Gone(r.Owner) {
+	if !r.Remote() && h.Gone(r.Owner) {
 		return bury(ctx, h, run, fmt.Sprintf("the process that drove the run (pid %d on %s) ended without finishing it", r.Owner.PID, r.Owner.Host))
 	}
 	silence, err := history.Silence(ctx, h, r)
@@ -43,7 +43,7 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 		return run, nil // a reader who may not write leaves it to others
 	case err != nil:
 		return run, err
-	case silence >= history.FailAfter:
+	case silence >= failAfter(r):
 		return bury(ctx, h, run, fmt.Sprintf("nothing was heard from the process that drove the run (pid %d on %s) for %s",
 			r.Owner.PID, r.Owner.Host, silence.Round(time.Second)))
 	case silence >= history.SilentAfter && r.Status != record.NotResponding && r.Status != record.CancelRequested:
@@ -52,6 +52,16 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 			Reason: fmt.Sprintf("no heartbeat for %s", silence.Round(time.Second))})
 	}
 	return run, nil
+}
+
+// failAfter is the silence after which a run counts as lost. An agent elsewhere
+// works on while its way to the workspace is cut, for a night when a laptop is
+// closed; whoever keeps it asks its target, and knows at once when it is gone.
+func failAfter(r record.Run) time.Duration {
+	if r.Remote() {
+		return history.RemoteFailAfter
+	}
+	return history.FailAfter
 }
 
 // settle takes the step, or gives the run as it is when somebody else was

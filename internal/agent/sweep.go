@@ -9,6 +9,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/mount"
 )
 
 // Sweep removes what runs that have ended or are not there have left on this
@@ -28,7 +29,8 @@ func Sweep(ctx context.Context, h core.Handle) error {
 		} else if !over {
 			continue
 		}
-		if err := os.RemoveAll(WorkDir(h, entry.Name())); err != nil {
+		dir := WorkDir(h, entry.Name())
+		if err := errors.Join(mount.Detach(dir), os.RemoveAll(dir)); err != nil {
 			return err
 		}
 	}

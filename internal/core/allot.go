@@ -75,8 +75,14 @@ func (s Series) taken(ctx context.Context, h Handle, n int) (bool, error) {
 // Allot creates the record that fill gives for the next free number. fill may
 // be called again with a higher number when others are faster; its error ends
 // the attempt and nothing was taken. With audit, the creation leaves an audit
-// line.
+// line. Of one process, one caller at a time takes a number of a series: those
+// who would lose the race for it wait for their turn.
 func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit bool, fill func(n int) (T, error)) (int, Stored[T], error) {
+	leave, err := h.turn(ctx, s.Prefix)
+	if err != nil {
+		return 0, Stored[T]{}, err
+	}
+	defer leave()
 	last, err := s.Last(ctx, h)
 	if err != nil {
 		return 0, Stored[T]{}, err
@@ -100,6 +106,42 @@ func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit b
 		if !errors.Is(err, azml.ErrExists) {
 			return 0, Stored[T]{}, event.end(ctx, err)
 		}
+	}
+}
+
+// turn is whose turn it is to take a number of a series.
+type turn struct {
+	mine  chan struct{}
+	users int // who has it or waits for it
+}
+
+// turn waits for the caller's turn in a series, which lasts until leave is called.
+func (h Handle) turn(ctx context.Context, prefix string) (leave func(), err error) {
+	h.s.mu.Lock()
+	t := h.s.turns[prefix]
+	if t == nil {
+		t = &turn{mine: make(chan struct{}, 1)}
+		h.s.turns[prefix] = t
+	}
+	t.users++
+	h.s.mu.Unlock()
+	select {
+	case t.mine <- struct{}{}:
+		return func() {
+			<-t.mine
+			h.forgetTurn(prefix, t)
+		}, nil
+	case <-ctx.Done():
+		h.forgetTurn(prefix, t)
+		return nil, fmt.Errorf("waiting for a number: %w", context.Cause(ctx))
+	}
+}
+
+func (h Handle) forgetTurn(prefix string, t *turn) {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	if t.users--; t.users == 0 {
+		delete(h.s.turns, prefix)
 	}
 }
 

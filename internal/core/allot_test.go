@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -154,4 +155,43 @@ func TestSeriesKeysSortAsNumbers(t *testing.T) {
 	require.Equal(t, "models/m/0000000007.json", testSeries.Key(7))
 	require.Less(t, testSeries.Key(9), testSeries.Key(10))
 	require.Equal(t, Ref{Kind: "model", Name: "m:7", Key: testSeries.Key(7)}, testSeries.Ref(7))
+}
+
+// Callers of one process don't race each other: each writes once, and who gives
+// up waiting takes nothing.
+func TestAllotOfOneProcessWritesOncePerNumber(t *testing.T) {
+	t.Parallel()
+	counting := faulty.New(memory.NewObjects(), faulty.Plan{})
+	h := setup(t, counting)
+	const callers = 50
+	before := counting.Counts().Put
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		n, _, err := Allot(t.Context(), h, testSeries, false, func(n int) (record.Model, error) {
+			close(entered)
+			<-leave
+			return record.Model{Name: testSeries.Name, Version: n}, nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+	<-entered
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := Allot(gone, h, testSeries, false, func(int) (record.Model, error) { return record.Model{}, nil })
+	require.ErrorIs(t, err, context.Canceled)
+	for range callers {
+		all.Go(func() {
+			_, err := allot(t, h, testSeries)
+			require.NoError(t, err)
+		})
+	}
+	close(leave)
+	all.Wait()
+	require.Equal(t, callers+1, counting.Counts().Put-before)
+	last, err := testSeries.Last(t.Context(), h)
+	require.NoError(t, err)
+	require.Equal(t, callers+1, last)
+	require.Empty(t, h.s.turns)
 }

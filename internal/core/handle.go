@@ -29,11 +29,22 @@ type Config struct {
 	Local backend.Compute
 	// Datastores open the datastores, each those of its type.
 	Datastores []backend.DatastoreDriver
+	// Computes open the compute targets, each those of its type.
+	Computes []backend.ComputeDriver
 	// CacheDir is a folder on this machine for what can be made again:
 	// environments, indexes, working folders of runs. Required.
 	CacheDir string
 	// Dir is the workspace's folder when it lies on this machine, else empty.
 	Dir string
+	// Location is where another process of this machine opens the workspace: a
+	// folder or a URL. Empty when nobody has said.
+	Location string
+	// SecretsKeyFile is the file with the key of the secrets; empty for the usual
+	// one.
+	SecretsKeyFile string
+	// Program is the file of the program azml, which drives runs elsewhere; empty
+	// to look for it.
+	Program string
 	// Private are files and folders on this machine that never go into a
 	// snapshot: the workspace's own folder, the cache, the key of the secrets.
 	Private []string
@@ -64,8 +75,9 @@ type state struct {
 	tasks tasks
 	owned owned
 
-	mu   sync.Mutex
-	last map[string]int // highest number seen per series, see Allot
+	mu    sync.Mutex
+	last  map[string]int   // highest number seen per series, see Allot
+	turns map[string]*turn // series in which numbers are being taken
 }
 
 // New makes a Handle of a filled Config.
@@ -82,7 +94,7 @@ func New(c Config) Handle {
 	if c.Who == "" {
 		c.Who = currentUser()
 	}
-	s := &state{Config: c, owner: self(), last: map[string]int{}}
+	s := &state{Config: c, owner: self(), last: map[string]int{}, turns: map[string]*turn{}}
 	s.files = files.New(c.Objects, &files.Options{CacheDir: filepath.Join(c.CacheDir, "files", c.Workspace.ID), Logger: c.Logger})
 	s.audit.init(s)
 	s.tasks.init()
@@ -109,6 +121,17 @@ func (h Handle) DatastoreDriver(kind string) backend.DatastoreDriver {
 	return nil
 }
 
+// ComputeDriver gives the driver for compute targets of that type, nil when the
+// program has none.
+func (h Handle) ComputeDriver(kind string) backend.ComputeDriver {
+	for _, d := range h.s.Computes {
+		if d.Type() == kind {
+			return d
+		}
+	}
+	return nil
+}
+
 // Files gives the content-addressed file store of the workspace.
 func (h Handle) Files() *files.Store { return h.s.files }
 
@@ -117,6 +140,16 @@ func (h Handle) CacheDir() string { return h.s.Config.CacheDir }
 
 // Dir gives the workspace's folder when it lies on this machine, else "".
 func (h Handle) Dir() string { return h.s.Config.Dir }
+
+// Location gives where another process of this machine opens the workspace, ""
+// when that is not known.
+func (h Handle) Location() string { return h.s.Config.Location }
+
+// SecretsKeyFile gives the file with the key of the secrets, "" for the usual one.
+func (h Handle) SecretsKeyFile() string { return h.s.Config.SecretsKeyFile }
+
+// Program gives the file of the program azml, "" when it is to be looked for.
+func (h Handle) Program() string { return h.s.Config.Program }
 
 // Private gives the paths of what never goes into a snapshot. They need not
 // exist.

@@ -256,16 +256,28 @@ func TestIDs(t *testing.T) {
 func TestServedBy(t *testing.T) {
 	t.Parallel()
 	h := setup(t, memory.NewObjects())
-	for name, state := range map[string]string{"healthy": record.EndpointHealthy, "starting": record.EndpointTransitioning,
-		"stopped": record.EndpointStopped, "failed": record.EndpointFailed, "lost": record.EndpointUnhealthy} {
-		_, err := CreateQuiet(t.Context(), h, EndpointPrefix+name+".json", record.Endpoint{Name: name, State: state, Models: []string{name + ":1"}})
+	dead := h.Owner()
+	dead.Started++ // another process that had this ID
+	for name, owners := range map[string][]record.Owner{"served": {h.Owner()}, "lost": {dead}, "twice": {dead, h.Owner()}, "stopped": nil} {
+		revision := func(model string) *record.EndpointRevision {
+			return &record.EndpointRevision{Deployments: []record.EndpointDeployment{{Name: "main", Models: []string{model}}}}
+		}
+		_, err := CreateQuiet(t.Context(), h, EndpointPrefix+name+".json", record.Endpoint{ID: "id", Name: name, Current: revision(name + ":1"),
+			Candidate: revision(name + ":2"), History: []record.EndpointRevision{*revision(name + ":3")}})
 		require.NoError(t, err)
-		served, err := ServedBy(t.Context(), h, name+":1")
-		require.NoError(t, err)
-		if state == record.EndpointHealthy || state == record.EndpointTransitioning {
-			require.Equal(t, name, served)
-		} else {
-			require.Empty(t, served)
+		for i, owner := range owners {
+			id := fmt.Sprint(i)
+			_, err := CreateQuiet(t.Context(), h, HostPrefix(name)+id+".json", record.EndpointHost{ID: id, Endpoint: "id", Owner: owner})
+			require.NoError(t, err)
+		}
+		for model, in := range map[string]bool{name + ":1": true, name + ":2": true, name + ":3": false} {
+			served, err := ServedBy(t.Context(), h, model)
+			require.NoError(t, err)
+			want := ""
+			if in && (name == "served" || name == "twice") {
+				want = name
+			}
+			require.Equal(t, want, served, model)
 		}
 	}
 }

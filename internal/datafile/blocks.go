@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 
 	"github.com/azml-go/azml"
 )
@@ -28,6 +29,9 @@ type Blocks struct {
 	size int
 	rest []byte // read, and not part of a block yet
 	done bool   // all was read
+
+	limited bool
+	queue   []byte // whole records that are too many for a block
 }
 
 // NewBlocks makes blocks of what was opened of the file. end gives the end of the
@@ -38,10 +42,46 @@ func NewBlocks(r io.Reader, file File, end func(data []byte) int) *Blocks {
 	return &Blocks{r: r, end: end, size: int(min(BlockSize, max(512, unpacked*file.Size)))}
 }
 
+const (
+	// maxValues is about how many values a block becomes at most.
+	maxValues = 4 << 20
+	// leastBlock bounds what Limit does.
+	leastBlock = 256
+)
+
+// Limit makes blocks smaller where records need not have all of so many columns: one
+// of a byte is a value of each.
+func (b *Blocks) Limit(columns int) {
+	b.size, b.limited = min(b.size, max(leastBlock, maxValues/max(1, columns))), true
+}
+
 // Next gives the next block, io.EOF when there is none. Errors: ErrInvalid when a
 // record is too long.
 func (b *Blocks) Next() ([]byte, error) {
-	for size := b.size; ; size *= 4 {
+	if len(b.queue) == 0 {
+		data, err := b.next()
+		if err != nil || !b.limited || len(data) <= b.size {
+			return data, err
+		}
+		b.queue = data
+	}
+	n := len(b.queue)
+	if n > b.size {
+		if n = b.end(b.queue[:b.size]); n == 0 { // one record that is longer
+			n = b.end(b.queue[:min(len(b.queue), 1+sort.Search(len(b.queue), func(n int) bool { return b.end(b.queue[:n+1]) > 0 }))])
+		}
+		if n == 0 {
+			n = len(b.queue)
+		}
+	}
+	data := append(make([]byte, 0, n+Padding), b.queue[:n]...)
+	b.queue = b.queue[n:]
+	return data, nil
+}
+
+// next reads a block that is as large as the longest of its records wants.
+func (b *Blocks) next() ([]byte, error) {
+	for size := b.size; ; size = min(4*size, MaxRecord) {
 		data, err := b.fill(size)
 		switch {
 		case err != nil:

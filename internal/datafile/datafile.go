@@ -5,6 +5,7 @@ package datafile
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -63,7 +64,7 @@ func (f File) text(body io.ReadCloser, encoding string) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%w: %q is no gzip file: %w", azml.ErrInvalid, f.Name, err), body.Close())
 		}
-		r = unpacked
+		r = packed{unpacked}
 	}
 	r, err := decoder(r, encoding)
 	if err != nil {
@@ -73,6 +74,20 @@ func (f File) text(body io.ReadCloser, encoding string) (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{r, body}, nil
+}
+
+// packed gives what is wrong with the packed bytes a class; errors of reading them
+// have one.
+type packed struct{ *gzip.Reader }
+
+// Read implements io.Reader.
+func (p packed) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	var corrupt flate.CorruptInputError
+	if err == io.ErrUnexpectedEOF || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &corrupt) { //nolint:errorlint // gzip's own is bare
+		err = fmt.Errorf("%w: it can't be unpacked: it is damaged or cut off: %w", azml.ErrInvalid, err)
+	}
+	return n, err
 }
 
 // Part is some consecutive rows of one of some files.

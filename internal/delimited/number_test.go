@@ -25,6 +25,16 @@ func TestNumbers(t *testing.T) {
 			v = math.Trunc(r.NormFloat64()*1e6) / 1e3
 		}
 		text := strconv.FormatFloat(v, 'f', r.IntN(20)-1, 64)
+		if r.IntN(2) == 0 { // more digits than a float64 holds, also those half between two
+			n := r.Uint64N(9_999_999_999_999_999_999) >> r.IntN(12)
+			if r.IntN(2) == 0 {
+				n = n>>11<<11 | 1<<10 | n&1
+			}
+			text = strconv.FormatUint(n, 10)
+			if at := r.IntN(len(text)); at > 0 {
+				text = text[:at] + "." + text[at:]
+			}
+		}
 		s := newScanner(append([]byte(text), "\n\x00\x00\x00\x00\x00\x00\x00\x00"...)[:len(text)+1], ',')
 		if got, next, ok := s.float(0); ok {
 			fast++

@@ -113,6 +113,9 @@ func (r *reader) file(ctx context.Context, file datafile.Opened, yield func(job,
 	}
 	defer body.Close()
 	blocks := datafile.NewBlocks(body, file.File, recordEnd)
+	if r.opts.Header == HeaderCombine {
+		blocks.Limit(len(r.names))
+	}
 	j := job{file: file}
 	for {
 		data, err := blocks.Next()

@@ -73,6 +73,9 @@ func TestAzure(t *testing.T) {
 	}
 	server := testenv.Azurite(t, testenv.AzuriteOptions{})
 	t.Run("azurite", func(t *testing.T) { onAzure(t, server.ConnectionString(), false) })
+	t.Run("azurite on disk", func(t *testing.T) {
+		onAzure(t, testenv.Azurite(t, testenv.AzuriteOptions{Dir: t.TempDir()}).ConnectionString(), false)
+	})
 	t.Run("faults", func(t *testing.T) {
 		plan := faultproxy.Plan{Seed: rand.Uint64(), Drop: 0.001, Delay: 0.03, Duplicate: 0.02, Truncate: 0.02, Reset: 0.03, MaxDelay: 10 * time.Millisecond}
 		t.Logf("seed %d", plan.Seed)

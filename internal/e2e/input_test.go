@@ -167,7 +167,10 @@ func TestBadInput(t *testing.T) {
 		}, azml.ErrNotFound, "churn:7"},
 		{"delete of no version", func(ctx context.Context) error { return d.ws.Models().Delete(ctx, "churn", 0, nil) }, azml.ErrInvalid, "churn"},
 		{"two kinds of service", deploy(func(c *endpoint.Config) { c.Script = &endpoint.Script{} }), azml.ErrInvalid, "exactly one"},
-		{"bad address", deploy(func(c *endpoint.Config) { c.Address = "nowhere" }), azml.ErrInvalid, "nowhere"},
+		{"bad address", func(ctx context.Context) error {
+			_, err := d.ws.Endpoints().Deploy(ctx, "bad", endpoint.Config{Handler: double}, &endpoint.DeployOptions{Serve: &endpoint.ServeOptions{Address: "nowhere"}})
+			return err
+		}, azml.ErrInvalid, "nowhere"},
 		{"entry script that escapes", deploy(func(c *endpoint.Config) {
 			c.Handler, c.Script = nil, &endpoint.Script{Source: d.source, EntryScript: "../score.py"}
 		}), azml.ErrInvalid, "../score.py"},

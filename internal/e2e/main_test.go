@@ -43,14 +43,15 @@ func TestMain(m *testing.M) {
 
 // errand is what a worker process is to do, in which workspace.
 type errand struct {
-	Name   string
-	Place  place
-	Worker int
-	Count  int
-	Seed   uint64
-	Run    string
-	Faults bool
-	Dir    string
+	Name    string
+	Place   place
+	Worker  int
+	Count   int
+	Seed    uint64
+	Run     string
+	Faults  bool
+	Dir     string
+	Program string
 }
 
 func (e errand) carryOut(ctx context.Context) error {
@@ -59,6 +60,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		return logThroughMLflow(ctx, e)
 	case "teller":
 		return tellSecret(e)
+	case "submit":
+		return submitAndStay(ctx, e)
 	}
 	ws, err := e.open(ctx)
 	if err != nil {
@@ -86,6 +89,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = driveRun(ctx, ws, e)
 	case "secret":
 		err = driveWithSecret(ctx, ws, e)
+	case "data":
+		err = driveWithData(ctx, ws, e)
 	case "refused":
 		err = beRefused(ctx, ws, ack)
 	default:

@@ -14,8 +14,8 @@ import (
 
 // BatchOptions are the options of Store.NewBatch.
 type BatchOptions struct {
-	// Scope names the set of files whose stat cache is read now and replaced at
-	// Commit, usually the absolute path of the folder that is added. Default:
+	// Scope names the set of files whose stat cache is read with the first file
+	// and replaced at Commit, usually the absolute path of the folder that is added. Default:
 	// one that all batches without a scope share.
 	Scope string
 	// Skip decides about a file that vanished, can't be read or keeps changing:
@@ -89,7 +89,7 @@ func (s *Store) NewBatch(ctx context.Context, opts *BatchOptions) (*Batch, error
 	}
 	b := s.newBatch(ctx, o)
 	b.started = started
-	b.cache = s.loadStatCache(o.Scope)
+	b.cache = s.newStatCache(o.Scope)
 	return b, nil
 }
 

@@ -68,7 +68,7 @@ func (b *Batch) put(d digest, chunk []byte, anew bool) error {
 	b.open.add(d, chunk, &b.s.buffers)
 	b.stats.NewChunks++
 	b.stats.NewBytes += int64(len(chunk))
-	full := b.takeOpen(packTarget)
+	full := b.takeOpen(b.s.packSize)
 	if full != nil {
 		b.packs++
 	}

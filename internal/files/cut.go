@@ -23,8 +23,12 @@ const (
 // cutBuffer is the size of the buffer that a chunker scans in.
 const cutBuffer = 2 * maxChunk
 
-// buffers lends the buffers of small files, of chunkers, and of packs.
-type buffers struct{ small, cuts, packs sync.Pool }
+// buffers lends the buffers of small files, of chunkers, of packs, and of chunks
+// that are read.
+type buffers struct {
+	small, cuts, packs, chunks sync.Pool
+	packRoom                   int
+}
 
 // lend gives a buffer of the pool, or a new one of that size.
 func lend(pool *sync.Pool, size int) *[]byte {
@@ -35,11 +39,11 @@ func lend(pool *sync.Pool, size int) *[]byte {
 }
 
 // getPack gives an empty buffer with room for a pack.
-func (b *buffers) getPack() []byte { return (*lend(&b.packs, packBuffer))[:0] }
+func (b *buffers) getPack() []byte { return (*lend(&b.packs, b.packRoom))[:0] }
 
 // putPack takes a pack's buffer back, unless it is a small one.
 func (b *buffers) putPack(buf []byte) {
-	if cap(buf) == packBuffer {
+	if cap(buf) == b.packRoom {
 		b.packs.Put(&buf)
 	}
 }

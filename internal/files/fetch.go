@@ -1,21 +1,25 @@
 package files
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 )
 
 // How chunks of one pack are read together: a gap up to maxGap is read and
 // thrown away rather than paid for with a request, and one request asks for at
-// most maxSpan, so that memory stays bounded.
+// most a whole pack that we have made, so that several can be read at once.
 const (
 	maxGap  = 256 << 10
-	maxSpan = 16 << 20
+	maxSpan = packTarget + maxChunk
 )
 
 // want is a chunk that somebody needs.
@@ -39,7 +43,7 @@ type place struct {
 }
 
 // fetch reads chunks, checks them and hands each over once, from several
-// goroutines at once and in no order. A chunk that is missing or damaged is
+// goroutines at once and in no order; its bytes are valid until use returns. A chunk that is missing or damaged is
 // handed over with an error that wraps ErrDamaged. The first error that use
 // returns ends it, as does one of the store. The wanted chunks must differ.
 func (s *Store) fetch(ctx context.Context, wanted []want, use func(w want, data []byte, err error) error) error {
@@ -125,10 +129,12 @@ func (s *Store) fetchSpans(ctx context.Context, spans []span, use func(want, []b
 	return slices.Concat(results...), err
 }
 
-// fetchSpan reads one span. Chunks of a pack that is gone are lost; those that
-// lie behind the end of a pack that is too short are damaged.
+// fetchSpan reads one span, chunk by chunk: a chunk is checked and used while it
+// is in the processor's cache, and the store sends the next one meanwhile. Chunks
+// of a pack that is gone are lost; those that lie behind the end of a pack that is
+// too short are damaged.
 func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, error) error) (lost []want, err error) {
-	data, _, err := s.getRange(ctx, sp.pack.key(), sp.offset, sp.length)
+	o, err := s.objects.Get(ctx, sp.pack.key(), &backend.GetOptions{Offset: sp.offset, Length: sp.length})
 	switch {
 	case errors.Is(err, azml.ErrNotFound):
 		s.index.confirm(sp.pack, gone, "")
@@ -137,16 +143,20 @@ func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, e
 		}
 		return lost, nil
 	case errors.Is(err, azml.ErrInvalid): // the offset is behind the end
+		o = &backend.Object{Body: io.NopCloser(bytes.NewReader(nil))}
 	case err != nil:
 		return nil, err
 	}
+	defer func() { _ = o.Body.Close() }()
+	buf := lend(&s.buffers.chunks, maxChunk)
+	defer s.buffers.chunks.Put(buf)
+	in := &spanReader{r: bufio.NewReaderSize(o.Body, smallReads), offset: sp.offset, size: o.Info.Size}
 	for _, p := range sp.places {
-		from := p.offset - sp.offset
-		var chunk []byte
-		var bad error
-		if from+p.size <= int64(len(data)) {
-			chunk = data[from : from+p.size]
+		chunk, err := in.chunk(p, *buf)
+		if err != nil {
+			return nil, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, sp.pack.key(), err)
 		}
+		var bad error
 		if digestOf(chunk) != p.digest {
 			bad = fmt.Errorf("%w: chunk %s in pack %s has other bytes", azml.ErrDamaged, p.digest, sp.pack)
 		}
@@ -155,4 +165,31 @@ func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, e
 		}
 	}
 	return nil, nil
+}
+
+// smallReads is how much is read at once where chunks are small.
+const smallReads = 128 << 10
+
+// spanReader reads the chunks of a span in the order of their offsets.
+type spanReader struct {
+	r      *bufio.Reader
+	offset int64 // in the pack
+	size   int64 // of the pack
+}
+
+// chunk reads a chunk into buf, or into a buffer of its own where that is too
+// small. It gives nothing for one that the pack ends before.
+func (in *spanReader) chunk(p place, buf []byte) ([]byte, error) {
+	if p.offset+p.size > in.size {
+		return nil, nil
+	}
+	if _, err := io.CopyN(io.Discard, in.r, p.offset-in.offset); err != nil {
+		return nil, err
+	}
+	if p.size > int64(len(buf)) {
+		buf = make([]byte, p.size)
+	}
+	_, err := io.ReadFull(in.r, buf[:p.size])
+	in.offset = p.offset + p.size
+	return buf[:p.size], err
 }

@@ -11,9 +11,13 @@ import (
 	"github.com/azml-go/azml"
 )
 
-// packTarget is the size at which a pack is closed. One may be greater by less
-// than a chunk and its directory.
-const packTarget = 16 << 20
+// The sizes at which a pack is closed: one that goes to another machine, and one
+// that stays on this, where a request costs little and memory as much. A pack may
+// be greater by less than a chunk and its directory.
+const (
+	packTarget = 16 << 20
+	localPack  = 4 << 20
+)
 
 // The layout of a pack: the chunks one behind the other, then its directory
 // (for each chunk its digest and its size), then a trailer of 16 bytes: the
@@ -84,15 +88,17 @@ type packer struct {
 	data []byte
 }
 
-// packBuffer is room for a whole pack. A packer begins small, for most batches
-// are, and borrows all of it at once when it has grown to growAt.
+// A packer begins small, for most batches are, and borrows room for a whole pack
+// when it has grown to growAt, or with the first chunk of a great content.
+// packMargin is how much greater that is than the
+// size at which a pack is closed.
 const (
-	packBuffer = packTarget + maxChunk + 1<<20
 	growAt     = 1 << 20
+	packMargin = maxChunk + 1<<20
 )
 
 func (p *packer) add(d digest, chunk []byte, lender *buffers) {
-	if n := len(p.data) + len(chunk); n > growAt && n > cap(p.data) && n < packBuffer {
+	if n := len(p.data) + len(chunk); (n > growAt || len(chunk) > minChunk) && n > cap(p.data) && n < lender.packRoom {
 		p.data = append(lender.getPack(), p.data...)
 	}
 	p.data = append(p.data, chunk...)

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -171,7 +172,7 @@ func (r *Reader) fill(d digest, wanted map[digest]want) ([]byte, error) {
 			err = fmt.Errorf("%w: chunk %s has %d bytes", azml.ErrDamaged, w.digest, len(data))
 		}
 		if err == nil {
-			r.window[w.digest] = data
+			r.window[w.digest] = bytes.Clone(data)
 		} else if w.digest == d {
 			failed = err
 		}

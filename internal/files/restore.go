@@ -30,7 +30,7 @@ type RestoreOptions struct {
 // chunk checked, and then renamed; links are made last. On an error, and when
 // ctx ends, files that were finished stay and no other remains. Modes are
 // 0644 and 0755 without the bits of the umask. Cost: one request for each
-// 16 MiB of a pack. Errors: ErrInvalid (Validate), ErrExists, ErrDamaged,
+// pack. Errors: ErrInvalid (Validate), ErrExists, ErrDamaged,
 // ErrDenied.
 func (s *Store) Restore(ctx context.Context, m *Manifest, dir string, opts *RestoreOptions) error {
 	if err := m.Validate(); err != nil {

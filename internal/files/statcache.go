@@ -32,15 +32,21 @@ func (c cached) racy() bool {
 	return max(c.stamp.mtime, c.stamp.ctime) > c.seen-racyWindow
 }
 
-// statCache holds what was known before a batch and what it saw, by osPath.
+// statCache holds what was known before a batch and what it saw, by osPath. It
+// is read when the first file is asked for: batches of streams have none, and
+// are too many for a file each.
 type statCache struct {
-	old map[string]cached // never changes
+	old func() map[string]cached // the map never changes
 	mu  sync.Mutex
 	new map[string]cached
 }
 
+func (s *Store) newStatCache(scope string) *statCache {
+	return &statCache{old: sync.OnceValue(func() map[string]cached { return s.loadStatCache(scope) }), new: map[string]cached{}}
+}
+
 func (c *statCache) get(osPath string) (cached, bool) {
-	e, ok := c.old[osPath]
+	e, ok := c.old()[osPath]
 	return e, ok
 }
 
@@ -56,31 +62,32 @@ const statMagic = "azmlstat1"
 
 // loadStatCache reads the cache of a scope. One that is not there or damaged
 // is empty.
-func (s *Store) loadStatCache(scope string) *statCache {
-	c := &statCache{old: map[string]cached{}, new: map[string]cached{}}
+func (s *Store) loadStatCache(scope string) map[string]cached {
+	known := map[string]cached{}
 	file := s.cacheFile("stats", scope)
 	if file == "" {
-		return c
+		return known
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return c
+		return known
 	}
 	end := len(data) - 4
 	if end < len(statMagic) || string(data[:len(statMagic)]) != statMagic ||
 		crc32.Checksum(data[:end], castagnoli) != binary.LittleEndian.Uint32(data[end:]) {
 		s.log.Warn("a stat cache is damaged or of another version, and begun anew", "file", file)
-		return c
+		return known
 	}
 	r := statReader{rest: data[len(statMagic):end]}
 	for len(r.rest) > 0 {
 		path, e := r.entry()
-		c.old[path] = e
+		known[path] = e
 	}
-	return c
+	return known
 }
 
-// saveStatCache replaces the cache of a scope by what the batch saw.
+// saveStatCache replaces the cache of a scope by what the batch saw, unless it
+// saw no file.
 func (s *Store) saveStatCache(scope string, c *statCache) {
 	file := s.cacheFile("stats", scope)
 	if file == "" {
@@ -88,6 +95,9 @@ func (s *Store) saveStatCache(scope string, c *statCache) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.new) == 0 {
+		return
+	}
 	b := []byte(statMagic)
 	for path, e := range c.new {
 		b = appendCached(b, path, e)

@@ -46,8 +46,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Parallel is the number of files that a batch reads, and of packs that all
 	// batches together move, at once: more than LocalPacks packs only where the
-	// store is on another machine. Each takes up to 21 MiB of memory, as does the
-	// pack that each batch fills. Default: DefaultParallel.
+	// store is on another machine. Each takes up to 21 MiB of memory, 9 MiB where
+	// the store is on this machine, as does the pack that each batch fills.
+	// Default: DefaultParallel.
 	Parallel int
 	// Grace is how long a writer may take from NewBatch to the record that
 	// refers to its manifest, and how long a collector waits before it
@@ -68,6 +69,7 @@ type Store struct {
 	cacheDir string
 	log      *slog.Logger
 	parallel int
+	packSize int // at which packs are closed
 	grace    time.Duration
 	now      func() time.Time
 
@@ -93,10 +95,11 @@ func New(objects backend.Objects, opts *Options) *Store {
 	if s.parallel <= 0 {
 		s.parallel = DefaultParallel
 	}
-	s.uploading = make(chan struct{}, s.parallel)
+	s.uploading, s.packSize = make(chan struct{}, s.parallel), packTarget
 	if s.local {
-		s.uploading = make(chan struct{}, min(s.parallel, LocalPacks))
+		s.uploading, s.packSize = make(chan struct{}, min(s.parallel, LocalPacks)), localPack
 	}
+	s.buffers.packRoom = s.packSize + packMargin
 	if s.grace <= 0 {
 		s.grace = DefaultGrace
 	}

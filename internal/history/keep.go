@@ -22,6 +22,8 @@ const (
 	SilentAfter = 120 * time.Second
 	// FailAfter is the age of the last heartbeat at which a run has Failed.
 	FailAfter = 300 * time.Second
+	// RemoteFailAfter is FailAfter for a run whose agent is on another machine.
+	RemoteFailAfter = 24 * time.Hour
 )
 
 // watchEvery is how often a driving process looks whether somebody asked it

@@ -2,6 +2,8 @@ package history
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,9 +33,15 @@ func beside(run record.Run, sort string) string {
 	return Prefix + run.ID + "/" + sort + "-" + run.Life + ".json"
 }
 
-// DatasetPrefix gives the prefix of what MLflow clients have told of the datasets
-// that the run has used.
+// DatasetPrefix gives the prefix of what is known of the datasets that the run
+// has used.
 func DatasetPrefix(run record.Run) string { return folder(run, "datasets") }
+
+// DatasetKey gives the key of what is known of one of them.
+func DatasetKey(run record.Run, name, digest string) string {
+	sum := sha256.Sum256([]byte(name + "\x00" + digest))
+	return DatasetPrefix(run) + hex.EncodeToString(sum[:16]) + ".json"
+}
 
 // SameLife gives ErrNotFound when the run is not the one of that life but another
 // that has got its ID after that one was deleted. An empty life is any.

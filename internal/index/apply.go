@@ -22,6 +22,11 @@ const (
 // apply does the work. What is done is kept when it ends before all is; the
 // cursor moves on at the end only.
 func (u *updater) apply(ctx context.Context, w *work) error {
+	if w.first {
+		if err := u.borrow(ctx); err != nil {
+			return err
+		}
+	}
 	if w.all {
 		for _, k := range kinds() {
 			if k.within {
@@ -44,7 +49,10 @@ func (u *updater) apply(ctx context.Context, w *work) error {
 			return err
 		}
 	}
-	return u.finish(w)
+	if err := u.finish(w); err != nil {
+		return err
+	}
+	return u.lend(ctx)
 }
 
 // known makes the changes, with what the index knows of the items.
@@ -103,6 +111,9 @@ func (u *updater) write(changes []*change) error {
 			if err := u.c.put(ch); err != nil {
 				return err
 			}
+			if ch.now != nil && ch.now.live == never {
+				u.settled++
+			}
 		}
 		return nil
 	})
@@ -114,8 +125,12 @@ func (u *updater) finish(w *work) error {
 	if err != nil || !w.all && cursor == w.cursor {
 		return err
 	}
+	unshared, err := u.unshared()
+	if err != nil {
+		return err
+	}
 	return u.c.within(func() error {
-		err := u.c.setMeta(metaCursor, w.cursor)
+		err := errors.Join(u.c.setMeta(metaCursor, w.cursor), u.c.setMeta(metaUnshared, strconv.FormatInt(unshared+u.settled, 10)))
 		if w.all {
 			err = errors.Join(err, u.c.setMeta(metaCompared, strconv.FormatInt(u.h.Now().UnixNano(), 10)))
 		}

@@ -30,6 +30,7 @@ func (u *updater) compare(ctx context.Context, k *Kind, touch func(key string, p
 			return err
 		}
 		known := more && have.key == there.key
+		u.marks[there.key] = there.mark
 		switch {
 		case !known || have.etag != there.etag:
 			touch(there.key, recordPart|metricsPart)

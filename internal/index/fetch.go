@@ -243,6 +243,9 @@ func (u *updater) ended(ctx context.Context, ch *change, now *state, log *metric
 // metricsMark gives the mark of the item's metrics as they are stored. It is
 // taken before they are read: what is stored in between is seen as a change.
 func (u *updater) metricsMark(ctx context.Context, key string) (string, error) {
+	if mark, listed := u.marks[key]; listed {
+		return mark, nil
+	}
 	var marks hash.Hash
 	for info, err := range u.h.Objects().List(ctx, &backend.ListOptions{Prefix: metricsPrefix(key)}) {
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 
 // layoutVersion is the version of the tables and of what is put into them: a
 // file of another version is left behind.
-const layoutVersion = "6"
+const layoutVersion = "7"
 
 // layout makes the tables. Kinds of items that are not to be found are negative.
 // A value in number is a REAL, or the text 'NaN', which comes after all numbers;
@@ -35,6 +35,8 @@ const (
 	metaWorkspace = "workspace" // whose index it is
 	metaCursor    = "cursor"    // of the change feed
 	metaCompared  = "compared"  // when all was last compared, in nanoseconds since 1970
+	metaShared    = "shared"    // the ETag of the shared index that was last read or written
+	metaUnshared  = "unshared"  // how many items were read since
 )
 
 // errForeign says that a file is sound but not what we want.

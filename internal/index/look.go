@@ -26,6 +26,9 @@ type updater struct {
 	x *Index
 	h core.Handle
 	c *conn
+
+	marks   map[string]string // of metrics by key of the record, as the listing of this update has them
+	settled int64             // how many items of which all is known were written
 }
 
 // update brings the index up to date. Where nothing has changed it takes no
@@ -41,7 +44,7 @@ func (x *Index) update(ctx context.Context, all bool) error {
 	}
 	defer db.release(c)
 	defer c.interruptible(ctx)()
-	u := &updater{x, x.h, c}
+	u := &updater{x: x, h: x.h, c: c, marks: map[string]string{}}
 	if w, err := u.look(ctx); err != nil || !all && w.idle() {
 		return err
 	}
@@ -62,6 +65,7 @@ func (x *Index) update(ctx context.Context, all bool) error {
 // work is what there is to be done.
 type work struct {
 	all     bool            // compare everything
+	first   bool            // nothing was ever compared
 	cursor  string          // how far the feed has been read once it is done
 	passed  int             // changes that don't matter
 	touched map[string]part // what may have changed, by key of the record
@@ -87,6 +91,7 @@ func (u *updater) look(ctx context.Context) (*work, error) {
 	}
 	at, err := strconv.ParseInt(compared, 10, 64)
 	since := u.h.Now().Sub(time.Unix(0, at))
+	w.first = compared == ""
 	w.all = w.all || err != nil || since < 0 || since > compareEvery
 	return w, nil
 }

@@ -83,7 +83,7 @@ func idle(t *testing.T, s *space) bool {
 	c, err := db.acquire(t.Context())
 	require.NoError(t, err)
 	defer db.release(c)
-	w, err := (&updater{x, s.Handle, c}).look(t.Context())
+	w, err := (&updater{x: x, h: s.Handle, c: c}).look(t.Context())
 	require.NoError(t, err)
 	return w.idle()
 }

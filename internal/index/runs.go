@@ -30,6 +30,23 @@ var Runs = &Kind{
 // DatasetContext is the tag of a dataset that says what a run has used it for.
 const DatasetContext = "mlflow.data.context"
 
+// The field of a dataset of the workspace is there for runs that have used or made
+// it: one look finds them.
+const (
+	datasetLink  filter.Entity = "dataset links"
+	datasetThere               = "1"
+)
+
+func datasetField(ref string) filter.Field {
+	return filter.Field{Entity: datasetLink, Key: ref, Type: filter.Text}
+}
+
+// WithDataset is true of runs that have used or made the dataset of the workspace
+// that ref names, as "name:version" or by the ID of its definition.
+func WithDataset(ref string) filter.Expr {
+	return filter.Comparison{Field: datasetField(ref), Op: filter.Equal, Values: []filter.Value{{Text: datasetThere}}}
+}
+
 const (
 	runPrefix = "runs/"
 	runRecord = "/run.json"
@@ -87,6 +104,14 @@ func runValues(r record.Run, sums Summaries) filter.Row {
 				b.values[filter.DatasetField(i, key)] = filter.Value{Text: value}
 			}
 		}
+	}
+	for _, d := range r.Datasets {
+		if d.Use != nil {
+			b.values[datasetField(d.Use.Dataset)] = filter.Value{Text: datasetThere}
+		}
+	}
+	for _, o := range r.DatasetOutputs {
+		b.values[datasetField(o.Dataset)] = filter.Value{Text: datasetThere}
 	}
 	for name, s := range sums {
 		if s.Number {

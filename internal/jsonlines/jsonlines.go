@@ -55,7 +55,7 @@ func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, nam
 			batch, err := l.parse(j)
 			return datafile.Part{Batch: batch, File: j.file.Number}, err
 		}
-		for part, err := range inorder.Map(ctx, runtime.GOMAXPROCS(0), jobs(ctx, files, opts), work) {
+		for part, err := range inorder.Map(ctx, runtime.GOMAXPROCS(0), jobs(ctx, files, len(l.schema), opts), work) {
 			if part.Batch != nil && part.Rows > 0 && !yield(part, nil) {
 				return
 			}
@@ -68,14 +68,14 @@ func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, nam
 }
 
 // jobs cuts the files into lines.
-func jobs(ctx context.Context, files []datafile.File, opts *Options) iter.Seq2[job, error] {
+func jobs(ctx context.Context, files []datafile.File, columns int, opts *Options) iter.Seq2[job, error] {
 	return func(yield func(job, error) bool) {
 		for file, err := range datafile.Ahead(ctx, files) {
 			if err != nil {
 				yield(job{}, err)
 				return
 			}
-			if more, err := lines(ctx, file, opts, yield); err != nil {
+			if more, err := lines(ctx, file, columns, opts, yield); err != nil {
 				yield(job{}, err)
 				return
 			} else if !more {
@@ -86,13 +86,14 @@ func jobs(ctx context.Context, files []datafile.File, opts *Options) iter.Seq2[j
 }
 
 // lines yields the blocks of a file.
-func lines(ctx context.Context, file datafile.Opened, opts *Options, yield func(job, error) bool) (more bool, err error) {
+func lines(ctx context.Context, file datafile.Opened, columns int, opts *Options, yield func(job, error) bool) (more bool, err error) {
 	body, err := file.Text(ctx, opts.Encoding)
 	if err != nil {
 		return false, err
 	}
 	defer body.Close()
 	blocks := datafile.NewBlocks(body, file.File, lastLine)
+	blocks.Limit(columns)
 	j := job{file: file}
 	for {
 		j.data, err = blocks.Next()

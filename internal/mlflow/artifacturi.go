@@ -10,14 +10,30 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// runSchema is what clients can ask of runs: beside what the index has, the URI
-// of a run's artifacts, which is made of its experiment's and its ID.
+// runSchema is what clients can ask of runs and order them by: beside what the
+// index has, the URI of a run's artifacts, which is made of its experiment's and
+// its ID.
 var runSchema = func() filter.Schema {
 	schema := index.Runs.Schema
 	schema.Attributes = maps.Clone(schema.Attributes)
 	schema.Attributes["artifact_uri"] = filter.Text
 	return schema
 }()
+
+// byURI puts the experiment and the run's ID in the place of the URI that is
+// ordered by: of one experiment, that is the same order.
+func byURI(order []filter.Order) (out []filter.Order) {
+	for _, o := range order {
+		if o.Field != runSchema.Attribute("artifact_uri") {
+			out = append(out, o)
+			continue
+		}
+		for _, key := range []string{"experiment", "run_id"} {
+			out = append(out, filter.Order{Field: runSchema.Attribute(key), Desc: o.Desc})
+		}
+	}
+	return out
+}
 
 // byArtifactURI puts comparisons of experiments and IDs in the place of those of
 // URIs, so that they are true of the same runs of these experiments.

@@ -1,7 +1,5 @@
 package mlflow
 
-import "github.com/azml-go/azml/internal/record"
-
 // What follows is for package mlflow at the top, which carries over what others
 // have kept: it has to be found here as what clients keep is.
 
@@ -15,6 +13,3 @@ func ExperimentKey(name string) string { return experimentKey(name) }
 // ModelKey gives the name in the workspace of what MLflow calls a registered
 // model of that name.
 func ModelKey(name string) string { return modelKey(name) }
-
-// DatasetKey gives the key of what is known of a dataset that a run has used.
-func DatasetKey(run record.Run, name, digest string) string { return datasetKey(run, name, digest) }

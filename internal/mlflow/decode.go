@@ -36,7 +36,7 @@ func decode(data []byte, into any) error {
 	}
 	v := reflect.ValueOf(into).Elem()
 	s := scanner{data: data}
-	return s.message(planOf(v.Type()), v, "")
+	return s.message(planOf(v.Type()), v, nil)
 }
 
 // jsonSpace is what may stand around a value.
@@ -47,8 +47,9 @@ const jsonSpace = " \t\r\n"
 func decodeQuery(query url.Values, into any) error {
 	v := reflect.ValueOf(into).Elem()
 	p := planOf(v.Type())
-	seen := make([]bool, len(p.fields))
+	var seen fieldSet
 	for i, f := range p.fields {
+		at := &place{name: f.name}
 		for _, value := range query[f.name] {
 			if !utf8.ValidString(value) {
 				return invalid("The parameter '%s' is not UTF-8", f.name)
@@ -59,20 +60,20 @@ func decodeQuery(query url.Values, into any) error {
 			}
 			if f.list {
 				element := reflect.New(v.FieldByIndex(f.index).Type().Elem()).Elem()
-				if err := quoted.value(f, element, f.name); err != nil {
+				if err := quoted.value(f, element, at); err != nil {
 					return err
 				}
 				v.FieldByIndex(f.index).Set(reflect.Append(v.FieldByIndex(f.index), element))
-			} else if err := quoted.value(f, target(v.FieldByIndex(f.index)), f.name); err != nil {
+			} else if err := quoted.value(f, target(v.FieldByIndex(f.index)), at); err != nil {
 				return err
 			}
-			seen[i] = value != ""
+			seen.put(i, value != "")
 			if !f.list {
 				break
 			}
 		}
 	}
-	return p.complete(seen, "")
+	return p.complete(seen, nil)
 }
 
 // quote writes a string as JSON.
@@ -111,34 +112,36 @@ func (s *scanner) peek() byte {
 }
 
 // message reads an object into a struct.
-func (s *scanner) message(p *plan, into reflect.Value, path string) error {
-	seen := make([]bool, len(p.fields))
-	spelled := make([]string, len(p.fields))
-	s.pos++ // {
+func (s *scanner) message(p *plan, into reflect.Value, path *place) error {
+	var seen, snake, other fieldSet // other: spelled in another way than snake_case
+	s.pos++                         // {
 	for s.peek() != '}' {
 		if s.data[s.pos] == ',' {
 			s.pos++
 			s.peek()
 		}
-		name := s.text()
+		name := s.bytes()
 		s.peek()
 		s.pos++ // :
 		first := s.peek()
-		i, known := p.byName[name]
+		i, known := p.byName[string(name)]
 		if !known || first == 'n' {
 			s.skip()
 			continue
 		}
 		f := p.fields[i]
-		if spelled[i] != "" && spelled[i] != name {
+		spelled := &other
+		if string(name) == f.name {
+			spelled = &snake
+		}
+		if spelled.put(i, true); snake.has(i) && other.has(i) {
 			return invalid("Request specifies both '%s' and '%s'; provide only one of them.", f.name, f.camel)
 		}
-		spelled[i] = name
-		set, err := s.field(f, into.FieldByIndex(f.index), join(path, f.name))
+		set, err := s.field(f, into.FieldByIndex(f.index), &place{above: path, name: f.name})
 		if err != nil {
 			return err
 		}
-		seen[i] = set
+		seen.put(i, set)
 	}
 	s.pos++ // }
 	return p.complete(seen, path)
@@ -146,11 +149,11 @@ func (s *scanner) message(p *plan, into reflect.Value, path string) error {
 
 // field reads one field's value. set is false for an empty string, which MLflow
 // takes as absent where a value is required.
-func (s *scanner) field(f field, into reflect.Value, path string) (set bool, err error) {
+func (s *scanner) field(f *field, into reflect.Value, path *place) (set bool, err error) {
 	if !f.list {
 		before := s.pos
 		err := s.value(f, target(into), path)
-		return !bytes.Equal(s.data[before:s.pos], []byte(`""`)), err
+		return string(s.data[before:s.pos]) != `""`, err
 	}
 	if s.peek() != '[' {
 		return false, s.wrongType(path)
@@ -162,18 +165,20 @@ func (s *scanner) field(f field, into reflect.Value, path string) (set bool, err
 			s.pos++
 			s.peek()
 		}
-		element := reflect.New(into.Type().Elem()).Elem()
-		if err := s.value(f, element, path+"["+strconv.Itoa(n)+"]"); err != nil {
+		into.Grow(1)
+		into.SetLen(n + 1)
+		element := into.Index(n)
+		element.SetZero() // it may be of an earlier list of the same field
+		if err := s.value(f, element, &place{above: path, index: n}); err != nil {
 			return false, err
 		}
-		into.Set(reflect.Append(into, element))
 	}
 	s.pos++
 	return true, nil
 }
 
 // value reads one value that is no list.
-func (s *scanner) value(f field, into reflect.Value, path string) error {
+func (s *scanner) value(f *field, into reflect.Value, path *place) error {
 	first := s.peek()
 	isText := first == '"'
 	isNumber := first == '-' || first >= '0' && first <= '9'
@@ -197,9 +202,9 @@ func (s *scanner) value(f field, into reflect.Value, path string) error {
 	return s.wrongType(path)
 }
 
-func (s *scanner) enum(f field, into reflect.Value, path string) error {
+func (s *scanner) enum(f *field, into reflect.Value, path *place) error {
 	start := s.pos
-	word := s.word()
+	word := string(s.word())
 	number, err := strconv.Atoi(word)
 	for i, name := range f.enum {
 		if name == word || err == nil && number == i+f.first {
@@ -208,16 +213,16 @@ func (s *scanner) enum(f field, into reflect.Value, path string) error {
 		}
 	}
 	s.pos = start
-	return invalid("Invalid value %s for parameter '%s' supplied: use one of %s", s.raw(), path, strings.Join(f.enum, ", "))
+	return invalid("Invalid value %s for parameter '%s' supplied: use one of %s", s.raw(), path.String(), strings.Join(f.enum, ", "))
 }
 
-func (s *scanner) integer(into reflect.Value, path string) error {
+func (s *scanner) integer(into reflect.Value, path *place) error {
 	start := s.pos
 	word := s.word()
-	n, err := strconv.ParseInt(word, 10, 64)
+	n, err := strconv.ParseInt(string(word), 10, 64)
 	if err != nil { // 1.0 and 1e3 are whole numbers, too
 		var f float64
-		if f, err = strconv.ParseFloat(word, 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<63 {
+		if f, err = strconv.ParseFloat(string(word), 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<63 {
 			n = int64(f)
 		} else {
 			s.pos = start
@@ -232,14 +237,14 @@ func (s *scanner) integer(into reflect.Value, path string) error {
 	return nil
 }
 
-func (s *scanner) float(into reflect.Value, path string) error {
+func (s *scanner) float(into reflect.Value, path *place) error {
 	start := s.pos
 	word := s.word()
-	f, err := strconv.ParseFloat(word, 64)
+	f, err := strconv.ParseFloat(string(word), 64)
 	if err != nil && math.IsInf(f, 0) {
 		err = nil // beyond the range: infinite, as Python has it
 	}
-	if err != nil || strings.ContainsAny(word, "xX_") {
+	if err != nil || bytes.ContainsAny(word, "xX_") {
 		s.pos = start
 		return s.wrongType(path)
 	}
@@ -248,15 +253,18 @@ func (s *scanner) float(into reflect.Value, path string) error {
 }
 
 // word gives a string's content or a number's digits.
-func (s *scanner) word() string {
+func (s *scanner) word() []byte {
 	if s.peek() == '"' {
-		return s.text()
+		return s.bytes()
 	}
-	return string(s.raw())
+	return s.raw()
 }
 
 // text reads a string.
-func (s *scanner) text() string {
+func (s *scanner) text() string { return string(s.bytes()) }
+
+// bytes reads a string, whose bytes may be those of the message.
+func (s *scanner) bytes() []byte {
 	start := s.pos
 	plain := true
 	for s.pos++; s.data[s.pos] != '"'; s.pos++ {
@@ -270,11 +278,11 @@ func (s *scanner) text() string {
 	}
 	s.pos++
 	if plain {
-		return string(s.data[start+1 : s.pos-1])
+		return s.data[start+1 : s.pos-1]
 	}
 	var out string
 	_ = json.Unmarshal(s.data[start:s.pos], &out) // it is valid
-	return out
+	return []byte(out)
 }
 
 // skip passes over one value.
@@ -298,7 +306,7 @@ func (s *scanner) skip() {
 		case ',', ':':
 			s.pos++
 		default:
-			for s.pos < len(s.data) && !bytes.ContainsRune([]byte(" \t\r\n,:]}"), rune(s.data[s.pos])) {
+			for s.pos < len(s.data) && !endsWord(s.data[s.pos]) {
 				s.pos++
 			}
 		}
@@ -306,6 +314,15 @@ func (s *scanner) skip() {
 			return
 		}
 	}
+}
+
+// endsWord tells whether a byte stands behind a number, true, false or null.
+func endsWord(b byte) bool {
+	switch b {
+	case ' ', '\t', '\r', '\n', ',', ':', ']', '}':
+		return true
+	}
+	return false
 }
 
 // raw passes over one value and gives its bytes.
@@ -318,7 +335,7 @@ func (s *scanner) raw() []byte {
 
 // wrongType is MLflow's error for a value of another type, with Python's name of
 // the type.
-func (s *scanner) wrongType(path string) error {
+func (s *scanner) wrongType(path *place) error {
 	first := s.peek()
 	value := string(s.raw())
 	const longest = 200
@@ -334,7 +351,26 @@ func (s *scanner) wrongType(path string) error {
 		}
 	}
 	return invalid("Invalid value %s for parameter '%s' supplied:  Hint: Value was of type '%s'. "+
-		"See the API docs for more information about request parameters.", value, path, name)
+		"See the API docs for more information about request parameters.", value, path.String(), name)
+}
+
+// place is where a value stands in a message: a field, or an element of a list. It
+// becomes words for errors alone, as a message may have thousands.
+type place struct {
+	above *place
+	name  string // empty for an element
+	index int
+}
+
+// String gives the place as MLflow names it, such as "metrics[3].key".
+func (p *place) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.name == "":
+		return p.above.String() + "[" + strconv.Itoa(p.index) + "]"
+	}
+	return join(p.above.String(), p.name)
 }
 
 func join(path, name string) string {

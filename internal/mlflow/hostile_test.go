@@ -64,6 +64,7 @@ func TestPathsStayInside(t *testing.T) {
 			{"GET", "/api/2.0/mlflow-artifacts/artifacts?path=" + url.QueryEscape(root) + query},
 			{"GET", "/ajax-api/2.0/mlflow/artifacts/list?run_id=" + id + "&path=" + query},
 			{"GET", "/get-artifact?run_id=" + id + "&path=" + query},
+			{"POST", "/ajax-api/2.0/mlflow/upload-artifact?run_id=" + id + "&path=" + query},
 		} {
 			a := s.send(request[0], request[1], "", "evil")
 			require.Equal(t, http.StatusBadRequest, a.status, "%s %s: %s", request[0], name, a.body)

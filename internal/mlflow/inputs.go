@@ -2,8 +2,6 @@ package mlflow
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -36,18 +34,12 @@ func (c call) logInputs(ctx context.Context, req *logInputs) (nothing, error) {
 	for _, d := range req.Datasets {
 		rec := record.RunDataset{Name: d.Dataset.Name, Digest: d.Dataset.Digest, SourceType: d.Dataset.SourceType, Source: d.Dataset.Source,
 			SchemaText: d.Dataset.Schema, Profile: d.Dataset.Profile}
-		_, err := core.CreateQuiet(ctx, c.core, datasetKey(run.Value, rec.Name, rec.Digest), rec)
+		_, err := core.CreateQuiet(ctx, c.core, history.DatasetKey(run.Value, rec.Name, rec.Digest), rec)
 		if err != nil && !errors.Is(err, azml.ErrExists) {
 			return nothing{}, err
 		}
 	}
 	return nothing{}, c.update(ctx, req.RunID, core.Quiet, func(r *record.Run) error { return addInputs(r, req) })
-}
-
-// datasetKey gives the key of what is known of a dataset that the run has used.
-func datasetKey(run record.Run, name, digest string) string {
-	sum := sha256.Sum256([]byte(name + "\x00" + digest))
-	return history.DatasetPrefix(run) + hex.EncodeToString(sum[:16]) + ".json"
 }
 
 func checkDataset(d datasetInput) error {
@@ -117,7 +109,7 @@ func (c call) inputsView(ctx context.Context, r record.Run) (runInputs, error) {
 		in.ModelInputs = append(in.ModelInputs, modelInput{id})
 	}
 	for _, d := range r.Datasets {
-		known, err := core.Get[record.RunDataset](ctx, c.core, datasetKey(r, d.Name, d.Digest))
+		known, err := core.Get[record.RunDataset](ctx, c.core, history.DatasetKey(r, d.Name, d.Digest))
 		if err != nil {
 			return in, err
 		}

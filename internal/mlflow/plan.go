@@ -9,9 +9,22 @@ import (
 
 // plan says how a message is read into its struct.
 type plan struct {
-	fields []field
+	fields []*field       // not more than a fieldSet holds
 	byName map[string]int // both spellings
 }
+
+// fieldSet is a set of fields of a message, by their places in its plan.
+type fieldSet uint64
+
+func (s *fieldSet) put(i int, in bool) {
+	if in {
+		*s |= 1 << i
+	} else {
+		*s &^= 1 << i
+	}
+}
+
+func (s *fieldSet) has(i int) bool { return *s&(1<<i) != 0 }
 
 // field is one field of a message.
 type field struct {
@@ -68,10 +81,12 @@ func (p *plan) add(t reflect.Type, above []int) {
 		if name == "" || name == "-" {
 			continue
 		}
-		f := field{name: name, camel: camel(name), index: index, required: sf.Tag.Get("need") == "true"}
+		f := &field{name: name, camel: camel(name), index: index, required: sf.Tag.Get("need") == "true"}
 		f.setType(sf.Type)
 		p.byName[f.name], p.byName[f.camel] = len(p.fields), len(p.fields)
-		p.fields = append(p.fields, f)
+		if p.fields = append(p.fields, f); len(p.fields) > 64 {
+			panic(fmt.Sprintf("mlflow: %s has more than 64 fields", t))
+		}
 	}
 }
 
@@ -117,10 +132,10 @@ func camel(name string) string {
 }
 
 // complete gives MLflow's error when a required field was not there.
-func (p *plan) complete(seen []bool, path string) error {
+func (p *plan) complete(seen fieldSet, path *place) error {
 	for i, f := range p.fields {
-		if f.required && !seen[i] {
-			return missing(join(path, f.name))
+		if f.required && !seen.has(i) {
+			return missing((&place{above: path, name: f.name}).String())
 		}
 	}
 	return nil

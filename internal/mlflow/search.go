@@ -40,18 +40,18 @@ func (c call) search(ctx context.Context, q index.Query, text, token string, siz
 }
 
 // orders reads the keys to order by, standard when there are none.
-func orders(kind *index.Kind, keys []string, standard ...string) ([]filter.Order, error) {
+func orders(schema *filter.Schema, keys []string, standard ...string) ([]filter.Order, error) {
 	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == "" })
 	if len(keys) == 0 {
 		keys = standard
 	}
-	return kind.Schema.ParseOrder(keys...)
+	return schema.ParseOrder(keys...)
 }
 
 // searchRuns finds runs of the named experiments. Their latest metrics are what
 // the index knows: the last that were logged.
 func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsResponse, error) {
-	order, err := orders(index.Runs, req.OrderBy)
+	order, err := orders(&runSchema, req.OrderBy)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsRespo
 	if err != nil {
 		return nil, err
 	}
-	q := index.Query{Kind: index.Runs, Order: order, Filter: filter.All(shown, c.scope.runs(), inWords(index.Runs, byArtifactURI(asked, experiments)))}
+	q := index.Query{Kind: index.Runs, Order: byURI(order), Filter: filter.All(shown, c.scope.runs(), inWords(index.Runs, byArtifactURI(asked, experiments)))}
 	page, err := c.search(ctx, q, "", req.PageToken, wide(req.MaxResults))
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (c call) foundView(ctx context.Context, r record.Run, e record.Experiment, 
 
 // searchExperiments finds experiments, the last created first.
 func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*searchExperimentsResponse, error) {
-	order, err := orders(index.Experiments, req.OrderBy, "creation_time DESC")
+	order, err := orders(&index.Experiments.Schema, req.OrderBy, "creation_time DESC")
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,8 @@ import (
 type rowReader interface {
 	// read fills rows of the column with the next n values.
 	read(c *tabular.Column, row, n int) error
-	close() error
+	// release gives back the page that was read last.
+	release()
 }
 
 // flat reads a column without structure by whole slices.
@@ -34,14 +35,11 @@ type flat struct {
 	value  int             // values of the page that were read
 }
 
-func newFlat(c column, chunk parquet.ColumnChunk) *flat {
-	return &flat{column: c, kind: c.node.Type().Kind(), pages: chunk.Pages()}
+func newFlat(c column, pages parquet.Pages) *flat {
+	return &flat{column: c, kind: c.node.Type().Kind(), pages: pages}
 }
 
-func (r *flat) close() error {
-	parquet.Release(r.page)
-	return r.pages.Close()
-}
+func (r *flat) release() { parquet.Release(r.page) }
 
 func (r *flat) read(c *tabular.Column, row, n int) error {
 	for n > 0 {

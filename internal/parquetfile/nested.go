@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -11,7 +12,16 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/tabular"
+)
+
+const (
+	// maxRowValues bounds the values of a leaf in one row.
+	maxRowValues = 8 << 20
+	// maxTexts bounds what a column of a batch has as JSON: a value of a dictionary
+	// may stand in it as often as a writer liked.
+	maxTexts = 1 << 30
 )
 
 // nested reads lists, maps and structs as JSON: for each row it takes the row's
@@ -23,24 +33,23 @@ type nested struct {
 	out     []byte
 }
 
-func newNested(c column, chunks []parquet.ColumnChunk) *nested {
+func newNested(c column, pages []parquet.Pages) *nested {
 	r := &nested{column: c}
-	for _, chunk := range chunks[c.first : c.first+leaves(c.node)] {
-		r.streams = append(r.streams, &stream{pages: chunk.Pages(), buf: make([]parquet.Value, 256)})
+	for _, p := range pages {
+		r.streams = append(r.streams, &stream{pages: p, buf: make([]parquet.Value, 256)})
 	}
 	r.parts = make([][]parquet.Value, len(r.streams))
 	return r
 }
 
-func (r *nested) close() (err error) {
+func (r *nested) release() {
 	for _, s := range r.streams {
 		parquet.Release(s.page)
-		err = errors.Join(err, s.pages.Close())
 	}
-	return err
 }
 
 func (r *nested) read(c *tabular.Column, row, n int) (err error) {
+	texts := 0
 	for i := row; i < row+n; i++ {
 		for leaf, s := range r.streams {
 			if r.parts[leaf], err = s.row(r.parts[leaf][:0]); err != nil {
@@ -55,6 +64,9 @@ func (r *nested) read(c *tabular.Column, row, n int) (err error) {
 			return err
 		}
 		c.Texts[i] = string(r.out)
+		if texts += len(r.out); texts > maxTexts {
+			return fmt.Errorf("%w: %d rows have more than %d MiB as JSON", azml.ErrInvalid, i-row+1, maxTexts>>20)
+		}
 	}
 	return nil
 }
@@ -85,6 +97,9 @@ func (s *stream) row(out []parquet.Value) ([]parquet.Value, error) {
 		}
 		if len(out) > 0 && s.rest[0].RepetitionLevel() == 0 {
 			return out, nil
+		}
+		if len(out) == maxRowValues {
+			return nil, fmt.Errorf("%w: a row has more than %d values", azml.ErrInvalid, maxRowValues)
 		}
 		out = append(out, s.rest[0].Clone()) // its page may go before the row ends
 		s.rest = s.rest[1:]

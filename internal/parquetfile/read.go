@@ -2,10 +2,8 @@ package parquetfile
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"sync"
 
@@ -82,9 +80,14 @@ func Read(ctx context.Context, files []datafile.File, schema tabular.Schema, nam
 // opened is an open Parquet file.
 type opened struct {
 	*parquet.File
-	stream  datafile.Stream
-	columns []column
-	name    string
+	said      *format.FileMetaData // the footer's own words, see openFile
+	stream    datafile.Stream
+	size      int64
+	columns   []column
+	shapes    []leafShape // of all leaves
+	unpackers *unpackers
+	budget    budget
+	name      string
 }
 
 func (f *opened) close() { _ = f.stream.Close() } // it was only read
@@ -94,17 +97,15 @@ func open(ctx context.Context, file datafile.Opened) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &opened{stream: stream, name: file.Name}
+	f := &opened{stream: stream, size: file.Size, unpackers: newUnpackers(), name: file.Name}
 	err = guard(func() (err error) {
-		if err := checkFooter(stream, file.Size); err != nil {
+		if f.File, f.said, err = openFile(stream, file.Size); err != nil {
 			return err
 		}
-		if f.File, err = parquet.OpenFile(stream, file.Size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true), parquet.ReadBufferSize(readAhead)); err != nil {
+		if err := f.checkCodecs(); err != nil {
 			return err
 		}
-		if err := checkCodecs(f.File); err != nil {
-			return err
-		}
+		f.shapes = shapesOf(nil, f.Root())
 		f.columns, err = columnsOf(f.File)
 		return err
 	})
@@ -125,37 +126,27 @@ func wrong(ctx context.Context, name string, err error) error {
 	return fmt.Errorf("%w: %s: it can't be read as a Parquet file: %w", azml.ErrInvalid, name, err)
 }
 
-// checkFooter looks at the length of the footer, for which the decoder makes
-// room unseen.
-func checkFooter(r io.ReaderAt, size int64) error {
-	var b [8]byte
-	if size < 12 {
-		return errors.New("it is too short")
-	}
-	if _, err := r.ReadAt(b[:], size-8); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if string(b[4:]) == "PARE" {
-		return fmt.Errorf("%w: it is encrypted", azml.ErrUnsupported)
-	}
-	if length := binary.LittleEndian.Uint32(b[:]); string(b[4:]) != "PAR1" || int64(length) > size-12 {
-		return errors.New("it has no footer")
-	}
-	return nil
-}
-
-// checkCodecs refuses what the decoder can't be relied on for: of LZ4 it takes
-// pages that compress little for zeros, and asks for ever more memory when they
-// are damaged.
-func checkCodecs(file *parquet.File) error {
-	for _, g := range file.Metadata().RowGroups {
-		for _, c := range g.Columns {
-			if codec := c.MetaData.Codec; codec == format.Lz4 || codec == format.Lz4Raw {
-				return fmt.Errorf("%w: it is compressed by %s: write it with zstd or snappy", azml.ErrUnsupported, codec)
+// checkCodecs refuses a file before its first row is read.
+func (f *opened) checkCodecs() error {
+	for _, g := range f.said.RowGroups {
+		for i := range g.Columns {
+			if _, err := f.unpackers.of(g.Columns[i].MetaData.Codec); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// shapesOf adds those of the leaves in their order.
+func shapesOf(out []leafShape, c *parquet.Column) []leafShape {
+	if c.Leaf() {
+		return append(out, leafShape{c.Type().Kind(), c.MaxRepetitionLevel(), c.MaxDefinitionLevel()})
+	}
+	for _, inner := range c.Columns() {
+		out = shapesOf(out, inner)
+	}
+	return out
 }
 
 // choose gives the columns with the names, after it has compared those of the
@@ -247,8 +238,12 @@ func (f *opened) readColumn(ctx context.Context, c column, rows int, opts *Optio
 		}
 	}
 	err := guard(func() error {
-		for _, g := range f.RowGroups() {
-			more, err := c.readGroup(g, rows, func(col tabular.Column, err error) bool {
+		room := make([]*scratch, leaves(c.node))
+		for i := range room {
+			room[i] = newScratch()
+		}
+		for i := range f.RowGroups() {
+			more, err := f.readGroup(c, i, rows, room, func(col tabular.Column, err error) bool {
 				if errors.Is(err, errRange) && opts.NullOnError {
 					err = nil
 				}
@@ -267,16 +262,17 @@ func (f *opened) readColumn(ctx context.Context, c column, rows int, opts *Optio
 }
 
 // readGroup reads the column of a row group, some rows at a time.
-func (c column) readGroup(g parquet.RowGroup, rows int, give func(tabular.Column, error) bool) (more bool, err error) {
-	chunks := g.ColumnChunks()
-	var r rowReader
-	if c.leaf.typ != "" {
-		r = newFlat(c, chunks[c.first])
-	} else {
-		r = newNested(c, chunks)
+func (f *opened) readGroup(c column, group, rows int, room []*scratch, give func(tabular.Column, error) bool) (more bool, err error) {
+	pages := make([]parquet.Pages, len(room))
+	for i := range pages {
+		if pages[i], err = f.pages(group, c.first+i, room[i]); err != nil {
+			return false, err
+		}
+		defer func() { err = errors.Join(err, pages[i].Close()) }()
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	for left := g.NumRows(); left > 0; left -= int64(rows) {
+	r := c.reader(pages)
+	defer r.release()
+	for left := f.RowGroups()[group].NumRows(); left > 0; left -= int64(rows) {
 		col := tabular.NewColumn(c.Field, int(min(int64(rows), left)))
 		err := r.read(&col, 0, col.Len())
 		if err != nil && !errors.Is(err, errRange) {
@@ -287,4 +283,12 @@ func (c column) readGroup(g parquet.RowGroup, rows int, give func(tabular.Column
 		}
 	}
 	return true, nil
+}
+
+// reader gives what reads the column from the pages of its leaves.
+func (c column) reader(pages []parquet.Pages) rowReader {
+	if c.leaf.typ != "" {
+		return newFlat(c, pages[0])
+	}
+	return newNested(c, pages)
 }

@@ -25,6 +25,12 @@ type Dataset struct {
 	Definition DataDefinition `json:"definition"`
 	// Fingerprint says what the definition pointed to when it was registered.
 	Fingerprint Fingerprint `json:"fingerprint"`
+	// Labels says whose items the rows are labels of, nil when they are none.
+	Labels *DataLabels `json:"labels,omitempty"`
+	// RunID is the run whose output it is, empty for none.
+	RunID string `json:"runId,omitempty"`
+	// Output is the name of that output.
+	Output string `json:"output,omitempty"`
 	// Deleted is when the version was deleted, zero when it is there.
 	Deleted time.Time `json:"deleted,omitzero"`
 }
@@ -48,6 +54,14 @@ type DatasetDefinition struct {
 
 // Schema implements Record.
 func (*DatasetDefinition) Schema() string { return "azml.dataset-definition/1" }
+
+// DataLabels says whose items the rows of a table are labels of.
+type DataLabels struct {
+	// Of is that dataset, as "name:version" or the ID of its definition.
+	Of string `json:"of"`
+	// Key is the column of a table whose values are the items' IDs, empty for files.
+	Key string `json:"key,omitempty"`
+}
 
 // Fingerprint is what a definition pointed to at some time.
 type Fingerprint struct {

@@ -109,12 +109,22 @@ type Environment struct {
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// Python says what Python has to be there.
 	Python Python `json:"python"`
+	// Docker says what image it is in, where it is in one.
+	Docker Docker `json:"docker,omitzero"`
 	// Hash is the content hash, which names the materialised environment.
 	Hash string `json:"hash"`
 }
 
 // Schema implements Record.
 func (*Environment) Schema() string { return "azml.environment/1" }
+
+// Docker is the image part of an environment. At most one of its members is set.
+type Docker struct {
+	// BaseImage is the image that it begins with.
+	BaseImage string `json:"baseImage,omitempty"`
+	// BaseDockerfile is the text of a Dockerfile that makes that image.
+	BaseDockerfile string `json:"baseDockerfile,omitempty"`
+}
 
 // Python is the Python part of an environment. Its fields are those of
 // pyenv.Spec, so that one converts to the other.
@@ -152,64 +162,15 @@ type Compute struct {
 	Attached bool `json:"attached"`
 	// State is the provisioning state, such as "Succeeded".
 	State string `json:"provisioningState"`
+	// Connection says where the target is, by names of the type's own; nothing in
+	// it is secret.
+	Connection map[string]string `json:"connection,omitempty"`
+	// Secret is the name of the secret that holds the credentials, empty for none.
+	Secret string `json:"secret,omitempty"`
 }
 
 // Schema implements Record.
 func (*Compute) Schema() string { return "azml.compute/1" }
-
-// Endpoint is the record of a web service, at "endpoints/<name>.json".
-type Endpoint struct {
-	Meta
-	// Name is the service's name.
-	Name string `json:"name"`
-	// Description is free text.
-	Description string `json:"description,omitempty"`
-	// Tags are free labels that can change.
-	Tags map[string]string `json:"tags,omitempty"`
-	// Models are the IDs ("name:version") of the models it serves.
-	Models []string `json:"models,omitempty"`
-	// Kind is "handler" for a Go function, "script" for a Python scoring script.
-	Kind string `json:"kind"`
-	// EntryScript is the scoring script, relative to the source folder.
-	EntryScript string `json:"entryScript,omitempty"`
-	// Source is the manifest ID of the scoring script's folder.
-	Source string `json:"source,omitempty"`
-	// Environment is the environment of the scoring script.
-	Environment *EnvironmentRef `json:"environment,omitempty"`
-	// Replicas is the number of worker processes of a scoring script.
-	Replicas int `json:"replicas,omitempty"`
-	// MaxConcurrent is the number of requests that run at once in a replica.
-	MaxConcurrent int `json:"maxConcurrentRequestsPerContainer,omitempty"`
-	// ScoringTimeout is the limit of one request in milliseconds.
-	ScoringTimeout int64 `json:"scoringTimeoutMs,omitempty"`
-	// MaxQueueWait is how long a request waits for a replica, in milliseconds.
-	MaxQueueWait int64 `json:"maxQueueWaitMs,omitempty"`
-	// AuthDisabled says that requests need no key.
-	AuthDisabled bool `json:"authDisabled,omitempty"`
-	// CORSOrigins are the web origins that may call it.
-	CORSOrigins []string `json:"corsOrigins,omitempty"`
-	// Variables are the user's environment variables of the scoring script.
-	Variables map[string]string `json:"environmentVariables,omitempty"`
-	// Address is the host:port it is to listen on.
-	Address string `json:"address,omitempty"`
-	// URL is where it is served now, "http://127.0.0.1:port"; empty when it is not.
-	URL string `json:"url,omitempty"`
-	// KeyVersion counts the changes of the keys.
-	KeyVersion int `json:"keyVersion,omitempty"`
-	// KeyVersionServed is the KeyVersion that the serving process has loaded.
-	KeyVersionServed int `json:"keyVersionServed,omitempty"`
-	// State is Transitioning, Healthy, Unhealthy, Failed or Stopped.
-	State string `json:"state"`
-	// Since is when State began.
-	Since time.Time `json:"since"`
-	// Error says why it is Failed or Unhealthy.
-	Error string `json:"error,omitempty"`
-	// Owner is the process that serves it.
-	Owner *Owner `json:"owner,omitempty"`
-}
-
-// Schema implements Record.
-func (*Endpoint) Schema() string { return "azml.endpoint/1" }
 
 // EnvironmentRef names one version of an environment.
 type EnvironmentRef struct {
@@ -223,8 +184,7 @@ type EnvironmentRef struct {
 
 // Owner is the process that answers for a run or an endpoint.
 type Owner struct {
-	// ID is drawn at random by each process, and for an endpoint each time that
-	// it is served.
+	// ID is drawn at random by each process.
 	ID string `json:"id"`
 	// Host is the machine's name.
 	Host string `json:"host"`
@@ -241,24 +201,4 @@ type Owner struct {
 	// for the one that has the record. Elsewhere the run is a copy, of which
 	// nobody can tell whether the process is still there.
 	Workspace string `json:"workspace,omitempty"`
-}
-
-// The states of an endpoint, Azure ML's names for web services.
-const (
-	// EndpointTransitioning says that the service is being started.
-	EndpointTransitioning = "Transitioning"
-	// EndpointHealthy says that it answers.
-	EndpointHealthy = "Healthy"
-	// EndpointUnhealthy says that the process that serves it is gone.
-	EndpointUnhealthy = "Unhealthy"
-	// EndpointFailed says that it could not be started.
-	EndpointFailed = "Failed"
-	// EndpointStopped says that nobody serves it.
-	EndpointStopped = "Stopped"
-)
-
-// Active tells whether the endpoint is served or about to be, so that its
-// models are in use.
-func (e *Endpoint) Active() bool {
-	return e.State == EndpointHealthy || e.State == EndpointTransitioning
 }

@@ -55,6 +55,9 @@ type Run struct {
 	Definition *Definition `json:"definition,omitempty"`
 	// Owner is the process that drives the run.
 	Owner *Owner `json:"owner,omitempty"`
+	// Agent is the program that drives the run on its compute target, nil when the
+	// submitting process does, or a program that opens the workspace by itself.
+	Agent *Agent `json:"agent,omitempty"`
 	// Error says why the run failed.
 	Error *RunError `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
@@ -72,6 +75,8 @@ type Run struct {
 	Expunged time.Time `json:"expunged,omitzero"`
 	// Datasets are the datasets that the run says it has used.
 	Datasets []DatasetInput `json:"datasets,omitempty"`
+	// DatasetOutputs are the datasets that it has made.
+	DatasetOutputs []DatasetOutput `json:"datasetOutputs,omitempty"`
 	// ModelInputs are the IDs of the logged models that it has used.
 	ModelInputs []string `json:"modelInputs,omitempty"`
 	// ModelOutputs are the logged models that it has made.
@@ -79,6 +84,10 @@ type Run struct {
 	// Import says where the run was carried over from, nil for one made here.
 	Import *Import `json:"import,omitempty"`
 }
+
+// Remote tells whether an agent on another machine or in a container drives the
+// run, so that its target alone knows whether it is still there.
+func (r *Run) Remote() bool { return r.Agent != nil && r.Agent.Adopted && !r.Status.Terminal() }
 
 // Elsewhere tells whether the run goes on in another workspace, so that the
 // record is a copy, which syncing alone brings on.
@@ -107,6 +116,8 @@ type DatasetInput struct {
 	Digest string `json:"digest"`
 	// Tags are free labels, such as "mlflow.data.context".
 	Tags map[string]string `json:"tags,omitempty"`
+	// Use says how the run got it, nil when only the run says that it has used it.
+	Use *DatasetUse `json:"use,omitempty"`
 }
 
 // ModelOutput is a logged model that a run has made.
@@ -117,8 +128,8 @@ type ModelOutput struct {
 	Step int64 `json:"step"`
 }
 
-// RunDataset is what an MLflow client has told of a dataset that a run has
-// used, at "runs/<id>/datasets-<life>/<hash>.json". It is written once.
+// RunDataset is what is known of a dataset that a run has used, by the word of an
+// MLflow client or by its definition in the workspace, at "runs/<id>/datasets-<life>/<hash>.json". It is written once.
 type RunDataset struct {
 	Meta
 	// Name is the dataset's name.
@@ -176,6 +187,11 @@ type Definition struct {
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// MaxDuration is the limit of the user's code in seconds, 0 for none.
 	MaxDuration int64 `json:"maxRunDurationSeconds,omitempty"`
+	// MaxStart is the limit of the time from the submission until the agent has
+	// taken the run over, in seconds; 0 for none.
+	MaxStart int64 `json:"maxStartSeconds,omitempty"`
+	// MaxPrepare is the limit of the preparation in seconds, 0 for none.
+	MaxPrepare int64 `json:"maxPrepareSeconds,omitempty"`
 	// GracePeriod is the time between asking and forcing a cancelled script to
 	// end, in seconds.
 	GracePeriod float64 `json:"gracePeriodSeconds,omitempty"`
@@ -184,6 +200,21 @@ type Definition struct {
 	AllowWorkspace bool `json:"allowWorkspace,omitempty"`
 	// Secrets are the names of the secrets that the script gets.
 	Secrets []string `json:"secrets,omitempty"`
+	// Inputs are the datasets that the script gets, by name.
+	Inputs []DataInput `json:"inputs,omitempty"`
+	// Outputs are the folders of files that are stored when it has ended, by name.
+	Outputs []DataOutput `json:"outputs,omitempty"`
+}
+
+// Agent is the program that drives a run on another machine or in a container.
+type Agent struct {
+	// Job is the ID of its job on the target.
+	Job string `json:"job"`
+	// TokenHash is the SHA-256 of the token with which it reaches the run, and
+	// nothing else, in hexadecimal. The token itself is stored nowhere.
+	TokenHash string `json:"tokenHash"`
+	// Adopted says that it has taken the run over from its submitter.
+	Adopted bool `json:"adopted,omitempty"`
 }
 
 // RunError says why a run failed.

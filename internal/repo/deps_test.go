@@ -25,6 +25,7 @@ var heavy = []string{
 	"github.com/google/go-containerregistry",
 	"github.com/minio",
 	"github.com/jackc",
+	"golang.org/x/crypto/ssh",
 }
 
 // helpersOfTests may import package testing outside of _test.go files.

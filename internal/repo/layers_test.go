@@ -90,6 +90,8 @@ const (
 // sideways lists the allowed imports between packages of one rank, each with
 // its reason.
 var sideways = map[string]string{
+	"backend/ssh -> backend/ssh/jobs":               "jobs of a machine are asked for over SSH",
+	"backend/ssh/jobs -> backend/process":           "the far machine does what local compute does",
 	"backend/azureblob -> backend/internal/trybody": "requests of Azure's clients are tried again",
 	"backend/keyvault -> backend/internal/trybody":  "requests of Azure's clients are tried again",
 	"internal/core -> internal/files":               "an opened workspace holds its file store",

@@ -52,6 +52,7 @@ type call struct {
 // start sends the request and reads the answer, or its first part.
 func (c *call) start(ctx context.Context, req *Request) (*Response, error) {
 	if c.w.dead.Load() {
+		c.lost(errNotStarted)
 		c.w.token <- struct{}{}
 		return nil, errNotStarted
 	}
@@ -214,7 +215,7 @@ func (w *worker) head(req *Request) callHead {
 }
 
 func (w *worker) traits() Traits {
-	t := Traits{Raw: w.hello.Mode == "raw", MaxConcurrent: 1}
+	t := Traits{Raw: w.hello.Mode == "raw"}
 	if w.hello.Mode == "schema" {
 		t.Schema = &Schema{Input: w.hello.InputSchema, Output: w.hello.OutputSchema, Versions: w.hello.Versions}
 	}

@@ -134,7 +134,7 @@ var plainCases = []contractCase{
 	{name: "trace id", method: "POST", path: "/score", headers: []string{"TraceId: t1"}, status: 200, header: []string{"TraceId: t1"}},
 	{name: "no trace id", method: "POST", path: "/score", status: 200, header: []string{"!TraceId"}},
 	{name: "no CORS", method: "POST", path: "/score", headers: []string{"Origin: http://a.example"}, status: 200, header: []string{"!Access-Control-Allow-Origin"}},
-	{name: "timeout", method: "POST", path: "/score", body: "sleep", status: 500, message: "Scoring timeout after 1500 ms", header: []string{"X-Ms-Run-Function-Failed: True"}},
+	{name: "timeout", method: "POST", path: "/score", body: "sleep", status: 504, message: "Scoring timeout after 1500 ms", header: []string{"X-Ms-Run-Function-Failed: True"}},
 }
 
 var headersCases = []contractCase{
@@ -221,7 +221,7 @@ func checkHeaders(t *testing.T, want []string, got http.Header) {
 }
 
 // contractConfig has the limits that the tables expect.
-func contractConfig() Config { return Config{ScoringTimeout: 1500 * time.Millisecond} }
+func contractConfig() options { return options{ScoringTimeout: 1500 * time.Millisecond} }
 
 func TestContract(t *testing.T) {
 	t.Parallel()
@@ -261,7 +261,7 @@ def run(request):
     response.headers["X-Later"] = "1"
     return response
 `, nil)
-		got := serve(t, Config{}, p).ask(t, "OPTIONS", "/score", "")
+		got := serve(t, options{}, p).ask(t, "OPTIONS", "/score", "")
 		require.Equal(t, answer{200, got.header, "OPTIONS"}, got)
 		require.Equal(t, "1", got.header.Get("X-Later"))
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/internal/router"
 )
 
 // FuzzReadFrame: any bytes give a frame or an error, and no length makes the
@@ -55,21 +57,25 @@ func FuzzQuery(f *testing.F) {
 // FuzzServer: any method, query, headers and body give a proper answer, and
 // every error is JSON with a message.
 func FuzzServer(f *testing.F) {
-	s, err := NewServer(Config{Replicas: []Scorer{echo}, MaxBody: 1000, CORSOrigins: []string{"http://a.example"}, AccessLog: io.Discard})
+	o := options{MaxBody: 1000, CORSOrigins: []string{"http://a.example"}, AccessLog: io.Discard}
+	s := o.server()
+	d, err := o.deployment(f.Context(), "main", echo)
 	require.NoError(f, err)
-	f.Add("POST", "/score", "a=1", "id", "client", "Bearer x", "body")
-	f.Add("GET", "/swagger.json", "version=3", strings.Repeat("i", 101), "", "", "")
-	f.Add("OPTIONS", "/score", "", "\r\nX: y", "\x00", "é", "{}")
-	f.Add("", "/", ";", "", "", "", "\xff")
-	f.Fuzz(func(t *testing.T, method, path, query, id, client, auth, body string) {
+	require.NoError(f, s.SetRoutes([]router.Route[*Deployment]{{Name: "main", To: d, Percent: 100}}))
+	f.Add("POST", "/score", "a=1", "id", "client", "Bearer x", "body", "main")
+	f.Add("GET", "/swagger.json", "version=3", strings.Repeat("i", 101), "", "", "", "other")
+	f.Add("OPTIONS", "/score", "", "\r\nX: y", "\x00", "é", "{}", "\xff")
+	f.Add("", "/versions/main/", ";", "", "", "", "\xff", "")
+	f.Fuzz(func(t *testing.T, method, path, query, id, client, auth, body, version string) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
 		r.Header.Set(headerRequestID, id)
 		r.Header.Set(headerClientID, client)
 		r.Header.Set("Authorization", auth)
+		r.Header.Set(headerDeployment, version)
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		require.Contains(t, []int{200, 400, 404, 405, 413, 431}, w.Code)
+		require.Contains(t, []int{200, 400, 404, 405, 413, 431, 503}, w.Code)
 		if w.Code >= 400 {
 			var problem map[string]string
 			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &problem))

@@ -26,8 +26,11 @@ type handler struct{ f HandlerFunc }
 // Ready gives nil: a function is always ready.
 func (handler) Ready() error { return nil }
 
-// Traits gives no limit: a function takes any number of calls at once.
+// Traits gives nothing special.
 func (handler) Traits() Traits { return Traits{} }
+
+// Close does nothing: a function has no end.
+func (handler) Close(context.Context) error { return nil }
 
 // Score calls the function.
 func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
@@ -48,7 +51,7 @@ func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
 	return &Response{Header: jsonHeader(), Body: body, Elapsed: elapsed}, nil
 }
 
-func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
+func jsonHeader() http.Header { return http.Header{"Content-Type": jsonType} }
 
 // jsonInput gives the request's input as valid JSON.
 func jsonInput(req *Request) (json.RawMessage, error) {

@@ -2,8 +2,6 @@ package scoring
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -68,20 +66,21 @@ func (s *Server) commonHeaders(header http.Header, r *http.Request, ids ids) {
 	set(headerClientID, ids.client)
 	set(headerTraceID, r.Header.Get(headerTraceID))
 	if !s.cfg.HideServerVersion {
-		set(headerServerVersion, s.cfg.ServerVersion)
+		header[headerServerVersion] = s.version
 	}
 }
 
 // cors adds the headers for an allowed origin; preflight says that the request
 // was a browser's question only, which is answered without a key.
 func (s *Server) cors(header http.Header, r *http.Request) (preflight bool) {
-	origin := r.Header.Get("Origin")
-	if len(s.cfg.CORSOrigins) == 0 {
+	origins := s.limits.Load().origins
+	if len(origins) == 0 {
 		return false
 	}
+	origin := r.Header.Get("Origin")
 	header.Add("Vary", "Origin")
-	all := slices.Contains(s.cfg.CORSOrigins, "*")
-	if origin == "" || !all && !slices.Contains(s.cfg.CORSOrigins, origin) {
+	all := slices.Contains(origins, "*")
+	if origin == "" || !all && !slices.Contains(origins, origin) {
 		return false
 	}
 	if all {
@@ -98,21 +97,14 @@ func (s *Server) cors(header http.Header, r *http.Request) (preflight bool) {
 	return true
 }
 
-// authorized checks the key, or refuses with 401. All accepted keys are
-// compared, by digests of one length, so the time tells nothing.
+// authorized checks the key, or refuses with 401.
 func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
-	if s.cfg.Keys == nil {
+	if s.open() {
 		return true
 	}
 	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	given, found := sha256.Sum256([]byte(strings.TrimSpace(key))), 0
-	for _, accepted := range s.cfg.Keys() {
-		digest := sha256.Sum256([]byte(accepted))
-		if accepted != "" {
-			found |= subtle.ConstantTimeCompare(given[:], digest[:])
-		}
-	}
-	if found == 1 && strings.EqualFold(scheme, "Bearer") {
+	key = strings.TrimSpace(key)
+	if key != "" && strings.EqualFold(scheme, "Bearer") && s.cfg.Authorize(key) {
 		return true
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")

@@ -5,11 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/azml-go/azml/internal/router"
 )
 
 // hostVariable makes the test binary host the script in the folder it names
@@ -103,35 +108,82 @@ func startScript(t testing.TB, source string, change func(*PythonConfig)) (*Pyth
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, p.Close(ctx))
+		require.NoError(t, p.Close(ctx)) // again, when a deployment has closed it
 	})
 	return p, log
 }
 
-// service is a server on loopback with its client.
-type service struct {
-	*httptest.Server
-	scoring *Server
-	access  *syncBuffer
+// options are those of a server and its one deployment together.
+type options struct {
+	Keys                         func() []string
+	ScoringTimeout, MaxQueueWait time.Duration
+	MaxBody                      int64
+	CORSOrigins                  []string
+	AccessLog                    io.Writer
+	Logger                       *slog.Logger
+	Name, Version, PathPrefix    string
+	Schema                       *Schema
+	SwaggerFiles                 fs.FS
+	ServerVersion                string
+	HideServerVersion            bool
+	AtMostOnce                   bool
 }
 
-func serve(t testing.TB, cfg Config, replicas ...Scorer) *service {
+// deployment starts a deployment of replicas that are there. They are the
+// caller's to close.
+func (o *options) deployment(ctx context.Context, name string, replicas ...Scorer) (*Deployment, error) {
+	next := make(chan Scorer, len(replicas))
+	cfg := DeploymentConfig{Name: name, Scale: router.Scale{Min: len(replicas), Max: len(replicas)}, ScoringTimeout: o.ScoringTimeout,
+		MaxQueueWait: o.MaxQueueWait, Service: o.Name, Version: o.Version, PathPrefix: o.PathPrefix, Schema: o.Schema,
+		SwaggerFiles: o.SwaggerFiles, Logger: o.Logger, AtMostOnce: o.AtMostOnce,
+		Start: func(context.Context) (Scorer, error) { return <-next, nil }}
+	for _, r := range replicas {
+		if _, ok := r.(*Python); ok {
+			cfg.MaxConcurrent = 1
+		}
+		next <- r
+	}
+	return StartDeployment(ctx, cfg)
+}
+
+// server makes a server without deployments.
+func (o *options) server() *Server {
+	cfg := Config{ServerVersion: o.ServerVersion, HideServerVersion: o.HideServerVersion, Logger: o.Logger, AccessLog: o.AccessLog}
+	if o.Keys != nil {
+		cfg.Authorize = func(key string) bool { return slices.Contains(o.Keys(), key) }
+	}
+	s := NewServer(cfg)
+	s.SetLimits(Limits{MaxBody: o.MaxBody, CORSOrigins: o.CORSOrigins})
+	return s
+}
+
+// service is a server on loopback with one deployment and its client.
+type service struct {
+	*httptest.Server
+	scoring    *Server
+	deployment *Deployment
+	access     *syncBuffer
+}
+
+func serve(t testing.TB, o options, replicas ...Scorer) *service {
 	t.Helper()
 	access := &syncBuffer{}
-	cfg.Replicas = replicas
-	if cfg.AccessLog == nil {
-		cfg.AccessLog = access
+	if o.AccessLog == nil {
+		o.AccessLog = access
 	}
-	s, err := NewServer(cfg)
+	s := o.server()
+	d, err := o.deployment(t.Context(), "main", replicas...)
 	require.NoError(t, err)
+	require.NoError(t, s.SetRoutes([]router.Route[*Deployment]{{Name: "main", To: d, Percent: 100}}))
 	web := httptest.NewServer(s)
 	t.Cleanup(func() {
 		web.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, s.Shutdown(ctx))
+		s.Shutdown()
+		require.NoError(t, d.Close(ctx))
 	})
-	return &service{Server: web, scoring: s, access: access}
+	return &service{Server: web, scoring: s, deployment: d, access: access}
 }
 
 // answer is a response read whole.

@@ -124,6 +124,7 @@ type Python struct {
 	down     error   // why none is
 	closed   bool
 	restarts int
+	onReady  func()
 }
 
 // StartPython starts a worker and returns when the script's init() has
@@ -146,9 +147,16 @@ func StartPython(ctx context.Context, cfg PythonConfig) (*Python, error) {
 	return p, nil
 }
 
-// Traits gives one call at a time, and the schema that the script's decorators
+// Traits gives the schema that the script's decorators
 // declare.
 func (p *Python) Traits() Traits { return p.traits }
+
+// OnReady has f called whenever a new worker has come up.
+func (p *Python) OnReady(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onReady = f
+}
 
 // Ready says whether a worker is up, and if not, why.
 func (p *Python) Ready() error {
@@ -278,7 +286,11 @@ func (p *Python) up(w *worker) bool {
 		p.worker, p.down = w, nil
 		p.restarts++
 	}
+	wake := p.onReady
 	p.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
 	if closed {
 		w.stop(p.life, p.cfg.StopGrace)
 	}
@@ -297,6 +309,7 @@ func (p *Python) Score(ctx context.Context, req *Request) (*Response, error) {
 	select {
 	case <-w.token:
 	case <-w.exited:
+		p.lost(w, errWorkerDied)
 		return nil, errNotStarted
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/router"
 )
 
 // score calls a scorer once and reads its JSON.
@@ -60,7 +61,7 @@ func TestWorkerDeaths(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			p, _ := startScript(t, deathsScript, nil)
-			s := serve(t, Config{MaxQueueWait: 20 * time.Second}, p)
+			s := serve(t, options{MaxQueueWait: 20 * time.Second}, p)
 			var before, after [2]int
 			require.NoError(t, json.Unmarshal([]byte(s.ask(t, "POST", "/score", "").body), &before))
 			got := s.ask(t, "POST", "/score", how)
@@ -71,7 +72,7 @@ func TestWorkerDeaths(t *testing.T) {
 			require.NoError(t, json.Unmarshal([]byte(got.body), &after))
 			require.NotEqual(t, before[0], after[0])
 			require.Equal(t, 1, after[1], "a new worker starts anew")
-			require.Equal(t, 1, p.Restarts())
+			require.Equal(t, 2, p.Restarts(), "it was given to a second worker")
 		})
 	}
 }
@@ -86,7 +87,7 @@ def init():
     open("died", "w").close()
 def run(data): return os.getpid()
 `, nil)
-	s := serve(t, Config{MaxQueueWait: 20 * time.Millisecond}, p)
+	s := serve(t, options{MaxQueueWait: 20 * time.Millisecond}, p)
 	pid := p.PID()
 	w, err := p.current()
 	require.NoError(t, err)
@@ -132,9 +133,9 @@ func TestHangingRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, _ := startScript(t, "import time, signal, re\ndef init(): pass\ndef run(data):\n    if data: "+hang+"\n    return 1\n", nil)
-			s := serve(t, Config{ScoringTimeout: 600 * time.Millisecond, MaxQueueWait: 20 * time.Second}, p)
+			s := serve(t, options{ScoringTimeout: 600 * time.Millisecond, MaxQueueWait: 20 * time.Second}, p)
 			got := s.ask(t, "POST", "/score", "hang")
-			require.Equal(t, answer{500, got.header, `{"message":"Scoring timeout after 600 ms"}`}, got)
+			require.Equal(t, answer{504, got.header, `{"message":"Scoring timeout after 600 ms"}`}, got)
 			require.Equal(t, 200, s.ask(t, "POST", "/score", "").status)
 		})
 	}
@@ -155,7 +156,7 @@ def run(data):
         time.sleep(0.3)
     return calls
 `, nil)
-	s := serve(t, Config{MaxQueueWait: 10 * time.Second}, p)
+	s := serve(t, options{MaxQueueWait: 10 * time.Second}, p)
 	ctx, cancel := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, "POST", s.URL+"/score", strings.NewReader("slow"))
 	require.NoError(t, err)
@@ -231,7 +232,7 @@ def pieces(kind):
 @rawhttp
 def run(request): return AMLResponse(pieces(request.args["kind"]), 200)
 `, nil)
-	s := serve(t, Config{ScoringTimeout: 1500 * time.Millisecond, MaxQueueWait: 20 * time.Second}, p)
+	s := serve(t, options{ScoringTimeout: 1500 * time.Millisecond, MaxQueueWait: 20 * time.Second}, p)
 	open := func(kind string) *http.Response {
 		resp, err := s.Client().Get(s.URL + "/score?kind=" + kind)
 		require.NoError(t, err)
@@ -324,7 +325,7 @@ func TestPoolOfWorkers(t *testing.T) {
 	const script = "import os, time\ndef init(): pass\ndef run(d):\n  if d == 'die': os._exit(1)\n  time.sleep(0.05)\n  return os.getpid()\n"
 	a, _ := startScript(t, script, nil)
 	b, _ := startScript(t, script, nil)
-	s := serve(t, Config{MaxQueueWait: 20 * time.Second}, a, b)
+	s := serve(t, options{MaxQueueWait: 20 * time.Second}, a, b)
 	var mu sync.Mutex
 	pids, statuses := map[string]int{}, map[int]int{}
 	var all sync.WaitGroup
@@ -351,7 +352,7 @@ func TestPoolOfWorkers(t *testing.T) {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	p, _ := startScript(t, "def init(): pass\ndef run(data): return data\n", nil)
-	s := serve(t, Config{MaxQueueWait: 30 * time.Second}, p)
+	s := serve(t, options{MaxQueueWait: 30 * time.Second}, p)
 	for i := range 1000 {
 		body := fmt.Sprintf("n%d", i)
 		require.Equal(t, `"`+body+`"`, s.ask(t, "POST", "/score", body).body)
@@ -369,5 +370,5 @@ func TestLoad(t *testing.T) {
 	}
 	all.Wait()
 	require.Zero(t, p.Restarts())
-	require.Equal(t, Stats{Replicas: 1, Ready: 1}, s.scoring.Stats())
+	require.Equal(t, router.Stats{Replicas: 1, Ready: 1}, s.deployment.Stats().Stats)
 }

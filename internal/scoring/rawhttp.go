@@ -28,6 +28,9 @@ func (rawHandler) Ready() error { return nil }
 // Traits asks for requests as they are.
 func (rawHandler) Traits() Traits { return Traits{Raw: true} }
 
+// Close does nothing: a handler has no end.
+func (rawHandler) Close(context.Context) error { return nil }
+
 // Score runs the handler as a coroutine that is resumed for each further piece
 // of its answer, so a streaming handler needs no buffer and no goroutine that
 // somebody must wait for.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,7 +78,13 @@ func TestContractTablesHoldForTheRealServer(t *testing.T) {
 	for _, table := range realTables {
 		t.Run(table.name, func(t *testing.T) {
 			s := startReal(t, python, table.script)
-			runCases(t, table.cases, s.ask)
+			cases := slices.Clone(table.cases)
+			for i := range cases {
+				if cases[i].status == http.StatusGatewayTimeout {
+					cases[i].status = http.StatusInternalServerError // 504 is what Azure's router makes of it
+				}
+			}
+			runCases(t, cases, s.ask)
 		})
 	}
 }
@@ -102,7 +109,7 @@ func TestSchemaSwaggerLikeReal(t *testing.T) {
 	python := testenv.InferenceServer(t)
 	real := startReal(t, python, schemaScript)
 	p, _ := startScript(t, schemaScript, func(c *PythonConfig) { c.Python = python })
-	ours := serve(t, Config{}, p)
+	ours := serve(t, options{}, p)
 	for _, version := range []string{"2", "3", "3.1"} {
 		t.Run(version, func(t *testing.T) {
 			var want, got any

@@ -19,6 +19,7 @@ const (
 	headerRunMilliseconds = "X-Ms-Run-Fn-Exec-Ms"
 	headerRunFailed       = "X-Ms-Run-Function-Failed"
 	headerTraceID         = "Traceid"
+	headerDeployment      = "Azureml-Model-Deployment"
 )
 
 // recorder remembers status and size of the answer for the access log.
@@ -47,11 +48,14 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
+var jsonType = []string{"application/json"}
+
 // refuse answers with a status and {"message": text}.
 func refuse(w http.ResponseWriter, status int, text string) {
 	body, _ := json.Marshal(map[string]string{"message": text}) // strings always have a JSON form
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
+	header["Content-Type"] = jsonType
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	if header.Get(headerRunFailed) == "" {
 		header.Set(headerRunFailed, "False")
 	}
@@ -129,7 +133,7 @@ func copyStream(w http.ResponseWriter, resp *Response) error {
 func ownHeader(name string) bool {
 	switch name {
 	case "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Trailer",
-		headerRequestID, headerLegacyID, headerClientID, headerServerVersion, headerTraceID:
+		headerRequestID, headerLegacyID, headerClientID, headerServerVersion, headerTraceID, headerDeployment:
 		return true
 	}
 	return false

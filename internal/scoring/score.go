@@ -6,25 +6,27 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/router"
 )
 
 // statusClientGone is what the access log shows for a client that did not
 // wait for its answer.
 const statusClientGone = 499
 
-// maxTries bounds how often a call that no scorer began is tried again.
-const maxTries = 3
-
 // score answers /score.
-func (s *Server) score(w *recorder, r *http.Request, ids ids) {
+func (s *Server) score(w *recorder, r *http.Request, ids ids, name string) {
+	d, ok := s.pick(w, name)
+	if !ok {
+		return
+	}
 	if !allowMethods(w, r, http.MethodGet, http.MethodPost, http.MethodOptions, http.MethodHead) {
 		return
 	}
-	if raw := s.pool.raw(); !raw && r.Method == http.MethodOptions {
+	if raw := d.traits.Raw; !raw && r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusOK)
 		return
 	} else if !raw && !allowMethods(w, r, http.MethodGet, http.MethodPost, http.MethodOptions) {
@@ -37,38 +39,77 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids) {
 	if !ok {
 		return
 	}
-	ctx := r.Context()
-	resp, done, err := s.dispatch(ctx, req)
+	began := time.Now()
+	defer func() { d.count(w.status, time.Since(began)) }()
+	if to, ok := s.table.Load().Mirror(d.Name()); ok && r.Method == http.MethodPost {
+		s.mirror(to.To, req)
+	}
+	late := func() {
+		w.Header().Set("Connection", "close") // which is not free before the scorer returns
+		s.fail(r.Context(), w, d, ids, context.DeadlineExceeded)
+		_ = http.NewResponseController(w).Flush() // a client that is gone needs no answer
+	}
+	w.Header()[headerDeployment] = d.nameHeader
+	resp, done, err := d.Score(r.Context(), req, late)
+	for errors.Is(err, router.ErrDrained) {
+		// It was taken out of service at this very moment: whoever has taken its
+		// place answers.
+		route, ok := s.table.Load().Pick(name)
+		if !ok || route.To == d { // the service is stopping
+			break
+		}
+		d = route.To
+		w.Header()[headerDeployment] = d.nameHeader
+		resp, done, err = d.Score(r.Context(), req, late)
+	}
+	if errors.Is(err, errLate) {
+		return
+	}
 	if err != nil {
-		s.fail(ctx, w, ids, err)
+		s.fail(r.Context(), w, d, ids, err)
 		return
 	}
 	defer done()
 	if err := s.reply(w, resp); err != nil {
-		s.cfg.Logger.Error("scoring answer broke off", "request_id", ids.request, "error", err)
+		s.cfg.Logger.Error("scoring answer broke off", "deployment", d.Name(), "request_id", ids.request, "error", err)
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole
 	}
 }
 
+// pick finds the deployment that is asked for by its name, or one by its share
+// of the traffic; without one it refuses the request.
+func (s *Server) pick(w http.ResponseWriter, name string) (*Deployment, bool) {
+	route, ok := s.table.Load().Pick(name)
+	if ok {
+		return route.To, true
+	}
+	if name != "" {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("There is no deployment %.40q.", name))
+		return nil, false
+	}
+	w.Header().Set("Retry-After", "1")
+	refuse(w, http.StatusServiceUnavailable, "No deployment of the service has traffic. Name one in the header "+headerDeployment+".")
+	return nil, false
+}
+
 // request reads the body and gives what the scorer sees.
 func (s *Server) request(w http.ResponseWriter, r *http.Request, ids ids) (*Request, bool) {
-	body, err := readBody(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody), r.ContentLength, s.cfg.MaxBody)
+	most := s.limits.Load().maxBody
+	body, err := readBody(http.MaxBytesReader(w, r.Body, most), r.ContentLength, most)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body is larger than %d bytes.", s.cfg.MaxBody))
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body is larger than %d bytes.", most))
 		return nil, false
 	}
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "The request's body could not be read.")
 		return nil, false
 	}
-	header := r.Header
-	if s.cfg.Keys != nil {
-		header = header.Clone()
-		header.Del("Authorization") // the key has done its work here
+	if !s.open() {
+		delete(r.Header, "Authorization") // the key has done its work here
 	}
 	return &Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Host: r.Host, RemoteAddr: r.RemoteAddr,
-		Header: header, Body: body, ID: ids.request,
+		Header: r.Header, Body: body, ID: ids.request,
 	}, true
 }
 
@@ -82,113 +123,27 @@ func readBody(body io.Reader, length, most int64) ([]byte, error) {
 	return buf, err
 }
 
-type outcome struct {
-	resp *Response
-	err  error
-}
-
-// dispatch takes a replica and scores. The caller calls done when it has sent
-// the response.
-func (s *Server) dispatch(ctx context.Context, req *Request) (resp *Response, done func(), err error) {
-	for range maxTries {
-		replica, err := s.pool.acquire(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		resp, done, err = s.run(ctx, replica, req)
-		if err == nil || !errors.Is(err, errNotStarted) {
-			return resp, done, err
-		}
-	}
-	return nil, nil, errQueueWait
-}
-
-// run scores in a goroutine of its own, so that the client gets its answer at
-// the timeout whatever the scorer does; the replica counts as busy until the
-// scorer has really returned.
-func (s *Server) run(ctx context.Context, replica *replica, req *Request) (*Response, func(), error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.ScoringTimeout)
-	result := make(chan outcome)
-	go func() {
-		resp, err := safeScore(ctx, replica.scorer, req)
-		streams := resp != nil && resp.Stream != nil
-		if !streams {
-			s.pool.release(replica)
-		}
-		select {
-		case result <- outcome{resp, err}:
-		case <-ctx.Done():
-			if streams {
-				s.finish(replica, resp)
-			}
-		}
-	}()
-	select {
-	case o := <-result:
-		if o.err != nil || o.resp.Stream == nil {
-			cancel()
-			return o.resp, func() {}, o.err
-		}
-		return o.resp, func() { s.finish(replica, o.resp); cancel() }, nil
-	case <-ctx.Done():
-		err := ctx.Err()
-		cancel()
-		return nil, nil, err
-	}
-}
-
-func (s *Server) finish(replica *replica, resp *Response) {
-	_ = resp.Stream.Close() // nobody is left to tell
-	s.pool.release(replica)
-}
-
-// safeScore turns a panic and an unusable status into errors.
-func safeScore(ctx context.Context, scorer Scorer, req *Request) (resp *Response, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			resp, err = nil, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
-	resp, err = scorer.Score(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	if resp == nil {
-		return nil, errors.New("the scorer gave neither a response nor an error")
-	}
-	if resp.Status == 0 {
-		resp.Status = http.StatusOK
-	}
-	if resp.Status < 200 || resp.Status > 599 {
-		if resp.Stream != nil {
-			_ = resp.Stream.Close()
-		}
-		return nil, fmt.Errorf("the scorer's status %d is not an HTTP status of an answer", resp.Status)
-	}
-	return resp, nil
-}
-
 // fail answers a request whose scoring gave an error.
-func (s *Server) fail(ctx context.Context, w *recorder, ids ids, err error) {
+func (s *Server) fail(ctx context.Context, w *recorder, d *Deployment, ids ids, err error) {
 	if ctx.Err() != nil {
 		w.status = statusClientGone
 		return
 	}
 	failed := func(status int, text string) {
-		s.cfg.Logger.Error("scoring failed", "request_id", ids.request, "status", status, "error", err)
+		s.cfg.Logger.Error("scoring failed", "deployment", d.Name(), "request_id", ids.request, "status", status, "error", err)
 		w.Header().Set(headerRunFailed, "True")
 		refuse(w, status, text)
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		failed(http.StatusInternalServerError, fmt.Sprintf("Scoring timeout after %d ms", s.cfg.ScoringTimeout.Milliseconds()))
+		failed(http.StatusGatewayTimeout, fmt.Sprintf("Scoring timeout after %d ms", d.cfg.ScoringTimeout.Milliseconds()))
 	case errors.Is(err, errWorkerDied):
 		failed(http.StatusBadGateway, "The scoring process ended while it worked on this request. It is being restarted.")
 	case errors.Is(err, azml.ErrInvalid):
 		refuse(w, http.StatusBadRequest, strings.TrimPrefix(err.Error(), azml.ErrInvalid.Error()+": "))
 	case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrClosed):
 		w.Header().Set("Retry-After", "1")
-		s.cfg.Logger.Warn("scoring refused", "request_id", ids.request, "error", err)
+		s.cfg.Logger.Warn("scoring refused", "deployment", d.Name(), "request_id", ids.request, "error", err)
 		text := "The service is busy. Try again later."
 		if errors.Is(err, azml.ErrClosed) {
 			text = "The service is stopping."

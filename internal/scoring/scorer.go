@@ -9,7 +9,7 @@ import (
 )
 
 // Scorer answers scoring requests. Implementations are safe for concurrent
-// use; how many calls a server gives them at once is their Traits' business.
+// use; how many calls they get at once is the deployment's business.
 type Scorer interface {
 	// Score answers one request. An error that wraps azml.ErrInvalid is the
 	// client's fault and its text goes to the client; the text of any other
@@ -20,6 +20,9 @@ type Scorer interface {
 	// Ready says whether Score can be called now: nil, or the reason why not.
 	// It is called often and returns at once.
 	Ready() error
+	// Close ends the scorer and returns when nothing of it is left; when ctx
+	// ends, by force.
+	Close(ctx context.Context) error
 	// Traits gives the facts about the scorer that don't change in its life.
 	Traits() Traits
 }
@@ -29,8 +32,6 @@ type Traits struct {
 	// Raw says that the scorer wants every method of the contract as it is,
 	// OPTIONS and HEAD too, not only GET and POST.
 	Raw bool
-	// MaxConcurrent is how many calls the scorer takes at once; 0 is no limit.
-	MaxConcurrent int
 	// Schema describes input and output for the swagger documents, nil when
 	// the scorer doesn't know.
 	Schema *Schema

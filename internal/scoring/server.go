@@ -2,59 +2,31 @@ package scoring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/router"
 )
 
-const (
-	defaultTimeout  = 60 * time.Second
-	defaultWait     = 500 * time.Millisecond
-	defaultMaxQueue = 1000
-	defaultMaxBody  = 100 << 20
-)
+const defaultMaxBody = 100 << 20
 
-// Config says what a Server serves and within which limits.
+// Config says how a Server speaks with its clients.
 type Config struct {
-	// Name is the service's name in the swagger documents; default "ML service".
-	Name string
-	// Version is the service's version there; default "1.0".
-	Version string
-	// PathPrefix stands before the paths in the swagger documents, for a
-	// service that is mounted below a path.
-	PathPrefix string
-	// Replicas answer the requests. They stay the caller's, who closes them
-	// after the server. All are of one kind: the first one's traits count.
-	Replicas []Scorer
-	// Keys gives the keys that are accepted now; it is asked for each request
-	// and must be fast and safe for concurrent use. nil means no
-	// authentication; an empty list refuses everybody.
-	Keys func() []string
-	// ScoringTimeout bounds one call of the scorer; default 60 seconds.
-	ScoringTimeout time.Duration
-	// MaxConcurrent bounds the calls under way in each replica; 0 leaves it
-	// to the replica's traits, whose limit is never exceeded.
-	MaxConcurrent int
-	// MaxQueueWait is how long a request waits for a replica; default 500 ms.
-	MaxQueueWait time.Duration
-	// MaxQueue is how many requests may wait at once; default 1000.
-	MaxQueue int
-	// MaxBody is the largest request body in bytes; default 100 MiB.
-	MaxBody int64
-	// CORSOrigins are the origins whose pages may call the service, "*" for
-	// all; empty switches CORS off.
-	CORSOrigins []string
-	// Schema describes input and output; default the first replica's.
-	Schema *Schema
-	// SwaggerFiles is a folder in which swagger.json or swagger2.json,
-	// swagger3.json and swagger3.1.json replace the generated documents; nil
-	// is none. It is read by NewServer only.
-	SwaggerFiles fs.FS
+	// Authorize tells whether a key, which the client sends as "Authorization:
+	// Bearer <key>", is accepted now; it is asked for each request and must be
+	// fast, safe for concurrent use, and take the same time for all wrong keys.
+	// nil means no authentication.
+	Authorize func(key string) bool
+	// Open tells whether no authentication is asked for now; nil for never.
+	Open func() bool
 	// ServerVersion is the x-ms-server-version header; default "azml".
 	ServerVersion string
 	// HideServerVersion leaves that header out.
@@ -66,18 +38,18 @@ type Config struct {
 	AccessLog io.Writer
 }
 
-// Stats are the numbers that scaling decisions need.
-type Stats struct {
-	// Replicas counts all replicas.
-	Replicas int
-	// Ready counts those that can take calls.
-	Ready int
-	// Busy counts those with at least one call under way.
-	Busy int
-	// Calls counts the calls under way.
-	Calls int
-	// Queued counts the requests that wait for a replica.
-	Queued int
+// Limits are what may change while a Server serves.
+type Limits struct {
+	// MaxBody is the largest request body in bytes; default 100 MiB.
+	MaxBody int64
+	// CORSOrigins are the origins whose pages may call the service, "*" for
+	// all; empty switches CORS off.
+	CORSOrigins []string
+}
+
+type limits struct {
+	maxBody int64
+	origins []string
 }
 
 // Server is the HTTP handler of a web service. It is safe for concurrent use.
@@ -85,93 +57,84 @@ type Stats struct {
 // hold no replica; time limits for reading belong to the http.Server.
 type Server struct {
 	cfg     Config
-	pool    *pool
-	swagger *swaggerDocs
+	limits  atomic.Pointer[limits]
+	table   atomic.Pointer[router.Table[*Deployment]]
+	copies  chan struct{}
+	copying sync.WaitGroup
+	version []string
 }
 
-// NewServer checks the configuration and reads the swagger files. It starts
-// nothing. Errors: ErrInvalid.
-func NewServer(cfg Config) (*Server, error) {
-	if len(cfg.Replicas) == 0 {
-		return nil, fmt.Errorf("%w: a scoring server needs at least one replica", azml.ErrInvalid)
+// NewServer makes a server without deployments, which refuses all requests.
+func NewServer(cfg Config) *Server {
+	if cfg.ServerVersion == "" {
+		cfg.ServerVersion = "azml"
 	}
-	cfg = cfg.withDefaults()
-	swagger, err := newSwaggerDocs(&cfg)
-	if err != nil {
-		return nil, err
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, swagger: swagger, pool: &pool{maxWait: cfg.MaxQueueWait, maxQueue: cfg.MaxQueue}}
-	s.pool.set(cfg.Replicas, cfg.MaxConcurrent)
-	return s, nil
+	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies), version: []string{cfg.ServerVersion}}
+	s.SetLimits(Limits{})
+	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
+	s.table.Store(none)
+	return s
 }
 
-func (c Config) withDefaults() Config {
-	if c.Name == "" {
-		c.Name = "ML service"
+// SetLimits sets what is taken of requests that begin from now on.
+func (s *Server) SetLimits(l Limits) {
+	if l.MaxBody <= 0 {
+		l.MaxBody = defaultMaxBody
 	}
-	if c.Version == "" {
-		c.Version = "1.0"
-	}
-	if c.ScoringTimeout <= 0 {
-		c.ScoringTimeout = defaultTimeout
-	}
-	if c.MaxQueueWait <= 0 {
-		c.MaxQueueWait = defaultWait
-	}
-	if c.MaxQueue <= 0 {
-		c.MaxQueue = defaultMaxQueue
-	}
-	if c.MaxBody <= 0 {
-		c.MaxBody = defaultMaxBody
-	}
-	if c.Schema == nil {
-		c.Schema = c.Replicas[0].Traits().Schema
-	}
-	if c.ServerVersion == "" {
-		c.ServerVersion = "azml"
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c
+	s.limits.Store(&limits{l.MaxBody, l.CORSOrigins})
 }
 
-// SetReplicas replaces the replicas while requests are served, and returns
-// when the last call of those that were dropped has ended, so that the caller
-// can close them. When ctx ends first, its error is returned; the change
-// stays. Errors: ErrInvalid (no replica), the context's.
-func (s *Server) SetReplicas(ctx context.Context, replicas []Scorer) error {
-	if len(replicas) == 0 {
-		return fmt.Errorf("%w: a scoring server needs at least one replica", azml.ErrInvalid)
+// SetRoutes says which deployments answer requests that begin from now on. Those
+// that are left out have to be closed by the caller, and are safe to be: their requests under way
+// end, and what reaches them late goes to who has taken their place. Errors: ErrInvalid.
+func (s *Server) SetRoutes(routes []router.Route[*Deployment]) error {
+	t, err := router.NewTable(routes)
+	if err == nil {
+		s.table.Store(t)
 	}
-	return drained(ctx, s.pool.set(replicas, s.cfg.MaxConcurrent))
+	return err
 }
 
 // Shutdown answers every further request with 503 and returns when the last
-// call has ended, or with ctx's error when that ends first.
-func (s *Server) Shutdown(ctx context.Context) error {
-	return drained(ctx, s.pool.end())
+// copy of a request was scored. The deployments stay the caller's.
+func (s *Server) Shutdown() {
+	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
+	s.table.Store(none)
+	s.copying.Wait()
 }
 
-func drained(ctx context.Context, dropped []*replica) error {
-	for _, r := range dropped {
-		select {
-		case <-r.gone:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: calls are still under way: %w", azml.ErrUnavailable, ctx.Err())
+// open tells whether no key is asked for.
+func (s *Server) open() bool {
+	return s.cfg.Authorize == nil || s.cfg.Open != nil && s.cfg.Open()
+}
+
+// versionPath begins the paths that name a deployment themselves.
+const versionPath = "/versions/"
+
+// asked gives the deployment that the request names, "" for none, and the path
+// without it.
+func asked(r *http.Request) (name, path string) {
+	path = r.URL.Path
+	if rest, ok := strings.CutPrefix(path, versionPath); ok {
+		if name, rest, ok = strings.Cut(rest, "/"); ok && name != "" {
+			return name, "/" + rest
 		}
 	}
-	return nil
+	if names := r.Header[headerDeployment]; len(names) > 0 {
+		name = names[0]
+	}
+	return name, path
 }
-
-// Stats counts replicas and requests at this moment.
-func (s *Server) Stats() Stats { return s.pool.stats() }
 
 // ServeHTTP answers one request under the scoring contract.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
-	if r.URL.Path == "/" {
-		s.health(rec, r)
+	name, path := asked(r)
+	if path == "/" {
+		s.health(rec, r, name)
 		return
 	}
 	started := time.Now()
@@ -187,19 +150,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rec.WriteHeader(http.StatusOK)
 		return
 	}
-	switch r.URL.Path {
+	switch path {
 	case "/score":
-		s.score(rec, r, ids)
+		s.score(rec, r, ids, name)
 	case "/swagger.json":
-		s.swaggerJSON(rec, r)
+		s.swaggerJSON(rec, r, name)
 	default:
 		refuse(rec, http.StatusNotFound, "There is nothing at this path. The service has /, /score and /swagger.json.")
 	}
 }
 
-// health tells a probe whether any replica can take calls. It takes no replica
+// health tells a probe whether requests would be answered. It takes no replica
 // and no place in the queue, so a long call can't make the service look dead.
-func (s *Server) health(w *recorder, r *http.Request) {
+func (s *Server) health(w *recorder, r *http.Request, name string) {
 	ids, problem := requestIDs(r.Header)
 	s.commonHeaders(w.Header(), r, ids)
 	if problem != "" {
@@ -209,7 +172,7 @@ func (s *Server) health(w *recorder, r *http.Request) {
 	if !allowMethods(w, r, http.MethodGet, http.MethodHead, http.MethodOptions) {
 		return
 	}
-	if s.pool.ready() != nil {
+	if err := s.Available(name); err != nil {
 		w.Header().Set("Retry-After", "1")
 		refuse(w, http.StatusServiceUnavailable, "No replica of the service is ready.")
 		return
@@ -218,4 +181,49 @@ func (s *Server) health(w *recorder, r *http.Request) {
 	if r.Method != http.MethodOptions {
 		_, _ = io.WriteString(w, "Healthy") // a probe that is gone needs no answer
 	}
+}
+
+// Available gives nil when the named deployment, or with an empty name one that
+// has traffic, would answer a request; else why not.
+func (s *Server) Available(name string) error {
+	err := fmt.Errorf("no deployment has traffic")
+	for _, route := range s.table.Load().Routes() {
+		if name == route.Name || name == "" && route.Percent > 0 {
+			if err = route.To.Available(); err == nil {
+				return nil
+			}
+		}
+	}
+	return err
+}
+
+// Check scores a request as the server's clients send them, without a key: what
+// is tried before a deployment gets traffic. It gives the answer's status and
+// body, up to 64 KiB. Errors: those that a client would not see.
+func (d *Deployment) Check(ctx context.Context, body []byte) (status int, answer []byte, err error) {
+	req := &Request{Method: http.MethodPost, Path: "/score", Host: "localhost", RemoteAddr: "127.0.0.1:0",
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, ID: newID()}
+	type result struct {
+		status int
+		answer []byte
+		err    error
+	}
+	ended := make(chan result, 1)
+	late := func() {
+		ended <- result{err: fmt.Errorf("%w: no answer after %s", azml.ErrUnavailable, d.cfg.ScoringTimeout)}
+	}
+	go func() {
+		resp, done, err := d.Score(ctx, req, late)
+		if err != nil {
+			if !errors.Is(err, errLate) {
+				ended <- result{err: err}
+			}
+			return
+		}
+		defer done()
+		const most = 64 << 10
+		ended <- result{resp.Status, resp.Body[:min(len(resp.Body), most)], nil}
+	}()
+	got := <-ended
+	return got.status, got.answer, got.err
 }

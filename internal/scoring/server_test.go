@@ -25,7 +25,7 @@ var echo = Handler(func(_ context.Context, input json.RawMessage) (any, error) {
 func TestGoHandler(t *testing.T) {
 	t.Parallel()
 	log := &syncBuffer{}
-	s := serve(t, Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, Handler(func(_ context.Context, input json.RawMessage) (any, error) {
+	s := serve(t, options{Logger: slog.New(slog.NewTextHandler(log, nil))}, Handler(func(_ context.Context, input json.RawMessage) (any, error) {
 		switch string(input) {
 		case `"bad"`:
 			return nil, fmt.Errorf("%w: the row has 3 columns, it must have 30", azml.ErrInvalid)
@@ -66,16 +66,16 @@ func TestGoHandlerTimeout(t *testing.T) {
 	t.Parallel()
 	end := make(chan struct{})
 	var ended atomic.Bool
-	s := serve(t, Config{ScoringTimeout: 50 * time.Millisecond}, Handler(func(context.Context, json.RawMessage) (any, error) {
+	s := serve(t, options{ScoringTimeout: 50 * time.Millisecond}, Handler(func(context.Context, json.RawMessage) (any, error) {
 		<-end // it doesn't look at its context
 		ended.Store(true)
 		return nil, nil
 	}))
 	got := s.ask(t, "POST", "/score", "1")
-	require.Equal(t, answer{500, got.header, `{"message":"Scoring timeout after 50 ms"}`}, got)
-	require.Equal(t, 1, s.scoring.Stats().Calls, "the handler still runs, so it counts")
+	require.Equal(t, answer{504, got.header, `{"message":"Scoring timeout after 50 ms"}`}, got)
+	require.Equal(t, 1, s.deployment.Stats().Calls, "the handler still runs, so it counts")
 	close(end)
-	require.NoError(t, s.scoring.Shutdown(t.Context()))
+	require.NoError(t, s.deployment.Close(t.Context()))
 	require.True(t, ended.Load())
 	require.Equal(t, http.StatusServiceUnavailable, s.ask(t, "POST", "/score", "1").status)
 	require.Equal(t, http.StatusServiceUnavailable, s.ask(t, "GET", "/", "").status)
@@ -86,7 +86,7 @@ func TestKeys(t *testing.T) {
 	var keys atomic.Value
 	keys.Store([]string{"primary", "secondary", ""})
 	var seen atomic.Value
-	s := serve(t, Config{Keys: func() []string { return keys.Load().([]string) }}, HTTP(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s := serve(t, options{Keys: func() []string { return keys.Load().([]string) }}, HTTP(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		seen.Store(r.Header.Get("Authorization"))
 	})))
 	check := func(status int, headers ...string) {
@@ -129,7 +129,7 @@ func TestCORS(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, Config{CORSOrigins: c.origins, Keys: keys}, echo)
+			s := serve(t, options{CORSOrigins: c.origins, Keys: keys}, echo)
 			got := s.ask(t, "POST", "/score", "1", "Origin: "+c.origin, "Authorization: Bearer k")
 			require.Equal(t, 200, got.status)
 			require.Equal(t, c.want, got.header.Get("Access-Control-Allow-Origin"))
@@ -146,7 +146,7 @@ func TestCORS(t *testing.T) {
 
 func TestBodyLimit(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{MaxBody: 10}, echo)
+	s := serve(t, options{MaxBody: 10}, echo)
 	require.Equal(t, 200, s.ask(t, "POST", "/score", "1234567890").status)
 	got := s.ask(t, "POST", "/score", "12345678901")
 	require.Equal(t, http.StatusRequestEntityTooLarge, got.status)
@@ -161,14 +161,14 @@ func TestBodyLimit(t *testing.T) {
 
 func TestServerVersion(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "azml/9", serve(t, Config{ServerVersion: "azml/9"}, echo).ask(t, "GET", "/", "").header.Get(headerServerVersion))
-	require.Empty(t, serve(t, Config{HideServerVersion: true}, echo).ask(t, "GET", "/", "").header.Get(headerServerVersion))
+	require.Equal(t, "azml/9", serve(t, options{ServerVersion: "azml/9"}, echo).ask(t, "GET", "/", "").header.Get(headerServerVersion))
+	require.Empty(t, serve(t, options{HideServerVersion: true}, echo).ask(t, "GET", "/", "").header.Get(headerServerVersion))
 }
 
 func TestRawGoHandler(t *testing.T) {
 	t.Parallel()
 	resume := make(chan struct{})
-	s := serve(t, Config{}, HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, options{}, HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Query().Get("do") {
 		case "status":
 			w.Header().Set("X-Own", "1")
@@ -246,7 +246,7 @@ func TestSwagger(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(got.body), &doc))
 		return got.status, doc
 	}
-	s := serve(t, Config{Name: "svc", Version: "3", PathPrefix: "/a/b/", Schema: &Schema{
+	s := serve(t, options{Name: "svc", Version: "3", PathPrefix: "/a/b/", Schema: &Schema{
 		Input: json.RawMessage(`{"type":"array"}`), Versions: []string{"3.0", "3.1"},
 	}}, echo)
 	status, _ := version(s, "2")
@@ -261,7 +261,7 @@ func TestSwagger(t *testing.T) {
 	_, doc = version(s, "3.1")
 	require.Equal(t, "3.1.0", doc["openapi"])
 
-	s = serve(t, Config{SwaggerFiles: fstest.MapFS{
+	s = serve(t, options{SwaggerFiles: fstest.MapFS{
 		"swagger2.json": {Data: []byte(`{"mine": 2}`)}, "swagger3.1.json": {Data: []byte(`{"mine": 3.1}`)},
 	}}, echo)
 	_, doc = version(s, "2.0")
@@ -271,16 +271,14 @@ func TestSwagger(t *testing.T) {
 	_, doc = version(s, "3")
 	require.Equal(t, "3.0.3", doc["openapi"])
 
-	s = serve(t, Config{SwaggerFiles: fstest.MapFS{
+	s = serve(t, options{SwaggerFiles: fstest.MapFS{
 		"swagger2.json": {Data: []byte(`{"mine": 2}`)}, "swagger.json": {Data: []byte(`{"mine": "first"}`)},
 	}}, echo)
 	_, doc = version(s, "2")
 	require.Equal(t, map[string]any{"mine": "first"}, doc)
 
-	_, err := NewServer(Config{Replicas: []Scorer{echo}, SwaggerFiles: fstest.MapFS{"swagger3.json": {Data: []byte(`{`)}}})
+	_, err := (&options{SwaggerFiles: fstest.MapFS{"swagger3.json": {Data: []byte(`{`)}}}).deployment(t.Context(), "main", echo)
 	require.ErrorIs(t, err, azml.ErrInvalid)
-	_, err = NewServer(Config{Replicas: []Scorer{echo}, Schema: &Schema{Input: json.RawMessage(`{`)}})
-	require.ErrorIs(t, err, azml.ErrInvalid)
-	_, err = NewServer(Config{})
+	_, err = (&options{Schema: &Schema{Input: json.RawMessage(`{`)}}).deployment(t.Context(), "main", echo)
 	require.ErrorIs(t, err, azml.ErrInvalid)
 }

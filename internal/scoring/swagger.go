@@ -29,7 +29,7 @@ type swaggerDocs struct {
 	supported []string
 }
 
-func newSwaggerDocs(cfg *Config) (*swaggerDocs, error) {
+func newSwaggerDocs(cfg *DeploymentConfig) (*swaggerDocs, error) {
 	d := &swaggerDocs{docs: map[string][]byte{}}
 	for _, kind := range swaggerKinds {
 		doc, err := userSwagger(cfg.SwaggerFiles, kind.files)
@@ -76,7 +76,7 @@ func userSwagger(files fs.FS, names []string) ([]byte, error) {
 }
 
 // swaggerJSON answers /swagger.json.
-func (s *Server) swaggerJSON(w *recorder, r *http.Request) {
+func (s *Server) swaggerJSON(w *recorder, r *http.Request, name string) {
 	if !allowMethods(w, r, http.MethodGet, http.MethodHead, http.MethodOptions) {
 		return
 	}
@@ -91,10 +91,14 @@ func (s *Server) swaggerJSON(w *recorder, r *http.Request) {
 	if asked := r.URL.Query()["version"]; len(asked) > 0 {
 		version = asked[0]
 	}
-	doc, ok := s.swagger.docs[version]
+	d, ok := s.pick(w, name)
+	if !ok {
+		return
+	}
+	doc, ok := d.swagger.docs[version]
 	if !ok {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("There is no swagger document of version %q. There is: %s.",
-			version, strings.Join(s.swagger.supported, ", ")))
+			version, strings.Join(d.swagger.supported, ", ")))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -105,14 +109,14 @@ func (s *Server) swaggerJSON(w *recorder, r *http.Request) {
 type object = map[string]any
 
 // generateSwagger writes the document of a version for the service.
-func generateSwagger(cfg *Config, version string) object {
+func generateSwagger(cfg *DeploymentConfig, version string) object {
 	g := swaggerWriter{v2: version == "2"}
 	prefix := ""
 	if trimmed := strings.Trim(cfg.PathPrefix, "/"); trimmed != "" {
 		prefix = "/" + trimmed
 	}
 	doc := object{
-		"info": object{"title": cfg.Name, "version": cfg.Version, "description": "The scoring service " + cfg.Name + "."},
+		"info": object{"title": cfg.Service, "version": cfg.Version, "description": "The scoring service " + cfg.Service + "."},
 		"paths": object{
 			prefix + "/": object{"get": g.operation("ServiceHealthCheck", "Tells whether the service is up.",
 				"The service is up; the answer is the text Healthy.", object{"type": "string"}, "text/plain")},

@@ -65,6 +65,10 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return s3Server(ctx, true)
 	case AbilityPostgreSQL:
 		return postgres(ctx)
+	case AbilitySSHD:
+		return sshd(ctx)
+	case AbilityDocker:
+		return docker(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

@@ -182,7 +182,13 @@ func freeAddress(t testing.TB) string {
 // start starts a server, waits until it is ready, and ends it with the test.
 func start(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context) error) {
 	t.Helper()
-	var said strings.Builder
+	t.Cleanup(startStoppable(t, cmd, ready))
+}
+
+// startStoppable starts a server, waits until it is ready, and gives what ends it.
+func startStoppable(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context) error) (stop func()) {
+	t.Helper()
+	var said lines
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -192,7 +198,7 @@ func start(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context) error) {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-ended:
@@ -200,19 +206,20 @@ func start(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context) error) {
 			_ = cmd.Process.Kill()
 			<-ended
 		}
-	})
+	}
 	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		err := ready(ctx)
 		if err == nil {
-			return
+			return stop
 		}
 		select {
 		case <-ended:
 			t.Fatalf("%s ended: %s", cmd.Path, said.String())
 		case <-ctx.Done():
+			stop()
 			t.Fatalf("%s is not ready after %s: %v", cmd.Path, patience, err)
 		case <-time.After(20 * time.Millisecond):
 		}

@@ -56,6 +56,10 @@ const (
 	AbilityS3 = "s3"
 	// AbilityPostgreSQL is a PostgreSQL server.
 	AbilityPostgreSQL = "postgresql"
+	// AbilitySSHD is an OpenSSH server, and as root an account to log in to.
+	AbilitySSHD = "sshd"
+	// AbilityDocker is a Docker engine with an image that has Python.
+	AbilityDocker = "docker"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -82,6 +86,8 @@ func Abilities() []string {
 		AbilityMLflowJava,
 		AbilityS3,
 		AbilityPostgreSQL,
+		AbilitySSHD,
+		AbilityDocker,
 		AbilityMount,
 	}
 }

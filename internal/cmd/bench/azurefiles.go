@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,8 @@ func (c *cloud) benchBig(ctx context.Context) error {
 		return err
 	}
 	got, err := turns(ctx, 3, ours.up, timed(func(ctx context.Context) error { return putFile(ctx, objects, path) }), timed(func(ctx context.Context) error { return c.sdkUp(ctx, path) }),
-		ours.down, timed(func(ctx context.Context) error { return getFile(ctx, objects, path+".got") }), timed(func(ctx context.Context) error { return c.sdkDown(ctx, path+".got") }))
+		ours.down, timed(func(ctx context.Context) error { return getFile(ctx, objects, path+".got") }), timed(func(ctx context.Context) error { return c.sdkDown(ctx, path+".got") }),
+		timed(func(ctx context.Context) error { return c.sdkDownHashed(ctx, path+".got", size) }))
 	if err != nil {
 		return err
 	}
@@ -58,10 +60,18 @@ func (c *cloud) benchBig(ctx context.Context) error {
 		f.Value, f.Floor.Value = float64(size)/1e6/f.Value, float64(size)/1e6/f.Floor.Value
 		f.Beside = []named{{"the object store alone", float64(size) / 1e6 / median(got[3*i+1].value)}, {"its ratio", ratio(got[3*i+2].value, got[3*i+1].value)},
 			{"CPU s", median(got[3*i].cpu)}, {"the object store's CPU s", median(got[3*i+1].cpu)}, {"floor's CPU s", median(got[3*i+2].cpu)}, {"requests up", float64(ours.requests)}, {"requests down", float64(ours.got)}}
+		if way == "down" {
+			f.Beside = append(f.Beside, named{"the SDK's calls with a SHA-256 of what came", float64(size) / 1e6 / median(got[6].value)}, named{"ratio to these", ratio(got[6].value, got[3].value)}, named{"their CPU s", median(got[6].cpu)})
+		}
 		f.Note = "ratio: of speeds, ours to the SDK's; 1 is as fast"
 		c.bench.report(f)
 	}
-	return c.bigChanged(ctx, ours, path, random)
+	for _, places := range []int64{1, 4, 100} {
+		if err := c.bigChanged(ctx, ours, path, random, places); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill writes a file of random bytes.
@@ -74,15 +84,13 @@ func fill(path string, random io.Reader, size int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// bigChanged changes 1 % of the file, in a place for each 256 MiB, and stores it
-// again.
-func (c *cloud) bigChanged(ctx context.Context, ours *carrier, path string, random io.Reader) error {
+// bigChanged changes 1 % of the file, in so many places, and stores it again.
+func (c *cloud) bigChanged(ctx context.Context, ours *carrier, path string, random io.Reader, places int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	size := c.bench.bigFile()
-	places := max(1, size>>28)
 	part := make([]byte, size/100/places)
 	for i := range places {
 		if _, err := io.ReadFull(random, part); err != nil {
@@ -99,7 +107,7 @@ func (c *cloud) bigChanged(ctx context.Context, ours *carrier, path string, rand
 	if err != nil {
 		return err
 	}
-	c.bench.report(figure{Name: fmt.Sprintf("azure-1%%-changed-of-%dMiB", size>>20), Value: 100 * float64(ours.sent) / float64(size), Unit: "% sent", N: 1,
+	c.bench.report(figure{Name: fmt.Sprintf("azure-1%%-changed-of-%dMiB-in-%d-places", size>>20, places), Value: 100 * float64(ours.sent) / float64(size), Unit: "% sent", N: 1,
 		Beside: []named{{"s", s.value}, {"requests", float64(ours.requests)}}})
 	return nil
 }
@@ -149,6 +157,38 @@ func (c *cloud) sdkDown(ctx context.Context, path string) error {
 	}
 	_, err = c.client.NewBlobClient("sdk/big").DownloadFile(ctx, f, &blob.DownloadFileOptions{BlockSize: 8 << 20, Concurrency: azureWorkers})
 	return errors.Join(err, f.Close(), os.Remove(path))
+}
+
+// sdkDownHashed is sdkDown with a digest of each block, as whoever wants to know
+// that he has what was stored must make one.
+func (c *cloud) sdkDownHashed(ctx context.Context, path string, size int64) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	const block = 8 << 20
+	work, buffers := newWork(ctx, azureWorkers), make(chan []byte, azureWorkers)
+	for range azureWorkers {
+		buffers <- make([]byte, block)
+	}
+	for offset := int64(0); offset < size; offset += block {
+		if err = work.run(func(ctx context.Context) error {
+			buffer := <-buffers
+			defer func() { buffers <- buffer }()
+			part := buffer[:min(block, size-offset)]
+			if _, err := c.client.NewBlobClient("sdk/big").DownloadBuffer(ctx, part, &blob.DownloadBufferOptions{Range: blob.HTTPRange{Offset: offset, Count: int64(len(part))}, Concurrency: 1}); err != nil {
+				return err
+			}
+			if sha256.Sum256(part) == [sha256.Size]byte{} {
+				return errors.New("a digest of zeros")
+			}
+			_, err := f.WriteAt(part, offset)
+			return err
+		}); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, work.wait(), f.Close(), os.Remove(path))
 }
 
 // benchSmall measures many small files beside one blob for each.

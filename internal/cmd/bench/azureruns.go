@@ -42,7 +42,10 @@ func (c *cloud) benchRuns(ctx context.Context) error {
 	if err := errors.Join(ws.Close(ctx), c.upload(ctx, filepath.Join(dir, "objects"))); err != nil {
 		return err
 	}
-	for _, when := range []string{"cold", "warm", "warm-again"} {
+	for _, when := range []string{"cold", "warm", "warm-again", "on-another-machine"} {
+		if when == "on-another-machine" {
+			cache = filepath.Join(dir, "cache-there")
+		}
 		requests := c.requests.Load()
 		s, err := timed(func(ctx context.Context) error { return c.openAndSearch(ctx, cache) })(ctx)
 		if err != nil {

@@ -26,6 +26,7 @@ const (
 	childGo     = "go"
 	childPython = "python"
 	childStream = "stream"
+	childTable  = "table"
 )
 
 // target is a server to be loaded.
@@ -50,6 +51,8 @@ func child(ctx context.Context, args []string) int {
 		err = serveBare()
 	case len(args) == 1 && args[0] == childStream:
 		err = stream(ctx)
+	case len(args) == 3 && args[0] == childTable:
+		err = readGenerated(ctx, args[1], args[2])
 	case len(args) == 2:
 		err = serveEndpoint(ctx, args[0], args[1])
 	}

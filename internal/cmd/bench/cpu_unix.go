@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -14,4 +16,17 @@ func cpuSeconds() float64 {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// peakMemory gives the most memory that an ended process had at a time, in MB.
+func peakMemory(p *os.ProcessState) float64 {
+	u, ok := p.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	unit := 1024e-6 // KiB; on Darwin bytes
+	if runtime.GOOS == "darwin" {
+		unit = 1e-6
+	}
+	return float64(u.Maxrss) * unit
 }

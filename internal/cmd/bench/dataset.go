@@ -110,7 +110,10 @@ func benchDataset(ctx context.Context, b *bench) error {
 	if err := b.readParquet(ctx, t, frames); err != nil {
 		return err
 	}
-	return b.manyFiles(ctx, t)
+	if err := b.manyFiles(ctx, t); err != nil {
+		return err
+	}
+	return b.flatMemory(ctx)
 }
 
 // readCSV reads delimited text into structs.

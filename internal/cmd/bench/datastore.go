@@ -104,13 +104,24 @@ func (b *bench) transfers(ctx context.Context, d *datastore.Datastore, name, sou
 			return s, errors.Join(err, os.RemoveAll(target()), os.RemoveAll(target()+"-plain"))
 		}
 	}
-	got, err := b.rounds(ctx, timed(up), clean(timed(plain)), timed(again), clean(timed(down)))
+	sides := []side{timed(up), clean(timed(plain)), timed(again), clean(timed(down))}
+	if b.versus(peerDVC) {
+		push, err := b.localDVC(ctx, source)
+		if err != nil {
+			return err
+		}
+		sides = append(sides, push)
+	}
+	got, err := b.rounds(ctx, sides...)
 	if err != nil {
 		return err
 	}
 	const floor = "copies with fsync of files and folder, 8 at once"
 	f := figureOf("datastore-upload-"+name, "ms", 1e3, got[0], floor, got[1])
 	f.Beside = []named{{"again, all there", 1e3 * median(got[2].value)}, {"CPU ms", 1e3 * mean(got[0].cpu)}, {"CPU ms of floor", 1e3 * mean(got[1].cpu)}}
+	if len(got) > 4 {
+		f.Beside = append(f.Beside, named{"dvc push to a folder", 1e3 * median(got[4].value)}, named{"dvc push, CPU ms", 1e3 * mean(got[4].cpu)})
+	}
 	b.report(f)
 	f = figureOf("datastore-download-"+name, "ms", 1e3, got[3], floor, got[1])
 	f.Beside = []named{{"CPU ms", 1e3 * mean(got[3].cpu)}}

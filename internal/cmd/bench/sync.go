@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/mirror"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // What is synced.
@@ -81,7 +82,7 @@ func (b *bench) fillForSync(ctx context.Context, s *space, n int) error {
 
 // sync syncs and wants everything to be brought.
 func (s *space) sync(ctx context.Context, src *space) (*mirror.Report, error) {
-	report, err := mirror.Sync(ctx, s.Workspace, src.Workspace, nil)
+	report, err := workspace.Sync(ctx, s.Workspace, src.Workspace, nil)
 	if err == nil && len(report.Conflicts)+len(report.Damaged) > 0 {
 		err = fmt.Errorf("sync: %v %v", report.Conflicts, report.Damaged)
 	}
@@ -295,7 +296,7 @@ func (b *bench) syncLag(ctx context.Context) error {
 	}
 	following, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- mirror.Follow(following, dst.Workspace, src.Workspace, nil) }()
+	go func() { ended <- workspace.Follow(following, dst.Workspace, src.Workspace, nil) }()
 	n := int64(0)
 	lag := timed(func(ctx context.Context) error {
 		n++

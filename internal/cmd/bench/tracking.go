@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,9 +30,20 @@ const (
 // end a server that hangs.
 const trackingTime = 15 * time.Minute
 
-// benchServer measures `azml server` beside bare net/http and, if it is asked
-// for, MLflow's own server, by the same calls of MLflow's tracking API.
-func benchServer(ctx context.Context, b *bench) (err error) {
+// inTurn measures `azml server` beside bare net/http and, if it is asked for,
+// MLflow's own server, by the same calls of MLflow's tracking API, step by step.
+func inTurn(steps ...func(*trackers, context.Context) error) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error { return b.inTurn(ctx, steps) }
+}
+
+// The steps of the groups of the server.
+var (
+	benchServer = inTurn((*trackers).logMetric, (*trackers).pythonLogMetric, (*trackers).logBatch, (*trackers).createRun,
+		(*trackers).history, (*trackers).firstSearch, (*trackers).searchPage, (*trackers).searchAll)
+	benchServerFiles = inTurn((*trackers).bigArtifact, (*trackers).smallArtifacts, (*trackers).modelVersions)
+)
+
+func (b *bench) inTurn(ctx context.Context, steps []func(*trackers, context.Context) error) (err error) {
 	if !b.big {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, trackingTime)
@@ -39,13 +51,10 @@ func benchServer(ctx context.Context, b *bench) (err error) {
 	}
 	s := &trackers{bench: b}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	for _, step := range []func(context.Context) error{
-		s.startAll, s.logMetric, s.pythonLogMetric, s.logBatch, s.createRun,
-		s.history, s.firstSearch, s.searchPage, s.searchAll,
-		s.bigArtifact, s.peakMemory, s.smallArtifacts, s.modelVersions, s.memory,
-	} {
-		err := step(ctx)
-		for failed := (*peerError)(nil); errors.As(err, &failed) && ctx.Err() == nil; err = step(ctx) {
+	for _, step := range slices.Concat([]func(*trackers, context.Context) error{(*trackers).startAll}, steps,
+		[]func(*trackers, context.Context) error{(*trackers).peakMemory, (*trackers).memory}) {
+		err := step(s, ctx)
+		for failed := (*peerError)(nil); errors.As(err, &failed) && ctx.Err() == nil; err = step(s, ctx) {
 			s.leave(failed)
 		}
 		if err != nil {
@@ -118,7 +127,7 @@ func (s *trackers) startAll(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
-	s.report("server-start", "ms", 1e3, s.once(func(t *tracker) float64 { return t.started }),
+	s.report("server-start", "ms", 1e3, s.once(func(t *tracker) float64 { return t.started }), lasting{},
 		"from exec to the first answer, of a workspace or database with the past runs")
 	return nil
 }
@@ -180,7 +189,7 @@ func (t *tracker) fill(ctx context.Context) error {
 	}
 	t.long = run.ID
 	for first := 0; first < historySize; first += batchSize {
-		if err := t.post(ctx, "runs/log-batch", batch(t.long, first), nil); err != nil {
+		if err := t.sendBatch(ctx, t.long, first); err != nil {
 			return err
 		}
 	}
@@ -275,7 +284,7 @@ func (s *trackers) memory(ctx context.Context) error {
 		}
 		return treeMemory(ctx, p)
 	})
-	s.report("server-memory", "MB", 1e-6, got, "resident memory after the load, of all its processes")
+	s.report("server-memory", "MB", 1e-6, got, lasting{}, "resident memory after the load, of all its processes")
 	return failed
 }
 
@@ -294,7 +303,7 @@ func (s *trackers) peakMemory(context.Context) error {
 	if _, err := fmt.Sscan(rest, &kib); err != nil {
 		return fmt.Errorf("the peak of memory: %w", err)
 	}
-	s.bench.report(figure{Name: "server-memory-peak", Value: kib * 1024 / 1e6, Unit: "MB", N: 1, Note: "resident memory at its highest, after the uploads of 256 MB"})
+	s.bench.report(figure{Name: "server-memory-peak", Value: kib * 1024 / 1e6, Unit: "MB", N: 1, Note: "resident memory of azml server at its highest, up to now"})
 	return nil
 }
 

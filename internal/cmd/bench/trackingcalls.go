@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -16,14 +17,25 @@ var trackingConnections = []int{1, 4, 16}
 // batchSize is the most points that MLflow takes at once.
 const batchSize = 1000
 
-// batch is a log-batch of full size, whose steps begin with first.
-func batch(run string, first int) object {
+// sendBatch makes a log-batch of full size, whose steps begin with first. Its text
+// is made in a tenth of the time that encoding/json needs, which would be the
+// client's cost.
+func (t *tracker) sendBatch(ctx context.Context, run string, first int) error {
 	now := time.Now().UnixMilli()
-	points := make([]object, batchSize)
-	for i := range points {
-		points[i] = object{"key": "loss", "value": 1 / float64(first+i+1), "timestamp": now, "step": first + i + 1}
+	body := fmt.Appendf(nil, `{"run_id":%q,"metrics":[`, run)
+	for i := range batchSize {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"key":"loss","value":`...)
+		body = strconv.AppendFloat(body, 1/float64(first+i+1), 'g', -1, 64)
+		body = append(body, `,"timestamp":`...)
+		body = strconv.AppendInt(body, now, 10)
+		body = append(body, `,"step":`...)
+		body = append(strconv.AppendInt(body, int64(first+i+1), 10), '}')
 	}
-	return object{"run_id": run, "metrics": points}
+	_, err := t.call(ctx, http.MethodPost, "2.0/mlflow/runs/log-batch", bytes.NewReader(append(body, "]}"...)))
+	return err
 }
 
 // metricRequest is the request that logs the next point.
@@ -52,8 +64,8 @@ func (s *trackers) logMetric(ctx context.Context) error {
 // logBatch measures 1,000 points in one call.
 func (s *trackers) logBatch(ctx context.Context) error {
 	return s.compare(ctx, "server-log-batch-of-1000", "ms", 1e3, func(ctx context.Context, t *tracker) error {
-		return t.post(ctx, "runs/log-batch", batch(t.run, int(t.count.Add(batchSize))), nil)
-	})
+		return t.sendBatch(ctx, t.run, int(t.count.Add(batchSize)))
+	}, lasting{})
 }
 
 // createRun measures new runs.
@@ -61,7 +73,7 @@ func (s *trackers) createRun(ctx context.Context) error {
 	return s.compare(ctx, "server-create-run", "ms", 1e3, func(ctx context.Context, t *tracker) error {
 		_, err := t.newRun(ctx, t.experiment)
 		return err
-	})
+	}, lasting{files: 3, size: 800})
 }
 
 // history measures reading a long metric of an ended run, in the pages that
@@ -83,7 +95,7 @@ func (s *trackers) history(ctx context.Context) error {
 				return t.complete(points, historySize)
 			}
 		}
-	})
+	}, lasting{})
 }
 
 // complete tells that a server gave less, or more, than there is.
@@ -140,7 +152,7 @@ func (s *trackers) searchPage(ctx context.Context) error {
 			return err
 		}
 		return t.complete(n, pageSize)
-	})
+	}, lasting{})
 }
 
 // searchAll measures reading all runs, in the pages that MLflow's client asks for.
@@ -157,5 +169,5 @@ func (s *trackers) searchAll(ctx context.Context) error {
 				return t.complete(all, pastCount)
 			}
 		}
-	})
+	}, lasting{})
 }

@@ -10,10 +10,39 @@ import (
 // operation is a call, or some, that all servers get.
 type operation func(ctx context.Context, t *tracker) error
 
-// sides are the operation on each server.
-func (s *trackers) sides(op operation) []side {
+// lasting is the floor of an operation whose result must last: so many files for
+// each call, each synced, and its folder too. The zero lasting is none: then the
+// floor is the answer of bare net/http.
+type lasting struct {
+	files, size int
+	calls       int // of which the operation consists; zero is one
+}
+
+func (f lasting) side(b *bench) (side, error) {
+	w, err := b.newWriter(f.size)
+	return w.times(f.files * max(f.calls, 1)), err
+}
+
+func (f lasting) name() string {
+	if f.files == 1 {
+		return "a file with fsync of file and folder"
+	}
+	return fmt.Sprintf("%d files, each with fsync of file and folder", f.files)
+}
+
+// sides are the operation on each server, with the floor in the place of the
+// bare one if it is of files.
+func (s *trackers) sides(op operation, floor lasting) ([]side, error) {
 	var out []side
 	for _, t := range s.all {
+		if t.floor && floor.files > 0 {
+			one, err := floor.side(s.bench)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, one)
+			continue
+		}
 		out = append(out, timed(func(ctx context.Context) error {
 			err := op(ctx, t)
 			if err != nil && t.peer {
@@ -24,7 +53,7 @@ func (s *trackers) sides(op operation) []side {
 			return nil
 		}))
 	}
-	return out
+	return out, nil
 }
 
 // peerError is the failure of a peer's server, which is no reason to measure no
@@ -49,12 +78,16 @@ func (s *trackers) leave(failed *peerError) {
 }
 
 // compare measures a short operation, in turn.
-func (s *trackers) compare(ctx context.Context, name, unit string, perSecond float64, op operation) error {
+func (s *trackers) compare(ctx context.Context, name, unit string, perSecond float64, op operation, floor lasting) error {
+	sides, err := s.sides(op, floor)
+	if err != nil {
+		return err
+	}
 	before, err := s.spent(ctx)
 	if err != nil {
 		return err
 	}
-	got, err := s.bench.rounds(ctx, s.sides(op)...)
+	got, err := s.bench.rounds(ctx, sides...)
 	if err != nil {
 		return err
 	}
@@ -65,7 +98,7 @@ func (s *trackers) compare(ctx context.Context, name, unit string, perSecond flo
 	for i := range got {
 		got[i].cpu = []float64{(after[i] - before[i]) / float64(len(got[i].value)+1)} // with the round that warms up
 	}
-	s.report(name, unit, perSecond, got, "")
+	s.report(name, unit, perSecond, got, floor, "")
 	return nil
 }
 
@@ -84,14 +117,18 @@ func (s *trackers) spent(ctx context.Context) (seconds []float64, err error) {
 // fewTime is after how long no more rounds of a long operation are begun.
 const fewTime = 45 * time.Second
 
-// few measures a long operation so many times on each server but the floor,
-// whose answer has nothing of what makes it long, in turn.
-func (s *trackers) few(ctx context.Context, n int, name, unit string, perSecond float64, op operation) error {
+// few measures a long operation so many times on each server, in turn. The bare
+// one is left out, for its answer has nothing of what makes it long.
+func (s *trackers) few(ctx context.Context, n int, name, unit string, perSecond float64, op operation, floor lasting) error {
+	sides, err := s.sides(op, floor)
+	if err != nil {
+		return err
+	}
 	got := make([]series, len(s.all))
 	begun := time.Now()
 	for round := 0; round < n && (round == 0 || time.Since(begun) < fewTime); round++ {
-		for i, do := range s.sides(op) {
-			if s.all[i].floor {
+		for i, do := range sides {
+			if s.all[i].floor && floor.files == 0 {
 				continue
 			}
 			sample, err := do(ctx)
@@ -101,7 +138,7 @@ func (s *trackers) few(ctx context.Context, n int, name, unit string, perSecond 
 			got[i].value = append(got[i].value, sample.value)
 		}
 	}
-	s.report(name, unit, perSecond, got, "")
+	s.report(name, unit, perSecond, got, floor, "")
 	return nil
 }
 
@@ -117,7 +154,7 @@ func (s *trackers) once(value func(t *tracker) float64) []series {
 // report prints a figure of all servers: ours, its ratio to the floor, and how
 // many times ours the peers take, with the CPU times of the servers where these
 // were measured. The floor is left out where it has no values.
-func (s *trackers) report(name, unit string, perSecond float64, got []series, note string) {
+func (s *trackers) report(name, unit string, perSecond float64, got []series, floor lasting, note string) {
 	ours := scaled(got[0].value, perSecond)
 	f := figure{Name: name, Value: median(ours), Unit: unit, N: len(ours), Note: note}
 	cpu := func(who string, one series) {
@@ -131,7 +168,11 @@ func (s *trackers) report(name, unit string, perSecond float64, got []series, no
 		switch {
 		case len(theirs) == 0:
 		case t.floor:
-			f.Floor, f.Ratio = &named{t.name, median(theirs)}, ratio(ours, theirs)
+			who := t.name
+			if floor.files > 0 {
+				who = floor.name()
+			}
+			f.Floor, f.Ratio = &named{who, median(theirs)}, ratio(ours, theirs)
 		default:
 			f.Beside = append(f.Beside, named{t.name, median(theirs)}, named{t.name + ": times ours", ratio(theirs, ours)})
 			cpu(t.name+": ", got[i+1])

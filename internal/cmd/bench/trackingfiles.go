@@ -33,7 +33,7 @@ func (s *trackers) bigArtifact(ctx context.Context) error {
 	const rounds = 3
 	err := s.few(ctx, rounds, "server-artifact-256MB-up", "s", 1, func(ctx context.Context, t *tracker) error {
 		return t.put(ctx, "big.bin", bigArtifactSize)
-	})
+	}, lasting{files: 1, size: bigArtifactSize})
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (s *trackers) bigArtifact(ctx context.Context) error {
 			return err
 		}
 		return t.complete(int(n), bigArtifactSize)
-	})
+	}, lasting{})
 }
 
 // smallArtifacts measures many small files, one after the other, as MLflow's
@@ -65,7 +65,7 @@ func (s *trackers) smallArtifacts(ctx context.Context) error {
 			}
 		}
 		return nil
-	})
+	}, lasting{files: 1, calls: n, size: smallArtifactSize})
 }
 
 // modelVersions measures versions of a model of one file.
@@ -91,5 +91,5 @@ func (s *trackers) modelVersions(ctx context.Context) error {
 			}
 		}
 		return nil
-	})
+	}, lasting{files: 2, calls: n, size: 800})
 }

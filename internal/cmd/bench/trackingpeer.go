@@ -162,6 +162,6 @@ func (s *trackers) pythonLogMetric(ctx context.Context) error {
 	for i := range took {
 		got[i].value = took[i]
 	}
-	s.report("server-log-metric-python-client", "ms", 1e3, got, "one thread; most of it is the client's")
+	s.report("server-log-metric-python-client", "ms", 1e3, got, lasting{}, "one thread; most of it is the client's")
 	return nil
 }

@@ -89,12 +89,17 @@ pq.write_table(flat.select(["i64", "f64", "s"]), os.path.join(folder, "flat-delt
                column_encoding={"i64": "DELTA_BINARY_PACKED", "f64": "BYTE_STREAM_SPLIT", "s": "DELTA_BYTE_ARRAY"}, compression="brotli")
 pq.write_table(nested, os.path.join(folder, "nested.parquet"))
 pq.write_table(nested, os.path.join(folder, "nested-pages.parquet"), row_group_size=999, data_page_size=500, compression="snappy")
+# runs of booleans of lengths that are no multiple of 8
+runs = pa.table({"b": pa.array([i % 100 < 77 for i in range(n)]), "n": pa.array(some([i % 1000 < 333 for i in range(n)]))})
+pq.write_table(runs, os.path.join(folder, "flat-runs.parquet"), data_page_version="2.0", column_encoding={"b": "RLE", "n": "RLE"}, use_dictionary=False)
+pq.write_table(flat, os.path.join(folder, "flat-lz4.parquet"), compression="lz4", write_page_checksum=True)
+for codec in ["none", "snappy", "gzip", "zstd", "brotli", "lz4"]:
+    pq.write_table(nested, os.path.join(folder, f"nested-v2-{codec}.parquet"), row_group_size=2500, data_page_version="2.0", data_page_size=700,
+                   compression=codec, write_page_checksum=True)
 duckdb.sql(f"""COPY (SELECT i::INTEGER AS i, (i * 1.5)::DOUBLE AS f, CASE WHEN i % 5 = 0 THEN NULL ELSE 'w' || i % 9 END AS s,
     TIMESTAMP '2024-01-01' + INTERVAL (i) SECOND AS t, DATE '2000-01-01' + i::INTEGER AS day, (i / 7.0)::DECIMAL(18, 4) AS d,
     i::UTINYINT AS tiny, uuid() AS id, [i, NULL, i + 1] AS l, {{'a': i, 'b': [{{'c': 'x'}}]}} AS st, i % 2 = 0 AS b
     FROM range(250) r(i)) TO '{folder}/duckdb.parquet' (FORMAT parquet, ROW_GROUP_SIZE 2048)""")
-
-pq.write_table(flat, os.path.join(folder, "refused-lz4"), compression="lz4")
 
 out = {}
 for name in sorted(n for n in os.listdir(folder) if n.endswith(".parquet")):

@@ -105,12 +105,12 @@ def flavors(client):
     client.delete_logged_model(id)
     equal("pyfunc: version of a deleted logged model", list(mlflow.pyfunc.load_model(f"models:/{name}/1").predict(x)), want)
 
-    mlflow.sklearn.autolog(log_datasets=True)
+    mlflow.autolog(log_datasets=True)
     frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 0] ** 2})
     with mlflow.start_run() as auto:
         clf = LogisticRegression(C=0.5).fit(frame, y)
         clf.score(frame, y)
-    mlflow.sklearn.autolog(disable=True)
+    mlflow.autolog(disable=True)
     r = client.get_run(auto.info.run_id)
     equal("autolog: params", (r.data.params["C"], r.info.status), ("0.5", "FINISHED"))
     check("autolog: metrics", "training_score" in r.data.metrics, r.data.metrics)

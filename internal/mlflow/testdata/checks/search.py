@@ -141,6 +141,11 @@ def search_datasets(client):
         "artifact_uri LIKE '%/artifacts/'": [],
     }.items():
         equal(f"search: {filter[:50]}", found(filter), want)
+    by_uri = lambda order, **more: [r.info.run_id for r in client.search_runs([key], order_by=[order], **more)]
+    equal("search: ordered by artifact_uri", by_uri("artifact_uri"), sorted(ids[:4]))
+    equal("search: ordered by artifact_uri, descending", by_uri("attributes.artifact_uri DESC"), sorted(ids[:4], reverse=True))
+    equal("search: ordered by artifact_uri, of two experiments", [r.info.run_id for r in client.search_runs([place, key], order_by=["artifact_uri"])], sorted(ids[:4]) + ids[4:])
+    equal("search: ordered by artifact_uri, some of them", by_uri("artifact_uri", filter_string="datasets.name = 'wine'"), sorted(ids[2:4]))
     refused("search datasets: another key", lambda: found("datasets.colour = 'x'"), "INVALID_PARAMETER_VALUE")
     refused("search datasets: order", lambda: client.search_runs([key], order_by=["datasets.name"]), "INVALID_PARAMETER_VALUE")
 

@@ -1,0 +1,154 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/client"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// assemble makes the image of a recipe. The image's lock is held.
+func (d *Driver) assemble(ctx context.Context, recipe backend.ImageRecipe, log io.Writer) error {
+	base, name := recipe.Base, imageName(recipe.Hash)
+	if recipe.Dockerfile != "" {
+		base = name + "-base"
+		if recipe.Setup == "" {
+			base = name
+		}
+		if err := d.buildDockerfile(ctx, recipe, base, log); err != nil || recipe.Setup == "" {
+			return err
+		}
+		// What the image is made of stays with it; its tag is not needed any more.
+		defer func() {
+			_, _ = d.client.ImageRemove(context.WithoutCancel(ctx), base, client.ImageRemoveOptions{})
+		}()
+	}
+	info, err := d.image(ctx, base)
+	if err != nil {
+		return err
+	}
+	if recipe.Setup == "" {
+		_, err := d.client.ImageTag(ctx, client.ImageTagOptions{Source: base, Target: name})
+		return classify(ctx, err)
+	}
+	return d.setUp(ctx, recipe, base, info, log)
+}
+
+// builds gives a driver whose jobs make images: as root, with the network that
+// packages come from, and apart from other jobs.
+func (d *Driver) builds() *Driver {
+	o := d.opts
+	o.Name, o.User, o.Network, o.Limits, o.Mounts = "azml.build", "0", o.BuildNetwork, backend.Limits{}, nil
+	return &Driver{client: d.client, opts: o}
+}
+
+// setUp runs the recipe's script in a container of the base and makes an image of
+// what it leaves.
+func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, base string, info client.ImageInspectResult, log io.Writer) error {
+	b, id := d.builds(), recipe.Hash
+	if err := b.forget(ctx, id); err != nil { // of a builder that was killed
+		return err
+	}
+	defer func() { _ = b.forget(context.WithoutCancel(ctx), id) }() // else it is done before the next attempt
+	env := map[string]string{}
+	maps.Copy(env, d.describe(recipe.Hash, info).Env)
+	maps.Copy(env, recipe.Env)
+	env["HOME"] = "/root"
+	job := backend.Job{ID: id, Command: []string{shell, "-c", recipe.Setup}, Dir: "/", Env: env, Input: recipe.Input, Image: base}
+	if err := b.Start(ctx, job); err != nil {
+		return err
+	}
+	if err := b.copyOutput(ctx, id, log); err != nil {
+		return err
+	}
+	s, err := b.Wait(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s.State != backend.JobExited || s.ExitCode != 0 {
+		return fmt.Errorf("%w: the setup of image %s: %s", azml.ErrFailed, imageName(recipe.Hash), cmp.Or(s.Reason, fmt.Sprintf("exit code %d", s.ExitCode)))
+	}
+	path := strings.Join(append(recipe.Path, env["PATH"]), ":")
+	changes := []string{`ENTRYPOINT ["` + envProgram + `"]`, `CMD ["/bin/sh"]`, "ENV PATH=" + quoted(path), "LABEL " + hashLabel + "=" + recipe.Hash, "USER 0"}
+	if info.Config != nil && info.Config.User != "" {
+		changes = append(changes, "USER "+info.Config.User)
+	}
+	_, err = d.client.ContainerCommit(ctx, b.container(id), client.ContainerCommitOptions{Reference: imageName(recipe.Hash), Changes: changes})
+	return classify(ctx, err)
+}
+
+// copyOutput writes what a job writes to log.
+func (d *Driver) copyOutput(ctx context.Context, id string, log io.Writer) error {
+	out, err := d.Output(ctx, id, &backend.OutputOptions{Follow: true})
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	_, err = io.Copy(log, out)
+	return err
+}
+
+// forget ends a job and removes it.
+func (d *Driver) forget(ctx context.Context, id string) error {
+	err := d.Cancel(ctx, id, 0)
+	if err == nil {
+		err = d.Remove(ctx, id)
+	}
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// buildDockerfile has the engine's builder make an image. What it makes on the way
+// is its cache.
+func (d *Driver) buildDockerfile(ctx context.Context, recipe backend.ImageRecipe, tag string, log io.Writer) error {
+	var files bytes.Buffer
+	w := tar.NewWriter(&files)
+	err := w.WriteHeader(&tar.Header{Name: "Dockerfile", Typeflag: tar.TypeReg, Mode: 0o444, Size: int64(len(recipe.Dockerfile)), ModTime: time.Unix(0, 0)})
+	if err == nil {
+		_, err = io.WriteString(w, recipe.Dockerfile)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	built, err := d.client.ImageBuild(ctx, &files, client.ImageBuildOptions{Tags: []string{tag}, NetworkMode: d.opts.BuildNetwork, Remove: true, ForceRemove: true,
+		Version: build.BuilderV1, Labels: map[string]string{hashLabel: recipe.Hash}})
+	if err != nil {
+		return classify(ctx, err)
+	}
+	defer built.Body.Close()
+	for lines := json.NewDecoder(built.Body); ; {
+		var line struct {
+			Stream string `json:"stream"`
+			Status string `json:"status"`
+			Error  string `json:"error"`
+		}
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return classify(ctx, err)
+		case line.Error != "":
+			return fmt.Errorf("%w: the Dockerfile of image %s: %s", azml.ErrFailed, tag, line.Error)
+		case line.Status != "":
+			line.Stream = line.Status + "\n"
+		}
+		if _, err := io.WriteString(log, line.Stream); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package ssh
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/ssh/jobs"
+)
+
+// handshakeTime bounds connecting and logging in.
+const handshakeTime = 30 * time.Second
+
+// connection is one connection to the machine, with the program at its end.
+type connection struct {
+	ssh  *ssh.Client
+	jobs *jobs.Client
+	// began is when it was made.
+	began time.Time
+	// ended is closed when it is gone.
+	ended chan struct{}
+}
+
+// connect logs in, puts the program there when it is not, and starts it.
+func (d *Driver) connect(ctx context.Context) (_ *connection, err error) {
+	client, err := d.logIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{ssh: client, began: time.Now(), ended: make(chan struct{})}
+	go c.watch(d.config.KeepAlive)
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if d.platform == (backend.Platform{}) {
+		if d.platform, err = probe(ctx, client); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.findProgram(ctx); err != nil {
+		return nil, err
+	}
+	name := jobs.ProgramPrefix + d.program.digest
+	c.jobs, err = serve(ctx, client, d.config.Dir, name)
+	if errors.Is(err, azml.ErrNotFound) {
+		if err = d.upload(ctx, client, name); err == nil {
+			c.jobs, err = serve(ctx, client, d.config.Dir, name)
+		}
+	}
+	return c, err
+}
+
+// watch asks the machine from time to time whether it is there, until the
+// connection ends, which it sees to when the machine is silent.
+func (c *connection) watch(every time.Duration) {
+	go func() {
+		_ = c.ssh.Wait() // why it ended is what calls learn
+		close(c.ended)
+	}()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ended:
+			return
+		case <-tick.C:
+		}
+		silence := time.AfterFunc(every, func() { _ = c.ssh.Close() })
+		_, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+		silence.Stop()
+		if err != nil {
+			_ = c.ssh.Close() // what is broken needs no goodbye
+		}
+	}
+}
+
+// close ends the connection. Jobs go on.
+func (c *connection) close() {
+	if c.jobs != nil {
+		_ = c.jobs.Close()
+	}
+	_ = c.ssh.Close()
+	<-c.ended
+}
+
+// alive tells whether calls can be made.
+func (c *connection) alive() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return c.jobs.Err() == nil
+	}
+}
+
+// logIn makes a connection to a machine that has proved itself, as the user.
+func (d *Driver) logIn(ctx context.Context) (*ssh.Client, error) {
+	credential, err := d.config.Credential(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the credential of %s: %w", d.config.target(), err)
+	}
+	methods, done, err := credential.methods()
+	if err != nil {
+		return nil, fmt.Errorf("log in as %s: %w", d.config.target(), err)
+	}
+	defer done()
+	proofs, err := d.config.HostKey.proofs(d.config.hostPort())
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range proofs {
+		client, failure := d.handshakes(ctx, methods, p)
+		if failure == nil {
+			return client, nil
+		}
+		if err = errors.Join(err, failure); !notThisKey(failure) {
+			return nil, failure
+		}
+	}
+	return nil, err
+}
+
+// notThisKey tells whether the machine may have proved itself by another key.
+func notThisKey(err error) bool {
+	_, wrong := errors.AsType[hostKeyError](err)
+	_, none := errors.AsType[*ssh.AlgorithmNegotiationError](err)
+	return wrong || none
+}
+
+// handshakes connects, again when it is hung up on: servers do that to some when
+// many log in at once.
+func (d *Driver) handshakes(ctx context.Context, methods []ssh.AuthMethod, p proof) (client *ssh.Client, err error) {
+	for wait := 50 * time.Millisecond; wait < 5*time.Second; wait *= 2 {
+		client, err = d.handshake(ctx, methods, p)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			return client, err
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // so that they don't come back together
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return client, err
+}
+
+func (d *Driver) handshake(ctx context.Context, methods []ssh.AuthMethod, p proof) (*ssh.Client, error) {
+	ctx, stop := context.WithTimeout(ctx, handshakeTime)
+	defer stop()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.config.hostPort())
+	if err != nil {
+		return nil, d.unreached(ctx, err)
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	c, channels, requests, err := ssh.NewClientConn(conn, d.config.hostPort(), &ssh.ClientConfig{
+		User: d.config.User, Auth: methods, HostKeyCallback: p.callback, HostKeyAlgorithms: p.algorithms, ClientVersion: "SSH-2.0-azml"})
+	if err != nil {
+		_ = conn.Close()
+		return nil, d.unreached(ctx, err)
+	}
+	return ssh.NewClient(c, channels, requests), nil
+}
+
+// unreached gives the error of a connection that was not made its class.
+func (d *Driver) unreached(ctx context.Context, err error) error {
+	negotiation, none := errors.AsType[*ssh.AlgorithmNegotiationError](err)
+	switch {
+	case azml.ClassOf(err) != nil: // the host key's
+		return err
+	case none:
+		return fmt.Errorf("%w: %s and this program have nothing in common to speak (or no key of the known kind): %w", azml.ErrDenied, d.config.target(), negotiation)
+	case strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "Too many authentication failures"):
+		return fmt.Errorf("%w: %s was refused; check user, password or key: %w", azml.ErrDenied, d.config.target(), err)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %s does not answer: %w", azml.ErrUnavailable, d.config.target(), context.Cause(ctx))
+	}
+	return fmt.Errorf("%w: %s: %w", azml.ErrUnavailable, d.config.target(), err)
+}
+
+// program is what is put on the machine.
+type program struct{ path, digest string }
+
+// findProgram asks for the program, once.
+func (d *Driver) findProgram(ctx context.Context) error {
+	if d.program.digest != "" {
+		return nil
+	}
+	path, err := d.config.Program(ctx, d.platform)
+	if err != nil {
+		return fmt.Errorf("the azml program for %s (%s/%s): %w", d.config.target(), d.platform.OS, d.platform.Arch, err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("%w: the azml program: %w", azml.ErrInvalid, err)
+	}
+	defer f.Close()
+	digest, err := digestOf(f)
+	d.program = program{path, digest}
+	return err
+}
+
+func digestOf(r io.Reader) (string, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil {
+		return "", fmt.Errorf("%w: read the program: %w", azml.ErrInvalid, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// upload puts the program on the machine.
+func (d *Driver) upload(ctx context.Context, client *ssh.Client, name string) error {
+	f, err := os.Open(d.program.path)
+	if err != nil {
+		return fmt.Errorf("%w: the azml program: %w", azml.ErrInvalid, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("%w: the azml program: %w", azml.ErrInvalid, err)
+	}
+	return upload(ctx, client, d.config.Dir, name, d.program.digest, io.NewSectionReader(f, 0, info.Size()))
+}

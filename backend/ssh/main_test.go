@@ -1,0 +1,68 @@
+//go:build linux
+
+package ssh_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/ssh"
+	"github.com/azml-go/azml/backend/ssh/jobs"
+)
+
+// starterEnv makes the test program a starter: it starts the job that it reads
+// from standard input on the server that the variable describes, and waits to be
+// killed.
+const starterEnv = "AZML_TEST_STARTER"
+
+// TestMain also is the azml program on the machine.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "jobs" {
+		if err := jobs.Run(context.Background(), os.Args[2:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	text := os.Getenv(starterEnv)
+	if text == "" {
+		goleak.VerifyTestMain(m)
+		return
+	}
+	var to server
+	err := json.Unmarshal([]byte(text), &to)
+	var job backend.Job
+	if err == nil {
+		err = json.NewDecoder(os.Stdin).Decode(&job)
+	}
+	var d *ssh.Driver
+	if err == nil {
+		d, err = ssh.New(to.config())
+	}
+	if err == nil {
+		err = d.Start(context.Background(), job)
+	}
+	fmt.Println(err)
+	select {}
+}
+
+// server is where to log in, for processes of the tests.
+type server struct {
+	Port    int
+	User    string
+	Key     []byte
+	HostKey string
+	Dir     string
+}
+
+func (s server) config() ssh.Config {
+	return ssh.Config{Address: "127.0.0.1", Port: s.Port, User: s.User, Dir: s.Dir, HostKey: ssh.HostKey{Known: s.HostKey},
+		Credential: func(context.Context) (ssh.Credential, error) { return ssh.Credential{PrivateKey: s.Key}, nil },
+		Program:    func(context.Context, backend.Platform) (string, error) { return os.Executable() }}
+}

@@ -1,0 +1,156 @@
+package compute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Config says what kind of target to create and where it is. Local is the one kind
+// of this package that needs no driver; drivers from elsewhere bring their own.
+type Config interface {
+	// Source gives what the driver of the kind opens. Errors: ErrInvalid.
+	Source() (backend.ComputeSource, error)
+}
+
+// Local configures a target that is this machine under a name of its own, for
+// example to tell in a run's record whose workstation it ran on.
+type Local struct{}
+
+// Source implements Config.
+func (Local) Source() (backend.ComputeSource, error) {
+	return backend.ComputeSource{Type: string(TypeLocal)}, nil
+}
+
+// CreateOptions are the options of Client.Create.
+type CreateOptions struct {
+	// Description is free text of at most 5,000 characters.
+	Description string
+	// Tags are free labels.
+	Tags map[string]string
+	// SkipValidation stores the target without connecting to it.
+	SkipValidation bool
+}
+
+// Create stores how to reach a target under a name of 2 to 16 letters, digits or
+// "-", the first a letter. It first connects, and stores nothing when that fails.
+// Credentials go to the secret store and nowhere else. Errors: ErrExists;
+// ErrInvalid for other names and for "local", "amlcompute" and
+// "containerinstance", which are reserved; ErrUnavailable and ErrDenied of the
+// connection; ErrUnsupported when the workspace was opened without the driver of
+// the kind.
+func (c *Client) Create(ctx context.Context, name string, config Config, opts *CreateOptions) (_ *Target, err error) {
+	defer c.h.Operation(&ctx, &err, "create", kind, name)()
+	if opts == nil {
+		opts = &CreateOptions{}
+	}
+	source, err := prepare(name, config, opts)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.h.Objects().Stat(ctx, ref(name).Key); err == nil {
+		return nil, errTaken
+	} else if !errors.Is(err, azml.ErrNotFound) {
+		return nil, err
+	}
+	if err := c.try(ctx, source, opts.SkipValidation); err != nil {
+		return nil, err
+	}
+	return c.store(ctx, record.Compute{Name: name, Type: source.Type, Attached: true, State: string(StateSucceeded),
+		Description: opts.Description, Tags: opts.Tags, Connection: source.Connection}, source.Credentials)
+}
+
+var errTaken = fmt.Errorf("%w: choose another name, or delete the target first", azml.ErrExists)
+
+// prepare checks what can be checked without connecting.
+func prepare(name string, config Config, opts *CreateOptions) (backend.ComputeSource, error) {
+	var none backend.ComputeSource
+	if slices.Contains(reserved, strings.ToLower(name)) {
+		return none, fmt.Errorf("%w: the name %q is reserved, choose another", azml.ErrInvalid, name)
+	}
+	if err := core.ComputeName.Check(name); err != nil {
+		return none, err
+	}
+	if config == nil {
+		return none, fmt.Errorf("%w: no configuration was given, use compute.Local{} or another", azml.ErrInvalid)
+	}
+	if err := core.CheckLabels("tags", opts.Tags); err != nil {
+		return none, err
+	}
+	if err := core.CheckText("description", opts.Description); err != nil {
+		return none, err
+	}
+	return config.Source()
+}
+
+// try opens the target, and connects to it unless that is not wanted.
+func (c *Client) try(ctx context.Context, source backend.ComputeSource, skip bool) (err error) {
+	if source.Type == string(TypeLocal) {
+		return nil
+	}
+	opened, err := openSource(ctx, c.h, source)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	if skip {
+		return nil
+	}
+	return opened.Check(ctx)
+}
+
+// store writes the credentials and then the record that names them.
+func (c *Client) store(ctx context.Context, r record.Compute, credentials backend.Credentials) (_ *Target, err error) {
+	if r.Secret, err = c.keep(ctx, credentials); err != nil {
+		return nil, err
+	}
+	stored, err := core.Create(ctx, c.h, ref(r.Name), r)
+	if err == nil {
+		return &Target{c.h, stored.Value}, nil
+	}
+	if errors.Is(err, azml.ErrExists) {
+		err = errTaken
+	}
+	if !errors.Is(err, azml.ErrUnavailable) { // else it may have been stored
+		err = errors.Join(err, c.drop(ctx, r.Secret))
+	}
+	return nil, err
+}
+
+// SecretPrefix begins the names of the secrets that hold credentials.
+const SecretPrefix = "compute-"
+
+// keep stores the credentials and gives the secret's name, "" for none.
+func (c *Client) keep(ctx context.Context, credentials backend.Credentials) (string, error) {
+	if len(credentials) == 0 {
+		return "", nil
+	}
+	data, err := json.Marshal(map[string]string(credentials))
+	if err != nil {
+		return "", err
+	}
+	const idBytes = 8
+	name := SecretPrefix + core.NewID(idBytes)
+	return name, c.h.Secrets().Set(ctx, name, string(data))
+}
+
+// drop deletes credentials. What was asked for is done already, so it goes on
+// when ctx has ended.
+func (c *Client) drop(ctx context.Context, secret string) error {
+	if secret == "" {
+		return nil
+	}
+	err := c.h.Secrets().Delete(context.WithoutCancel(ctx), secret)
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	return err
+}

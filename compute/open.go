@@ -1,0 +1,62 @@
+package compute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
+)
+
+// CheckOptions are the options of Target.Check; there are none so far.
+type CheckOptions struct{}
+
+// Check connects to the target and tells whether it can take runs now. Errors:
+// ErrUnavailable, ErrDenied, ErrUnsupported, with what to do about it.
+func (t *Target) Check(ctx context.Context, _ *CheckOptions) (err error) {
+	defer t.h.Operation(&ctx, &err, "check", kind, t.Name())()
+	if t.Type() == TypeLocal {
+		return t.h.Local().Check(ctx)
+	}
+	opened, err := Open(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	return opened.Check(ctx)
+}
+
+// openSource opens a target by the driver of its type. Errors: ErrUnsupported.
+func openSource(ctx context.Context, h core.Handle, source backend.ComputeSource) (backend.OpenedCompute, error) {
+	driver := h.ComputeDriver(source.Type)
+	if driver == nil {
+		return nil, fmt.Errorf("%w: this program has no driver for compute targets of type %s: give it to the workspace when it is opened (backend/%s, Computes of workspace.OpenOptions)",
+			azml.ErrUnsupported, source.Type, strings.ToLower(source.Type))
+	}
+	source.CacheDir = h.CacheDir()
+	source.Program = func(ctx context.Context, on backend.Platform) (string, error) { return Program(ctx, h, on) }
+	return driver.Open(ctx, source)
+}
+
+// source gives what the driver opens, with the credentials.
+func (t *Target) source(ctx context.Context) (backend.ComputeSource, error) {
+	source := backend.ComputeSource{Type: t.record.Type, Connection: t.record.Connection}
+	if t.record.Secret == "" {
+		return source, nil
+	}
+	text, err := t.h.Secrets().Get(ctx, t.record.Secret)
+	if errors.Is(err, azml.ErrNotFound) {
+		return source, fmt.Errorf("%w: the credentials of the compute target %s are gone: attach it anew", azml.ErrNotFound, t.Name())
+	}
+	if err != nil {
+		return source, err
+	}
+	if json.Unmarshal([]byte(text), &source.Credentials) != nil { // its error would quote the secret
+		return source, fmt.Errorf("%w: the credentials in the secret %s can't be read: attach the target anew", azml.ErrDamaged, t.record.Secret)
+	}
+	return source, nil
+}

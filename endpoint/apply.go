@@ -1,0 +1,270 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/router"
+	"github.com/azml-go/azml/internal/scoring"
+	"github.com/azml-go/azml/model"
+)
+
+// running is a deployment that was started in this process.
+type running struct {
+	deployment *scoring.Deployment
+	dir        *workDir      // of a script; nil for a Go function
+	longest    time.Duration // that one request takes
+}
+
+// apply serves what the record says is current, and starts and tries what is to
+// be. It returns when requests meet what they should, and says what that is. Errors: those of starting
+// what is current, ErrUnavailable of the store; that something new does not
+// start is none but for a first start, and noted in the record.
+func (s *host) apply(ctx context.Context, r *record.Endpoint) (target string, err error) {
+	if r.Current != nil {
+		if err := s.ensure(ctx, r.Current); err != nil {
+			return "", err
+		}
+		if err := s.route(ctx, r.Current); err != nil {
+			return "", err
+		}
+	}
+	if r.Candidate == nil {
+		s.retire(ctx, r.Current)
+		return targetOf(r), nil
+	}
+	if s.canServe(r.Candidate) != nil {
+		return targetOf(r), nil // another program's function: that one tries it
+	}
+	return s.try(ctx, r)
+}
+
+// try starts what is new in the candidate, sends the sample requests, and makes
+// it current, or notes why not.
+func (s *host) try(ctx context.Context, r *record.Endpoint) (target string, err error) {
+	next := r.Candidate
+	err = s.ensure(ctx, next)
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		return "", s.failed(ctx, r, err)
+	}
+	stored, err := core.Update(ctx, s.c.h, ref(s.name), core.Updated(next.Note+" is served"), func(now *record.Endpoint) error {
+		if now.Candidate == nil || now.Candidate.ID != next.ID {
+			return core.ErrNoChange // another process was faster, or another change has come
+		}
+		promote(now, *now.Candidate)
+		now.Candidate, now.Failure = nil, nil
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	now := &stored.Value
+	if now.Current == nil || now.Current.ID != next.ID {
+		return "", nil // what is to be served now is looked at next
+	}
+	if err := s.route(ctx, now.Current); err != nil {
+		return "", err
+	}
+	s.retire(ctx, now.Current)
+	return targetOf(now), nil
+}
+
+// failed notes that the candidate could not be started. It gives the error when nothing
+// is served, or when that was the store's fault, so that it is to be tried again.
+func (s *host) failed(ctx context.Context, r *record.Endpoint, cause error) error {
+	if started := new(startFailure); !errors.As(cause, &started) && errors.Is(cause, azml.ErrUnavailable) {
+		return cause
+	}
+	s.note("deployment failed: %v", cause)
+	if err := s.reject(ctx, r.Candidate, cause); err != nil {
+		return err
+	}
+	s.retire(ctx, r.Current)
+	s.progress(ctx, "")
+	if r.Current == nil {
+		return cause
+	}
+	return nil
+}
+
+// reject notes why the candidate is not served.
+func (s *host) reject(ctx context.Context, next *record.EndpointRevision, cause error) error {
+	_, err := core.Update(ctx, s.c.h, ref(s.name), core.Updated(next.Note+" failed"), func(now *record.Endpoint) error {
+		if now.Candidate == nil || now.Candidate.ID != next.ID {
+			return core.ErrNoChange
+		}
+		now.Candidate = nil
+		now.Failure = &record.EndpointFailure{Revision: next.ID, Error: withoutClass(cause), At: s.c.h.Now()}
+		return nil
+	})
+	return err
+}
+
+// withoutClass gives the text of a failure, whose class the reader adds.
+func withoutClass(err error) string {
+	return strings.TrimPrefix(err.Error(), azml.ErrFailed.Error()+": ")
+}
+
+// ensure starts the deployments of the revision that are not running, one after
+// the other, and tries their samples.
+func (s *host) ensure(ctx context.Context, r *record.EndpointRevision) error {
+	for i := range r.Deployments {
+		d := &r.Deployments[i]
+		if s.running[d.ID] != nil {
+			continue
+		}
+		one, err := s.launch(ctx, d)
+		if err != nil {
+			return err
+		}
+		s.running[d.ID] = one
+		if err := s.check(ctx, one.deployment, d); err != nil {
+			s.drop(ctx, d.ID)
+			return err
+		}
+	}
+	return nil
+}
+
+// check sends the deployment's sample request.
+func (s *host) check(ctx context.Context, deployment *scoring.Deployment, d *record.EndpointDeployment) error {
+	if d.Sample == nil {
+		return nil
+	}
+	s.progress(ctx, "trying the sample request on deployment %s", d.Name)
+	status, answer, err := deployment.Check(ctx, d.Sample)
+	if err != nil {
+		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: %w", azml.ErrFailed, d.Name, err)}
+	}
+	if status >= http.StatusBadRequest {
+		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: the sample request was answered with %d %s: %s",
+			azml.ErrFailed, d.Name, status, http.StatusText(status), answer)}
+	}
+	return nil
+}
+
+// startFailure is a failure of what is deployed, not of what it is started with.
+type startFailure struct{ cause error }
+
+// Error gives the cause's text.
+func (f *startFailure) Error() string { return f.cause.Error() }
+
+// Unwrap gives the cause.
+func (f *startFailure) Unwrap() error { return f.cause }
+
+// route sends the requests to the deployments of the revision.
+func (s *host) route(ctx context.Context, r *record.EndpointRevision) error {
+	var routes []router.Route[*scoring.Deployment]
+	for _, d := range r.Deployments {
+		routes = append(routes, router.Route[*scoring.Deployment]{Name: d.Name, To: s.running[d.ID].deployment,
+			Percent: r.Traffic[d.Name], Mirror: r.Mirror[d.Name]})
+	}
+	if err := s.scoring.SetRoutes(routes); err != nil {
+		return err
+	}
+	s.note("revision %d is served: %s", r.Number, names(r))
+	stats := s.stats()
+	return s.tell(ctx, func(status *record.EndpointHost) {
+		status.Revision, status.Deployments, status.Phase, status.Error = r.Number, stats, "", ""
+	})
+}
+
+// retire ends what is not part of the revision; all when that is nil. Requests
+// that it has are answered first.
+func (s *host) retire(ctx context.Context, keep *record.EndpointRevision) {
+	kept := map[string]bool{}
+	if keep != nil {
+		for _, d := range keep.Deployments {
+			kept[d.ID] = true
+		}
+	}
+	for id := range s.running {
+		if !kept[id] {
+			s.drop(ctx, id)
+		}
+	}
+}
+
+// drop ends one deployment in the background, when its requests have been
+// answered; they get the time that one may take, but no more than ctx has.
+func (s *host) drop(ctx context.Context, id string) {
+	one := s.running[id]
+	delete(s.running, id)
+	until := time.Now().Add(one.longest + endTime)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+	s.tasks.Go(func() {
+		defer cancel()
+		err := one.deployment.Close(ctx)
+		if one.dir != nil {
+			err = errors.Join(err, one.dir.remove())
+		}
+		if err != nil {
+			s.c.h.Logger().Warn("a deployment did not end in order", "endpoint", s.name, "deployment", one.deployment.Name(), "error", err)
+		}
+	})
+}
+
+// launch starts a deployment.
+func (s *host) launch(ctx context.Context, d *record.EndpointDeployment) (*running, error) {
+	models, err := s.c.models(ctx, d.Models)
+	if err != nil {
+		return nil, err
+	}
+	one := &running{longest: milliseconds(d.ScoringTimeout)}
+	start, files, err := s.starter(ctx, d, models, one)
+	if err == nil {
+		s.progress(ctx, "starting deployment %s", d.Name)
+		one.deployment, err = scoring.StartDeployment(ctx, scoring.DeploymentConfig{Name: d.Name, Start: start, Scale: scaleOf(d),
+			MaxConcurrent: d.MaxConcurrent, ScoringTimeout: milliseconds(d.ScoringTimeout), MaxQueueWait: milliseconds(d.MaxQueueWait),
+			MaxQueue: d.MaxQueue, AtMostOnce: d.AtMostOnce, Service: s.name, SwaggerFiles: files, Logger: s.logger()})
+		if err != nil {
+			err = &startFailure{fmt.Errorf("%w: deployment %q: %w", azml.ErrFailed, d.Name, err)}
+		}
+	}
+	if err != nil {
+		if one.dir != nil {
+			err = errors.Join(err, one.dir.remove())
+		}
+		return nil, err
+	}
+	return one, nil
+}
+
+// starter gives what starts a replica of the deployment, and the script's folder.
+func (s *host) starter(ctx context.Context, d *record.EndpointDeployment, models []*model.Model, one *running) (func(context.Context) (scoring.Scorer, error), fs.FS, error) {
+	if d.Kind == kindHandler {
+		f, _ := s.function(d)
+		scorer := scoring.HTTP(f.http)
+		if f.handler != nil {
+			scorer = scoring.Handler(scoring.HandlerFunc(f.handler))
+		}
+		return func(context.Context) (scoring.Scorer, error) { return scorer, nil }, nil, nil
+	}
+	config, err := s.prepare(ctx, d, models, one)
+	if err != nil {
+		return nil, nil, err
+	}
+	start := func(ctx context.Context) (scoring.Scorer, error) {
+		p, err := scoring.StartPython(ctx, config)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+	return start, os.DirFS(config.SourceDir), nil
+}

@@ -1,0 +1,351 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/snapshot"
+)
+
+// MainDeployment is the name of a deployment that is given none.
+const MainDeployment = "main"
+
+// DeployOptions are the options of Client.Deploy and Client.Propose.
+type DeployOptions struct {
+	// Deployment is the deployment's name, by the rule for endpoints;
+	// MainDeployment when empty.
+	Deployment string
+	// Traffic is its share of the requests in percent, which it takes from the
+	// others in proportion. nil leaves the traffic as it is; the first
+	// deployment gets all.
+	Traffic *int
+	// Overwrite replaces a deployment of that name while it is served. Otherwise
+	// that is ErrExists.
+	Overwrite bool
+	// Settings are the endpoint's own. nil leaves those of an endpoint that is there.
+	Settings *Settings
+	// PrimaryKey is the primary key; when empty the one that there is, or a
+	// random one.
+	PrimaryKey string
+	// SecondaryKey is the secondary key, likewise.
+	SecondaryKey string
+	// Serve says how this process serves the endpoint, for Client.Deploy.
+	Serve *ServeOptions
+	// Progress is called with what is being done, by the goroutine of the call;
+	// nil for none.
+	Progress func(phase string)
+}
+
+func (o *DeployOptions) say(phase string) {
+	if o.Progress != nil {
+		o.Progress(phase)
+	}
+}
+
+// Deploy makes a deployment of an endpoint, which is made when it is not there,
+// and serves the endpoint in this process, unless that does so already. What is
+// deployed is started, and its sample request tried, before it gets traffic;
+// until then, and when that fails, what was served before goes on. The error then says in
+// which phase it failed and why, with the last log lines, and the record says
+// so. It returns when the deployment answers; it is served until Stop, Delete or the
+// closing of the workspace. Errors: ErrInvalid, ErrExists when that deployment
+// is being served, ErrNotFound for a deleted model, ErrFailed, ErrConflict when
+// another change has taken its place.
+func (c *Client) Deploy(ctx context.Context, name string, config Config, opts *DeployOptions) (_ *Endpoint, err error) {
+	defer c.h.Operation(&ctx, &err, "deploy", kind, name)()
+	if opts == nil {
+		opts = &DeployOptions{}
+	}
+	if opts.Serve != nil {
+		if err := opts.Serve.check(opts.Settings); err != nil {
+			return nil, err
+		}
+	}
+	hosts, err := ownHosts(c.h)
+	if err != nil {
+		return nil, err
+	}
+	e, id, err := c.propose(ctx, name, config, opts, hosts)
+	if err != nil {
+		return nil, err
+	}
+	host := hosts.of(name)
+	if host == nil {
+		if host, err = c.serve(ctx, name, opts.Serve); err != nil {
+			return nil, err
+		}
+	}
+	host.nudge()
+	e.host = host
+	return e, e.await(ctx, id, opts.say)
+}
+
+// Propose is Deploy without serving: the deployment is stored, to be started and
+// tried by whoever serves the endpoint now or next. AwaitDeployed waits for
+// that. A Go function can't be proposed to other processes. Errors: as Deploy.
+func (c *Client) Propose(ctx context.Context, name string, config Config, opts *DeployOptions) (_ *Endpoint, err error) {
+	defer c.h.Operation(&ctx, &err, "propose deployment of", kind, name)()
+	if opts == nil {
+		opts = &DeployOptions{}
+	}
+	hosts, err := ownHosts(c.h)
+	if err != nil {
+		return nil, err
+	}
+	e, _, err := c.propose(ctx, name, config, opts, hosts)
+	return e, err
+}
+
+// propose stores the deployment and gives the ID of the revision that has it.
+func (c *Client) propose(ctx context.Context, name string, config Config, opts *DeployOptions, hosts *hosts) (*Endpoint, string, error) {
+	draft, err := newRecord(name, opts.Settings)
+	if err != nil {
+		return nil, "", err
+	}
+	d := record.EndpointDeployment{Name: opts.Deployment, ID: core.NewID(8), Deployed: c.h.Now()}
+	if d.Name == "" {
+		d.Name = MainDeployment
+	}
+	if err := core.EndpointName.Check(d.Name); err != nil {
+		return nil, "", fmt.Errorf("deployment: %w", err)
+	}
+	if err := config.check(); err != nil {
+		return nil, "", err
+	}
+	config.fill(&d)
+	if err := c.checkFree(ctx, name, d.Name, opts); err != nil {
+		return nil, "", err
+	}
+	opts.say("storing the deployment")
+	if err := c.prepareScript(ctx, config.Script, &d); err != nil {
+		return nil, "", err
+	}
+	hosts.keep(d.ID, config)
+	stored, err := c.put(ctx, draft, d, opts)
+	if err != nil {
+		return nil, "", err
+	}
+	// After the record: who loses a race for the name must not touch its keys.
+	if err := c.setKeys(ctx, name, opts.PrimaryKey, opts.SecondaryKey); err != nil {
+		return nil, "", err
+	}
+	e := wrap(c.h, stored, nil)
+	return e, stored.Value.Candidate.ID, nil
+}
+
+// checkFree gives an error when a deployment of that name is being served and
+// must not be replaced, before anything is done.
+func (c *Client) checkFree(ctx context.Context, name, deployment string, opts *DeployOptions) error {
+	there, err := c.Get(ctx, name, nil)
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	if err != nil || opts.Overwrite {
+		return err
+	}
+	now := base(&there.stored.Value)
+	if now.Deployment(deployment) != nil && there.Active() {
+		return fmt.Errorf("%w: its deployment %q is being served: deploy with Overwrite, or under another name", azml.ErrExists, deployment)
+	}
+	return nil
+}
+
+// put creates the record, or adds the deployment to one that is there.
+func (c *Client) put(ctx context.Context, draft record.Endpoint, d record.EndpointDeployment, opts *DeployOptions) (core.Stored[record.Endpoint], error) {
+	add := func(r *record.Endpoint) error {
+		next := base(r)
+		next.Restores = 0
+		if err := addDeployment(&next, d, opts.Traffic); err != nil {
+			return err
+		}
+		return propose(c.h, r, next, "deployment "+d.Name)
+	}
+	alone := add(&draft)
+	if alone == nil {
+		stored, err := core.Create(ctx, c.h, ref(draft.Name), draft)
+		if !errors.Is(err, azml.ErrExists) {
+			return stored, err
+		}
+	}
+	stored, err := core.Update(ctx, c.h, ref(draft.Name), core.Updated("deployment "+d.Name), func(r *record.Endpoint) error {
+		if opts.Settings != nil {
+			opts.Settings.fill(r)
+		}
+		r.KeyVersion++
+		return add(r)
+	})
+	if errors.Is(err, azml.ErrNotFound) && alone != nil {
+		err = alone // the first deployment can't be like that
+	}
+	return stored, err
+}
+
+// addDeployment adds a deployment, or replaces the one of its name, and gives it
+// its share of the traffic.
+func addDeployment(next *record.EndpointRevision, d record.EndpointDeployment, share *int) error {
+	first := len(next.Deployments) == 0
+	next.Deployments = slices.DeleteFunc(next.Deployments, func(other record.EndpointDeployment) bool { return other.Name == d.Name })
+	next.Deployments = append(next.Deployments, d)
+	slices.SortFunc(next.Deployments, func(a, b record.EndpointDeployment) int { return strings.Compare(a.Name, b.Name) })
+	const whole = 100
+	if first && share == nil {
+		next.Traffic[d.Name] = whole
+	}
+	if share == nil {
+		return nil
+	}
+	if *share < 0 || *share > whole {
+		return fmt.Errorf("%w: traffic of %d %%: use 0 to 100", azml.ErrInvalid, *share)
+	}
+	return giveShare(next, d.Name, *share)
+}
+
+// giveShare gives a deployment its share and leaves the others the rest, in
+// proportion to what they had.
+func giveShare(next *record.EndpointRevision, name string, share int) error {
+	delete(next.Traffic, name)
+	had := 0
+	for _, n := range next.Traffic {
+		had += n
+	}
+	const whole = 100
+	if rest := whole - share; had == 0 && rest != 0 && share != 0 {
+		return fmt.Errorf("%w: no other deployment has traffic, so %q gets all of it or none", azml.ErrInvalid, name)
+	} else if had > 0 {
+		left, largest := rest, ""
+		for _, d := range next.Deployments {
+			if n := next.Traffic[d.Name]; n > 0 {
+				next.Traffic[d.Name] = n * rest / had
+				left -= next.Traffic[d.Name]
+				if largest == "" || next.Traffic[d.Name] > next.Traffic[largest] {
+					largest = d.Name
+				}
+			}
+		}
+		next.Traffic[largest] += left
+	}
+	next.Traffic[name] = share
+	return nil
+}
+
+// prepareScript checks a scoring script and keeps its folder and environment.
+func (c *Client) prepareScript(ctx context.Context, s *Script, d *record.EndpointDeployment) error {
+	if s == nil {
+		return nil
+	}
+	entry := path.Clean(filepath.ToSlash(s.EntryScript))
+	if s.EntryScript == "" || !filepath.IsLocal(filepath.FromSlash(entry)) || !strings.HasSuffix(entry, ".py") {
+		return fmt.Errorf("%w: entry script %q: give a Python file relative to the source folder, inside it", azml.ErrInvalid, s.EntryScript)
+	}
+	source := s.Source
+	if source == "" {
+		source = "."
+	}
+	if info, err := os.Stat(filepath.Join(source, filepath.FromSlash(entry))); err != nil {
+		return fmt.Errorf("entry script %q in source folder %q: %w", s.EntryScript, source, err)
+	} else if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: entry script %q is no file", azml.ErrInvalid, s.EntryScript)
+	}
+	plan, err := snapshot.Scan(ctx, source, &snapshot.Options{Require: []string{entry}, Exclude: c.h.Private()})
+	if err != nil {
+		return err
+	}
+	// After all else was checked, for it may register the environment.
+	env, err := environment.Resolve(ctx, c.h, s.Environment, true)
+	if err != nil {
+		return err
+	}
+	if d.Source, _, _, err = snapshot.Take(ctx, c.h.Files(), plan, nil); err != nil {
+		return err
+	}
+	d.EntryScript = entry
+	d.Environment = &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
+	return nil
+}
+
+// AwaitOptions are the options of Endpoint.AwaitDeployed.
+type AwaitOptions struct {
+	// Progress is called with what is being done, whenever that changes; nil for
+	// none.
+	Progress func(phase string)
+}
+
+// awaitEvery is how often is looked whether a deployment was tried.
+const (
+	awaitEvery = 50 * time.Millisecond
+	awaitMost  = time.Second
+)
+
+// AwaitDeployed waits until what this object knows to be tried, by a deployment
+// or a rollback, is served, or has failed. It waits for a process that serves the endpoint, if there is
+// none. Errors: ErrFailed with phase, exception and last log lines; ErrConflict
+// when another change has taken its place; ErrNotFound.
+func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err error) {
+	defer e.h.Operation(&ctx, &err, "wait for", kind, e.Name())()
+	say := func(string) {}
+	if opts != nil && opts.Progress != nil {
+		say = opts.Progress
+	}
+	r := e.record()
+	if r.Candidate == nil {
+		return nil
+	}
+	return e.await(ctx, r.Candidate.ID, say)
+}
+
+func (e *Endpoint) await(ctx context.Context, id string, say func(string)) error {
+	said := ""
+	for pause := awaitEvery; ; pause = min(pause*5/4, awaitMost) {
+		if err := e.Refresh(ctx); err != nil {
+			return err
+		}
+		if r := e.record(); r.Candidate == nil || r.Candidate.ID != id {
+			return verdict(&r, id)
+		}
+		if phase := e.phase(); phase != said {
+			said = phase
+			say(phase)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// phase gives what those who serve the endpoint are doing to serve what is new.
+func (e *Endpoint) phase() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, host := range e.hosts {
+		if host.Phase != "" && !e.h.HostGone(&host) {
+			return host.Phase
+		}
+	}
+	return "waiting for a process that serves the endpoint"
+}
+
+// verdict tells how the trial of a revision ended.
+func verdict(r *record.Endpoint, id string) error {
+	if r.Failure != nil && r.Failure.Revision == id {
+		return fmt.Errorf("%w: %s", azml.ErrFailed, r.Failure.Error)
+	}
+	for _, served := range r.Revisions() {
+		if served.ID == id {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: another change has taken its place", azml.ErrConflict)
+}

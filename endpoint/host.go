@@ -1,0 +1,210 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/scoring"
+)
+
+// host serves one endpoint in this process.
+type host struct {
+	c     *Client
+	hosts *hosts
+	name  string
+	opts  ServeOptions
+
+	keys    keyring
+	log     *steady
+	scoring *scoring.Server
+	server  *http.Server
+	stopped chan struct{} // closed when all has ended
+	kick    chan struct{} // the record has changed
+
+	stops int // of the endpoint when serving began
+
+	// running is used by one goroutine at a time: run's, or that of the change
+	// which is being carried out.
+	running map[string]*running // by the ID of the deployment
+	target  string              // what run begins with
+	tasks   sync.WaitGroup      // beats, and ends of deployments
+
+	telling sync.Mutex // held while the record is written
+	mu      sync.Mutex // guards status
+	status  record.EndpointHost
+}
+
+func (s *host) key() string { return core.HostPrefix(s.name) + s.status.ID + ".json" }
+
+// nudge has the host look at the record now.
+func (s *host) nudge() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// note writes a line into the log.
+func (s *host) note(format string, args ...any) {
+	fmt.Fprintf(s.log, "%s %s\n", s.c.h.Now().Format(time.RFC3339), fmt.Sprintf(format, args...))
+}
+
+// logger writes what happens to the service into its log.
+func (s *host) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+// tell changes what the host says of itself and writes it down. A record that
+// was removed stays so: the endpoint was deleted.
+func (s *host) tell(ctx context.Context, change func(*record.EndpointHost)) error {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.mu.Lock()
+	change(&s.status)
+	now := s.status
+	s.mu.Unlock()
+	_, err := core.Update(ctx, s.c.h, core.Ref{Kind: kind, Name: s.name, Key: s.key()}, core.Quiet, func(r *record.EndpointHost) error {
+		now.Meta = r.Meta
+		*r = now
+		return nil
+	})
+	return err
+}
+
+// progress says what is being done to serve what is new. A store that does not
+// take it is no reason to do it not.
+func (s *host) progress(ctx context.Context, format string, args ...any) {
+	phase := fmt.Sprintf(format, args...)
+	if phase != "" {
+		s.note("%s", phase)
+	}
+	_ = s.tell(ctx, func(status *record.EndpointHost) { status.Phase = phase })
+}
+
+// endTime bounds the orderly end of the service.
+const endTime = 30 * time.Second
+
+// end lets the requests under way finish, and ends everything.
+func (s *host) end(reason string) {
+	ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	logger := s.c.h.Logger()
+	if err := s.server.Shutdown(ctx); err != nil {
+		logger.Warn("requests were cut off at the end of an endpoint", "endpoint", s.name, "error", err)
+	}
+	s.scoring.Shutdown()
+	s.retire(ctx, nil)
+	s.tasks.Wait()
+	s.note("stopped: %s", reason)
+	if err := s.log.Close(ctx); err != nil {
+		logger.Warn("the end of an endpoint's log was lost", "endpoint", s.name, "error", err)
+	}
+	if err := s.leave(ctx); err != nil {
+		logger.Warn("the end of an endpoint could not be recorded", "endpoint", s.name, "error", err)
+	}
+}
+
+// leave removes the host's record.
+func (s *host) leave(ctx context.Context) error {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	err := s.c.h.Objects().Delete(ctx, s.key(), &backend.DeleteOptions{})
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// fail cleans up after a start that failed and notes why.
+func (s *host) fail(ctx context.Context, r record.Endpoint, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
+	if s.scoring != nil {
+		s.scoring.Shutdown()
+	}
+	s.retire(ctx, nil)
+	s.tasks.Wait()
+	var err error
+	if s.log != nil {
+		s.note("start failed: %v", cause)
+		err = s.log.Close(ctx)
+	}
+	if errors.Is(cause, context.Canceled) {
+		return errors.Join(err, s.leave(ctx)) // nobody knows whether it would have started
+	}
+	_, updateErr := core.Update(ctx, s.c.h, ref(s.name), core.Updated("start failed"), func(now *record.Endpoint) error {
+		if now.Failure != nil || targetOf(now) != targetOf(&r) {
+			return core.ErrNoChange // it was noted, or something else is to be served
+		}
+		now.Failure = &record.EndpointFailure{Error: withoutClass(cause), At: s.c.h.Now()}
+		return nil
+	})
+	if errors.Is(updateErr, azml.ErrNotFound) {
+		updateErr = nil
+	}
+	return errors.Join(err, updateErr, s.leave(ctx))
+}
+
+// awaitTime bounds how long is waited for services of other processes to end;
+// recordTime is how long a service that takes no more requests may take to say
+// that it has ended.
+const (
+	awaitTime  = 10 * time.Second
+	recordTime = time.Second
+)
+
+// awaitEnd waits until nobody serves the endpoint any more, and removes the
+// records of those who are gone.
+func (c *Client) awaitEnd(ctx context.Context, name string) error {
+	if hosts, err := ownHosts(c.h); err == nil {
+		if host := hosts.of(name); host != nil {
+			host.nudge()
+		}
+	}
+	began, heard := time.Now(), time.Now()
+	for {
+		if err := c.dropGone(ctx, name, ""); err != nil {
+			return err
+		}
+		hosts, err := c.hosts(ctx, name)
+		if err != nil || len(hosts) == 0 || time.Since(began) > awaitTime {
+			return err
+		}
+		if slices.ContainsFunc(hosts, func(host record.EndpointHost) bool { return listens(ctx, host.URL) }) {
+			heard = time.Now()
+		}
+		if time.Since(heard) > recordTime {
+			return c.removeBelow(ctx, core.HostPrefix(name))
+		}
+		select {
+		case <-time.After(watchEvery / 10):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func listens(ctx context.Context, url string) bool {
+	_, address, ok := strings.Cut(url, "://")
+	if !ok {
+		return false
+	}
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = connection.Close() // nothing was sent
+	return true
+}

@@ -1,0 +1,303 @@
+package endpoint_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/endpoint"
+)
+
+// text is a function that answers a text.
+func text(answer string) endpoint.Handler {
+	return func(context.Context, json.RawMessage) (any, error) { return answer, nil }
+}
+
+// answers counts who answers some requests.
+func answers(t *testing.T, url, key string, n int) map[string]int {
+	t.Helper()
+	got := map[string]int{}
+	for range n {
+		code, body, header := ask(t, "POST", url+"/score", key, "1")
+		require.Equal(t, 200, code, body)
+		require.Equal(t, `"`+header.Get("azureml-model-deployment")+`"`, body)
+		got[header.Get("azureml-model-deployment")]++
+	}
+	return got
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, holds func() bool, what string) {
+	t.Helper()
+	require.Eventually(t, holds, 20*time.Second, 10*time.Millisecond, what)
+}
+
+// TestTwoDeploymentsServedByTwo: two deployments behind one URL, served from the
+// records by two handles, of which one learns of each change by itself.
+func TestTwoDeploymentsServedByTwo(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws, other := reopen(t, dir), reopen(t, dir)
+	blue := deploy(t, ws, "svc", endpoint.Config{Handler: text("blue")}, &endpoint.DeployOptions{Deployment: "blue", PrimaryKey: "key"})
+	ep := deploy(t, ws, "svc", endpoint.Config{Handler: text("green")}, &endpoint.DeployOptions{Deployment: "green"})
+	require.Equal(t, blue.URL(), ep.URL())
+	require.Equal(t, map[string]int{"blue": 100}, answers(t, ep.URL(), "key", 100), "what is new has no traffic")
+	code, body, _ := ask(t, "POST", ep.ScoringURI(), "key", "1", "azureml-model-deployment", "green")
+	require.Equal(t, `200 "green"`, fmt.Sprint(code, " ", body))
+
+	second, err := other.Endpoints().Serve(ctx, "svc", &endpoint.ServeOptions{Handlers: map[string]endpoint.Handler{"blue": text("blue"), "green": text("green")}})
+	require.NoError(t, err)
+	require.NotEqual(t, ep.URL(), second.URL())
+	require.Len(t, second.Details().Hosts, 2)
+	remote, err := reopen(t, dir).Endpoints().Get(ctx, "svc", nil)
+	require.NoError(t, err)
+	require.NoError(t, remote.SetTraffic(ctx, map[string]int{"blue": 70, "green": 30}, nil))
+	require.Equal(t, 3, remote.Details().Current.Number, "what needs no start is current at once")
+	for _, url := range []string{ep.URL(), second.URL()} {
+		eventually(t, func() bool { return answers(t, url, "key", 10)["green"] > 0 }, "both follow")
+		got := answers(t, url, "key", 200)
+		require.Less(t, got["blue"], 200)
+		require.InDelta(t, 60, got["green"], 30)
+	}
+	for name, try := range map[string]struct {
+		traffic map[string]int
+		class   error
+	}{"unknown": {map[string]int{"red": 100}, azml.ErrNotFound}, "sum": {map[string]int{"blue": 50}, azml.ErrInvalid}} {
+		require.ErrorIs(t, remote.SetTraffic(ctx, try.traffic, nil), try.class, name)
+	}
+	require.ErrorIs(t, remote.RemoveDeployment(ctx, "green"), azml.ErrConflict)
+	require.NoError(t, remote.SetTraffic(ctx, map[string]int{"green": 100}, &endpoint.TrafficOptions{Mirror: map[string]int{"blue": 100}}))
+	eventually(t, func() bool { return answers(t, second.URL(), "key", 5)["green"] == 5 }, "all traffic is switched")
+	require.NoError(t, remote.SetTraffic(ctx, nil, &endpoint.TrafficOptions{Mirror: map[string]int{}}))
+	require.NoError(t, remote.Rollback(ctx, nil), "to the revision with the mirror")
+	require.NoError(t, remote.Rollback(ctx, nil), "to the one before it")
+	require.Equal(t, 70, remote.Details().Current.Deployments[0].Traffic)
+	require.NoError(t, remote.Rollback(ctx, &endpoint.RollbackOptions{To: 1}))
+	require.Len(t, remote.Details().Current.Deployments, 1)
+	require.ErrorIs(t, remote.Rollback(ctx, &endpoint.RollbackOptions{To: 77}), azml.ErrNotFound)
+	eventually(t, func() bool {
+		code, _, _ := ask(t, "POST", ep.ScoringURI(), "key", "1", "azureml-model-deployment", "green")
+		return code == 404
+	}, "it has gone")
+	require.NoError(t, remote.Stop(ctx))
+	require.True(t, refuses(ep.URL()) && refuses(second.URL()), "a stop ends all")
+	require.Equal(t, endpoint.StateStopped, remote.State())
+	require.Equal(t, []int{7, 6, 5, 4, 3, 2, 1}, numbers(remote.Revisions()))
+}
+
+func numbers(revisions []endpoint.Revision) (all []int) {
+	for _, r := range revisions {
+		all = append(all, r.Number)
+	}
+	return all
+}
+
+func TestShareOfANewDeployment(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	share := func(name string, traffic int) map[string]int {
+		ep, err := ws.Endpoints().Deploy(ctx, "svc", endpoint.Config{Handler: text(name)}, &endpoint.DeployOptions{Deployment: name, Traffic: &traffic, Overwrite: true})
+		require.NoError(t, err)
+		got := map[string]int{}
+		for _, d := range ep.Details().Current.Deployments {
+			got[d.Name] = d.Traffic
+		}
+		return got
+	}
+	require.Equal(t, map[string]int{"one": 100}, share("one", 100))
+	require.Equal(t, map[string]int{"one": 67, "two": 33}, share("two", 33))
+	require.Equal(t, map[string]int{"one": 61, "two": 29, "three": 10}, share("three", 10))
+	require.Equal(t, map[string]int{"one": 0, "two": 0, "three": 100}, share("three", 100))
+	require.Equal(t, map[string]int{"one": 0, "two": 0, "three": 100}, share("two", 0))
+}
+
+// TestChangesUnderLoad: deployments are replaced, traffic is switched and rolled
+// back by another handle, and no request is lost at either of two processes.
+func TestChangesUnderLoad(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws, other := reopen(t, dir), reopen(t, dir)
+	pythonScript := func(name string) endpoint.Config {
+		return endpoint.Config{Script: script(t, "import time\ndef init(): pass\ndef run(data):\n    time.sleep(0.002)\n    return '"+name+"'\n"), Replicas: 2,
+			MaxQueueWait: 20 * time.Second}
+	}
+	ep := deploy(t, ws, "svc", pythonScript("blue"), &endpoint.DeployOptions{Deployment: "blue", PrimaryKey: "key"})
+	second, err := other.Endpoints().Serve(ctx, "svc", nil)
+	require.NoError(t, err)
+	var stop atomic.Bool
+	var answered atomic.Int64
+	var clients sync.WaitGroup
+	transport := &http.Transport{MaxIdleConnsPerHost: 8}
+	client := &http.Client{Transport: transport}
+	for n := range 6 {
+		url := []string{ep.URL(), second.URL()}[n%2]
+		clients.Go(func() {
+			for !stop.Load() {
+				request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/score", strings.NewReader("1"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				request.Header.Set("Authorization", "Bearer key")
+				response, err := client.Do(request)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusOK {
+					t.Errorf("status %d", response.StatusCode)
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	remote, err := reopen(t, dir).Endpoints().Propose(ctx, "svc", pythonScript("green"), &endpoint.DeployOptions{Deployment: "green", Traffic: new(50)})
+	require.NoError(t, err)
+	var phases []string
+	require.NoError(t, remote.AwaitDeployed(ctx, &endpoint.AwaitOptions{Progress: func(phase string) { phases = append(phases, phase) }}))
+	require.NotEmpty(t, phases)
+	for _, change := range []func() error{
+		func() error { return remote.SetTraffic(ctx, map[string]int{"green": 100}, nil) },
+		func() error { return remote.Rollback(ctx, nil) },
+		func() error {
+			_, err := ws.Endpoints().Deploy(ctx, "svc", pythonScript("green"), &endpoint.DeployOptions{Deployment: "green", Overwrite: true})
+			return err
+		},
+		func() error { return remote.Rollback(ctx, &endpoint.RollbackOptions{To: 1}) },
+	} {
+		require.NoError(t, change())
+		require.NoError(t, remote.AwaitDeployed(ctx, nil))
+		before := answered.Load()
+		eventually(t, func() bool {
+			if err := remote.Refresh(ctx); err != nil {
+				return false
+			}
+			d := remote.Details()
+			for _, host := range d.Hosts {
+				if host.Revision != d.Current.Number {
+					return false
+				}
+			}
+			return answered.Load() > before+50
+		}, "both serve the revision")
+	}
+	stop.Store(true)
+	clients.Wait()
+	transport.CloseIdleConnections()
+	require.Greater(t, answered.Load(), int64(200))
+}
+
+// TestPreflight: what does not start, or does not answer its sample, gets no
+// traffic, and what was served goes on.
+func TestPreflight(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws := reopen(t, dir)
+	ep := deploy(t, ws, "svc", endpoint.Config{Script: script(t, "def init(): pass\ndef run(data): return 'main'\n"), Sample: []byte("1")},
+		&endpoint.DeployOptions{PrimaryKey: "key"})
+	for name, c := range map[string]struct {
+		script, sample string
+		says           []string
+	}{
+		"init":   {"def init():\n    print('last words')\n    raise ValueError('no weights')\ndef run(data): return 1\n", "", []string{"phase init", "exit code 3", "ValueError: no weights", "last words"}},
+		"import": {"import not_there\ndef init(): pass\ndef run(data): return 1\n", "", []string{"phase import", "not_there"}},
+		"exit":   {"import os\ndef init():\n    print('bye')\n    os._exit(7)\ndef run(data): return 1\n", "", []string{"phase init", "exit code 7", "bye"}},
+		"sample": {"def init(): pass\ndef run(data): raise KeyError('column')\n", "1", []string{"phase sample"}},
+	} {
+		config := endpoint.Config{Script: script(t, c.script), Sample: []byte(c.sample)}
+		if c.sample == "" {
+			config.Sample = nil
+		}
+		proposed, err := reopen(t, dir).Endpoints().Propose(ctx, "svc", config, &endpoint.DeployOptions{Overwrite: true})
+		require.NoError(t, err, name)
+		began := time.Now()
+		err = proposed.AwaitDeployed(ctx, nil)
+		require.Less(t, time.Since(began), 20*time.Second)
+		require.ErrorIs(t, err, azml.ErrFailed, name)
+		for _, text := range c.says {
+			require.ErrorContains(t, err, text, name)
+		}
+		require.Equal(t, endpoint.StateHealthy, proposed.State(), name)
+		require.Contains(t, proposed.Details().Error, c.says[0], name)
+		require.Equal(t, map[string]int{"main": 3}, answers(t, ep.URL(), "key", 3), name)
+	}
+	require.NoError(t, ep.Refresh(ctx))
+	require.Equal(t, 1, ep.Details().Current.Number)
+}
+
+// TestReplacedProposal: who waits for a deployment learns that another change
+// has taken its place.
+func TestReplacedProposal(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	slow := script(t, "import time\ndef init(): time.sleep(600)\ndef run(data): return 1\n")
+	ep := deploy(t, ws, "svc", endpoint.Config{}, nil)
+	proposed, err := ws.Endpoints().Propose(ctx, "svc", endpoint.Config{Script: slow}, &endpoint.DeployOptions{Deployment: "slow"})
+	require.NoError(t, err)
+	waited := make(chan error, 1)
+	go func() { waited <- proposed.AwaitDeployed(ctx, nil) }()
+	eventually(t, func() bool {
+		return ep.Refresh(ctx) == nil && strings.Contains(ep.Details().Hosts[0].Phase, "starting deployment slow")
+	}, "it is being started")
+	require.ErrorIs(t, ep.Rollback(ctx, nil), azml.ErrNotFound, "there is no earlier one")
+	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"main": 100}, nil))
+	require.ErrorIs(t, <-waited, azml.ErrConflict)
+	require.NoError(t, ep.Refresh(ctx))
+	require.NotNil(t, ep.Details().Candidate)
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	ep := deploy(t, ws, "svc", endpoint.Config{}, &endpoint.DeployOptions{PrimaryKey: "key", Settings: &endpoint.Settings{Auth: endpoint.AuthToken}})
+	token, err := ep.Token(ctx, &endpoint.TokenOptions{Life: 2 * time.Second})
+	require.NoError(t, err)
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", token, token, token), token.Token)
+	accepted := func(secret string) bool {
+		code, _, _ := ask(t, "POST", ep.ScoringURI(), secret, "1")
+		return code == 200
+	}
+	require.True(t, accepted(token.Token))
+	require.False(t, accepted("key"), "keys are no tokens")
+	require.False(t, accepted(token.Token+"0"))
+	for _, forged := range []string{"aet_", "aet_1_", "aet_99999999999_00", strings.Replace(token.Token, "aet_", "aet_0", 1)} {
+		require.False(t, accepted(forged), forged)
+	}
+	_, err = ep.Invoke(ctx, []byte("1"), nil)
+	require.NoError(t, err)
+	eventually(t, func() bool { return !accepted(token.Token) }, "it ends")
+	require.False(t, time.Now().Before(token.ExpiryOn))
+	long, err := ep.Token(ctx, nil)
+	require.NoError(t, err)
+	require.True(t, accepted(long.Token))
+	_, err = ep.RegenerateKey(ctx, endpoint.PrimaryKey, "")
+	require.NoError(t, err)
+	require.False(t, accepted(long.Token), "it ends with its key")
+	for _, life := range []time.Duration{time.Millisecond, 91 * 24 * time.Hour} {
+		_, err = ep.Token(ctx, &endpoint.TokenOptions{Life: life})
+		require.ErrorIs(t, err, azml.ErrInvalid)
+	}
+	require.NoError(t, ep.Update(ctx, endpoint.Update{Auth: endpoint.AuthNone, CORSOrigins: []string{"https://example.org"}, MaxBody: 10}))
+	eventually(t, func() bool { return accepted("") }, "settings are followed")
+	code, _, header := ask(t, "POST", ep.ScoringURI(), "", strings.Repeat(" ", 20)+"1", "Origin", "https://example.org")
+	require.Equal(t, 413, code)
+	require.Equal(t, "https://example.org", header.Get("Access-Control-Allow-Origin"))
+	_, err = ep.Token(ctx, nil)
+	require.ErrorIs(t, err, azml.ErrInvalid)
+}

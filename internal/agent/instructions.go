@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Protocol is the version of what passes between an agent and who has started it.
+const Protocol = 1
+
+// Instructions are what a program that drives one run is told, as JSON on its
+// standard input, where nobody else sees it.
+type Instructions struct {
+	// Protocol is the constant Protocol of who writes them.
+	Protocol int `json:"protocol"`
+	// RunID is the run.
+	RunID string `json:"runId"`
+	// Owner is the ID of the owner that the run is taken over from.
+	Owner string `json:"owner"`
+	// Lost, when not empty, says that the run's agent is gone, and why: what it left
+	// is to be saved and the run to be ended.
+	Lost string `json:"lost,omitempty"`
+	// Location is where the workspace is opened: a folder or a URL. Empty when it
+	// is reached through a gateway.
+	Location string `json:"location,omitempty"`
+	// SecretsKeyFile is the file with the key of its secrets; empty for the usual
+	// one.
+	SecretsKeyFile string `json:"secretsKeyFile,omitempty"`
+	// CacheDir is the folder for what can be made again, the user's cache folder
+	// when empty.
+	CacheDir string `json:"cacheDir,omitempty"`
+	// Gateway is the address of the gateway to the workspace.
+	Gateway string `json:"gateway,omitempty"`
+	// Token lets the run in there.
+	Token string `json:"token,omitempty"`
+	// Who is the author of changes.
+	Who string `json:"who,omitempty"`
+}
+
+// Encode gives the instructions as they are sent.
+func (i Instructions) Encode() ([]byte, error) {
+	i.Protocol = Protocol
+	return json.Marshal(i)
+}
+
+// ReadInstructions reads what Encode gives. Errors: ErrInvalid, ErrUnsupported for
+// another version.
+func ReadInstructions(r io.Reader) (Instructions, error) {
+	var i Instructions
+	if err := json.NewDecoder(r).Decode(&i); err != nil {
+		return i, fmt.Errorf("%w: the instructions can't be read: %w", azml.ErrInvalid, err)
+	}
+	if i.Protocol != Protocol {
+		return i, fmt.Errorf("%w: the instructions are of version %d and this program speaks %d: use the same version of azml on both sides", azml.ErrUnsupported, i.Protocol, Protocol)
+	}
+	if i.RunID == "" || (i.Location == "") == (i.Gateway == "") {
+		return i, fmt.Errorf("%w: the instructions name no run, or not one way to its workspace", azml.ErrInvalid)
+	}
+	return i, nil
+}
+
+// Adopt makes this process the owner of a run that was just submitted. From then
+// on it answers for the run. It waits for a store that does not answer. Errors:
+// ErrConflict when the run is no more the former owner's to give.
+func Adopt(ctx context.Context, h core.Handle, id, from string) error {
+	waits := func(err error) { h.Logger().Warn("an agent waits for the store", "run", id, "error", err) }
+	return persist(ctx, waits, func(ctx context.Context) error { return adopt(ctx, h, id, from) })
+}
+
+func adopt(ctx context.Context, h core.Handle, id, from string) error {
+	me := h.Owner()
+	_, err := history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
+		if r.Owner != nil && r.Owner.ID == me.ID {
+			return core.ErrNoChange // an earlier try whose answer was lost
+		}
+		if r.Status.Terminal() || r.Owner == nil || r.Owner.ID != from {
+			return fmt.Errorf("%w: the run is %s, and its submitter does not answer for it any more", azml.ErrConflict, r.Status)
+		}
+		if r.Owner = &me; r.Agent != nil {
+			r.Agent.Adopted = true
+		}
+		return nil
+	})
+	return err
+}
+
+// Finish ends the run whose agent is gone, in place of it: on the machine where it
+// ran, which has what it left. It takes the run from the owner that its record has.
+func Finish(ctx context.Context, h core.Handle, id, reason string) error {
+	run, err := history.Get(ctx, h, id)
+	if err != nil || run.Value.Status.Terminal() || run.Value.Owner == nil {
+		return err
+	}
+	_, err = bury(ctx, h, run, reason)
+	return err
+}

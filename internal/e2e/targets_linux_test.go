@@ -1,0 +1,333 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/program"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
+)
+
+// target is a kind of compute target that the tests of targets are run on.
+type target struct {
+	name    string
+	compute string // the target's name
+	detach  bool
+	// attach makes the target known in the workspace, nil for this machine.
+	attach func(t *testing.T, ws *workspace.Workspace)
+}
+
+// targets are all kinds that can be had here.
+func targets() []target {
+	apart := func(t *testing.T, ws *workspace.Workspace) {
+		dir := t.TempDir()
+		_, err := ws.Compute().Create(t.Context(), "apart", process.Target{Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}, nil)
+		require.NoError(t, err)
+	}
+	return []target{
+		{name: "detached", detach: true},
+		{name: "through a gateway", compute: "apart", attach: apart},
+		{name: "through a gateway, detached", compute: "apart", detach: true, attach: apart},
+	}
+}
+
+// programs builds the program azml, once for all tests.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "azml-e2e-")
+	if err != nil {
+		return "", err
+	}
+	f := &program.Finder{CacheDir: dir}
+	return f.Find(context.Background(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
+})
+
+// onTarget opens a new workspace that knows the target.
+func onTarget(t *testing.T, on target) (*workspace.Workspace, place) {
+	p := newPlace(t)
+	ws := p.openFor(t)
+	if on.attach != nil {
+		on.attach(t, ws)
+	}
+	return ws, p
+}
+
+// openFor opens the place's workspace with the drivers of targets.
+func (p place) openFor(t *testing.T) *workspace.Workspace {
+	t.Helper()
+	file, err := programs()
+	require.NoError(t, err)
+	opts := p.options()
+	opts.Computes, opts.Program = drivers(), file
+	ws, err := workspace.Open(t.Context(), p.Dir, opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { closeAll(t, ws) })
+	t.Cleanup(func() { requireNoJobs(t, ws) })
+	return ws
+}
+
+// requireNoJobs waits until nothing runs on this machine for the workspace any more:
+// agents have something to do after their run has ended.
+func requireNoJobs(t *testing.T, ws *workspace.Workspace) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for job, err := range workspace.Handle(ws).Local().List(context.Background()) {
+			if err != nil || job.State == backend.JobRunning {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 10*time.Millisecond, "processes are left")
+}
+
+// begin submits a shell script to the target.
+func (on target) begin(t *testing.T, ws *workspace.Workspace, script string, change func(*experiment.ScriptRunConfig)) *run.Run {
+	t.Helper()
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "targets", nil)
+	require.NoError(t, err)
+	config := shell(t, script)
+	config.Compute = on.compute
+	if change != nil {
+		change(&config)
+	}
+	r, err := exp.Submit(t.Context(), config, &experiment.SubmitOptions{Detach: on.detach})
+	require.NoError(t, err)
+	return r
+}
+
+func outputOf(t *testing.T, r *run.Run) string {
+	t.Helper()
+	log, err := r.Logs(t.Context(), nil)
+	require.NoError(t, err)
+	defer log.Close()
+	data, err := io.ReadAll(log)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// onEach runs a test on each kind of target.
+func onEach(t *testing.T, test func(t *testing.T, on target)) {
+	for _, on := range targets() {
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, on)
+		})
+	}
+}
+
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on target) {
+		ws, _ := onTarget(t, on)
+		require.NoError(t, ws.Secrets().Set(t.Context(), "pass", "s3cret-value"))
+		r := on.begin(t, ws, `
+echo "hello $(cat data.txt)"
+echo '{"name": "loss", "value": 0.5, "step": 1}' >> "$AZML_METRICS_FILE"
+mkdir -p outputs && echo made > outputs/model.txt
+echo "s3cret-value"
+test -n "$MLFLOW_TRACKING_URI" && test -n "$AZML_SECRETS_URL"`, func(c *experiment.ScriptRunConfig) {
+			require.NoError(t, os.WriteFile(filepath.Join(c.Source, "data.txt"), []byte("there"), 0o600))
+			c.Secrets = []string{"pass"}
+		})
+		require.NoError(t, r.Wait(t.Context(), nil))
+		require.Equal(t, "hello there\n****\n", outputOf(t, r))
+		require.EqualValues(t, 1, series(t, r, "loss", 1))
+		file, err := r.Open(t.Context(), "outputs/model.txt")
+		require.NoError(t, err)
+		defer file.Close()
+		data, err := io.ReadAll(file)
+		require.NoError(t, err)
+		require.Equal(t, "made\n", string(data))
+		clean(t, ws)
+	})
+}
+
+func TestTargetExits(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on target) {
+		ws, _ := onTarget(t, on)
+		r := on.begin(t, ws, "echo bad; exit 137", nil)
+		err := r.Wait(t.Context(), nil)
+		require.ErrorIs(t, err, azml.ErrFailed)
+		require.ErrorContains(t, err, "exit code 137; its last line: bad")
+	})
+}
+
+// TestTargetFaults are scripts that do what a target must stand.
+func TestTargetFaults(t *testing.T) {
+	t.Parallel()
+	megabytes := size(1000, 20)
+	files := size(5000, 300)
+	for name, c := range map[string]struct {
+		script, failure string
+		change          func(*experiment.ScriptRunConfig)
+		check           func(t *testing.T, r *run.Run)
+	}{
+		"much output": {fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", megabytes<<20), "", nil, func(t *testing.T, r *run.Run) {
+			log, err := r.Logs(t.Context(), nil)
+			require.NoError(t, err)
+			defer log.Close()
+			n, err := io.Copy(io.Discard, log)
+			require.NoError(t, err)
+			require.EqualValues(t, megabytes<<20, n)
+		}},
+		"no newline": {"printf 'no newline'", "", nil, func(t *testing.T, r *run.Run) { require.Equal(t, "no newline", outputOf(t, r)) }},
+		"many outputs": {fmt.Sprintf("for i in $(seq %d); do echo $i > outputs/$i; done", files), "", nil, func(t *testing.T, r *run.Run) {
+			list, err := r.Files(t.Context(), "outputs")
+			require.NoError(t, err)
+			require.Len(t, list, files)
+		}},
+		"killed": {"kill -9 $$", "killed by signal 9", nil, nil},
+		"an environment that can't be built": {"true", "build environment", func(c *experiment.ScriptRunConfig) {
+			c.Environment = environment.Spec{Python: environment.Python{PythonVersion: ">=99"}}
+		}, nil},
+		"takes too long": {"trap '' TERM; sleep 1000 & sleep 1000", "time limit", func(c *experiment.ScriptRunConfig) { c.MaxDuration = time.Second }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onEach(t, func(t *testing.T, on target) {
+				ws, _ := onTarget(t, on)
+				r := on.begin(t, ws, c.script, c.change)
+				if err := r.Wait(t.Context(), nil); c.failure == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, azml.ErrFailed)
+					require.ErrorContains(t, err, c.failure)
+				}
+				if c.check != nil {
+					c.check(t, r)
+				}
+			})
+		})
+	}
+}
+
+// forking never ends by itself, and neither do the processes that it starts; PIDS
+// gets their numbers.
+const forking = `trap '' TERM
+echo '{"name": "n", "value": 1, "step": 0}' >> "$AZML_METRICS_FILE"
+(trap '' TERM; setsid sh -c 'trap "" TERM; echo $$ >> "$PIDS"; while :; do sleep 0.1; done' &)
+echo $$ >> "$PIDS"
+while :; do sleep 0.1; done`
+
+// beginForking submits that script and waits until its processes are there.
+func (on target) beginForking(t *testing.T, ws *workspace.Workspace) (r *run.Run, pids func() []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pids")
+	pids = func() []string {
+		data, _ := os.ReadFile(file)
+		return strings.Fields(string(data))
+	}
+	r = on.begin(t, ws, forking, func(c *experiment.ScriptRunConfig) { c.Variables = map[string]string{"PIDS": file} })
+	require.Eventually(t, func() bool {
+		return len(pids()) == 2 && series(t, r, "n", 0) == 1
+	}, time.Minute, 20*time.Millisecond, "the script begins, and what it says is there")
+	return r, pids
+}
+
+func requireGone(t *testing.T, pids []string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return !slices.ContainsFunc(pids, func(pid string) bool {
+			n, err := strconv.Atoi(pid)
+			require.NoError(t, err)
+			return syscall.Kill(n, 0) == nil
+		})
+	}, time.Minute, 20*time.Millisecond, "processes of the script are left")
+}
+
+func TestTargetCancel(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on target) {
+		ws, p := onTarget(t, on)
+		r, pids := on.beginForking(t, ws)
+		other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil) // as another process
+		require.NoError(t, err)
+		require.NoError(t, other.Cancel(t.Context(), nil))
+		require.ErrorIs(t, other.Wait(t.Context(), nil), azml.ErrCanceled)
+		requireGone(t, pids())
+		require.EqualValues(t, 1, series(t, r, "n", 0))
+	})
+}
+
+// agentOf gives the process that answers for the run.
+func agentOf(t *testing.T, ws *workspace.Workspace, r *run.Run) int {
+	t.Helper()
+	stored, err := history.Get(t.Context(), workspace.Handle(ws), r.ID())
+	require.NoError(t, err)
+	require.NotEqual(t, os.Getpid(), stored.Value.Owner.PID)
+	return stored.Value.Owner.PID
+}
+
+func TestTargetAgentKilled(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on target) {
+		ws, _ := onTarget(t, on)
+		r, pids := on.beginForking(t, ws)
+		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGKILL))
+		require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrFailed)
+		require.NotEmpty(t, r.Details().Reason)
+		requireGone(t, pids())
+		require.EqualValues(t, 1, series(t, r, "n", 0), "what was taken is kept")
+	})
+}
+
+// TestTargetSubmitterKilled kills the process that has submitted a run, and with it
+// the way from the agent to its workspace. The script goes on, and all is there when
+// another process waits for the run.
+func TestTargetSubmitterKilled(t *testing.T) {
+	t.Parallel()
+	on := targets()[1]
+	ws, p := onTarget(t, on)
+	config := shell(t, `echo first; until [ -e "$PLACE/go" ]; do sleep 0.05; done
+for i in $(seq 0 99); do echo "{\"name\": \"n\", \"value\": $i, \"step\": $i}"; done >> "$AZML_METRICS_FILE"
+echo second; touch "$PLACE/done"`)
+	file, err := programs()
+	require.NoError(t, err)
+	w := start(t, errand{Name: "submit", Place: p, Dir: config.Source, Program: file})
+	require.True(t, w.lines.Scan(), w.stderr)
+	r, err := ws.Runs().Get(t.Context(), w.lines.Text(), nil)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		log, err := r.Logs(t.Context(), nil)
+		if err != nil {
+			return false
+		}
+		defer log.Close()
+		said, err := io.ReadAll(log)
+		return err == nil && string(said) == "first\n"
+	}, time.Minute, 20*time.Millisecond, "the script begins")
+	require.NoError(t, w.cmd.Process.Kill())
+	require.Error(t, w.cmd.Wait())
+	require.NoError(t, os.WriteFile(filepath.Join(config.Source, "go"), nil, 0o600))
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(config.Source, "done")); return err == nil }, time.Minute, 20*time.Millisecond,
+		"the script goes on without a way to the workspace")
+	time.Sleep(cutFor)
+	require.NoError(t, r.Refresh(t.Context()))
+	require.False(t, r.Status().Terminal(), "nobody can know of its end")
+	require.NoError(t, r.Wait(t.Context(), nil))
+	require.Equal(t, "first\nsecond\n", outputOf(t, r))
+	require.EqualValues(t, 100, series(t, r, "n", 0))
+}
+
+// cutFor is how long an agent has no way to its workspace.
+const cutFor = 2 * time.Second

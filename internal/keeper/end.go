@@ -1,0 +1,162 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/agent"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+const (
+	// lookEvery is the time between two looks for a cancel or a deadline.
+	lookEvery = 2 * time.Second
+	// forceAfter is what an agent has, beyond the script's own grace period, to
+	// carry out a cancel.
+	forceAfter = time.Minute
+	// agentGrace is what an agent has to end when it is asked to by the target.
+	agentGrace = 30 * time.Second
+)
+
+// force ends an agent that does not do what it should: one that does not carry out
+// a cancel, or has not taken the run over in time.
+func (k *keeper) force(ctx context.Context, job string) {
+	for sleep(ctx, lookEvery) {
+		stored, err := history.Get(ctx, k.h, k.run.ID)
+		if err != nil || !overdue(stored.Value, k.h.Now()) {
+			continue
+		}
+		if err := k.target.Cancel(ctx, job, agentGrace); err != nil && ctx.Err() == nil {
+			k.h.Logger().Warn("an agent that does not end could not be ended", "run", k.run.ID, "error", err)
+			continue
+		}
+		return
+	}
+}
+
+// overdue tells whether the agent had its time.
+func overdue(r record.Run, now time.Time) bool {
+	since := now.Sub(r.Since)
+	switch {
+	case r.Status == record.CancelRequested && !r.Agent.Adopted:
+		return true
+	case r.Status == record.CancelRequested:
+		return since > time.Duration(r.Definition.GracePeriod*float64(time.Second))+forceAfter
+	case r.Status == record.Starting && !r.Agent.Adopted && r.Definition.MaxStart > 0:
+		return since > time.Duration(r.Definition.MaxStart)*time.Second
+	}
+	return false
+}
+
+// settle ends a run whose agent has ended without doing it: by an agent that saves
+// on the target what the first has left, and where that fails, from here.
+func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
+	stored, err := k.read(ctx)
+	if err != nil || stored.Value.Status.Terminal() {
+		return err
+	}
+	k.run = stored.Value
+	if k.run.Status == record.CancelRequested && !k.run.Agent.Adopted {
+		_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Canceled, Reason: "canceled on request, before it began"})
+		return err
+	}
+	reason := k.reason(ctx, status)
+	if k.run.Agent.Adopted {
+		if err := k.salvage(ctx, reason); err != nil {
+			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
+		}
+	}
+	if err := agent.Finish(ctx, k.h, k.run.ID, reason); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// read reads the run's record and waits for a store that doesn't answer.
+func (k *keeper) read(ctx context.Context) (core.Stored[record.Run], error) {
+	for {
+		stored, err := history.Get(ctx, k.h, k.run.ID)
+		if !errors.Is(err, azml.ErrUnavailable) || !sleep(ctx, tryEvery) {
+			return stored, err
+		}
+	}
+}
+
+// reason says in words why the run has no agent any more.
+func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
+	reason := fmt.Sprintf("its agent on %s ", k.run.Definition.Compute)
+	switch {
+	case k.run.Status == record.Starting && !k.run.Agent.Adopted && overdue(k.run, k.h.Now()):
+		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
+	case status.State == backend.JobExited:
+		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)
+	case status.State == backend.JobKilled:
+		reason += "was " + strings.TrimPrefix(status.Reason, "was ")
+	default:
+		reason += "is gone: " + status.Reason
+	}
+	if words := k.lastWords(ctx, status.ID); words != "" {
+		reason += ": " + words
+	}
+	return reason
+}
+
+// lastWords gives the end of what the agent has said.
+func (k *keeper) lastWords(ctx context.Context, job string) string {
+	output, err := k.target.Output(ctx, job, &backend.OutputOptions{})
+	if err != nil {
+		return ""
+	}
+	defer output.Close()
+	const most = 1 << 20
+	text, err := io.ReadAll(io.LimitReader(output, most))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	const longest = 500
+	last := strings.ToValidUTF8(lines[len(lines)-1], "")
+	return last[:min(len(last), longest)]
+}
+
+// salvage has another agent save what the lost one has left on the target, and end
+// the run.
+func (k *keeper) salvage(ctx context.Context, reason string) error {
+	next, token := NewAgent()
+	next.Adopted = true
+	stored, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
+		if r.Status.Terminal() {
+			return fmt.Errorf("%w: the run is %s", azml.ErrConflict, r.Status)
+		}
+		r.Agent = next
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	k.run = stored.Value
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	address, served, err := k.serve(serving, next)
+	if err != nil {
+		return err
+	}
+	defer func() { stop(); <-served }()
+	if err := k.launch(ctx, next.Job, address, agent.Instructions{RunID: k.run.ID, Token: token, Lost: reason, Who: k.h.Who()}); err != nil {
+		return err
+	}
+	defer k.clear(ctx, next.Job)
+	status, err := k.target.Wait(ctx, next.Job)
+	if err == nil && (status.State != backend.JobExited || status.ExitCode != 0) {
+		err = fmt.Errorf("%w: the agent that was to save it: %s", azml.ErrFailed, k.lastWords(ctx, next.Job))
+	}
+	return err
+}

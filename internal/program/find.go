@@ -1,0 +1,153 @@
+// Package program finds the program azml for a machine: the agent that drives runs
+// elsewhere, and the keeper that serves it, are both that program.
+package program
+
+import (
+	"context"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// Package is the program's import path.
+const Package = "github.com/azml-go/azml/cmd/azml"
+
+// Finder finds the program, once for each platform. It is safe for concurrent use.
+type Finder struct {
+	// Chosen is the file that the user has named; empty to look for one.
+	Chosen string
+	// CacheDir is where programs are built.
+	CacheDir string
+
+	mu    sync.Mutex
+	found map[backend.Platform]string
+}
+
+// Close implements io.Closer: there is nothing to close.
+func (*Finder) Close() error { return nil }
+
+// Find gives the file of the program for the platform: the one that was chosen, or
+// else the first that fits of this program itself, what lies beside it, what is in
+// PATH, and what Go builds. It is linked statically, as CGO_ENABLED=0 gives it: it
+// runs in any container, and anywhere over SSH. Errors: ErrInvalid for a chosen one that
+// doesn't fit, ErrNotFound with what to do.
+func (f *Finder) Find(ctx context.Context, on backend.Platform) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if path := f.found[on]; path != "" {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	path, err := f.look(ctx, on)
+	if err != nil {
+		return "", err
+	}
+	if f.found == nil {
+		f.found = map[backend.Platform]string{}
+	}
+	f.found[on] = path
+	return path, nil
+}
+
+func (f *Finder) look(ctx context.Context, on backend.Platform) (string, error) {
+	if f.Chosen != "" {
+		if err := fits(f.Chosen, on); err != nil {
+			return "", fmt.Errorf("%w: the program %s, which was named to drive runs: %w", azml.ErrInvalid, f.Chosen, err)
+		}
+		return filepath.Abs(f.Chosen)
+	}
+	var tried []string
+	for _, path := range places(on) {
+		err := fits(path, on)
+		if err == nil {
+			return filepath.Abs(path)
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			tried = append(tried, fmt.Sprintf("%s: %v", path, err))
+		}
+	}
+	path, err := f.build(ctx, on)
+	if err == nil {
+		return path, nil
+	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	tried = append(tried, err.Error())
+	return "", fmt.Errorf("%w: no program azml for %s/%s, which drives runs that go on elsewhere: name it (Program of workspace.OpenOptions), put it beside this program or into PATH, "+
+		"or build it with CGO_ENABLED=0 GOOS=%[2]s GOARCH=%[3]s go build %s; tried: %s", azml.ErrNotFound, on.OS, on.Arch, Package, strings.Join(tried, "; "))
+}
+
+// places lists where the program may be. Beside this program there may be one for
+// each platform, such as azml-linux-arm64.
+func places(on backend.Platform) []string {
+	var all []string
+	named := "azml-" + on.OS + "-" + on.Arch
+	if self, err := os.Executable(); err == nil {
+		dir := filepath.Dir(self)
+		all = append(all, self, filepath.Join(dir, named), filepath.Join(dir, "azml"))
+	}
+	for _, name := range []string{named, "azml"} {
+		if path, err := exec.LookPath(name); err == nil {
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
+// fits gives an error unless the file is azml for the platform.
+func fits(path string, on backend.Platform) error {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if info.Path != Package {
+		return errors.New("it is another program")
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if got := (backend.Platform{OS: settings["GOOS"], Arch: settings["GOARCH"]}); got != on {
+		return fmt.Errorf("it is for %s/%s", got.OS, got.Arch)
+	}
+	if settings["CGO_ENABLED"] != "0" {
+		return errors.New("it is linked with libraries of this machine: build it with CGO_ENABLED=0")
+	}
+	return nil
+}
+
+// build has Go build the program, where Go and the module's source are there. Go
+// knows when nothing is to be done.
+func (f *Finder) build(ctx context.Context, on backend.Platform) (string, error) {
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		return "", fmt.Errorf("it can't be built: %w", err)
+	}
+	dir := filepath.Join(f.CacheDir, "programs", on.OS+"-"+on.Arch)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	work, err := os.MkdirTemp(dir, ".build-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	file := filepath.Join(work, "azml")
+	cmd := exec.CommandContext(ctx, tool, "build", "-o", file, Package)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+on.OS, "GOARCH="+on.Arch, "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("it can't be built: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	path := filepath.Join(dir, "azml")
+	return path, os.Rename(file, path)
+}

@@ -1,0 +1,38 @@
+package scoring
+
+import (
+	"context"
+	"net/http"
+	"slices"
+)
+
+// maxCopies is how many copies of requests are under way at once; what comes
+// beyond that is dropped, so that a slow mirror costs the service nothing.
+const maxCopies = 100
+
+// mirror gives a copy of the request to the deployment that gets some, and drops
+// its answer. It never waits.
+func (s *Server) mirror(to *Deployment, req *Request) {
+	select {
+	case s.copies <- struct{}{}:
+	default:
+		to.counts.dropped.Add(1)
+		return
+	}
+	to.counts.mirrored.Add(1)
+	twin := *req
+	twin.Header, twin.Body = req.Header.Clone(), slices.Clone(req.Body)
+	s.copying.Go(func() {
+		defer func() { <-s.copies }()
+		resp, done, err := to.Score(context.Background(), &twin, nil)
+		if err != nil {
+			to.counts.failures.Add(1)
+			s.cfg.Logger.Warn("the copy of a request failed", "deployment", to.Name(), "request_id", twin.ID, "error", err)
+			return
+		}
+		if resp.Failed || resp.Status >= http.StatusInternalServerError {
+			to.counts.failures.Add(1)
+		}
+		done()
+	})
+}

@@ -1,0 +1,229 @@
+package testenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// DockerImage is the image that each engine of tests has: Debian with Python,
+// venv and pip, and this machine's certificates. Nothing of it is Docker's own.
+const DockerImage = "azml-test/python:1"
+
+// DockerEngine is a Docker engine on this machine, of tests alone: it has no
+// network of its own, so that jobs have the machine's or none, and leaves its
+// firewall alone.
+type DockerEngine struct {
+	// Host is its socket as DOCKER_HOST has it.
+	Host string
+
+	dir   string
+	stop  func()
+	ended chan struct{} // closed when it has ended
+}
+
+// engine is the one that this process has started; its data can be used by one
+// at a time.
+var engine struct {
+	sync.Mutex
+	users   int
+	running *DockerEngine
+}
+
+// Docker gives a Docker engine that has [DockerImage]. It is one for all tests
+// of a process, and ends with the last of those that have asked for it; other
+// processes wait meanwhile.
+func Docker(t testing.TB) *DockerEngine {
+	t.Helper()
+	dir := need(t, AbilityDocker, func() (string, error) { return docker(t.Context(), false) })
+	engine.Lock()
+	defer engine.Unlock()
+	if engine.users == 0 {
+		running, err := startDocker(t.Context(), dir)
+		if err != nil {
+			Skip(t, AbilityDocker, err.Error())
+		}
+		engine.running = running
+	}
+	engine.users++
+	t.Cleanup(func() {
+		engine.Lock()
+		defer engine.Unlock()
+		if engine.users--; engine.users == 0 {
+			engine.running.stop()
+		}
+	})
+	return engine.running
+}
+
+// docker gives the folder of the engine's data, prepared with the image.
+func docker(ctx context.Context, again bool) (string, error) {
+	if os.Geteuid() != 0 {
+		return "", errors.New("only root can start an engine")
+	}
+	if _, err := program(ctx, findDocker, "docker.io", "debootstrap"); err != nil {
+		return "", err
+	}
+	c, err := openCache()
+	if err != nil {
+		return "", err
+	}
+	return c.installed(ctx, "docker-"+strings.NewReplacer("/", "-", ":", "-").Replace(DockerImage), again, func(dir string) error {
+		return importDockerImage(ctx, dir)
+	})
+}
+
+func findDocker(ctx context.Context) (string, error) {
+	for _, name := range []string{"docker", "docker-init", "containerd", "runc", "debootstrap", "flock"} {
+		if _, err := exec.LookPath(name); err != nil {
+			return "", err
+		}
+	}
+	path, err := exec.LookPath("dockerd")
+	if err != nil {
+		return "", err
+	}
+	_, err = output(ctx, path, "--version")
+	return path, err
+}
+
+// certificates are the authorities that this machine trusts, which may be more
+// than Debian's: package indexes are reached through a proxy with its own, say.
+const certificates = "/etc/ssl/certs/ca-certificates.crt"
+
+// importDockerImage makes the image of packages and gives it to a new engine.
+func importDockerImage(ctx context.Context, dir string) error {
+	root := filepath.Join(dir, "root")
+	defer os.RemoveAll(root)
+	_, err := output(ctx, "debootstrap", "--variant=minbase", "--include=python3,python3-venv,python3-pip,ca-certificates", "bookworm", root)
+	if err != nil {
+		return err
+	}
+	trusted, err := os.ReadFile(certificates)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(root, certificates), trusted, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	engine, err := startDocker(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer engine.stop()
+	_, err = output(ctx, "sh", "-c", `tar -C "$1" --exclude=./var/cache/apt --exclude=./var/lib/apt/lists --exclude=./usr/share/doc -c . | docker -H "$2" import - "$3"`,
+		"sh", root, engine.Host, DockerImage)
+	return err
+}
+
+// runDocker runs an engine in the folder $1 until standard input ends, as it
+// does when its starter dies, and starts it anew when there is a file "again". The
+// lock is not handed down: processes of jobs may outlive the engine.
+const runDocker = `exec 9> "$1/lock"; flock 9 || exit
+rm -f "$1/again" "$1/pid" "$1/log" "$1"/socket*
+{ while :; do
+	rm -f "$1/run/containerd/containerd.pid" # of one that was killed with its engine
+	dockerd --data-root "$1/data" --exec-root "$1/run" --pidfile "$1/pid" -H "$2" \
+		--live-restore --bridge=none --iptables=false --ip6tables=false 9>&- >> "$1/log" 2>&1
+	rm -f "$1/pid"
+	rm "$1/again" || break
+done; kill $$; } &
+cat
+until kill "$(cat "$1/pid")"; do sleep 0.1; done
+wait`
+
+// dockerPatience is how long an engine may take to be ready, and other processes'
+// tests with theirs before.
+const dockerPatience = 8 * time.Minute
+
+func startDocker(ctx context.Context, dir string) (*DockerEngine, error) {
+	// One of its own, so that the engine of another process doesn't answer.
+	socket := filepath.Join(dir, "socket-"+strconv.Itoa(os.Getpid()))
+	e := &DockerEngine{Host: "unix://" + socket, dir: dir, ended: make(chan struct{})}
+	cmd := exec.Command("sh", "-c", runDocker, "sh", dir, e.Host)
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(e.ended)
+		_ = cmd.Wait() // its log says why it ended
+	}()
+	e.stop = func() {
+		_ = input.Close()
+		<-e.ended
+	}
+	if err := e.ready(ctx); err != nil {
+		e.stop()
+		return nil, err
+	}
+	// What killed tests left is nobody's.
+	_, err = output(ctx, "sh", "-c", `export DOCKER_HOST="$1"; docker ps -aq | xargs -r docker rm -fv; docker volume ls -q | xargs -r docker volume rm`, "sh", e.Host)
+	if err != nil {
+		e.stop()
+		return nil, err
+	}
+	return e, nil
+}
+
+// ready waits until the engine answers.
+func (e *DockerEngine) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dockerPatience)
+	defer cancel()
+	for {
+		_, err := output(ctx, "docker", "-H", e.Host, "version")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+			continue
+		case <-ctx.Done():
+		case <-e.ended:
+		}
+		said, _ := os.ReadFile(filepath.Join(e.dir, "log"))
+		return fmt.Errorf("the engine is not ready: %w: %s", err, oneLine(string(said)))
+	}
+}
+
+// Restart kills the engine and starts it anew, as after a crash; its containers
+// go on meanwhile. Nobody else must be using it.
+func (e *DockerEngine) Restart(t testing.TB) {
+	t.Helper()
+	again := filepath.Join(e.dir, "again")
+	var pid int
+	data, err := os.ReadFile(filepath.Join(e.dir, "pid"))
+	if err == nil {
+		pid, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	}
+	if err == nil {
+		err = os.WriteFile(again, nil, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, err := os.FindProcess(pid)
+	if err == nil {
+		err = process.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for exists(again) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := e.ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
