@@ -27,22 +27,6 @@ func (d *Data) Len() int {
 	return len(d.Bools) + len(d.Ints) + len(d.Uints) + len(d.Floats) + len(d.Texts)
 }
 
-// Fits tells whether all numbers are such as the datatype can hold.
-func (d *Data) Fits(datatype Datatype) error {
-	bits := datatype.bits()
-	for i, n := range d.Ints {
-		if n<<(64-bits)>>(64-bits) != n {
-			return fmt.Errorf("value %d: %d is no %s", i+1, n, datatype)
-		}
-	}
-	for i, n := range d.Uints {
-		if n<<(64-bits)>>(64-bits) != n {
-			return fmt.Errorf("value %d: %d is no %s", i+1, n, datatype)
-		}
-	}
-	return nil
-}
-
 // appendJSON appends value i.
 func (d *Data) appendJSON(out []byte, datatype Datatype, i int) []byte {
 	switch datatype.class() {

@@ -39,6 +39,11 @@ const (
 	Bytes Datatype = "BYTES"
 )
 
+// Datatypes lists all datatypes.
+func Datatypes() []Datatype {
+	return []Datatype{Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, FP16, FP32, FP64, Bytes}
+}
+
 // class tells which slice of Data has the values of a datatype.
 type class int
 
@@ -75,18 +80,6 @@ func (d Datatype) bits() int {
 		return 0
 	}
 	return n
-}
-
-// Size gives the bytes of a value in raw contents, 0 for BYTES and for what is no
-// datatype.
-func (d Datatype) Size() int {
-	switch d.class() {
-	case classBool:
-		return 1
-	case classInt, classUint, classFloat:
-		return d.bits() / 8
-	}
-	return 0
 }
 
 // largest gives the largest floating-point number of the datatype.

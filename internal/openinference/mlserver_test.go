@@ -18,8 +18,7 @@ import (
 // startMLServer serves a model that echoes with the real server, and gives its URL.
 func startMLServer(t *testing.T) string {
 	t.Helper()
-	address, _ := testenv.StartMLServer(t)
-	url := "http://" + address
+	url := "http://" + testenv.StartMLServer(t)
 	require.Eventually(t, func() bool {
 		resp, err := http.Get(url + "/v2/models/m/ready")
 		if err != nil {

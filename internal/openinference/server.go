@@ -157,11 +157,11 @@ func (s *server) refuse(w http.ResponseWriter, err error) {
 		status, text = http.StatusBadRequest, err.Error()
 	case errors.Is(err, azml.ErrUnsupported):
 		status, text = http.StatusNotImplemented, err.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		status, text = http.StatusGatewayTimeout, "the model took too long"
 	case errors.Is(err, azml.ErrUnavailable):
 		status, text = http.StatusServiceUnavailable, "the model can't be asked now"
 		w.Header().Set("Retry-After", "1")
-	case errors.Is(err, context.DeadlineExceeded):
-		status, text = http.StatusGatewayTimeout, "the model took too long"
 	}
 	if s.opts.Failed != nil && status >= http.StatusInternalServerError {
 		s.opts.Failed(err)
@@ -169,15 +169,12 @@ func (s *server) refuse(w http.ResponseWriter, err error) {
 	answer(w, status, problem{text})
 }
 
-// Extensions gives the extensions of the protocol that are there.
-func Extensions() []string { return []string{"model_repository"} }
-
 func (s *server) metadata(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, struct {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{s.opts.Name, s.opts.Version, Extensions()})
+	}{s.opts.Name, s.opts.Version, []string{"model_repository"}})
 }
 
 func (s *server) live(w http.ResponseWriter, _ *http.Request) {
@@ -186,7 +183,7 @@ func (s *server) live(w http.ResponseWriter, _ *http.Request) {
 
 // ready answers whether all models can be asked.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	ready, err := AllReady(r.Context(), s.models)
+	ready, err := allReady(r.Context(), s.models)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -194,8 +191,8 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	answer(w, status(ready), map[string]bool{"ready": ready})
 }
 
-// AllReady tells whether all models can be asked.
-func AllReady(ctx context.Context, models Repository) (bool, error) {
+// allReady tells whether all models can be asked.
+func allReady(ctx context.Context, models Repository) (bool, error) {
 	entries, err := models.Index(ctx)
 	if err != nil {
 		return false, err
