@@ -229,10 +229,11 @@ func (s *host) launch(ctx context.Context, d *record.EndpointDeployment) (*runni
 	start, files, err := s.starter(ctx, d, models, one)
 	if err == nil {
 		s.progress(ctx, "starting deployment %s", d.Name)
-		one.deployment, err = scoring.StartDeployment(ctx, scoring.DeploymentConfig{Name: d.Name, Start: start, Scale: scaleOf(d),
+		config := scoring.DeploymentConfig{Name: d.Name, Start: start, Scale: scaleOf(d),
 			MaxConcurrent: d.MaxConcurrent, ScoringTimeout: milliseconds(d.ScoringTimeout), MaxQueueWait: milliseconds(d.MaxQueueWait),
-			MaxQueue: d.MaxQueue, AtMostOnce: d.AtMostOnce, Service: s.name, SwaggerFiles: files, Logger: s.logger()})
-		if err != nil {
+			MaxQueue: d.MaxQueue, AtMostOnce: d.AtMostOnce, Service: s.name, SwaggerFiles: files, Logger: s.logger()}
+		describe(&config, models)
+		if one.deployment, err = scoring.StartDeployment(ctx, config); err != nil {
 			err = &startFailure{fmt.Errorf("%w: deployment %q: %w", azml.ErrFailed, d.Name, err)}
 		}
 	}

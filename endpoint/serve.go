@@ -217,7 +217,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	if err := s.keys.load(ctx, s.c.h, &r); err != nil {
 		return err
 	}
-	s.scoring = scoring.NewServer(scoring.Config{Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), AccessLog: s.log})
+	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), AccessLog: s.log})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
 	listener, err := listen(ctx, address)
 	if err != nil {

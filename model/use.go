@@ -66,6 +66,14 @@ func ParseSignature(data []byte) (*Signature, error) {
 	return signatureOf(s), nil
 }
 
+// CheckInput holds a request's body, which is JSON, against the inputs. It knows
+// the forms in which tables and tensors are usually sent (docs/models.md); a body
+// of any other form passes. Errors: ErrInvalid naming row and column.
+func (s *Signature) CheckInput(body []byte) error { return signature.Check(s.record().Inputs, body) }
+
+// CheckOutput does so for an answer and the outputs.
+func (s *Signature) CheckOutput(body []byte) error { return signature.Check(s.record().Outputs, body) }
+
 func signatureOf(s *record.Signature) *Signature {
 	if s == nil {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/azml-go/azml/internal/openinference"
 	"github.com/azml-go/azml/internal/router"
 )
 
@@ -52,6 +53,16 @@ type DeploymentConfig struct {
 	PathPrefix string
 	// Schema describes input and output; default the first replica's.
 	Schema *Schema
+	// CheckInput, when not nil, tells what is wrong with the body of a POST request,
+	// which is then refused with its text.
+	CheckInput func(body []byte) error
+	// CheckOutput, when not nil, tells what is wrong with an answer, which then fails.
+	CheckOutput func(body []byte) error
+	// Inputs are the tensors that the service takes by the Open Inference Protocol,
+	// nil when nobody has said it.
+	Inputs []openinference.TensorMetadata
+	// Outputs are those that it gives.
+	Outputs []openinference.TensorMetadata
 	// SwaggerFiles is a folder in which swagger.json or swagger2.json,
 	// swagger3.json and swagger3.1.json replace the generated documents; nil
 	// is none. It is read at the start only.
@@ -159,6 +170,11 @@ const (
 // called, in another goroutine, and Score gives errLate whenever the scorer
 // returns; without late it gives what that gave. Errors: those of router.Pool.Acquire and of the scorer.
 func (d *Deployment) Score(ctx context.Context, req *Request, late func()) (resp *Response, done func(), err error) {
+	if d.cfg.CheckInput != nil && req.Method == http.MethodPost {
+		if err := d.cfg.CheckInput(req.Body); err != nil {
+			return nil, nil, err
+		}
+	}
 	starts, deaths := 0, 0
 	var patience time.Duration
 	for {
@@ -168,7 +184,13 @@ func (d *Deployment) Score(ctx context.Context, req *Request, late func()) (resp
 		}
 		resp, done, err = d.run(ctx, lease, req, late)
 		switch {
-		case err == nil || errors.Is(err, errLate):
+		case err == nil:
+			if err := d.checkOutput(resp); err != nil {
+				done()
+				return nil, nil, err
+			}
+			return resp, done, nil
+		case errors.Is(err, errLate):
 			return resp, done, err
 		case errors.Is(err, errNotStarted):
 			starts++
@@ -182,6 +204,18 @@ func (d *Deployment) Score(ctx context.Context, req *Request, late func()) (resp
 		}
 		patience = d.cfg.ScoringTimeout
 	}
+}
+
+// checkOutput holds an answer that is whole against what the service says it
+// gives.
+func (d *Deployment) checkOutput(resp *Response) error {
+	if d.cfg.CheckOutput == nil || resp.Stream != nil || resp.Failed || resp.Status != http.StatusOK {
+		return nil
+	}
+	if err := d.cfg.CheckOutput(resp.Body); err != nil {
+		return fmt.Errorf("the answer is not what the model's signature says: %v", err) //nolint:errorlint // it is not the client's fault
+	}
+	return nil
 }
 
 // errLate says that the request was answered before its scorer returned.

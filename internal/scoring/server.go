@@ -1,8 +1,6 @@
 package scoring
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/router"
 )
 
@@ -33,6 +30,8 @@ type Config struct {
 	HideServerVersion bool
 	// Logger gets the details of failed requests; nil drops them.
 	Logger *slog.Logger
+	// Service is the model's name in the Open Inference Protocol; default "model".
+	Service string
 	// AccessLog gets one line, by one Write, for each request but the health
 	// probe's; nil drops them. It must be safe for concurrent use.
 	AccessLog io.Writer
@@ -68,6 +67,9 @@ type Server struct {
 func NewServer(cfg Config) *Server {
 	if cfg.ServerVersion == "" {
 		cfg.ServerVersion = "azml"
+	}
+	if cfg.Service == "" {
+		cfg.Service = "model"
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -150,13 +152,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rec.WriteHeader(http.StatusOK)
 		return
 	}
-	switch path {
-	case "/score":
+	switch {
+	case path == "/score":
 		s.score(rec, r, ids, name)
-	case "/swagger.json":
+	case path == "/swagger.json":
 		s.swaggerJSON(rec, r, name)
+	case path == inferencePath || strings.HasPrefix(path, inferencePath+"/"):
+		s.inference(rec, r)
 	default:
-		refuse(rec, http.StatusNotFound, "There is nothing at this path. The service has /, /score and /swagger.json.")
+		refuse(rec, http.StatusNotFound, "There is nothing at this path. The service has /, /score, /swagger.json and /v2.")
 	}
 }
 
@@ -195,35 +199,4 @@ func (s *Server) Available(name string) error {
 		}
 	}
 	return err
-}
-
-// Check scores a request as the server's clients send them, without a key: what
-// is tried before a deployment gets traffic. It gives the answer's status and
-// body, up to 64 KiB. Errors: those that a client would not see.
-func (d *Deployment) Check(ctx context.Context, body []byte) (status int, answer []byte, err error) {
-	req := &Request{Method: http.MethodPost, Path: "/score", Host: "localhost", RemoteAddr: "127.0.0.1:0",
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, ID: newID()}
-	type result struct {
-		status int
-		answer []byte
-		err    error
-	}
-	ended := make(chan result, 1)
-	late := func() {
-		ended <- result{err: fmt.Errorf("%w: no answer after %s", azml.ErrUnavailable, d.cfg.ScoringTimeout)}
-	}
-	go func() {
-		resp, done, err := d.Score(ctx, req, late)
-		if err != nil {
-			if !errors.Is(err, errLate) {
-				ended <- result{err: err}
-			}
-			return
-		}
-		defer done()
-		const most = 64 << 10
-		ended <- result{resp.Status, resp.Body[:min(len(resp.Body), most)], nil}
-	}()
-	got := <-ended
-	return got.status, got.answer, got.err
 }

@@ -30,6 +30,9 @@ const (
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
+	// AbilityMLServer is the server of the Open Inference Protocol that contract
+	// tests compare answers with.
+	AbilityMLServer = "mlserver"
 	// AbilityAzureMLCore is Azure ML's own SDK, which must be able to read the run
 	// configurations that are saved.
 	AbilityAzureMLCore = "azureml-core"
@@ -73,6 +76,7 @@ func Abilities() []string {
 		AbilityPython,
 		AbilityPythonVenv,
 		AbilityInferenceServer,
+		AbilityMLServer,
 		AbilityAzureMLCore,
 		AbilityMLflowSkinny,
 		AbilityParquetReaders,

@@ -16,6 +16,10 @@ import (
 // of the virtual environment that has the inference server.
 const InferenceServerVariable = "AZML_TEST_INFERENCE_SERVER_PYTHON"
 
+// MLServerVariable names the environment variable with the interpreter of the
+// virtual environment that has MLServer.
+const MLServerVariable = "AZML_TEST_MLSERVER_PYTHON"
+
 // AzureMLCoreVariable names the environment variable with the interpreter of
 // the virtual environment that has azureml-core.
 const AzureMLCoreVariable = "AZML_TEST_AZUREML_PYTHON"
@@ -48,6 +52,7 @@ type pinned struct {
 // peers are the virtual environments by the abilities that they give.
 var peers = map[string]pinned{
 	AbilityInferenceServer: inferenceServer,
+	AbilityMLServer:        mlServer,
 	AbilityAzureMLCore:     azureMLCore,
 	AbilityMLflowSkinny:    mlflowSkinny,
 	AbilityParquetReaders:  parquetReaders,
@@ -58,6 +63,7 @@ var peers = map[string]pinned{
 var (
 	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
 		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}, nil}
+	mlServer    = pinned{"mlserver", MLServerVariable, "import mlserver", []string{"mlserver==1.7.1"}, nil}
 	azureMLCore = pinned{"azureml-core", AzureMLCoreVariable, "from azureml.core.runconfig import RunConfiguration",
 		[]string{"azureml-core==1.61.0.post4"}, nil}
 	parquetReaders = pinned{"parquet-readers", ParquetReadersVariable, "import pyarrow, pandas, duckdb, polars",
@@ -87,6 +93,13 @@ func Venv(t testing.TB, name string, requirements ...string) string {
 func InferenceServer(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityInferenceServer, func() (string, error) { return inferenceServer.python(t.Context(), false) })
+}
+
+// MLServer gives the interpreter of a virtual environment with MLServer: the one
+// that AZML_TEST_MLSERVER_PYTHON names, else one of the cache.
+func MLServer(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityMLServer, func() (string, error) { return mlServer.python(t.Context(), false) })
 }
 
 // AzureMLCore gives the interpreter of a virtual environment with azureml-core:

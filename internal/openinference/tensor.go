@@ -1,0 +1,206 @@
+package openinference
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Tensor is a named array of values.
+type Tensor struct {
+	// Name is the tensor's name.
+	Name string
+	// Shape is the length of each dimension.
+	Shape []int64
+	// Datatype is the type of its values.
+	Datatype Datatype
+	// Parameters are what the client or the model adds.
+	Parameters map[string]any
+	// Data are the values.
+	Data Data
+}
+
+// tensorJSON is a tensor as it is sent.
+type tensorJSON struct {
+	Name       string          `json:"name"`
+	Shape      []int64         `json:"shape"`
+	Datatype   Datatype        `json:"datatype"`
+	Parameters map[string]any  `json:"parameters,omitempty"`
+	Data       json.RawMessage `json:"data"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Tensor) MarshalJSON() ([]byte, error) {
+	data := []byte{'['}
+	for i := range t.Data.Len() {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = t.Data.appendJSON(data, t.Datatype, i)
+	}
+	return json.Marshal(tensorJSON{t.Name, t.Shape, t.Datatype, t.Parameters, append(data, ']')})
+}
+
+// read takes a tensor as it was sent: its data in row-major order, or nested as
+// its shape says.
+func (t *Tensor) read(sent tensorJSON) error {
+	t.Name, t.Shape, t.Datatype, t.Parameters = sent.Name, sent.Shape, sent.Datatype, sent.Parameters
+	if _, err := t.check(); err != nil {
+		return err
+	}
+	if len(sent.Data) == 0 {
+		return fmt.Errorf("it has no data")
+	}
+	r := reader{text: sent.Data, tensor: t}
+	return r.list(0)
+}
+
+// check gives the number of values that the tensor must have.
+func (t *Tensor) check() (size int64, err error) {
+	if t.Datatype.class() == classNone {
+		return 0, fmt.Errorf("datatype %q: use BOOL, INT8 to INT64, UINT8 to UINT64, FP16 to FP64 or BYTES", t.Datatype)
+	}
+	return elements(t.Shape)
+}
+
+// elements gives the number of values in a shape.
+func elements(shape []int64) (int64, error) {
+	if shape == nil {
+		return 0, fmt.Errorf("it has no shape")
+	}
+	if slices.ContainsFunc(shape, func(n int64) bool { return n < 0 }) {
+		return 0, fmt.Errorf("the shape %v has a negative length", shape)
+	}
+	// Nested lists of nothing take memory, too: those before the first length of 0.
+	size, most := int64(1), int64(math.MaxInt32)
+	if slices.Contains(shape, 0) {
+		most = 1 << 16
+	}
+	for _, n := range shape {
+		if n == 0 {
+			return 0, nil
+		}
+		if size > most/n {
+			return 0, fmt.Errorf("the shape %v is too large", shape)
+		}
+		size *= n
+	}
+	return size, nil
+}
+
+// appendNested appends the values nested as the shape says; one alone for the empty
+// shape.
+func (t *Tensor) appendNested(out []byte) []byte {
+	next := 0
+	return t.nest(out, t.Shape, &next)
+}
+
+func (t *Tensor) nest(out []byte, shape []int64, next *int) []byte {
+	if len(shape) == 0 {
+		*next++
+		return t.Data.appendJSON(out, t.Datatype, *next-1)
+	}
+	out = append(out, '[')
+	for i := range shape[0] {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = t.nest(out, shape[1:], next)
+	}
+	return append(out, ']')
+}
+
+// reader reads the lists of a tensor's data from text that is known to be JSON.
+type reader struct {
+	text   []byte
+	tensor *Tensor
+	nested bool // lists stand in the list
+}
+
+// peek gives the first character behind spaces, 0 at the end.
+func (r *reader) peek() byte {
+	for len(r.text) > 0 {
+		switch c := r.text[0]; c {
+		case ' ', '\t', '\n', '\r', ',':
+			r.text = r.text[1:]
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// list reads a list at a depth, with what it holds.
+func (r *reader) list(depth int) error {
+	if r.peek() != '[' {
+		return fmt.Errorf("its data are no list")
+	}
+	r.text = r.text[1:]
+	count := int64(0)
+	for r.peek() != ']' {
+		count++
+		if err := r.item(depth, count); err != nil {
+			return err
+		}
+	}
+	r.text = r.text[1:]
+	if r.nested && (depth >= len(r.tensor.Shape) || count != r.tensor.Shape[depth]) {
+		return errNesting
+	}
+	return nil
+}
+
+var errNesting = fmt.Errorf("its data are not nested as the shape says")
+
+// item reads a value, or a list below another.
+func (r *reader) item(depth int, count int64) error {
+	switch r.peek() {
+	case '{':
+		return fmt.Errorf("value %d: an object is no %s", count, r.tensor.Datatype)
+	case '[':
+		if r.nested = r.nested || depth == 0 && count == 1; !r.nested || depth+1 >= len(r.tensor.Shape) {
+			return errNesting
+		}
+		return r.list(depth + 1)
+	}
+	if r.nested && depth+1 != len(r.tensor.Shape) {
+		return errNesting
+	}
+	if err := r.tensor.Data.add(r.tensor.Datatype, r.value()); err != nil {
+		return fmt.Errorf("value %d: %w", r.tensor.Data.Len(), err)
+	}
+	return nil
+}
+
+// value reads a value that is no list.
+func (r *reader) value() any {
+	if r.text[0] == '"' {
+		end := 1
+		for r.text[end] != '"' {
+			if r.text[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		var text string
+		_ = json.Unmarshal(r.text[:end+1], &text) // it is JSON
+		r.text = r.text[end+1:]
+		return text
+	}
+	end := 0
+	for end < len(r.text) && r.text[end] != ',' && r.text[end] != ']' && r.text[end] > ' ' {
+		end++
+	}
+	word := string(r.text[:end])
+	r.text = r.text[end:]
+	switch word {
+	case "true":
+		return true
+	case "false":
+		return false
+	case "null":
+		return nil
+	}
+	return json.Number(word)
+}

@@ -1,0 +1,135 @@
+package scoring
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/openinference"
+)
+
+// inferencePath begins the paths of the Open Inference Protocol.
+const inferencePath = "/v2"
+
+// maxInference bounds the answer of a model to an inference.
+const maxInference = 1 << 30
+
+// inference answers the Open Inference Protocol: the service is one model, and its
+// deployments are the model's versions. Whether it lives and is ready is told to
+// everybody, as probes have no key.
+func (s *Server) inference(w *recorder, r *http.Request) {
+	open := r.URL.Path == inferencePath+"/health/live" || r.URL.Path == inferencePath+"/health/ready"
+	if !open && !s.authorized(w, r) {
+		return
+	}
+	openinference.NewHandler(repository{s}, openinference.Options{Name: s.cfg.ServerVersion, Version: "2", MaxBody: s.limits.Load().maxBody,
+		Failed: func(err error) { s.cfg.Logger.Error("inference failed", "error", err) }}).ServeHTTP(w, r)
+}
+
+// repository shows what the server serves as one model.
+type repository struct{ s *Server }
+
+// Model implements openinference.Repository. Without a version the deployment is
+// picked by its share of the traffic.
+func (r repository) Model(_ context.Context, name, version string) (*openinference.Model, error) {
+	if name != r.s.cfg.Service {
+		return nil, fmt.Errorf("%w: there is no model %q: its name is that of the service, %q", azml.ErrNotFound, name, r.s.cfg.Service)
+	}
+	table := r.s.table.Load()
+	route, ok := table.Pick(version)
+	switch {
+	case !ok && version != "":
+		return nil, fmt.Errorf("%w: the model has no version %q: they are named as the deployments of the service", azml.ErrNotFound, version)
+	case !ok:
+		return nil, fmt.Errorf("%w: no deployment has traffic: name a version", azml.ErrUnavailable)
+	}
+	d := route.To
+	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: d.infer,
+		Metadata: openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
+	for _, other := range table.Routes() {
+		m.Metadata.Versions = append(m.Metadata.Versions, other.Name)
+	}
+	return m, nil
+}
+
+// infer scores a body for the protocol. What the script says of a request that it
+// refuses is for the client.
+func (d *Deployment) infer(ctx context.Context, body []byte) ([]byte, error) {
+	began := time.Now()
+	status, answer, err := d.ask(ctx, body, maxInference)
+	d.count(counted(status, err), time.Since(began))
+	switch {
+	case err != nil:
+		return nil, err
+	case status == http.StatusOK:
+		return answer, nil
+	case status >= http.StatusBadRequest && status < http.StatusInternalServerError:
+		return nil, fmt.Errorf("%w: %s", azml.ErrInvalid, message(answer))
+	}
+	return nil, fmt.Errorf("the model's answer has the status %d", status)
+}
+
+// counted gives the status under which a request is counted.
+func counted(status int, err error) int {
+	switch {
+	case err == nil:
+		return status
+	case errors.Is(err, azml.ErrInvalid):
+		return http.StatusBadRequest
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusGatewayTimeout
+	case errors.Is(err, azml.ErrUnavailable):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// message gives what an answer that refuses a request says.
+func message(answer []byte) string {
+	var said struct{ Message string }
+	if json.Unmarshal(answer, &said) == nil && said.Message != "" {
+		return said.Message
+	}
+	return "the model refuses the request"
+}
+
+// Index implements openinference.Repository.
+func (r repository) Index(context.Context) ([]openinference.Entry, error) {
+	entries := []openinference.Entry{}
+	for _, route := range r.s.table.Load().Routes() {
+		e := openinference.Entry{Name: r.s.cfg.Service, Version: route.Name, State: openinference.Ready}
+		if err := route.To.Available(); err != nil {
+			e.State, e.Reason = openinference.Unavailable, "no replica is ready"
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// errDeployed says that what is loaded is what is deployed.
+var errDeployed = errors.New("models are loaded by deploying them, and unloaded by deleting the deployment")
+
+// Load implements openinference.Repository: what is deployed is loaded already.
+func (r repository) Load(ctx context.Context, name string) error {
+	m, err := r.Model(ctx, name, "")
+	if errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	if err != nil || m.Ready() != nil {
+		return fmt.Errorf("%w: %w", azml.ErrUnsupported, errDeployed)
+	}
+	return nil
+}
+
+// Unload implements openinference.Repository. Taking a service away from all its
+// clients is the owner's business.
+func (r repository) Unload(ctx context.Context, name string) error {
+	if _, err := r.Model(ctx, name, ""); errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", azml.ErrUnsupported, errDeployed)
+}
