@@ -64,7 +64,7 @@ func (d *Driver) Install(ctx context.Context, name string, program backend.Conte
 func writeProgram(path string, program backend.Content) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700) //nolint:gosec // a program that is run
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700) // a program that is run
 	if err != nil {
 		return err
 	}

@@ -88,9 +88,9 @@ func lost(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: the way to the workspace: %w", azml.ErrUnavailable, err)
 }
 
-// decode reads a JSON answer.
-func decode[T any](ctx context.Context, answer *http.Response, err error) (T, error) {
-	var value T
+// ask makes a call whose answer is one JSON value.
+func ask[T any](ctx context.Context, c *Client, call string, query url.Values, body *upload) (value T, err error) {
+	answer, err := c.do(ctx, call, query, body)
 	if err != nil {
 		return value, err
 	}

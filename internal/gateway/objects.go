@@ -65,29 +65,25 @@ func (c *Client) Put(ctx context.Context, key string, content backend.Content, o
 	if opts.IfNoneMatch {
 		query.Set("ifNoneMatch", "*")
 	}
-	answer, err := c.do(ctx, "put", query, newUpload(content))
-	info, err := decode[wireInfo](ctx, answer, err)
+	info, err := ask[wireInfo](ctx, c, "put", query, newUpload(content))
 	return info.info(), err
 }
 
 // Append implements backend.Objects.
 func (c *Client) Append(ctx context.Context, key string, offset int64, data []byte) (backend.Info, error) {
-	answer, err := c.do(ctx, "append", url.Values{"key": {key}, "offset": {strconv.FormatInt(offset, 10)}}, newUpload(bytes.NewReader(data)))
-	info, err := decode[wireInfo](ctx, answer, err)
+	info, err := ask[wireInfo](ctx, c, "append", url.Values{"key": {key}, "offset": {strconv.FormatInt(offset, 10)}}, newUpload(bytes.NewReader(data)))
 	return info.info(), err
 }
 
 // Stat implements backend.Objects.
 func (c *Client) Stat(ctx context.Context, key string) (backend.Info, error) {
-	answer, err := c.do(ctx, "stat", url.Values{"key": {key}}, nil)
-	info, err := decode[wireInfo](ctx, answer, err)
+	info, err := ask[wireInfo](ctx, c, "stat", url.Values{"key": {key}}, nil)
 	return info.info(), err
 }
 
 // Delete implements backend.Objects.
 func (c *Client) Delete(ctx context.Context, key string, opts *backend.DeleteOptions) error {
-	answer, err := c.do(ctx, "delete", url.Values{"key": {key}, "ifMatch": {string(opts.IfMatch)}}, nil)
-	_, err = decode[struct{}](ctx, answer, err)
+	_, err := ask[struct{}](ctx, c, "delete", url.Values{"key": {key}, "ifMatch": {string(opts.IfMatch)}}, nil)
 	return err
 }
 

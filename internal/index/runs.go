@@ -34,7 +34,7 @@ const DatasetContext = "mlflow.data.context"
 // it: one look finds them.
 const (
 	datasetLink  filter.Entity = "dataset links"
-	datasetThere               = "1"
+	datasetThere string        = "1"
 )
 
 func datasetField(ref string) filter.Field {

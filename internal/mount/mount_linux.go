@@ -39,7 +39,7 @@ func begin(dir string, root fusefs.InodeEmbedder, opts fusefs.Options) (*Mounted
 	}
 	const readAhead = 1 << 20
 	opts.FsName, opts.Name, opts.DirectMount, opts.DisableXAttrs, opts.MaxReadAhead = "azml", "azml", true, true, readAhead
-	opts.UID, opts.GID = uint32(os.Getuid()), uint32(os.Getgid()) //nolint:gosec // what the system gives fits
+	opts.UID, opts.GID = uint32(os.Getuid()), uint32(os.Getgid())
 	server, err := fusefs.Mount(dir, root, &opts)
 	if err != nil {
 		return nil, fmt.Errorf("%w: this machine doesn't allow to mount: %w", azml.ErrUnsupported, err)
@@ -87,7 +87,7 @@ func Detach(dir string) error {
 
 func detach(at string) error {
 	err := unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-	if err == unix.EPERM { //nolint:errorlint // as the system call gives it
+	if err == unix.EPERM {
 		return lazily(at)
 	}
 	return err

@@ -149,7 +149,7 @@ func (h *handle) Release(context.Context) syscall.Errno {
 // fill tells the kernel what a file is.
 func fill(out *fuse.Attr, info fs.FileInfo) {
 	out.Mode = sort(info) | uint32(info.Mode().Perm())
-	out.Size = uint64(max(0, info.Size())) //nolint:gosec // not below 0
+	out.Size = uint64(max(0, info.Size()))
 	const block = 512
 	out.Blocks = (out.Size + block - 1) / block
 	out.Nlink = 1

@@ -27,7 +27,7 @@ func TestAnotherProgram(t *testing.T) { // not parallel: it changes PATH
 	self, err := os.Executable() // a Go program, but not azml
 	require.NoError(t, err)
 	text := filepath.Join(t.TempDir(), "text")
-	require.NoError(t, os.WriteFile(text, []byte("#!/bin/sh\n"), 0o700)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(text, []byte("#!/bin/sh\n"), 0o700))
 	for _, chosen := range []string{self, text, filepath.Join(t.TempDir(), "none")} {
 		f := &program.Finder{Chosen: chosen, CacheDir: t.TempDir()}
 		_, err := f.Find(t.Context(), backend.Platform{OS: "linux", Arch: "amd64"})

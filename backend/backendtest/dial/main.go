@@ -4,20 +4,22 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
-	"log"
 	"net"
 	"os"
 	"strings"
 )
 
 func main() {
-	log.SetFlags(0)
-	if len(os.Args) != 2 {
-		log.Fatal("usage: dial unix:PATH | tcp:HOST:PORT")
+	err := errors.New("usage: dial unix:PATH | tcp:HOST:PORT")
+	if len(os.Args) == 2 {
+		err = dial(os.Args[1])
 	}
-	if err := dial(os.Args[1]); err != nil {
-		log.Fatal(err)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
