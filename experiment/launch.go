@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,10 +137,10 @@ func (e *Experiment) awaitHandOver(ctx context.Context, i agent.Instructions, jo
 		status, statusErr := e.h.Local().Status(ctx, job)
 		stored, err := history.Get(ctx, e.h, i.RunID)
 		switch {
+		case err == nil && handedOver(stored.Value, i.Owner):
+			return nil
 		case err == nil && stored.Value.Status == record.Failed:
 			return fmt.Errorf("%w: %s", azml.ErrFailed, stored.Value.Reason)
-		case err == nil && (stored.Value.Owner == nil || stored.Value.Owner.ID != i.Owner):
-			return nil
 		case statusErr == nil && status.State != backend.JobRunning:
 			return fmt.Errorf("%w: the process that was to drive the run ended: %s", azml.ErrFailed, e.lastWords(ctx, job, status))
 		}
@@ -149,6 +150,14 @@ func (e *Experiment) awaitHandOver(ctx context.Context, i agent.Instructions, jo
 			return errors.Join(ctx.Err(), e.h.Local().Cancel(context.WithoutCancel(ctx), job, time.Second))
 		}
 	}
+}
+
+// handedOver tells whether the run is another's now, or was until it ended.
+func handedOver(r record.Run, from string) bool {
+	if r.Owner != nil {
+		return r.Owner.ID != from
+	}
+	return r.Status != record.Failed || slices.ContainsFunc(r.History, func(t record.Transition) bool { return t.Status == record.Preparing })
 }
 
 // lastWords gives what an ended process said last.

@@ -20,10 +20,12 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/program"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -44,10 +46,19 @@ func targets() []target {
 		_, err := ws.Compute().Create(t.Context(), "apart", process.Target{Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}, nil)
 		require.NoError(t, err)
 	}
+	far := func(t *testing.T, ws *workspace.Workspace) {
+		server, dir := testenv.SSHD(t), t.TempDir()
+		_, err := ws.Compute().Create(t.Context(), "far", ssh.Target{Address: "127.0.0.1", Port: server.Port, Username: server.User,
+			Credential: ssh.Credential{PrivateKey: server.Key}, HostKey: server.HostKey,
+			Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}, nil)
+		require.NoError(t, err)
+	}
 	return []target{
 		{name: "detached", detach: true},
 		{name: "through a gateway", compute: "apart", attach: apart},
 		{name: "through a gateway, detached", compute: "apart", detach: true, attach: apart},
+		{name: "over SSH", compute: "far", attach: far},
+		{name: "over SSH, detached", compute: "far", detach: true, attach: far},
 	}
 }
 

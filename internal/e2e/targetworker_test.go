@@ -6,12 +6,15 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/workspace"
 )
 
 // drivers are those of all targets here.
-func drivers() []backend.ComputeDriver { return []backend.ComputeDriver{process.ComputeDriver{}} }
+func drivers() []backend.ComputeDriver {
+	return []backend.ComputeDriver{process.ComputeDriver{}, ssh.ComputeDriver{}}
+}
 
 // submitAndStay submits the folder's script to the target "apart" and stays.
 func submitAndStay(ctx context.Context, e errand) error {
