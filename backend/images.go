@@ -13,6 +13,11 @@ type Images interface {
 	// DefaultImage is the base of environments that name none, "" for none.
 	DefaultImage() string
 
+	// SharedFolder is a folder in all containers that every job can write to and that
+	// outlives them: for what can be made again, and for what the next job of a run
+	// finds of the one before.
+	SharedFolder() string
+
 	// BuildImage gives the image of the recipe, made unless one of its hash is
 	// there, by one of those who ask at the same time, in any process. It writes
 	// what the making says to log, from one goroutine at a time and never after it

@@ -34,11 +34,24 @@ func Open(ctx context.Context, t *Target) (backend.OpenedCompute, error) {
 // Program is for packages that start something on a target: it gives the file of
 // the program azml for a platform. Errors: ErrNotFound with what to do.
 func Program(ctx context.Context, h core.Handle, on backend.Platform) (string, error) {
-	f, err := core.Own(h, func(h core.Handle) (*program.Finder, error) {
-		return &program.Finder{Chosen: h.Program(), CacheDir: h.CacheDir()}, nil
-	})
+	f, err := finder(h)
 	if err != nil {
 		return "", err
 	}
 	return f.Find(ctx, on)
+}
+
+// ProgramHere is Program for what is started on this machine itself.
+func ProgramHere(ctx context.Context, h core.Handle) (string, error) {
+	f, err := finder(h)
+	if err != nil {
+		return "", err
+	}
+	return f.FindHere(ctx)
+}
+
+func finder(h core.Handle) (*program.Finder, error) {
+	return core.Own(h, func(h core.Handle) (*program.Finder, error) {
+		return &program.Finder{Chosen: h.Program(), CacheDir: h.CacheDir()}, nil
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach b
 		if e.h.Location() == "" {
 			return w, nil, fmt.Errorf("%w: a run that outlives this process is driven by another one, which must be able to open the workspace: say where it is by Config.Location", azml.ErrUnsupported)
 		}
-		if _, err := compute.Program(ctx, e.h, here()); err != nil {
+		if _, err := compute.ProgramHere(ctx, e.h); err != nil {
 			return w, nil, err
 		}
 	}
@@ -54,9 +53,6 @@ func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach b
 	w.token = token
 	return w, a, nil
 }
-
-// here is this machine.
-func here() backend.Platform { return backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH} }
 
 // launch gets the run going. It returns when somebody else answers for it, or a
 // task of this process does.
@@ -97,7 +93,7 @@ func (e *Experiment) keep(ctx context.Context, i agent.Instructions) {
 // the run's agent answers for it: the process itself, or for a run elsewhere the
 // agent that it starts there.
 func (e *Experiment) handOver(ctx context.Context, w way, i agent.Instructions) error {
-	program, err := compute.Program(ctx, e.h, here())
+	program, err := compute.ProgramHere(ctx, e.h)
 	if err != nil {
 		return err
 	}

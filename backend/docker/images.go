@@ -34,6 +34,9 @@ var imageHash = regexp.MustCompile(`^[a-z0-9]{1,100}$`)
 
 func imageName(hash string) string { return imageRepository + ":" + hash }
 
+// SharedFolder implements backend.Images.
+func (d *Driver) SharedFolder() string { return sharedFolder }
+
 // DefaultImage implements backend.Images.
 func (d *Driver) DefaultImage() string { return d.opts.Image }
 

@@ -20,6 +20,7 @@ import (
 const (
 	programsFolder = "/run/azml/programs"
 	jobFolder      = "/run/azml/job"
+	sharedFolder   = "/var/cache/azml"
 	scriptFile     = "start"
 	outputFile     = "output"
 	socketFile     = "socket"
@@ -28,14 +29,18 @@ const (
 // programsDir has the programs of all jobs.
 func (d *Driver) programsDir() string { return filepath.Join(d.opts.Dir, "programs") }
 
+// sharedDir is what the jobs of this driver's name share.
+func (d *Driver) sharedDir() string { return filepath.Join(d.opts.Dir, "shared", d.opts.Name) }
+
 // jobDir has the files of a job.
 func (d *Driver) jobDir(id string) string { return filepath.Join(d.opts.Dir, "jobs", d.key(id)) }
 
 // makeDirs makes the folders that a job sees. Whatever user its container has may
 // go through them; other users of this machine may not get there.
 func (d *Driver) makeDirs(id string) error {
-	err := errors.Join(os.MkdirAll(filepath.Dir(d.jobDir(id)), 0o700), os.MkdirAll(d.programsDir(), 0o700), os.MkdirAll(d.jobDir(id), 0o700))
-	return errors.Join(err, os.Chmod(d.programsDir(), 0o755), os.Chmod(d.jobDir(id), 0o755)) // d.opts.Dir is closed to others
+	err := errors.Join(os.MkdirAll(filepath.Dir(d.jobDir(id)), 0o700), os.MkdirAll(d.programsDir(), 0o700), os.MkdirAll(d.jobDir(id), 0o700),
+		os.MkdirAll(d.sharedDir(), 0o700))
+	return errors.Join(err, os.Chmod(d.programsDir(), 0o755), os.Chmod(d.jobDir(id), 0o755), os.Chmod(d.sharedDir(), 0o777|os.ModeSticky)) // d.opts.Dir is closed to others
 }
 
 // programName is what programs may be called.

@@ -139,6 +139,7 @@ func (d *Driver) hostConfig(job backend.Job) *container.HostConfig {
 	}
 	for target, m := range map[string]mount.Mount{
 		programsFolder:                   {Source: d.programsDir(), ReadOnly: true},
+		sharedFolder:                     {Source: d.sharedDir()},
 		jobFolder:                        {Source: d.jobDir(job.ID), ReadOnly: true},
 		path.Join(jobFolder, outputFile): {Source: filepath.Join(d.jobDir(job.ID), outputFile)},
 	} {

@@ -48,8 +48,11 @@ func TestInAzure(t *testing.T) {
 	}
 	s.json(t, &model, "model", "show", "risk")
 	require.Equal(t, 1, model.Version)
-	detached, err := s.command(t, "run", "submit", "--detach", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", "true").Output()
-	require.NoError(t, err)
+	submit := s.command(t, "run", "submit", "--detach", "-e", "exp", "-s", t.TempDir(), "--command", "--", "sh", "-c", "true")
+	var complaint strings.Builder
+	submit.Stderr = &complaint
+	detached, err := submit.Output()
+	require.NoError(t, err, complaint.String())
 	require.Eventually(t, func() bool { return s.status(t, strings.TrimSpace(string(detached))) == run.StatusCompleted }, 20*time.Second, 50*time.Millisecond)
 	titanic := filepath.Join(t.TempDir(), "titanic.csv")
 	require.NoError(t, os.WriteFile(titanic, []byte("1,2\n"), 0o600))

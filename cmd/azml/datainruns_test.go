@@ -21,8 +21,8 @@ func TestDataInRuns(t *testing.T) {
 	require.Equal(t, "scores:1", s.ok(t, "dataset", "register", "scores", "raw/*.csv"))
 	source := t.TempDir()
 	out := s.call(t, "run", "submit", "-e", "e", "-s", source, "--run-id", "first", "--input", "in=scores:1:direct", "--input", "rows=scores",
-		"--input", "files=azureml://datastores/workspaceblobstore/paths/raw/:mount", "--output", "made", "--register", "made=made:delimited",
-		"--output", "live=kept/{run-id}:mount", "--output", "plain=:upload",
+		"--input", "files=azureml://datastores/workspaceblobstore/paths/raw/:mount", "--out", "made", "--register", "made=made:delimited",
+		"--out", "live=kept/{run-id}:mount", "--out", "plain=:upload",
 		"--command", "--", "/bin/sh", "-euc", `echo "$in"; cp "$files/a.csv" "$made"; echo x > "$live/x"; head -c 4 "$1"`, "sh", "DatasetConsumptionConfig:rows")
 	require.Equal(t, 0, out.code, out.stderr)
 	require.Equal(t, "scores:1\nPAR1", out.stdout)
@@ -44,9 +44,9 @@ func TestDataInRuns(t *testing.T) {
 		"no name":         {"--input", "=scores"},
 		"no dataset":      {"--input", "in"},
 		"no output":       {"--register", "made=x"},
-		"unknown table":   {"--output", "a", "--register", "a=x:excel"},
-		"output of none":  {"--output", "=x"},
-		"register nobody": {"--output", "a", "--register", "a"},
+		"unknown table":   {"--out", "a", "--register", "a=x:excel"},
+		"output of none":  {"--out", "=x"},
+		"register nobody": {"--out", "a", "--register", "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.fails(t, exitUsage, append([]string{"run", "submit", "-e", "e", "-s", source, "--command"}, append(args, "--", "true")...)...)

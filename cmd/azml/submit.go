@@ -47,7 +47,7 @@ The exit code is 0 for Completed, 1 for Failed and 130 for Canceled.`,
   azml run submit -e churn -s ./src train.py -r requirements.txt --tag team=risk
   azml run submit -e churn train.py --secret db-password
   azml run submit -e churn --command -- python -m package.train --epochs 3
-  azml run submit -e churn train.py --input titanic=titanic:1 --output scores --register scores=titanic-scores:delimited -- --data DatasetConsumptionConfig:titanic
+  azml run submit -e churn train.py --input titanic=titanic:1 --out scores --register scores=titanic-scores:delimited -- --data DatasetConsumptionConfig:titanic
   id=$(azml run submit -e churn train.py --detach)`,
 		Args: func(cmd *cobra.Command, args []string) error { return s.take(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -19,7 +19,7 @@ type dataFlags struct {
 func (d *dataFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&d.inputs, "input", nil, "dataset of the script as NAME=DATASET[:VERSION][:download|mount|direct], or NAME=azureml://datastores/…; repeated for more")
-	f.StringArrayVar(&d.outputs, "output", nil, "folder that the script writes, as NAME or NAME=FOLDER[:upload|mount] in a datastore (default: dataset/{run-id}/{output-name}); repeated for more")
+	f.StringArrayVar(&d.outputs, "out", nil, "folder that the script writes, as NAME or NAME=FOLDER[:upload|mount] in a datastore (default: dataset/{run-id}/{output-name}); repeated for more")
 	f.StringArrayVar(&d.registered, "register", nil, "register an output that the run has made, as OUTPUT=DATASET[:delimited|jsonlines|parquet]; repeated for more")
 	f.BoolVar(&d.overwrite, "overwrite", false, "replace files that are in the folders of outputs already")
 }
@@ -81,7 +81,7 @@ func parseInput(text string) (string, dataset.Input, error) {
 func parseOutput(text string) (string, dataset.Output, error) {
 	name, rest, _ := strings.Cut(text, "=")
 	if name == "" {
-		return "", dataset.Output{}, usage("--output %q: write NAME or NAME=FOLDER[:upload|mount]", text)
+		return "", dataset.Output{}, usage("--out %q: write NAME or NAME=FOLDER[:upload|mount]", text)
 	}
 	folder, mode := cutMode(":"+rest, dataset.ModeUpload, dataset.ModeMount) // so that a mode may stand alone
 	target, err := dataset.ParsePath(strings.TrimPrefix(folder, ":"))
@@ -97,7 +97,7 @@ func registerOutput(outputs map[string]dataset.Output, text string) error {
 	case output == "" || name == "":
 		return usage("--register %q: write OUTPUT=DATASET[:delimited|jsonlines|parquet]", text)
 	case !ok:
-		return usage("--register %q: there is no --output %s", text, output)
+		return usage("--register %q: there is no --out %s", text, output)
 	}
 	out.Register = name
 	switch kind {

@@ -139,6 +139,9 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 			require.NotEmpty(t, cmd.Short, cmd.CommandPath())
 			require.Contains(t, cmd.Example, cmd.Root().Name()+" ", cmd.CommandPath())
 		}
+		for _, global := range []string{"workspace", "output", "verbose", "report-to"} {
+			require.Nil(t, cmd.LocalNonPersistentFlags().Lookup(global), "%s takes the flag --%s of all commands away", cmd.CommandPath(), global)
+		}
 		for _, sub := range cmd.Commands() {
 			walk(sub)
 		}

@@ -43,7 +43,12 @@ func (d *drive) buildEnvironment(ctx context.Context) error {
 	if err != nil {
 		return d.systemError(fmt.Errorf("read environment %s:%s: %w", ref.Name, ref.Version, err))
 	}
-	built, err := pyenv.Build(ctx, pyenv.Spec(env.Value.Python), &pyenv.BuildOptions{CacheDir: EnvironmentsDir(d.h), Log: d.prepare})
+	spec := pyenv.Spec(env.Value.Python)
+	if image := d.image(); image != "" {
+		spec = pyenv.Spec{} // the image's own Python, which has all that was asked for
+		fmt.Fprintf(d.prepare, "environment %s:%s: the image %s\n", ref.Name, ref.Version, image)
+	}
+	built, err := pyenv.Build(ctx, spec, &pyenv.BuildOptions{CacheDir: EnvironmentsDir(d.h), Log: d.prepare})
 	if err != nil {
 		f := d.systemError(fmt.Errorf("build environment %s:%s: %w", ref.Name, ref.Version, err))
 		f.Code = userError
@@ -51,6 +56,14 @@ func (d *drive) buildEnvironment(ctx context.Context) error {
 	}
 	d.env = &pythonEnv{built, env.Value.Variables}
 	return nil
+}
+
+// image gives the container image that this agent runs in, "" for none.
+func (d *drive) image() string {
+	if d.run.Agent == nil {
+		return ""
+	}
+	return d.run.Agent.Image
 }
 
 // restore writes the snapshot's files and makes the folders that a script may

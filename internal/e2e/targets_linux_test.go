@@ -19,8 +19,10 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/backend/ssh"
+	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/history"
@@ -35,31 +37,40 @@ type target struct {
 	name    string
 	compute string // the target's name
 	detach  bool
-	// attach makes the target known in the workspace, nil for this machine.
-	attach func(t *testing.T, ws *workspace.Workspace)
+	// apart says that its processes have numbers and files of their own, which are not
+	// those of this machine.
+	apart bool
+	// config starts what the target needs, which ends with the test, and says where
+	// it is; nil for this machine.
+	config func(t *testing.T) compute.Config
 }
 
 // targets are all kinds that can be had here.
 func targets() []target {
-	apart := func(t *testing.T, ws *workspace.Workspace) {
-		dir := t.TempDir()
-		_, err := ws.Compute().Create(t.Context(), "apart", process.Target{Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}, nil)
-		require.NoError(t, err)
-	}
-	far := func(t *testing.T, ws *workspace.Workspace) {
-		server, dir := testenv.SSHD(t), t.TempDir()
-		_, err := ws.Compute().Create(t.Context(), "far", ssh.Target{Address: "127.0.0.1", Port: server.Port, Username: server.User,
-			Credential: ssh.Credential{PrivateKey: server.Key}, HostKey: server.HostKey,
-			Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}, nil)
-		require.NoError(t, err)
-	}
 	return []target{
 		{name: "detached", detach: true},
-		{name: "through a gateway", compute: "apart", attach: apart},
-		{name: "through a gateway, detached", compute: "apart", detach: true, attach: apart},
-		{name: "over SSH", compute: "far", attach: far},
-		{name: "over SSH, detached", compute: "far", detach: true, attach: far},
+		{name: "through a gateway", compute: "apart", config: apart},
+		{name: "through a gateway, detached", compute: "apart", detach: true, config: apart},
+		{name: "over SSH", compute: "far", config: far},
+		{name: "over SSH, detached", compute: "far", detach: true, config: far},
+		{name: "in Docker", compute: "box", config: boxed, apart: true},
+		{name: "in Docker, detached", compute: "box", detach: true, config: boxed, apart: true},
 	}
+}
+
+func apart(t *testing.T) compute.Config {
+	dir := t.TempDir()
+	return process.Target{Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}
+}
+
+func far(t *testing.T) compute.Config {
+	server, dir := testenv.SSHD(t), t.TempDir()
+	return ssh.Target{Address: "127.0.0.1", Port: server.Port, Username: server.User, Credential: ssh.Credential{PrivateKey: server.Key},
+		HostKey: server.HostKey, Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}
+}
+
+func boxed(t *testing.T) compute.Config {
+	return docker.Config{Host: testenv.Docker(t).Host, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"}
 }
 
 // programs builds the program azml, once for all tests.
@@ -74,10 +85,15 @@ var programs = sync.OnceValues(func() (string, error) {
 
 // onTarget opens a new workspace that knows the target.
 func onTarget(t *testing.T, on target) (*workspace.Workspace, place) {
+	var config compute.Config
+	if on.config != nil {
+		config = on.config(t) // first, to outlive the workspace, which waits for its runs
+	}
 	p := newPlace(t)
 	ws := p.openFor(t)
-	if on.attach != nil {
-		on.attach(t, ws)
+	if config != nil {
+		_, err := ws.Compute().Create(t.Context(), on.compute, config, nil)
+		require.NoError(t, err)
 	}
 	return ws, p
 }
@@ -113,6 +129,13 @@ func requireNoJobs(t *testing.T, ws *workspace.Workspace) {
 // begin submits a shell script to the target.
 func (on target) begin(t *testing.T, ws *workspace.Workspace, script string, change func(*experiment.ScriptRunConfig)) *run.Run {
 	t.Helper()
+	r, err := on.submit(t, ws, script, change)
+	require.NoError(t, err)
+	return r
+}
+
+func (on target) submit(t *testing.T, ws *workspace.Workspace, script string, change func(*experiment.ScriptRunConfig)) (*run.Run, error) {
+	t.Helper()
 	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "targets", nil)
 	require.NoError(t, err)
 	config := shell(t, script)
@@ -120,9 +143,7 @@ func (on target) begin(t *testing.T, ws *workspace.Workspace, script string, cha
 	if change != nil {
 		change(&config)
 	}
-	r, err := exp.Submit(t.Context(), config, &experiment.SubmitOptions{Detach: on.detach})
-	require.NoError(t, err)
-	return r
+	return exp.Submit(t.Context(), config, &experiment.SubmitOptions{Detach: on.detach})
 }
 
 func outputOf(t *testing.T, r *run.Run) string {
@@ -143,6 +164,17 @@ func onEach(t *testing.T, test func(t *testing.T, on target)) {
 			test(t, on)
 		})
 	}
+}
+
+// onVisible is onEach for tests that look at processes and files of the script
+// from this machine: not where they are the container's own.
+func onVisible(t *testing.T, test func(t *testing.T, on target)) {
+	onEach(t, func(t *testing.T, on target) {
+		if on.apart {
+			t.Skip("its processes and files are not those of this machine")
+		}
+		test(t, on)
+	})
 }
 
 func TestTargets(t *testing.T) {
@@ -217,8 +249,11 @@ func TestTargetFaults(t *testing.T) {
 			t.Parallel()
 			onEach(t, func(t *testing.T, on target) {
 				ws, _ := onTarget(t, on)
-				r := on.begin(t, ws, c.script, c.change)
-				if err := r.Wait(t.Context(), nil); c.failure == "" {
+				r, err := on.submit(t, ws, c.script, c.change)
+				if err == nil { // else its keeper could not even start the agent, for want of its image
+					err = r.Wait(t.Context(), nil)
+				}
+				if c.failure == "" {
 					require.NoError(t, err)
 				} else {
 					require.ErrorIs(t, err, azml.ErrFailed)
@@ -268,7 +303,7 @@ func requireGone(t *testing.T, pids []string) {
 
 func TestTargetCancel(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, on target) {
+	onVisible(t, func(t *testing.T, on target) {
 		ws, p := onTarget(t, on)
 		r, pids := on.beginForking(t, ws)
 		other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil) // as another process
@@ -291,7 +326,7 @@ func agentOf(t *testing.T, ws *workspace.Workspace, r *run.Run) int {
 
 func TestTargetAgentKilled(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, on target) {
+	onVisible(t, func(t *testing.T, on target) {
 		ws, _ := onTarget(t, on)
 		r, pids := on.beginForking(t, ws)
 		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGKILL))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/experiment"
@@ -13,7 +14,7 @@ import (
 
 // drivers are those of all targets here.
 func drivers() []backend.ComputeDriver {
-	return []backend.ComputeDriver{process.ComputeDriver{}, ssh.ComputeDriver{}}
+	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, ssh.ComputeDriver{}}
 }
 
 // submitAndStay submits the folder's script to the target "apart" and stays.

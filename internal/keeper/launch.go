@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 
 	"github.com/azml-go/azml/backend"
@@ -13,6 +14,8 @@ import (
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/gateway"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/image"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -48,14 +51,62 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 	if err != nil {
 		return err
 	}
+	// The agent gives its script what it has of these.
+	env := map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	image, err := k.image(ctx, env)
+	if err != nil {
+		return err
+	}
 	i.Gateway, i.Location, i.CacheDir, i.SecretsKeyFile = address, "", k.cacheDir, ""
 	input, err := i.Encode()
 	if err != nil {
 		return err
 	}
-	// The agent gives its script what it has of these.
-	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input,
-		Env: map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}})
+	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env})
+}
+
+// image makes the environment's image where the target has images, unless it is
+// there, and notes it. It adds to env what the image sets. The making is written
+// into the run's log of its preparation.
+func (k *keeper) image(ctx context.Context, env map[string]string) (name string, err error) {
+	images, has := backend.As[backend.Images](k.target)
+	if !has {
+		return "", nil
+	}
+	ref := k.run.Definition.Environment
+	stored, err := core.Get[record.Environment](ctx, k.h, "environments/"+ref.Name+"/"+ref.Version+".json")
+	if err != nil {
+		return "", fmt.Errorf("read environment %s:%s: %w", ref.Name, ref.Version, err)
+	}
+	log, err := history.NewLogWriter(ctx, k.h, history.LogKey(k.run, agent.PrepareLog))
+	if err != nil {
+		return "", err
+	}
+	k.say(ctx, fmt.Sprintf("compute target %s: the image of environment %s:%s is made, or looked for", k.run.Definition.Compute, ref.Name, ref.Version))
+	made, err := image.Build(ctx, images, stored.Value, log)
+	if err != nil {
+		return "", fmt.Errorf("build environment %s:%s: %w", ref.Name, ref.Version, err)
+	}
+	maps.Copy(env, made.Env)
+	if env["HOME"] == "" { // whom jobs run as has no home
+		env["HOME"] = images.SharedFolder()
+	}
+	if k.cacheDir == "" {
+		k.cacheDir = images.SharedFolder()
+	}
+	noted, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
+		if r.Agent == nil || r.Agent.Image == made.Name {
+			return core.ErrNoChange
+		}
+		a := *r.Agent
+		a.Image = made.Name
+		r.Agent = &a
+		return nil
+	})
+	if err == nil {
+		k.run = noted.Value
+	}
+	return made.Name, err
 }
 
 // install puts the program on the target, under a name that says its content.

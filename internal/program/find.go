@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -28,7 +29,14 @@ type Finder struct {
 	CacheDir string
 
 	mu    sync.Mutex
-	found map[backend.Platform]string
+	found map[wanted]string
+}
+
+// wanted is what is looked for: a program for a platform, which is this machine or
+// another one.
+type wanted struct {
+	on   backend.Platform
+	here bool
 }
 
 // Close implements io.Closer: there is nothing to close.
@@ -40,34 +48,45 @@ func (*Finder) Close() error { return nil }
 // runs in any container, and anywhere over SSH. Errors: ErrInvalid for a chosen one that
 // doesn't fit, ErrNotFound with what to do.
 func (f *Finder) Find(ctx context.Context, on backend.Platform) (string, error) {
+	return f.find(ctx, wanted{on: on})
+}
+
+// FindHere is Find for this machine itself, where a program that is linked with the
+// machine's libraries will do, as "go install" makes one.
+func (f *Finder) FindHere(ctx context.Context) (string, error) {
+	return f.find(ctx, wanted{on: backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH}, here: true})
+}
+
+func (f *Finder) find(ctx context.Context, want wanted) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if path := f.found[on]; path != "" {
+	if path := f.found[want]; path != "" {
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
 	}
-	path, err := f.look(ctx, on)
+	path, err := f.look(ctx, want)
 	if err != nil {
 		return "", err
 	}
 	if f.found == nil {
-		f.found = map[backend.Platform]string{}
+		f.found = map[wanted]string{}
 	}
-	f.found[on] = path
+	f.found[want] = path
 	return path, nil
 }
 
-func (f *Finder) look(ctx context.Context, on backend.Platform) (string, error) {
+func (f *Finder) look(ctx context.Context, want wanted) (string, error) {
+	on := want.on
 	if f.Chosen != "" {
-		if err := fits(f.Chosen, on); err != nil {
+		if err := fits(f.Chosen, want); err != nil {
 			return "", fmt.Errorf("%w: the program %s, which was named to drive runs: %w", azml.ErrInvalid, f.Chosen, err)
 		}
 		return filepath.Abs(f.Chosen)
 	}
 	var tried []string
 	for _, path := range places(on) {
-		err := fits(path, on)
+		err := fits(path, want)
 		if err == nil {
 			return filepath.Abs(path)
 		}
@@ -104,8 +123,8 @@ func places(on backend.Platform) []string {
 	return all
 }
 
-// fits gives an error unless the file is azml for the platform.
-func fits(path string, on backend.Platform) error {
+// fits gives an error unless the file is the azml that is wanted.
+func fits(path string, want wanted) error {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
 		return err
@@ -117,10 +136,10 @@ func fits(path string, on backend.Platform) error {
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
-	if got := (backend.Platform{OS: settings["GOOS"], Arch: settings["GOARCH"]}); got != on {
+	if got := (backend.Platform{OS: settings["GOOS"], Arch: settings["GOARCH"]}); got != want.on {
 		return fmt.Errorf("it is for %s/%s", got.OS, got.Arch)
 	}
-	if settings["CGO_ENABLED"] != "0" {
+	if settings["CGO_ENABLED"] != "0" && !want.here {
 		return errors.New("it is linked with libraries of this machine: build it with CGO_ENABLED=0")
 	}
 	return nil

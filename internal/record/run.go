@@ -213,6 +213,9 @@ type Agent struct {
 	// TokenHash is the SHA-256 of the token with which it reaches the run, and
 	// nothing else, in hexadecimal. The token itself is stored nowhere.
 	TokenHash string `json:"tokenHash"`
+	// Image is the container image that it runs in, which has the environment; empty
+	// on targets without images.
+	Image string `json:"image,omitempty"`
 	// Adopted says that it has taken the run over from its submitter.
 	Adopted bool `json:"adopted,omitempty"`
 }
