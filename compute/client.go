@@ -88,7 +88,7 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err := core.Delete(ctx, c.h, ref(name), stored.ETag); err != nil {
 		return err
 	}
-	return c.drop(ctx, stored.Value.Secret)
+	return core.DropCredentials(ctx, c.h, stored.Value.Secret)
 }
 
 func ref(name string) core.Ref {

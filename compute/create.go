@@ -2,7 +2,6 @@ package compute
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,7 +108,7 @@ func (c *Client) try(ctx context.Context, source backend.ComputeSource, skip boo
 
 // store writes the credentials and then the record that names them.
 func (c *Client) store(ctx context.Context, r record.Compute, credentials backend.Credentials) (_ *Target, err error) {
-	if r.Secret, err = c.keep(ctx, credentials); err != nil {
+	if r.Secret, err = core.KeepCredentials(ctx, c.h, SecretPrefix, credentials); err != nil {
 		return nil, err
 	}
 	stored, err := core.Create(ctx, c.h, ref(r.Name), r)
@@ -120,37 +119,10 @@ func (c *Client) store(ctx context.Context, r record.Compute, credentials backen
 		err = errTaken
 	}
 	if !errors.Is(err, azml.ErrUnavailable) { // else it may have been stored
-		err = errors.Join(err, c.drop(ctx, r.Secret))
+		err = errors.Join(err, core.DropCredentials(ctx, c.h, r.Secret))
 	}
 	return nil, err
 }
 
 // SecretPrefix begins the names of the secrets that hold credentials.
 const SecretPrefix = "compute-"
-
-// keep stores the credentials and gives the secret's name, "" for none.
-func (c *Client) keep(ctx context.Context, credentials backend.Credentials) (string, error) {
-	if len(credentials) == 0 {
-		return "", nil
-	}
-	data, err := json.Marshal(map[string]string(credentials))
-	if err != nil {
-		return "", err
-	}
-	const idBytes = 8
-	name := SecretPrefix + core.NewID(idBytes)
-	return name, c.h.Secrets().Set(ctx, name, string(data))
-}
-
-// drop deletes credentials. What was asked for is done already, so it goes on
-// when ctx has ended.
-func (c *Client) drop(ctx context.Context, secret string) error {
-	if secret == "" {
-		return nil
-	}
-	err := c.h.Secrets().Delete(context.WithoutCancel(ctx), secret)
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil
-	}
-	return err
-}

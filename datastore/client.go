@@ -2,7 +2,6 @@ package datastore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -119,7 +118,7 @@ func (c *Client) try(ctx context.Context, source backend.DatastoreSource, opts *
 // store writes the credentials under a new name and then the record that names
 // them, so that both change in one write.
 func (c *Client) store(ctx context.Context, r record.Datastore, credentials backend.Credentials, overwrite bool) (_ *Datastore, err error) {
-	if r.Secret, err = c.keep(ctx, credentials); err != nil {
+	if r.Secret, err = core.KeepCredentials(ctx, c.h, SecretPrefix, credentials); err != nil {
 		return nil, err
 	}
 	stored, err := core.Create(ctx, c.h, ref(r.Name), r)
@@ -141,7 +140,7 @@ func (c *Client) store(ctx context.Context, r record.Datastore, credentials back
 	case err != nil:
 		return nil, err
 	}
-	if dropErr := c.drop(ctx, old); dropErr != nil {
+	if dropErr := core.DropCredentials(ctx, c.h, old); dropErr != nil {
 		c.h.Logger().WarnContext(ctx, "a secret that nothing needs any more was not deleted", "secret", old, "error", dropErr)
 	}
 	if err != nil {
@@ -152,33 +151,6 @@ func (c *Client) store(ctx context.Context, r record.Datastore, credentials back
 
 // SecretPrefix begins the names of the secrets that hold credentials.
 const SecretPrefix = "datastore-"
-
-// keep stores the credentials and gives the secret's name, "" for none.
-func (c *Client) keep(ctx context.Context, credentials backend.Credentials) (string, error) {
-	if len(credentials) == 0 {
-		return "", nil
-	}
-	data, err := json.Marshal(map[string]string(credentials))
-	if err != nil {
-		return "", err
-	}
-	const idBytes = 8
-	name := SecretPrefix + core.NewID(idBytes)
-	return name, c.h.Secrets().Set(ctx, name, string(data))
-}
-
-// drop deletes credentials. What was asked for is done already, so it goes on
-// when ctx has ended.
-func (c *Client) drop(ctx context.Context, secret string) error {
-	if secret == "" {
-		return nil
-	}
-	err := c.h.Secrets().Delete(context.WithoutCancel(ctx), secret)
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil
-	}
-	return err
-}
 
 // GetOptions are the options of Client.Get. There are none yet.
 type GetOptions struct{}
@@ -251,7 +223,7 @@ func (c *Client) Unregister(ctx context.Context, name string, _ *UnregisterOptio
 	if err := core.Delete(ctx, c.h, ref(name), stored.ETag); err != nil {
 		return err
 	}
-	return c.drop(ctx, stored.Value.Secret)
+	return core.DropCredentials(ctx, c.h, stored.Value.Secret)
 }
 
 func ref(name string) core.Ref {
