@@ -315,6 +315,30 @@ func TestTargetCancel(t *testing.T) {
 	})
 }
 
+// TestTargetCancelDeaf cancels a script that does not want to end, wherever it is.
+func TestTargetCancelDeaf(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on target) {
+		ws, p := onTarget(t, on)
+		r := on.begin(t, ws, "trap '' TERM; setsid sh -c 'trap \"\" TERM; sleep 1000' & echo begun; while :; do sleep 0.1; done",
+			func(c *experiment.ScriptRunConfig) { c.GracePeriod = time.Second })
+		require.Eventually(t, func() bool {
+			log, err := r.Logs(t.Context(), nil)
+			if err != nil {
+				return false
+			}
+			defer log.Close()
+			data, err := io.ReadAll(log)
+			return err == nil && string(data) == "begun\n"
+		}, time.Minute, 50*time.Millisecond, "the script begins")
+		other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil) // as another process
+		require.NoError(t, err)
+		require.NoError(t, other.Cancel(t.Context(), &run.CancelOptions{Reason: "enough"}))
+		require.ErrorIs(t, other.Wait(t.Context(), nil), azml.ErrCanceled)
+		clean(t, ws)
+	})
+}
+
 // agentOf gives the process that answers for the run.
 func agentOf(t *testing.T, ws *workspace.Workspace, r *run.Run) int {
 	t.Helper()

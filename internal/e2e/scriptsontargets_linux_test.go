@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/backend/docker"
+	"github.com/azml-go/azml/backend/ssh"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
+)
+
+// trained is what a script has left.
+type trained struct {
+	Metrics map[string]run.Summary
+	Model   [sha256.Size]byte
+}
+
+// TestScriptsOnEveryTarget has one Go driver submit the examples' scripts, as they
+// are, to this machine, to one over SSH and to a Docker engine: the metrics are the
+// same, and so is the model to the last bit.
+func TestScriptsOnEveryTarget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes environments with scikit-learn and MLflow")
+	}
+	t.Parallel()
+	server := testenv.SSHD(t)
+	engine := testenv.Docker(t)
+	cache, err := os.UserCacheDir() // where the examples' environments are, or will be
+	require.NoError(t, err)
+	cache = filepath.Join(cache, "azml")
+	p := newPlace(t)
+	p.Cache = cache
+	ws := p.openFor(t)
+	for name, config := range map[string]compute.Config{
+		"far": ssh.Target{Address: "127.0.0.1", Port: server.Port, Username: server.User, Credential: ssh.Credential{PrivateKey: server.Key},
+			HostKey: server.HostKey, Dir: filepath.Join(t.TempDir(), "jobs"), CacheDir: cache},
+		"box": docker.Config{Host: engine.Host, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"},
+	} {
+		_, err := ws.Compute().Create(t.Context(), name, config, nil)
+		require.NoError(t, err)
+	}
+	for name, script := range map[string]struct {
+		arguments []string
+		metrics   []string
+		model     string
+	}{
+		"script": {[]string{"--stages", "20"}, []string{"loss", "accuracy"}, "outputs/model.joblib"},
+		"mlflow": {[]string{"--stages", "20", "--model-name", "walked"}, []string{"held_out_loss", "held_out_accuracy"}, "holdout.json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := filepath.Join("..", "..", "examples", name, "src")
+			env, err := environment.FromRequirements("walked-"+name, filepath.Join(source, "requirements.txt"))
+			require.NoError(t, err)
+			results := map[string]trained{}
+			for _, target := range []string{"local", "far", "box"} {
+				r := walk(t, ws, experiment.ScriptRunConfig{Source: source, Script: "train.py", Arguments: script.arguments, Compute: target, Environment: env})
+				results[target] = trainedBy(t, r, script.metrics, script.model)
+			}
+			require.Equal(t, results["local"], results["far"])
+			require.Equal(t, results["local"], results["box"])
+		})
+	}
+}
+
+func walk(t *testing.T, ws *workspace.Workspace, config experiment.ScriptRunConfig) *run.Run {
+	t.Helper()
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "walk", nil)
+	require.NoError(t, err)
+	r, err := exp.Submit(t.Context(), config, nil)
+	require.NoError(t, err)
+	if err := r.Wait(t.Context(), nil); err != nil {
+		require.NoError(t, err, "on %s: %s", config.Compute, outputOf(t, r))
+	}
+	return r
+}
+
+func trainedBy(t *testing.T, r *run.Run, metrics []string, model string) (got trained) {
+	t.Helper()
+	summaries, err := r.Summaries(t.Context())
+	require.NoError(t, err)
+	got.Metrics = map[string]run.Summary{}
+	for _, name := range metrics {
+		s := summaries[name]
+		require.EqualValues(t, 20, s.Count, name)
+		got.Metrics[name] = run.Summary{Count: s.Count, Min: s.Min, Max: s.Max}
+	}
+	file, err := r.Open(t.Context(), model)
+	require.NoError(t, err)
+	defer file.Close()
+	data, err := io.ReadAll(file)
+	require.NoError(t, err)
+	got.Model = sha256.Sum256(data)
+	return got
+}
