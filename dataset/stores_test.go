@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -159,7 +160,7 @@ func TestStores(t *testing.T) {
 			filesOfStore(t, c, s)
 
 			time.Sleep(1100 * time.Millisecond) // HTTP has times of whole seconds
-			s.put(t, "in/x.jsonl", append(lines.Bytes(), `{"id":1,"name":"new","score":0}`...))
+			s.put(t, "in/x.jsonl", slices.Concat(lines.Bytes(), []byte(`{"id":1,"name":"new","score":0}`)))
 			changes, err := must(t)(c.Get(t.Context(), "lines", 1, nil)).Check(t.Context(), nil)
 			require.NoError(t, err)
 			require.EqualValues(t, 1, changes.Changed)
