@@ -150,7 +150,10 @@ func (e *Experiment) awaitHandOver(ctx context.Context, i agent.Instructions, jo
 
 // handedOver tells whether the run is another's now, or was until it ended.
 func handedOver(r record.Run, from string) bool {
-	if r.Owner != nil {
+	switch {
+	case r.Status == record.Completed || r.Status == record.Canceled:
+		return true
+	case r.Owner != nil:
 		return r.Owner.ID != from
 	}
 	return r.Status != record.Failed || slices.ContainsFunc(r.History, func(t record.Transition) bool { return t.Status == record.Preparing })

@@ -52,10 +52,11 @@ type ScriptRunConfig struct {
 	// in whole seconds, at least one.
 	MaxDuration time.Duration
 	// MaxStart is how long it may take on another target than this machine until
-	// its agent has taken the run over, 15 minutes when zero. It counts in whole
-	// seconds.
+	// its agent, once it is started, has taken the run over, 15 minutes when zero. It
+	// counts in whole seconds.
 	MaxStart time.Duration
-	// MaxPrepare is how long environment and snapshot may take to be ready, 2 hours
+	// MaxPrepare is how long environment and snapshot, and before them the
+	// environment's image where there is one, may take to be ready, 2 hours
 	// when zero. It counts in whole seconds.
 	MaxPrepare time.Duration
 	// GracePeriod is the time that a script has to end after it was asked to,

@@ -1,14 +1,18 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/compute"
@@ -68,6 +72,58 @@ func TestScriptsOnEveryTarget(t *testing.T) {
 			}
 			require.Equal(t, results["local"], results["far"])
 			require.Equal(t, results["local"], results["box"])
+		})
+	}
+}
+
+// TestImageIsTold has the making of an image in the log of the run, and when it is
+// there already, that.
+func TestImageIsTold(t *testing.T) {
+	t.Parallel()
+	on := target{name: "in Docker", compute: "box", config: boxed}
+	ws, _ := onTarget(t, on)
+	mark := rand.Text() // as no image that was made before
+	for i, want := range []string{"RUN echo " + mark, "is there already"} {
+		r := on.begin(t, ws, "true", func(c *experiment.ScriptRunConfig) {
+			c.Environment.Docker.BaseDockerfile = "FROM " + testenv.DockerImage + "\nRUN echo " + mark + "\n"
+		})
+		require.NoError(t, r.Wait(t.Context(), nil))
+		log := logOf(t, r, "system_logs/prepare.txt")
+		require.Contains(t, log, want)
+		require.Equal(t, i == 0, strings.Contains(log, " made in "))
+	}
+}
+
+// TestCancelWhileItsImageIsMade cancels a run whose image takes long.
+func TestCancelWhileItsImageIsMade(t *testing.T) {
+	t.Parallel()
+	for _, on := range targets() {
+		if on.compute != "box" {
+			continue
+		}
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			ws, p := onTarget(t, on)
+			id := "canceled-" + strings.ReplaceAll(strings.ReplaceAll(on.name, " ", "-"), ",", "")
+			exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "targets", nil)
+			require.NoError(t, err)
+			config := shell(t, "true")
+			config.Compute = on.compute
+			config.Environment.Docker.BaseDockerfile = "FROM " + testenv.DockerImage + "\nRUN sleep 300\n"
+			submitted := make(chan error, 1)
+			go func() {
+				_, err := exp.Submit(t.Context(), config, &experiment.SubmitOptions{Detach: on.detach, RunID: id})
+				submitted <- err
+			}()
+			other := p.openFor(t)
+			var r *run.Run
+			require.Eventually(t, func() bool {
+				r, err = other.Runs().Get(t.Context(), id, nil)
+				return err == nil && strings.Contains(r.Details().WaitsFor, "image")
+			}, time.Minute, 50*time.Millisecond, "the image is being made")
+			require.NoError(t, r.Cancel(t.Context(), nil))
+			require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrCanceled)
+			require.NoError(t, <-submitted)
 		})
 	}
 }

@@ -148,7 +148,12 @@ func (on target) submit(t *testing.T, ws *workspace.Workspace, script string, ch
 
 func outputOf(t *testing.T, r *run.Run) string {
 	t.Helper()
-	log, err := r.Logs(t.Context(), nil)
+	return logOf(t, r, "user_logs/std_log.txt")
+}
+
+func logOf(t *testing.T, r *run.Run, name string) string {
+	t.Helper()
+	log, err := r.Logs(t.Context(), &run.LogsOptions{Name: name})
 	require.NoError(t, err)
 	defer log.Close()
 	data, err := io.ReadAll(log)

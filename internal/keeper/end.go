@@ -31,7 +31,7 @@ const (
 func (k *keeper) force(ctx context.Context, job string) {
 	for sleep(ctx, lookEvery) {
 		stored, err := history.Get(ctx, k.h, k.run.ID)
-		if err != nil || !overdue(stored.Value, k.h.Now()) {
+		if err != nil || !k.overdue(stored.Value) {
 			continue
 		}
 		if err := k.target.Cancel(ctx, job, agentGrace); err != nil && ctx.Err() == nil {
@@ -42,9 +42,13 @@ func (k *keeper) force(ctx context.Context, job string) {
 	}
 }
 
-// overdue tells whether the agent had its time.
-func overdue(r record.Run, now time.Time) bool {
-	since := now.Sub(r.Since)
+// overdue tells whether the agent had its time, which the making of its image does
+// not count to.
+func (k *keeper) overdue(r record.Run) bool {
+	since := k.h.Now().Sub(r.Since)
+	if !k.launched.IsZero() && r.Status == record.Starting {
+		since = k.h.Now().Sub(k.launched)
+	}
 	switch {
 	case r.Status == record.CancelRequested && !r.Agent.Adopted:
 		return true
@@ -65,8 +69,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 	}
 	k.run = stored.Value
 	if k.run.Status == record.CancelRequested && !k.run.Agent.Adopted {
-		_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Canceled, Reason: "canceled on request, before it began"})
-		return err
+		return k.canceled(ctx)
 	}
 	reason := k.reason(ctx, status)
 	if k.run.Agent.Adopted {
@@ -78,6 +81,12 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		return err
 	}
 	return nil
+}
+
+// canceled ends a run that was canceled before its agent had it.
+func (k *keeper) canceled(ctx context.Context) error {
+	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Canceled, Reason: "canceled on request, before it began"})
+	return err
 }
 
 // read reads the run's record and waits for a store that doesn't answer.
@@ -94,7 +103,7 @@ func (k *keeper) read(ctx context.Context) (core.Stored[record.Run], error) {
 func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 	reason := fmt.Sprintf("its agent on %s ", k.run.Definition.Compute)
 	switch {
-	case k.run.Status == record.Starting && !k.run.Agent.Adopted && overdue(k.run, k.h.Now()):
+	case k.run.Status == record.Starting && !k.run.Agent.Adopted && k.overdue(k.run):
 		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
 	case status.State == backend.JobExited:
 		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)

@@ -28,6 +28,8 @@ type keeper struct {
 	// cacheDir is the folder on the target for what can be made again; the one of the
 	// target's user when empty.
 	cacheDir string
+	// launched is when the agent was started, zero when another keeper did it.
+	launched time.Time
 }
 
 // Start starts the agent of a run that was just submitted and keeps the run until
@@ -106,7 +108,11 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 	if start != nil {
 		starting := fmt.Sprintf("compute target %s: the agent is being started", k.run.Definition.Compute)
 		k.say(ctx, starting)
-		if err := k.launch(ctx, k.run.Agent.Job, address, *start); err != nil {
+		err := k.launch(ctx, k.run.Agent.Job, address, *start)
+		if errors.Is(err, history.ErrCancelRequested) {
+			return true, k.canceled(ctx)
+		}
+		if err != nil {
 			return true, k.refused(ctx, start, err)
 		}
 	}

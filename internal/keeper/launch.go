@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/agent"
@@ -62,6 +65,7 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 	if err != nil {
 		return err
 	}
+	k.launched = k.h.Now()
 	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env})
 }
 
@@ -83,8 +87,22 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 		return "", err
 	}
 	k.say(ctx, fmt.Sprintf("compute target %s: the image of environment %s:%s is made, or looked for", k.run.Definition.Compute, ref.Name, ref.Version))
-	made, err := image.Build(ctx, images, stored.Value, log)
-	if err != nil {
+	building, done := k.wanted(ctx)
+	began := time.Now()
+	made, err := image.Build(building, images, stored.Value, log)
+	if cause := context.Cause(building); err != nil && cause != nil {
+		err = cause
+	}
+	done()
+	switch {
+	case err != nil:
+	case made.Reused:
+		fmt.Fprintf(log, "image %s is there already\n", made.Name)
+	default:
+		fmt.Fprintf(log, "image %s made in %s\n", made.Name, time.Since(began).Round(time.Millisecond))
+	}
+	// The agent goes on in this log: what was said must be in it before.
+	if err := errors.Join(err, log.Close(context.WithoutCancel(ctx))); err != nil {
 		return "", fmt.Errorf("build environment %s:%s: %w", ref.Name, ref.Version, err)
 	}
 	maps.Copy(env, made.Env)
@@ -107,6 +125,28 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 		k.run = noted.Value
 	}
 	return made.Name, err
+}
+
+// wanted gives a context for preparing the run: it ends when somebody cancels the
+// run, with history.ErrCancelRequested as its cause, and at the run's limit.
+func (k *keeper) wanted(ctx context.Context) (context.Context, func()) {
+	limit := time.Duration(k.run.Definition.MaxPrepare) * time.Second
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		began := time.Now()
+		for sleep(ctx, lookEvery) {
+			stored, err := history.Get(ctx, k.h, k.run.ID)
+			if err == nil && stored.Value.Status == record.CancelRequested {
+				cancel(history.ErrCancelRequested)
+			}
+			if limit > 0 && time.Since(began) > limit {
+				cancel(fmt.Errorf("%w: it was not done within %s", azml.ErrFailed, limit))
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil); <-ended }
 }
 
 // install puts the program on the target, under a name that says its content.

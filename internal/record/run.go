@@ -187,8 +187,8 @@ type Definition struct {
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// MaxDuration is the limit of the user's code in seconds, 0 for none.
 	MaxDuration int64 `json:"maxRunDurationSeconds,omitempty"`
-	// MaxStart is the limit of the time from the submission until the agent has
-	// taken the run over, in seconds; 0 for none.
+	// MaxStart is the limit of the time from the agent's start until it has taken the
+	// run over, in seconds; 0 for none.
 	MaxStart int64 `json:"maxStartSeconds,omitempty"`
 	// MaxPrepare is the limit of the preparation in seconds, 0 for none.
 	MaxPrepare int64 `json:"maxPrepareSeconds,omitempty"`
