@@ -22,26 +22,3 @@ type Scope interface {
 	// Secret is asked before a secret is read.
 	Secret(name string) error
 }
-
-// Everything is the scope without bounds.
-type Everything struct{}
-
-// Read implements Scope.
-func (Everything) Read(context.Context, string) error { return nil }
-
-// Put implements Scope.
-func (Everything) Put(context.Context, string, backend.Content, *backend.PutOptions) error {
-	return nil
-}
-
-// Append implements Scope.
-func (Everything) Append(context.Context, string) error { return nil }
-
-// Delete implements Scope.
-func (Everything) Delete(context.Context, string) error { return nil }
-
-// Listed implements Scope.
-func (Everything) Listed(context.Context, string) bool { return true }
-
-// Secret implements Scope.
-func (Everything) Secret(string) error { return nil }

@@ -61,7 +61,7 @@ func TestObjects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			backendtest.Objects(t, func(t *testing.T) backendtest.ObjectsHarness {
-				address := serve(t, open(t), memory.NewSecrets(), gateway.Everything{})
+				address := serve(t, open(t), memory.NewSecrets(), everything{})
 				return backendtest.ObjectsHarness{
 					Objects:  dial(t, address, token),
 					Reopen:   func() (backend.Objects, error) { return dial(t, address, token), nil },
@@ -77,7 +77,7 @@ func TestSecrets(t *testing.T) {
 	secrets := memory.NewSecrets()
 	const value = "no text: \xff\x00"
 	require.NoError(t, secrets.Set(t.Context(), "name", value))
-	c := dial(t, serve(t, memory.NewObjects(), secrets, gateway.Everything{}), token)
+	c := dial(t, serve(t, memory.NewObjects(), secrets, everything{}), token)
 	got, err := c.Secrets().Get(t.Context(), "name")
 	require.NoError(t, err)
 	require.Equal(t, value, got)
@@ -93,7 +93,7 @@ func TestSecrets(t *testing.T) {
 func TestToken(t *testing.T) {
 	t.Parallel()
 	objects := memory.NewObjects()
-	address := serve(t, objects, memory.NewSecrets(), gateway.Everything{})
+	address := serve(t, objects, memory.NewSecrets(), everything{})
 	for _, wrong := range []string{"", "another", token + token} {
 		_, err := dial(t, address, wrong).Stat(t.Context(), "a")
 		require.ErrorIs(t, err, azml.ErrDenied, wrong)
@@ -112,3 +112,15 @@ func TestCut(t *testing.T) {
 		require.ErrorIs(t, err, azml.ErrInvalid, address)
 	}
 }
+
+// everything is the scope without bounds.
+type everything struct{}
+
+func (everything) Read(context.Context, string) error { return nil }
+func (everything) Put(context.Context, string, backend.Content, *backend.PutOptions) error {
+	return nil
+}
+func (everything) Append(context.Context, string) error { return nil }
+func (everything) Delete(context.Context, string) error { return nil }
+func (everything) Listed(context.Context, string) bool  { return true }
+func (everything) Secret(string) error                  { return nil }

@@ -3,13 +3,10 @@ package pyenv
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/azml-go/azml"
 )
 
 // Cached is an environment in a cache folder.
@@ -92,30 +89,6 @@ func treeSize(ctx context.Context, dir string) int64 {
 		return nil
 	})
 	return size
-}
-
-// Remove removes the environment of that key, waiting while it is being built.
-// It does not know which processes run in it: they fail when they import
-// something next. Errors: ErrNotFound, ErrInvalid for what is no key,
-// ErrDenied, ErrUnavailable, and that of ctx.
-func Remove(ctx context.Context, dir, key string) error {
-	dir, err := cacheDir(dir)
-	if err != nil {
-		return err
-	}
-	if key == "." || !filepath.IsLocal(key) || filepath.Base(key) != key {
-		return fmt.Errorf("%w: %q is no key of a Python environment", azml.ErrInvalid, key)
-	}
-	s := slot{cache: dir, key: key}
-	if _, err := os.Stat(s.dir()); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: Python environment %s", azml.ErrNotFound, key)
-	}
-	unlock, err := s.lock(ctx, func() {})
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return s.remove()
 }
 
 // remove takes the marker away first, so that a removal that was interrupted
