@@ -165,6 +165,9 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err := core.EndpointName.Check(name); err != nil {
 		return err
 	}
+	if _, err := core.Get[record.Endpoint](ctx, c.h, ref(name).Key); err != nil {
+		return err
+	}
 	if err := core.Delete(ctx, c.h, ref(name), ""); err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func (c *Client) forgetNames(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if err := core.Delete(ctx, c.h, ref(alias.Value.Name), alias.ETag); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		if err := core.Delete(ctx, c.h, ref(alias.Value.Name), alias.ETag); err != nil {
 			return err
 		}
 	}

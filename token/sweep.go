@@ -33,7 +33,7 @@ func Sweep(ctx context.Context, h core.Handle, before time.Time, dryRun bool) (n
 		}
 		if !dryRun {
 			err := core.Delete(ctx, h, ref(stored.Value.ID), stored.ETag)
-			if err != nil && !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, azml.ErrConflict) {
+			if err != nil && !errors.Is(err, azml.ErrConflict) {
 				return n, err
 			}
 		}

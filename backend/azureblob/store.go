@@ -152,18 +152,13 @@ func (s *Store) Delete(ctx context.Context, key string, opts *backend.DeleteOpti
 	}
 	counted, tries := counting(ctx)
 	_, err = s.client.NewBlobClient(name).Delete(counted, &blob.DeleteOptions{AccessConditions: ifMatch(opts.IfMatch)})
-	if err == nil || tries() < 2 {
-		return s.explain(ctx, "delete", key, err)
-	}
-	refused := err
 	if status(err) == http.StatusPreconditionFailed { // which a blob that is not there may be, too
-		_, _, err = s.head(ctx, key, name)
+		if _, _, gone := s.head(ctx, key, name); status(gone) == http.StatusNotFound {
+			err = gone
+		}
 	}
-	switch {
-	case status(err) == http.StatusNotFound && !noContainer(err):
+	if status(err) == http.StatusNotFound && !noContainer(err) && tries() > 1 {
 		return nil
-	case err == nil:
-		err = refused
 	}
 	return s.explain(ctx, "delete", key, err)
 }

@@ -197,14 +197,21 @@ func told[T any, P pointer[T]](before []byte, after P, detail string) string {
 	return detail
 }
 
-// Delete removes the record if it is still as it was read, with an audit line.
-// Errors: ErrNotFound, ErrConflict.
+// Delete removes a record that the caller has read, if it is still as it was read
+// (any state, when etag is empty), with an audit line. One that is gone since is
+// what was asked for, and may be the work of this very request, which somebody on
+// the way has sent twice: so of two that delete at the same time both succeed.
+// Errors: ErrConflict.
 func Delete(ctx context.Context, h Handle, ref Ref, etag backend.ETag) error {
 	event, err := h.begin(ctx, "delete", ref, "")
 	if err != nil {
 		return err
 	}
-	return event.end(ctx, h.Objects().Delete(ctx, ref.Key, &backend.DeleteOptions{IfMatch: etag}))
+	err = h.Objects().Delete(ctx, ref.Key, &backend.DeleteOptions{IfMatch: etag})
+	if errors.Is(err, azml.ErrNotFound) {
+		err = nil
+	}
+	return event.end(ctx, err)
 }
 
 // write puts the record under a fresh token. A conflict may be our own write
