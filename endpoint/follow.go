@@ -132,9 +132,14 @@ func (s *host) stats() []record.HostedDeployment {
 	all := []record.HostedDeployment{}
 	for id, r := range s.running {
 		n := r.deployment.Stats()
-		all = append(all, record.HostedDeployment{Name: r.deployment.Name(), ID: id, Replicas: n.Replicas, Ready: n.Ready, Busy: n.Busy,
+		one := record.HostedDeployment{Name: r.deployment.Name(), ID: id, Replicas: n.Replicas, Ready: n.Ready, Busy: n.Busy,
 			Queued: n.Queued, Requests: n.Requests, Failures: n.Failures, Refused: n.Refused, Timeouts: n.Timeouts, Mirrored: n.Mirrored,
-			Dropped: n.Dropped, Milliseconds: n.Time.Milliseconds()})
+			Dropped: n.Dropped, Milliseconds: n.Time.Milliseconds()}
+		if r.collects != nil {
+			kept := r.collects.Stats()
+			one.Collected, one.CollectDropped = kept.Collected, kept.Dropped
+		}
+		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b record.HostedDeployment) int { return strings.Compare(a.Name, b.Name) })
 	return all
