@@ -168,13 +168,16 @@ func (f *startFailure) Unwrap() error { return f.cause }
 // route sends the requests to the deployments of the revision.
 func (s *host) route(ctx context.Context, r *record.EndpointRevision) error {
 	var routes []router.Route[*scoring.Deployment]
+	var served []*running
 	for _, d := range r.Deployments {
+		served = append(served, s.running[d.ID])
 		routes = append(routes, router.Route[*scoring.Deployment]{Name: d.Name, To: s.running[d.ID].deployment,
 			Percent: r.Traffic[d.Name], Mirror: r.Mirror[d.Name]})
 	}
 	if err := s.scoring.SetRoutes(routes); err != nil {
 		return err
 	}
+	s.served.Store(&served)
 	s.note("revision %d is served: %s", r.Number, names(r))
 	stats := s.stats()
 	return s.tell(ctx, func(status *record.EndpointHost) {
