@@ -118,6 +118,20 @@ type PutOptions struct {
 	IfNoneMatch bool
 	// IfMatch makes Put replace only the state with this ETag.
 	IfMatch ETag
+	// Before, when not nil, waits for what must last before the object does. Put
+	// calls it before the object can be seen, and when it fails gives its error and
+	// has stored nothing. What a store can make ready without being seen it makes
+	// ready before. It may be called more than once, or not at all when Put fails
+	// for another reason.
+	Before func() error
+}
+
+// Wait calls Before, if there is one.
+func (o *PutOptions) Wait() error {
+	if o.Before == nil {
+		return nil
+	}
+	return o.Before()
 }
 
 // DeleteOptions are the options of Objects.Delete.

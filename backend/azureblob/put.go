@@ -43,6 +43,9 @@ func (s *Store) Put(ctx context.Context, key string, content backend.Content, op
 	if err != nil {
 		return backend.Info{}, err
 	}
+	if err := opts.Wait(); err != nil {
+		return backend.Info{}, err
+	}
 	w := &write{store: s, key: key, name: name, client: s.client.NewBlockBlobClient(name), content: content, condition: ifMatch(opts.IfMatch)}
 	if opts.IfNoneMatch {
 		w.condition = ifNone()

@@ -140,6 +140,11 @@ func brokenWrites() []brokenStore {
 		{"ignores IfNoneMatch", "conditional", func(s backend.Objects) hooks {
 			return hooks{put: withPut(s, func(o *backend.PutOptions) { o.IfNoneMatch = false })}
 		}},
+		{"ignores Before", "conditional", func(s backend.Objects) hooks {
+			return hooks{put: withPut(s, func(o *backend.PutOptions) { o.Before = nil })}
+		}},
+		{"waits too late", "conditional", func(s backend.Objects) hooks { return hooks{put: putThenWait(s)} }},
+		{"checks, then waits", "conditional", func(s backend.Objects) hooks { return hooks{put: checkThenWait(s)} }},
 		{"Delete ignores IfMatch", "conditional", func(s backend.Objects) hooks {
 			return hooks{delete: func(ctx context.Context, key string, _ *backend.DeleteOptions) error {
 				return s.Delete(ctx, key, &backend.DeleteOptions{})
@@ -237,6 +242,38 @@ func withPut(s backend.Objects, change func(*backend.PutOptions)) func(context.C
 	}
 }
 
+// putThenWait writes before it waits, and takes it back when that fails.
+func putThenWait(s backend.Objects) func(context.Context, string, backend.Content, *backend.PutOptions) (backend.Info, error) {
+	return func(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+		_, old := s.Stat(ctx, key)
+		info, err := s.Put(ctx, key, c, &backend.PutOptions{IfNoneMatch: opts.IfNoneMatch, IfMatch: opts.IfMatch})
+		if err != nil {
+			return info, err
+		}
+		if err = opts.Wait(); err != nil && old != nil {
+			err = errors.Join(err, s.Delete(ctx, key, &backend.DeleteOptions{}))
+		}
+		return info, err
+	}
+}
+
+// checkThenWait looks at the condition before it waits only.
+func checkThenWait(s backend.Objects) func(context.Context, string, backend.Content, *backend.PutOptions) (backend.Info, error) {
+	return func(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+		if opts.Before == nil {
+			return s.Put(ctx, key, c, opts)
+		}
+		info, err := s.Stat(ctx, key)
+		switch {
+		case opts.IfNoneMatch && err == nil:
+			return backend.Info{}, azml.ErrExists
+		case opts.IfMatch != "" && (err != nil || info.ETag != opts.IfMatch):
+			return backend.Info{}, azml.ErrConflict
+		}
+		return s.Put(ctx, key, c, &backend.PutOptions{Before: opts.Before})
+	}
+}
+
 // putInTwoSteps checks the condition and then writes without one.
 func putInTwoSteps(s backend.Objects) func(context.Context, string, backend.Content, *backend.PutOptions) (backend.Info, error) {
 	return func(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
@@ -259,7 +296,7 @@ func putInTwoSteps(s backend.Objects) func(context.Context, string, backend.Cont
 // putInHalves writes a half before it reads the rest.
 func putInHalves(s backend.Objects) func(context.Context, string, backend.Content, *backend.PutOptions) (backend.Info, error) {
 	return func(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
-		if c.Size() < 1000 || *opts != (backend.PutOptions{}) {
+		if c.Size() < 1000 || opts.IfNoneMatch || opts.IfMatch != "" {
 			return s.Put(ctx, key, c, opts)
 		}
 		half := io.NewSectionReader(c, 0, c.Size()/2)

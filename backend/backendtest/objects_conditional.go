@@ -15,6 +15,9 @@ func conditionalGroup() group[ObjectsHarness] {
 		{"compare and swap", checkCompareAndSwap},
 		{"replace", checkReplace},
 		{"delete", checkDelete},
+		{"waits", checkWaits},
+		{"waits for nothing", checkWaitsInVain},
+		{"changed while waiting", checkChangedWhileWaiting},
 	}}
 }
 
@@ -57,6 +60,90 @@ func checkCompareAndSwap(t TB, h ObjectsHarness) {
 	require.ErrorIs(t, err, azml.ErrConflict, "the object is gone")
 	_, err = s.Stat(t.Context(), "a")
 	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+// checkWaits looks while Put waits: what it writes can't be seen.
+func checkWaits(t TB, h ObjectsHarness) {
+	s := store{t, h.Objects}
+	waited := false // else an answer may have been lost, and the object be there
+	_, err := s.putIf("a/new", "1", backend.PutOptions{IfNoneMatch: true, Before: func() error {
+		if !waited {
+			_, err := s.Stat(t.Context(), "a/new")
+			require.ErrorIs(t, err, azml.ErrNotFound)
+			require.Empty(t, s.keys(backend.ListOptions{}))
+		}
+		waited = true
+		return nil
+	}})
+	require.NoError(t, err)
+	require.True(t, waited)
+	require.Equal(t, "1", s.get("a/new"))
+	for _, conditional := range []bool{false, true} {
+		opts := backend.PutOptions{}
+		if conditional {
+			opts.IfMatch = s.stat("a/new").ETag
+		}
+		before := s.get("a/new")
+		waited = false
+		opts.Before = func() error {
+			if !waited {
+				require.Equal(t, before, s.get("a/new"))
+			}
+			waited = true
+			return nil
+		}
+		_, err = s.putIf("a/new", before+"2", opts)
+		require.NoError(t, err)
+		require.True(t, waited)
+		require.Equal(t, before+"2", s.get("a/new"))
+	}
+}
+
+// checkWaitsInVain lets fail what Put waits for.
+func checkWaitsInVain(t TB, h ObjectsHarness) {
+	s := store{t, h.Objects}
+	old := s.put("old", "1")
+	for _, class := range []error{azml.ErrUnavailable, azml.ErrConflict, azml.ErrExists} {
+		calls := 0
+		fails := func() error { calls++; return class }
+		_, err := s.putIf("a/new", "2", backend.PutOptions{IfNoneMatch: true, Before: fails})
+		require.ErrorIs(t, err, class)
+		_, err = s.putIf("old", "2", backend.PutOptions{IfMatch: old.ETag, Before: fails})
+		require.ErrorIs(t, err, class)
+		_, err = s.putIf("old", "2", backend.PutOptions{Before: fails})
+		require.ErrorIs(t, err, class)
+		require.GreaterOrEqual(t, calls, 3)
+	}
+	require.Equal(t, []string{"old"}, s.keys(backend.ListOptions{}))
+	requireInfo(t, old, s.stat("old"))
+}
+
+// checkChangedWhileWaiting has somebody else write the object while Put waits:
+// conditions count when it is written.
+func checkChangedWhileWaiting(t TB, h ObjectsHarness) {
+	s := store{t, h.Objects}
+	once := func(do func() error) func() error {
+		done := false
+		return func() error {
+			if done {
+				return nil
+			}
+			done = true
+			return do()
+		}
+	}
+	_, err := s.putIf("a", "1", backend.PutOptions{IfNoneMatch: true, Before: once(func() error {
+		_, err := s.Append(t.Context(), "a", 0, []byte("other"))
+		return err
+	})})
+	require.ErrorIs(t, err, azml.ErrExists)
+	require.Equal(t, "other", s.get("a"))
+	_, err = s.putIf("b", "2", backend.PutOptions{IfMatch: s.put("b", "1").ETag, Before: once(func() error {
+		_, err := s.putIf("b", "other", backend.PutOptions{})
+		return err
+	})})
+	require.ErrorIs(t, err, azml.ErrConflict)
+	require.Equal(t, "other", s.get("b"))
 }
 
 func checkReplace(t TB, h ObjectsHarness) {

@@ -31,6 +31,9 @@ func isTemp(name string) bool {
 // IfNoneMatch is set and the file is there, and when there is a folder;
 // ErrInvalid for a path that the file system can't take.
 func (s *Store) Put(ctx context.Context, path string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	if err := opts.Wait(); err != nil {
+		return backend.Info{}, err
+	}
 	root, err := s.open(ctx)
 	if err != nil {
 		return backend.Info{}, err

@@ -34,6 +34,8 @@
 // Linux), else link(2); where neither is supported it is a plain rename. Whatever
 // changes an object holds an advisory lock on one of 256 files, picked by the key:
 // creating for that one step, replacing, appending and deleting from the look at the state before on.
+// What a Put has to wait for it waits for without the lock: creating when the file
+// is synced.
 //
 // The ETag is made of modification time, size and inode. The modification time
 // is set by the store: always later than that of the state before, and later

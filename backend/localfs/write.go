@@ -42,12 +42,15 @@ func (s *Store) put(ctx context.Context, key string, content backend.Content, op
 	}
 	defer t.discard()
 	if opts.IfNoneMatch && !s.locked.Load() {
-		fi, err := s.create(ctx, key, t)
+		fi, err := s.create(ctx, key, t, opts)
 		if err == nil || !noLinks(err) {
 			return fi, err
 		}
 		s.locked.Store(true)
 		return s.put(ctx, key, content, opts)
+	}
+	if err := opts.Wait(); err != nil { // without the lock, which others may need for what is waited for
+		return nil, err
 	}
 	return s.replace(ctx, key, t, opts)
 }
@@ -79,12 +82,16 @@ func changed(key string) error {
 // announcement; the ETag needs none: had another process created and deleted
 // the key since the file was stamped, its file was either there together with
 // ours, so has another inode, or was gone before ours was made, so its time is
-// among those that ours is set after.
-func (s *Store) create(ctx context.Context, key string, t *temp) (fs.FileInfo, error) {
+// among those that ours is set after. The file is durable before what it has to
+// come after is waited for.
+func (s *Store) create(ctx context.Context, key string, t *temp, opts *backend.PutOptions) (fs.FileInfo, error) {
 	to := objectPath(key)
 	folder := s.makeFolder(path.Dir(to))
 	fi, err := t.finish(s.stampNew(key))
 	if err = errors.Join(err, folder()); err == nil {
+		err = opts.Wait()
+	}
+	if err == nil {
 		err = s.place(ctx, key, t, to)
 	}
 	if err != nil {

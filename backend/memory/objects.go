@@ -76,6 +76,9 @@ func (s *Objects) Put(ctx context.Context, key string, content backend.Content, 
 	if n, err := content.ReadAt(data, 0); n < len(data) {
 		return backend.Info{}, fmt.Errorf("%w: reading the content of %q: %w", azml.ErrInvalid, key, err)
 	}
+	if err := opts.Wait(); err != nil {
+		return backend.Info{}, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, ok := s.objects[key]

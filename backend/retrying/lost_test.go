@@ -115,6 +115,19 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestWaitedForOnce has Put wait for what is unavailable: that was tried again
+// where it was done.
+func TestWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	s := retrying.New(memory.NewObjects(), nil)
+	waits := 0
+	_, err := s.Put(t.Context(), "a", strings.NewReader("x"), &backend.PutOptions{Before: func() error { waits++; return azml.ErrUnavailable }})
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	require.Equal(t, 1, waits)
+	_, err = s.Stat(t.Context(), "a")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
 func TestTornReads(t *testing.T) {
 	t.Parallel()
 	m := memory.NewObjects()

@@ -1,6 +1,7 @@
 package retrying
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -48,12 +49,19 @@ func (o *Objects) Get(ctx context.Context, key string, opts *backend.GetOptions)
 	return &backend.Object{Info: object.Info, Body: b}, nil
 }
 
-// Put stores the object, and after a lost answer finds out whether it did.
+// Put stores the object, and after a lost answer finds out whether it did. What
+// it waits for is not tried again.
 func (o *Objects) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
 	var info backend.Info
+	var early error
+	watched := *opts
+	watched.Before = func() error { early = opts.Wait(); return early }
 	lost := false
 	err := o.do(ctx, "put", key, func() (err error) {
-		info, err = o.inner.Put(ctx, key, content, opts)
+		info, err = o.inner.Put(ctx, key, content, &watched)
+		if early != nil {
+			return nil
+		}
 		met := opts.IfNoneMatch && errors.Is(err, azml.ErrExists) || opts.IfMatch != "" && errors.Is(err, azml.ErrConflict)
 		if lost && met {
 			info, err = o.ownPut(ctx, key, content, err)
@@ -61,7 +69,7 @@ func (o *Objects) Put(ctx context.Context, key string, content backend.Content, 
 		lost = lost || errors.Is(err, azml.ErrUnavailable)
 		return err
 	})
-	return info, err
+	return info, cmp.Or(early, err)
 }
 
 // Append adds data at the end, and after a lost answer finds out whether it did.

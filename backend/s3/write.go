@@ -31,6 +31,9 @@ func (s *Store) Put(ctx context.Context, path string, content backend.Content, o
 	if err := ctx.Err(); err != nil {
 		return backend.Info{}, err
 	}
+	if err := opts.Wait(); err != nil {
+		return backend.Info{}, err
+	}
 	token := random()
 	put := minio.PutObjectOptions{ContentType: "application/octet-stream", UserMetadata: map[string]string{tokenKey: token}}
 	if opts.IfNoneMatch {

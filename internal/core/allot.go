@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 
 	"github.com/azml-go/azml"
 )
@@ -87,26 +88,55 @@ func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit b
 	if err != nil {
 		return 0, Stored[T]{}, err
 	}
-	var event *event
+	var begun *event
+	told := func() (*event, error) { return begun, nil }
 	for n := last + 1; ; n++ {
 		value, err := fill(n)
 		if err != nil {
-			return 0, Stored[T]{}, event.end(ctx, err)
+			return 0, Stored[T]{}, begun.end(ctx, err)
 		}
 		if audit {
-			if event, err = h.beginOrRename(ctx, event, "create", s.Ref(n)); err != nil {
-				return 0, Stored[T]{}, err
-			}
+			told = h.telling(ctx, begun, "create", s.Ref(n))
 		}
-		stored, err := CreateQuiet[T, P](ctx, h, s.Key(n), value)
+		stored, err := create[T, P](ctx, h, s.Key(n), value, func() error { _, failed := told(); return failed })
+		var failed error
+		if begun, failed = told(); failed != nil {
+			return 0, Stored[T]{}, failed
+		}
 		if err == nil {
 			h.sawLast(s.Prefix, n)
-			return n, stored, event.end(ctx, nil)
+			return n, stored, begun.end(ctx, nil)
 		}
 		if !errors.Is(err, azml.ErrExists) {
-			return 0, Stored[T]{}, event.end(ctx, err)
+			return 0, Stored[T]{}, begun.end(ctx, err)
 		}
 	}
+}
+
+// Take begins to take the next free number for the record that is going to be
+// there, and gives it before it is taken. taken waits for that, each time that it
+// is called, and gives ErrExists when another process was faster: then it must be
+// begun anew. Who needs the number for another record makes that meanwhile.
+func Take[T any, P pointer[T]](ctx context.Context, h Handle, s Series, value T) (n int, taken func() error, err error) {
+	leave, err := h.turn(ctx, s.Prefix)
+	if err != nil {
+		return 0, nil, err
+	}
+	last, err := s.Last(ctx, h)
+	if err != nil {
+		leave()
+		return 0, nil, err
+	}
+	n = last + 1
+	var failed error
+	var taking sync.WaitGroup
+	taking.Go(func() {
+		defer leave()
+		if _, failed = CreateQuiet[T, P](ctx, h, s.Key(n), value); failed == nil {
+			h.sawLast(s.Prefix, n)
+		}
+	})
+	return n, func() error { taking.Wait(); return failed }, nil
 }
 
 // turn is whose turn it is to take a number of a series.

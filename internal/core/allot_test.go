@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,6 +90,50 @@ func TestAllotAtOnceGivesEachNumberOnce(t *testing.T) {
 	for n := 1; n <= writers*each; n++ {
 		require.True(t, seen[n], "number %d is missing", n)
 	}
+}
+
+// TestTake takes numbers from several handles at once for records that are made
+// beside them: each gets one, and there is no gap.
+func TestTake(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	const writers, each = 8, 20
+	var all sync.WaitGroup
+	var lost atomic.Int64
+	for w := range writers {
+		h := setup(t, objects)
+		all.Go(func() {
+			for i := range each {
+				ref := experimentRef(fmt.Sprintf("e%d-%d", w, i))
+				_, err := CreateAfter(t.Context(), h, ref, func() (record.Experiment, func() error, error) {
+					n, taken, err := Take(t.Context(), h, testSeries, record.Model{Name: ref.Name})
+					e := experiment(ref.Name)
+					e.Title = fmt.Sprint(n)
+					return e, func() error {
+						err := taken()
+						if errors.Is(err, azml.ErrExists) {
+							lost.Add(1)
+						}
+						return err
+					}, err
+				})
+				require.NoError(t, err)
+			}
+		})
+	}
+	all.Wait()
+	h := setup(t, objects)
+	n := writers * each
+	for s, err := range Numbers[record.Model](t.Context(), h, testSeries) {
+		require.NoError(t, err)
+		e, err := Get[record.Experiment](t.Context(), h, experimentRef(s.Value.Name).Key)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(n), e.Value.Title, "the record has the number that was taken for it")
+		n--
+	}
+	require.Zero(t, n)
+	require.Len(t, auditLines(t, h), writers*each, "who was late tells it once")
+	t.Logf("%d were late", lost.Load())
 }
 
 // Failing and lost writes leave no gap: a number that was lost is a record.

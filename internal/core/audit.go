@@ -144,15 +144,15 @@ func (h Handle) begin(ctx context.Context, op string, ref Ref, detail string) (*
 	return e, nil
 }
 
-// beginning begins an event, and gives it when its line is durable.
-func (h Handle) beginning(ctx context.Context, op string, ref Ref) func() (*event, error) {
-	var begun *event
+// telling is beginOrRename in the background. What it gives waits until the line
+// is durable.
+func (h Handle) telling(ctx context.Context, e *event, op string, ref Ref) (told func() (*event, error)) {
 	var err error
 	var writing sync.WaitGroup
-	writing.Go(func() { begun, err = h.begin(ctx, op, ref, "") })
+	writing.Go(func() { e, err = h.beginOrRename(ctx, e, op, ref) })
 	return func() (*event, error) {
 		writing.Wait()
-		return begun, err
+		return e, err
 	}
 }
 

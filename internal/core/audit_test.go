@@ -104,20 +104,23 @@ func TestNoChangeWithoutAnAuditLine(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
-// TestCreateAfter makes a record while its audit line is written: the record is
-// not written before the line, nor when the making or the line fails.
+// TestCreateAfter makes a record while its audit line, and something else that
+// must be there before, are written: the record is not seen before both are there,
+// nor when one of them or the making fails.
 func TestCreateAfter(t *testing.T) {
 	t.Parallel()
 	wrong := fmt.Errorf("%w: no number", azml.ErrConflict)
 	full := fmt.Errorf("%w: disk full", azml.ErrUnavailable)
 	for name, c := range map[string]struct {
-		making, line error
-		lines        []string
+		making, ready, line error
+		lines               []string
 	}{
-		"both go well":       {lines: []string{"create e"}},
-		"the making fails":   {making: wrong, lines: []string{"create e: conflict"}},
-		"the line fails":     {line: full, lines: []string{}},
-		"both of them do so": {making: wrong, line: full, lines: []string{}},
+		"all go well":             {lines: []string{"create e"}},
+		"the making fails":        {making: wrong, lines: []string{"create e: conflict"}},
+		"what is before it fails": {ready: wrong, lines: []string{"create e: conflict"}},
+		"the line fails":          {line: full, lines: []string{}},
+		"making and line fail":    {making: wrong, line: full, lines: []string{}},
+		"both before it fail":     {ready: wrong, line: full, lines: []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -125,8 +128,8 @@ func TestCreateAfter(t *testing.T) {
 			h := setup(t, store)
 			made := make(chan struct{})
 			store.append = func(_ string, do func() (backend.Info, error)) (backend.Info, error) {
-				if c.making == nil && c.line == nil {
-					<-made // the making does not wait for the line
+				if c.making == nil && c.ready == nil && c.line == nil {
+					<-made // neither the making nor what is before waits for the line
 				}
 				_, err := Get[record.Experiment](t.Context(), h, experimentRef("e").Key)
 				require.ErrorIs(t, err, azml.ErrNotFound)
@@ -135,11 +138,15 @@ func TestCreateAfter(t *testing.T) {
 				}
 				return do()
 			}
-			_, err := CreateAfter(t.Context(), h, experimentRef("e"), func() (record.Experiment, error) {
-				defer close(made)
-				return experiment("e"), c.making
+			_, err := CreateAfter(t.Context(), h, experimentRef("e"), func() (record.Experiment, func() error, error) {
+				close(made)
+				return experiment("e"), sync.OnceValue(func() error {
+					_, err := Get[record.Experiment](t.Context(), h, experimentRef("e").Key)
+					require.ErrorIs(t, err, azml.ErrNotFound)
+					return c.ready
+				}), c.making
 			})
-			require.ErrorIs(t, err, cmp.Or(c.line, c.making))
+			require.ErrorIs(t, err, cmp.Or(c.line, c.making, c.ready))
 			_, there := Get[record.Experiment](t.Context(), h, experimentRef("e").Key)
 			require.Equal(t, err == nil, there == nil)
 			require.ElementsMatch(t, c.lines, auditLines(t, h))

@@ -85,40 +85,51 @@ func (h Handle) readOnce(ctx context.Context, key string) ([]byte, backend.Info,
 
 // Create writes a new record, with an audit line. Errors: ErrExists.
 func Create[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, value T) (Stored[T], error) {
-	event, err := h.begin(ctx, "create", ref, "")
-	if err != nil {
-		return Stored[T]{}, err
-	}
-	s, err := CreateQuiet[T, P](ctx, h, ref.Key, value)
-	return s, event.end(ctx, err)
+	return CreateAfter[T, P](ctx, h, ref, func() (T, func() error, error) { return value, func() error { return nil }, nil })
 }
 
-// CreateAfter is Create of the record that prepare makes, which may write what has
-// to be there before. It does so while the audit line is written: neither is
-// seen as a creation without the record.
-func CreateAfter[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, prepare func() (T, error)) (Stored[T], error) {
-	begun := h.beginning(ctx, "create", ref)
-	value, err := prepare()
-	event, failed := begun()
-	if failed != nil {
-		return Stored[T]{}, failed
+// CreateAfter is Create of the record that prepare makes. Prepare may begin to
+// write what has to be there before, which ready waits for, each time that it is
+// called: that, the audit line and the record are made side by side, and the
+// record is not seen before the others last. When ready gives ErrExists, somebody
+// else has taken what was to be there before, and all but the line begins again.
+func CreateAfter[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, prepare func() (value T, ready func() error, err error)) (Stored[T], error) {
+	told := h.telling(ctx, nil, "create", ref)
+	for {
+		value, ready, err := prepare()
+		var s Stored[T]
+		if err == nil {
+			s, err = create[T, P](ctx, h, ref.Key, value, func() error {
+				_, failed := told()
+				return errors.Join(failed, ready())
+			})
+			if errors.Is(ready(), azml.ErrExists) {
+				continue
+			}
+		}
+		event, failed := told()
+		if failed != nil {
+			return Stored[T]{}, failed
+		}
+		return s, event.end(ctx, err)
 	}
-	if err != nil {
-		return Stored[T]{}, event.end(ctx, err)
-	}
-	s, err := CreateQuiet[T, P](ctx, h, ref.Key, value)
-	return s, event.end(ctx, err)
 }
 
 // CreateQuiet is Create without an audit line, for records that are part of
 // another resource. A time of creation that the record has already, because it
 // was made elsewhere, stays.
 func CreateQuiet[T any, P pointer[T]](ctx context.Context, h Handle, key string, value T) (Stored[T], error) {
+	return create[T, P](ctx, h, key, value, nil)
+}
+
+// create is CreateQuiet of a record before which something else must last, see
+// backend.PutOptions.
+func create[T any, P pointer[T]](ctx context.Context, h Handle, key string, value T, before func() error) (Stored[T], error) {
 	meta := P(&value).Common()
 	if meta.CreatedBy = h.Who(); meta.Created.IsZero() {
 		meta.Created = h.Now()
 	}
-	return write[T, P](ctx, h, key, Stored[T]{Value: value}, backend.PutOptions{IfNoneMatch: true})
+	return write[T, P](ctx, h, key, Stored[T]{Value: value}, backend.PutOptions{IfNoneMatch: true, Before: before})
 }
 
 // PutQuiet writes a record whatever was there, without an audit line.

@@ -61,6 +61,9 @@ func (d *download) Read(p []byte) (int, error) {
 
 // Put implements backend.Objects.
 func (c *Client) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	if err := opts.Wait(); err != nil {
+		return backend.Info{}, err
+	}
 	query := url.Values{"key": {key}, "ifMatch": {string(opts.IfMatch)}}
 	if opts.IfNoneMatch {
 		query.Set("ifNoneMatch", "*")

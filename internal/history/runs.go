@@ -45,7 +45,10 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 	if _, err := h.Objects().Stat(ctx, Ref(run.ID).Key); err == nil {
 		return none, fmt.Errorf("%w: choose another ID or none", azml.ErrExists)
 	}
-	stored, err := core.CreateAfter(ctx, h, Ref(run.ID), func() (record.Run, error) { return begun(ctx, h, run) })
+	stored, err := core.CreateAfter(ctx, h, Ref(run.ID), func() (record.Run, func() error, error) {
+		number, taken, err := core.Take(ctx, h, Numbers(run.Experiment), record.RunNumber{RunID: run.ID})
+		return begun(h, run, number), taken, err
+	})
 	if err != nil {
 		return none, err
 	}
@@ -59,13 +62,7 @@ func Create(ctx context.Context, h core.Handle, run record.Run) (core.Stored[rec
 }
 
 // begun gives a new run its number and what it begins with.
-func begun(ctx context.Context, h core.Handle, run record.Run) (record.Run, error) {
-	number, _, err := core.Allot(ctx, h, Numbers(run.Experiment), false, func(int) (record.RunNumber, error) {
-		return record.RunNumber{RunID: run.ID}, nil
-	})
-	if err != nil {
-		return run, err
-	}
+func begun(h core.Handle, run record.Run, number int) record.Run {
 	run.Number, run.Life = number, core.NewID(8)
 	if run.Root == "" {
 		run.Root = run.ID
@@ -75,7 +72,7 @@ func begun(ctx context.Context, h core.Handle, run record.Run) (record.Run, erro
 	if run.Status == record.Running && run.Started.IsZero() {
 		run.Started = run.Since
 	}
-	return run, nil
+	return run
 }
 
 // Get reads the run's record. Errors: ErrNotFound, ErrDamaged, ErrInvalid.

@@ -9,16 +9,17 @@ import (
 
 // layoutVersion is the version of the tables and of what is put into them: a
 // file of another version is left behind.
-const layoutVersion = "7"
+const layoutVersion = "8"
 
 // layout makes the tables. Kinds of items that are not to be found are negative.
 // A value in number is a REAL, or the text 'NaN', which comes after all numbers;
-// item and value are found by each other in one look at one b-tree. What live means is the type liveness.
+// item and value are found by each other in one look at one b-tree. What live means is the type liveness,
+// what state means the type State.
 const layout = `
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE field(n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, entity TEXT NOT NULL, name TEXT NOT NULL, UNIQUE(kind, entity, name));
 CREATE TABLE item(n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
-	etag TEXT NOT NULL, mark TEXT NOT NULL, live INTEGER NOT NULL, UNIQUE(kind, id));
+	etag TEXT NOT NULL, mark TEXT NOT NULL, live INTEGER NOT NULL, state INTEGER NOT NULL, UNIQUE(kind, id));
 CREATE INDEX item_live ON item(key) WHERE live = 1;
 CREATE TABLE doc(item INTEGER PRIMARY KEY, record BLOB NOT NULL, summaries BLOB NOT NULL, places BLOB NOT NULL);
 CREATE TABLE number(field INTEGER NOT NULL, item INTEGER NOT NULL, value NOT NULL, PRIMARY KEY(field, item)) WITHOUT ROWID;

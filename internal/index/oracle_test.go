@@ -179,10 +179,10 @@ func TestWays(t *testing.T) {
 		require.NoError(t, err)
 		some, err := find.candidates(e, 1e9)
 		require.NoError(t, err)
-		for name, way := range map[string]func() ([]int64, error){
-			"sort all":        func() ([]int64, error) { return find.sort(nil, e, order, nil, 1000) },
-			"sort candidates": func() ([]int64, error) { return find.sort(some.items, e, order, nil, 1000) },
-			"walk":            func() ([]int64, error) { return find.walk(e, order, nil, 1000) },
+		for name, way := range map[string]func() ([]match, error){
+			"sort all":        func() ([]match, error) { return find.sort(nil, e, order, nil, 1000) },
+			"sort candidates": func() ([]match, error) { return find.sort(some.items, e, order, nil, 1000) },
+			"walk":            func() ([]match, error) { return find.walk(e, order, nil, 1000) },
 		} {
 			items, err := way()
 			require.NoError(t, err)

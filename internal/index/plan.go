@@ -15,12 +15,21 @@ type search struct {
 	kind *Kind
 }
 
+// match is an item that was found.
+type match struct {
+	item  int64
+	state State
+}
+
+// selected begins a statement that finds items.
+const selected = "SELECT i.n, i.state FROM "
+
 // find gives the first items, up to limit, after a position. There are two ways,
 // and it takes the one that looks at fewer items, as far as it can tell: to take
 // those that an index of values gives for a part of the filter, and sort what is
 // left of them; or to go through the items in the order of the first key until
 // enough were found.
-func (s *search) find(e filter.Expr, order []filter.Order, after *position, limit int) ([]int64, error) {
+func (s *search) find(e filter.Expr, order []filter.Order, after *position, limit int) ([]match, error) {
 	total, err := s.total()
 	if err != nil {
 		return nil, err
@@ -43,12 +52,12 @@ func (s *search) total() (total float64, err error) {
 }
 
 // sort finds items among candidates, all of the kind when items is nil.
-func (s *search) sort(items *sql, e filter.Expr, order []filter.Order, after *position, limit int) ([]int64, error) {
+func (s *search) sort(items *sql, e filter.Expr, order []filter.Order, after *position, limit int) ([]match, error) {
 	var l list
 	if items == nil {
-		l.add("SELECT i.n FROM item i", sql{})
+		l.add(selected+"item i", sql{})
 	} else {
-		l.add("SELECT i.n FROM (", *items)
+		l.add(selected+"(", *items)
 		l.add(") c CROSS JOIN item i ON i.n = c.item")
 	}
 	columns, err := s.join(&l, order, nil)
@@ -60,9 +69,9 @@ func (s *search) sort(items *sql, e filter.Expr, order []filter.Order, after *po
 
 // walk finds items in the order of the first key: those with a value, then those
 // with NaN, then those without one, which go by the other keys.
-func (s *search) walk(e filter.Expr, order []filter.Order, after *position, limit int) ([]int64, error) {
+func (s *search) walk(e filter.Expr, order []filter.Order, after *position, limit int) ([]match, error) {
 	first := order[0]
-	var found []int64
+	var found []match
 	if after == nil || !after.values[0].missing {
 		for _, part := range parts(first, after) {
 			some, err := s.stretch(part, e, order, after, limit-len(found))
@@ -103,13 +112,13 @@ func parts(first filter.Order, after *position) []sql {
 }
 
 // stretch finds items by going through the values of the first key.
-func (s *search) stretch(part sql, e filter.Expr, order []filter.Order, after *position, limit int) ([]int64, error) {
+func (s *search) stretch(part sql, e filter.Expr, order []filter.Order, after *position, limit int) ([]match, error) {
 	n, err := s.field(s.kind.number, order[0].Field)
 	if err != nil {
 		return nil, err
 	}
 	var l list
-	l.add("SELECT i.n FROM "+table(order[0].Field)+" o0 INDEXED BY "+table(order[0].Field)+"_value CROSS JOIN item i ON i.n = o0.item", sql{})
+	l.add(selected+table(order[0].Field)+" o0 INDEXED BY "+table(order[0].Field)+"_value CROSS JOIN item i ON i.n = o0.item", sql{})
 	columns, err := s.join(&l, order[1:], &column{"o0.value", order[0], true})
 	if err != nil {
 		return nil, err
@@ -138,7 +147,7 @@ func (s *search) join(l *list, order []filter.Order, first *column) ([]column, e
 }
 
 // finish adds conditions, order and limit to a statement and runs it.
-func (s *search) finish(l *list, where sql, e filter.Expr, columns []column, after *position, limit int) (found []int64, err error) {
+func (s *search) finish(l *list, where sql, e filter.Expr, columns []column, after *position, limit int) (found []match, err error) {
 	l.add(" WHERE ", where)
 	if e != nil {
 		condition, err := s.condition(e)
@@ -155,6 +164,9 @@ func (s *search) finish(l *list, where sql, e filter.Expr, columns []column, aft
 		terms = append(terms, c.terms())
 	}
 	l.add(" ORDER BY "+strings.Join(append(terms, "i.id"), ", ")+" LIMIT ?", raw("", limit))
-	err = s.rows(func(r *sqlite3.Stmt) error { found = append(found, r.ColumnInt64(0)); return nil }, l.text.String(), l.args...)
+	err = s.rows(func(r *sqlite3.Stmt) error {
+		found = append(found, match{r.ColumnInt64(0), State(r.ColumnInt64(1))})
+		return nil
+	}, l.text.String(), l.args...)
 	return found, err
 }

@@ -23,6 +23,10 @@ type Query struct {
 	Token string
 	// Size is the greatest number of hits in the page, at least 1.
 	Size int
+	// Known, when not nil, tells whether the caller knows what is found by its
+	// state. Then the hit has nothing but that. It is called in the search's
+	// transaction, and may be called again for the same item.
+	Known func(State) bool
 	// Stale searches the index as it is, without bringing it up to date.
 	Stale bool
 }
@@ -35,8 +39,15 @@ type Page struct {
 	Next string
 }
 
+// State marks a state of an item: a random number, another one after each change
+// of its record or metrics, in every index. So what was made of a hit can be kept
+// by it.
+type State int64
+
 // Hit is something found.
 type Hit struct {
+	// State marks the state of which the rest is.
+	State State
 	// ID is its ID.
 	ID string
 	// Key is the key of its record.
@@ -123,10 +134,12 @@ func (c *conn) page(q Query, after *position) (_ *Page, err error) {
 			return nil, err
 		}
 	}
-	for _, item := range found {
-		hit, err := c.hit(item)
-		if err != nil {
-			return nil, err
+	for _, m := range found {
+		hit := Hit{State: m.state}
+		if q.Known == nil || !q.Known(m.state) {
+			if hit, err = c.hit(m); err != nil {
+				return nil, err
+			}
 		}
 		page.Hits = append(page.Hits, hit)
 	}
@@ -154,14 +167,14 @@ func (s *search) spread(e filter.Expr) (filter.Expr, error) {
 }
 
 // hit reads what was found.
-func (c *conn) hit(item int64) (hit Hit, err error) {
+func (c *conn) hit(m match) (hit Hit, err error) {
 	var sums []byte
 	there := false
 	err = c.rows(func(s *sqlite3.Stmt) error {
-		hit = Hit{ID: s.ColumnText(0), Key: s.ColumnText(1), ETag: backend.ETag(s.ColumnText(2)), Record: s.ColumnBlob(3, nil)}
+		hit = Hit{State: m.state, ID: s.ColumnText(0), Key: s.ColumnText(1), ETag: backend.ETag(s.ColumnText(2)), Record: s.ColumnBlob(3, nil)}
 		sums, there = s.ColumnBlob(4, nil), true
 		return nil
-	}, `SELECT id, key, etag, record, summaries FROM item JOIN doc ON item = n WHERE n = ?`, item)
+	}, `SELECT id, key, etag, record, summaries FROM item JOIN doc ON item = n WHERE n = ?`, m.item)
 	if err == nil {
 		hit.Metrics, err = decodeSummaries(sums)
 	}
@@ -169,7 +182,7 @@ func (c *conn) hit(item int64) (hit Hit, err error) {
 		err = errDecode
 	}
 	if err != nil {
-		return Hit{}, fmt.Errorf("%w: item %d: %w", errDecode, item, err)
+		return Hit{}, fmt.Errorf("%w: item %d: %w", errDecode, m.item, err)
 	}
 	return hit, nil
 }

@@ -24,9 +24,9 @@ type tokenJSON struct {
 // sumSize is the length of the digest in front of a token.
 const sumSize = 12
 
-// token makes the token of the page that comes after an item.
-func (q *Query) token(c *conn, item int64) (string, error) {
-	hit, err := c.hit(item)
+// token makes the token of the page that comes after what was found last.
+func (q *Query) token(c *conn, last match) (string, error) {
+	hit, err := c.hit(last)
 	if err != nil {
 		return "", err
 	}

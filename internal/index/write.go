@@ -1,6 +1,8 @@
 package index
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"math"
 
 	"github.com/azml-go/azml/internal/filter"
@@ -29,17 +31,26 @@ func (c *conn) putItem(ch *change) error {
 	}
 	record, sums, places := filled(now.record), filled(now.summaries), filled(now.places)
 	if ch.old != nil {
-		if err := c.exec(`UPDATE item SET kind = ?, etag = ?, mark = ?, live = ? WHERE n = ?`, kind, now.etag, now.mark, int(now.live), now.n); err != nil {
+		if err := c.exec(`UPDATE item SET kind = ?, etag = ?, mark = ?, live = ?, state = ? WHERE n = ?`,
+			kind, now.etag, now.mark, int(now.live), newState(), now.n); err != nil {
 			return err
 		}
 		return c.exec(`UPDATE doc SET record = ?, summaries = ?, places = ? WHERE item = ?`, record, sums, places, now.n)
 	}
-	err := c.exec(`INSERT INTO item(kind, id, key, etag, mark, live) VALUES(?, ?, ?, ?, ?, ?)`, kind, ch.kind.id(ch.key), ch.key, now.etag, now.mark, int(now.live))
+	err := c.exec(`INSERT INTO item(kind, id, key, etag, mark, live, state) VALUES(?, ?, ?, ?, ?, ?, ?)`,
+		kind, ch.kind.id(ch.key), ch.key, now.etag, now.mark, int(now.live), newState())
 	if err != nil {
 		return err
 	}
 	now.n = c.LastInsertRowID()
 	return c.exec(`INSERT INTO doc VALUES(?, ?, ?, ?)`, now.n, record, sums, places)
+}
+
+// newState gives the mark of an item's new state.
+func newState() int64 {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return int64(binary.LittleEndian.Uint64(random[:]))
 }
 
 // filled gives b, or empty bytes for nil, which would be NULL.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/filter"
 	"github.com/azml-go/azml/internal/index"
 	"github.com/azml-go/azml/internal/record"
@@ -37,14 +38,14 @@ func byURI(order []filter.Order) (out []filter.Order) {
 
 // byArtifactURI puts comparisons of experiments and IDs in the place of those of
 // URIs, so that they are true of the same runs of these experiments.
-func byArtifactURI(e filter.Expr, experiments map[string]record.Experiment) filter.Expr {
+func byArtifactURI(e filter.Expr, experiments map[string]core.Stored[record.Experiment]) filter.Expr {
 	out, _ := rewrite(e, func(cmp filter.Comparison) (filter.Expr, error) { // which never fails
 		if cmp.Field != runSchema.Attribute("artifact_uri") {
 			return cmp, nil
 		}
 		any := filter.Or{never, never} // two terms at least
 		for _, name := range slices.Sorted(maps.Keys(experiments)) {
-			for _, id := range uriComparisons(cmp, artifactLocation(experiments[name])+"/") {
+			for _, id := range uriComparisons(cmp, artifactLocation(experiments[name].Value)+"/") {
 				any = append(any, filter.And{runsOf([]filter.Value{{Text: name}}), id})
 			}
 		}

@@ -36,7 +36,7 @@ func decode(data []byte, into any) error {
 	}
 	v := reflect.ValueOf(into).Elem()
 	s := scanner{data: data}
-	return s.message(planOf(v.Type()), v, nil)
+	return s.message(planOf(v.Type()), v)
 }
 
 // jsonSpace is what may stand around a value.
@@ -49,22 +49,21 @@ func decodeQuery(query url.Values, into any) error {
 	p := planOf(v.Type())
 	var seen fieldSet
 	for i, f := range p.fields {
-		at := &place{name: f.name}
 		for _, value := range query[f.name] {
 			if !utf8.ValidString(value) {
 				return invalid("The parameter '%s' is not UTF-8", f.name)
 			}
-			quoted := scanner{data: quote(value)}
+			quoted := scanner{data: quote(value), path: []place{{name: f.name}}}
 			if f.kind == kindBool {
 				quoted.data = []byte(strings.ToLower(value))
 			}
 			if f.list {
 				element := reflect.New(v.FieldByIndex(f.index).Type().Elem()).Elem()
-				if err := quoted.value(f, element, at); err != nil {
+				if err := quoted.value(f, element); err != nil {
 					return err
 				}
 				v.FieldByIndex(f.index).Set(reflect.Append(v.FieldByIndex(f.index), element))
-			} else if err := quoted.value(f, target(v.FieldByIndex(f.index)), at); err != nil {
+			} else if err := quoted.value(f, target(v.FieldByIndex(f.index))); err != nil {
 				return err
 			}
 			seen.put(i, value != "")
@@ -96,6 +95,7 @@ func target(v reflect.Value) reflect.Value {
 type scanner struct {
 	data []byte
 	pos  int
+	path []place // of the value that is being read, from the outside
 }
 
 // peek gives the next byte that is no space.
@@ -112,10 +112,10 @@ func (s *scanner) peek() byte {
 }
 
 // message reads an object into a struct.
-func (s *scanner) message(p *plan, into reflect.Value, path *place) error {
+func (s *scanner) message(p *plan, into reflect.Value) error {
 	var seen, snake, other fieldSet // other: spelled in another way than snake_case
 	s.pos++                         // {
-	for s.peek() != '}' {
+	for guess := 0; s.peek() != '}'; {
 		if s.data[s.pos] == ',' {
 			s.pos++
 			s.peek()
@@ -124,7 +124,8 @@ func (s *scanner) message(p *plan, into reflect.Value, path *place) error {
 		s.peek()
 		s.pos++ // :
 		first := s.peek()
-		i, known := p.byName[string(name)]
+		i, known := p.find(name, guess)
+		guess = i + 1
 		if !known || first == 'n' {
 			s.skip()
 			continue
@@ -137,26 +138,28 @@ func (s *scanner) message(p *plan, into reflect.Value, path *place) error {
 		if spelled.put(i, true); snake.has(i) && other.has(i) {
 			return invalid("Request specifies both '%s' and '%s'; provide only one of them.", f.name, f.camel)
 		}
-		set, err := s.field(f, into.FieldByIndex(f.index), &place{above: path, name: f.name})
+		s.path = append(s.path, place{name: f.name})
+		set, err := s.field(f, into.FieldByIndex(f.index))
 		if err != nil {
 			return err
 		}
+		s.path = s.path[:len(s.path)-1]
 		seen.put(i, set)
 	}
 	s.pos++ // }
-	return p.complete(seen, path)
+	return p.complete(seen, s.path)
 }
 
 // field reads one field's value. set is false for an empty string, which MLflow
 // takes as absent where a value is required.
-func (s *scanner) field(f *field, into reflect.Value, path *place) (set bool, err error) {
+func (s *scanner) field(f *field, into reflect.Value) (set bool, err error) {
 	if !f.list {
 		before := s.pos
-		err := s.value(f, target(into), path)
+		err := s.value(f, target(into))
 		return string(s.data[before:s.pos]) != `""`, err
 	}
 	if s.peek() != '[' {
-		return false, s.wrongType(path)
+		return false, s.wrongType()
 	}
 	s.pos++
 	into.SetLen(0)
@@ -169,22 +172,24 @@ func (s *scanner) field(f *field, into reflect.Value, path *place) (set bool, er
 		into.SetLen(n + 1)
 		element := into.Index(n)
 		element.SetZero() // it may be of an earlier list of the same field
-		if err := s.value(f, element, &place{above: path, index: n}); err != nil {
+		s.path = append(s.path, place{index: n})
+		if err := s.value(f, element); err != nil {
 			return false, err
 		}
+		s.path = s.path[:len(s.path)-1]
 	}
 	s.pos++
 	return true, nil
 }
 
 // value reads one value that is no list.
-func (s *scanner) value(f *field, into reflect.Value, path *place) error {
+func (s *scanner) value(f *field, into reflect.Value) error {
 	first := s.peek()
 	isText := first == '"'
 	isNumber := first == '-' || first >= '0' && first <= '9'
 	switch {
 	case f.kind == kindMessage && first == '{':
-		return s.message(f.message, into, path)
+		return s.message(f.message, into)
 	case f.kind == kindString && isText:
 		into.SetString(s.text())
 		return nil
@@ -193,16 +198,16 @@ func (s *scanner) value(f *field, into reflect.Value, path *place) error {
 		s.skip()
 		return nil
 	case f.kind == kindEnum && (isText || isNumber):
-		return s.enum(f, into, path)
+		return s.enum(f, into)
 	case f.kind == kindInt && (isText || isNumber):
-		return s.integer(into, path)
+		return s.integer(into)
 	case f.kind == kindFloat && (isText || isNumber):
-		return s.float(into, path)
+		return s.float(into)
 	}
-	return s.wrongType(path)
+	return s.wrongType()
 }
 
-func (s *scanner) enum(f *field, into reflect.Value, path *place) error {
+func (s *scanner) enum(f *field, into reflect.Value) error {
 	start := s.pos
 	word := string(s.word())
 	number, err := strconv.Atoi(word)
@@ -213,10 +218,10 @@ func (s *scanner) enum(f *field, into reflect.Value, path *place) error {
 		}
 	}
 	s.pos = start
-	return invalid("Invalid value %s for parameter '%s' supplied: use one of %s", s.raw(), path.String(), strings.Join(f.enum, ", "))
+	return invalid("Invalid value %s for parameter '%s' supplied: use one of %s", s.raw(), inWhich(s.path), strings.Join(f.enum, ", "))
 }
 
-func (s *scanner) integer(into reflect.Value, path *place) error {
+func (s *scanner) integer(into reflect.Value) error {
 	start := s.pos
 	word := s.word()
 	n, err := strconv.ParseInt(string(word), 10, 64)
@@ -226,18 +231,18 @@ func (s *scanner) integer(into reflect.Value, path *place) error {
 			n = int64(f)
 		} else {
 			s.pos = start
-			return s.wrongType(path)
+			return s.wrongType()
 		}
 	}
 	if into.OverflowInt(n) {
 		s.pos = start
-		return s.wrongType(path)
+		return s.wrongType()
 	}
 	into.SetInt(n)
 	return nil
 }
 
-func (s *scanner) float(into reflect.Value, path *place) error {
+func (s *scanner) float(into reflect.Value) error {
 	start := s.pos
 	word := s.word()
 	f, err := strconv.ParseFloat(string(word), 64)
@@ -246,7 +251,7 @@ func (s *scanner) float(into reflect.Value, path *place) error {
 	}
 	if err != nil || bytes.ContainsAny(word, "xX_") {
 		s.pos = start
-		return s.wrongType(path)
+		return s.wrongType()
 	}
 	into.SetFloat(f)
 	return nil
@@ -335,7 +340,7 @@ func (s *scanner) raw() []byte {
 
 // wrongType is MLflow's error for a value of another type, with Python's name of
 // the type.
-func (s *scanner) wrongType(path *place) error {
+func (s *scanner) wrongType() error {
 	first := s.peek()
 	value := string(s.raw())
 	const longest = 200
@@ -351,33 +356,30 @@ func (s *scanner) wrongType(path *place) error {
 		}
 	}
 	return invalid("Invalid value %s for parameter '%s' supplied:  Hint: Value was of type '%s'. "+
-		"See the API docs for more information about request parameters.", value, path.String(), name)
+		"See the API docs for more information about request parameters.", value, inWhich(s.path), name)
 }
 
-// place is where a value stands in a message: a field, or an element of a list. It
-// becomes words for errors alone, as a message may have thousands.
+// place is where a value stands in what is above it: in a field of a message, or
+// among the elements of a list.
 type place struct {
-	above *place
 	name  string // empty for an element
 	index int
 }
 
-// String gives the place as MLflow names it, such as "metrics[3].key".
-func (p *place) String() string {
-	switch {
-	case p == nil:
-		return ""
-	case p.name == "":
-		return p.above.String() + "[" + strconv.Itoa(p.index) + "]"
+// inWhich gives a path as MLflow names it, such as "metrics[3].key".
+func inWhich(path []place) string {
+	var b strings.Builder
+	for _, p := range path {
+		switch {
+		case p.name == "":
+			b.WriteString("[" + strconv.Itoa(p.index) + "]")
+			continue
+		case b.Len() > 0:
+			b.WriteByte('.')
+		}
+		b.WriteString(p.name)
 	}
-	return join(p.above.String(), p.name)
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
+	return b.String()
 }
 
 // missing is MLflow's error for a field that must be there.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/index"
 )
 
 // Options are the options of New.
@@ -32,6 +33,7 @@ type Handler struct {
 
 	latestKnown latestCache
 	halfRead    halfRead
+	sentBefore  sentCache
 }
 
 // New makes the handler of a workspace, which ends with it: closing the
@@ -50,7 +52,8 @@ func New(h core.Handle, opts *Options) (*Handler, error) {
 
 func newHandler(h core.Handle, opts *Options) *Handler {
 	return &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h),
-		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}}}
+		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}},
+		sentBefore: sentCache{items: map[index.State]sent{}}}
 }
 
 // Settle stores what clients have logged, for who ends serving. What it can't

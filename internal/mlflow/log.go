@@ -75,16 +75,18 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 // names the points in errors, empty for a single one.
 func checkMetrics(points []metricFields, list string) error {
 	for i, p := range points {
-		path := ""
-		if list != "" {
-			path = list + "[" + strconv.Itoa(i) + "]"
+		in := func(field string) string { // words for errors alone, as there may be thousands
+			if list == "" {
+				return field
+			}
+			return inWhich([]place{{name: list}, {index: i}, {name: field}})
 		}
-		if err := checkKey(join(path, "key"), p.Key); err != nil {
-			return err
+		if checkKey("", p.Key) != nil {
+			return checkKey(in("key"), p.Key)
 		}
 		if p.Timestamp < 0 {
 			return invalid("Invalid value %d for parameter '%s' supplied: metric '%s'. Timestamp must be a nonnegative long (64-bit integer) ",
-				p.Timestamp, join(path, "timestamp"), p.Key)
+				p.Timestamp, in("timestamp"), p.Key)
 		}
 		if err := checkModelID(p.ModelID); err != nil {
 			return err

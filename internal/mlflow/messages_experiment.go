@@ -40,11 +40,6 @@ type searchExperiments struct {
 	ViewType   viewType `json:"view_type"`
 }
 
-type searchExperimentsResponse struct {
-	Experiments   []experimentMessage `json:"experiments,omitempty"`
-	NextPageToken string              `json:"next_page_token,omitempty"`
-}
-
 type deleteExperiment struct {
 	ExperimentID string `json:"experiment_id" need:"true"`
 }

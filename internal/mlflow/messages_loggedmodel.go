@@ -118,11 +118,6 @@ type loggedModelOrder struct {
 	DatasetDigest string `json:"dataset_digest"`
 }
 
-type searchLoggedModelsResponse struct {
-	Models        []loggedModel `json:"models,omitempty"`
-	NextPageToken string        `json:"next_page_token,omitempty"`
-}
-
 type searchDatasets struct {
 	ExperimentIDs []string `json:"experiment_ids"`
 }

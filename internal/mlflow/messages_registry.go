@@ -152,11 +152,6 @@ type downloadURIResponse struct {
 	ArtifactURI string `json:"artifact_uri"`
 }
 
-type searchModelVersionsResponse struct {
-	ModelVersions []modelVersion `json:"model_versions,omitempty"`
-	NextPageToken string         `json:"next_page_token,omitempty"`
-}
-
 type setModelVersionTag struct {
 	versionRef
 	keyNeeded

@@ -133,8 +133,3 @@ type searchRuns struct {
 	OrderBy       []string `json:"order_by"`
 	PageToken     string   `json:"page_token"`
 }
-
-type searchRunsResponse struct {
-	Runs          []runMessage `json:"runs,omitempty"`
-	NextPageToken string       `json:"next_page_token,omitempty"`
-}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/filter"
 	"github.com/azml-go/azml/internal/index"
@@ -100,7 +101,7 @@ func (c call) searchRegisteredModels(ctx context.Context, req *searchRegistered)
 // newestFirst is MLflow's order of versions.
 var newestFirst = []string{"last_updated_timestamp DESC", "name ASC", "version_number DESC"}
 
-func (c call) searchModelVersions(ctx context.Context, req *searchRegistered) (*searchModelVersionsResponse, error) {
+func (c call) searchModelVersions(ctx context.Context, req *searchRegistered) (*found, error) {
 	size, err := registrySize(req.MaxResults, usualVersions, maxVersions)
 	if err != nil {
 		return nil, err
@@ -116,31 +117,30 @@ func (c call) searchModelVersions(ctx context.Context, req *searchRegistered) (*
 		return nil, err
 	}
 	q.Size = min(size, pageVersions)
-	page, err := c.find(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	resp := &searchModelVersionsResponse{NextPageToken: page.Next}
-	models := map[string]record.RegisteredModel{}
-	for _, hit := range page.Hits {
-		v, err := core.Restore[record.Model](hit.Key, hit.Record, hit.ETag)
-		if err != nil {
-			return nil, err
+	models := once(func(name string) (core.Stored[record.RegisteredModel], error) {
+		m, err := registry.Find(ctx, c.core, name)
+		if asNotFound(err) { // deleted meanwhile: it is shown as it was
+			err = nil
 		}
-		m, known := models[v.Value.Name]
-		if !known {
-			stored, err := registry.Find(ctx, c.core, v.Value.Name)
-			if err != nil && !asNotFound(err) { // deleted meanwhile: it is shown as it was
-				return nil, err
-			}
-			if m = stored.Value; m.Name == "" {
-				m.Name = v.Value.Name
-			}
-			models[v.Value.Name] = m
+		if m.Value.Name == "" {
+			m.Value.Name = name
 		}
-		resp.ModelVersions = append(resp.ModelVersions, modelVersionView(m, v.Value))
-	}
-	return resp, nil
+		return m, err
+	})
+	return c.found(ctx, "model_versions", q, shown{
+		of: func(name string) (backend.ETag, error) {
+			m, err := models(name)
+			return m.ETag, err
+		},
+		message: func(hit index.Hit) (any, string, error) {
+			v, err := core.Restore[record.Model](hit.Key, hit.Record, hit.ETag)
+			if err != nil {
+				return nil, "", err
+			}
+			m, err := models(v.Value.Name)
+			return modelVersionView(m.Value, v.Value), v.Value.Name, err
+		},
+	})
 }
 
 // byOwnName puts the names that models have in the workspace in the place of
@@ -182,7 +182,7 @@ func (c call) byOwnName(ctx context.Context, e filter.Expr) (filter.Expr, error)
 	})
 }
 
-func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (*searchLoggedModelsResponse, error) {
+func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (*found, error) {
 	const usual = 50
 	size, err := registrySize(wide(req.MaxResults), usual, maxPage)
 	if err != nil {
@@ -196,35 +196,32 @@ func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (
 		return nil, err
 	}
 	q.Size, q.Filter = size, filter.All(q.Filter, c.scope.shownModels())
-	page, err := c.find(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	resp := &searchLoggedModelsResponse{NextPageToken: page.Next}
-	experiments := map[string]record.Experiment{}
-	for _, hit := range page.Hits {
-		m, err := core.Restore[record.LoggedModel](hit.Key, hit.Record, hit.ETag)
-		if err != nil {
-			return nil, err
-		}
-		e, known := experiments[m.Value.Experiment]
-		if !known {
-			stored, err := c.experiment(ctx, m.Value.Experiment)
+	experiments := once(func(name string) (core.Stored[record.Experiment], error) { return c.experiment(ctx, name) })
+	return c.found(ctx, "models", q, shown{
+		of: func(name string) (backend.ETag, error) {
+			e, err := experiments(name)
+			return e.ETag, err
+		},
+		message: func(hit index.Hit) (any, string, error) {
+			m, err := core.Restore[record.LoggedModel](hit.Key, hit.Record, hit.ETag)
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
-			e = stored.Value
-			experiments[m.Value.Experiment] = e
+			e, err := experiments(m.Value.Experiment)
+			return loggedModelView(m.Value, e.Value, foundPoints(m.Value.ID, hit.Metrics)), m.Value.Experiment, err
+		},
+	})
+}
+
+// foundPoints gives the latest points of a logged model that a search knows.
+func foundPoints(id string, sums index.Summaries) []metric {
+	var points []metric
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		if sum := sums[name]; sum.Number {
+			points = append(points, modelPoint(id, name, sum.Last, sum.Step, sum.Time))
 		}
-		var points []metric
-		for _, name := range slices.Sorted(maps.Keys(hit.Metrics)) {
-			if sum := hit.Metrics[name]; sum.Number {
-				points = append(points, modelPoint(m.Value.ID, name, sum.Last, sum.Step, sum.Time))
-			}
-		}
-		resp.Models = append(resp.Models, loggedModelView(m.Value, e, points))
 	}
-	return resp, nil
+	return points
 }
 
 // maxSearchedExperiments bounds the experiments of a search.

@@ -3,6 +3,7 @@ package mlflow
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -131,11 +132,21 @@ func camel(name string) string {
 	return strings.Join(parts, "")
 }
 
+// find finds a field by either of its names. It looks at a guess first: most
+// clients send fields in MLflow's order.
+func (p *plan) find(name []byte, guess int) (i int, known bool) {
+	if guess < len(p.fields) && p.fields[guess].name == string(name) {
+		return guess, true
+	}
+	i, known = p.byName[string(name)]
+	return i, known
+}
+
 // complete gives MLflow's error when a required field was not there.
-func (p *plan) complete(seen fieldSet, path *place) error {
+func (p *plan) complete(seen fieldSet, path []place) error {
 	for i, f := range p.fields {
 		if f.required && !seen.has(i) {
-			return missing((&place{above: path, name: f.name}).String())
+			return missing(inWhich(append(slices.Clip(path), place{name: f.name})))
 		}
 	}
 	return nil

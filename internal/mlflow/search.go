@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/filter"
 	"github.com/azml-go/azml/internal/index"
@@ -17,29 +18,19 @@ const (
 	maxPage   = 50_000
 )
 
-// search gives a page of what the index finds. Empty orders, as a query string
-// may have them, are left out.
-func (c call) search(ctx context.Context, q index.Query, text, token string, size *int64) (*index.Page, error) {
-	asked, err := q.Kind.Schema.Parse(text)
-	if err != nil {
-		return nil, err
+// pageSize gives the size of a page that was asked for.
+func pageSize(asked *int64) (int, error) {
+	switch {
+	case asked == nil:
+		return usualPage, nil
+	case *asked < 1 || *asked > maxPage:
+		return 0, invalid("Invalid value %d for parameter 'max_results' supplied. It must be at least 1 and at most %d", *asked, maxPage)
 	}
-	q.Filter = filter.All(q.Filter, inWords(q.Kind, asked))
-	q.Token, q.Size = token, usualPage
-	if size != nil {
-		if *size < 1 || *size > maxPage {
-			return nil, invalid("Invalid value %d for parameter 'max_results' supplied. It must be at least 1 and at most %d", *size, maxPage)
-		}
-		q.Size = int(*size)
-	}
-	x, err := index.Of(c.core)
-	if err != nil {
-		return nil, err
-	}
-	return x.Search(ctx, q)
+	return int(*asked), nil
 }
 
-// orders reads the keys to order by, standard when there are none.
+// orders reads the keys to order by, standard when there are none. Empty ones, as
+// a query string may have them, are left out.
 func orders(schema *filter.Schema, keys []string, standard ...string) ([]filter.Order, error) {
 	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == "" })
 	if len(keys) == 0 {
@@ -50,12 +41,12 @@ func orders(schema *filter.Schema, keys []string, standard ...string) ([]filter.
 
 // searchRuns finds runs of the named experiments. Their latest metrics are what
 // the index knows: the last that were logged.
-func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsResponse, error) {
+func (c call) searchRuns(ctx context.Context, req *searchRuns) (*found, error) {
 	order, err := orders(&runSchema, req.OrderBy)
 	if err != nil {
 		return nil, err
 	}
-	experiments, shown, err := c.searched(ctx, req.ExperimentIDs, req.RunViewType)
+	experiments, reached, err := c.searched(ctx, req.ExperimentIDs, req.RunViewType)
 	if err != nil {
 		return nil, err
 	}
@@ -63,24 +54,23 @@ func (c call) searchRuns(ctx context.Context, req *searchRuns) (*searchRunsRespo
 	if err != nil {
 		return nil, err
 	}
-	q := index.Query{Kind: index.Runs, Order: byURI(order), Filter: filter.All(shown, c.scope.runs(), inWords(index.Runs, byArtifactURI(asked, experiments)))}
-	page, err := c.search(ctx, q, "", req.PageToken, wide(req.MaxResults))
+	size, err := pageSize(wide(req.MaxResults))
 	if err != nil {
 		return nil, err
 	}
-	resp := &searchRunsResponse{NextPageToken: page.Next}
-	for _, hit := range page.Hits {
-		stored, err := core.Restore[record.Run](hit.Key, hit.Record, hit.ETag)
-		if err != nil {
-			return nil, err
-		}
-		view, err := c.foundView(ctx, stored.Value, experiments[stored.Value.Experiment], hit.Metrics)
-		if err != nil {
-			return nil, err
-		}
-		resp.Runs = append(resp.Runs, view)
-	}
-	return resp, nil
+	q := index.Query{Kind: index.Runs, Order: byURI(order), Token: req.PageToken, Size: size,
+		Filter: filter.All(reached, c.scope.runs(), inWords(index.Runs, byArtifactURI(asked, experiments)))}
+	return c.found(ctx, "runs", q, shown{
+		of: func(name string) (backend.ETag, error) { return experiments[name].ETag, nil },
+		message: func(hit index.Hit) (any, string, error) {
+			r, err := core.Restore[record.Run](hit.Key, hit.Record, hit.ETag)
+			if err != nil {
+				return nil, "", err
+			}
+			view, err := c.foundView(ctx, r.Value, experiments[r.Value.Experiment].Value, hit.Metrics)
+			return view, r.Value.Experiment, err
+		},
+	})
 }
 
 // wide widens an int32 that may be missing.
@@ -93,8 +83,8 @@ func wide(n *int32) *int64 {
 
 // searched gives the experiments of those IDs that there are, by name, and a
 // filter for those of their runs that the view shows.
-func (c call) searched(ctx context.Context, ids []string, view viewType) (map[string]record.Experiment, filter.Expr, error) {
-	experiments := map[string]record.Experiment{}
+func (c call) searched(ctx context.Context, ids []string, view viewType) (map[string]core.Stored[record.Experiment], filter.Expr, error) {
+	experiments := map[string]core.Stored[record.Experiment]{}
 	var active, archived []filter.Value
 	for _, id := range ids {
 		e, err := c.experiment(ctx, id)
@@ -108,7 +98,7 @@ func (c call) searched(ctx context.Context, ids []string, view viewType) (map[st
 		if _, there := experiments[name]; there {
 			continue
 		}
-		experiments[name] = e.Value
+		experiments[name] = e
 		if e.Value.Archived.IsZero() {
 			active = append(active, filter.Value{Text: name})
 		} else {
@@ -148,7 +138,7 @@ func (c call) foundView(ctx context.Context, r record.Run, e record.Experiment, 
 }
 
 // searchExperiments finds experiments, the last created first.
-func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*searchExperimentsResponse, error) {
+func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*found, error) {
 	order, err := orders(&index.Experiments.Schema, req.OrderBy, "creation_time DESC")
 	if err != nil {
 		return nil, err
@@ -156,24 +146,25 @@ func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*s
 	for i := range order {
 		order[i].Field = experimentField(order[i].Field)
 	}
-	var shown filter.Expr = filter.Comparison{Field: index.Experiments.Schema.Attribute("archive_time"), Op: filter.IsNull}
+	var reached filter.Expr = filter.Comparison{Field: index.Experiments.Schema.Attribute("archive_time"), Op: filter.IsNull}
 	switch req.ViewType {
 	case viewAll:
-		shown = nil
+		reached = nil
 	case deletedOnly:
-		shown = filter.Not{Term: shown}
+		reached = filter.Not{Term: reached}
 	}
-	page, err := c.search(ctx, index.Query{Kind: index.Experiments, Filter: filter.All(shown, c.scope.experiments()), Order: order}, req.Filter, req.PageToken, req.MaxResults)
+	asked, err := index.Experiments.Schema.Parse(req.Filter)
 	if err != nil {
 		return nil, err
 	}
-	resp := &searchExperimentsResponse{NextPageToken: page.Next}
-	for _, hit := range page.Hits {
-		stored, err := core.Restore[record.Experiment](hit.Key, hit.Record, hit.ETag)
-		if err != nil {
-			return nil, err
-		}
-		resp.Experiments = append(resp.Experiments, experimentView(stored.Value))
+	size, err := pageSize(req.MaxResults)
+	if err != nil {
+		return nil, err
 	}
-	return resp, nil
+	q := index.Query{Kind: index.Experiments, Order: order, Token: req.PageToken, Size: size,
+		Filter: filter.All(reached, c.scope.experiments(), inWords(index.Experiments, asked))}
+	return c.found(ctx, "experiments", q, shown{message: func(hit index.Hit) (any, string, error) {
+		e, err := core.Restore[record.Experiment](hit.Key, hit.Record, hit.ETag)
+		return experimentView(e.Value), "", err
+	}})
 }
