@@ -246,6 +246,37 @@ func TestAuditLineThatWasSentTwice(t *testing.T) {
 	require.Equal(t, 1+auditTries, appends)
 }
 
+// TestAuditOfManyParts has the first line of each event sent twice, so that there are
+// more parts than one digit counts: the last line of an event is still the last.
+func TestAuditOfManyParts(t *testing.T) {
+	t.Parallel()
+	store := &hooked{Objects: memory.NewObjects()}
+	appends := 0
+	store.append = func(_ string, do func() (backend.Info, error)) (backend.Info, error) {
+		appends++
+		info, err := do()
+		if appends%3 == 1 {
+			return backend.Info{}, fmt.Errorf("%w: sent twice", azml.ErrConflict)
+		}
+		return info, err
+	}
+	h := setup(t, store)
+	const events = 12
+	for range events {
+		require.ErrorIs(t, h.Audit(t.Context(), "set", Ref{Kind: "secret", Name: "s"}, "", func() error { return azml.ErrDenied }), azml.ErrDenied)
+	}
+	require.Len(t, auditKeys(t, h.Objects()), events+1)
+	var lines []record.Audit
+	for day, err := range AuditDays(t.Context(), h, time.Time{}, func(key string, line int, err error) { t.Error(key, line, err) }) {
+		require.NoError(t, err)
+		lines = append(lines, day...)
+	}
+	require.Len(t, lines, events)
+	for _, line := range lines {
+		require.Equal(t, "permission denied", line.Failure)
+	}
+}
+
 func TestAuditRollsByDayAndByAppends(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
