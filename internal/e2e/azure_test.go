@@ -31,7 +31,7 @@ func (p place) config() (workspace.Config, error) {
 		return workspace.Config{}, err
 	}
 	// Many tries with hardly any pauses: no request fails in the end.
-	objects, err := azureblob.Open(account.URL+"/"+p.Blobs, account.Credential, &azureblob.Options{Prefix: "team/ws", Stall: 3 * time.Second,
+	objects, err := azureblob.Open(account.URL+"/"+p.Blobs, account.Credential, &azureblob.Options{Prefix: "team/ws", Stall: 5 * time.Second,
 		Retry: policy.RetryOptions{MaxRetries: 30, RetryDelay: time.Millisecond, MaxRetryDelay: 20 * time.Millisecond}})
 	if err != nil {
 		return workspace.Config{}, err
@@ -76,16 +76,20 @@ func TestAzure(t *testing.T) {
 	t.Run("azurite on disk", func(t *testing.T) {
 		onAzure(t, testenv.Azurite(t, testenv.AzuriteOptions{Dir: t.TempDir()}).ConnectionString(), false)
 	})
-	t.Run("faults", func(t *testing.T) {
-		plan := faultproxy.Plan{Seed: rand.Uint64(), Drop: 0.001, Delay: 0.03, Duplicate: 0.02, Truncate: 0.02, Reset: 0.03, MaxDelay: 10 * time.Millisecond}
-		t.Logf("seed %d", plan.Seed)
-		proxy, err := faultproxy.Start(server.URL, plan)
-		require.NoError(t, err)
-		t.Cleanup(func() { t.Logf("%+v", proxy.Counts()); proxy.Close() })
-		behind := *server
-		behind.URL = proxy.URL()
-		onAzure(t, behind.ConnectionString(), true)
-	})
+	for name, plan := range map[string]faultproxy.Plan{
+		"faults":           {Seed: rand.Uint64(), Drop: 0.001, Delay: 0.03, Duplicate: 0.02, Truncate: 0.02, Reset: 0.03, MaxDelay: 10 * time.Millisecond},
+		"everything twice": {Duplicate: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Logf("seed %d", plan.Seed)
+			proxy, err := faultproxy.Start(server.URL, plan)
+			require.NoError(t, err)
+			t.Cleanup(func() { t.Logf("%+v", proxy.Counts()); proxy.Close() })
+			behind := *server
+			behind.URL = proxy.URL()
+			onAzure(t, behind.ConnectionString(), true)
+		})
+	}
 }
 
 // onAzure is what must be in a workspace in Azure as it is in a folder.
