@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -45,11 +43,7 @@ func sign(t *testing.T, server *testenv.AzuriteServer, name string) string {
 	t.Helper()
 	client, err := container.NewClientFromConnectionString(server.ConnectionString(), name, nil)
 	require.NoError(t, err)
-	signed, err := client.GetSASURL(sas.ContainerPermissions{Read: true, Add: true, Create: true, Write: true, Delete: true, List: true}, time.Now().Add(time.Hour), nil)
-	require.NoError(t, err)
-	u, err := url.Parse(signed)
-	require.NoError(t, err)
-	return u.RawQuery
+	return signedUntil(t, client, time.Now().Add(time.Hour))
 }
 
 // TestWorkspace is not parallel, for the environment is the process's.

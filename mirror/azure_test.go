@@ -9,17 +9,23 @@ import (
 	"github.com/azml-go/azml/azure"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/faultproxy"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 )
 
 // TestAzure brings a laptop's runs into a container and on into a folder, and
-// follows one that goes on. It is not parallel, for the environment is the process's.
+// follows one that goes on; between here and the container, somebody sends every
+// request twice. It is not parallel, for the environment is the process's.
 func TestAzure(t *testing.T) {
 	for _, name := range []string{"AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"} {
 		t.Setenv(name, "")
 	}
 	server := testenv.Azurite(t, testenv.AzuriteOptions{})
+	proxy, err := faultproxy.Start(server.URL, faultproxy.Plan{Duplicate: 1})
+	require.NoError(t, err)
+	t.Cleanup(proxy.Close)
+	server.URL = proxy.URL()
 	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
 	ctx := t.Context()
 	cloud, err := azure.Create(ctx, server.URL+"/models/team", &azure.Options{CacheDir: t.TempDir(), Secrets: memory.NewSecrets()})

@@ -48,7 +48,7 @@ func (d *doctor) permissions(ctx context.Context) {
 	tried("appending to an object", err)
 	for _, k := range []string{scratch, log} {
 		err := objects.Delete(ctx, k, &backend.DeleteOptions{})
-		if !failed || !errors.Is(err, azml.ErrNotFound) { // else it could not be made
+		if !errors.Is(err, azml.ErrNotFound) { // it could not be made, or somebody on the way has sent the request twice
 			tried("deleting an object", err)
 		}
 	}

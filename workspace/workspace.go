@@ -205,7 +205,7 @@ func (w *Workspace) deleteSecrets(ctx context.Context) error {
 		names = append(names, name)
 	}
 	for _, name := range names {
-		if err := w.h.Secrets().Delete(ctx, name); err != nil {
+		if err := w.h.Secrets().Delete(ctx, name); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
 	}

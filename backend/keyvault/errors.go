@@ -76,7 +76,7 @@ func judge(status int, inner string) (advice string, class error) {
 	case http.StatusForbidden:
 		return forbidden(inner), azml.ErrDenied
 	case http.StatusNotFound:
-		return "", azml.ErrNotFound
+		return ": set it, or recover it in the vault if it was deleted", azml.ErrNotFound
 	case http.StatusConflict:
 		return ": the secret belongs to a certificate, or is being changed by others", azml.ErrConflict
 	case http.StatusTooManyRequests:

@@ -144,6 +144,16 @@ func TestUnusableSecrets(t *testing.T) {
 	}
 }
 
+func TestDeletedSecret(t *testing.T) {
+	t.Parallel()
+	s := open(t, start(t, nil))
+	require.NoError(t, s.Set(t.Context(), "a", "1"))
+	require.NoError(t, s.Delete(t.Context(), "a"))
+	_, err := s.Get(t.Context(), "a")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+	require.ErrorContains(t, err, "recover it in the vault if it was deleted")
+}
+
 func TestSharedWithOthers(t *testing.T) {
 	t.Parallel()
 	v := start(t, nil)

@@ -93,9 +93,8 @@ func (a *auditLog) writeAll() {
 }
 
 // append writes to the current object. After a failure, when nobody knows what
-// the object holds, it goes on in a new one: at once after a conflict, which is
-// our own write that somebody on the way has sent twice. Lines that are there
-// twice have the same ID.
+// the object holds, it goes on in a new one: at once after a conflict, which is what
+// a write that was cut off leaves. Lines that are there twice have the same ID.
 func (a *auditLog) append(data []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), auditTimeout)
 	defer cancel()
@@ -113,14 +112,23 @@ func (a *auditLog) append(data []byte) error {
 	return nil
 }
 
-// appendHere writes to the current object; after a failure, the next one is.
+// appendHere writes to the current object; after a failure, the next one is. A
+// conflict may be with our own write, which somebody on the way has sent twice:
+// nobody else writes here, so the size tells.
 func (a *auditLog) appendHere(ctx context.Context, data []byte) error {
 	key := fmt.Sprintf("audit/%s/%s-%d.jsonl", a.day, a.writer, a.part)
-	if _, err := a.state.Objects.Append(ctx, key, a.offset, data); err != nil {
+	end := a.offset + int64(len(data))
+	_, err := a.state.Objects.Append(ctx, key, a.offset, data)
+	if errors.Is(err, azml.ErrConflict) {
+		if there, statErr := a.state.Objects.Stat(ctx, key); statErr == nil && there.Size == end {
+			err = nil
+		}
+	}
+	if err != nil {
 		a.nextPart()
 		return err
 	}
-	a.offset += int64(len(data))
+	a.offset = end
 	a.lines++
 	return nil
 }

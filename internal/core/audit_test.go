@@ -228,29 +228,61 @@ func TestAuditGoesOnInANewPartAfterAFailure(t *testing.T) {
 	}
 }
 
-// TestAuditLineThatWasSentTwice has a conflict that is our own write.
+// TestAuditLineThatWasSentTwice has conflicts that are our own writes, and then
+// some that are not.
 func TestAuditLineThatWasSentTwice(t *testing.T) {
 	t.Parallel()
 	store := &hooked{Objects: memory.NewObjects()}
-	appends, conflicts := 0, 1
+	appends, refused := 0, false
 	store.append = func(_ string, do func() (backend.Info, error)) (backend.Info, error) {
 		appends++
-		info, err := do()
-		if appends > 1 && appends <= 1+conflicts {
-			return backend.Info{}, fmt.Errorf("%w: sent twice", azml.ErrConflict)
+		if !refused {
+			_, err := do()
+			require.NoError(t, err)
 		}
-		return info, err
+		return backend.Info{}, fmt.Errorf("%w: something is there", azml.ErrConflict)
 	}
 	h := setup(t, store)
 	add := func(name string) error {
 		return h.Audit(t.Context(), "set", Ref{Kind: "secret", Name: name}, "", func() error { return nil })
 	}
 	require.NoError(t, errors.Join(add("a"), add("b"), add("c")))
-	require.Len(t, auditKeys(t, h.Objects()), 2)
-	require.Equal(t, []string{"set a", "set b", "set c"}, auditLines(t, h), "of lines with the same ID, the last counts")
-	appends, conflicts = 1, 1000
-	require.ErrorIs(t, add("d"), azml.ErrConflict, "it does not go on for ever")
-	require.Equal(t, 1+auditTries, appends)
+	require.Len(t, auditKeys(t, h.Objects()), 1)
+	require.Equal(t, []string{"set a", "set b", "set c"}, auditLines(t, h))
+	appends, refused = 0, true
+	require.ErrorIs(t, add("d"), azml.ErrConflict)
+	require.Equal(t, auditTries, appends, "it does not go on for ever")
+}
+
+// TestAuditOfManyParts has the second line of each event refused at first, so that it
+// goes to a new part, and there are more parts than one digit counts: it is still
+// the last line of its event.
+func TestAuditOfManyParts(t *testing.T) {
+	t.Parallel()
+	store := &hooked{Objects: memory.NewObjects()}
+	appends := 0
+	store.append = func(_ string, do func() (backend.Info, error)) (backend.Info, error) {
+		appends++
+		if appends%3 == 2 {
+			return backend.Info{}, fmt.Errorf("%w: something else is there", azml.ErrConflict)
+		}
+		return do()
+	}
+	h := setup(t, store)
+	const events = 12
+	for range events {
+		require.ErrorIs(t, h.Audit(t.Context(), "set", Ref{Kind: "secret", Name: "s"}, "", func() error { return azml.ErrDenied }), azml.ErrDenied)
+	}
+	require.Len(t, auditKeys(t, h.Objects()), events+1)
+	var lines []record.Audit
+	for day, err := range AuditDays(t.Context(), h, time.Time{}, func(key string, line int, err error) { t.Error(key, line, err) }) {
+		require.NoError(t, err)
+		lines = append(lines, day...)
+	}
+	require.Len(t, lines, events)
+	for _, line := range lines {
+		require.Equal(t, "permission denied", line.Failure)
+	}
 }
 
 func TestAuditRollsByDayAndByAppends(t *testing.T) {

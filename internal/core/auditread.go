@@ -38,12 +38,13 @@ func AuditDays(ctx context.Context, h Handle, since time.Time, damaged func(key 
 
 // auditDay reads the lines of one day.
 func auditDay(ctx context.Context, h Handle, day string, damaged func(key string, line int, err error)) ([]record.Audit, error) {
+	keys, err := auditObjects(ctx, h, day)
+	if err != nil {
+		return nil, err
+	}
 	byID := map[string]record.Audit{}
-	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: auditPrefix + day + "/"}) {
-		if err != nil {
-			return nil, err
-		}
-		data, _, err := h.Read(ctx, info.Key)
+	for _, key := range keys {
+		data, _, err := h.Read(ctx, key)
 		if err != nil {
 			return nil, err
 		}
@@ -56,11 +57,26 @@ func auditDay(ctx context.Context, h Handle, day string, damaged func(key string
 			case err == nil:
 				byID[r.ID] = r
 			case whole: // else it was cut off by the death of its writer, who had not made the change
-				damaged(info.Key, number, err)
+				damaged(key, number, err)
 			}
 		}
 	}
 	lines := slices.Collect(maps.Values(byID))
 	slices.SortFunc(lines, func(a, b record.Audit) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
 	return lines, nil
+}
+
+// auditObjects lists the objects of one day, those of each writer in the order in
+// which it began them: their numbers have no zeros in front, so the tenth is listed
+// before the second.
+func auditObjects(ctx context.Context, h Handle, day string) ([]string, error) {
+	var keys []string
+	for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: auditPrefix + day + "/"}) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, info.Key)
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	return keys, nil
 }

@@ -31,7 +31,7 @@ func (p place) config() (workspace.Config, error) {
 		return workspace.Config{}, err
 	}
 	// Many tries with hardly any pauses: no request fails in the end.
-	objects, err := azureblob.Open(account.URL+"/"+p.Blobs, account.Credential, &azureblob.Options{Prefix: "team/ws", Stall: 3 * time.Second,
+	objects, err := azureblob.Open(account.URL+"/"+p.Blobs, account.Credential, &azureblob.Options{Prefix: "team/ws", Stall: 5 * time.Second,
 		Retry: policy.RetryOptions{MaxRetries: 30, RetryDelay: time.Millisecond, MaxRetryDelay: 20 * time.Millisecond}})
 	if err != nil {
 		return workspace.Config{}, err
@@ -79,27 +79,43 @@ func TestAzure(t *testing.T) {
 	t.Run("faults", func(t *testing.T) {
 		plan := faultproxy.Plan{Seed: rand.Uint64(), Drop: 0.001, Delay: 0.03, Duplicate: 0.02, Truncate: 0.02, Reset: 0.03, MaxDelay: 10 * time.Millisecond}
 		t.Logf("seed %d", plan.Seed)
-		proxy, err := faultproxy.Start(server.URL, plan)
-		require.NoError(t, err)
-		t.Cleanup(func() { t.Logf("%+v", proxy.Counts()); proxy.Close() })
-		behind := *server
-		behind.URL = proxy.URL()
-		onAzure(t, behind.ConnectionString(), true)
+		onAzure(t, behind(t, server, plan), true)
 	})
+	t.Run("everything twice", func(t *testing.T) {
+		storyOnAzure(t, behind(t, server, faultproxy.Plan{Duplicate: 1}))
+	})
+}
+
+// behind puts a proxy that goes wrong before the server, and gives the connection
+// string of who is behind it.
+func behind(t *testing.T, server *testenv.AzuriteServer, plan faultproxy.Plan) string {
+	t.Helper()
+	proxy, err := faultproxy.Start(server.URL, plan)
+	require.NoError(t, err)
+	t.Cleanup(func() { t.Logf("%+v", proxy.Counts()); proxy.Close() })
+	through := *server
+	through.URL = proxy.URL()
+	return through.ConnectionString()
+}
+
+// storyOnAzure tells the story twice in a container, and looks whether what is
+// stored has the account's key.
+func storyOnAzure(t *testing.T, connection string) {
+	p := newAzurePlace(t, connection)
+	source := sourceFolder(t)
+	ws := p.open(t)
+	require.NoError(t, story(t.Context(), ws, source))
+	config, err := p.config()
+	require.NoError(t, err)
+	retold(t, config, source)
+	p.showsNoKey(t)
 }
 
 // onAzure is what must be in a workspace in Azure as it is in a folder.
 func onAzure(t *testing.T, connection string, faults bool) {
 	t.Run("story", func(t *testing.T) {
 		t.Parallel()
-		p := newAzurePlace(t, connection)
-		source := sourceFolder(t)
-		ws := p.open(t)
-		require.NoError(t, story(t.Context(), ws, source))
-		config, err := p.config()
-		require.NoError(t, err)
-		retold(t, config, source)
-		p.showsNoKey(t)
+		storyOnAzure(t, connection)
 	})
 	t.Run("registrations", func(t *testing.T) {
 		t.Parallel()

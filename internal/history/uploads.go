@@ -92,10 +92,10 @@ func CompleteUpload(ctx context.Context, h core.Handle, id string) error {
 	return removeParts(ctx, h, id)
 }
 
-// AbortUpload removes an upload and what there is of its parts. Errors:
-// ErrNotFound when there is none.
+// AbortUpload removes an upload, if there is one, and what there is of its parts.
 func AbortUpload(ctx context.Context, h core.Handle, id string) error {
-	return errors.Join(h.Objects().Delete(ctx, uploadRef(id).Key, &backend.DeleteOptions{}), removeParts(ctx, h, id))
+	err := ignore(h.Objects().Delete(ctx, uploadRef(id).Key, &backend.DeleteOptions{}), azml.ErrNotFound)
+	return errors.Join(err, removeParts(ctx, h, id))
 }
 
 func removeParts(ctx context.Context, h core.Handle, id string) error {

@@ -250,10 +250,7 @@ func (c call) abortUpload(ctx context.Context, req *abortUpload) (nothing, error
 	if err != nil || !u.Completed.IsZero() {
 		return nothing{}, err
 	}
-	if err := history.AbortUpload(ctx, c.core, u.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		return nothing{}, err
-	}
-	return nothing{}, nil
+	return nothing{}, history.AbortUpload(ctx, c.core, u.ID)
 }
 
 // presign tells where ranges of a file can be asked for, at once: where all of it

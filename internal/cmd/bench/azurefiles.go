@@ -49,7 +49,7 @@ func (c *cloud) benchBig(ctx context.Context) error {
 		return err
 	}
 	got, err := turns(ctx, 3, ours.up, timed(func(ctx context.Context) error { return putFile(ctx, objects, path) }), timed(func(ctx context.Context) error { return c.sdkUp(ctx, path) }),
-		ours.down, timed(func(ctx context.Context) error { return getFile(ctx, objects, path+".got") }), timed(func(ctx context.Context) error { return c.sdkDown(ctx, path+".got") }),
+		ours.downAndAway, timed(func(ctx context.Context) error { return getFile(ctx, objects, path+".got") }), timed(func(ctx context.Context) error { return c.sdkDown(ctx, path+".got") }),
 		timed(func(ctx context.Context) error { return c.sdkDownHashed(ctx, path+".got", size) }))
 	if err != nil {
 		return err
@@ -72,6 +72,12 @@ func (c *cloud) benchBig(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// downAndAway is down, and removes what was restored: disks have an end.
+func (c *carrier) downAndAway(ctx context.Context) (sample, error) {
+	s, err := c.down(ctx)
+	return s, errors.Join(err, os.RemoveAll(c.restored))
 }
 
 // fill writes a file of random bytes.
@@ -247,11 +253,10 @@ func (c *cloud) sdkUpAll(ctx context.Context, dir string) error {
 }
 
 func (c *cloud) sdkDownAll(ctx context.Context) error {
-	dir, err := c.bench.sub("small")
+	dir, err := c.bench.sub("small") // removed with all else: see carrier.down
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
 	work := newWork(ctx, smallWorkers)
 	for i := range smallFiles {
 		name := fmt.Sprintf("%d/%d.bin", i/100, i)
