@@ -124,3 +124,6 @@ func (everything) Append(context.Context, string) error { return nil }
 func (everything) Delete(context.Context, string) error { return nil }
 func (everything) Listed(context.Context, string) bool  { return true }
 func (everything) Secret(string) error                  { return nil }
+func (everything) Datastore(context.Context, string) (gateway.Datastore, error) {
+	return nil, azml.ErrNotFound
+}
