@@ -14,7 +14,6 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/stretchr/testify/require"
 
-	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/experiment"
@@ -77,7 +76,7 @@ func newSources(t *testing.T, ws *workspace.Workspace) sources {
 // given, without the paths that differ from one target to the next.
 const useData = `
 cat "$copied/a.txt" "$copied/deep/b.txt" "$mounted/a.txt" "$mounted/deep/b.txt" data/here/a.txt "$closed/x.txt"; echo
-cksum < "$people"; cksum < "$sales"; echo "$named $AZUREML_DATASET_FILE_OUTPUTS"
+cp "$people" "$grown/p.parquet"; cp "$sales" "$sold/s.parquet"; echo "$named $AZUREML_DATASET_FILE_OUTPUTS"
 test "$1" = "$copied" && test "$2" = "$out" && test "$AZUREML_DATAREFERENCE_copied" = "$copied"
 mkdir "$out/sub"; echo made > "$out/a"; echo deep > "$out/sub/b"; echo left > "$out/c.tmp"
 printf 'x,y\n1,2\n' > "$live/t.csv"; echo gone > "$live/gone"; sleep 0.2; rm "$live/gone"
@@ -93,7 +92,7 @@ func TestDataOnEveryTarget(t *testing.T) {
 		Inputs  []run.Input
 		Outputs []run.Output
 		Made    map[string]string
-		Rows    [][2]int64
+		Tables  map[string][]map[string]any
 	}
 	use := func(t *testing.T, on target) result {
 		ws, p := onTarget(t, on)
@@ -102,11 +101,12 @@ func TestDataOnEveryTarget(t *testing.T) {
 			c.Command = append(c.Command, "sh", "DatasetConsumptionConfig:copied", "DatasetOutputConfig:out")
 			c.Inputs = s.inputs
 			c.Outputs = map[string]dataset.Output{"out": {Register: "out", Globs: []string{"a", "**/b"}, Tags: map[string]string{"by": "run"}},
-				"live": {Mode: dataset.ModeMount, Register: "live", Delimited: &dataset.DelimitedOptions{}}}
+				"grown": {Register: "grown", Parquet: &dataset.ParquetOptions{}}, "sold": {Register: "sold", Parquet: &dataset.ParquetOptions{}},
+				"live":  {Mode: dataset.ModeMount, Register: "live", Delimited: &dataset.DelimitedOptions{}}}
 		})
 		err := r.Wait(t.Context(), nil)
 		require.NoError(t, err, "%s\n%s", logOf(t, r, "system_logs/prepare.txt"), outputOf(t, r))
-		got := result{Said: outputOf(t, r), Inputs: r.Inputs(), Outputs: r.Outputs(), Made: map[string]string{}}
+		got := result{Said: outputOf(t, r), Inputs: r.Inputs(), Outputs: r.Outputs(), Made: map[string]string{}, Tables: map[string][]map[string]any{}}
 		log := logOf(t, r, "system_logs/prepare.txt")
 		for i := range got.Inputs { // what differs from one workspace, or target, to the next
 			in := &got.Inputs[i]
@@ -124,7 +124,7 @@ func TestDataOnEveryTarget(t *testing.T) {
 				out.Mode = dataset.ModeMount
 			}
 			require.NotEmpty(t, out.Fingerprint)
-			out.Fingerprint = ""
+			out.Fingerprint, out.Bytes = "", 0 // of Parquet, in which is who has written it
 			out.Target.Path = strings.ReplaceAll(out.Target.Path, r.ID(), "RUN")
 		}
 		states, err := r.CheckInputs(t.Context(), nil)
@@ -147,11 +147,19 @@ func TestDataOnEveryTarget(t *testing.T) {
 			require.NoError(t, err)
 			got.Made[rel] = string(data)
 		}
-		live, err := ws.Datasets().Get(t.Context(), "live", 1, nil)
-		require.NoError(t, err)
-		for row, err := range dataset.Rows[struct{ X, Y int64 }](t.Context(), live, nil) {
+		for _, name := range []string{"live", "grown", "sold"} {
+			table, err := ws.Datasets().Get(t.Context(), name, 1, nil)
 			require.NoError(t, err)
-			got.Rows = append(got.Rows, [2]int64{row.X, row.Y})
+			for b, err := range table.Batches(t.Context(), nil) {
+				require.NoError(t, err)
+				for i := range b.Rows {
+					row := map[string]any{}
+					for c := range b.Columns {
+						row[b.Columns[c].Name] = b.Columns[c].Value(i)
+					}
+					got.Tables[name] = append(got.Tables[name], row)
+				}
+			}
 		}
 		consumers := 0
 		for c, err := range s.inputs["copied"].Dataset.Consumers(t.Context(), nil) {
@@ -166,15 +174,13 @@ func TestDataOnEveryTarget(t *testing.T) {
 	}
 	want := use(t, target{name: "here"})
 	require.Equal(t, map[string]string{"a": "made\n", "sub/b": "deep\n"}, want.Made)
-	require.Equal(t, [][2]int64{{1, 2}}, want.Rows)
+	require.Equal(t, map[string][]map[string]any{
+		"live":  {{"x": int64(1), "y": int64(2)}},
+		"grown": {{"name": "Anne", "age": int64(40)}},
+		"sold":  {{"id": int64(1), "shop": "a", "raw": "\x00\xff", "sum": 0.5}, {"id": nil, "shop": nil, "raw": nil, "sum": nil}},
+	}, want.Tables)
 	require.True(t, strings.HasPrefix(want.Said, "onetwoonetwoonebehind a token\n"), want.Said)
-	onEach(t, func(t *testing.T, on target) {
-		started := on.config
-		if started != nil {
-			on.config = func(t *testing.T) compute.Config { return started(t) }
-		}
-		require.Equal(t, want, use(t, on))
-	})
+	onEach(t, func(t *testing.T, on target) { require.Equal(t, want, use(t, on)) })
 }
 
 // requireNowhere looks for a credential in all files below the folders.
