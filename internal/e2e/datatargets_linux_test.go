@@ -102,7 +102,7 @@ func TestDataOnEveryTarget(t *testing.T) {
 			c.Inputs = s.inputs
 			c.Outputs = map[string]dataset.Output{"out": {Register: "out", Globs: []string{"a", "**/b"}, Tags: map[string]string{"by": "run"}},
 				"grown": {Register: "grown", Parquet: &dataset.ParquetOptions{}}, "sold": {Register: "sold", Parquet: &dataset.ParquetOptions{}},
-				"live":  {Mode: dataset.ModeMount, Register: "live", Delimited: &dataset.DelimitedOptions{}}}
+				"live": {Mode: dataset.ModeMount, Register: "live", Delimited: &dataset.DelimitedOptions{}}}
 		})
 		err := r.Wait(t.Context(), nil)
 		require.NoError(t, err, "%s\n%s", logOf(t, r, "system_logs/prepare.txt"), outputOf(t, r))

@@ -170,10 +170,10 @@ func (s *Scope) Put(ctx context.Context, key string, content backend.Content, op
 	case out != nil:
 		mine, err = s.ownVersion(ctx, key, data, *out)
 	}
-	if err == nil && !mine {
-		err = s.denied("write this to", key)
+	if mine || errors.Is(err, azml.ErrUnavailable) {
+		return err
 	}
-	return err
+	return errors.Join(s.denied("write this to", key), err)
 }
 
 // ownDefinition tells whether the record is the definition of an output, and takes
