@@ -54,6 +54,11 @@ func Bind(ctx context.Context, h core.Handle, run record.Run, at agent.DataPlace
 	if err := note(ctx, h, run, b.uses); err != nil {
 		return nil, err
 	}
+	if h.Lent() != nil { // on another machine, where nobody collects garbage
+		if err := Sweep(h); err != nil {
+			h.Logger().Warn("data that no run uses any more could not be removed", "error", err)
+		}
+	}
 	return &agent.Data{Variables: b.variables(), Expand: func(a string) string { return expand(a, b.values) }, Take: b.take, Close: b.close}, nil
 }
 
