@@ -7,6 +7,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/delimited"
 	"github.com/azml-go/azml/tabular"
 )
 
@@ -104,16 +105,20 @@ func Rows[T any](ctx context.Context, d *Dataset, opts *RowsOptions) iter.Seq2[T
 		}
 		var chunk []T
 		rows := int64(0)
-		for b, err := range d.Batches(ctx, &BatchesOptions{Columns: names, NullOnError: opts.NullOnError}) {
+		pool := &delimited.Pool{}
+		for b, err := range d.pooled(ctx, names, opts.NullOnError, pool) {
 			if err != nil {
+				core.Wrap(&err, "read rows of", kind, d.label())
 				yield(zero, err)
 				return
 			}
-			clear(chunk)
 			if cap(chunk) < b.Rows {
 				chunk = make([]T, b.Rows)
 			}
 			chunk = chunk[:b.Rows]
+			if !overwritten(fields, b) {
+				clear(chunk)
+			}
 			for i, f := range fields {
 				if bad, err := fill(chunk, f, &b.Columns[i]); err != nil {
 					yield(zero, d.fail("read rows of", fmt.Errorf("%w: row %d, column %q: %w", azml.ErrInvalid, rows+int64(bad)+1, f.column.Name, err)))
@@ -121,6 +126,7 @@ func Rows[T any](ctx context.Context, d *Dataset, opts *RowsOptions) iter.Seq2[T
 				}
 			}
 			rows += int64(b.Rows)
+			pool.Recycle(b)
 			for i := range chunk {
 				if !yield(chunk[i], nil) {
 					return

@@ -26,11 +26,32 @@ func PlanOutput(ctx context.Context, h core.Handle, name string, out Output) (re
 // now, once. Errors: ErrNotFound when a path means no file.
 func Observe(ctx context.Context, d *Dataset) (*Observed, error) { return look(ctx, d) }
 
+// Refer is for what runs scripts: it gives the dataset with what was noted of its
+// files when it was registered, and looks at nothing.
+func Refer(d *Dataset) *Observed {
+	o := &Observed{Dataset: d}
+	if d.stored != nil {
+		o.Fingerprint = d.stored.Value.Fingerprint
+		o.Files, o.Bytes = o.Fingerprint.Files, o.Fingerprint.Bytes
+	}
+	return o
+}
+
 // StoreOutput is for what runs scripts: it stores the files of the folder dir as an
 // output of the run.
 func StoreOutput(ctx context.Context, h core.Handle, runID string, out record.DataOutput, dir string) (*OutputStore, error) {
 	return newOutputStore(ctx, h, runID, out, dir)
 }
+
+// OutputFolder is for what runs scripts: it gives the path of the folder of an output
+// in its datastore, with "/" at its end.
+func OutputFolder(runID string, out record.DataOutput) string {
+	return filled(out.Path, runID, out.Name) + "/"
+}
+
+// DefinitionID is for packages that check records: it gives the ID that a definition
+// has.
+func DefinitionID(def record.DataDefinition) string { return definitionID(def) }
 
 // Note is for package mirror: it keeps a definition, and notes that the version
 // has it, "name:version", unless that is empty.

@@ -172,7 +172,7 @@ func (c *Client) FromDelimitedFiles(ctx context.Context, paths []Path, opts *Del
 	}
 	def := opts.definition(format)
 	return c.table(ctx, def, paths, func(entries []entry) (tabular.Schema, error) {
-		return delimited.Infer(ctx, tableFiles(entries), opts.Types, opts.sample(), delimitedOptions(def.Format, opts.NullOnError))
+		return delimited.Infer(ctx, tableFiles(entries), opts.Types, opts.sample(), delimitedOptions(def.Format, opts.NullOnError, nil))
 	})
 }
 

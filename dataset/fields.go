@@ -24,6 +24,7 @@ type field struct {
 	offset uintptr
 	set    setter
 	same   bool // the field's type is that of the column's slice
+	time   bool // it is a time.Time
 }
 
 // sameTypes are the kinds of fields that a column's values are copied to as they
@@ -74,7 +75,7 @@ func fieldsOf[T any](d *Dataset) ([]field, error) {
 		if set == nil {
 			return nil, fmt.Errorf("%w: column %q is %s, which does not go to the field %s of type %s", azml.ErrInvalid, schema[at].Name, schema[at].Type, f.Name, f.Type)
 		}
-		out = append(out, field{schema[at], offsetOf(t, f.Index), set, sameTypes[schema[at].Type] == f.Type.Kind()})
+		out = append(out, field{schema[at], offsetOf(t, f.Index), set, sameTypes[schema[at].Type] == f.Type.Kind(), f.Type == timeType && schema[at].Type == tabular.Time})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: %s has no field for a column", azml.ErrInvalid, t)
@@ -244,6 +245,24 @@ func small[I int | int32 | int16 | int8 | uint64 | uint | uint32 | uint16 | uint
 	}
 }
 
+// overwritten tells whether filling writes all that the fields had before: it leaves
+// out what is missing, and JSON goes into what is there.
+func overwritten(fields []field, b *tabular.Batch) bool {
+	for i, f := range fields {
+		if b.Columns[i].Nulls != nil || f.column.Type == tabular.Nested && !f.same {
+			return false
+		}
+	}
+	return true
+}
+
+// spreadTimes is spread for times, of which none is missing.
+func spreadTimes[T any](chunk []T, offset uintptr, values []int64) {
+	for i := range chunk {
+		*(*time.Time)(unsafe.Add(unsafe.Pointer(&chunk[i]), offset)) = time.Unix(0, values[i]).UTC() //nolint:gosec // a field of that type, see fieldsOf
+	}
+}
+
 // fill puts a column into the field of all structs. It gives the first row that
 // doesn't fit.
 func fill[T any](chunk []T, f field, c *tabular.Column) (bad int, err error) {
@@ -259,6 +278,9 @@ func fill[T any](chunk []T, f field, c *tabular.Column) (bad int, err error) {
 		return 0, nil
 	case f.same && c.Texts != nil:
 		spread(chunk, f.offset, c.Texts)
+		return 0, nil
+	case f.time && c.Nulls == nil:
+		spreadTimes(chunk, f.offset, c.Ints)
 		return 0, nil
 	}
 	for row := range chunk {

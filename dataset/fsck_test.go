@@ -1,6 +1,8 @@
 package dataset_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/dataset"
+	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -58,4 +61,35 @@ func TestFsck(t *testing.T) {
 			require.Contains(t, told(report.Notes), tt.note)
 		})
 	}
+}
+
+// TestFsckOfRunsWithData notes, once for each run, datasets that runs name and that
+// are there no more.
+func TestFsckOfRunsWithData(t *testing.T) {
+	t.Parallel()
+	ws, _ := setup(t, map[string]string{"a.csv": people, "b.csv": people})
+	def := must(t)(ws.Datasets().FromDelimitedFiles(t.Context(), at("a.csv"), nil))
+	version := must(t)(def.Register(t.Context(), "people", nil))
+	unnamed := must(t)(ws.Datasets().FromDelimitedFiles(t.Context(), at("b.csv"), nil))
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "e", nil)
+	require.NoError(t, err)
+	r, err := exp.Run(t.Context(), func(ctx context.Context, r *run.Run) error {
+		return errors.Join(r.UseDataset(ctx, "one", version), r.UseDataset(ctx, "two", version), r.UseDataset(ctx, "three", unnamed))
+	}, nil)
+	require.NoError(t, err)
+	notes := func() (out []string) {
+		report, err := ws.Fsck(t.Context(), nil)
+		require.NoError(t, err)
+		require.Empty(t, report.Problems)
+		for _, n := range report.Notes {
+			if n.Key == "runs/"+r.ID()+"/run.json" {
+				out = append(out, n.Problem)
+			}
+		}
+		return out
+	}
+	require.Empty(t, notes())
+	require.NoError(t, ws.Datasets().Unregister(t.Context(), "people", 1, nil))
+	require.NoError(t, os.Remove(filepath.Join(ws.Details().Location, "dataset-definitions", unnamed.ID()+".json")))
+	require.Equal(t, []string{"dataset " + unnamed.ID() + ", which the run names, is not there", "dataset people:1, which the run names, was deleted"}, notes())
 }

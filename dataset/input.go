@@ -15,7 +15,7 @@ type Mode string
 
 // The modes. Inputs are direct, downloaded or mounted, outputs uploaded or mounted.
 const (
-	// ModeDirect gives the script the dataset's ID and moves nothing.
+	// ModeDirect gives the script the dataset's ID, moves nothing and looks at nothing.
 	ModeDirect Mode = "direct"
 	// ModeDownload copies files to the compute before the script starts, and gives
 	// their folder: the default of inputs. A table is given as one Parquet file.

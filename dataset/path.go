@@ -233,7 +233,7 @@ func (l *lister) add(ctx context.Context, store *datastore.Datastore, p string) 
 	switch {
 	case wild(p):
 		return l.files(ctx, store, fixedFolder(p), strings.Split(p, "/"))
-	case p == "" || strings.HasSuffix(p, "/"):
+	case isFolder(p):
 		return l.files(ctx, store, p, nil)
 	}
 	file, err := store.Stat(ctx, p, nil)

@@ -29,8 +29,8 @@ func nonEmpty(entries []entry) []entry {
 	return slices.DeleteFunc(entries, func(e entry) bool { return e.Size == 0 })
 }
 
-func delimitedOptions(f *record.DataFormat, nullOnError bool) *delimited.Options {
-	o := &delimited.Options{Header: delimited.HeaderMode(f.Header), Encoding: f.Encoding, EmptyAsString: f.EmptyAsString, Nulls: f.Nulls,
+func delimitedOptions(f *record.DataFormat, nullOnError bool, pool *delimited.Pool) *delimited.Options {
+	o := &delimited.Options{Pool: pool, Header: delimited.HeaderMode(f.Header), Encoding: f.Encoding, EmptyAsString: f.EmptyAsString, Nulls: f.Nulls,
 		NullOnError: f.NullOnError || nullOnError, Layouts: f.Layouts}
 	if f.Separator != "" {
 		o.Separator = f.Separator[0]
@@ -42,12 +42,13 @@ func jsonOptions(f *record.DataFormat, nullOnError bool) *jsonlines.Options {
 	return &jsonlines.Options{Encoding: f.Encoding, DropInvalid: f.DropInvalid, NullOnError: f.NullOnError || nullOnError, Layouts: f.Layouts}
 }
 
-// parts reads the columns with the names out of the files.
-func (d *Dataset) parts(ctx context.Context, files []datafile.File, names []string, nullOnError bool) iter.Seq2[datafile.Part, error] {
+// parts reads the columns with the names out of the files, where it can into memory
+// of the pool.
+func (d *Dataset) parts(ctx context.Context, files []datafile.File, names []string, nullOnError bool, pool *delimited.Pool) iter.Seq2[datafile.Part, error] {
 	f := d.def.Format
 	switch f.Kind {
 	case record.FormatDelimited:
-		return delimited.Read(ctx, files, d.def.Columns, names, delimitedOptions(f, nullOnError))
+		return delimited.Read(ctx, files, d.def.Columns, names, delimitedOptions(f, nullOnError, pool))
 	case record.FormatJSONLines:
 		return jsonlines.Read(ctx, files, d.def.Columns, names, jsonOptions(f, nullOnError))
 	}
@@ -62,6 +63,7 @@ type reading struct {
 	physical tabular.Schema // those, and then those that a file's path has
 	steps    []runner
 	final    []int // the places of the columns that are wanted
+	pool     *delimited.Pool
 }
 
 // plan finds the columns that have to be read for those that are wanted.
@@ -181,12 +183,18 @@ func (r *reading) wants(values []tabular.Column) bool {
 // batches yields the rows as they are after all steps, of the columns that are
 // wanted.
 func (d *Dataset) batches(ctx context.Context, wanted []string, nullOnError bool) iter.Seq2[*tabular.Batch, error] {
+	return d.pooled(ctx, wanted, nullOnError, nil)
+}
+
+// pooled is batches for who gives the batches back to the pool.
+func (d *Dataset) pooled(ctx context.Context, wanted []string, nullOnError bool, pool *delimited.Pool) iter.Seq2[*tabular.Batch, error] {
 	return func(yield func(*tabular.Batch, error) bool) {
 		r, err := d.plan(wanted)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
+		r.pool = pool
 		for b, err := range r.source(ctx, nullOnError) {
 			more := true
 			if err == nil {
@@ -219,7 +227,7 @@ func (r *reading) source(ctx context.Context, nullOnError bool) iter.Seq2[*tabul
 			yield(nil, err)
 			return
 		}
-		for part, err := range r.d.parts(ctx, tableFiles(entries), r.names, nullOnError) {
+		for part, err := range r.d.parts(ctx, tableFiles(entries), r.names, nullOnError, r.pool) {
 			if err != nil {
 				yield(nil, err)
 				return

@@ -24,3 +24,10 @@ func Lookup(ctx context.Context, h core.Handle, name string) (*Datastore, error)
 	}
 	return c.Get(ctx, name, nil)
 }
+
+// Lend is for packages that let others use the data of a datastore without its
+// credentials. It finds the datastore as Lookup does.
+func Lend(ctx context.Context, h core.Handle, name string) (Lent, error) {
+	d, err := Lookup(ctx, h, name)
+	return Lent{d}, err
+}

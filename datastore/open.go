@@ -67,6 +67,10 @@ func (d *Datastore) open(ctx context.Context) (*connection, error) {
 	if c.store != nil {
 		return c, nil
 	}
+	if lent := d.h.Lent(); lent != nil {
+		c.store = lent(d.Name())
+		return c, nil
+	}
 	credentials, err := d.credentials(ctx)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (d *Datastore) Query(ctx context.Context, query string, opts *QueryOptions)
 	}
 	tables, ok := c.store.(backend.DataTables)
 	if !ok {
-		return nil, fmt.Errorf("%w: a datastore of type %s has no tables", azml.ErrUnsupported, d.record.Type)
+		return nil, noTables(d.Type())
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: the query took longer than %s: raise Timeout, or ask for less", azml.ErrUnavailable, timeout))
 	r := &Rows{ctx: ctx, cancel: cancel, name: d.Name(), credentials: c.credentials}
@@ -58,6 +58,10 @@ func (d *Datastore) Query(ctx context.Context, query string, opts *QueryOptions)
 		return nil, r.explain(err)
 	}
 	return r, nil
+}
+
+func noTables(kind string) error {
+	return fmt.Errorf("%w: a datastore of type %s has no tables", azml.ErrUnsupported, kind)
 }
 
 // Rows are the rows of a query, as they come. Close them. They are not safe for

@@ -253,3 +253,32 @@ func TestDatastoreOfOutputIsGone(t *testing.T) {
 	_, err = ws.Datasets().Get(t.Context(), "out", dataset.Latest, nil)
 	require.ErrorIs(t, err, azml.ErrNotFound)
 }
+
+// TestDirectInputs: the ID alone costs nothing, so a run that gets it goes on also when
+// the data has changed or is gone, which shows when somebody asks; unless the run
+// wants to know.
+func TestDirectInputs(t *testing.T) {
+	t.Parallel()
+	ws := open(t)
+	files := store(t, ws, map[string]string{"in/a.txt": "one"})
+	d := registered(t, ws, "texts", "in/")
+	require.NoError(t, files.Delete(t.Context(), "in/a.txt", nil))
+	config := shell(t, `echo "$in"`)
+	config.Inputs = map[string]dataset.Input{"in": {Dataset: d, Mode: dataset.ModeDirect}}
+	r, out, err := submitted(t, ws, config)
+	require.NoError(t, err)
+	require.Equal(t, "texts:1\n", out)
+	require.Empty(t, r.Details().Warnings)
+	in := r.Inputs()[0]
+	require.Equal(t, d.FingerprintDigest(), in.Fingerprint)
+	require.EqualValues(t, 1, in.Files)
+	states, err := r.CheckInputs(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, states[0].Changed)
+	require.EqualValues(t, 1, states[0].Changes.Removed)
+
+	config = shell(t, "true")
+	config.Inputs = map[string]dataset.Input{"in": {Dataset: d, Mode: dataset.ModeDirect, RequireUnchanged: true}}
+	_, _, err = submitted(t, ws, config)
+	require.ErrorIs(t, err, azml.ErrFailed)
+}

@@ -228,9 +228,6 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		return record.Run{}, way{}, err
 	}
 	draft.Agent = a
-	if w.remote && len(config.Inputs)+len(config.Outputs) > 0 {
-		return record.Run{}, way{}, fmt.Errorf("%w: inputs and outputs that are datasets need a target that is this machine, and %s is %s", azml.ErrUnsupported, target.Name(), target.Type())
-	}
 	if draft.Definition.Inputs, draft.Definition.Outputs, err = rundata.Plan(ctx, e.h, config.Inputs, config.Outputs); err != nil {
 		return record.Run{}, way{}, err
 	}

@@ -24,7 +24,9 @@ type Input struct {
 	// Bytes is their size.
 	Bytes int64 `json:"bytes,omitempty"`
 	// Fingerprint is the SHA-256 of the list of its files then, in hexadecimal: the
-	// same one is the same data. It is empty for a query.
+	// same one is the same data. It is empty for a query. Of an input that a script got
+	// in the mode direct it is what the version had when it was registered, as Files
+	// and Bytes are; of one that is not registered it is empty.
 	Fingerprint string `json:"sha256,omitempty"`
 	// MLflowName is what MLflow's clients call the dataset.
 	MLflowName string `json:"mlflowName"`

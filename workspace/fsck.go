@@ -71,7 +71,7 @@ func (w *Workspace) Fsck(ctx context.Context, opts *FsckOptions) (_ *FsckReport,
 	if progress == nil {
 		progress = func(string, int) {}
 	}
-	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, used: map[string]bool{}, runs: map[string]record.Run{}, left: map[string]string{}, progress: progress}
+	c := &checker{ctx: ctx, h: w.h, report: &FsckReport{Problems: []Problem{}, Notes: []Problem{}}, there: map[string]bool{}, logged: map[string]bool{}, data: map[string]string{}, used: map[string]bool{}, runs: map[string]record.Run{}, left: map[string]string{}, progress: progress}
 	if err := c.checkRecords(); err != nil {
 		return nil, err
 	}
@@ -106,6 +106,7 @@ type checker struct {
 	report *FsckReport
 	there  map[string]bool       // the keys of the records that are there
 	logged map[string]bool       // the logged models that are not deleted
+	data   map[string]string     // why a dataset that runs name is not there, "" when it is
 	runs   map[string]record.Run // by their IDs, with what is looked at later
 	left   map[string]string     // a key of an object of each life of a run, in the end of those that are over
 	used   map[string]bool       // the secrets that records name

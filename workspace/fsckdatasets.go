@@ -1,10 +1,13 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -59,6 +62,63 @@ func (c *checker) definition(key string) error {
 		}
 	}
 	return nil
+}
+
+// runData notes which of the datasets that a run names are not there any more. The
+// run is as good as before: its record says what they were.
+func (c *checker) runData(key string, r record.Run) error {
+	named := map[string]bool{}
+	if r.Definition != nil {
+		for _, in := range r.Definition.Inputs {
+			named[in.Dataset] = true
+		}
+	}
+	for _, d := range r.Datasets {
+		if d.Use != nil {
+			named[d.Use.Dataset] = true
+		}
+	}
+	for _, out := range r.DatasetOutputs {
+		named[out.Dataset] = true // "" of one without a file
+	}
+	for _, ref := range slices.Sorted(maps.Keys(named)) {
+		missing, err := c.missingData(ref)
+		if err != nil {
+			return err
+		}
+		if missing != "" {
+			c.note(key, "dataset %s, which the run names, %s", ref, missing)
+		}
+	}
+	return nil
+}
+
+// missingData says why there is no dataset of that ID, "" when there is one; it looks
+// once, for many runs name the same.
+func (c *checker) missingData(ref string) (why string, err error) {
+	if ref == "" {
+		return "", nil
+	}
+	if why, known := c.data[ref]; known {
+		return why, nil
+	}
+	if key := datasetKey(ref); key != "" {
+		stored, getErr := core.Get[record.Dataset](c.ctx, c.h, key)
+		switch {
+		case errors.Is(getErr, azml.ErrNotFound):
+			why = "is not there"
+		case getErr == nil && !stored.Value.Deleted.IsZero():
+			why = "was deleted"
+		case errors.Is(getErr, azml.ErrUnavailable):
+			err = getErr
+		}
+	} else if there, lookErr := c.exists(definitionKey(ref)); lookErr != nil || !there {
+		why, err = "is not there", lookErr
+	}
+	if err == nil {
+		c.data[ref] = why
+	}
+	return why, err
 }
 
 func definitionKey(id string) string { return "dataset-definitions/" + id + ".json" }

@@ -47,6 +47,9 @@ func (c *checker) run(key string) error {
 			return err
 		}
 	}
+	if err := c.runData(key, r); err != nil {
+		return err
+	}
 	return c.reference(key, "experiment "+r.Experiment, "experiments/"+r.Experiment+".json")
 }
 

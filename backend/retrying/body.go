@@ -56,7 +56,7 @@ func (b *body) readOnce(p []byte) (int, error) {
 
 // reopen opens what is left of the range, if the object is still the same.
 func (b *body) reopen() error {
-	object, err := b.o.inner.Get(b.ctx, b.info.Key, &backend.GetOptions{Offset: b.offset, Length: b.left})
+	object, err := b.o.inner.Get(b.ctx, b.info.Key, &backend.GetOptions{Offset: b.offset, Length: max(0, b.left)})
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) {
 		return fmt.Errorf("%w: object %q is gone or shorter since its body broke: %s", azml.ErrConflict, b.info.Key, err.Error())
 	}

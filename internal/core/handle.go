@@ -29,6 +29,9 @@ type Config struct {
 	Local backend.Compute
 	// Datastores open the datastores, each those of its type.
 	Datastores []backend.DatastoreDriver
+	// Lent opens the datastore with the name where others have its credentials and
+	// lend its data; nil where drivers open them.
+	Lent func(name string) backend.Datastore
 	// Computes open the compute targets, each those of its type.
 	Computes []backend.ComputeDriver
 	// CacheDir is a folder on this machine for what can be made again:
@@ -120,6 +123,9 @@ func (h Handle) DatastoreDriver(kind string) backend.DatastoreDriver {
 	}
 	return nil
 }
+
+// Lent gives what opens datastores in place of their drivers, nil for nothing.
+func (h Handle) Lent() func(name string) backend.Datastore { return h.s.Lent }
 
 // ComputeDriver gives the driver for compute targets of that type, nil when the
 // program has none.

@@ -43,6 +43,8 @@ type Options struct {
 	// Layouts are the forms of times by column, in package time's words; a column
 	// without has ISO 8601.
 	Layouts map[string][]string
+	// Pool, when not nil, has memory for the batches. Who reads them gives it back.
+	Pool *Pool
 }
 
 // Check says what is wrong with the options.

@@ -3,6 +3,7 @@ package delimited
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 	"unsafe"
 
@@ -25,6 +26,11 @@ type target struct {
 	kind    kind
 	column  int // in the batch
 	layouts []string
+	// The values of the column in the block that is read; one of them is set.
+	ints   []int64
+	floats []float64
+	bools  []bool
+	texts  []string
 }
 
 // kind is the way that a field is read.
@@ -54,8 +60,10 @@ type fault struct {
 type parser struct {
 	scanner
 	*layout
+	fields  []target // the layout's, with the values of this block
 	columns []tabular.Column
 	row     int
+	day     day
 }
 
 // parse reads the records of a block up to the first with a fault.
@@ -64,17 +72,23 @@ func (l *layout) parse(b block, sep byte) (*tabular.Batch, *fault) {
 		return &tabular.Batch{Columns: make([]tabular.Column, len(l.schema))}, l.badText(b, sep)
 	}
 	p := parser{scanner: newScanner(b.data, sep), layout: l, columns: make([]tabular.Column, len(l.schema))}
-	for i, f := range l.schema {
-		p.columns[i] = tabular.NewColumn(f, b.lines)
+	p.fields = slices.Clone(l.fields)
+	for i := range p.fields {
+		if t := &p.fields[i]; t.kind != skip {
+			c := l.opts.Pool.column(l.schema[t.column], b.lines)
+			p.columns[t.column] = c
+			t.ints, t.floats, t.bools, t.texts = c.Ints, c.Floats, c.Bools, c.Texts
+		}
 	}
-	f := p.records()
-	out := &tabular.Batch{Rows: p.row, Columns: p.columns}
 	for _, c := range l.absent {
+		p.columns[c] = tabular.NewColumn(l.schema[c], b.lines)
 		p.columns[c].Nulls = make([]bool, b.lines)
 		for i := range p.columns[c].Nulls {
 			p.columns[c].Nulls[i] = true
 		}
 	}
+	f := p.records()
+	out := &tabular.Batch{Rows: p.row, Columns: p.columns}
 	return out.Slice(0, p.row), f
 }
 
@@ -119,17 +133,11 @@ func (p *parser) record(pos int) (next int, column, what string) {
 }
 
 // value reads the field at pos into its column and gives the place of the
-// separator or line break behind it. Numbers are tried in one pass first.
+// separator or line break behind it. The usual form of each type is tried in one
+// pass first.
 func (p *parser) value(t *target, pos int) (next int, what string) {
-	switch t.kind {
-	case whole:
-		if v, next, ok := p.int(pos); ok {
-			p.columns[t.column].Ints[p.row] = v
-			return next, ""
-		}
-	case fraction:
-		if v, next, ok := p.float(pos); ok {
-			p.columns[t.column].Floats[p.row] = v
+	if len(p.nulls) == 0 {
+		if next, ok := p.usual(t, pos); ok {
 			return next, ""
 		}
 	}
@@ -141,6 +149,46 @@ func (p *parser) value(t *target, pos int) (next int, what string) {
 		return f.next, fmt.Sprintf("%q is no %s", cut(f.text), p.schema[t.column].Type)
 	}
 	return f.next, ""
+}
+
+// usual reads the field when it has the usual form of its type.
+func (p *parser) usual(t *target, pos int) (next int, ok bool) {
+	switch t.kind {
+	case whole:
+		var v int64
+		if v, next, ok = p.int(pos); ok {
+			t.ints[p.row] = v
+		}
+	case fraction:
+		var v float64
+		if v, next, ok = p.float(pos); ok {
+			t.floats[p.row] = v
+		}
+	case boolean:
+		var v bool
+		if v, next, ok = p.bool(pos); ok {
+			t.bools[p.row] = v
+		}
+	case instant:
+		if t.layouts != nil {
+			return 0, false
+		}
+		var v int64
+		if v, next, ok = p.time(pos, &p.day); ok {
+			t.ints[p.row] = v
+		}
+	case text:
+		var v []byte
+		if v, next, ok = p.text(pos); ok {
+			t.texts[p.row] = str(v)
+		}
+	}
+	return next, ok
+}
+
+// str gives the bytes as a string without copying them.
+func str(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // the block is not written to behind what was read
 }
 
 // set puts the text into its column, as missing when it doesn't fit or says so.
@@ -162,7 +210,7 @@ func (p *parser) set(t *target, b []byte) (fits bool) {
 		c.Ints[p.row], fits, inRange = textvalue.Time(b, t.layouts)
 		fits = fits && inRange
 	default:
-		c.Texts[p.row], fits = unsafe.String(unsafe.SliceData(b), len(b)), true //nolint:gosec // the block is not written to behind what was read
+		c.Texts[p.row], fits = str(b), true
 	}
 	if !fits {
 		c.SetNull(p.row)

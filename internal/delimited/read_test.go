@@ -66,6 +66,7 @@ func TestRead(t *testing.T) {
 			want: []string{"i long|f float|b bool|t datetime|s string", "1|2.5|true|2024-02-29 00:00:00 +0000 UTC|x", `-3|1000|false|2024-02-29 09:00:01.5 +0000 UTC|y,"z"`}},
 		"missing":                {files: sheet("a,b\n1,\n,x\n"), want: []string{"a long|b string", "1|<nil>", "<nil>|x"}},
 		"empty as string":        {files: sheet("a,b\n1,\n,x\n"), opts: Options{EmptyAsString: true}, want: []string{"a long|b string", "1|", "<nil>|x"}},
+		"numbers for missing":    {files: sheet("a,b,c\n1,0.5,true\n-999,-999,NA\n"), opts: Options{Nulls: []string{"-999", "NA"}}, want: []string{"a long|b float|c bool", "1|0.5|true", "<nil>|<nil>|<nil>"}},
 		"words for missing":      {files: sheet("a\n1\nNA\n?\n"), opts: Options{Nulls: []string{"NA", "?"}}, want: []string{"a long", "1", "<nil>", "<nil>"}},
 		"line breaks in quotes":  {files: sheet("a,b\r\n\"x\r\ny\",1\r\n"), want: []string{"a string|b long", "x\r\ny|1"}},
 		"semicolons":             {files: sheet("a;b\n1,5;2\n"), opts: Options{Separator: ';'}, want: []string{"a string|b long", "1,5|2"}},

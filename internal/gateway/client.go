@@ -17,8 +17,9 @@ import (
 // Secrets are the secrets. It tries nothing again: backend/retrying does. It is
 // safe for concurrent use.
 type Client struct {
-	http  *http.Client
-	token string
+	http      *http.Client
+	token     string
+	datastore string // whose files are meant; "" for the workspace's objects
 }
 
 // Dial gives a client of the gateway at the address ("unix:" and a path, or
@@ -37,6 +38,13 @@ func Dial(address, token string) (*Client, error) {
 	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: idle, DisableCompression: true}}, token: token}, nil
 }
 
+// Datastore gives a client of the files and tables of the datastore with the name, as
+// far as the token may use them. It is a backend.Objects in which nothing grows. It
+// shares the connections of c.
+func (c *Client) Datastore(name string) *Client {
+	return &Client{http: c.http, token: c.token, datastore: name}
+}
+
 // Close closes idle connections.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()
@@ -48,6 +56,9 @@ func (c *Client) Close() error {
 func (c *Client) do(ctx context.Context, call string, query url.Values, body *upload) (*http.Response, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if c.datastore != "" {
+		query.Set("datastore", c.datastore)
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gateway"+base+call+"?"+query.Encode(), nil)
 	if err != nil {

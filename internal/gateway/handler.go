@@ -43,7 +43,7 @@ func NewToken() (string, Digest) {
 func New(objects backend.Objects, secrets backend.Secrets, token Digest, scope Scope, log *slog.Logger) *Handler {
 	h := &Handler{objects: objects, secrets: secrets, token: token, scope: scope, log: log}
 	h.calls = map[string]func(http.ResponseWriter, *http.Request) error{"get": h.get, "put": h.put, "append": h.append,
-		"stat": h.stat, "delete": h.delete, "list": h.list, "secret": h.secret}
+		"stat": h.stat, "delete": h.delete, "list": h.list, "secret": h.secret, "query": h.query}
 	return h
 }
 
@@ -69,9 +69,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// store gives what a call is about: the datastore that it names, or the objects of
+// the workspace within the scope.
+func (h *Handler) store(r *http.Request) (backend.DataFiles, error) {
+	if name := r.URL.Query().Get("datastore"); name != "" {
+		return h.scope.Datastore(r.Context(), name)
+	}
+	return scoped{h.objects, h.scope}, nil
+}
+
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 	key := r.URL.Query().Get("key")
-	if err := h.scope.Read(r.Context(), key); err != nil {
+	store, err := h.store(r)
+	if err != nil {
 		return err
 	}
 	opts := &backend.GetOptions{}
@@ -82,22 +92,27 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 		}
 		*value = n
 	}
-	object, err := h.objects.Get(r.Context(), key, opts)
+	object, err := store.Get(r.Context(), key, opts)
 	if err != nil {
 		return err
 	}
 	defer object.Body.Close()
-	length := object.Info.Size - opts.Offset
+	length, known := object.Info.Size-opts.Offset, object.Info.Size >= 0
 	if opts.Length > 0 {
 		length = min(length, opts.Length)
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/octet-stream")
-	header.Set("Content-Length", strconv.FormatInt(length, 10))
+	if known {
+		header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	if created := object.Info.Created; !created.IsZero() {
+		header.Set(createdHeader, created.Format(time.RFC3339Nano))
+	}
 	header.Set("ETag", string(object.Info.ETag))
 	header.Set(sizeHeader, strconv.FormatInt(object.Info.Size, 10))
 	header.Set(modifiedHeader, object.Info.Modified.Format(time.RFC3339Nano))
-	if n, err := io.Copy(w, object.Body); err != nil || n != length {
+	if n, err := io.Copy(w, object.Body); err != nil || known && n != length {
 		panic(http.ErrAbortHandler) // the client must not take it for whole
 	}
 	return nil
@@ -105,24 +120,26 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) stat(w http.ResponseWriter, r *http.Request) error {
 	key := r.URL.Query().Get("key")
-	if err := h.scope.Read(r.Context(), key); err != nil {
+	store, err := h.store(r)
+	if err != nil {
 		return err
 	}
-	info, err := h.objects.Stat(r.Context(), key)
+	info, err := store.Stat(r.Context(), key)
 	return tell(w, toWire(info), err)
 }
 
 func (h *Handler) put(w http.ResponseWriter, r *http.Request) error {
 	key, opts := r.URL.Query().Get("key"), &backend.PutOptions{IfNoneMatch: r.URL.Query().Get("ifNoneMatch") != "", IfMatch: backend.ETag(r.URL.Query().Get("ifMatch"))}
+	store, err := h.store(r)
+	if err != nil {
+		return err
+	}
 	content, discard, err := receive(r)
 	if err != nil {
 		return err
 	}
 	defer discard()
-	if err := h.scope.Put(r.Context(), key, content, opts); err != nil {
-		return err
-	}
-	info, err := h.objects.Put(r.Context(), key, content, opts)
+	info, err := store.Put(r.Context(), key, content, opts)
 	return tell(w, toWire(info), err)
 }
 
@@ -131,6 +148,9 @@ const maxAppend = 64 << 20
 
 func (h *Handler) append(w http.ResponseWriter, r *http.Request) error {
 	key := r.URL.Query().Get("key")
+	if r.URL.Query().Has("datastore") {
+		return fmt.Errorf("%w: files of datastores don't grow", azml.ErrUnsupported)
+	}
 	if err := h.scope.Append(r.Context(), key); err != nil {
 		return err
 	}
@@ -151,23 +171,26 @@ func (h *Handler) append(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) delete(w http.ResponseWriter, r *http.Request) error {
 	key := r.URL.Query().Get("key")
-	if err := h.scope.Delete(r.Context(), key); err != nil {
+	store, err := h.store(r)
+	if err != nil {
 		return err
 	}
-	err := h.objects.Delete(r.Context(), key, &backend.DeleteOptions{IfMatch: backend.ETag(r.URL.Query().Get("ifMatch"))})
+	err = store.Delete(r.Context(), key, &backend.DeleteOptions{IfMatch: backend.ETag(r.URL.Query().Get("ifMatch"))})
 	return tell(w, struct{}{}, err)
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	opts := &backend.ListOptions{Prefix: r.URL.Query().Get("prefix"), Delimiter: r.URL.Query().Get("delimiter"), StartAfter: r.URL.Query().Get("startAfter")}
+	store, err := h.store(r)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	lines := json.NewEncoder(w)
-	for info, err := range h.objects.List(r.Context(), opts) {
+	for info, err := range store.List(r.Context(), opts) {
 		line := toWire(info)
 		if err != nil {
 			line.Error, _ = toWireError(err)
-		} else if !h.scope.Listed(r.Context(), info.Key) {
-			continue
 		}
 		if lines.Encode(line) != nil || err != nil {
 			return nil // the client left, or knows the error

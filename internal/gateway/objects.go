@@ -41,7 +41,13 @@ func infoOf(key string, h http.Header) (backend.Info, error) {
 	if err != nil {
 		return backend.Info{}, fmt.Errorf("%w: the gateway's answer has no time: %w", azml.ErrUnavailable, err)
 	}
-	return backend.Info{Key: key, Size: size, ETag: backend.ETag(h.Get("ETag")), Modified: modified}, nil
+	created := time.Time{}
+	if text := h.Get(createdHeader); text != "" {
+		if created, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return backend.Info{}, fmt.Errorf("%w: the gateway's answer has no time: %w", azml.ErrUnavailable, err)
+		}
+	}
+	return backend.Info{Key: key, Size: size, ETag: backend.ETag(h.Get("ETag")), Modified: modified, Created: created}, nil
 }
 
 // download is the body of an answer.

@@ -52,7 +52,7 @@ func Open(ctx context.Context, address, token string, opts OpenOptions) (core.Ha
 		return core.Handle{}, nil, fmt.Errorf("%w: %w", azml.ErrDenied, err)
 	}
 	retry := &retrying.Options{Attempts: math.MaxInt, Max: longestPause, Elapsed: cutTime, Logger: opts.Logger}
-	config := core.Config{Objects: retrying.New(client, retry), Secrets: retrying.NewSecrets(client.Secrets(), retry),
+	config := core.Config{Objects: retrying.New(client, retry), Secrets: retrying.NewSecrets(client.Secrets(), retry), Lent: client.lent(retry),
 		CacheDir: opts.CacheDir, Private: []string{opts.CacheDir}, Who: opts.Who, Logger: opts.Logger}
 	stored, err := core.Get[record.Workspace](ctx, core.New(config), "workspace.json")
 	if err != nil {

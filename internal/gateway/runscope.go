@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -20,18 +21,22 @@ import (
 )
 
 // RunScope is what the agent of one run reaches: the run, the runs and the logged
-// models that its script makes, its environment, and the registry of models, in
-// which it removes nothing. Files are content-addressed: it adds any, replaces and
+// models that its script makes, its environment, its data, and the registry of
+// models, in which it removes nothing. Files are content-addressed: it adds any, replaces and
 // removes none. What has an unguessable name, such as the agent's own audit log,
 // is open to who knows the name and is not listed.
 type RunScope struct {
 	h       core.Handle
 	run     record.Run
+	data    DataScope
 	foreign sync.Map // IDs of runs that are known to be others'
 }
 
-// NewRunScope gives the scope of the run, as its record is when it is submitted.
-func NewRunScope(h core.Handle, run record.Run) *RunScope { return &RunScope{h: h, run: run} }
+// NewRunScope gives the scope of the run, as its record is when it is submitted,
+// with data as the part of it that is about datasets.
+func NewRunScope(h core.Handle, run record.Run, data DataScope) *RunScope {
+	return &RunScope{h: h, run: run, data: data}
+}
 
 var _ Scope = (*RunScope)(nil)
 
@@ -47,6 +52,7 @@ const (
 	creating          // read and created
 	unguessable       // read, created and appended to, never listed
 	experimentOf      // the experiment's record
+	ofData            // records of datasets and datastores
 )
 
 // areas are looked through in order.
@@ -66,6 +72,9 @@ func (s *RunScope) areaOf(key string) area {
 		{history.Prefix, ofRuns},
 		{history.LoggedModelPrefix, ofModels},
 		{registry.Prefix, registering},
+		{core.DatasetPrefix, ofData},
+		{"dataset-definitions/", ofData},
+		{"datastores/", ofData},
 		{"audit/", unguessable},
 		{"uploads/", unguessable},
 	} {
@@ -88,6 +97,8 @@ func (s *RunScope) Read(ctx context.Context, key string) error {
 	switch s.areaOf(key) {
 	case elsewhere:
 		return s.denied("read", key)
+	case ofData:
+		return s.data.Read(ctx, key)
 	case ofRuns:
 		return s.own(ctx, "read", key, s.ownsRun)
 	case ofModels:
@@ -105,6 +116,8 @@ func (s *RunScope) Put(ctx context.Context, key string, content backend.Content,
 	switch area := s.areaOf(key); {
 	case area == creating:
 		return s.create(ctx, key, content)
+	case area == ofData:
+		return s.data.Put(ctx, key, content, opts)
 	case area == registering && conditional, area == experimentOf && opts.IfMatch != "",
 		area == unguessable && strings.HasPrefix(key, "uploads/") && conditional:
 		return nil
@@ -157,6 +170,8 @@ func (s *RunScope) Listed(ctx context.Context, key string) bool {
 	switch s.areaOf(key) {
 	case unguessable:
 		return false
+	case ofData:
+		return s.data.Listed(ctx, key)
 	case ofRuns:
 		mine, err := s.ownsRun(ctx, key)
 		return mine && err == nil
@@ -175,6 +190,11 @@ func (s *RunScope) Secret(name string) error {
 		return nil
 	}
 	return fmt.Errorf("%w: run %s was not given the secret %q", azml.ErrDenied, s.run.ID, name)
+}
+
+// Datastore implements Scope.
+func (s *RunScope) Datastore(ctx context.Context, name string) (Datastore, error) {
+	return s.data.Datastore(ctx, name)
 }
 
 // isRecord tells the record of a run or of a logged model from what belongs to it.
@@ -282,7 +302,16 @@ func (s *RunScope) isOwnRun(key string, data []byte) (bool, error) {
 	stored, err := core.Restore[record.Run](key, data, "")
 	r := stored.Value
 	s.foreign.Delete(r.ID) // its ID may have been that of another, which was deleted
-	return s.mine(r) && history.Ref(r.ID).Key == key && (r.ID != s.run.ID || r.Life == s.run.Life), err
+	return s.mine(r) && history.Ref(r.ID).Key == key && s.reaches(r), err
+}
+
+// reaches tells whether the record gives whoever keeps the run no wider a scope than
+// there is: what a run may reach is what its record said when it was submitted.
+func (s *RunScope) reaches(r record.Run) bool {
+	if r.ID == s.run.ID {
+		return r.Life == s.run.Life && reflect.DeepEqual(r.Definition, s.run.Definition)
+	}
+	return s.run.Definition.AllowWorkspace || r.Definition == nil && r.Agent == nil
 }
 
 // ownsModel tells whether the logged model of the key was made by the run or by

@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/internal/gateway"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/rundata"
 )
 
 // story is a workspace with a run, and others that it must not reach.
@@ -38,7 +39,7 @@ func newStory(t *testing.T) *story {
 	for _, name := range []string{"given", "other"} {
 		require.NoError(t, s.secrets.Set(t.Context(), name, "value"))
 	}
-	address := serve(t, s.objects, s.secrets, gateway.NewRunScope(s.h, s.mine))
+	address := serve(t, s.objects, s.secrets, gateway.NewRunScope(s.h, s.mine, rundata.NewScope(s.h, s.mine)))
 	s.client = dial(t, address, token)
 	return s
 }

@@ -21,4 +21,27 @@ type Scope interface {
 	Listed(ctx context.Context, key string) bool
 	// Secret is asked before a secret is read.
 	Secret(name string) error
+	// Datastore gives the datastore with the name, which refuses by itself what is
+	// not allowed.
+	Datastore(ctx context.Context, name string) (Datastore, error)
+}
+
+// Datastore is a datastore as a run reaches it.
+type Datastore interface {
+	backend.DataFiles
+	backend.DataTables
+}
+
+// DataScope is the part of a run's scope that is about data: the records of
+// datasets and datastores, and what is in the datastores. Its methods are as
+// those of Scope, for keys of such records.
+type DataScope interface {
+	// Read is asked before a record is read.
+	Read(ctx context.Context, key string) error
+	// Put is asked before a record is written.
+	Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) error
+	// Listed tells whether a list shows the key.
+	Listed(ctx context.Context, key string) bool
+	// Datastore gives the datastore with the name, as far as the run may use it.
+	Datastore(ctx context.Context, name string) (Datastore, error)
 }

@@ -114,7 +114,10 @@ func TestCut(t *testing.T) {
 }
 
 // everything is the scope without bounds.
-type everything struct{}
+type everything struct {
+	files  backend.DataFiles
+	tables backend.DataTables
+}
 
 func (everything) Read(context.Context, string) error { return nil }
 func (everything) Put(context.Context, string, backend.Content, *backend.PutOptions) error {
@@ -124,3 +127,9 @@ func (everything) Append(context.Context, string) error { return nil }
 func (everything) Delete(context.Context, string) error { return nil }
 func (everything) Listed(context.Context, string) bool  { return true }
 func (everything) Secret(string) error                  { return nil }
+func (e everything) Datastore(context.Context, string) (gateway.Datastore, error) {
+	return struct {
+		backend.DataFiles
+		backend.DataTables
+	}{e.files, e.tables}, nil
+}

@@ -16,6 +16,7 @@ const base = "/azml/gateway/1/"
 const (
 	sizeHeader     = "Azml-Size"
 	modifiedHeader = "Azml-Modified"
+	createdHeader  = "Azml-Created" // of datastores that keep it
 )
 
 // wireInfo is backend.Info as JSON. A line of a list that is none of these ends
@@ -25,17 +26,18 @@ type wireInfo struct {
 	Size     int64        `json:"size,omitempty"`
 	ETag     backend.ETag `json:"etag,omitempty"`
 	Modified time.Time    `json:"modified,omitzero"`
+	Created  time.Time    `json:"created,omitzero"`
 	IsPrefix bool         `json:"isPrefix,omitempty"`
 	Error    *wireError   `json:"error,omitempty"`
 	End      bool         `json:"end,omitempty"`
 }
 
 func toWire(i backend.Info) wireInfo {
-	return wireInfo{Key: i.Key, Size: i.Size, ETag: i.ETag, Modified: i.Modified, IsPrefix: i.IsPrefix}
+	return wireInfo{Key: i.Key, Size: i.Size, ETag: i.ETag, Modified: i.Modified, Created: i.Created, IsPrefix: i.IsPrefix}
 }
 
 func (i wireInfo) info() backend.Info {
-	return backend.Info{Key: i.Key, Size: i.Size, ETag: i.ETag, Modified: i.Modified, IsPrefix: i.IsPrefix}
+	return backend.Info{Key: i.Key, Size: i.Size, ETag: i.ETag, Modified: i.Modified, Created: i.Created, IsPrefix: i.IsPrefix}
 }
 
 // wireError is an error as JSON: its class, by its text, and all of its text.

@@ -15,6 +15,7 @@ import (
 	"github.com/azml-go/azml/internal/gateway"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/rundata"
 )
 
 // tryEvery is the pause after a target or a store did not answer.
@@ -150,7 +151,7 @@ func (k *keeper) serve(ctx context.Context, a *record.Agent) (address string, se
 		return "", nil, fmt.Errorf("%w: the record of run %s has no hash of a token", azml.ErrDamaged, k.run.ID)
 	}
 	copy(digest[:], hash)
-	handler := gateway.New(k.h.Objects(), k.h.Secrets(), digest, gateway.NewRunScope(k.h, k.run), k.h.Logger())
+	handler := gateway.New(k.h.Objects(), k.h.Secrets(), digest, gateway.NewRunScope(k.h, k.run, rundata.NewScope(k.h, k.run)), k.h.Logger())
 	listener, address, err := k.target.Listen(ctx, a.Job)
 	if err != nil {
 		return "", nil, err

@@ -71,7 +71,8 @@ type DatasetUse struct {
 	// Mode is how the run got it: "direct", "download" or "mount".
 	Mode string `json:"mechanism"`
 	// Digest is the SHA-256 of the list of the files that it had then, see
-	// Fingerprint; empty for a query.
+	// Fingerprint; empty for a query. Of what a script got as an ID alone it is what
+	// the version had when it was registered, as Files and Bytes are.
 	Digest string `json:"sha256,omitempty"`
 	// Files is their number.
 	Files int64 `json:"files,omitempty"`

@@ -50,7 +50,7 @@ var ranks = map[string]int{
 	"internal/registry":      22,
 	"internal/agent":         25,
 	"internal/gateway":       24,
-	"internal/keeper":        32,
+	"internal/keeper":        38,
 	"internal/program":       20,
 	"internal/index":         27,
 	"compute":                30,

@@ -54,7 +54,19 @@ func Bind(ctx context.Context, h core.Handle, run record.Run, at agent.DataPlace
 	if err := note(ctx, h, run, b.uses); err != nil {
 		return nil, err
 	}
+	if h.Lent() != nil { // on another machine, where nobody collects garbage
+		if err := Sweep(h); err != nil {
+			h.Logger().Warn("data that no run uses any more could not be removed", "error", err)
+		}
+	}
 	return &agent.Data{Variables: b.variables(), Expand: func(a string) string { return expand(a, b.values) }, Take: b.take, Close: b.close}, nil
+}
+
+// looked tells whether the input's files are listed when the script gets it. One
+// that is handed on by its ID is but a reference: the script reads what is there when
+// it does, if at all.
+func looked(in record.DataInput) bool {
+	return dataset.Mode(in.Mode) != dataset.ModeDirect || in.RequireUnchanged
 }
 
 // input makes one input available.
@@ -63,9 +75,11 @@ func (b *binding) input(ctx context.Context, in record.DataInput) error {
 	if err != nil {
 		return err
 	}
-	seen, err := dataset.Observe(ctx, d)
-	if err != nil {
-		return err
+	seen := dataset.Refer(d)
+	if looked(in) {
+		if seen, err = dataset.Observe(ctx, d); err != nil {
+			return err
+		}
 	}
 	if seen.Changed() {
 		if in.RequireUnchanged {

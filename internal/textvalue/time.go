@@ -45,10 +45,11 @@ func isoTime(b []byte) (ns int64, ok, inRange bool) {
 		return 0, false, true
 	}
 	year, month, day := digits(b[:4]), digits(b[5:7]), digits(b[8:10])
-	if year < 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+	since, real := Days(year, month, day)
+	if year < 0 || !real {
 		return 0, false, true
 	}
-	seconds := days(year, month, day) * 86400
+	seconds := since * 86400
 	clock, nanos, ok := isoClock(b[10:])
 	seconds += clock
 	switch {
@@ -169,4 +170,13 @@ func days(year, month, day int64) int64 {
 	inEra := year - era*400
 	inYear := (153*(month-3)+2)/5 + day - 1
 	return era*146097 + inEra*365 + inEra/4 - inEra/100 + inYear - 719468
+}
+
+// Days gives the days since 1970 of a date of the Gregorian calendar, unless there is
+// no such date.
+func Days(year, month, day int64) (since int64, ok bool) {
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return 0, false
+	}
+	return days(year, month, day), true
 }
