@@ -111,7 +111,8 @@ type SubmitOptions struct {
 	// experiment.
 	Parent string
 	// Detach lets the run outlive this process, whatever becomes of it: a process of
-	// its own answers for the run. Submit returns when that one has taken over. The
+	// its own answers for the run. Submit returns when that one has taken over: where it
+	// is yet to make an image, or to start the run's agent, what goes wrong is the run's. The
 	// workspace must be one that another process can open.
 	Detach bool
 	// Progress, when not nil, is called with the number of files of the source
