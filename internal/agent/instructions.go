@@ -104,13 +104,14 @@ func takeOver(ctx context.Context, h core.Handle, id, from string, change func(*
 	})
 }
 
-// Finish ends the run whose agent is gone, in place of it: on the machine where it
-// ran, which has what it left. It takes the run from the owner that its record has.
-func Finish(ctx context.Context, h core.Handle, id, reason string) error {
+// Finish ends the run whose agent is gone, in place of it. With here this process is
+// where that ran, which has what it left, whatever the place calls itself: a container
+// has a new name each time. It takes the run from the owner that its record has.
+func Finish(ctx context.Context, h core.Handle, id string, here bool, reason string) error {
 	run, err := history.Get(ctx, h, id)
 	if err != nil || run.Value.Status.Terminal() || run.Value.Owner == nil {
 		return err
 	}
-	_, err = bury(ctx, h, run, reason)
+	_, err = bury(ctx, h, run, here, reason)
 	return err
 }

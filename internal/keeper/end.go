@@ -77,7 +77,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
 		}
 	}
-	if err := agent.Finish(ctx, k.h, k.run.ID, reason); err != nil && !errors.Is(err, azml.ErrNotFound) {
+	if err := agent.Finish(ctx, k.h, k.run.ID, false, reason); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
 	return nil

@@ -116,6 +116,7 @@ func (k *keeper) refused(ctx context.Context, start *agent.Instructions, cause e
 
 // see sees the run to its end, and tells whether that has come.
 func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool, err error) {
+	job := k.run.Agent.Job // which is another's when one has to save what this one left
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	address, served, err := k.serve(serving, k.run.Agent)
@@ -127,21 +128,21 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 		wanted, done := k.answerFor(ctx)
 		defer done()
 		k.say(ctx, fmt.Sprintf("compute target %s: the agent is being started", k.run.Definition.Compute))
-		if err := k.launch(wanted, k.run.Agent.Job, address, *start); err != nil {
+		if err := k.launch(wanted, job, address, *start); err != nil {
 			if errors.Is(context.Cause(wanted), history.ErrCancelRequested) {
 				return true, k.canceled(ctx)
 			}
 			return true, k.refused(ctx, start, err)
 		}
 	}
-	status, err := k.wait(ctx, k.run.Agent.Job)
+	status, err := k.wait(ctx, job)
 	if err != nil {
 		return false, err
 	}
 	if err := k.settle(ctx, status); err != nil {
 		return false, err
 	}
-	k.clear(ctx, k.run.Agent.Job)
+	k.clear(ctx, job)
 	return true, nil
 }
 
