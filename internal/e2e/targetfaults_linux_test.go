@@ -215,3 +215,27 @@ func TestTargetDiskFull(t *testing.T) {
 		clean(t, ws)
 	})
 }
+
+// TestOldJobsAreForgotten has a detached submit remove what the agents of long ended runs have left.
+func TestOldJobsAreForgotten(t *testing.T) {
+	t.Parallel()
+	on := targets()[0]
+	ws, p, _ := onSite(t, on)
+	jobs := func() []string {
+		found, err := filepath.Glob(filepath.Join(p.Cache, "jobs", "*", "agent-*"))
+		require.NoError(t, err)
+		return found
+	}
+	require.NoError(t, on.begin(t, ws, "true", nil).Wait(t.Context(), nil))
+	requireNoJobs(t, ws)
+	first := jobs()
+	require.Len(t, first, 1)
+	file := filepath.Join(first[0], "job.jsonl")
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"ended":"20`)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(data), `"ended":"20`, `"ended":"19`, 1)), 0o600))
+	require.NoError(t, on.begin(t, ws, "true", nil).Wait(t.Context(), nil))
+	require.Len(t, jobs(), 1)
+	require.NotEqual(t, first, jobs())
+}

@@ -126,7 +126,7 @@ func (s *site) left(t *testing.T, r *run.Run) (left []string) {
 	for _, dir := range s.dirs {
 		_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			rest := strings.TrimPrefix(path, dir)
-			if err == nil && (entry.Type()&fs.ModeSocket != 0 || strings.Contains(rest, r.ID()) || strings.Contains(rest, "/agent-") || filepath.Dir(path) == filepath.Join(dir, "jobs") && s.engine != "") {
+			if err == nil && (entry.Type()&fs.ModeSocket != 0 || strings.Contains(rest, r.ID()) || strings.Contains(rest, "/agent-") && s.config != nil || filepath.Dir(path) == filepath.Join(dir, "jobs") && s.engine != "") {
 				left = append(left, path)
 			}
 			return nil

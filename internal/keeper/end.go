@@ -158,11 +158,14 @@ func (k *keeper) salvage(ctx context.Context, reason string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { stop(); <-served }()
+	defer func() {
+		stop()
+		<-served
+		k.clear(ctx, next.Job)
+	}()
 	if err := k.launch(ctx, next.Job, address, agent.Instructions{RunID: k.run.ID, Token: token, Lost: reason, Who: k.h.Who()}); err != nil {
 		return err
 	}
-	defer k.clear(ctx, next.Job)
 	status, err := k.target.Wait(ctx, next.Job)
 	if err == nil && (status.State != backend.JobExited || status.ExitCode != 0) {
 		err = fmt.Errorf("%w: the agent that was to save it: %s", azml.ErrFailed, k.lastWords(ctx, next.Job))

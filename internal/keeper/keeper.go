@@ -123,7 +123,13 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 	if err != nil {
 		return false, k.refused(ctx, start, err)
 	}
-	defer func() { stop(); <-served }()
+	defer func() {
+		stop()
+		<-served
+		if ended {
+			k.clear(ctx, job)
+		}
+	}()
 	if start != nil {
 		wanted, done := k.answerFor(ctx)
 		defer done()
@@ -142,7 +148,6 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 	if err := k.settle(ctx, status); err != nil {
 		return false, err
 	}
-	k.clear(ctx, job)
 	return true, nil
 }
 
