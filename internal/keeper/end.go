@@ -31,6 +31,9 @@ const (
 func (k *keeper) force(ctx context.Context, job string) {
 	for sleep(ctx, lookEvery) {
 		stored, err := history.Get(ctx, k.h, k.run.ID)
+		if err == nil && stored.Value.Status == record.CancelRequested && k.asked.IsZero() {
+			k.asked = k.h.Now()
+		}
 		if err != nil || !k.overdue(stored.Value) {
 			continue
 		}
@@ -43,19 +46,17 @@ func (k *keeper) force(ctx context.Context, job string) {
 }
 
 // overdue tells whether the agent had its time, which the making of its image does
-// not count to.
+// not count to. It goes by this machine's clock alone: those of others, whose times
+// the record has, may be an hour off.
 func (k *keeper) overdue(r record.Run) bool {
-	since := k.h.Now().Sub(r.Since)
-	if !k.launched.IsZero() && r.Status == record.Starting {
-		since = k.h.Now().Sub(k.launched)
-	}
+	now := k.h.Now()
 	switch {
 	case r.Status == record.CancelRequested && !r.Agent.Adopted:
 		return true
 	case r.Status == record.CancelRequested:
-		return since > time.Duration(r.Definition.GracePeriod*float64(time.Second))+forceAfter
+		return now.Sub(k.asked) > time.Duration(r.Definition.GracePeriod*float64(time.Second))+forceAfter
 	case r.Status == record.Starting && !r.Agent.Adopted && r.Definition.MaxStart > 0:
-		return since > time.Duration(r.Definition.MaxStart)*time.Second
+		return now.Sub(k.launched) > time.Duration(r.Definition.MaxStart)*time.Second
 	}
 	return false
 }

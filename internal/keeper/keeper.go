@@ -30,6 +30,8 @@ type keeper struct {
 	cacheDir string
 	// launched is when the agent was started, zero when another keeper did it.
 	launched time.Time
+	// asked is when it was seen that somebody wants the run canceled.
+	asked time.Time
 }
 
 // Start starts the agent of a run that was just submitted and keeps the run until
