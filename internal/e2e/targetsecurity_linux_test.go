@@ -75,7 +75,7 @@ func TestTargetSecurity(t *testing.T) {
 		if s.engine != "" {
 			user = 65532
 		}
-		require.Equal(t, fmt.Sprintf("own run 200\nother run 403\nno token 401\nsecret 200 ****\nother secret 403\nuser %d\nbegun\n", user), outputOf(t, r))
+		require.Equal(t, fmt.Sprintf("own run 200\nother run 403\nno token 401\nsecret 200 ****\nother secret 404\nuser %d\nbegun\n", user), outputOf(t, r))
 		require.NotContains(t, logOf(t, r, "system_logs/prepare.txt"), secret)
 		files, err := r.Files(t.Context(), "outputs")
 		require.NoError(t, err)

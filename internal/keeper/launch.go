@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -151,10 +150,10 @@ func (k *keeper) install(ctx context.Context, on backend.Platform) (string, erro
 	if err != nil {
 		return "", err
 	}
-	content, sum := io.NewSectionReader(f, 0, info.Size()), sha256.New()
-	if _, err := io.Copy(sum, content); err != nil {
-		return "", fmt.Errorf("read the program %s: %w", file, err)
+	digest, err := compute.ProgramDigest(k.h, f)
+	if err != nil {
+		return "", err
 	}
-	const enough = 16 // bytes, to tell programs apart
-	return k.target.Install(ctx, "azml-"+hex.EncodeToString(sum.Sum(nil)[:enough]), content)
+	const enough = 32 // digits, to tell programs apart
+	return k.target.Install(ctx, "azml-"+digest[:enough], io.NewSectionReader(f, 0, info.Size()))
 }
