@@ -31,7 +31,7 @@ type shared struct {
 
 // open gives the target to one more user.
 func (o *opened) open(ctx context.Context, t *Target) (backend.OpenedCompute, error) {
-	record, err := json.Marshal(t.record) // with the name of its secret, which is new each time it is attached
+	record, err := json.Marshal(t.record) //nolint:gosec // the name of its secret, which is new each time it is attached
 	if err != nil {
 		return nil, err
 	}
