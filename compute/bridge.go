@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"os"
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
@@ -21,15 +22,10 @@ func Lookup(ctx context.Context, h core.Handle, name string) (*Target, error) {
 }
 
 // Open is for packages that start something on a target which is not this
-// machine. The caller closes what it gives. Errors: ErrUnsupported without a
-// driver of its type, ErrNotFound when its credentials are gone.
-func Open(ctx context.Context, t *Target) (backend.OpenedCompute, error) {
-	source, err := t.source(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return openSource(ctx, t.h, source)
-}
+// machine. The caller closes what it gives, which is shared with others of this
+// workspace who use it at that time. Errors: ErrUnsupported without a driver of its
+// type, ErrNotFound when its credentials are gone, ErrClosed.
+func Open(ctx context.Context, t *Target) (backend.OpenedCompute, error) { return open(ctx, t) }
 
 // Program is for packages that start something on a target: it gives the file of
 // the program azml for a platform. Errors: ErrNotFound with what to do.
@@ -48,6 +44,16 @@ func ProgramHere(ctx context.Context, h core.Handle) (string, error) {
 		return "", err
 	}
 	return f.FindHere(ctx)
+}
+
+// ProgramDigest is for packages that put a program somewhere: it gives the SHA-256 of
+// its file, in hexadecimal, which is read when it has changed.
+func ProgramDigest(h core.Handle, file *os.File) (string, error) {
+	f, err := finder(h)
+	if err != nil {
+		return "", err
+	}
+	return f.Digest(file)
 }
 
 func finder(h core.Handle) (*program.Finder, error) {

@@ -23,7 +23,7 @@ func RunClient(e *Experiment) *run.Client { return run.NewClient(e.h) }
 // that fails is none.
 func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	if i.Lost != "" {
-		return agent.Finish(ctx, h, i.RunID, i.Lost)
+		return agent.Finish(ctx, h, i.RunID, true, i.Lost)
 	}
 	if err := agent.Adopt(ctx, h, i.RunID, i.Owner); err != nil {
 		return err

@@ -102,15 +102,47 @@ func (e *Experiment) handOver(ctx context.Context, w way, i agent.Instructions) 
 	if err != nil {
 		return err
 	}
-	what := "agent"
+	e.forgetOld(ctx)
+	what := agentJob
 	if w.remote {
-		what = "keeper"
+		what = keeperJob
 	}
 	job := backend.Job{ID: what + "-" + core.NewID(8), Command: []string{program, what}, Dir: "/", Env: ownVariables(), Input: input}
 	if err := e.h.Local().Start(ctx, job); err != nil {
 		return fmt.Errorf("start the %s of the run: %w", what, err)
 	}
 	return e.awaitHandOver(ctx, i, job.ID)
+}
+
+// The jobs of this machine that runs are handed over to, by what their IDs begin with.
+const (
+	agentJob  = "agent"
+	keeperJob = "keeper"
+)
+
+// wordsKept is how long what such a job has said is kept after its end, for who wants
+// to know what went wrong. Nobody is there to remove it then: the next of them does.
+const wordsKept = time.Hour
+
+// forgetOld removes what ended jobs have left.
+func (e *Experiment) forgetOld(ctx context.Context) {
+	for job, err := range e.h.Local().List(ctx) {
+		if err != nil {
+			e.h.Logger().Warn("what old jobs have left could not be looked for", "error", err)
+			return
+		}
+		kind, _, _ := strings.Cut(job.ID, "-")
+		ended := job.Ended
+		if ended.IsZero() { // it was lost
+			ended = job.Started
+		}
+		if kind != agentJob && kind != keeperJob || job.State == backend.JobRunning || time.Since(ended) < wordsKept {
+			continue
+		}
+		if err := e.h.Local().Remove(ctx, job.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			e.h.Logger().Warn("what an old job has left could not be removed", "job", job.ID, "error", err)
+		}
+	}
 }
 
 // ownVariables gives this process's own variables: what it starts here is to find

@@ -111,7 +111,8 @@ type SubmitOptions struct {
 	// experiment.
 	Parent string
 	// Detach lets the run outlive this process, whatever becomes of it: a process of
-	// its own answers for the run. Submit returns when that one has taken over. The
+	// its own answers for the run. Submit returns when that one has taken over: where it
+	// is yet to make an image, or to start the run's agent, what goes wrong is the run's. The
 	// workspace must be one that another process can open.
 	Detach bool
 	// Progress, when not nil, is called with the number of files of the source
@@ -193,7 +194,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Description: opts.Description, Tags: maps.Clone(opts.Tags), Properties: maps.Clone(opts.Properties),
 		Status: record.Starting, Reason: "submitted", Owner: &owner,
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
-			Compute: target.Name(), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
+			Compute: target.Name(), ComputeType: string(target.Type()), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
 			MaxStart: int64(config.MaxStart.Seconds()), MaxPrepare: int64(config.MaxPrepare.Seconds()),
 			AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
 	if draft.ID == "" {

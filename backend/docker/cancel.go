@@ -63,9 +63,15 @@ func (d *Driver) terminate(ctx context.Context, containerID string) {
 	_, _ = io.Copy(io.Discard, a.Reader) // it has run when this ends
 }
 
-// Remove implements backend.Compute.
+// Remove implements backend.Compute. It takes away, too, what listening for a job
+// has made that has no container.
 func (d *Driver) Remove(ctx context.Context, id string) error {
 	c, err := d.inspect(ctx, id)
+	if errors.Is(err, azml.ErrNotFound) {
+		if left := os.RemoveAll(d.jobDir(id)); left != nil {
+			err = errors.Join(err, noFile(left))
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (d *Driver) Listen(ctx context.Context, id string) (net.Listener, string, e
 	return &listener{Listener: l, lock: lock}, "unix:" + path, nil
 }
 
-// listener gives its place free when it is closed.
+// listener gives its place free when it is closed, and leaves nothing there.
 type listener struct {
 	net.Listener
 	lock *os.File
@@ -58,7 +58,10 @@ type listener struct {
 // Close ends the listening.
 func (l *listener) Close() error {
 	err := l.Listener.Close()
-	l.once.Do(func() { err = errors.Join(err, l.lock.Close()) })
+	l.once.Do(func() {
+		_ = os.Remove(l.lock.Name()) // who takes the lock looks whether its file is still there
+		err = errors.Join(err, l.lock.Close())
+	})
 	return err
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"os"
@@ -41,6 +42,11 @@ func BaseEnviron() map[string]string {
 	return env
 }
 
+// targetType gives the kind of the run's compute target as scripts know it.
+func (d *drive) targetType() string {
+	return strings.ToLower(cmp.Or(d.run.Definition.ComputeType, "local"))
+}
+
 // environ gives the script's whole environment: this machine's, the
 // environment's, the user's, and last what says which run this is and which
 // span it belongs to.
@@ -55,7 +61,7 @@ func (d *drive) environ(ctx context.Context) map[string]string {
 		"AZUREML_WORKSPACE_ID":                  d.h.Workspace().ID,
 		"AZUREML_ARM_WORKSPACE_NAME":            d.h.Workspace().Name,
 		"AZUREML_ARM_PROJECT_NAME":              d.run.Experiment,
-		"AZUREML_TARGET_TYPE":                   "local",
+		"AZUREML_TARGET_TYPE":                   d.targetType(),
 		"AZUREML_FRAMEWORK":                     "Python",
 		"AZUREML_COMMUNICATOR":                  "None",
 		"AZUREML_CR_NODE_RANK":                  "0",

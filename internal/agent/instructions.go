@@ -75,29 +75,43 @@ func Adopt(ctx context.Context, h core.Handle, id, from string) error {
 }
 
 func adopt(ctx context.Context, h core.Handle, id, from string) error {
+	_, err := takeOver(ctx, h, id, from, func(r *record.Run) {
+		if r.Agent != nil {
+			r.Agent.Adopted = true
+		}
+	})
+	return err
+}
+
+// TakeOver makes this process the owner of a run that was just submitted, until its
+// agent is. Errors: as Adopt, and ErrUnavailable.
+func TakeOver(ctx context.Context, h core.Handle, id, from string) (core.Stored[record.Run], error) {
+	return takeOver(ctx, h, id, from, func(*record.Run) {})
+}
+
+func takeOver(ctx context.Context, h core.Handle, id, from string, change func(*record.Run)) (core.Stored[record.Run], error) {
 	me := h.Owner()
-	_, err := history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
+	return history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
 		if r.Owner != nil && r.Owner.ID == me.ID {
 			return core.ErrNoChange // an earlier try whose answer was lost
 		}
 		if r.Status.Terminal() || r.Owner == nil || r.Owner.ID != from {
 			return fmt.Errorf("%w: the run is %s, and its submitter does not answer for it any more", azml.ErrConflict, r.Status)
 		}
-		if r.Owner = &me; r.Agent != nil {
-			r.Agent.Adopted = true
-		}
+		r.Owner = &me
+		change(r)
 		return nil
 	})
-	return err
 }
 
-// Finish ends the run whose agent is gone, in place of it: on the machine where it
-// ran, which has what it left. It takes the run from the owner that its record has.
-func Finish(ctx context.Context, h core.Handle, id, reason string) error {
+// Finish ends the run whose agent is gone, in place of it. With here this process is
+// where that ran, which has what it left, whatever the place calls itself: a container
+// has a new name each time. It takes the run from the owner that its record has.
+func Finish(ctx context.Context, h core.Handle, id string, here bool, reason string) error {
 	run, err := history.Get(ctx, h, id)
 	if err != nil || run.Value.Status.Terminal() || run.Value.Owner == nil {
 		return err
 	}
-	_, err = bury(ctx, h, run, reason)
+	_, err = bury(ctx, h, run, here, reason)
 	return err
 }

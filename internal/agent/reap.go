@@ -35,7 +35,7 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 		return run, nil
 	}
 	if !r.Remote() && h.Gone(r.Owner) {
-		return bury(ctx, h, run, fmt.Sprintf("the process that drove the run (pid %d on %s) ended without finishing it", r.Owner.PID, r.Owner.Host))
+		return bury(ctx, h, run, true, fmt.Sprintf("the process that drove the run (pid %d on %s) ended without finishing it", r.Owner.PID, r.Owner.Host))
 	}
 	silence, err := history.Silence(ctx, h, r)
 	switch {
@@ -44,7 +44,7 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 	case err != nil:
 		return run, err
 	case silence >= failAfter(r):
-		return bury(ctx, h, run, fmt.Sprintf("nothing was heard from the process that drove the run (pid %d on %s) for %s",
+		return bury(ctx, h, run, r.Owner.Host == h.Owner().Host, fmt.Sprintf("nothing was heard from the process that drove the run (pid %d on %s) for %s",
 			r.Owner.PID, r.Owner.Host, silence.Round(time.Second)))
 	case silence >= history.SilentAfter && r.Status != record.NotResponding && r.Status != record.CancelRequested:
 		// A cancel stays to be seen: its process may come back and must find it.
@@ -74,11 +74,11 @@ func settle(ctx context.Context, h core.Handle, id string, step history.Step) (c
 	return run, err
 }
 
-// bury takes the run over, saves what its process left on this machine and
-// marks it Failed. If we end in the middle, the next one to notice begins
+// bury takes the run over, saves what its process left, which with here is on this
+// machine, and marks it Failed. If we end in the middle, the next one to notice begins
 // again: the run then has us as its lost owner, under an ID of this burial, so
 // that it is not taken for one that this process drives.
-func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reason string) (_ core.Stored[record.Run], err error) {
+func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], here bool, reason string) (_ core.Stored[record.Run], err error) {
 	id, phase, lost := run.Value.ID, run.Value.Status, *run.Value.Owner
 	me := h.Owner()
 	me.ID = core.NewID(8)
@@ -110,7 +110,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 		}
 	}()
 	s := &salvage{drive: drive{h: h, run: run.Value, dir: WorkDir(h, id), status: phase}}
-	if err := s.save(ctx, lost); err != nil {
+	if err := s.save(ctx, here); err != nil {
 		return run, err
 	}
 	defer history.SealLater(h, id)
@@ -143,7 +143,7 @@ type salvage struct{ drive }
 
 // save saves what it can; the rest becomes warnings of the run. Only a store
 // that does not answer is an error: then all can be tried again.
-func (s *salvage) save(ctx context.Context, lost record.Owner) error {
+func (s *salvage) save(ctx context.Context, here bool) error {
 	log, err := history.Metrics(s.h, s.run)
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func (s *salvage) save(ctx context.Context, lost record.Owner) error {
 	}
 	_, err = log.Recover(ctx)
 	note("metrics that were not yet in the store", err)
-	if s.run.Definition == nil || lost.Host != s.h.Owner().Host {
+	if s.run.Definition == nil || !here {
 		return unavailable
 	}
 	note("the script's processes", s.endLeftJob(ctx))

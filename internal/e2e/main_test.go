@@ -52,6 +52,9 @@ type errand struct {
 	Faults  bool
 	Dir     string
 	Program string
+	Compute string
+	Shared  string
+	Detach  bool
 }
 
 func (e errand) carryOut(ctx context.Context) error {

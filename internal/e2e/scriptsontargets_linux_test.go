@@ -80,7 +80,7 @@ func TestScriptsOnEveryTarget(t *testing.T) {
 // there already, that.
 func TestImageIsTold(t *testing.T) {
 	t.Parallel()
-	on := target{name: "in Docker", compute: "box", config: boxed}
+	on := target{name: "in Docker", compute: "box", site: boxed}
 	ws, _ := onTarget(t, on)
 	mark := rand.Text() // as no image that was made before
 	for i, want := range []string{"RUN echo " + mark, "is there already"} {

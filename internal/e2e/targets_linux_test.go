@@ -7,11 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,15 +15,9 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
-	"github.com/azml-go/azml/backend/docker"
-	"github.com/azml-go/azml/backend/process"
-	"github.com/azml-go/azml/backend/ssh"
-	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
-	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/program"
-	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -37,40 +27,22 @@ type target struct {
 	name    string
 	compute string // the target's name
 	detach  bool
-	// apart says that its processes have numbers and files of their own, which are not
-	// those of this machine.
-	apart bool
-	// config starts what the target needs, which ends with the test, and says where
+	// site starts what the target needs, which ends with the test, and says where
 	// it is; nil for this machine.
-	config func(t *testing.T) compute.Config
+	site func(t *testing.T, p place) *site
 }
 
 // targets are all kinds that can be had here.
 func targets() []target {
 	return []target{
 		{name: "detached", detach: true},
-		{name: "through a gateway", compute: "apart", config: apart},
-		{name: "through a gateway, detached", compute: "apart", detach: true, config: apart},
-		{name: "over SSH", compute: "far", config: far},
-		{name: "over SSH, detached", compute: "far", detach: true, config: far},
-		{name: "in Docker", compute: "box", config: boxed, apart: true},
-		{name: "in Docker, detached", compute: "box", detach: true, config: boxed, apart: true},
+		{name: "through a gateway", compute: "apart", site: apart},
+		{name: "through a gateway, detached", compute: "apart", detach: true, site: apart},
+		{name: "over SSH", compute: "far", site: far},
+		{name: "over SSH, detached", compute: "far", detach: true, site: far},
+		{name: "in Docker", compute: "box", site: boxed},
+		{name: "in Docker, detached", compute: "box", detach: true, site: boxed},
 	}
-}
-
-func apart(t *testing.T) compute.Config {
-	dir := t.TempDir()
-	return process.Target{Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}
-}
-
-func far(t *testing.T) compute.Config {
-	server, dir := testenv.SSHD(t), t.TempDir()
-	return ssh.Target{Address: "127.0.0.1", Port: server.Port, Username: server.User, Credential: ssh.Credential{PrivateKey: server.Key},
-		HostKey: server.HostKey, Dir: filepath.Join(dir, "jobs"), CacheDir: filepath.Join(dir, "cache")}
-}
-
-func boxed(t *testing.T) compute.Config {
-	return docker.Config{Host: testenv.Docker(t).Host, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"}
 }
 
 // programs builds the program azml, once for all tests.
@@ -83,19 +55,25 @@ var programs = sync.OnceValues(func() (string, error) {
 	return f.Find(context.Background(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
 })
 
-// onTarget opens a new workspace that knows the target.
+// onTarget opens a new workspace that knows the target. What it has begun on the target must be gone at the end.
 func onTarget(t *testing.T, on target) (*workspace.Workspace, place) {
-	var config compute.Config
-	if on.config != nil {
-		config = on.config(t) // first, to outlive the workspace, which waits for its runs
-	}
+	ws, p, _ := onSite(t, on)
+	return ws, p
+}
+
+func onSite(t *testing.T, on target) (*workspace.Workspace, place, *site) {
+	t.Helper()
 	p := newPlace(t)
+	s := &site{dirs: []string{p.Cache}, shared: sharedFolder(t)}
+	if on.site != nil {
+		s = on.site(t, p) // first, to outlive the workspace, which waits for its runs
+	}
 	ws := p.openFor(t)
-	if config != nil {
-		_, err := ws.Compute().Create(t.Context(), on.compute, config, nil)
+	if s.config != nil {
+		_, err := ws.Compute().Create(t.Context(), on.compute, s.config, nil)
 		require.NoError(t, err)
 	}
-	return ws, p
+	return ws, p, s
 }
 
 // openFor opens the place's workspace with the drivers of targets.
@@ -169,17 +147,6 @@ func onEach(t *testing.T, test func(t *testing.T, on target)) {
 			test(t, on)
 		})
 	}
-}
-
-// onVisible is onEach for tests that look at processes and files of the script
-// from this machine: not where they are the container's own.
-func onVisible(t *testing.T, test func(t *testing.T, on target)) {
-	onEach(t, func(t *testing.T, on target) {
-		if on.apart {
-			t.Skip("its processes and files are not those of this machine")
-		}
-		test(t, on)
-	})
 }
 
 func TestTargets(t *testing.T) {
@@ -272,54 +239,6 @@ func TestTargetFaults(t *testing.T) {
 	}
 }
 
-// forking never ends by itself, and neither do the processes that it starts; PIDS
-// gets their numbers.
-const forking = `trap '' TERM
-echo '{"name": "n", "value": 1, "step": 0}' >> "$AZML_METRICS_FILE"
-(trap '' TERM; setsid sh -c 'trap "" TERM; echo $$ >> "$PIDS"; while :; do sleep 0.1; done' &)
-echo $$ >> "$PIDS"
-while :; do sleep 0.1; done`
-
-// beginForking submits that script and waits until its processes are there.
-func (on target) beginForking(t *testing.T, ws *workspace.Workspace) (r *run.Run, pids func() []string) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "pids")
-	pids = func() []string {
-		data, _ := os.ReadFile(file)
-		return strings.Fields(string(data))
-	}
-	r = on.begin(t, ws, forking, func(c *experiment.ScriptRunConfig) { c.Variables = map[string]string{"PIDS": file} })
-	require.Eventually(t, func() bool {
-		return len(pids()) == 2 && series(t, r, "n", 0) == 1
-	}, time.Minute, 20*time.Millisecond, "the script begins, and what it says is there")
-	return r, pids
-}
-
-func requireGone(t *testing.T, pids []string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		return !slices.ContainsFunc(pids, func(pid string) bool {
-			n, err := strconv.Atoi(pid)
-			require.NoError(t, err)
-			return syscall.Kill(n, 0) == nil
-		})
-	}, time.Minute, 20*time.Millisecond, "processes of the script are left")
-}
-
-func TestTargetCancel(t *testing.T) {
-	t.Parallel()
-	onVisible(t, func(t *testing.T, on target) {
-		ws, p := onTarget(t, on)
-		r, pids := on.beginForking(t, ws)
-		other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil) // as another process
-		require.NoError(t, err)
-		require.NoError(t, other.Cancel(t.Context(), nil))
-		require.ErrorIs(t, other.Wait(t.Context(), nil), azml.ErrCanceled)
-		requireGone(t, pids())
-		require.EqualValues(t, 1, series(t, r, "n", 0))
-	})
-}
-
 // TestTargetCancelDeaf cancels a script that does not want to end, wherever it is.
 func TestTargetCancelDeaf(t *testing.T) {
 	t.Parallel()
@@ -343,66 +262,3 @@ func TestTargetCancelDeaf(t *testing.T) {
 		clean(t, ws)
 	})
 }
-
-// agentOf gives the process that answers for the run.
-func agentOf(t *testing.T, ws *workspace.Workspace, r *run.Run) int {
-	t.Helper()
-	stored, err := history.Get(t.Context(), workspace.Handle(ws), r.ID())
-	require.NoError(t, err)
-	require.NotEqual(t, os.Getpid(), stored.Value.Owner.PID)
-	return stored.Value.Owner.PID
-}
-
-func TestTargetAgentKilled(t *testing.T) {
-	t.Parallel()
-	onVisible(t, func(t *testing.T, on target) {
-		ws, _ := onTarget(t, on)
-		r, pids := on.beginForking(t, ws)
-		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGKILL))
-		require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrFailed)
-		require.NotEmpty(t, r.Details().Reason)
-		requireGone(t, pids())
-		require.EqualValues(t, 1, series(t, r, "n", 0), "what was taken is kept")
-	})
-}
-
-// TestTargetSubmitterKilled kills the process that has submitted a run, and with it
-// the way from the agent to its workspace. The script goes on, and all is there when
-// another process waits for the run.
-func TestTargetSubmitterKilled(t *testing.T) {
-	t.Parallel()
-	on := targets()[1]
-	ws, p := onTarget(t, on)
-	config := shell(t, `echo first; until [ -e "$PLACE/go" ]; do sleep 0.05; done
-for i in $(seq 0 99); do echo "{\"name\": \"n\", \"value\": $i, \"step\": $i}"; done >> "$AZML_METRICS_FILE"
-echo second; touch "$PLACE/done"`)
-	file, err := programs()
-	require.NoError(t, err)
-	w := start(t, errand{Name: "submit", Place: p, Dir: config.Source, Program: file})
-	require.True(t, w.lines.Scan(), w.stderr)
-	r, err := ws.Runs().Get(t.Context(), w.lines.Text(), nil)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		log, err := r.Logs(t.Context(), nil)
-		if err != nil {
-			return false
-		}
-		defer log.Close()
-		said, err := io.ReadAll(log)
-		return err == nil && string(said) == "first\n"
-	}, time.Minute, 20*time.Millisecond, "the script begins")
-	require.NoError(t, w.cmd.Process.Kill())
-	require.Error(t, w.cmd.Wait())
-	require.NoError(t, os.WriteFile(filepath.Join(config.Source, "go"), nil, 0o600))
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(config.Source, "done")); return err == nil }, time.Minute, 20*time.Millisecond,
-		"the script goes on without a way to the workspace")
-	time.Sleep(cutFor)
-	require.NoError(t, r.Refresh(t.Context()))
-	require.False(t, r.Status().Terminal(), "nobody can know of its end")
-	require.NoError(t, r.Wait(t.Context(), nil))
-	require.Equal(t, "first\nsecond\n", outputOf(t, r))
-	require.EqualValues(t, 100, series(t, r, "n", 0))
-}
-
-// cutFor is how long an agent has no way to its workspace.
-const cutFor = 2 * time.Second

@@ -17,7 +17,7 @@ func drivers() []backend.ComputeDriver {
 	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, ssh.ComputeDriver{}}
 }
 
-// submitAndStay submits the folder's script to the target "apart" and stays.
+// submitAndStay submits the folder's script to the target and stays.
 func submitAndStay(ctx context.Context, e errand) error {
 	opts := e.Place.options()
 	opts.Computes, opts.Program = drivers(), e.Program
@@ -29,8 +29,8 @@ func submitAndStay(ctx context.Context, e errand) error {
 	if err != nil {
 		return err
 	}
-	r, err := exp.Submit(ctx, experiment.ScriptRunConfig{Source: e.Dir, Command: []string{"/bin/sh", "run.sh"}, Compute: "apart",
-		Variables: map[string]string{"PLACE": e.Dir}}, nil)
+	r, err := exp.Submit(ctx, experiment.ScriptRunConfig{Source: e.Dir, Command: []string{"/bin/sh", "run.sh"}, Compute: e.Compute,
+		Variables: map[string]string{"PLACE": e.Shared}}, &experiment.SubmitOptions{Detach: e.Detach})
 	if err != nil {
 		return err
 	}

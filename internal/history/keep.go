@@ -121,6 +121,9 @@ func Beat(ctx context.Context, h core.Handle, run record.Run) error {
 	return core.PutQuiet(ctx, h, heartbeatKey(run), record.Heartbeat{Owner: h.Owner().ID})
 }
 
+// probeBytes is the length of what a question for the store's time is known by.
+const probeBytes = 8
+
 // Silence tells for how long nothing was heard of the run's owner, by the
 // store's clock. The store is asked for the time only when this machine's
 // clock gives reason to: clocks differ.
@@ -135,7 +138,7 @@ func Silence(ctx context.Context, h core.Handle, run record.Run) (time.Duration,
 	if silence := h.Now().Sub(last.Modified); silence < SilentAfter && silence > -SilentAfter {
 		return 0, nil
 	}
-	probe := beside(run, "clock-"+h.Owner().ID)
+	probe := beside(run, "clock-"+core.NewID(probeBytes)) // one for each who asks
 	if err := core.PutQuiet(ctx, h, probe, record.Heartbeat{Owner: h.Owner().ID}); err != nil {
 		return 0, err
 	}

@@ -31,6 +31,9 @@ const (
 func (k *keeper) force(ctx context.Context, job string) {
 	for sleep(ctx, lookEvery) {
 		stored, err := history.Get(ctx, k.h, k.run.ID)
+		if err == nil && stored.Value.Status == record.CancelRequested && k.asked.IsZero() {
+			k.asked = k.h.Now()
+		}
 		if err != nil || !k.overdue(stored.Value) {
 			continue
 		}
@@ -43,19 +46,17 @@ func (k *keeper) force(ctx context.Context, job string) {
 }
 
 // overdue tells whether the agent had its time, which the making of its image does
-// not count to.
+// not count to. It goes by this machine's clock alone: those of others, whose times
+// the record has, may be an hour off.
 func (k *keeper) overdue(r record.Run) bool {
-	since := k.h.Now().Sub(r.Since)
-	if !k.launched.IsZero() && r.Status == record.Starting {
-		since = k.h.Now().Sub(k.launched)
-	}
+	now := k.h.Now()
 	switch {
 	case r.Status == record.CancelRequested && !r.Agent.Adopted:
 		return true
 	case r.Status == record.CancelRequested:
-		return since > time.Duration(r.Definition.GracePeriod*float64(time.Second))+forceAfter
+		return now.Sub(k.asked) > time.Duration(r.Definition.GracePeriod*float64(time.Second))+forceAfter
 	case r.Status == record.Starting && !r.Agent.Adopted && r.Definition.MaxStart > 0:
-		return since > time.Duration(r.Definition.MaxStart)*time.Second
+		return now.Sub(k.launched) > time.Duration(r.Definition.MaxStart)*time.Second
 	}
 	return false
 }
@@ -77,7 +78,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
 		}
 	}
-	if err := agent.Finish(ctx, k.h, k.run.ID, reason); err != nil && !errors.Is(err, azml.ErrNotFound) {
+	if err := agent.Finish(ctx, k.h, k.run.ID, false, reason); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
 	return nil
@@ -158,11 +159,14 @@ func (k *keeper) salvage(ctx context.Context, reason string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { stop(); <-served }()
+	defer func() {
+		stop()
+		<-served
+		k.clear(ctx, next.Job)
+	}()
 	if err := k.launch(ctx, next.Job, address, agent.Instructions{RunID: k.run.ID, Token: token, Lost: reason, Who: k.h.Who()}); err != nil {
 		return err
 	}
-	defer k.clear(ctx, next.Job)
 	status, err := k.target.Wait(ctx, next.Job)
 	if err == nil && (status.State != backend.JobExited || status.ExitCode != 0) {
 		err = fmt.Errorf("%w: the agent that was to save it: %s", azml.ErrFailed, k.lastWords(ctx, next.Job))

@@ -31,10 +31,13 @@ type keeper struct {
 	cacheDir string
 	// launched is when the agent was started, zero when another keeper did it.
 	launched time.Time
+	// asked is when it was seen that somebody wants the run canceled.
+	asked time.Time
 }
 
 // Start starts the agent of a run that was just submitted and keeps the run until
-// it has ended, or ctx has: then the agent goes on. A run whose agent could not be
+// it has ended, or ctx has: then the agent goes on. This process answers for the run,
+// which it takes over from its submitter, until the agent does. A run whose agent could not be
 // started is Failed with the reason. Errors: ErrConflict when another process
 // keeps it, those of the target.
 func Start(ctx context.Context, h core.Handle, i agent.Instructions) error {
@@ -63,11 +66,28 @@ func keep(ctx context.Context, h core.Handle, id string, start *agent.Instructio
 	k := &keeper{h: h, run: stored.Value}
 	ended := false
 	defer func() { giveUp(lease, ended) }()
+	if err := k.takeOver(ctx, start); err != nil {
+		return err
+	}
 	if err := k.open(ctx); err != nil {
 		return k.refused(ctx, start, err)
 	}
 	defer func() { err = errors.Join(err, k.target.Close()) }()
 	ended, err = k.see(ctx, start)
+	return err
+}
+
+// takeOver makes this process the owner of a run that another one has submitted,
+// until its agent is.
+func (k *keeper) takeOver(ctx context.Context, start *agent.Instructions) error {
+	me := k.h.Owner().ID
+	if start == nil || start.Owner == me {
+		return nil
+	}
+	stored, err := agent.TakeOver(ctx, k.h, k.run.ID, start.Owner)
+	if err == nil {
+		start.Owner, k.run = me, stored.Value
+	}
 	return err
 }
 
@@ -99,33 +119,55 @@ func (k *keeper) refused(ctx context.Context, start *agent.Instructions, cause e
 
 // see sees the run to its end, and tells whether that has come.
 func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool, err error) {
+	job := k.run.Agent.Job // which is another's when one has to save what this one left
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	address, served, err := k.serve(serving, k.run.Agent)
 	if err != nil {
 		return false, k.refused(ctx, start, err)
 	}
-	defer func() { stop(); <-served }()
-	if start != nil {
-		starting := fmt.Sprintf("compute target %s: the agent is being started", k.run.Definition.Compute)
-		k.say(ctx, starting)
-		err := k.launch(ctx, k.run.Agent.Job, address, *start)
-		if errors.Is(err, history.ErrCancelRequested) {
-			return true, k.canceled(ctx)
+	defer func() {
+		stop()
+		<-served
+		if ended {
+			k.clear(ctx, job)
 		}
-		if err != nil {
+	}()
+	if start != nil {
+		wanted, done := k.answerFor(ctx)
+		defer done()
+		k.say(ctx, fmt.Sprintf("compute target %s: the agent is being started", k.run.Definition.Compute))
+		if err := k.launch(wanted, job, address, *start); err != nil {
+			if errors.Is(context.Cause(wanted), history.ErrCancelRequested) {
+				return true, k.canceled(ctx)
+			}
 			return true, k.refused(ctx, start, err)
 		}
 	}
-	status, err := k.wait(ctx, k.run.Agent.Job)
+	status, err := k.wait(ctx, job)
 	if err != nil {
 		return false, err
 	}
 	if err := k.settle(ctx, status); err != nil {
 		return false, err
 	}
-	k.clear(ctx, k.run.Agent.Job)
 	return true, nil
+}
+
+// answerFor has this process answer for the run, as its owner, until its agent
+// does, and gives a context that ends when somebody cancels the run before. done
+// ends it.
+func (k *keeper) answerFor(ctx context.Context) (wanted context.Context, done func()) {
+	wanted, cancel := context.WithCancelCause(ctx)
+	keeping, stop := context.WithCancel(ctx)
+	mine, ended := k.run, make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := history.Keep(keeping, k.h, mine); errors.Is(err, history.ErrCancelRequested) {
+			cancel(err)
+		}
+	}()
+	return wanted, func() { stop(); <-ended; cancel(nil) }
 }
 
 // say notes what a run waits for that nobody drives yet.

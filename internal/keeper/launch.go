@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -87,13 +86,8 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 		return "", err
 	}
 	k.say(ctx, fmt.Sprintf("compute target %s: the image of environment %s:%s is made, or looked for", k.run.Definition.Compute, ref.Name, ref.Version))
-	building, done := k.wanted(ctx)
 	began := time.Now()
-	made, err := image.Build(building, images, stored.Value, log)
-	if cause := context.Cause(building); err != nil && cause != nil {
-		err = cause
-	}
-	done()
+	made, err := k.build(ctx, images, stored.Value, log)
 	switch {
 	case err != nil:
 	case made.Reused:
@@ -127,26 +121,18 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 	return made.Name, err
 }
 
-// wanted gives a context for preparing the run: it ends when somebody cancels the
-// run, with history.ErrCancelRequested as its cause, and at the run's limit.
-func (k *keeper) wanted(ctx context.Context) (context.Context, func()) {
-	limit := time.Duration(k.run.Definition.MaxPrepare) * time.Second
-	ctx, cancel := context.WithCancelCause(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		began := time.Now()
-		for sleep(ctx, lookEvery) {
-			stored, err := history.Get(ctx, k.h, k.run.ID)
-			if err == nil && stored.Value.Status == record.CancelRequested {
-				cancel(history.ErrCancelRequested)
-			}
-			if limit > 0 && time.Since(began) > limit {
-				cancel(fmt.Errorf("%w: it was not done within %s", azml.ErrFailed, limit))
-			}
-		}
-	}()
-	return ctx, func() { cancel(nil); <-ended }
+// build makes the image within the time that preparing the run may take.
+func (k *keeper) build(ctx context.Context, images backend.Images, env record.Environment, log io.Writer) (backend.Image, error) {
+	if limit := time.Duration(k.run.Definition.MaxPrepare) * time.Second; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: it was not done within %s", azml.ErrFailed, limit))
+		defer cancel()
+	}
+	made, err := image.Build(ctx, images, env, log)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return made, err
 }
 
 // install puts the program on the target, under a name that says its content.
@@ -164,10 +150,10 @@ func (k *keeper) install(ctx context.Context, on backend.Platform) (string, erro
 	if err != nil {
 		return "", err
 	}
-	content, sum := io.NewSectionReader(f, 0, info.Size()), sha256.New()
-	if _, err := io.Copy(sum, content); err != nil {
-		return "", fmt.Errorf("read the program %s: %w", file, err)
+	digest, err := compute.ProgramDigest(k.h, f)
+	if err != nil {
+		return "", err
 	}
-	const enough = 16 // bytes, to tell programs apart
-	return k.target.Install(ctx, "azml-"+hex.EncodeToString(sum.Sum(nil)[:enough]), content)
+	const enough = 32 // digits, to tell programs apart
+	return k.target.Install(ctx, "azml-"+digest[:enough], io.NewSectionReader(f, 0, info.Size()))
 }

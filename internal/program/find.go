@@ -28,8 +28,9 @@ type Finder struct {
 	// CacheDir is where programs are built.
 	CacheDir string
 
-	mu    sync.Mutex
-	found map[wanted]string
+	mu      sync.Mutex
+	found   map[wanted]string
+	digests map[string]digest // by paths
 }
 
 // wanted is what is looked for: a program for a platform, which is this machine or

@@ -181,6 +181,8 @@ type Definition struct {
 	Command []string `json:"command,omitempty"`
 	// Compute is the name of the compute target.
 	Compute string `json:"target"`
+	// ComputeType is the kind of that target, such as "SSH".
+	ComputeType string `json:"targetType,omitempty"`
 	// Environment is the environment it runs in.
 	Environment EnvironmentRef `json:"environment"`
 	// Variables are the user's environment variables.

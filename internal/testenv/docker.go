@@ -64,6 +64,18 @@ func Docker(t testing.TB) *DockerEngine {
 	return engine.running
 }
 
+// LaunchDocker is Docker for programs that are no tests; stop ends the engine.
+func LaunchDocker(ctx context.Context) (engine *DockerEngine, stop func(), err error) {
+	dir, err := docker(ctx, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	if engine, err = startDocker(ctx, dir); err != nil {
+		return nil, nil, err
+	}
+	return engine, engine.stop, nil
+}
+
 // docker gives the folder of the engine's data, prepared with the image.
 func docker(ctx context.Context, again bool) (string, error) {
 	if os.Geteuid() != 0 {

@@ -14,10 +14,20 @@ import (
 // end of the test.
 func SmallDisk(t testing.TB, size int64) string {
 	t.Helper()
+	dir := t.TempDir()
+	SmallDiskAt(t, dir, size)
+	return dir
+}
+
+// SmallDiskAt is SmallDisk at a path of the caller's choice, which is made.
+func SmallDiskAt(t testing.TB, dir string, size int64) {
+	t.Helper()
 	if err := canMount(); err != nil {
 		Skip(t, AbilityMount, err.Error())
 	}
-	dir := t.TempDir()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := output(t.Context(), "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size), "tmpfs", dir); err != nil {
 		Skip(t, AbilityMount, err.Error())
 	}
@@ -27,7 +37,6 @@ func SmallDisk(t testing.TB, size int64) string {
 			t.Errorf("umount %s: %v: %s", dir, err, out)
 		}
 	})
-	return dir
 }
 
 func canMount() error {

@@ -171,12 +171,21 @@ func (as runAs) own(path string) error {
 // freeAddress gives an address that nothing listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := findAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return address
+}
+
+// findAddress is freeAddress without a test.
+func findAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
 	defer l.Close()
-	return l.Addr().String()
+	return l.Addr().String(), nil
 }
 
 // start starts a server, waits until it is ready, and ends it with the test.
@@ -188,10 +197,19 @@ func start(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context) error) {
 // startStoppable starts a server, waits until it is ready, and gives what ends it.
 func startStoppable(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context) error) (stop func()) {
 	t.Helper()
+	stop, err := startServer(t.Context(), cmd, ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stop
+}
+
+// startServer is startStoppable without a test.
+func startServer(ctx context.Context, cmd *exec.Cmd, ready func(ctx context.Context) error) (stop func(), err error) {
 	var said lines
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -208,19 +226,19 @@ func startStoppable(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context)
 		}
 	}
 	const patience = time.Minute
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		err := ready(ctx)
 		if err == nil {
-			return stop
+			return stop, nil
 		}
 		select {
 		case <-ended:
-			t.Fatalf("%s ended: %s", cmd.Path, said.String())
+			return nil, fmt.Errorf("%s ended: %s", cmd.Path, said.String())
 		case <-ctx.Done():
 			stop()
-			t.Fatalf("%s is not ready after %s: %v", cmd.Path, patience, err)
+			return nil, fmt.Errorf("%s is not ready after %s: %w", cmd.Path, patience, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

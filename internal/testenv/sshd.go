@@ -48,19 +48,53 @@ func SSHD(t testing.TB, lines ...string) *SSHServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "azml-sshd-") //nolint:usetesting // the parents of t.TempDir are closed to others
+	s, err := launchSSHD(t.Context(), program, me.Username, lines)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &SSHServer{User: me.Username, t: t, dir: dir}
-	if err := s.configure(freeAddress(t), lines); err != nil {
-		t.Fatal(err)
-	}
-	s.config = filepath.Join(dir, "config")
-	s.start(program)
-	t.Cleanup(func() { s.stop() })
+	s.t = t
+	t.Cleanup(s.end)
 	return s
+}
+
+// LaunchSSHD is SSHD for programs that are no tests; stop ends the server.
+func LaunchSSHD(ctx context.Context) (s *SSHServer, stop func(), err error) {
+	program, err := sshd(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	me, err := user.Current()
+	if err != nil {
+		return nil, nil, err
+	}
+	if s, err = launchSSHD(ctx, program, me.Username, nil); err != nil {
+		return nil, nil, err
+	}
+	return s, s.end, nil
+}
+
+func launchSSHD(ctx context.Context, program, user string, lines []string) (*SSHServer, error) {
+	dir, err := os.MkdirTemp("", "azml-sshd-") // the parents of t.TempDir are closed to others
+	if err != nil {
+		return nil, err
+	}
+	s := &SSHServer{User: user, dir: dir, config: filepath.Join(dir, "config")}
+	address, err := findAddress()
+	if err == nil {
+		err = s.configure(address, lines)
+	}
+	if err == nil {
+		err = s.start(ctx, program)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+func (s *SSHServer) end() {
+	s.stop()
+	_ = os.RemoveAll(s.dir)
 }
 
 func (s *SSHServer) configure(address string, lines []string) error {
@@ -101,18 +135,20 @@ func SSHKey() (public string, private []byte, err error) {
 	return string(ssh.MarshalAuthorizedKey(key)), pem.EncodeToMemory(block), nil
 }
 
-func (s *SSHServer) start(program string) {
-	s.t.Helper()
+func (s *SSHServer) start(ctx context.Context, program string) (err error) {
 	cmd := exec.Command(program, "-D", "-e", "-f", s.config)
 	cmd.WaitDelay = time.Second // its connections hold its output open
-	s.stop = startStoppable(s.t, cmd, func(ctx context.Context) error {
+	s.stop, err = startServer(ctx, cmd, func(ctx context.Context) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)))
 		if err != nil {
 			return err
 		}
 		return conn.Close()
 	})
-	s.pid = cmd.Process.Pid
+	if err == nil {
+		s.pid = cmd.Process.Pid
+	}
+	return err
 }
 
 // Kill ends the server and all its connections with SIGKILL.
@@ -142,7 +178,9 @@ func (s *SSHServer) Kill() {
 // Restart starts a killed server anew, on the same port with the same keys.
 func (s *SSHServer) Restart() {
 	s.t.Helper()
-	s.start(need(s.t, AbilitySSHD, func() (string, error) { return sshd(s.t.Context()) }))
+	if err := s.start(s.t.Context(), need(s.t, AbilitySSHD, func() (string, error) { return sshd(s.t.Context()) })); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func sshd(ctx context.Context) (string, error) {

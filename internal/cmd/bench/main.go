@@ -51,6 +51,7 @@ var groups = []group{
 	{"snapshot", benchSnapshot},
 	{"dataset", benchDataset},
 	{"submit", benchSubmit},
+	{"targets", benchTargets},
 	{"sync", benchSync},
 	{"mask", benchMask},
 	{"http-go", benchGoHandler},

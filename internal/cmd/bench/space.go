@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
@@ -19,7 +20,10 @@ type space struct {
 }
 
 // newSpace makes a workspace. A plan of no faults only counts.
-func (b *bench) newSpace(ctx context.Context) (*space, error) {
+func (b *bench) newSpace(ctx context.Context) (*space, error) { return b.newSpaceOf(ctx, nil) }
+
+// newSpaceOf makes a workspace that knows these kinds of compute targets.
+func (b *bench) newSpaceOf(ctx context.Context, computes []backend.ComputeDriver) (*space, error) {
 	dir, err := b.sub("workspace")
 	if err != nil {
 		return nil, err
@@ -30,7 +34,7 @@ func (b *bench) newSpace(ctx context.Context) (*space, error) {
 	}
 	s := &space{calls: faulty.New(local, faulty.Plan{}), local: local}
 	s.Workspace, err = workspace.Create(ctx, workspace.Config{Objects: s.calls, Secrets: memory.NewSecrets(),
-		Name: "bench", CacheDir: filepath.Join(dir, "cache")})
+		Name: "bench", CacheDir: filepath.Join(dir, "cache"), Computes: computes})
 	return s, err
 }
 
