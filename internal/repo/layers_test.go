@@ -97,6 +97,7 @@ const (
 // its reason.
 var sideways = map[string]string{
 	"backend/ssh -> backend/ssh/jobs":               "jobs of a machine are asked for over SSH",
+	"backend/docker -> backend/ssh/jobs":            "jobs of a container that is a machine are asked for by docker exec",
 	"backend/ssh/jobs -> backend/process":           "the far machine does what local compute does",
 	"backend/azureblob -> backend/internal/trybody": "requests of Azure's clients are tried again",
 	"backend/keyvault -> backend/internal/trybody":  "requests of Azure's clients are tried again",
