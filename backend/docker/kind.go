@@ -52,8 +52,8 @@ const (
 
 // Source implements compute.Config. There are no credentials. Errors: ErrInvalid.
 func (c Config) Source() (backend.ComputeSource, error) {
-	if c.Limits.CPUs < 0 || c.Limits.Memory < 0 || c.Limits.SharedMemory < 0 || c.Limits.GPUs < -1 {
-		return backend.ComputeSource{}, fmt.Errorf("%w: limits can't be negative", azml.ErrInvalid)
+	if err := c.Limits.Validate(); err != nil {
+		return backend.ComputeSource{}, err
 	}
 	for _, m := range c.Mounts {
 		if !filepath.IsAbs(m.Source) || !filepath.IsAbs(m.Target) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,7 +71,7 @@ has the workspace through a gateway alone, as on another machine.`,
 func (a *app) computeAttachDocker() *cobra.Command {
 	var common attachFlags
 	var config docker.Config
-	var memory, shared, gpus string
+	var limits limitFlags
 	var mounts []string
 	cmd := &cobra.Command{
 		Use:   "docker NAME",
@@ -88,19 +87,10 @@ func (a *app) computeAttachDocker() *cobra.Command {
 	f.StringVar(&config.User, "user", "", "whom runs have as user (default: the image's, and nobody instead of root)")
 	f.StringVar(&config.Network, "network", "", "network of runs, such as none or host")
 	f.StringVar(&config.BuildNetwork, "build-network", "", "network in which images are made")
-	f.Float64Var(&config.Limits.CPUs, "cpus", 0, "processors that a run may use")
-	f.StringVar(&memory, "memory", "", "memory that a run may use, such as 8g")
-	f.StringVar(&shared, "shm-size", "", "size of /dev/shm, such as 2g")
-	f.StringVar(&gpus, "gpus", "", `number of GPUs, or "all"`)
+	limits.add(f)
 	f.StringArrayVar(&mounts, "mount", nil, "folder of this machine that runs see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if config.Limits.Memory, err = parseBytes("--memory", memory); err != nil {
-			return err
-		}
-		if config.Limits.SharedMemory, err = parseBytes("--shm-size", shared); err != nil {
-			return err
-		}
-		if config.Limits.GPUs, err = parseGPUs(gpus); err != nil {
+		if config.Limits, err = limits.limits(); err != nil {
 			return err
 		}
 		if config.Mounts, err = parseMounts(mounts); err != nil {
@@ -109,39 +99,6 @@ func (a *app) computeAttachDocker() *cobra.Command {
 		return a.attach(cmd.Context(), args[0], config, &common)
 	}
 	return cmd
-}
-
-// parseBytes reads a size as Docker takes it: a number, with b, k, m or g.
-func parseBytes(flag, text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	digits, unit := strings.ToLower(text), int64(1)
-	for suffix, size := range map[string]int64{"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30} {
-		if rest, ok := strings.CutSuffix(digits, suffix); ok {
-			digits, unit = rest, size
-			break
-		}
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || n <= 0 || n*float64(unit) > 1<<62 {
-		return 0, usage("%s %q: use a size such as 512m or 8g", flag, text)
-	}
-	return int64(n * float64(unit)), nil
-}
-
-func parseGPUs(text string) (int, error) {
-	switch text {
-	case "":
-		return 0, nil
-	case "all":
-		return -1, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, usage(`--gpus %q: use a number, or "all"`, text)
-	}
-	return n, nil
 }
 
 func parseMounts(texts []string) ([]docker.Mount, error) {
