@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/backend/process"
@@ -70,9 +71,7 @@ has the workspace through a gateway alone, as on another machine.`,
 
 func (a *app) computeAttachDocker() *cobra.Command {
 	var common attachFlags
-	var config docker.Config
-	var limits limitFlags
-	var mounts []string
+	var f dockerFlags
 	cmd := &cobra.Command{
 		Use:   "docker NAME",
 		Short: "Attach a Docker engine of this machine",
@@ -81,24 +80,41 @@ func (a *app) computeAttachDocker() *cobra.Command {
 		Args: exactly(1, "a name for the target"),
 	}
 	common.add(cmd)
-	f := cmd.Flags()
-	f.StringVar(&config.Host, "host", "", "socket of the engine, such as unix:///var/run/docker.sock (default: what DOCKER_HOST says)")
-	f.StringVar(&config.Image, "image", "", "image of environments that name none")
-	f.StringVar(&config.User, "user", "", "whom runs have as user (default: the image's, and nobody instead of root)")
-	f.StringVar(&config.Network, "network", "", "network of runs, such as none or host")
-	f.StringVar(&config.BuildNetwork, "build-network", "", "network in which images are made")
-	limits.add(f)
-	f.StringArrayVar(&mounts, "mount", nil, "folder of this machine that runs see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if config.Limits, err = limits.limits(); err != nil {
-			return err
-		}
-		if config.Mounts, err = parseMounts(mounts); err != nil {
+	f.add(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		config, err := f.complete()
+		if err != nil {
 			return err
 		}
 		return a.attach(cmd.Context(), args[0], config, &common)
 	}
 	return cmd
+}
+
+// dockerFlags say by which engine containers are run, and how.
+type dockerFlags struct {
+	config docker.Config
+	limits limitFlags
+	mounts []string
+}
+
+func (f *dockerFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.config.Host, "host", "", "socket of the engine, such as unix:///var/run/docker.sock (default: what DOCKER_HOST says)")
+	flags.StringVar(&f.config.Image, "image", "", "image of environments that name none, and of a compute instance")
+	flags.StringVar(&f.config.User, "user", "", "whom runs have as user (default: the image's, and nobody instead of root; of a compute instance whoever makes it)")
+	flags.StringVar(&f.config.Network, "network", "", "network of containers, such as host, or for runs none")
+	flags.StringVar(&f.config.BuildNetwork, "build-network", "", "network in which images are made")
+	f.limits.add(flags)
+	flags.StringArrayVar(&f.mounts, "mount", nil, "folder of this machine that containers see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
+}
+
+// complete gives the configuration that the flags make.
+func (f *dockerFlags) complete() (_ docker.Config, err error) {
+	if f.config.Limits, err = f.limits.limits(); err != nil {
+		return f.config, err
+	}
+	f.config.Mounts, err = parseMounts(f.mounts)
+	return f.config, err
 }
 
 func parseMounts(texts []string) ([]docker.Mount, error) {
