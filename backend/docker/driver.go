@@ -42,6 +42,8 @@ type Options struct {
 	Limits backend.Limits
 	// Mounts are folders of this machine that all jobs see.
 	Mounts []Mount
+	// Registries are the logins for pulling images that the engine lacks.
+	Registries []Registry
 }
 
 // Mount is a folder that jobs see.

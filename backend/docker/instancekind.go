@@ -69,7 +69,10 @@ func (c InstanceConfig) Source() (backend.ComputeSource, error) {
 	if c.IdleShutdown > 0 {
 		s.Connection[idleShutdownMember] = c.IdleShutdown.String()
 	}
-	s.Credentials = backend.Credentials{tokenCredential: strings.ToLower(rand.Text() + rand.Text())}
+	if s.Credentials == nil {
+		s.Credentials = backend.Credentials{}
+	}
+	s.Credentials[tokenCredential] = strings.ToLower(rand.Text() + rand.Text())
 	return s, nil
 }
 
@@ -108,6 +111,9 @@ func (InstanceKind) Open(_ context.Context, source backend.ComputeSource) (backe
 	}
 	opts, err := options(engine)
 	if err != nil {
+		return nil, err
+	}
+	if opts.Registries, err = keptRegistries(source.Credentials); err != nil {
 		return nil, err
 	}
 	opts.Name, opts.Dir, opts.User = "azml-instance-"+i.id, filepath.Join(source.CacheDir, "docker"), cmp.Or(opts.User, own())

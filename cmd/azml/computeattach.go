@@ -82,7 +82,7 @@ func (a *app) computeAttachDocker() *cobra.Command {
 	common.add(cmd)
 	f.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		config, err := f.complete()
+		config, err := f.complete(cmd.Context(), a)
 		if err != nil {
 			return err
 		}
@@ -96,6 +96,8 @@ type dockerFlags struct {
 	config docker.Config
 	limits limitFlags
 	mounts []string
+	login  docker.Registry
+	asked  bool
 }
 
 func (f *dockerFlags) add(flags *pflag.FlagSet) {
@@ -105,11 +107,23 @@ func (f *dockerFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.config.Network, "network", "", "network of containers, such as host, or for runs none")
 	flags.StringVar(&f.config.BuildNetwork, "build-network", "", "network in which images are made")
 	f.limits.add(flags)
+	flags.StringVar(&f.login.Address, "registry", "", "registry of images that wants a login, such as registry.example.com:5000")
+	flags.StringVar(&f.login.Username, "registry-user", "", "who logs in to the registry")
+	flags.BoolVar(&f.asked, "registry-password-stdin", false, "ask for the password of the registry, or read it from the standard input")
 	flags.StringArrayVar(&f.mounts, "mount", nil, "folder of this machine that containers see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
 }
 
 // complete gives the configuration that the flags make.
-func (f *dockerFlags) complete() (_ docker.Config, err error) {
+func (f *dockerFlags) complete(ctx context.Context, a *app) (_ docker.Config, err error) {
+	if given := f.login.Address != ""; given != f.asked || given != (f.login.Username != "") {
+		return f.config, usage("--registry, --registry-user and --registry-password-stdin go together")
+	}
+	if f.asked {
+		if f.login.Password, err = a.readSecret(ctx, "the password of the registry"); err != nil {
+			return f.config, err
+		}
+		f.config.Registries = []docker.Registry{f.login}
+	}
 	if f.config.Limits, err = f.limits.limits(); err != nil {
 		return f.config, err
 	}

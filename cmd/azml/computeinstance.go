@@ -65,7 +65,7 @@ client, which needs no setting. azml compute open shows the address with the tok
 	cmd.Flags().DurationVar(&config.IdleShutdown, "idle-shutdown", 0, "stop it when nobody has used it for this time, such as 30m (default never)")
 	must(cmd.MarkFlagRequired("image"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if config.Config, err = f.complete(); err != nil {
+		if config.Config, err = f.complete(cmd.Context(), a); err != nil {
 			return err
 		}
 		if requirements != "" {

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -36,6 +38,11 @@ func instance(t *testing.T, ws *workspace.Workspace, idle time.Duration) *comput
 	var log bytes.Buffer
 	config := docker.InstanceConfig{Config: docker.Config{Host: testenv.Docker(t).Host, Image: testenv.DockerImage, BuildNetwork: "host", Network: "host"}, IdleShutdown: idle}
 	made, err := ws.Compute().Create(t.Context(), "desk", config, &compute.CreateOptions{Log: &log})
+	t.Cleanup(func() {
+		if err := ws.Compute().Delete(context.Background(), "desk", nil); !errors.Is(err, azml.ErrNotFound) {
+			require.NoError(t, err)
+		}
+	})
 	require.NoError(t, err, log.String())
 	return made
 }
@@ -125,7 +132,6 @@ func TestInstanceStopsWhenIdle(t *testing.T) {
 	testenv.Docker(t)
 	ws := newPlace(t).openFor(t)
 	desk := instance(t, ws, 4*time.Second)
-	t.Cleanup(func() { require.NoError(t, ws.Compute().Delete(t.Context(), "desk", nil)) })
 	r := target{compute: "desk"}.begin(t, ws, "sleep 8; echo done", nil)
 	require.NoError(t, r.Wait(t.Context(), nil), "a run is use")
 	require.Equal(t, "done\n", outputOf(t, r))

@@ -27,12 +27,11 @@ while True:
     message = json.loads(channels.recv())
     if message["parent_header"].get("msg_id") != header["msg_id"]:
         continue
-    if message["msg_type"] == "stream":
+    if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
         sys.stdout.write(message["content"]["text"])
     if message["msg_type"] == "error":
         sys.exit("\n".join(message["content"]["traceback"]))
     if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
         break
 channels.close()
-if "--keep" not in sys.argv:
-    ask("DELETE", "/api/kernels/" + kernel)
+ask("DELETE", "/api/kernels/" + kernel)
