@@ -2,6 +2,7 @@ package docker_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +45,7 @@ func TestRegistry(t *testing.T) {
 	var log bytes.Buffer
 	made, err := d.BuildImage(t.Context(), backend.ImageRecipe{Hash: "registrytest", Dockerfile: "FROM " + image + "\nRUN true\n"}, &log)
 	require.NoError(t, err, log.String())
-	t.Cleanup(func() { require.NoError(t, d.RemoveImage(t.Context(), made.Hash)) })
+	t.Cleanup(func() { require.NoError(t, d.RemoveImage(context.Background(), made.Hash)) })
 	require.NoError(t, exec.Command("docker", "-H", engine.Host, "rmi", image).Run())
 	_, out := finish(t, d, job)
 	require.Equal(t, "in\n", out)

@@ -44,6 +44,7 @@ var ranks = map[string]int{
 	"internal/files":         20,
 	"internal/metrics":       20,
 	"internal/snapshot":      20,
+	"internal/instance":      20,
 	"internal/image":         22,
 	"internal/history":       22,
 	"internal/registry":      22,
