@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -109,16 +110,21 @@ type Instance struct {
 // InstanceOptions are the options of Target.Instance; there are none so far.
 type InstanceOptions struct{}
 
-// Instance tells how the compute instance is now. Errors: ErrUnsupported for a target
-// that is none.
+// Instance tells how the compute instance is now, also when the target was read
+// before that. Errors: ErrUnsupported for a target that is none; ErrNotFound when it
+// was deleted.
 func (t *Target) Instance(ctx context.Context, _ *InstanceOptions) (state Instance, err error) {
 	defer t.h.Operation(&ctx, &err, "get", kind, t.Name())()
 	err = t.instance(ctx, func(i backend.Instance) error {
+		stored, err := core.Get[record.Compute](ctx, t.h, ref(t.Name()).Key) // what others have done since
+		if err != nil {
+			return err
+		}
 		s, err := i.InstanceStatus(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if state = stateOf(t.record, s, t.h.Now()); err != nil {
+		if state = stateOf(stored.Value, s, t.h.Now()); err != nil {
 			state.State, state.Reason = InstanceUnknown, err.Error()
 		}
 		if state.State == InstanceRunning && runsJobs(ctx, i) {

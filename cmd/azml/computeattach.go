@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/backend/process"
@@ -80,7 +79,7 @@ func (a *app) computeAttachDocker() *cobra.Command {
 		Args: exactly(1, "a name for the target"),
 	}
 	common.add(cmd)
-	f.add(cmd.Flags())
+	f.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		config, err := f.complete(cmd.Context(), a)
 		if err != nil {
@@ -100,13 +99,14 @@ type dockerFlags struct {
 	asked  bool
 }
 
-func (f *dockerFlags) add(flags *pflag.FlagSet) {
+func (f *dockerFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&f.config.Host, "host", "", "socket of the engine, such as unix:///var/run/docker.sock (default: what DOCKER_HOST says)")
 	flags.StringVar(&f.config.Image, "image", "", "image of environments that name none, and of a compute instance")
 	flags.StringVar(&f.config.User, "user", "", "whom runs have as user (default: the image's, and nobody instead of root; of a compute instance whoever makes it)")
 	flags.StringVar(&f.config.Network, "network", "", "network of containers, such as host, or for runs none")
 	flags.StringVar(&f.config.BuildNetwork, "build-network", "", "network in which images are made")
-	f.limits.add(flags)
+	f.limits.add(cmd)
 	flags.StringVar(&f.login.Address, "registry", "", "registry of images that wants a login, such as registry.example.com:5000")
 	flags.StringVar(&f.login.Username, "registry-user", "", "who logs in to the registry")
 	flags.BoolVar(&f.asked, "registry-password-stdin", false, "ask for the password of the registry, or read it from the standard input")

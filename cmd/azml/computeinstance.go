@@ -60,7 +60,7 @@ client, which needs no setting. azml compute open shows the address with the tok
 	}
 	common.add(cmd)
 	must(cmd.Flags().MarkHidden("skip-validation")) // it is made at once
-	f.add(cmd.Flags())
+	f.add(cmd)
 	cmd.Flags().StringVarP(&requirements, "requirements", "r", "", "requirements file of pip, of packages for its notebooks")
 	cmd.Flags().DurationVar(&config.IdleShutdown, "idle-shutdown", 0, "stop it when nobody has used it for this time, such as 30m (default never)")
 	must(cmd.MarkFlagRequired("image"))

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/runconfig"
@@ -17,7 +17,8 @@ type limitFlags struct {
 	memory, shared, gpus string
 }
 
-func (l *limitFlags) add(f *pflag.FlagSet) {
+func (l *limitFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.Float64Var(&l.cpus, "cpus", 0, "processors that a run may use, such as 1.5")
 	f.StringVar(&l.memory, "memory", "", "memory that a run may use, such as 8g")
 	f.StringVar(&l.shared, "shm-size", "", "size of /dev/shm, such as 2g")

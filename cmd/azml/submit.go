@@ -71,7 +71,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.StringVarP(&s.runconfig, "runconfig", "c", "", "name of a run configuration file of Azure ML in the source folder; other flags win over it")
 	s.environment.add(cmd)
 	s.data.add(cmd)
-	s.limits.add(f)
+	s.limits.add(cmd)
 	f.StringVar(&s.opts.DisplayName, "name", "", "name of the run for people")
 	f.StringVar(&s.opts.Description, "description", "", "description of the run")
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
