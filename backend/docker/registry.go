@@ -57,7 +57,7 @@ func keepRegistries(s *backend.ComputeSource, list []Registry) error {
 	if len(list) == 0 {
 		return nil
 	}
-	text, err := json.Marshal(list)
+	text, err := json.Marshal(list) //nolint:gosec // for the secret store
 	if err != nil {
 		return err
 	}
