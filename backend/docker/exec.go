@@ -50,8 +50,11 @@ func (r *reach) exec(ctx context.Context, script string, args ...string) (*execu
 		return nil, fmt.Errorf("container %s: %w", r.opts.Container, err)
 	}
 	attached, err := r.client.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
+	if err = classify(ctx, err); errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrConflict) { // it stopped just now
+		err = fmt.Errorf("%w: %s", azml.ErrUnavailable, err.Error())
+	}
 	if err != nil {
-		return nil, fmt.Errorf("container %s: %w", r.opts.Container, classify(ctx, err))
+		return nil, fmt.Errorf("container %s: %w", r.opts.Container, err)
 	}
 	out, w := io.Pipe()
 	e := &execution{client: r.client, id: made.ID, in: &attached.HijackedResponse, out: out, ended: make(chan struct{})}

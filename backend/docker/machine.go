@@ -165,7 +165,9 @@ func (r *reach) serve(ctx context.Context) (*machineConnection, error) {
 // failed says how a command in the container did not do its work.
 func (r *reach) failed(code int, e *execution) error {
 	class := azml.ErrUnavailable
-	if code == 126 || code == 127 { // by the shell: it can't be run, it is not there
+	// By the shell: it can't be run, it is not there. The engine takes the same codes
+	// when the container stops just now, and says nothing on standard error.
+	if (code == 126 || code == 127) && e.said.Len() > 0 {
 		class = azml.ErrUnsupported
 	}
 	return fmt.Errorf("%w: in container %s: exit code %d: %.400q", class, r.opts.Container, code, e.said.String())

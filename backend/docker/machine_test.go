@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
@@ -103,10 +104,8 @@ func TestMachineStops(t *testing.T) {
 	waited := make(chan backend.JobStatus, 1)
 	go func() {
 		s, err := m.Wait(t.Context(), "b")
-		if err == nil {
-			waited <- s
-		}
-		close(waited)
+		assert.NoError(t, err)
+		waited <- s
 	}()
 	p.docker(t, "stop", "-t", "0", p.Container)
 	impatient := p.options()
