@@ -2,9 +2,12 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"time"
+
+	"github.com/azml-go/azml"
 )
 
 // Compute starts commands on a target and watches over them. A job is one
@@ -80,17 +83,33 @@ type Job struct {
 	Limits Limits
 }
 
+// Limiter is an optional interface of Compute: a target that can hold jobs to
+// limits. Others refuse all but the zero Limits.
+type Limiter interface {
+	// CheckLimits tells, before there is a job, whether the target can hold one to
+	// the limits and has what they grant. Errors: ErrUnsupported, ErrUnavailable.
+	CheckLimits(ctx context.Context, limits Limits) error
+}
+
 // Limits bound what a job may use of its target. Zero means no limit of its own.
 // A target that can't hold the job to a limit refuses it with ErrUnsupported.
 type Limits struct {
 	// CPUs is the number of processors, which may be a fraction.
-	CPUs float64
+	CPUs float64 `json:"cpus,omitempty"`
 	// Memory is in bytes.
-	Memory int64
+	Memory int64 `json:"memory,omitempty"`
 	// SharedMemory is the size of /dev/shm in bytes.
-	SharedMemory int64
+	SharedMemory int64 `json:"sharedMemory,omitempty"`
 	// GPUs is the number of accelerators, -1 for all that there are.
-	GPUs int
+	GPUs int `json:"gpus,omitempty"`
+}
+
+// Validate tells whether the limits mean something. Errors: ErrInvalid.
+func (l Limits) Validate() error {
+	if l.CPUs < 0 || l.Memory < 0 || l.SharedMemory < 0 || l.GPUs < -1 {
+		return fmt.Errorf("%w: limits can't be negative, but for -1 GPUs, which are all", azml.ErrInvalid)
+	}
+	return nil
 }
 
 // JobState is the state of a job.

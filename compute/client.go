@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -71,8 +72,9 @@ func (c *Client) List(ctx context.Context, _ *ListOptions) iter.Seq2[*Target, er
 }
 
 // Delete removes the target's record and its credentials; the machine itself, and
-// what runs there, is left alone. Runs that name it keep the name. Errors:
-// ErrNotFound, ErrInvalid for "local".
+// what runs there, is left alone, but for a compute instance, which is deleted with
+// all its files first. Runs that name it keep the name. Errors: ErrNotFound,
+// ErrInvalid for "local".
 func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
 	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
 	if name == LocalName {
@@ -84,6 +86,15 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	stored, err := core.Get[record.Compute](ctx, c.h, ref(name).Key)
 	if err != nil {
 		return err
+	}
+	if !stored.Value.Attached {
+		t := &Target{c.h, stored.Value}
+		if err := t.operate(ctx, OperationDelete, func(i backend.Instance) error { return i.DeleteInstance(ctx) }); err != nil {
+			return err
+		}
+		if stored, err = core.Get[record.Compute](ctx, c.h, ref(name).Key); err != nil {
+			return err
+		}
 	}
 	if err := core.Delete(ctx, c.h, ref(name), stored.ETag); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -37,11 +38,16 @@ type CreateOptions struct {
 	Tags map[string]string
 	// SkipValidation stores the target without connecting to it.
 	SkipValidation bool
+	// Log gets what is said while a compute instance is made, line by line; nil
+	// discards it.
+	Log io.Writer
 }
 
 // Create stores how to reach a target under a name of 2 to 16 letters, digits or
 // "-", the first a letter. It first connects, and stores nothing when that fails.
-// Credentials go to the secret store and nowhere else. Errors: ErrExists;
+// Credentials go to the secret store and nowhere else. A compute instance is made
+// then and started; one that could not be stays as its record, with the reason, for
+// Target.Start to try again or Delete. Errors: ErrExists;
 // ErrInvalid for other names and for "local", "amlcompute" and
 // "containerinstance", which are reserved; ErrUnavailable and ErrDenied of the
 // connection; ErrUnsupported when the workspace was opened without the driver of
@@ -60,11 +66,24 @@ func (c *Client) Create(ctx context.Context, name string, config Config, opts *C
 	} else if !errors.Is(err, azml.ErrNotFound) {
 		return nil, err
 	}
-	if err := c.try(ctx, source, opts.SkipValidation); err != nil {
+	instance, err := c.try(ctx, source, opts.SkipValidation)
+	if err != nil {
 		return nil, err
 	}
-	return c.store(ctx, record.Compute{Name: name, Type: source.Type, Attached: true, State: string(StateSucceeded),
-		Description: opts.Description, Tags: opts.Tags, Connection: source.Connection}, source.Credentials)
+	r := record.Compute{Name: name, Type: source.Type, Attached: true, State: string(StateSucceeded),
+		Description: opts.Description, Tags: opts.Tags, Connection: source.Connection}
+	if !instance {
+		return c.store(ctx, r, source.Credentials)
+	}
+	r.Attached, r.State = false, string(StateCreating)
+	t, err := c.store(ctx, r, source.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.operate(ctx, OperationCreate, func(i backend.Instance) error { return t.start(ctx, i, &StartOptions{Log: opts.Log}) }); err != nil {
+		return nil, err
+	}
+	return c.Get(ctx, name, nil)
 }
 
 var errTaken = fmt.Errorf("%w: choose another name, or delete the target first", azml.ErrExists)
@@ -90,20 +109,26 @@ func prepare(name string, config Config, opts *CreateOptions) (backend.ComputeSo
 	return config.Source()
 }
 
-// try opens the target, and connects to it unless that is not wanted.
-func (c *Client) try(ctx context.Context, source backend.ComputeSource, skip bool) (err error) {
+// try opens the target, and connects to it unless that is not wanted. It tells
+// whether it is an instance, of which there is only the engine so far.
+func (c *Client) try(ctx context.Context, source backend.ComputeSource, skip bool) (instance bool, err error) {
 	if source.Type == string(TypeLocal) {
-		return nil
+		return false, nil
 	}
 	opened, err := openSource(ctx, c.h, source)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	if skip {
-		return nil
+	i, instance := backend.As[backend.Instance](opened)
+	switch {
+	case skip:
+	case instance:
+		_, err = i.InstanceStatus(ctx)
+	default:
+		err = opened.Check(ctx)
 	}
-	return opened.Check(ctx)
+	return instance, err
 }
 
 // store writes the credentials and then the record that names them.

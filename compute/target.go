@@ -17,8 +17,15 @@ const TypeLocal Type = "Local"
 // State is the provisioning state of a target.
 type State string
 
-// StateSucceeded says that the target is ready to be used.
-const StateSucceeded State = "Succeeded"
+// The provisioning states of targets. What is attached is always Succeeded.
+const (
+	// StateCreating says that a compute instance is being made.
+	StateCreating State = "Creating"
+	// StateSucceeded says that the target is ready to be used.
+	StateSucceeded State = "Succeeded"
+	// StateFailed says that a compute instance could not be made.
+	StateFailed State = "Failed"
+)
 
 // Target is a compute target as it was last read. It is immutable and safe for
 // concurrent use.

@@ -29,7 +29,7 @@ type way struct {
 }
 
 // wayTo looks for what the run needs to get going, before anything is stored.
-func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach bool) (way, *record.Agent, error) {
+func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach bool, limits backend.Limits) (way, *record.Agent, error) {
 	w := way{detach: detach, remote: target.Type() != compute.TypeLocal}
 	if detach {
 		if e.h.Location() == "" {
@@ -40,13 +40,16 @@ func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach b
 		}
 	}
 	if !w.remote {
+		if limits != (backend.Limits{}) {
+			return w, nil, fmt.Errorf("%w: compute target %s is this machine itself, which holds no run to limits: leave them out, or name a target that runs containers", azml.ErrUnsupported, target.Name())
+		}
 		return w, nil, nil
 	}
 	opened, err := compute.Open(ctx, target)
 	if err != nil {
 		return w, nil, err
 	}
-	if err := errors.Join(keeper.Ready(ctx, e.h, opened), opened.Close()); err != nil {
+	if err := errors.Join(keeper.Ready(ctx, e.h, opened, limits), opened.Close()); err != nil {
 		return w, nil, fmt.Errorf("compute target %s: %w", target.Name(), err)
 	}
 	a, token := keeper.NewAgent()

@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
@@ -51,9 +53,12 @@ func LoadRunConfig(path, name string) (_ ScriptRunConfig, warnings []string, err
 	if config.Environment, err = environmentOf(path, rc.Environment, inContainer(rc)); err != nil {
 		return ScriptRunConfig{}, nil, err
 	}
-	var lacking []string
+	var lacking, others []string
+	if config.Limits, others, err = limitsOf(rc); err != nil {
+		return ScriptRunConfig{}, nil, err
+	}
 	config.Inputs, config.Outputs, lacking = dataOf(rc)
-	return config, slices.Concat(rc.Warnings, unsupported(rc), lacking), nil
+	return config, slices.Concat(rc.Warnings, unsupported(rc), others, lacking), nil
 }
 
 // projectOf gives the project folder of a path that may be a file in it, or in
@@ -74,6 +79,21 @@ func projectOf(path string) string {
 // looked at, as every file of the SDK says something.
 func inContainer(rc *runconfig.RunConfig) bool {
 	return rc.Target != "" && rc.Target != compute.LocalName
+}
+
+// limitsOf gives the limits of the container, and what is said of it otherwise.
+func limitsOf(rc *runconfig.RunConfig) (backend.Limits, []string, error) {
+	limits, others, err := rc.Limits()
+	if err != nil {
+		return backend.Limits{}, nil, err
+	}
+	if len(others) > 0 {
+		others = []string{fmt.Sprintf("docker.arguments: %s: limits are taken from there and nothing else", strings.Join(others, " "))}
+	}
+	if !inContainer(rc) {
+		limits = runconfig.Limits{}
+	}
+	return backend.Limits(limits), others, nil
 }
 
 func environmentOf(path string, e runconfig.Environment, inContainer bool) (environment.Spec, error) {
@@ -115,6 +135,7 @@ func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 	rc.Script, rc.Arguments, rc.EnvironmentVariables = config.Script, config.Arguments, config.Variables
 	rc.Target = cmp.Or(config.Compute, rc.Target)
 	rc.MaxRunDurationSeconds = int(math.Ceil(config.MaxDuration.Seconds()))
+	rc.SetLimits(runconfig.Limits(config.Limits))
 	if c := config.Command; len(c) == 3 && slices.Equal(c[:2], shell) {
 		rc.Command.Line = c[2]
 	} else {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
@@ -105,12 +106,45 @@ func TestRunConfigWithoutPackages(t *testing.T) {
 	}
 }
 
+// TestRunConfigLimits reads what the two parts about containers say.
+func TestRunConfigLimits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text     string
+		limits   backend.Limits
+		warnings int
+		wrong    bool
+	}{
+		"nothing":      {"target: box", backend.Limits{}, 0, false},
+		"the default":  {"target: box\ndocker: {shmSize: 2g}", backend.Limits{}, 0, false},
+		"size":         {"target: box\ndocker: {shmSize: 512m}", backend.Limits{SharedMemory: 512 << 20}, 0, false},
+		"old place":    {"target: box\nenvironment: {docker: {shmSize: 1g, arguments: [--cpus=2]}}", backend.Limits{CPUs: 2, SharedMemory: 1 << 30}, 0, false},
+		"arguments":    {"target: box\ndocker: {arguments: [--cpus, '0.5', -m=1g, --gpus=all, --ipc, host]}", backend.Limits{CPUs: 0.5, Memory: 1 << 30, GPUs: -1}, 1, false},
+		"this machine": {"docker: {shmSize: 1g, arguments: [--cpus=2]}", backend.Limits{}, 0, false},
+		"no number":    {"target: box\ndocker: {arguments: [--cpus, many]}", backend.Limits{}, 0, true},
+		"no size":      {"target: box\ndocker: {arguments: [--memory=-1]}", backend.Limits{}, 0, true},
+		"no value":     {"target: box\ndocker: {arguments: [--gpus]}", backend.Limits{}, 0, true},
+	} {
+		dir := t.TempDir()
+		file(t, dir, "c.runconfig", "script: train.py\n"+c.text+"\n")
+		config, warnings, err := experiment.LoadRunConfig(dir, "c")
+		if c.wrong {
+			require.ErrorIs(t, err, azml.ErrInvalid, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.Equal(t, c.limits, config.Limits, name)
+		require.Len(t, warnings, c.warnings, name)
+	}
+}
+
 func TestSaveRunConfig(t *testing.T) {
 	t.Parallel()
 	python := environment.Python{PythonVersion: ">=3.9,<4", Pip: []string{"numpy==1.26.4"}, PipOptions: []string{"--no-index"}, Conda: []string{"cudatoolkit"}, Channels: []string{"conda-forge"}}
 	for name, config := range map[string]experiment.ScriptRunConfig{
 		"script": {Script: "train.py", Arguments: []string{"--lr", "0.1", "", "a b", "yes"}, Compute: "box", MaxDuration: time.Hour,
 			Variables: map[string]string{"Mine": "1", "OTHER_one": "x\ny"}, Environment: environment.Spec{Name: "e", Version: "3", Variables: map[string]string{"V": "1"}, Python: python}},
+		"limits":       {Script: "train.py", Compute: "box", Limits: backend.Limits{CPUs: 1.5, Memory: 3 << 30, SharedMemory: 2 << 30, GPUs: -1}},
 		"command":      {Compute: "local", Command: []string{"python", "-m", "train"}, Environment: environment.Spec{Name: "e", Python: environment.Python{UserManaged: true, InterpreterPath: "/usr/bin/python3"}}},
 		"line":         {Compute: "local", Command: []string{"/bin/sh", "-c", "echo a | cat"}, Environment: environment.Reference("e", "3")},
 		"latest":       {Compute: "local", Script: "a.py", Environment: environment.Reference("e", "")},

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/environment"
@@ -62,6 +63,9 @@ type ScriptRunConfig struct {
 	// GracePeriod is the time that a script has to end after it was asked to,
 	// before it is ended by force; 10 seconds when zero.
 	GracePeriod time.Duration
+	// Limits bound what the run may use of its target, each by itself instead of the
+	// target's own. A target that can't hold it to one, or has less, refuses it.
+	Limits backend.Limits
 	// AllowWorkspace lets the script's MLflow clients use all experiments and
 	// runs of the workspace. Without it they use the run, the runs that they
 	// make, which are its children, and the registry of models.
@@ -196,7 +200,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
 			Compute: target.Name(), ComputeType: string(target.Type()), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
 			MaxStart: int64(config.MaxStart.Seconds()), MaxPrepare: int64(config.MaxPrepare.Seconds()),
-			AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
+			Limits: record.Limits(config.Limits), AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
 	}
@@ -224,7 +228,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	if err := e.checkSecrets(ctx, config.Secrets); err != nil {
 		return record.Run{}, way{}, err
 	}
-	w, a, err := e.wayTo(ctx, target, opts.Detach)
+	w, a, err := e.wayTo(ctx, target, opts.Detach, config.Limits)
 	if err != nil {
 		return record.Run{}, way{}, err
 	}
@@ -274,7 +278,7 @@ func (c *ScriptRunConfig) checkProgram() error {
 	if c.GracePeriod < 0 {
 		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
 	}
-	if err := environment.CheckVariables(c.Variables); err != nil {
+	if err := errors.Join(environment.CheckVariables(c.Variables), c.Limits.Validate()); err != nil {
 		return err
 	}
 	return rundata.Check(c.Inputs, c.Outputs, slices.Concat(c.Command, c.Arguments), c.Variables)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -93,6 +94,8 @@ type Details struct {
 	Target string `json:"target,omitempty"`
 	// Environment is the environment of a submitted script, as "name:version".
 	Environment string `json:"environment,omitempty"`
+	// Limits are what a submitted script was to have of its target.
+	Limits backend.Limits `json:"limits,omitzero"`
 	// Secrets are the names of the secrets that a submitted script gets.
 	Secrets []string `json:"secrets,omitempty"`
 	// Error says why the run failed, nil when it did not.
@@ -163,6 +166,7 @@ func (r *Run) Details() Details {
 	if def := rec.Definition; def != nil {
 		d.Script, d.Arguments, d.Command, d.Target = def.Script, slices.Clone(def.Arguments), slices.Clone(def.Command), def.Compute
 		d.Environment = def.Environment.Name + ":" + def.Environment.Version
+		d.Limits = backend.Limits(def.Limits)
 		d.Secrets = slices.Clone(def.Secrets)
 	}
 	return d

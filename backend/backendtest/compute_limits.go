@@ -77,6 +77,13 @@ func checkStartLimits(t TB, h ComputeHarness) {
 	require.NoError(t, h.Compute.Start(t.Context(), job))
 	s := c.wait("a")
 	require.False(t, s.State == backend.JobExited && strings.TrimSpace(c.output("a")) == "400000000", "memory was not bounded: %+v", s)
+	limiter, ok := backend.As[backend.Limiter](h.Compute)
+	require.True(t, ok, "a target that holds jobs to limits tells beforehand whether it can")
+	require.NoError(t, limiter.CheckLimits(t.Context(), job.Limits))
+	for _, more := range []backend.Limits{{CPUs: 1 << 20}, {Memory: 1 << 60}, {GPUs: 1 << 20}} {
+		require.ErrorIs(t, limiter.CheckLimits(t.Context(), more), azml.ErrUnsupported, "%+v", more)
+	}
+	require.ErrorIs(t, limiter.CheckLimits(t.Context(), backend.Limits{Memory: -1}), azml.ErrInvalid)
 	job = c.shell("b", "echo enough")
 	job.Limits = backend.Limits{CPUs: 0.5, Memory: 64 << 20}
 	require.NoError(t, h.Compute.Start(t.Context(), job))

@@ -126,7 +126,7 @@ func (d *Driver) buildDockerfile(ctx context.Context, recipe backend.ImageRecipe
 		return err
 	}
 	built, err := d.client.ImageBuild(ctx, &files, client.ImageBuildOptions{Tags: []string{tag}, NetworkMode: d.opts.BuildNetwork, Remove: true, ForceRemove: true,
-		Version: build.BuilderV1, Labels: map[string]string{hashLabel: recipe.Hash}})
+		Version: build.BuilderV1, AuthConfigs: d.logins(), Labels: map[string]string{hashLabel: recipe.Hash}})
 	if err != nil {
 		return classify(ctx, err)
 	}

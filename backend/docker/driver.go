@@ -42,6 +42,8 @@ type Options struct {
 	Limits backend.Limits
 	// Mounts are folders of this machine that all jobs see.
 	Mounts []Mount
+	// Registries are the logins for pulling images that the engine lacks.
+	Registries []Registry
 }
 
 // Mount is a folder that jobs see.
@@ -92,14 +94,23 @@ func New(opts *Options) (*Driver, error) {
 	if err := os.MkdirAll(d.opts.Dir, 0o700); err != nil {
 		return nil, noFile(err)
 	}
-	from := []client.Opt{client.FromEnv}
-	if d.opts.Host != "" {
-		from = append(from, client.WithHost(d.opts.Host))
-	}
-	if d.client, err = client.New(from...); err != nil {
-		return nil, fmt.Errorf("%w: Docker engine %q: %w", azml.ErrInvalid, d.opts.Host, err)
+	if d.client, err = connect(d.opts.Host); err != nil {
+		return nil, err
 	}
 	return d, nil
+}
+
+// connect gives a client of an engine, which it doesn't ask yet.
+func connect(host string) (*client.Client, error) {
+	from := []client.Opt{client.FromEnv}
+	if host != "" {
+		from = append(from, client.WithHost(host))
+	}
+	c, err := client.New(from...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Docker engine %q: %w", azml.ErrInvalid, host, err)
+	}
+	return c, nil
 }
 
 // Close closes the connections to the engine. Jobs go on.

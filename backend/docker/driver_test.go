@@ -1,10 +1,7 @@
 package docker_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +34,7 @@ func TestConformance(t *testing.T) {
 			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, opts, id, pids) },
 			Reopen:  func() (backend.Compute, error) { return open(t, opts), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
-				return startAndDie(t, opts, job)
+				return startAndDie(t, starter{Options: &opts}, job)
 			},
 		}
 	})
@@ -87,27 +84,4 @@ func alive(t backendtest.TB, opts docker.Options, id string, pids []string) []st
 		}
 	}
 	return left
-}
-
-// startAndDie starts the job from a starter, see TestMain, and kills that.
-func startAndDie(t backendtest.TB, opts docker.Options, job backend.Job) error {
-	given, err := json.Marshal(opts)
-	require.NoError(t, err)
-	input, err := json.Marshal(job)
-	require.NoError(t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), starterEnv+"="+string(given))
-	cmd.Stdin = bytes.NewReader(input)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // killed
-	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
-		return errors.New(answer)
-	}
-	return nil
 }

@@ -201,9 +201,16 @@ func (d *Driver) image(ctx context.Context, name string) (client.ImageInspectRes
 	if err = classify(ctx, err); !errors.Is(err, azml.ErrNotFound) {
 		return info, err
 	}
-	pull, err := d.client.ImagePull(ctx, name, client.ImagePullOptions{})
+	auth, err := d.login(name)
+	if err != nil {
+		return info, err
+	}
+	pull, err := d.client.ImagePull(ctx, name, client.ImagePullOptions{RegistryAuth: auth})
 	if err == nil {
 		err = pull.Wait(ctx)
+	}
+	if err != nil && ctx.Err() == nil && denied(err) {
+		return info, fmt.Errorf("%w: image %s is not on the engine, and its registry refuses the login that the target has for it, or wants one: %w", azml.ErrDenied, name, err)
 	}
 	if err != nil {
 		return info, fmt.Errorf("image %s is not on the engine, and can't be pulled: %w", name, classify(ctx, err))

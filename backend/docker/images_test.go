@@ -167,7 +167,7 @@ func TestBuildImageCutOff(t *testing.T) {
 	build.Env["PATH"] = "/usr/bin:/bin"
 	dead := opts
 	dead.Name = "azml.build"
-	require.NoError(t, startAndDie(t, dead, build))
+	require.NoError(t, startAndDie(t, starter{Options: &dead}, build))
 	recipe.Setup = "true"
 	_, err := d.BuildImage(t.Context(), recipe, io.Discard)
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -34,6 +35,9 @@ type Config struct {
 	Limits backend.Limits
 	// Mounts are folders of this machine that all jobs see.
 	Mounts []Mount
+	// Registries are the logins for pulling images that the engine lacks. They go to
+	// the secret store.
+	Registries []Registry
 }
 
 // Members of a target's connection.
@@ -50,10 +54,11 @@ const (
 	mountsMember       = "mounts"
 )
 
-// Source implements compute.Config. There are no credentials. Errors: ErrInvalid.
+// Source implements compute.Config. Its credentials are the registries. Errors:
+// ErrInvalid.
 func (c Config) Source() (backend.ComputeSource, error) {
-	if c.Limits.CPUs < 0 || c.Limits.Memory < 0 || c.Limits.SharedMemory < 0 || c.Limits.GPUs < -1 {
-		return backend.ComputeSource{}, fmt.Errorf("%w: limits can't be negative", azml.ErrInvalid)
+	if err := errors.Join(c.Limits.Validate(), checkRegistries(c.Registries)); err != nil {
+		return backend.ComputeSource{}, err
 	}
 	for _, m := range c.Mounts {
 		if !filepath.IsAbs(m.Source) || !filepath.IsAbs(m.Target) {
@@ -77,7 +82,7 @@ func (c Config) Source() (backend.ComputeSource, error) {
 		}
 		s.Connection[mountsMember] = string(text)
 	}
-	return s, nil
+	return s, keepRegistries(&s, c.Registries)
 }
 
 // Kind opens Docker engines as compute targets. It implements
@@ -101,6 +106,9 @@ func (Kind) Open(_ context.Context, source backend.ComputeSource) (backend.Opene
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
+	if opts.Registries, err = keptRegistries(source.Credentials); err != nil {
+		return nil, err
+	}
 	opts.Name = "azml-" + hex.EncodeToString(sum[:6])
 	opts.Dir = filepath.Join(source.CacheDir, "docker")
 	return New(&opts)

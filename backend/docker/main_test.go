@@ -14,9 +14,22 @@ import (
 )
 
 // starterEnv makes the test program a starter: it starts the job that it reads
-// from standard input with a driver of the options that the variable holds, and
-// waits to be killed.
+// from standard input on the target that the variable describes, and waits to be
+// killed.
 const starterEnv = "AZML_TEST_STARTER"
+
+// starter says by which of the two a starter starts.
+type starter struct {
+	Options *docker.Options
+	Machine *place
+}
+
+func (s starter) open() (backend.Compute, error) {
+	if s.Machine != nil {
+		return docker.NewMachine(s.Machine.options())
+	}
+	return docker.New(s.Options)
+}
 
 func TestMain(m *testing.M) {
 	given := os.Getenv(starterEnv)
@@ -24,15 +37,15 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	var opts docker.Options
+	var from starter
 	var job backend.Job
-	err := json.Unmarshal([]byte(given), &opts)
+	err := json.Unmarshal([]byte(given), &from)
 	if err == nil {
 		err = json.NewDecoder(os.Stdin).Decode(&job)
 	}
 	if err == nil {
-		var d *docker.Driver
-		if d, err = docker.New(&opts); err == nil {
+		var d backend.Compute
+		if d, err = from.open(); err == nil {
 			err = d.Start(context.Background(), job)
 		}
 	}

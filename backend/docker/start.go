@@ -105,34 +105,12 @@ func (d *Driver) makeFiles(id string) error {
 	return errors.Join(f.Chmod(0o666), f.Close()) // jobs run as anybody
 }
 
-// limitError gives refusals of what a job may use their class.
-func limitError(err error, job backend.Job) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	for word, asked := range map[string]bool{"CPUs": job.Limits.CPUs > 0, "emory": job.Limits.Memory > 0, "device driver": job.Limits.GPUs != 0} {
-		if asked && strings.Contains(text, word) {
-			return fmt.Errorf("%w: the engine can't give the job what its limits ask for: %s", azml.ErrUnsupported, text)
-		}
-	}
-	return err
-}
-
 // hostConfig says what the container gets of its machine.
 func (d *Driver) hostConfig(job backend.Job) *container.HostConfig {
-	l := backend.Limits{
-		CPUs: cmp.Or(job.Limits.CPUs, d.opts.Limits.CPUs), Memory: cmp.Or(job.Limits.Memory, d.opts.Limits.Memory),
-		SharedMemory: cmp.Or(job.Limits.SharedMemory, d.opts.Limits.SharedMemory), GPUs: cmp.Or(job.Limits.GPUs, d.opts.Limits.GPUs),
-	}
-	const perCPU = 1_000_000_000
+	l := d.limits(job.Limits)
 	h := &container.HostConfig{
 		Init: new(true), NetworkMode: container.NetworkMode(d.opts.Network), ShmSize: l.SharedMemory, SecurityOpt: []string{"no-new-privileges"},
-		LogConfig: container.LogConfig{Type: "none"},
-		Resources: container.Resources{NanoCPUs: int64(l.CPUs * perCPU), Memory: l.Memory, MemorySwap: l.Memory}, // no swap beyond
-	}
-	if l.GPUs != 0 {
-		h.DeviceRequests = []container.DeviceRequest{{Count: l.GPUs, Capabilities: [][]string{{"gpu"}}}}
+		LogConfig: container.LogConfig{Type: "none"}, Resources: resources(l),
 	}
 	for _, m := range d.opts.Mounts {
 		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})

@@ -2,8 +2,6 @@ package ssh
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -24,46 +22,60 @@ import (
 // handshakeTime bounds connecting and logging in.
 const handshakeTime = 30 * time.Second
 
+// machine makes connections, one at a time.
+type machine struct {
+	config Config
+	// platform and program are found by the first one.
+	platform backend.Platform
+	program  program
+}
+
 // connection is one connection to the machine, with the program at its end.
 type connection struct {
-	ssh  *ssh.Client
-	jobs *jobs.Client
-	// began is when it was made.
-	began time.Time
+	ssh      *ssh.Client
+	jobs     *jobs.Client
+	platform backend.Platform
 	// ended is closed when it is gone.
 	ended chan struct{}
 }
 
 // connect logs in, puts the program there when it is not, and starts it.
-func (d *Driver) connect(ctx context.Context) (_ *connection, err error) {
-	client, err := d.logIn(ctx)
+func (m *machine) connect(ctx context.Context) (_ jobs.Connection, err error) {
+	client, err := m.logIn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{ssh: client, began: time.Now(), ended: make(chan struct{})}
-	go c.watch(d.config.KeepAlive)
+	c := &connection{ssh: client, ended: make(chan struct{})}
+	go c.watch(m.config.KeepAlive)
 	defer func() {
 		if err != nil {
-			c.close()
+			c.Close()
 		}
 	}()
-	if d.platform == (backend.Platform{}) {
-		if d.platform, err = probe(ctx, client); err != nil {
+	if m.platform == (backend.Platform{}) {
+		if m.platform, err = probe(ctx, client); err != nil {
 			return nil, err
 		}
 	}
-	if err := d.findProgram(ctx); err != nil {
+	if err := m.findProgram(ctx); err != nil {
 		return nil, err
 	}
-	name := jobs.ProgramPrefix + d.program.digest
-	c.jobs, err = serve(ctx, client, d.config.Dir, name)
+	name := jobs.ProgramPrefix + m.program.digest
+	c.jobs, err = serve(ctx, client, m.config.Dir, name)
 	if errors.Is(err, azml.ErrNotFound) {
-		if err = d.upload(ctx, client, name); err == nil {
-			c.jobs, err = serve(ctx, client, d.config.Dir, name)
+		if err = m.upload(ctx, client, name); err == nil {
+			c.jobs, err = serve(ctx, client, m.config.Dir, name)
 		}
 	}
+	c.platform = m.platform
 	return c, err
 }
+
+// Client implements jobs.Connection.
+func (c *connection) Client() *jobs.Client { return c.jobs }
+
+// Platform implements jobs.Connection.
+func (c *connection) Platform() backend.Platform { return c.platform }
 
 // watch asks the machine from time to time whether it is there, until the
 // connection ends, which it sees to when the machine is silent.
@@ -89,8 +101,8 @@ func (c *connection) watch(every time.Duration) {
 	}
 }
 
-// close ends the connection. Jobs go on.
-func (c *connection) close() {
+// Close implements jobs.Connection.
+func (c *connection) Close() {
 	if c.jobs != nil {
 		_ = c.jobs.Close()
 	}
@@ -98,8 +110,8 @@ func (c *connection) close() {
 	<-c.ended
 }
 
-// alive tells whether calls can be made.
-func (c *connection) alive() bool {
+// Alive implements jobs.Connection.
+func (c *connection) Alive() bool {
 	select {
 	case <-c.ended:
 		return false
@@ -109,22 +121,22 @@ func (c *connection) alive() bool {
 }
 
 // logIn makes a connection to a machine that has proved itself, as the user.
-func (d *Driver) logIn(ctx context.Context) (*ssh.Client, error) {
-	credential, err := d.config.Credential(ctx)
+func (m *machine) logIn(ctx context.Context) (*ssh.Client, error) {
+	credential, err := m.config.Credential(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the credential of %s: %w", d.config.target(), err)
+		return nil, fmt.Errorf("the credential of %s: %w", m.config.target(), err)
 	}
 	methods, done, err := credential.methods()
 	if err != nil {
-		return nil, fmt.Errorf("log in as %s: %w", d.config.target(), err)
+		return nil, fmt.Errorf("log in as %s: %w", m.config.target(), err)
 	}
 	defer done()
-	proofs, err := d.config.HostKey.proofs(d.config.hostPort())
+	proofs, err := m.config.HostKey.proofs(m.config.hostPort())
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range proofs {
-		client, failure := d.handshakes(ctx, methods, p)
+		client, failure := m.handshakes(ctx, methods, p)
 		if failure == nil {
 			return client, nil
 		}
@@ -144,9 +156,9 @@ func notThisKey(err error) bool {
 
 // handshakes connects, again when it is hung up on: servers do that to some when
 // many log in at once.
-func (d *Driver) handshakes(ctx context.Context, methods []ssh.AuthMethod, p proof) (client *ssh.Client, err error) {
+func (m *machine) handshakes(ctx context.Context, methods []ssh.AuthMethod, p proof) (client *ssh.Client, err error) {
 	for wait := 50 * time.Millisecond; wait < 5*time.Second; wait *= 2 {
-		client, err = d.handshake(ctx, methods, p)
+		client, err = m.handshake(ctx, methods, p)
 		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			return client, err
 		}
@@ -159,72 +171,64 @@ func (d *Driver) handshakes(ctx context.Context, methods []ssh.AuthMethod, p pro
 	return client, err
 }
 
-func (d *Driver) handshake(ctx context.Context, methods []ssh.AuthMethod, p proof) (*ssh.Client, error) {
+func (m *machine) handshake(ctx context.Context, methods []ssh.AuthMethod, p proof) (*ssh.Client, error) {
 	ctx, stop := context.WithTimeout(ctx, handshakeTime)
 	defer stop()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.config.hostPort())
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", m.config.hostPort())
 	if err != nil {
-		return nil, d.unreached(ctx, err)
+		return nil, m.unreached(ctx, err)
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	c, channels, requests, err := ssh.NewClientConn(conn, d.config.hostPort(), &ssh.ClientConfig{
-		User: d.config.User, Auth: methods, HostKeyCallback: p.callback, HostKeyAlgorithms: p.algorithms, ClientVersion: "SSH-2.0-azml"})
+	c, channels, requests, err := ssh.NewClientConn(conn, m.config.hostPort(), &ssh.ClientConfig{
+		User: m.config.User, Auth: methods, HostKeyCallback: p.callback, HostKeyAlgorithms: p.algorithms, ClientVersion: "SSH-2.0-azml"})
 	if err != nil {
 		_ = conn.Close()
-		return nil, d.unreached(ctx, err)
+		return nil, m.unreached(ctx, err)
 	}
 	return ssh.NewClient(c, channels, requests), nil
 }
 
 // unreached gives the error of a connection that was not made its class.
-func (d *Driver) unreached(ctx context.Context, err error) error {
+func (m *machine) unreached(ctx context.Context, err error) error {
 	negotiation, none := errors.AsType[*ssh.AlgorithmNegotiationError](err)
 	switch {
 	case azml.ClassOf(err) != nil: // the host key's
 		return err
 	case none:
-		return fmt.Errorf("%w: %s and this program have nothing in common to speak (or no key of the known kind): %w", azml.ErrDenied, d.config.target(), negotiation)
+		return fmt.Errorf("%w: %s and this program have nothing in common to speak (or no key of the known kind): %w", azml.ErrDenied, m.config.target(), negotiation)
 	case strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "Too many authentication failures"):
-		return fmt.Errorf("%w: %s was refused; check user, password or key: %w", azml.ErrDenied, d.config.target(), err)
+		return fmt.Errorf("%w: %s was refused; check user, password or key: %w", azml.ErrDenied, m.config.target(), err)
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %s does not answer: %w", azml.ErrUnavailable, d.config.target(), context.Cause(ctx))
+		return fmt.Errorf("%w: %s does not answer: %w", azml.ErrUnavailable, m.config.target(), context.Cause(ctx))
 	}
-	return fmt.Errorf("%w: %s: %w", azml.ErrUnavailable, d.config.target(), err)
+	return fmt.Errorf("%w: %s: %w", azml.ErrUnavailable, m.config.target(), err)
 }
 
 // program is what is put on the machine.
 type program struct{ path, digest string }
 
 // findProgram asks for the program, once.
-func (d *Driver) findProgram(ctx context.Context) error {
-	if d.program.digest != "" {
+func (m *machine) findProgram(ctx context.Context) error {
+	if m.program.digest != "" {
 		return nil
 	}
-	path, err := d.config.Program(ctx, d.platform)
+	path, err := m.config.Program(ctx, m.platform)
 	if err != nil {
-		return fmt.Errorf("the azml program for %s (%s/%s): %w", d.config.target(), d.platform.OS, d.platform.Arch, err)
+		return fmt.Errorf("the azml program for %s (%s/%s): %w", m.config.target(), m.platform.OS, m.platform.Arch, err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("%w: the azml program: %w", azml.ErrInvalid, err)
 	}
 	defer f.Close()
-	digest, err := digestOf(f)
-	d.program = program{path, digest}
+	digest, err := jobs.Digest(f)
+	m.program = program{path, digest}
 	return err
 }
 
-func digestOf(r io.Reader) (string, error) {
-	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
-		return "", fmt.Errorf("%w: read the program: %w", azml.ErrInvalid, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
 // upload puts the program on the machine.
-func (d *Driver) upload(ctx context.Context, client *ssh.Client, name string) error {
-	f, err := os.Open(d.program.path)
+func (m *machine) upload(ctx context.Context, client *ssh.Client, name string) error {
+	f, err := os.Open(m.program.path)
 	if err != nil {
 		return fmt.Errorf("%w: the azml program: %w", azml.ErrInvalid, err)
 	}
@@ -233,5 +237,5 @@ func (d *Driver) upload(ctx context.Context, client *ssh.Client, name string) er
 	if err != nil {
 		return fmt.Errorf("%w: the azml program: %w", azml.ErrInvalid, err)
 	}
-	return upload(ctx, client, d.config.Dir, name, d.program.digest, io.NewSectionReader(f, 0, info.Size()))
+	return upload(ctx, client, m.config.Dir, name, m.program.digest, io.NewSectionReader(f, 0, info.Size()))
 }

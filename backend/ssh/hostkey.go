@@ -172,8 +172,8 @@ var errSeen = errors.New("the host key is known now")
 // compare its fingerprint where there is something to compare it with. A zero
 // port is 22. Errors: ErrUnavailable.
 func KeyOf(ctx context.Context, address string, port int) (line string, err error) {
-	d := &Driver{config: Config{Address: address, Port: cmp.Or(port, DefaultPort), User: "nobody"}}
-	_, err = d.handshake(ctx, nil, proof{allAlgorithms(), func(_ string, _ net.Addr, key ssh.PublicKey) error {
+	m := &machine{config: Config{Address: address, Port: cmp.Or(port, DefaultPort), User: "nobody"}}
+	_, err = m.handshake(ctx, nil, proof{allAlgorithms(), func(_ string, _ net.Addr, key ssh.PublicKey) error {
 		line = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 		return errSeen
 	}})

@@ -13,13 +13,13 @@ import (
 
 // computeDrivers gives the drivers of the targets that are not this machine.
 func computeDrivers() []backend.ComputeDriver {
-	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, ssh.ComputeDriver{}}
+	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, docker.InstanceKind{}, ssh.ComputeDriver{}}
 }
 
 func (a *app) computeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "compute",
-		Short:   "Attach, list, show and examine compute targets",
+		Short:   "Attach, make, list, show and examine compute targets",
 		Example: "  azml compute list",
 	}
 	cmd.AddCommand(&cobra.Command{
@@ -41,7 +41,8 @@ func (a *app) computeCommand() *cobra.Command {
 				})
 			})
 		},
-	}, a.computeShow(), a.computeAttach(), a.computeDetach(), a.computeDoctor())
+	}, a.computeShow(), a.computeAttach(), a.computeDetach(), a.computeDoctor(),
+		a.computeCreate(), a.computeStart(), a.computeStop(), a.computeRestart(), a.computeOpen(), a.computeDelete())
 	return cmd
 }
 
@@ -57,13 +58,22 @@ func (a *app) computeShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				d := target.Details()
-				return a.show(d, func(t *table) {
+				view := targetView{Details: target.Details()}
+				if d := view.Details; !d.IsAttached {
+					i, err := target.Instance(cmd.Context(), nil)
+					if err != nil {
+						return err
+					}
+					view.Instance = &i
+				}
+				d := view.Details
+				return a.show(view, func(t *table) {
 					t.field("Compute", d.Name)
 					t.field("Type", d.Type)
 					t.field("State", d.ProvisioningState)
 					t.field("Description", d.Description)
 					t.field("Created", when(d.Created))
+					drawInstance(t, view.Instance)
 					t.labels("Connection", d.Connection)
 					t.labels("Tags", d.Tags)
 				})
@@ -80,7 +90,7 @@ func (a *app) computeDetach() *cobra.Command {
 		Args:    exactly(1, "the name of a compute target"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				if err := ws.Compute().Delete(cmd.Context(), args[0], nil); err != nil {
+				if err := a.deleteTarget(cmd.Context(), ws, args[0], true); err != nil {
 					return err
 				}
 				a.say("Detached %s", args[0])

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,9 +70,7 @@ has the workspace through a gateway alone, as on another machine.`,
 
 func (a *app) computeAttachDocker() *cobra.Command {
 	var common attachFlags
-	var config docker.Config
-	var memory, shared, gpus string
-	var mounts []string
+	var f dockerFlags
 	cmd := &cobra.Command{
 		Use:   "docker NAME",
 		Short: "Attach a Docker engine of this machine",
@@ -82,28 +79,10 @@ func (a *app) computeAttachDocker() *cobra.Command {
 		Args: exactly(1, "a name for the target"),
 	}
 	common.add(cmd)
-	f := cmd.Flags()
-	f.StringVar(&config.Host, "host", "", "socket of the engine, such as unix:///var/run/docker.sock (default: what DOCKER_HOST says)")
-	f.StringVar(&config.Image, "image", "", "image of environments that name none")
-	f.StringVar(&config.User, "user", "", "whom runs have as user (default: the image's, and nobody instead of root)")
-	f.StringVar(&config.Network, "network", "", "network of runs, such as none or host")
-	f.StringVar(&config.BuildNetwork, "build-network", "", "network in which images are made")
-	f.Float64Var(&config.Limits.CPUs, "cpus", 0, "processors that a run may use")
-	f.StringVar(&memory, "memory", "", "memory that a run may use, such as 8g")
-	f.StringVar(&shared, "shm-size", "", "size of /dev/shm, such as 2g")
-	f.StringVar(&gpus, "gpus", "", `number of GPUs, or "all"`)
-	f.StringArrayVar(&mounts, "mount", nil, "folder of this machine that runs see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if config.Limits.Memory, err = parseBytes("--memory", memory); err != nil {
-			return err
-		}
-		if config.Limits.SharedMemory, err = parseBytes("--shm-size", shared); err != nil {
-			return err
-		}
-		if config.Limits.GPUs, err = parseGPUs(gpus); err != nil {
-			return err
-		}
-		if config.Mounts, err = parseMounts(mounts); err != nil {
+	f.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		config, err := f.complete(cmd.Context(), a)
+		if err != nil {
 			return err
 		}
 		return a.attach(cmd.Context(), args[0], config, &common)
@@ -111,37 +90,45 @@ func (a *app) computeAttachDocker() *cobra.Command {
 	return cmd
 }
 
-// parseBytes reads a size as Docker takes it: a number, with b, k, m or g.
-func parseBytes(flag, text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	digits, unit := strings.ToLower(text), int64(1)
-	for suffix, size := range map[string]int64{"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30} {
-		if rest, ok := strings.CutSuffix(digits, suffix); ok {
-			digits, unit = rest, size
-			break
-		}
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || n <= 0 || n*float64(unit) > 1<<62 {
-		return 0, usage("%s %q: use a size such as 512m or 8g", flag, text)
-	}
-	return int64(n * float64(unit)), nil
+// dockerFlags say by which engine containers are run, and how.
+type dockerFlags struct {
+	config docker.Config
+	limits limitFlags
+	mounts []string
+	login  docker.Registry
+	asked  bool
 }
 
-func parseGPUs(text string) (int, error) {
-	switch text {
-	case "":
-		return 0, nil
-	case "all":
-		return -1, nil
+func (f *dockerFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.config.Host, "host", "", "socket of the engine, such as unix:///var/run/docker.sock (default: what DOCKER_HOST says)")
+	flags.StringVar(&f.config.Image, "image", "", "image of environments that name none, and of a compute instance")
+	flags.StringVar(&f.config.User, "user", "", "whom runs have as user (default: the image's, and nobody instead of root; of a compute instance whoever makes it)")
+	flags.StringVar(&f.config.Network, "network", "", "network of containers, such as host, or for runs none")
+	flags.StringVar(&f.config.BuildNetwork, "build-network", "", "network in which images are made")
+	f.limits.add(cmd)
+	flags.StringVar(&f.login.Address, "registry", "", "registry of images that wants a login, such as registry.example.com:5000")
+	flags.StringVar(&f.login.Username, "registry-user", "", "who logs in to the registry")
+	flags.BoolVar(&f.asked, "registry-password-stdin", false, "ask for the password of the registry, or read it from the standard input")
+	flags.StringArrayVar(&f.mounts, "mount", nil, "folder of this machine that containers see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
+}
+
+// complete gives the configuration that the flags make.
+func (f *dockerFlags) complete(ctx context.Context, a *app) (_ docker.Config, err error) {
+	if given := f.login.Address != ""; given != f.asked || given != (f.login.Username != "") {
+		return f.config, usage("--registry, --registry-user and --registry-password-stdin go together")
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, usage(`--gpus %q: use a number, or "all"`, text)
+	if f.asked {
+		if f.login.Password, err = a.readSecret(ctx, "the password of the registry"); err != nil {
+			return f.config, err
+		}
+		f.config.Registries = []docker.Registry{f.login}
 	}
-	return n, nil
+	if f.config.Limits, err = f.limits.limits(); err != nil {
+		return f.config, err
+	}
+	f.config.Mounts, err = parseMounts(f.mounts)
+	return f.config, err
 }
 
 func parseMounts(texts []string) ([]docker.Mount, error) {

@@ -82,6 +82,7 @@ func (v *runView) draw(t *table) {
 	t.field("Command", shellLine(d.Command))
 	t.field("Compute", d.Target)
 	t.field("Environment", d.Environment)
+	t.field("Limits", limitsLine(d.Limits))
 	t.field("Secrets", strings.Join(d.Secrets, ", "))
 	t.field("Snapshot", d.SnapshotID)
 	t.field("Created", when(d.Created)+" by "+d.CreatedBy)

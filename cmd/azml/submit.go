@@ -22,6 +22,7 @@ type submission struct {
 	command     bool
 	environment environmentFlags
 	data        dataFlags
+	limits      limitFlags
 	args        []string // after --
 }
 
@@ -70,6 +71,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.StringVarP(&s.runconfig, "runconfig", "c", "", "name of a run configuration file of Azure ML in the source folder; other flags win over it")
 	s.environment.add(cmd)
 	s.data.add(cmd)
+	s.limits.add(cmd)
 	f.StringVar(&s.opts.DisplayName, "name", "", "name of the run for people")
 	f.StringVar(&s.opts.Description, "description", "", "description of the run")
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
@@ -123,6 +125,9 @@ func (s *submission) complete(a *app) error {
 		s.config.Script, s.config.Arguments, s.config.Command = "", nil, s.args
 	} else if len(s.args) > 0 {
 		s.config.Arguments = s.args
+	}
+	if err := s.limits.merge(&s.config.Limits); err != nil {
+		return err
 	}
 	if err := s.data.merge(&s.config); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 // drivers are those of all targets here.
 func drivers() []backend.ComputeDriver {
-	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, ssh.ComputeDriver{}}
+	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, docker.InstanceKind{}, ssh.ComputeDriver{}}
 }
 
 // submitAndStay submits the folder's script to the target and stays.

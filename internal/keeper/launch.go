@@ -21,12 +21,21 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// Ready tells whether the target can take an agent now: it fails at once where a run
-// never would begin. Errors: ErrUnavailable, ErrDenied, ErrUnsupported, and
-// ErrNotFound when there is no program for its platform.
-func Ready(ctx context.Context, h core.Handle, target backend.Remote) error {
+// Ready tells whether the target can take an agent with these limits now: it fails
+// at once where a run never would begin. Errors: ErrUnavailable, ErrDenied,
+// ErrUnsupported, and ErrNotFound when there is no program for its platform.
+func Ready(ctx context.Context, h core.Handle, target backend.Remote, limits backend.Limits) error {
 	if err := target.Check(ctx); err != nil {
 		return err
+	}
+	if limits != (backend.Limits{}) {
+		limiter, can := backend.As[backend.Limiter](target)
+		if !can {
+			return fmt.Errorf("%w: it can't hold a run to limits: leave them out, or name a target that runs containers", azml.ErrUnsupported)
+		}
+		if err := limiter.CheckLimits(ctx, limits); err != nil {
+			return err
+		}
 	}
 	on, err := target.Platform(ctx)
 	if err != nil {
@@ -65,7 +74,8 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 		return err
 	}
 	k.launched = k.h.Now()
-	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env})
+	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env,
+		Limits: backend.Limits(k.run.Definition.Limits)})
 }
 
 // image makes the environment's image where the target has images, unless it is

@@ -167,6 +167,22 @@ type Compute struct {
 	Connection map[string]string `json:"connection,omitempty"`
 	// Secret is the name of the secret that holds the credentials, empty for none.
 	Secret string `json:"secret,omitempty"`
+	// LastOperation is what was done last with a compute instance, nil for others.
+	LastOperation *ComputeOperation `json:"lastOperation,omitempty"`
+}
+
+// ComputeOperation is something that is done with a compute instance, or was.
+type ComputeOperation struct {
+	// Name is Create, Start, Stop, Restart or Delete.
+	Name string `json:"operationName"`
+	// Status is InProgress, Succeeded, or the name with Failed.
+	Status string `json:"operationStatus"`
+	// Trigger is who wanted it: User.
+	Trigger string `json:"operationTrigger"`
+	// Time is when the status began.
+	Time time.Time `json:"operationTime"`
+	// Error says what went wrong.
+	Error string `json:"error,omitempty"`
 }
 
 // Schema implements Record.

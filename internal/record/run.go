@@ -189,6 +189,8 @@ type Definition struct {
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// MaxDuration is the limit of the user's code in seconds, 0 for none.
 	MaxDuration int64 `json:"maxRunDurationSeconds,omitempty"`
+	// Limits are what it may use of its target; zero means the target's own.
+	Limits Limits `json:"limits,omitzero"`
 	// MaxStart is the limit of the time from the agent's start until it has taken the
 	// run over, in seconds; 0 for none.
 	MaxStart int64 `json:"maxStartSeconds,omitempty"`
@@ -206,6 +208,18 @@ type Definition struct {
 	Inputs []DataInput `json:"inputs,omitempty"`
 	// Outputs are the folders of files that are stored when it has ended, by name.
 	Outputs []DataOutput `json:"outputs,omitempty"`
+}
+
+// Limits bound what a run may use. Fields are as in backend.Limits.
+type Limits struct {
+	// CPUs is the number of processors.
+	CPUs float64 `json:"cpus,omitempty"`
+	// Memory is in bytes.
+	Memory int64 `json:"memory,omitempty"`
+	// SharedMemory is the size of /dev/shm in bytes.
+	SharedMemory int64 `json:"sharedMemory,omitempty"`
+	// GPUs is the number of accelerators, -1 for all.
+	GPUs int `json:"gpus,omitempty"`
 }
 
 // Agent is the program that drives a run on another machine or in a container.

@@ -45,6 +45,7 @@ var ranks = map[string]int{
 	"internal/files":         20,
 	"internal/metrics":       20,
 	"internal/snapshot":      20,
+	"internal/instance":      20,
 	"internal/image":         22,
 	"internal/history":       22,
 	"internal/registry":      22,
@@ -98,6 +99,7 @@ const (
 // its reason.
 var sideways = map[string]string{
 	"backend/ssh -> backend/ssh/jobs":               "jobs of a machine are asked for over SSH",
+	"backend/docker -> backend/ssh/jobs":            "jobs of a container that is a machine are asked for by docker exec",
 	"backend/ssh/jobs -> backend/process":           "the far machine does what local compute does",
 	"backend/azureblob -> backend/internal/trybody": "requests of Azure's clients are tried again",
 	"backend/keyvault -> backend/internal/trybody":  "requests of Azure's clients are tried again",

@@ -15,7 +15,7 @@ func (c *RunConfig) setDefaults() {
 func (e *Environment) setDefaults() {
 	e.Name = "default-environment"
 	e.Python.InterpreterPath = "python"
-	e.Docker.SharedVolumes, e.Docker.ShmSize = true, "2g"
+	e.Docker.SharedVolumes, e.Docker.ShmSize = true, DefaultShmSize
 	e.Docker.Platform = Platform{OS: "Linux", Architecture: "amd64"}
 	e.Spark.PrecachePackages = true
 }
@@ -28,7 +28,7 @@ func (s *Spark) setDefaults() {
 	s.Configuration = map[string]any{"spark.app.name": "Azure ML Experiment", "spark.yarn.maxAppAttempts": 1}
 }
 
-func (d *Docker) setDefaults() { d.SharedVolumes, d.ShmSize = true, "2g" }
+func (d *Docker) setDefaults() { d.SharedVolumes, d.ShmSize = true, DefaultShmSize }
 
 func (h *HDI) setDefaults() { h.YarnDeployMode = "cluster" }
 

@@ -34,6 +34,15 @@ const (
 // has: who installs this very program under another one moves no bytes.
 type programs struct{ dir string }
 
+// Digest gives the SHA-256 of a program in hexadecimal digits. Errors: ErrInvalid.
+func Digest(program io.Reader) (string, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, program); err != nil {
+		return "", fmt.Errorf("%w: read the program: %w", azml.ErrInvalid, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
 // Verify tells whether the file has the SHA-256, in hexadecimal digits. Errors:
 // ErrDamaged, and those of the file system.
 func Verify(path, digest string) error {

@@ -1,4 +1,4 @@
-package ssh
+package jobs
 
 import (
 	"context"
@@ -10,29 +10,30 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
-	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
 // Platform implements backend.Remote.
 func (d *Driver) Platform(ctx context.Context) (backend.Platform, error) {
-	var p backend.Platform
-	err := d.do(ctx, func(*jobs.Client) error {
-		p = d.platform // known to whoever is connected
-		return nil
-	})
-	return p, err
+	if err := ctx.Err(); err != nil {
+		return backend.Platform{}, err
+	}
+	c, err := d.connected(ctx)
+	if err != nil {
+		return backend.Platform{}, err
+	}
+	return c.Platform(), nil
 }
 
 // Install implements backend.Remote. A content that is there under another name
 // isn't sent again. Programs that no Install asks for in 30 days are deleted.
 func (d *Driver) Install(ctx context.Context, name string, program backend.Content) (path string, err error) {
 	digest := ""
-	err = d.do(ctx, func(c *jobs.Client) error {
+	err = d.do(ctx, func(c *Client) error {
 		if path, err = c.Program(ctx, name, ""); !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
 		if digest == "" {
-			if digest, err = digestOf(io.NewSectionReader(program, 0, program.Size())); err != nil {
+			if digest, err = Digest(io.NewSectionReader(program, 0, program.Size())); err != nil {
 				return err
 			}
 		}
@@ -70,13 +71,13 @@ type listener struct {
 	cancel context.CancelFunc
 
 	mu    sync.Mutex
-	inner *jobs.Listener
+	inner *Listener
 }
 
 func (l *listener) open(ctx context.Context) error {
 	began := time.Now()
 	for {
-		err := l.driver.do(ctx, func(c *jobs.Client) error { return l.take(c.Listen(ctx, l.id)) })
+		err := l.driver.do(ctx, func(c *Client) error { return l.take(c.Listen(ctx, l.id)) })
 		if !errors.Is(err, azml.ErrConflict) || time.Since(began) > ghost {
 			return err
 		}
@@ -88,7 +89,7 @@ func (l *listener) open(ctx context.Context) error {
 	}
 }
 
-func (l *listener) take(inner *jobs.Listener, err error) error {
+func (l *listener) take(inner *Listener, err error) error {
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (l *listener) take(inner *jobs.Listener, err error) error {
 	return nil
 }
 
-func (l *listener) current() *jobs.Listener {
+func (l *listener) current() *Listener {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.inner
@@ -118,7 +119,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if l.ctx.Err() != nil {
 			return nil, net.ErrClosed
 		}
-		if !errors.Is(err, jobs.ErrLost) {
+		if !errors.Is(err, ErrLost) {
 			return nil, err
 		}
 		if err := l.open(l.ctx); err != nil {
@@ -138,12 +139,3 @@ func (l *listener) Close() error {
 
 // Addr implements net.Listener.
 func (l *listener) Addr() net.Addr { return address(l.current().Address()) }
-
-// address is where a job connects to.
-type address string
-
-// Network implements net.Addr.
-func (address) Network() string { return "unix" }
-
-// String implements net.Addr.
-func (a address) String() string { return string(a) }

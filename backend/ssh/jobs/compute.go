@@ -1,4 +1,4 @@
-package ssh
+package jobs
 
 import (
 	"context"
@@ -10,13 +10,12 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
-	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
 // Check implements backend.Compute: it connects and starts something there that
 // does nothing. Errors: ErrUnavailable, ErrDenied, ErrUnsupported.
 func (d *Driver) Check(ctx context.Context) error {
-	return d.do(ctx, func(c *jobs.Client) error { return c.Check(ctx) })
+	return d.do(ctx, func(c *Client) error { return c.Check(ctx) })
 }
 
 // Start implements backend.Compute. A start whose answer was lost is asked about
@@ -25,7 +24,7 @@ func (d *Driver) Check(ctx context.Context) error {
 func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	token := rand.Text()
 	asked := false
-	err := d.do(ctx, func(c *jobs.Client) error {
+	err := d.do(ctx, func(c *Client) error {
 		asked = true
 		return c.Start(ctx, token, job)
 	})
@@ -36,12 +35,12 @@ func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	const patience = 30 * time.Second
 	undoing, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer stop()
-	return errors.Join(ctx.Err(), d.do(undoing, func(c *jobs.Client) error { return c.Undo(undoing, token, job.ID) }))
+	return errors.Join(ctx.Err(), d.do(undoing, func(c *Client) error { return c.Undo(undoing, token, job.ID) }))
 }
 
 // Status implements backend.Compute.
 func (d *Driver) Status(ctx context.Context, id string) (status backend.JobStatus, err error) {
-	err = d.do(ctx, func(c *jobs.Client) (err error) {
+	err = d.do(ctx, func(c *Client) (err error) {
 		status, err = c.Status(ctx, id)
 		return err
 	})
@@ -51,7 +50,7 @@ func (d *Driver) Status(ctx context.Context, id string) (status backend.JobStatu
 // Wait implements backend.Compute. It waits on when the connection was lost and
 // is there again.
 func (d *Driver) Wait(ctx context.Context, id string) (status backend.JobStatus, err error) {
-	err = d.do(ctx, func(c *jobs.Client) (err error) {
+	err = d.do(ctx, func(c *Client) (err error) {
 		status, err = c.Wait(ctx, id)
 		return err
 	})
@@ -62,18 +61,18 @@ func (d *Driver) Wait(ctx context.Context, id string) (status backend.JobStatus,
 // the connection is lost.
 func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) error {
 	deadline := time.Now().Add(grace)
-	return d.do(ctx, func(c *jobs.Client) error { return c.Cancel(ctx, id, max(0, time.Until(deadline))) })
+	return d.do(ctx, func(c *Client) error { return c.Cancel(ctx, id, max(0, time.Until(deadline))) })
 }
 
 // Remove implements backend.Compute.
 func (d *Driver) Remove(ctx context.Context, id string) error {
 	lost := false
-	return d.do(ctx, func(c *jobs.Client) error {
+	return d.do(ctx, func(c *Client) error {
 		err := c.Remove(ctx, id)
 		if lost && errors.Is(err, azml.ErrNotFound) {
 			return nil // the call whose answer was lost has done it
 		}
-		lost = lost || errors.Is(err, jobs.ErrLost)
+		lost = lost || errors.Is(err, ErrLost)
 		return err
 	})
 }
@@ -82,7 +81,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 func (d *Driver) List(ctx context.Context) iter.Seq2[backend.JobStatus, error] {
 	return func(yield func(backend.JobStatus, error) bool) {
 		last, stopped := "", false
-		err := d.do(ctx, func(c *jobs.Client) error {
+		err := d.do(ctx, func(c *Client) error {
 			return c.List(ctx, last, func(s backend.JobStatus) bool {
 				last = s.ID
 				stopped = !yield(s, nil)
@@ -118,7 +117,7 @@ type output struct {
 }
 
 func (o *output) open() error {
-	return o.driver.do(o.ctx, func(c *jobs.Client) (err error) {
+	return o.driver.do(o.ctx, func(c *Client) (err error) {
 		o.body, err = c.Output(o.ctx, o.id, o.opts)
 		return err
 	})
@@ -129,7 +128,7 @@ func (o *output) Read(p []byte) (int, error) {
 	for {
 		n, err := o.body.Read(p)
 		o.opts.Offset += int64(n)
-		if n > 0 || !errors.Is(err, jobs.ErrLost) {
+		if n > 0 || !errors.Is(err, ErrLost) {
 			return n, err
 		}
 		_ = o.body.Close() // it is broken
