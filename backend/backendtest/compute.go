@@ -32,6 +32,9 @@ type ComputeHarness struct {
 	// Limits says that the target holds jobs to limits of processors and memory.
 	// Else it must refuse all limits.
 	Limits bool
+	// Slow says that jobs take seconds to start: the suite is more patient, and has
+	// fewer jobs at once.
+	Slow bool
 	// Codes says that the target is told exit codes alone: that of a death by a
 	// signal is 128 and the signal's number, and what exits so counts as killed.
 	Codes bool
@@ -74,7 +77,20 @@ type target struct {
 }
 
 // soon is longer than anything takes that works.
-const soon = 30 * time.Second
+func (h ComputeHarness) soon() time.Duration {
+	if h.Slow {
+		return 3 * time.Minute
+	}
+	return 30 * time.Second
+}
+
+// many is how many jobs there are at once where there are many.
+func (h ComputeHarness) many() int {
+	if h.Slow {
+		return 8
+	}
+	return 50
+}
 
 // shell gives a job that runs a script.
 func (c target) shell(id, script string) backend.Job {
@@ -90,12 +106,12 @@ func (c target) start(id, script string) {
 // wait gives the final status of the job, and fails when it does not end soon.
 func (c target) wait(id string) backend.JobStatus {
 	c.Helper()
-	return waitOn(c, c.Compute, id)
+	return waitOn(c, c.ComputeHarness, id)
 }
 
 func (c target) output(id string) string {
 	c.Helper()
-	return outputOf(c, c.Compute, id, backend.OutputOptions{})
+	return outputOf(c, c.ComputeHarness, id, backend.OutputOptions{})
 }
 
 // run runs a script to its end and gives what it wrote.
@@ -109,7 +125,7 @@ func (c target) run(id, script string) string {
 // cancel ends a job and gives its final status.
 func (c target) cancel(id string, grace time.Duration) backend.JobStatus {
 	c.Helper()
-	ctx, stop := withTimeout(c)
+	ctx, stop := c.withTimeout(c)
 	defer stop()
 	require.NoError(c, c.Compute.Cancel(ctx, id, grace))
 	s, err := c.Compute.Status(ctx, id)
@@ -135,7 +151,7 @@ func (c target) requireFields(id string, n int) []string {
 
 func (c target) follow(id string) (io.ReadCloser, func()) {
 	c.Helper()
-	ctx, stop := withTimeout(c)
+	ctx, stop := c.withTimeout(c)
 	r, err := c.Compute.Output(ctx, id, &backend.OutputOptions{Follow: true})
 	require.NoError(c, err)
 	return r, func() { r.Close(); stop() }

@@ -60,6 +60,8 @@ const (
 	AbilitySSHD = "sshd"
 	// AbilityDocker is a Docker engine with an image that has Python.
 	AbilityDocker = "docker"
+	// AbilityKubernetes is a Kubernetes of one node, from a folder with its programs.
+	AbilityKubernetes = "kubernetes"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -88,6 +90,7 @@ func Abilities() []string {
 		AbilityPostgreSQL,
 		AbilitySSHD,
 		AbilityDocker,
+		AbilityKubernetes,
 		AbilityMount,
 	}
 }
