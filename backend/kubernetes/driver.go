@@ -33,7 +33,8 @@ type Options struct {
 	// Target.PodPatch has. Its container is the first one.
 	Pod func(*corev1.PodTemplateSpec)
 	// Patience is for how long the starting of a job and the waiting for it go on
-	// while the API server does not answer; two minutes when zero.
+	// while the API server, or the registry of the job's image, does not answer; two
+	// minutes when zero.
 	Patience time.Duration
 }
 

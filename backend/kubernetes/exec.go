@@ -8,11 +8,13 @@ import (
 	"io"
 	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
+	"k8s.io/klog/v2"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/ssh/jobs"
@@ -40,15 +42,15 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 		return fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
 	var said bytes.Buffer
-	err = either.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: in, Stdout: out, Stderr: &said})
+	err = either.StreamWithContext(klog.NewContext(ctx, logr.Discard()), remotecommand.StreamOptions{Stdin: in, Stdout: out, Stderr: &said})
 	if code, ok := errors.AsType[exec.CodeExitError](err); ok {
 		return fmt.Errorf("%w: exit code %d: %s", azml.ErrFailed, code.Code, strings.TrimSpace(said.String()))
 	}
 	return classify(ctx, err)
 }
 
-// serveScript waits for the program that exec's caller wants to talk to.
-const serveScript = `until [ -x ` + runnerFile + ` ]; do sleep 0.1 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
+// serveScript waits until the job's own program is there, and ready for others.
+const serveScript = `until [ -S ` + socketFile + ` ]; do sleep 0.1 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
 
 // carrier is the two pipes of a program in a pod.
 type carrier struct {

@@ -131,14 +131,21 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 
 // awaitPod waits until the job's pod runs and gives its name.
 func (d *Driver) awaitPod(ctx context.Context, id string) (name string, err error) {
+	var failing time.Time // since when its image can't be pulled
 	err = d.follow(ctx, id, func(v view) (bool, error) {
-		if v.pod == nil {
-			return false, d.hindrance(ctx, v)
+		if err := d.hindrance(ctx, v); err != nil || v.pod == nil {
+			return false, err
 		}
-		if name = v.pod.Name; v.container().State.Running != nil {
-			return true, nil
+		name = v.pod.Name
+		switch waiting := v.container().State.Waiting; {
+		case waiting == nil || !strings.Contains(waiting.Reason, "ImagePull"):
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = time.Now()
+		case time.Since(failing) > d.opts.Patience:
+			return false, fmt.Errorf("%w: job %q: %s", azml.ErrUnavailable, id, waiting.Message)
 		}
-		return false, d.hindrance(ctx, v)
+		return v.container().State.Running != nil || v.ended(), nil
 	})
 	return name, err
 }
@@ -161,22 +168,22 @@ until [ -e "$3" ]; do sleep 0.05 2>/dev/null || sleep 1; done; cat "$3"`
 	return errors.Join(err, o.Err)
 }
 
-// died gives the reason of a pod that ended while programs were brought into it, and
-// else the error itself.
+// died gives the reason of a pod that ended while programs were brought into it, nil
+// when its command has run meanwhile, and the error itself of one that goes on.
 func (d *Driver) died(ctx context.Context, id string, err error) error {
 	if ctx.Err() != nil || refused(err) && !errors.Is(err, azml.ErrFailed) {
 		return err
 	}
 	waiting, stop := context.WithTimeout(ctx, 20*time.Second) // the kubelet tells of it within seconds
 	defer stop()
-	var reason error
+	reason := err
 	_ = d.follow(waiting, id, func(v view) (bool, error) {
 		if v.ended() {
 			reason = v.failure(id)
 		}
 		return v.ended(), nil
 	})
-	return cmp.Or(reason, err)
+	return reason
 }
 
 // begun notes that the command runs, and takes away what it was started by: a second

@@ -219,10 +219,11 @@ func (v view) explain(s backend.JobStatus, end *corev1.ContainerStateTerminated)
 	return s
 }
 
-// failure is the error of a job whose pod has ended before its command ran.
+// failure is the error of a job whose pod has ended before its command ran, nil when
+// it did run.
 func (v view) failure(id string) error {
 	if end := v.container().State.Terminated; end != nil {
-		if o, err := jobs.UnmarshalOutcome([]byte(end.Message)); err == nil && o.Err != nil {
+		if o, err := jobs.UnmarshalOutcome([]byte(end.Message)); err == nil {
 			return o.Err
 		}
 		if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" {

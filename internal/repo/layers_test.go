@@ -97,6 +97,8 @@ const (
 // its reason.
 var sideways = map[string]string{
 	"backend/ssh -> backend/ssh/jobs":               "jobs of a machine are asked for over SSH",
+	"backend/ssh/jobs -> backend/internal/layer":    "what a job changes in its container becomes an image",
+	"backend/kubernetes -> backend/ssh/jobs":        "the program in a pod is asked as the one on a machine",
 	"backend/ssh/jobs -> backend/process":           "the far machine does what local compute does",
 	"backend/azureblob -> backend/internal/trybody": "requests of Azure's clients are tried again",
 	"backend/keyvault -> backend/internal/trybody":  "requests of Azure's clients are tried again",

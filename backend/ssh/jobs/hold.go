@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -142,26 +141,10 @@ func (s *server) startHeld(ctx context.Context, request string) (id string, err 
 	if err := json.Unmarshal(data, &q); err != nil {
 		return "", fmt.Errorf("%w: the request in %s: %w", azml.ErrDamaged, request, err)
 	}
-	if err := s.linkSocket(ctx, q.ID, filepath.Join(filepath.Dir(s.programs.dir), SocketFile)); err != nil {
+	if err := s.relay(ctx, q.ID, filepath.Join(filepath.Dir(s.programs.dir), SocketFile)); err != nil {
 		return "", err
 	}
 	return q.ID, s.startAnew(ctx, q)
-}
-
-// linkSocket has the link lead to the socket that the job reaches back by, whose
-// place is this machine's own.
-func (s *server) linkSocket(ctx context.Context, id, link string) error {
-	l, at, err := s.driver.Listen(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := l.Close(); err != nil {
-		return classify(err)
-	}
-	if err := os.Symlink(strings.TrimPrefix(at, "unix:"), link); err != nil {
-		return classify(err)
-	}
-	return nil
 }
 
 // see copies what the job writes and gives how it ended.
