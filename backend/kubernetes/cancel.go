@@ -72,7 +72,9 @@ func (d *Driver) withdraw(ctx context.Context, v view) error {
 	if err := d.annotate(ctx, v.job.Name, map[string]string{endedAnnotation: string(text)}, new(true)); err != nil {
 		return err
 	}
-	_, err = d.Wait(ctx, s.ID)
+	if _, err = d.Wait(ctx, s.ID); errors.Is(err, azml.ErrNotFound) { // who was starting it has taken it away
+		return nil
+	}
 	return err
 }
 

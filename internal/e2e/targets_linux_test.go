@@ -55,6 +55,8 @@ func targets() []target {
 		{name: "over SSH, detached", compute: "far", detach: true, config: far},
 		{name: "in Docker", compute: "box", config: boxed, apart: true},
 		{name: "in Docker, detached", compute: "box", detach: true, config: boxed, apart: true},
+		{name: "in Kubernetes", compute: "k8s", config: clustered, apart: true},
+		{name: "in Kubernetes, detached", compute: "k8s", detach: true, config: clustered, apart: true},
 	}
 }
 

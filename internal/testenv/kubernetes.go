@@ -277,6 +277,34 @@ func (c *KubernetesCluster) Run(ctx context.Context, input string, args ...strin
 	return out.String(), nil
 }
 
+// Crash kills a daemon of the node, such as "kube-apiserver".
+func (c *KubernetesCluster) Crash(t testing.TB, daemon string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.dir, "pids", daemon+".pid"))
+	var pid int
+	if err == nil {
+		pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	}
+	var process *os.Process
+	if err == nil {
+		process, err = os.FindProcess(pid)
+	}
+	if err == nil {
+		err = process.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Mend starts what was killed.
+func (c *KubernetesCluster) Mend(t testing.TB) {
+	t.Helper()
+	if err := c.up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // stop ends this process's use of the cluster.
 func (c *KubernetesCluster) stop() error {
 	ctx := context.Background()
