@@ -64,7 +64,7 @@ func (d *Driver) withdraw(ctx context.Context, v view) error {
 	if err != nil {
 		return err
 	}
-	if err := d.cluster.secrets.Delete(ctx, v.job.Name, metav1.DeleteOptions{}); err != nil {
+	if err := d.cluster.secrets.Delete(ctx, secretOf(v.job), metav1.DeleteOptions{}); err != nil {
 		if err = classify(ctx, err); !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}

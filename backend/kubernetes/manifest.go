@@ -2,10 +2,12 @@ package kubernetes
 
 import (
 	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -38,7 +40,8 @@ const (
 	driverLabel = "azml/driver"
 	// jobAnnotation has the job's ID.
 	jobAnnotation = "azml/job"
-	// startAnnotation tells the Start that a Job is from.
+	// startAnnotation tells the Start that a Job is from, and is part of the name of
+	// its Secret.
 	startAnnotation = "azml/start"
 	// begunAnnotation is on Jobs whose command has begun.
 	begunAnnotation = "azml/begun"
@@ -59,7 +62,8 @@ exec ` + runnerFile + ` jobs hold ` + workFolder + ` ` + requestFolder + `/` + r
 
 // manifest gives the Job of a job.
 func (d *Driver) manifest(job backend.Job, on backend.Platform) (*batchv1.Job, error) {
-	template := corev1.PodTemplateSpec{Spec: d.pod(job, on)}
+	start := strings.ToLower(rand.Text()[:10])
+	template := corev1.PodTemplateSpec{Spec: d.pod(job, on, d.name(job.ID)+"-"+start)}
 	if err := d.change(&template); err != nil {
 		return nil, err
 	}
@@ -72,7 +76,7 @@ func (d *Driver) manifest(job backend.Job, on backend.Platform) (*batchv1.Job, e
 	if keep == 0 {
 		keep = 7 * 24 * time.Hour
 	}
-	m := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: d.name(job.ID), Labels: labels, Annotations: map[string]string{jobAnnotation: job.ID}},
+	m := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: d.name(job.ID), Labels: labels, Annotations: map[string]string{jobAnnotation: job.ID, startAnnotation: start}},
 		Spec: batchv1.JobSpec{
 			BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(keep / time.Second)), Template: template,
 			PodReplacementPolicy: new(batchv1.Failed), // never two pods at a time
@@ -111,8 +115,8 @@ func (d *Driver) change(t *corev1.PodTemplateSpec) error {
 	return nil
 }
 
-// pod describes the pod of a job. It meets the Pod Security Standard "restricted".
-func (d *Driver) pod(job backend.Job, on backend.Platform) corev1.PodSpec {
+// pod describes the pod of a job, which it reads in the Secret. It meets the Pod Security Standard "restricted".
+func (d *Driver) pod(job backend.Job, on backend.Platform, secret string) corev1.PodSpec {
 	user, group, _ := d.target.user() // checked when the driver was made
 	nodes := map[string]string{}
 	if on != (backend.Platform{}) {
@@ -136,12 +140,12 @@ func (d *Driver) pod(job backend.Job, on backend.Platform) corev1.PodSpec {
 	for _, name := range d.target.PullSecrets {
 		spec.ImagePullSecrets = append(spec.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
 	}
-	d.mount(&spec, job)
+	d.mount(&spec, job, secret)
 	return spec
 }
 
 // mount gives the pod its volumes.
-func (d *Driver) mount(spec *corev1.PodSpec, job backend.Job) {
+func (d *Driver) mount(spec *corev1.PodSpec, job backend.Job, secret string) {
 	add := func(name, at string, readOnly bool, source corev1.VolumeSource) {
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: source})
 		c := &spec.Containers[0]
@@ -149,7 +153,7 @@ func (d *Driver) mount(spec *corev1.PodSpec, job backend.Job) {
 	}
 	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	add("azml", workFolder, false, empty)
-	add("azml-job", requestFolder, true, corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: d.name(job.ID), DefaultMode: new(int32(0o440))}})
+	add("azml-job", requestFolder, true, corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: secret, DefaultMode: new(int32(0o440))}})
 	shared := empty
 	if d.target.SharedClaim != "" {
 		shared = claim(d.target.SharedClaim)
@@ -194,6 +198,10 @@ func (d *Driver) resources(own backend.Limits) corev1.ResourceRequirements {
 	return r
 }
 
+// secretOf gives the name of the Secret of a Job. It is another one for each Start: what
+// is left of a Job of the same name is not to be mistaken for it.
+func secretOf(m *batchv1.Job) string { return m.Name + "-" + m.Annotations[startAnnotation] }
+
 // secret gives what the program in the pod reads.
 func (d *Driver) secret(job backend.Job, owner *batchv1.Job) (*corev1.Secret, error) {
 	job.Image, job.Limits = "", backend.Limits{} // the pod has them
@@ -206,7 +214,7 @@ func (d *Driver) secret(job backend.Job, owner *batchv1.Job) (*corev1.Secret, er
 		return nil, fmt.Errorf("%w: job %q: command, environment and input have %d bytes, %d are possible", azml.ErrInvalid, job.ID, len(request), most)
 	}
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: owner.Name, Labels: owner.Labels, OwnerReferences: []metav1.OwnerReference{
+		ObjectMeta: metav1.ObjectMeta{Name: secretOf(owner), Labels: owner.Labels, OwnerReferences: []metav1.OwnerReference{
 			*metav1.NewControllerRef(owner, batchv1.SchemeGroupVersion.WithKind("Job"))}},
 		Immutable: new(true), Data: map[string][]byte{requestFile: request},
 	}, nil

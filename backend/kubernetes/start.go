@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,7 +74,6 @@ func check(job backend.Job) error {
 
 // create makes the Job. Its name is the lock: the first one has it.
 func (d *Driver) create(ctx context.Context, m *batchv1.Job, id string) (*batchv1.Job, error) {
-	m.Annotations[startAnnotation] = rand.Text()
 	made, err := d.cluster.jobs.Create(ctx, m, metav1.CreateOptions{})
 	if err == nil {
 		return made, nil
@@ -190,7 +188,7 @@ func (d *Driver) died(ctx context.Context, id string, err error) error {
 // pod, if there ever were one, would find nothing to run.
 func (d *Driver) begun(ctx context.Context, m *batchv1.Job) error {
 	return d.persist(ctx, func() error {
-		err := d.cluster.secrets.Delete(ctx, m.Name, metav1.DeleteOptions{})
+		err := d.cluster.secrets.Delete(ctx, secretOf(m), metav1.DeleteOptions{})
 		if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
