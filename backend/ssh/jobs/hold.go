@@ -103,30 +103,34 @@ func MarshalRequest(job backend.Job) ([]byte, error) {
 // says how; Hold gives Ended. When ctx ends, or SIGTERM comes, the job is cancelled.
 // Errors: Ended, ErrDenied, ErrUnavailable.
 func Hold(ctx context.Context, dir, request, end string, out io.Writer) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	asked, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
+	life, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer done()
 	s, err := newServer(dir)
 	if err != nil {
 		return err
 	}
-	o := s.hold(ctx, dir, request, out)
+	o := s.hold(asked, life, dir, request, out)
 	if err := os.WriteFile(end, o.marshal(), 0o600); err != nil { // it is there in a pod
 		return errors.Join(classify(err), s.driver.Close())
 	}
 	return errors.Join(Ended{o.code()}, s.driver.Close())
 }
 
-func (s *server) hold(ctx context.Context, dir, request string, out io.Writer) Outcome {
-	id, err := s.startHeld(ctx, request)
+// hold sees the job to its end, which is near when asked has ended. What the job
+// needs goes on as long as life.
+func (s *server) hold(asked, life context.Context, dir, request string, out io.Writer) Outcome {
+	id, err := s.startHeld(life, request)
 	began := Outcome{Err: err}
 	if said := writeWhole(filepath.Join(dir, BegunFile), began.marshal()); said != nil && err == nil {
-		return Outcome{Err: errors.Join(said, s.driver.Cancel(context.WithoutCancel(ctx), id, 0))}
+		return Outcome{Err: errors.Join(said, s.driver.Cancel(life, id, 0))}
 	}
 	if err != nil {
 		return began
 	}
-	defer context.AfterFunc(ctx, func() { _ = s.driver.Cancel(context.WithoutCancel(ctx), id, graceOfHeld) })()
-	o := s.see(context.WithoutCancel(ctx), id, out)
+	defer context.AfterFunc(asked, func() { _ = s.driver.Cancel(life, id, graceOfHeld) })()
+	o := s.see(life, id, out)
 	awaitReaders(dir)
 	return o
 }

@@ -11,7 +11,7 @@ import (
 
 // relay listens for the held job, from before it begins, and hands what comes on to
 // whoever listens for it through Serve: until somebody does, connections wait. It goes
-// on until this program ends.
+// on until ctx ends.
 func (s *server) relay(ctx context.Context, id, socket string) error {
 	l, at, err := s.driver.Listen(ctx, id) // which nobody does yet, to know where
 	if err == nil {
@@ -24,25 +24,25 @@ func (s *server) relay(ctx context.Context, id, socket string) error {
 	if err != nil {
 		return classify(err)
 	}
+	context.AfterFunc(ctx, func() { _ = own.Close() })
 	go func() {
 		for {
 			conn, err := own.Accept()
 			if err != nil {
 				return
 			}
-			go handOn(conn.(*net.UnixConn), strings.TrimPrefix(at, "unix:"))
+			go handOn(ctx, conn.(*net.UnixConn), strings.TrimPrefix(at, "unix:"))
 		}
 	}()
 	return nil
 }
 
 // handOn connects the job's connection with that of who listens at the path.
-func handOn(job *net.UnixConn, path string) {
+func handOn(ctx context.Context, job *net.UnixConn, path string) {
 	defer job.Close()
-	const pause = 20 * time.Millisecond
-	there, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: path})
-	for ; err != nil; there, err = net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: path}) {
-		time.Sleep(pause)
+	there := await(ctx, path)
+	if there == nil {
+		return
 	}
 	defer there.Close()
 	sent := make(chan error, 1)
@@ -51,6 +51,23 @@ func handOn(job *net.UnixConn, path string) {
 		return // both are closed, which ends the other direction
 	}
 	<-sent
+}
+
+// await connects to who listens at the path, once somebody does; nil when ctx has
+// ended.
+func await(ctx context.Context, path string) *net.UnixConn {
+	const pause = 20 * time.Millisecond
+	for {
+		there, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: path})
+		if err == nil {
+			return there
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // pass copies one direction of a connection, and its end.
