@@ -110,12 +110,12 @@ func (c target) start(id, script string) {
 // wait gives the final status of the job, and fails when it does not end soon.
 func (c target) wait(id string) backend.JobStatus {
 	c.Helper()
-	return waitOn(c, c.ComputeHarness, id)
+	return waitOn(c, c.Compute, id)
 }
 
 func (c target) output(id string) string {
 	c.Helper()
-	return outputOf(c, c.ComputeHarness, id, backend.OutputOptions{})
+	return outputOf(c, c.Compute, id, backend.OutputOptions{})
 }
 
 // run runs a script to its end and gives what it wrote.
@@ -129,7 +129,7 @@ func (c target) run(id, script string) string {
 // cancel ends a job and gives its final status.
 func (c target) cancel(id string, grace time.Duration) backend.JobStatus {
 	c.Helper()
-	ctx, stop := c.withTimeout(c)
+	ctx, stop := withTimeout(c)
 	defer stop()
 	require.NoError(c, c.Compute.Cancel(ctx, id, grace))
 	s, err := c.Compute.Status(ctx, id)
@@ -155,7 +155,7 @@ func (c target) requireFields(id string, n int) []string {
 
 func (c target) follow(id string) (io.ReadCloser, func()) {
 	c.Helper()
-	ctx, stop := c.withTimeout(c)
+	ctx, stop := withTimeout(c)
 	r, err := c.Compute.Output(ctx, id, &backend.OutputOptions{Follow: true})
 	require.NoError(c, err)
 	return r, func() { r.Close(); stop() }

@@ -139,10 +139,10 @@ func checkNodeMissing(c target) {
 func checkNodesCancel(c target) {
 	c.startOnTwo("a", "trap 'echo ended; exit 0' TERM; echo begun; while true; do sleep 0.05; done")
 	for node := range 2 {
-		require.Eventually(c, func() bool { return strings.Contains(c.soFar("a", node), "begun") }, soon, 10*time.Millisecond)
+		require.Eventually(c, func() bool { return strings.Contains(c.soFar("a", node), "begun") }, c.soon(), 10*time.Millisecond)
 	}
 	require.ErrorIs(c, c.Compute.Remove(c.Context(), "a"), azml.ErrConflict)
-	c.cancel("a", soon)
+	c.cancel("a", c.soon())
 	for node := range 2 {
 		require.Contains(c, c.soFar("a", node), "ended")
 	}
@@ -160,7 +160,7 @@ func checkNodesReopened(c target) {
 	s, err := other.Compute.Status(c.Context(), "a")
 	require.NoError(c, err)
 	require.Equal(c, backend.JobRunning, s.State)
-	require.Eventually(c, func() bool { return other.soFar("a", 1) == "1\n" }, soon, 10*time.Millisecond)
+	require.Eventually(c, func() bool { return other.soFar("a", 1) == "1\n" }, c.soon(), 10*time.Millisecond)
 	other.cancel("a", 0)
 	require.NotEqual(c, backend.JobRunning, c.wait("a").State)
 }

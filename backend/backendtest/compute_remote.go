@@ -142,7 +142,7 @@ func (c remote) dialer() string {
 // listen listens for the job until the check has ended or stop was called.
 func (c remote) listen(on backend.Remote, id string) (net.Listener, string) {
 	c.Helper()
-	ctx, stop := c.withTimeout(c)
+	ctx, stop := withTimeout(c.target)
 	defer stop()
 	l, address, err := on.Listen(ctx, id)
 	require.NoError(c, err)

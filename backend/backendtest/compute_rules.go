@@ -51,7 +51,7 @@ func checkRemove(t TB, h ComputeHarness) {
 func checkManyJobs(t TB, h ComputeHarness) {
 	c := target{t, h}
 	together(h.many(), func(i int) {
-		ctx, stop := h.withTimeout(t)
+		ctx, stop := withTimeout(target{t, h})
 		defer stop()
 		id := fmt.Sprintf("job-%d", i)
 		if !noError(t, h.Compute.Start(ctx, c.shell(id, fmt.Sprintf("echo %d; exit %d", i, i)))) {

@@ -50,7 +50,10 @@ type Driver struct {
 	end  context.CancelFunc
 }
 
-var _ backend.OpenedCompute = (*Driver)(nil)
+var (
+	_ backend.OpenedCompute = (*Driver)(nil)
+	_ backend.Reachable     = (*Driver)(nil)
+)
 
 // New gives a driver for a target, whose cluster it doesn't ask yet. Errors:
 // ErrInvalid, naming what is wrong.

@@ -26,6 +26,9 @@ func (d *Driver) Output(ctx context.Context, id string, opts *backend.OutputOpti
 	if _, err := d.look(ctx, id); err != nil {
 		return nil, err
 	}
+	if err := backend.CheckNode(id, opts); err != nil {
+		return nil, err
+	}
 	o := &output{driver: d, id: id, opts: *opts}
 	o.ctx, o.cancel = context.WithCancelCause(ctx)
 	return o, nil

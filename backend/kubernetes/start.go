@@ -29,7 +29,7 @@ const maxInput = 64 << 10
 // such image, ErrDenied when the cluster doesn't admit the pod.
 func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	job.Image = cmp.Or(job.Image, d.target.Image)
-	if err := check(job); err != nil {
+	if err := errors.Join(check(job), backend.CheckNodes(job)); err != nil {
 		return err
 	}
 	on, err := d.Platform(ctx)
@@ -55,6 +55,19 @@ func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 		return errors.Join(err, d.persist(undoing, func() error { return d.discard(undoing, made) }))
 	}
 	return nil
+}
+
+// Address implements backend.Reachable: the pod's, which other pods of the cluster
+// reach.
+func (d *Driver) Address(ctx context.Context, id string) (string, error) {
+	v, err := d.look(ctx, id)
+	if err == nil && (v.pod == nil || v.pod.Status.PodIP == "") {
+		err = fmt.Errorf("%w: job %q has no pod with an address", azml.ErrNotFound, id)
+	}
+	if err != nil {
+		return "", err
+	}
+	return v.pod.Status.PodIP, nil
 }
 
 // check finds what no cluster needs to be asked about.
