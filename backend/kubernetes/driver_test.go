@@ -3,8 +3,10 @@ package kubernetes_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +36,7 @@ func TestConformance(t *testing.T) {
 			Image:   cluster.Image,
 			Limits:  true,
 			Slow:    true,
-			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, cluster, id, pids) },
+			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, cluster, p.Name, id, pids) },
 			Reopen:  func() (backend.Compute, error) { return open(t, p), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
 				return startAndDie(t, p, job)
@@ -78,8 +80,8 @@ func open(t *testing.T, p placed) *kubernetes.Driver {
 
 // alive gives those of the processes that are in the control group of the job's pod
 // on this machine, by their numbers in the container.
-func alive(t backendtest.TB, cluster *testenv.KubernetesCluster, id string, pids []string) []string {
-	out, err := cluster.Run(t.Context(), "", "get", "pods", "-o", `jsonpath={range .items[*]}{.metadata.annotations.azml/job} {.metadata.uid}{"\n"}{end}`)
+func alive(t backendtest.TB, cluster *testenv.KubernetesCluster, driver, id string, pids []string) []string {
+	out, err := cluster.Run(t.Context(), "", "get", "pods", "-l", fmt.Sprintf("azml/driver=%.12x", sha256.Sum256([]byte(driver))), "-o", `jsonpath={range .items[*]}{.metadata.annotations.azml/job} {.metadata.uid}{"\n"}{end}`)
 	require.NoError(t, err)
 	var left []string
 	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")

@@ -1,7 +1,5 @@
 //go:build linux
 
-// Package layer makes layers of container images: what a command changes in the file
-// system of the container that it runs in.
 package layer
 
 import (

@@ -1,6 +1,5 @@
 //go:build !linux
 
-// Package layer makes layers of container images, on Linux.
 package layer
 
 import (
