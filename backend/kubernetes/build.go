@@ -53,7 +53,7 @@ func (d *Driver) assemble(ctx context.Context, recipe backend.ImageRecipe, log i
 	if err != nil {
 		return fmt.Errorf("%w: image %q: %w", azml.ErrInvalid, d.tag(recipe.Hash), err)
 	}
-	return registryError(ctx, to.Name(), remote.Write(to, image, options(ctx)...))
+	return registryError(ctx, to.Name(), remote.Write(to, image, d.options(ctx)...))
 }
 
 // put puts a layer on the base.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -17,6 +19,7 @@ import (
 	"k8s.io/client-go/gentype"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/connrotation"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -38,6 +41,7 @@ var kinds = sync.OnceValues(func() (*runtime.Scheme, error) {
 // cluster is the way to an API server and one namespace there.
 type cluster struct {
 	config    *rest.Config
+	dialer    *connrotation.Dialer // knows all connections
 	namespace string
 	core      rest.Interface
 	jobs      *gentype.ClientWithList[*batchv1.Job, *batchv1.JobList]
@@ -59,6 +63,9 @@ func connect(kubeconfig []byte, namespace string) (*cluster, error) {
 	}
 	config.QPS = -1 // the API server itself keeps its clients from taking too much
 	config.UserAgent = "azml"
+	c.dialer = connrotation.NewDialer(new(net.Dialer).DialContext)
+	config.Dial = c.dialer.DialContext
+	config.Proxy = http.ProxyFromEnvironment // the usual; set, it keeps this transport from being kept for ever
 	known, err := kinds()
 	if err != nil {
 		return nil, err
@@ -111,6 +118,9 @@ func (c *cluster) group(known *runtime.Scheme, version schema.GroupVersion) (res
 	config.NegotiatedSerializer = serializer.NewCodecFactory(known).WithoutConversion()
 	return rest.RESTClientFor(config)
 }
+
+// close closes all connections.
+func (c *cluster) close() { c.dialer.CloseAll() }
 
 // platform is that of the API server.
 func (c *cluster) platform(ctx context.Context) (backend.Platform, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,8 @@ type Driver struct {
 	target  Target
 	opts    Options
 	cluster *cluster
+	// registries is the way to those of images.
+	registries *http.Transport
 	// life ends with Close.
 	life context.Context
 	end  context.CancelFunc
@@ -85,6 +88,7 @@ func New(target Target, opts *Options) (*Driver, error) {
 	if _, err := d.manifest(backend.Job{Image: "any"}, backend.Platform{}); err != nil { // which a patch may spoil
 		return nil, err
 	}
+	d.registries = http.DefaultTransport.(*http.Transport).Clone()
 	d.life, d.end = context.WithCancel(context.Background())
 	return d, nil
 }
@@ -92,6 +96,8 @@ func New(target Target, opts *Options) (*Driver, error) {
 // Close ends listeners and closes connections. Jobs go on.
 func (d *Driver) Close() error {
 	d.end()
+	d.cluster.close()
+	d.registries.CloseIdleConnections()
 	return nil
 }
 

@@ -160,8 +160,8 @@ func describe(called, hash string, image v1.Image) (backend.Image, error) {
 
 // options are those of all requests to registries: whoever asks is logged in there as
 // docker or podman is.
-func options(ctx context.Context) []remote.Option {
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent("azml")}
+func (d *Driver) options(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(d.registries), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent("azml")}
 }
 
 // pull asks a registry for an image, of which nothing large is read yet.
@@ -174,7 +174,7 @@ func (d *Driver) pull(ctx context.Context, image string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := remote.Image(ref, append(options(ctx), remote.WithPlatform(v1.Platform{OS: on.OS, Architecture: on.Arch}))...)
+	found, err := remote.Image(ref, append(d.options(ctx), remote.WithPlatform(v1.Platform{OS: on.OS, Architecture: on.Arch}))...)
 	return found, registryError(ctx, image, err)
 }
 
@@ -233,7 +233,7 @@ func (d *Driver) hashes(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: registry %q: %w", azml.ErrInvalid, d.target.Registry, err)
 	}
-	tags, err := remote.List(repository, options(ctx)...)
+	tags, err := remote.List(repository, d.options(ctx)...)
 	if err = registryError(ctx, d.target.Registry, err); errors.Is(err, azml.ErrNotFound) { // nothing was pushed yet
 		return nil, nil
 	}
@@ -264,9 +264,9 @@ func (d *Driver) RemoveImage(ctx context.Context, hash string) error {
 	if err != nil {
 		return fmt.Errorf("%w: image %q: %w", azml.ErrInvalid, d.tag(hash), err)
 	}
-	found, err := remote.Head(ref, options(ctx)...)
+	found, err := remote.Head(ref, d.options(ctx)...)
 	if err == nil {
-		err = remote.Delete(ref.Digest(found.Digest.String()), options(ctx)...)
+		err = remote.Delete(ref.Digest(found.Digest.String()), d.options(ctx)...)
 	}
 	if err != nil {
 		return registryError(ctx, ref.Name(), err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,7 +222,8 @@ func (c *KubernetesCluster) push(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := remote.Head(to, remote.WithContext(ctx)); err == nil {
+	once := &http.Transport{DisableKeepAlives: true}
+	if _, err := remote.Head(to, remote.WithContext(ctx), remote.WithTransport(once)); err == nil {
 		return nil
 	}
 	layer, err := tarball.LayerFromFile(root)
@@ -242,7 +244,7 @@ func (c *KubernetesCluster) push(ctx context.Context, root string) error {
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return err
 	}
-	return remote.Write(to, image, remote.WithContext(ctx))
+	return remote.Write(to, image, remote.WithContext(ctx), remote.WithTransport(once))
 }
 
 // makeNamespace makes the namespace of this process.
