@@ -62,6 +62,8 @@ const (
 	AbilityDocker = "docker"
 	// AbilityKubernetes is a Kubernetes of one node, from a folder with its programs.
 	AbilityKubernetes = "kubernetes"
+	// AbilityPrometheus is a Prometheus, which asks for metrics.
+	AbilityPrometheus = "prometheus"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -91,6 +93,7 @@ func Abilities() []string {
 		AbilitySSHD,
 		AbilityDocker,
 		AbilityKubernetes,
+		AbilityPrometheus,
 		AbilityMount,
 	}
 }
