@@ -140,7 +140,7 @@ func TestWaiting(t *testing.T) {
 			require.Eventually(t, func() bool {
 				s, err := other.Status(t.Context(), "a")
 				return err == nil && s.State == backend.JobRunning && strings.Contains(s.Reason, c.reason)
-			}, time.Minute, 100*time.Millisecond, "what it waits for is told")
+			}, 5*time.Minute, 100*time.Millisecond, "what it waits for is told")
 			require.NoError(t, other.Cancel(t.Context(), "a", time.Minute))
 			require.ErrorIs(t, <-started, azml.ErrFailed)
 			_, err := d.Status(t.Context(), "a")
@@ -159,7 +159,7 @@ func TestAdmitted(t *testing.T) {
 	started := make(chan error, 1)
 	go func() { started <- d.Start(t.Context(), shell("a", "echo in")) }()
 	const queued = "kueue.x-k8s.io/queue-name=team-b"
-	require.Eventually(t, func() bool { return cluster.Kubectl(t, "", "get", "jobs", "-l", queued, "-o", "name") != "" }, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return cluster.Kubectl(t, "", "get", "jobs", "-l", queued, "-o", "name") != "" }, 5*time.Minute, 100*time.Millisecond)
 	select {
 	case err := <-started:
 		require.Fail(t, "it was not admitted yet", "%v", err)
@@ -202,7 +202,7 @@ spec: {policyName: %[1]s, validationActions: [Deny]}
 	require.Eventually(t, func() bool { // the policy is in force some seconds after it was made
 		_, err := cluster.Run(t.Context(), "", "run", "probe", "--image=x", "--labels=test="+policy, "--dry-run=server")
 		return err != nil
-	}, time.Minute, 200*time.Millisecond)
+	}, 5*time.Minute, 200*time.Millisecond)
 	err := d.Start(t.Context(), shell("a", "true"))
 	require.ErrorIs(t, err, azml.ErrDenied)
 	require.ErrorContains(t, err, "not on Fridays")
