@@ -66,7 +66,7 @@ func Kubernetes(t testing.TB) *KubernetesCluster {
 // KubernetesAlone gives a cluster that no other process uses, for tests that break it.
 func KubernetesAlone(t testing.TB) *KubernetesCluster {
 	t.Helper()
-	return kubernetesNamed(t, "alone-"+strconv.Itoa(os.Getpid()))
+	return kubernetesNamed(t, alone+strconv.Itoa(os.Getpid()))
 }
 
 func kubernetesNamed(t testing.TB, called string) *KubernetesCluster {
@@ -145,6 +145,9 @@ func startKubernetes(ctx context.Context, tools, called string) (*KubernetesClus
 	c.use = flock.New(filepath.Join(c.dir, "users"))
 	first, err := c.use.TryLock()
 	if err == nil {
+		err = c.sweep()
+	}
+	if err == nil {
 		err = c.up(ctx)
 	}
 	if err == nil {
@@ -163,6 +166,21 @@ func startKubernetes(ctx context.Context, tools, called string) (*KubernetesClus
 		return nil, errors.Join(err, c.down())
 	}
 	return c, nil
+}
+
+// alone begins the names of clusters of one process, which are not kept.
+const alone = "alone-"
+
+// sweep ends what is left of clusters whose process was killed.
+func (c *KubernetesCluster) sweep() error {
+	dirs, err := filepath.Glob(filepath.Join(c.tools, alone+"*"))
+	for _, dir := range dirs {
+		left := &KubernetesCluster{dir: dir, tools: c.tools, environ: os.Environ(), use: flock.New(filepath.Join(dir, "users"))}
+		if dir != c.dir {
+			err = errors.Join(err, left.down())
+		}
+	}
+	return err
 }
 
 // namespaceLabel is the label of namespaces of tests.
@@ -336,6 +354,8 @@ func (c *KubernetesCluster) down() error {
 	cmd.Env = c.environ
 	if out, failed := cmd.CombinedOutput(); failed != nil {
 		err = fmt.Errorf("kube-down: %w: %s", failed, oneLine(string(out)))
+	} else if strings.HasPrefix(filepath.Base(c.dir), alone) {
+		err = os.RemoveAll(c.dir)
 	}
 	return errors.Join(err, c.use.Close())
 }

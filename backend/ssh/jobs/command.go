@@ -25,7 +25,7 @@ func Run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteClose
 	case len(args) == 2 && args[0] == "serve":
 		return Serve(ctx, args[1], in, out)
 	case len(args) == 4 && args[0] == "hold":
-		return Hold(ctx, args[1], args[2], args[3], out)
+		return Hold(ctx, args[1], args[2], args[3], out) //nolint:gosec // there are four
 	case len(args) == 3 && args[0] == "layer":
 		code, err := layer.Run(ctx, args[2], args[1], []string{filepath.Dir(args[1])}, in, out)
 		if err == nil && code != 0 {

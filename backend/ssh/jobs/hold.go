@@ -195,7 +195,7 @@ func (o Outcome) code() int {
 
 // writeWhole writes a file that is there whole or not at all.
 func writeWhole(path string, data []byte) error {
-	if err := os.WriteFile(path+".new", data, 0o644); err != nil { //nolint:gosec // others of the place may read it
+	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)

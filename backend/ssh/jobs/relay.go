@@ -45,8 +45,11 @@ func handOn(ctx context.Context, job *net.UnixConn, path string) {
 		return
 	}
 	defer there.Close()
-	sent := make(chan error, 1)
-	go func() { sent <- pass(there, job) }()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_ = pass(there, job) // its end is told, or both are closed
+	}()
 	if pass(job, there) != nil {
 		return // both are closed, which ends the other direction
 	}
