@@ -11,7 +11,7 @@ import (
 )
 
 // Compute starts commands on a target and watches over them. A job is one
-// command on one node (more nodes come with the targets that have them); it
+// command on one node, or on several at once where the target has them; it
 // ends by itself, or it serves until it is cancelled. A job is known by its
 // ID alone: another process that opens the same target can watch, read and
 // cancel it.
@@ -38,7 +38,7 @@ type Compute interface {
 	Wait(ctx context.Context, id string) (JobStatus, error)
 
 	// Output opens what the job has written to its standard output and
-	// standard error, in the order written. With Follow it ends when the job
+	// standard error, in the order written, on one of its nodes. With Follow it ends when the job
 	// has ended, else at what is there now. It can be opened at any time until
 	// Remove, by many readers. Errors: ErrNotFound.
 	Output(ctx context.Context, id string, opts *OutputOptions) (io.ReadCloser, error)
@@ -79,8 +79,50 @@ type Job struct {
 	// Image is the container image that the command runs in, for targets that
 	// run containers; others refuse one with ErrUnsupported.
 	Image string
-	// Limits bound what the job may use.
+	// Limits bound what the job may use, on each of its nodes.
 	Limits Limits
+	// Nodes is the number of nodes that the command runs on at once, once on each
+	// and with the same Input; 0 and 1 are one. All begin or none does. On several,
+	// the environment has NodeRankVariable and its siblings besides Env. The job runs
+	// until it has ended on all nodes; when one fails, that is when it doesn't exit
+	// with code 0, the others are ended, and its end, with a Reason that names the
+	// node, is the job's. A target that has not so many refuses with ErrUnsupported.
+	Nodes int
+}
+
+// What a command on one of several nodes finds in its environment.
+const (
+	// NodeRankVariable is the number of its node, from 0.
+	NodeRankVariable = "AZML_NODE_RANK"
+	// NodeCountVariable is the number of nodes.
+	NodeCountVariable = "AZML_NODE_COUNT"
+	// MainAddressVariable is the host name or the IP address by which it finds node
+	// 0 over the network; on node 0 it may be a loopback address.
+	MainAddressVariable = "AZML_MAIN_ADDRESS"
+	// GatewayVariable is the address of Remote.Listen as this node has it; it is
+	// there only where that differs between nodes.
+	GatewayVariable = "AZML_NODE_GATEWAY"
+)
+
+// CheckNodes is for drivers of targets that have one node: it refuses jobs for
+// several. Errors: ErrUnsupported, ErrInvalid.
+func CheckNodes(job Job) error {
+	switch {
+	case job.Nodes < 0:
+		return fmt.Errorf("%w: job %q asks for %d nodes", azml.ErrInvalid, job.ID, job.Nodes)
+	case job.Nodes > 1:
+		return fmt.Errorf("%w: job %q asks for %d nodes, and the target is one: use a cluster", azml.ErrUnsupported, job.ID, job.Nodes)
+	}
+	return nil
+}
+
+// CheckNode is for drivers of such targets, too: it refuses the output of any other
+// node than 0. Errors: ErrNotFound.
+func CheckNode(id string, opts *OutputOptions) error {
+	if opts.Node != 0 {
+		return fmt.Errorf("%w: node %d of job %q, which has one", azml.ErrNotFound, opts.Node, id)
+	}
+	return nil
 }
 
 // Limiter is an optional interface of Compute: a target that can hold jobs to
@@ -154,4 +196,15 @@ type OutputOptions struct {
 	// Follow keeps the reader open, giving new output as it is written, until
 	// the job has ended.
 	Follow bool
+	// Node is the number of the node, from 0, whose output is wanted. Errors:
+	// ErrNotFound when the job has no such node.
+	Node int
+}
+
+// Reachable is an optional interface of Compute: a target whose jobs can be reached
+// by jobs of other targets over a network, at any port.
+type Reachable interface {
+	// Address gives the host name or the IP address of a running job. Errors:
+	// ErrNotFound, ErrUnsupported when its network lets nobody in.
+	Address(ctx context.Context, id string) (string, error)
 }

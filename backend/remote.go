@@ -27,7 +27,8 @@ type Remote interface {
 	// address from within the target: "unix:" and the path of a socket, or "tcp:",
 	// host and port. It may be called before Start, and again after the listener
 	// has failed (its Accept gives an error) or its process has died; the address
-	// of a job is always the same. One process listens for a job at a time: a
+	// of a job is always the same. A job on several nodes is let in from all of them,
+	// each by the address, or by the one that its GatewayVariable has. One process listens for a job at a time: a
 	// second one may get ErrConflict. The context bounds the call and not the
 	// listener, which Close ends; Remove takes away what is left.
 	Listen(ctx context.Context, id string) (listener net.Listener, address string, err error)

@@ -49,6 +49,7 @@ func TestBrokenCompute(t *testing.T) {
 		"hides a lost race":       {"concurrency", func(s sound) backend.Compute { return hidesRace{s} }},
 		"loses the input":         {"start", func(s sound) backend.Compute { return losesInput{s} }},
 		"takes any image":         {"start", func(s sound) backend.Compute { return takesAll{s} }},
+		"runs on one node":        {"nodes", func(s sound) backend.Compute { return oneNode{s} }},
 		"installs what is cut":    {"remote", func(s sound) backend.Compute { return &installsCut{sound: s} }},
 		"another address":         {"remote", func(s sound) backend.Compute { return &moves{sound: s} }},
 		"loses jobs at reopening": {"reattach", nil},
@@ -281,6 +282,14 @@ func (d losesInput) Start(ctx context.Context, job backend.Job) error {
 	if len(job.Input) <= 64<<10 {
 		job.Input = nil
 	}
+	return d.sound.Start(ctx, job)
+}
+
+// oneNode takes jobs for several nodes and runs them on one.
+type oneNode struct{ sound }
+
+func (d oneNode) Start(ctx context.Context, job backend.Job) error {
+	job.Nodes = min(job.Nodes, 1)
 	return d.sound.Start(ctx, job)
 }
 

@@ -32,9 +32,15 @@ type ComputeHarness struct {
 	// Limits says that the target holds jobs to limits of processors and memory.
 	// Else it must refuse all limits.
 	Limits bool
+	// Slow says that jobs take seconds to start: the suite is more patient, and has
+	// fewer jobs at once.
+	Slow bool
 	// Codes says that the target is told exit codes alone: that of a death by a
 	// signal is 128 and the signal's number, and what exits so counts as killed.
 	Codes bool
+	// Nodes is the greatest number of nodes that a job can have, 1 when zero. Jobs on
+	// all nodes see Dir.
+	Nodes int
 	// Alive gives those of a job's processes, by the numbers that it saw itself,
 	// which still run. Nil where all jobs of the target see the same numbers.
 	Alive func(t TB, id string, pids []string) []string
@@ -64,6 +70,7 @@ func computeGroups() []group[ComputeHarness] {
 		{"concurrency", checks{{"many jobs", checkManyJobs}, {"one wins", checkOneStarts}}},
 		{"cancellation", checks{{"before the call", checkComputeContext}}},
 		remoteGroup(),
+		nodesGroup(),
 	}
 }
 
@@ -74,7 +81,20 @@ type target struct {
 }
 
 // soon is longer than anything takes that works.
-const soon = 30 * time.Second
+func (h ComputeHarness) soon() time.Duration {
+	if h.Slow {
+		return 3 * time.Minute
+	}
+	return 30 * time.Second
+}
+
+// many is how many jobs there are at once where there are many.
+func (h ComputeHarness) many() int {
+	if h.Slow {
+		return 8
+	}
+	return 50
+}
 
 // shell gives a job that runs a script.
 func (c target) shell(id, script string) backend.Job {

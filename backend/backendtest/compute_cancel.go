@@ -13,8 +13,8 @@ func checkCancelGraceful(t TB, h ComputeHarness) {
 	c.start("a", `trap 'echo saved; exit 9' TERM; echo ready; while :; do sleep 0.02; done`)
 	c.requireFields("a", 1)
 	begun := time.Now()
-	s := c.cancel("a", soon)
-	require.Less(t, time.Since(begun), soon/2, "the time was not needed")
+	s := c.cancel("a", h.soon())
+	require.Less(t, time.Since(begun), h.soon()/2, "the time was not needed")
 	require.Contains(t, c.output("a"), "saved\n")
 	if s.State == backend.JobExited {
 		require.Equal(t, 9, s.ExitCode)
@@ -26,7 +26,7 @@ func checkCancelGrace(t TB, h ComputeHarness) {
 	c := target{t, h}
 	c.start("a", `trap 'sleep 0.7; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.02; done`)
 	c.requireFields("a", 1)
-	c.cancel("a", soon)
+	c.cancel("a", h.soon())
 	require.Contains(t, c.output("a"), "saved\n")
 }
 
@@ -69,7 +69,7 @@ func checkCancelStopped(t TB, h ComputeHarness) {
 	c.requireDead("a", pids...)
 	c.start("b", `trap 'echo saved; exit 0' TERM; echo $$; kill -STOP $$; while :; do sleep 0.02; done`)
 	c.requireFields("b", 1)
-	c.cancel("b", soon)
+	c.cancel("b", h.soon())
 	require.Contains(t, c.output("b"), "saved", "a stopped process gets its chance")
 }
 

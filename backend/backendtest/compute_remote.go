@@ -142,7 +142,7 @@ func (c remote) dialer() string {
 // listen listens for the job until the check has ended or stop was called.
 func (c remote) listen(on backend.Remote, id string) (net.Listener, string) {
 	c.Helper()
-	ctx, stop := withTimeout(c)
+	ctx, stop := withTimeout(c.target)
 	defer stop()
 	l, address, err := on.Listen(ctx, id)
 	require.NoError(c, err)
@@ -179,7 +179,7 @@ func (c remote) accept(l net.Listener) string {
 	case a := <-got:
 		require.NoError(c, a.err)
 		return a.said
-	case <-time.After(soon):
+	case <-time.After(c.soon()):
 		require.FailNow(c, "no connection came")
 		return ""
 	}
@@ -257,7 +257,7 @@ func checkListenMany(c remote) {
 		select {
 		case err := <-echoed:
 			require.NoError(c, err)
-		case <-time.After(soon):
+		case <-time.After(c.soon()):
 			require.FailNow(c, "connections are stuck")
 		}
 	}

@@ -50,8 +50,8 @@ func checkRemove(t TB, h ComputeHarness) {
 
 func checkManyJobs(t TB, h ComputeHarness) {
 	c := target{t, h}
-	together(50, func(i int) {
-		ctx, stop := withTimeout(t)
+	together(h.many(), func(i int) {
+		ctx, stop := withTimeout(target{t, h})
 		defer stop()
 		id := fmt.Sprintf("job-%d", i)
 		if !noError(t, h.Compute.Start(ctx, c.shell(id, fmt.Sprintf("echo %d; exit %d", i, i)))) {
@@ -62,7 +62,7 @@ func checkManyJobs(t TB, h ComputeHarness) {
 			t.Errorf("job %d ended with %+v", i, s)
 		}
 	})
-	for i := range 50 {
+	for i := range h.many() {
 		require.Equal(t, fmt.Sprintln(i), c.output(fmt.Sprintf("job-%d", i)))
 	}
 }

@@ -12,8 +12,14 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
+// withTimeout gives the context of a call that works. A target says itself how long
+// that may take.
 func withTimeout(t TB) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), soon)
+	patience := ComputeHarness{}.soon()
+	if c, ok := t.(target); ok {
+		patience = c.soon()
+	}
+	return context.WithTimeout(t.Context(), patience)
 }
 
 func waitOn(t TB, c backend.Compute, id string) backend.JobStatus {
@@ -53,7 +59,7 @@ func checkOutputOffset(t TB, h ComputeHarness) {
 	require.Equal(t, "0123456789", c.run("a", "printf 0123456789"))
 	for offset, want := range map[int64]string{0: "0123456789", 4: "456789", 10: ""} {
 		for _, follow := range []bool{false, true} {
-			require.Equal(t, want, outputOf(t, h.Compute, "a", backend.OutputOptions{Offset: offset, Follow: follow}))
+			require.Equal(t, want, outputOf(c, h.Compute, "a", backend.OutputOptions{Offset: offset, Follow: follow}))
 		}
 	}
 }
@@ -98,14 +104,14 @@ func checkOutputLive(t TB, h ComputeHarness) {
 	rest, err := io.ReadAll(r)
 	require.NoError(t, err)
 	require.Equal(t, "second\n", string(rest))
-	require.Equal(t, "first\nsecond\n", outputOf(t, h.Compute, "a", backend.OutputOptions{Follow: true}))
+	require.Equal(t, "first\nsecond\n", outputOf(c, h.Compute, "a", backend.OutputOptions{Follow: true}))
 }
 
 func checkOutputReaders(t TB, h ComputeHarness) {
 	c := target{t, h}
 	c.start("a", "for i in 1 2 3 4 5; do echo $i; sleep 0.02; done")
 	together(5, func(int) {
-		ctx, stop := withTimeout(t)
+		ctx, stop := withTimeout(target{t, h})
 		defer stop()
 		r, err := h.Compute.Output(ctx, "a", &backend.OutputOptions{Follow: true})
 		if !noError(t, err) {

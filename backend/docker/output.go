@@ -25,6 +25,9 @@ func (d *Driver) Output(ctx context.Context, id string, opts *backend.OutputOpti
 	if _, err := d.inspect(ctx, id); err != nil {
 		return nil, err
 	}
+	if err := backend.CheckNode(id, opts); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(filepath.Join(d.jobDir(id), outputFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: output of job %q: %w", azml.ErrNotFound, id, err)

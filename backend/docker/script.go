@@ -20,6 +20,9 @@ const (
 
 // check finds what no engine needs to be asked about.
 func check(job backend.Job) error {
+	if err := backend.CheckNodes(job); err != nil {
+		return err
+	}
 	if len(job.Command) == 0 || job.Command[0] == "" {
 		return fmt.Errorf("%w: job %q has no command", azml.ErrInvalid, job.ID)
 	}

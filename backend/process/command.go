@@ -3,6 +3,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -20,7 +21,7 @@ const maxInput = 64 << 10
 
 // newSpec checks the job and finds its command.
 func newSpec(job backend.Job) (spec, error) {
-	if err := refuse(job); err != nil {
+	if err := errors.Join(backend.CheckNodes(job), refuse(job)); err != nil {
 		return spec{}, err
 	}
 	if len(job.Command) == 0 || job.Command[0] == "" {

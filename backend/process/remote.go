@@ -15,7 +15,16 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
-var _ backend.Remote = (*Driver)(nil)
+var (
+	_ backend.Remote    = (*Driver)(nil)
+	_ backend.Reachable = (*Driver)(nil)
+)
+
+// Address implements backend.Reachable, for jobs of this machine.
+func (d *Driver) Address(ctx context.Context, id string) (string, error) {
+	_, err := d.Status(ctx, id)
+	return "127.0.0.1", err
+}
 
 // Platform implements backend.Remote: this machine's.
 func (d *Driver) Platform(ctx context.Context) (backend.Platform, error) {

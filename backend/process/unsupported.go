@@ -53,6 +53,9 @@ func (*Driver) Listen(context.Context, string) (net.Listener, string, error) {
 	return nil, "", errUnsupported
 }
 
+// Address gives ErrUnsupported.
+func (*Driver) Address(context.Context, string) (string, error) { return "", errUnsupported }
+
 // Start gives ErrUnsupported.
 func (*Driver) Start(context.Context, backend.Job) error { return errUnsupported }
 

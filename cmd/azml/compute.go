@@ -5,6 +5,7 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/docker"
+	"github.com/azml-go/azml/backend/kubernetes"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/compute"
@@ -13,7 +14,7 @@ import (
 
 // computeDrivers gives the drivers of the targets that are not this machine.
 func computeDrivers() []backend.ComputeDriver {
-	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, docker.InstanceKind{}, ssh.ComputeDriver{}}
+	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, docker.InstanceKind{}, kubernetes.Kind{}, ssh.ComputeDriver{}}
 }
 
 func (a *app) computeCommand() *cobra.Command {

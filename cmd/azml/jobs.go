@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,11 @@ the folder that it names.`,
 		Example:            "  azml jobs serve /srv/azml",
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return jobs.Run(cmd.Context(), args, os.Stdin, os.Stdout)
+			err := jobs.Run(cmd.Context(), args, os.Stdin, os.Stdout)
+			if ended, ok := errors.AsType[jobs.Ended](err); ok {
+				return exitCode(ended.Code)
+			}
+			return err
 		},
 	}
 }

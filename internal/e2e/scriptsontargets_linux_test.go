@@ -30,8 +30,8 @@ type trained struct {
 }
 
 // TestScriptsOnEveryTarget has one Go driver submit the examples' scripts, as they
-// are, to this machine, to one over SSH and to a Docker engine: the metrics are the
-// same, and so is the model to the last bit.
+// are, to this machine, to one over SSH, to a Docker engine and to Kubernetes: the
+// metrics are the same, and so is the model to the last bit.
 func TestScriptsOnEveryTarget(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it makes environments with scikit-learn and MLflow")
@@ -45,7 +45,9 @@ func TestScriptsOnEveryTarget(t *testing.T) {
 	p := newPlace(t)
 	p.Cache = cache
 	ws := p.openFor(t)
+	wheels := t.TempDir()
 	for name, config := range map[string]compute.Config{
+		"k8s": withWheels(t, wheels),
 		"far": ssh.Target{Address: "127.0.0.1", Port: server.Port, Username: server.User, Credential: ssh.Credential{PrivateKey: server.Key},
 			HostKey: server.HostKey, Dir: filepath.Join(t.TempDir(), "jobs"), CacheDir: cache},
 		"box": docker.Config{Host: engine.Host, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"},
@@ -66,12 +68,16 @@ func TestScriptsOnEveryTarget(t *testing.T) {
 			env, err := environment.FromRequirements("walked-"+name, filepath.Join(source, "requirements.txt"))
 			require.NoError(t, err)
 			results := map[string]trained{}
-			for _, target := range []string{"local", "far", "box"} {
+			for _, target := range []string{"local", "far", "box", "k8s"} {
+				if target == "k8s" {
+					env = fromWheels(t, wheels, env)
+				}
 				r := walk(t, ws, experiment.ScriptRunConfig{Source: source, Script: "train.py", Arguments: script.arguments, Compute: target, Environment: env})
 				results[target] = trainedBy(t, r, script.metrics, script.model)
 			}
 			require.Equal(t, results["local"], results["far"])
 			require.Equal(t, results["local"], results["box"])
+			require.Equal(t, results["local"], results["k8s"])
 		})
 	}
 }

@@ -71,7 +71,7 @@ func TestTargetClockSkew(t *testing.T) {
 	for name, by := range map[string]time.Duration{"ahead": time.Hour, "behind": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onEach(t, func(t *testing.T, on target) {
+			onEachHere(t, func(t *testing.T, on target) {
 				if on.detach {
 					t.Skip("another process can't open this store")
 				}

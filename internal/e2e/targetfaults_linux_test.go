@@ -36,7 +36,7 @@ func (on target) beginForking(t *testing.T, ws *workspace.Workspace, s *site) *r
 
 func TestTargetCancel(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, on target) {
+	onEachHere(t, func(t *testing.T, on target) {
 		ws, p, s := onSite(t, on)
 		r := on.beginForking(t, ws, s)
 		other, err := p.openFor(t).Runs().Get(t.Context(), r.ID(), nil) // as another process
@@ -51,7 +51,7 @@ func TestTargetCancel(t *testing.T) {
 
 func TestTargetAgentKilled(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, on target) {
+	onEachHere(t, func(t *testing.T, on target) {
 		ws, _, s := onSite(t, on)
 		r := on.beginForking(t, ws, s)
 		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGKILL))
@@ -62,7 +62,7 @@ func TestTargetAgentKilled(t *testing.T) {
 // TestTargetMachineKilled kills all at once: agent, script, and what they run in.
 func TestTargetMachineKilled(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, on target) {
+	onEachHere(t, func(t *testing.T, on target) {
 		ws, _, s := onSite(t, on)
 		r := on.beginForking(t, ws, s)
 		s.kill(t, ws, r, on.detach)
@@ -124,7 +124,7 @@ func (on target) submitElsewhere(t *testing.T, ws *workspace.Workspace, p place,
 // script goes on, and all is there when another process waits for the run.
 func TestTargetSubmitterKilled(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, on target) {
+	onEachHere(t, func(t *testing.T, on target) {
 		ws, p, s := onSite(t, on)
 		r, w := on.submitElsewhere(t, ws, p, s, counting)
 		hears(t, r, "1\n")
@@ -151,7 +151,7 @@ func TestTargetSubmitterKilled(t *testing.T) {
 func TestTargetCut(t *testing.T) {
 	t.Parallel()
 	cutFor := time.Duration(size(60, 3)) * time.Second
-	onEach(t, func(t *testing.T, on target) {
+	onEachHere(t, func(t *testing.T, on target) {
 		if on.compute == "" {
 			t.Skip("its agent is on the machine with the workspace: there is nothing to cut")
 		}
@@ -183,7 +183,7 @@ func TestTargetCut(t *testing.T) {
 func TestTargetDiskFull(t *testing.T) {
 	t.Parallel()
 	const room = 160 << 20 // the program is there, too
-	onEach(t, func(t *testing.T, on target) {
+	onEachHere(t, func(t *testing.T, on target) {
 		inner := on.site
 		on.site = func(t *testing.T, p place) *site {
 			s := &site{dirs: []string{p.Cache}, shared: sharedFolder(t)}

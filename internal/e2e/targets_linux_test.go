@@ -30,6 +30,8 @@ type target struct {
 	// site starts what the target needs, which ends with the test, and says where
 	// it is; nil for this machine.
 	site func(t *testing.T, p place) *site
+	// elsewhere says that its processes and files can't be seen from this machine.
+	elsewhere bool
 }
 
 // targets are all kinds that can be had here.
@@ -42,6 +44,8 @@ func targets() []target {
 		{name: "over SSH, detached", compute: "far", detach: true, site: far},
 		{name: "in Docker", compute: "box", site: boxed},
 		{name: "in Docker, detached", compute: "box", detach: true, site: boxed},
+		{name: "in Kubernetes", compute: "k8s", site: clustered, elsewhere: true},
+		{name: "in Kubernetes, detached", compute: "k8s", detach: true, site: clustered, elsewhere: true},
 	}
 }
 
@@ -142,6 +146,20 @@ func logOf(t *testing.T, r *run.Run, name string) string {
 // onEach runs a test on each kind of target.
 func onEach(t *testing.T, test func(t *testing.T, on target)) {
 	for _, on := range targets() {
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, on)
+		})
+	}
+}
+
+// onEachHere runs a test on each kind of target whose processes and files can be
+// seen from this machine.
+func onEachHere(t *testing.T, test func(t *testing.T, on target)) {
+	for _, on := range targets() {
+		if on.elsewhere {
+			continue
+		}
 		t.Run(on.name, func(t *testing.T) {
 			t.Parallel()
 			test(t, on)

@@ -44,7 +44,7 @@ while not os.path.exists(os.environ["PLACE"] + "/go"): pass
 // TestTargetSecurity looks, while a script runs, for what must not be seen, and at what the script can do.
 func TestTargetSecurity(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, on target) {
+	onEachHere(t, func(t *testing.T, on target) {
 		ws, _, s := onSite(t, on)
 		const secret = "s3cret-value-of-the-test"
 		require.NoError(t, ws.Secrets().Set(t.Context(), "pass", secret))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/docker"
+	"github.com/azml-go/azml/backend/kubernetes"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/experiment"
@@ -14,7 +15,7 @@ import (
 
 // drivers are those of all targets here.
 func drivers() []backend.ComputeDriver {
-	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, docker.InstanceKind{}, ssh.ComputeDriver{}}
+	return []backend.ComputeDriver{process.ComputeDriver{}, docker.Kind{}, docker.InstanceKind{}, kubernetes.Kind{}, ssh.ComputeDriver{}}
 }
 
 // submitAndStay submits the folder's script to the target and stays.

@@ -74,7 +74,7 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 		return err
 	}
 	k.launched = k.h.Now()
-	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env,
+	return k.start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env,
 		Limits: backend.Limits(k.run.Definition.Limits)})
 }
 

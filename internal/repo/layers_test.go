@@ -80,6 +80,7 @@ var ranks = map[string]int{
 	"internal/e2e":           90,
 	"internal/repo":          90,
 	"backend/backendtest":    rankTestHelper,
+	"backend/backendtest/":   rankTestHelper,
 	"internal/faultproxy":    rankTestHelper,
 	"internal/testenv":       rankTestHelper,
 	"internal/workspacetest": rankTestHelper,
@@ -100,6 +101,8 @@ const (
 var sideways = map[string]string{
 	"backend/ssh -> backend/ssh/jobs":               "jobs of a machine are asked for over SSH",
 	"backend/docker -> backend/ssh/jobs":            "jobs of a container that is a machine are asked for by docker exec",
+	"backend/ssh/jobs -> backend/internal/layer":    "what a job changes in its container becomes an image",
+	"backend/kubernetes -> backend/ssh/jobs":        "the program in a pod is asked as the one on a machine",
 	"backend/ssh/jobs -> backend/process":           "the far machine does what local compute does",
 	"backend/azureblob -> backend/internal/trybody": "requests of Azure's clients are tried again",
 	"backend/keyvault -> backend/internal/trybody":  "requests of Azure's clients are tried again",

@@ -69,6 +69,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return sshd(ctx)
 	case AbilityDocker:
 		return docker(ctx, true)
+	case AbilityKubernetes:
+		return kubernetes(ctx, true)
 	case AbilityPrometheus:
 		return prometheus(ctx, true)
 	case AbilityRegistry:

@@ -60,6 +60,8 @@ const (
 	AbilitySSHD = "sshd"
 	// AbilityDocker is a Docker engine with an image that has Python.
 	AbilityDocker = "docker"
+	// AbilityKubernetes is a Kubernetes of one node, from a folder with its programs.
+	AbilityKubernetes = "kubernetes"
 	// AbilityPrometheus is a Prometheus, which asks for metrics.
 	AbilityPrometheus = "prometheus"
 	// AbilityRegistry is a registry of images.
@@ -92,6 +94,7 @@ func Abilities() []string {
 		AbilityPostgreSQL,
 		AbilitySSHD,
 		AbilityDocker,
+		AbilityKubernetes,
 		AbilityPrometheus,
 		AbilityRegistry,
 		AbilityMount,

@@ -1,6 +1,7 @@
 // Command dial connects to the address in its argument, "unix:" and a path or
 // "tcp:", host and port, sends what it reads from standard input, and writes what
-// is answered to standard output. The suite of targets runs it on the target.
+// is answered to standard output. With "listen:" and a port it writes what the
+// first who connects there sends. The suite of targets runs it on the target.
 package main
 
 import (
@@ -13,9 +14,13 @@ import (
 )
 
 func main() {
-	err := errors.New("usage: dial unix:PATH | tcp:HOST:PORT")
+	err := errors.New("usage: dial unix:PATH | tcp:HOST:PORT | listen:PORT")
 	if len(os.Args) == 2 {
-		err = dial(os.Args[1])
+		if port, ok := strings.CutPrefix(os.Args[1], "listen:"); ok {
+			err = listen(port)
+		} else {
+			err = dial(os.Args[1])
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,6 +41,21 @@ func dial(address string) error {
 		return err
 	}
 	return <-sent
+}
+
+func listen(port string) error {
+	l, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = io.Copy(os.Stdout, conn)
+	return err
 }
 
 // send copies standard input to the connection and ends it.

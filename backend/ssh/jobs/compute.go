@@ -22,6 +22,9 @@ func (d *Driver) Check(ctx context.Context) error {
 // when the connection is there again, until patience ends; ErrUnavailable then
 // leaves open whether the job runs, which Status tells.
 func (d *Driver) Start(ctx context.Context, job backend.Job) error {
+	if err := backend.CheckNodes(job); err != nil {
+		return err
+	}
 	token := rand.Text()
 	asked := false
 	err := d.do(ctx, func(c *Client) error {
@@ -97,6 +100,9 @@ func (d *Driver) List(ctx context.Context) iter.Seq2[backend.JobStatus, error] {
 // Output implements backend.Compute. What was lost on the way is asked for again.
 // Errors: ErrNotFound, ErrInvalid when Offset is negative.
 func (d *Driver) Output(ctx context.Context, id string, opts *backend.OutputOptions) (io.ReadCloser, error) {
+	if err := backend.CheckNode(id, opts); err != nil {
+		return nil, err
+	}
 	o := &output{driver: d, id: id, opts: *opts}
 	o.ctx, o.cancel = context.WithCancel(ctx)
 	if err := o.open(); err != nil {

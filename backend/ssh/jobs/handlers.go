@@ -43,6 +43,7 @@ func (s *server) output(w *answer, r *http.Request) error {
 		return err
 	}
 	defer out.Close()
+	s.reading()
 	return w.stream(out)
 }
 

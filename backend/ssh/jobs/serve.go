@@ -26,6 +26,10 @@ type server struct {
 	reach    reach
 	// work is what must come to its end, also when the client is gone.
 	work sync.WaitGroup
+	// readers is done when a client has begun to read output, which the file at
+	// readersPath is locked for.
+	readers     sync.Once
+	readersPath string
 }
 
 // Serve serves the jobs that are kept in dir, which it makes with mode 0700,
@@ -63,7 +67,8 @@ func newServer(dir string) (*server, error) {
 	}
 	locks := locks{filepath.Join(dir, "locks")}
 	s := &server{driver: driver, starts: starts{dir: filepath.Join(dir, "starts"), locks: locks},
-		programs: programs{dir: filepath.Join(dir, "bin")}, reach: reach{conns: map[string]*reached{}}}
+		programs: programs{dir: filepath.Join(dir, "bin")}, reach: reach{conns: map[string]*reached{}},
+		readersPath: filepath.Join(dir, "locks", readersFile)}
 	for _, d := range []string{s.starts.dir, s.programs.dir} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, classify(err)

@@ -1,0 +1,91 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+// Cancel implements backend.Compute. The program in the pod does the work, so it goes
+// on when this process ends. A job that has no running pod gets none any more.
+func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) error {
+	deadline := time.Now().Add(grace)
+	v, err := d.look(ctx, id)
+	if err != nil || v.status().State != backend.JobRunning {
+		return err
+	}
+	if v.container().State.Running == nil || v.job.Annotations[begunAnnotation] == "" {
+		return d.withdraw(ctx, v)
+	}
+	if err := d.endCommand(ctx, v.pod, id, deadline); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := d.deletePod(ctx, v.pod, max(0, time.Until(deadline))); err != nil {
+			return err
+		}
+	}
+	_, err = d.Wait(ctx, id)
+	return err
+}
+
+// endCommand has the program in the pod end the command.
+func (d *Driver) endCommand(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time) error {
+	client, err := d.serve(ctx, pod.Name)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Cancel(ctx, id, max(0, time.Until(deadline)))
+}
+
+// deletePod ends a pod that can't be talked to.
+func (d *Driver) deletePod(ctx context.Context, pod *corev1.Pod, grace time.Duration) error {
+	err := d.cluster.pods.Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(grace / time.Second)), Preconditions: &metav1.Preconditions{UID: &pod.UID}})
+	if err = classify(ctx, err); errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// withdraw ends a job whose command has not begun. Its Job stays, suspended, to say so.
+func (d *Driver) withdraw(ctx context.Context, v view) error {
+	s := v.status()
+	s.State, s.Reason, s.Ended = backend.JobKilled, "cancelled before it began", time.Now().UTC()
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := d.cluster.secrets.Delete(ctx, secretOf(v.job), metav1.DeleteOptions{}); err != nil {
+		if err = classify(ctx, err); !errors.Is(err, azml.ErrNotFound) {
+			return err
+		}
+	}
+	if err := d.annotate(ctx, v.job.Name, map[string]string{endedAnnotation: string(text)}, new(true)); err != nil {
+		return err
+	}
+	if _, err = d.Wait(ctx, s.ID); errors.Is(err, azml.ErrNotFound) { // who was starting it has taken it away
+		return nil
+	}
+	return err
+}
+
+// Remove implements backend.Compute.
+func (d *Driver) Remove(ctx context.Context, id string) error {
+	v, err := d.look(ctx, id)
+	if err != nil {
+		return err
+	}
+	if v.status().State == backend.JobRunning {
+		return fmt.Errorf("%w: job %q runs: cancel it first", azml.ErrConflict, id)
+	}
+	return d.discard(ctx, v.job)
+}

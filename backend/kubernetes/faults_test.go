@@ -1,0 +1,230 @@
+package kubernetes_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/kubernetes"
+	"github.com/azml-go/azml/internal/testenv"
+)
+
+func shell(id, script string) backend.Job {
+	return backend.Job{ID: id, Command: []string{"/bin/sh", "-c", script}, Dir: "/tmp", Env: map[string]string{"PATH": "/usr/bin:/bin", "TOKEN": "s3cret-value"}}
+}
+
+// read reads a line of the job's output, once it is there.
+func read(t *testing.T, d *kubernetes.Driver, id, want string) io.ReadCloser {
+	r, err := d.Output(t.Context(), id, &backend.OutputOptions{Follow: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = r.Close() })
+	got := make([]byte, len(want))
+	_, err = io.ReadFull(r, got)
+	require.NoError(t, err)
+	require.Equal(t, want, string(got))
+	return r
+}
+
+// TestServerKilled kills the API server while jobs run and while one is started, and
+// brings it back.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.KubernetesAlone(t)
+	p := place(t, cluster)
+	d := open(t, p)
+	require.NoError(t, d.Start(t.Context(), shell("a", "echo first; until [ -e /tmp/go ]; do sleep 0.1; done; echo second; exit 5")))
+	r := read(t, d, "a", "first\n")
+	waited := make(chan backend.JobStatus, 1)
+	go func() {
+		s, err := d.Wait(context.WithoutCancel(t.Context()), "a")
+		if err != nil {
+			t.Errorf("wait: %v", err)
+		}
+		waited <- s
+	}()
+	started := make(chan error, 1)
+	go func() { started <- d.Start(context.WithoutCancel(t.Context()), shell("b", "echo b; sleep 1000")) }()
+	time.Sleep(500 * time.Millisecond) // anything may have happened of the start
+	cluster.Crash(t, "kube-apiserver")
+	_, err := d.Status(t.Context(), "a")
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	cluster.Mend(t)
+	pod := strings.TrimSpace(cluster.Kubectl(t, "", "get", "pods", "-o", `jsonpath={.items[?(@.metadata.annotations.azml/job=="a")].metadata.name}`))
+	cluster.Kubectl(t, "", "exec", pod, "--", "touch", "/tmp/go")
+	rest, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Equal(t, "second\n", string(rest))
+	s := <-waited
+	require.Equal(t, backend.JobExited, s.State)
+	require.Equal(t, 5, s.ExitCode)
+	if err := <-started; err != nil { // then nothing is left of it
+		_, none := d.Status(t.Context(), "b")
+		require.ErrorIs(t, none, azml.ErrNotFound, "start: %v", err)
+	} else {
+		read(t, d, "b", "b\n")
+	}
+}
+
+// TestDisruptions are what a cluster does to pods.
+func TestDisruptions(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	d := open(t, place(t, cluster))
+	for name, c := range map[string]struct {
+		job    backend.Job
+		do     func(t *testing.T, pod string)
+		state  backend.JobState
+		reason string
+		said   string
+	}{
+		"evicted": {shell("evicted", "trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done"), func(t *testing.T, pod string) {
+			cluster.Kubectl(t, fmt.Sprintf(`{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": %q, "namespace": %q}}`, pod, cluster.Namespace),
+				"create", "--raw", "/api/v1/namespaces/"+cluster.Namespace+"/pods/"+pod+"/eviction", "-f", "-")
+		}, backend.JobKilled, "EvictionByEvictionAPI", "saved\n"},
+		"deleted by force": {shell("deleted", "echo ready; sleep 1000"), func(t *testing.T, pod string) {
+			cluster.Kubectl(t, "", "delete", "pod", pod, "--force", "--grace-period=0")
+		}, backend.JobLost, "its pod is gone", ""},
+		"out of memory": {backend.Job{ID: "hungry", Limits: backend.Limits{Memory: 96 << 20}, Dir: "/", Env: map[string]string{"PATH": "/usr/bin:/bin"},
+			Command: []string{"python3", "-c", "print('ready', flush=True); x = bytearray(1 << 30)"}}, nil, backend.JobKilled, "it ran out of memory: its limit was 96Mi", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, d.Start(t.Context(), c.job))
+			if c.do != nil {
+				r := read(t, d, c.job.ID, "ready\n")
+				c.do(t, strings.TrimSpace(cluster.Kubectl(t, "", "get", "pods", "-o", fmt.Sprintf(`jsonpath={.items[?(@.metadata.annotations.azml/job==%q)].metadata.name}`, c.job.ID))))
+				rest, err := io.ReadAll(r)
+				require.NoError(t, err)
+				require.Contains(t, string(rest), c.said) // the shell may say more
+			}
+			s, err := d.Wait(t.Context(), c.job.ID)
+			require.NoError(t, err)
+			require.Equal(t, c.state, s.State, s.Reason)
+			require.Contains(t, s.Reason, c.reason)
+		})
+	}
+}
+
+// TestWaiting are jobs that the cluster can't run yet: it is told why, and they can be
+// cancelled.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	full := cluster.Namespace + "-full"
+	cluster.Kubectl(t, "", "create", "namespace", full)
+	t.Cleanup(func() { _, _ = cluster.Run(context.Background(), "", "delete", "namespace", full, "--wait=false") })
+	cluster.Kubectl(t, "", "wait", "--for=create", "serviceaccount/default", "-n", full, "--timeout=60s")
+	cluster.Kubectl(t, "", "create", "quota", "none", "--hard=pods=0", "-n", full)
+	for name, c := range map[string]struct {
+		change func(*kubernetes.Target)
+		reason string
+	}{
+		"no node":  {func(t *kubernetes.Target) { t.NodeSelector = map[string]string{"azml-test": "none"} }, "0/1 nodes are available"},
+		"no room":  {func(t *kubernetes.Target) { t.Requests = map[string]string{"memory": "100Ti"} }, "Insufficient memory"},
+		"no quota": {func(t *kubernetes.Target) { t.Namespace = full }, "exceeded quota: none"},
+		"queue":    {func(t *kubernetes.Target) { t.Queue = "team-a" }, "it waits for the queue team-a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := place(t, cluster)
+			c.change(&p.Target)
+			d, other := open(t, p), open(t, p)
+			started := make(chan error, 1)
+			go func() { started <- d.Start(t.Context(), shell("a", "true")) }()
+			require.Eventually(t, func() bool {
+				s, err := other.Status(t.Context(), "a")
+				return err == nil && s.State == backend.JobRunning && strings.Contains(s.Reason, c.reason)
+			}, 5*time.Minute, 100*time.Millisecond, "what it waits for is told")
+			require.NoError(t, other.Cancel(t.Context(), "a", time.Minute))
+			require.ErrorIs(t, <-started, azml.ErrFailed)
+			_, err := d.Status(t.Context(), "a")
+			require.ErrorIs(t, err, azml.ErrNotFound, "nothing is left")
+		})
+	}
+}
+
+// TestAdmitted lets a job out of its queue, as Kueue does.
+func TestAdmitted(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	p := place(t, cluster)
+	p.Target.Queue = "team-b"
+	d := open(t, p)
+	started := make(chan error, 1)
+	go func() { started <- d.Start(t.Context(), shell("a", "echo in")) }()
+	const queued = "kueue.x-k8s.io/queue-name=team-b"
+	require.Eventually(t, func() bool { return cluster.Kubectl(t, "", "get", "jobs", "-l", queued, "-o", "name") != "" }, 5*time.Minute, 100*time.Millisecond)
+	select {
+	case err := <-started:
+		require.Fail(t, "it was not admitted yet", "%v", err)
+	default:
+	}
+	cluster.Kubectl(t, `{"spec": {"suspend": false}}`, "patch", strings.TrimSpace(cluster.Kubectl(t, "", "get", "jobs", "-l", queued, "-o", "name")), "--patch-file", "/dev/stdin")
+	require.NoError(t, <-started)
+	s, err := d.Wait(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobExited, s.State)
+}
+
+// TestNotAdmitted has the cluster forbid the pod.
+func TestNotAdmitted(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	policy := "azml-" + cluster.Namespace
+	cluster.Kubectl(t, fmt.Sprintf(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: %[1]s}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    objectSelector: {matchLabels: {test: %[1]s}}
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+  validations: [{expression: "false", message: not on Fridays}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: %[1]s}
+spec: {policyName: %[1]s, validationActions: [Deny]}
+`, policy), "apply", "-f", "-")
+	t.Cleanup(func() {
+		_, _ = cluster.Run(context.Background(), "", "delete", "validatingadmissionpolicies,validatingadmissionpolicybindings", policy)
+	})
+	p := place(t, cluster)
+	p.Target.PodPatch = "metadata: {labels: {test: " + policy + "}}"
+	d := open(t, p)
+	require.Eventually(t, func() bool { // the policy is in force some seconds after it was made
+		_, err := cluster.Run(t.Context(), "", "run", "probe", "--image=x", "--labels=test="+policy, "--dry-run=server")
+		return err != nil
+	}, 5*time.Minute, 200*time.Millisecond)
+	err := d.Start(t.Context(), shell("a", "true"))
+	require.ErrorIs(t, err, azml.ErrDenied)
+	require.ErrorContains(t, err, "not on Fridays")
+	_, err = d.Status(t.Context(), "a")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+// TestNothingIsShown looks for values in what the cluster says of a job while it runs.
+func TestNothingIsShown(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	p := place(t, cluster)
+	d := open(t, p)
+	job := shell("shown", "cat; id -u; ls /var/run/secrets/kubernetes.io 2>/dev/null; grep NoNewPrivs /proc/self/status; sleep 1000")
+	job.Input = []byte("t0ken-of-the-run\n")
+	require.NoError(t, d.Start(t.Context(), job))
+	read(t, d, "shown", "t0ken-of-the-run\n65532\nNoNewPrivs:\t1\n")
+	said := cluster.Kubectl(t, "", "get", "jobs,pods,events", "-o", "yaml")
+	require.Contains(t, said, "azml/job: shown")
+	require.NotContains(t, said, "s3cret")
+	require.NotContains(t, said, "t0ken")
+	name := strings.TrimSpace(cluster.Kubectl(t, "", "get", "jobs", "-o", `jsonpath={.items[?(@.metadata.annotations.azml/job=="shown")].metadata.name}`))
+	require.NotEmpty(t, name)
+	require.NotContains(t, cluster.Kubectl(t, "", "get", "secrets", "-o", "name"), name, "it is gone when the command has begun")
+}

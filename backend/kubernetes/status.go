@@ -1,0 +1,367 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/ssh/jobs"
+)
+
+// view is what the cluster says of a job.
+type view struct {
+	job *batchv1.Job
+	// pod is nil before there is one, and when it is gone.
+	pod *corev1.Pod
+	// version is that of the list of pods, to watch on from.
+	version string
+}
+
+// look asks for a job. It is two requests.
+func (d *Driver) look(ctx context.Context, id string) (view, error) {
+	job, err := d.cluster.jobs.Get(ctx, d.name(id), metav1.GetOptions{})
+	if err = classify(ctx, err); errors.Is(err, azml.ErrNotFound) {
+		return view{}, fmt.Errorf("%w: job %q", azml.ErrNotFound, id)
+	}
+	if err != nil {
+		return view{}, err
+	}
+	pods, err := d.cluster.pods.List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job.Name})
+	if err != nil {
+		return view{}, classify(ctx, err)
+	}
+	v := view{job: job, version: pods.ResourceVersion}
+	for i := range pods.Items {
+		v.take(&pods.Items[i])
+	}
+	return v, nil
+}
+
+// take makes a pod that of the view when it is the Job's, and the newest.
+func (v *view) take(pod *corev1.Pod) {
+	if metav1.IsControlledBy(pod, v.job) && (v.pod == nil || v.pod.CreationTimestamp.Before(&pod.CreationTimestamp)) {
+		v.pod = pod
+	}
+}
+
+// container is the state of the pod's own container, zero when there is none.
+func (v view) container() corev1.ContainerStatus {
+	if v.pod != nil {
+		for _, c := range v.pod.Status.ContainerStatuses {
+			if c.Name == containerName {
+				return c
+			}
+		}
+	}
+	return corev1.ContainerStatus{}
+}
+
+// condition gives a condition of the Job that is true, nil when there is none.
+func (v view) condition(kind batchv1.JobConditionType) *batchv1.JobCondition {
+	for i, c := range v.job.Status.Conditions {
+		if c.Type == kind && c.Status == corev1.ConditionTrue {
+			return &v.job.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// finished gives the condition that says that the Job has ended.
+func (v view) finished() *batchv1.JobCondition {
+	for _, kind := range []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobComplete, batchv1.JobFailureTarget} {
+		if c := v.condition(kind); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// unreachable tells whether the pod's node has gone without a word, so that
+// Kubernetes has given the pod up.
+func (v view) unreachable() bool {
+	return v.pod != nil && v.pod.DeletionTimestamp != nil && time.Since(v.pod.DeletionTimestamp.Time) > time.Minute && v.container().State.Terminated == nil
+}
+
+// ended tells whether nothing of the job runs, or ever will.
+func (v view) ended() bool {
+	if v.job.Annotations[endedAnnotation] != "" && (v.pod == nil || v.podEnded()) {
+		return true
+	}
+	if v.pod == nil {
+		return v.finished() != nil || v.job.Annotations[begunAnnotation] != ""
+	}
+	return v.podEnded() || v.unreachable()
+}
+
+func (v view) podEnded() bool {
+	return v.container().State.Terminated != nil || v.pod.Status.Phase == corev1.PodFailed || v.pod.Status.Phase == corev1.PodSucceeded
+}
+
+// startPatience is how long a pod may run until its command does. Later its starter
+// is dead.
+const startPatience = 5 * time.Minute
+
+// status says in the seam's words how the job is.
+func (v view) status() backend.JobStatus {
+	s := backend.JobStatus{ID: v.job.Annotations[jobAnnotation], State: backend.JobRunning, Started: v.job.CreationTimestamp.UTC()}
+	if v.ended() {
+		return v.final(s)
+	}
+	running := v.container().State.Running
+	switch {
+	case running == nil:
+		s.Reason = v.waitsFor()
+	case v.job.Annotations[begunAnnotation] == "":
+		s.Started, s.Reason = running.StartedAt.UTC(), "it is being started"
+		if time.Since(s.Started) > startPatience {
+			s.Reason = "the starting process died before the command ran"
+		}
+	default:
+		s.Started = running.StartedAt.UTC()
+		if v.pod.DeletionTimestamp != nil {
+			s.Reason = "its pod is being deleted: " + v.disruption()
+		}
+	}
+	return s
+}
+
+// waitsFor says in words why a pod does not run yet.
+func (v view) waitsFor() string {
+	if v.pod == nil {
+		if v.job.Spec.Suspend != nil && *v.job.Spec.Suspend {
+			if queue := v.job.Labels[queueLabel]; queue != "" {
+				return "it waits for the queue " + queue
+			}
+			return "its Job is suspended"
+		}
+		return "it waits for its pod"
+	}
+	for _, c := range v.pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return "it waits for a node: " + c.Message
+		}
+	}
+	if w := v.container().State.Waiting; w != nil {
+		return strings.TrimSuffix(fmt.Sprintf("its container waits: %s: %s", w.Reason, w.Message), ": ")
+	}
+	return "its container is being made"
+}
+
+// disruption says in words why Kubernetes has ended a pod by itself.
+func (v view) disruption() string {
+	for _, c := range v.pod.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
+			return fmt.Sprintf("%s: %s", c.Reason, c.Message)
+		}
+	}
+	if v.pod.Status.Reason != "" {
+		return strings.TrimSuffix(fmt.Sprintf("%s: %s", v.pod.Status.Reason, v.pod.Status.Message), ": ")
+	}
+	return ""
+}
+
+// final says how the job has ended.
+func (v view) final(s backend.JobStatus) backend.JobStatus {
+	var told backend.JobStatus
+	if text := v.job.Annotations[endedAnnotation]; text != "" && json.Unmarshal([]byte(text), &told) == nil {
+		return told
+	}
+	if v.pod == nil {
+		s.State, s.Reason = backend.JobLost, "its pod is gone"
+		if c := v.finished(); c != nil && c.Message != "" {
+			s.Reason += ": " + c.Message
+		}
+		return s
+	}
+	end := v.container().State.Terminated
+	if end == nil {
+		s.State, s.Reason = backend.JobLost, strings.TrimSuffix("its pod ended without a word: "+v.disruption(), ": ")
+		if v.unreachable() {
+			s.Reason = fmt.Sprintf("its node %s does not answer", v.pod.Spec.NodeName)
+		}
+		return s
+	}
+	if o, err := jobs.UnmarshalOutcome([]byte(end.Message)); err == nil && o.Err == nil {
+		s = o.Status
+	} else {
+		s.Started, s.Ended = end.StartedAt.UTC(), end.FinishedAt.UTC()
+		s.State, s.ExitCode = backend.JobExited, int(end.ExitCode)
+		if signal := syscall.Signal(end.ExitCode - 128); signal > 0 {
+			s.State, s.ExitCode, s.Reason = backend.JobKilled, 0, fmt.Sprintf("killed by signal %d (%s)", signal, signal)
+		}
+	}
+	return v.explain(s, end)
+}
+
+// explain adds why the cluster has ended a job.
+func (v view) explain(s backend.JobStatus, end *corev1.ContainerStateTerminated) backend.JobStatus {
+	reason := v.disruption()
+	if end.Reason == "OOMKilled" && s.State == backend.JobKilled {
+		limit := v.pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
+		reason = "it ran out of memory: its limit was " + limit.String()
+	}
+	if reason != "" {
+		s.State, s.ExitCode, s.Reason = backend.JobKilled, 0, reason
+	}
+	return s
+}
+
+// failure is the error of a job whose pod has ended before its command ran, nil when
+// it did run.
+func (v view) failure(id string) error {
+	if end := v.container().State.Terminated; end != nil {
+		if o, err := jobs.UnmarshalOutcome([]byte(end.Message)); err == nil {
+			return o.Err
+		}
+		if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" {
+			return fmt.Errorf("%w: job %q: image %s: %s", azml.ErrInvalid, id, v.pod.Spec.Containers[0].Image, end.Message)
+		}
+	}
+	s := v.final(backend.JobStatus{ID: id})
+	if s.Reason == "" {
+		s.Reason = fmt.Sprintf("its pod ended with exit code %d", s.ExitCode)
+	}
+	return fmt.Errorf("%w: job %q: %s", azml.ErrFailed, id, s.Reason)
+}
+
+// Status implements backend.Compute. It is two requests, and one more for a job that
+// has no pod.
+func (d *Driver) Status(ctx context.Context, id string) (backend.JobStatus, error) {
+	v, err := d.look(ctx, id)
+	if err != nil {
+		return backend.JobStatus{}, err
+	}
+	s := v.status()
+	if v.pod == nil && s.State == backend.JobRunning {
+		if said, err := d.lastEvent(ctx, v.job.Name); err == nil && said != nil && said.Type == corev1.EventTypeWarning {
+			s.Reason = "it waits for its pod: " + said.Message
+		}
+	}
+	return s, nil
+}
+
+// Wait implements backend.Compute. It watches the job's pod. Errors: also
+// ErrUnavailable, when the API server stops meanwhile.
+func (d *Driver) Wait(ctx context.Context, id string) (s backend.JobStatus, err error) {
+	err = d.follow(ctx, id, func(v view) (bool, error) {
+		s = v.status()
+		return s.State != backend.JobRunning, nil
+	})
+	return s, err
+}
+
+// lookAgain is how often a job is looked at of which nothing is heard.
+const lookAgain = 5 * time.Second
+
+// follow has a job looked at, and again whenever its pod has changed, until look is
+// done with it. It waits for an API server that stops meanwhile.
+func (d *Driver) follow(ctx context.Context, id string, look func(view) (done bool, err error)) error {
+	for {
+		var v view
+		err := d.persist(ctx, func() (err error) {
+			v, err = d.look(ctx, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if done, err := look(v); done || err != nil {
+			return err
+		}
+		if err := d.awaitChange(ctx, v); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitChange waits until a pod of the Job has changed, or a while has passed.
+func (d *Driver) awaitChange(ctx context.Context, v view) error {
+	const wait = int64(lookAgain / time.Second)
+	changes, err := d.cluster.pods.Watch(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + v.job.Name, ResourceVersion: v.version, TimeoutSeconds: new(wait)})
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		const pause = 100 * time.Millisecond
+		select { // the next look finds out what is wrong
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}
+	defer changes.Stop()
+	for {
+		select {
+		case e, ok := <-changes.ResultChan():
+			if !ok || e.Type != watch.Bookmark {
+				return ctx.Err()
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// List implements backend.Compute. It is two requests.
+func (d *Driver) List(ctx context.Context) iter.Seq2[backend.JobStatus, error] {
+	return func(yield func(backend.JobStatus, error) bool) {
+		all, err := d.views(ctx)
+		if err != nil {
+			yield(backend.JobStatus{}, err)
+			return
+		}
+		for _, v := range all {
+			if !yield(v.status(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// views gives all jobs in order of their IDs.
+func (d *Driver) views(ctx context.Context) ([]view, error) {
+	mine := metav1.ListOptions{LabelSelector: driverLabel + "=" + d.label()}
+	list, err := d.cluster.jobs.List(ctx, mine)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	pods, err := d.cluster.pods.List(ctx, mine)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	byName := map[string]*view{}
+	var all []*view
+	for i := range list.Items {
+		if job := &list.Items[i]; job.Name == d.name(job.Annotations[jobAnnotation]) && job.DeletionTimestamp == nil {
+			v := &view{job: job}
+			byName[job.Name] = v
+			all = append(all, v)
+		}
+	}
+	for i := range pods.Items {
+		if v := byName[pods.Items[i].Labels[batchv1.JobNameLabel]]; v != nil {
+			v.take(&pods.Items[i])
+		}
+	}
+	slices.SortFunc(all, func(a, b *view) int {
+		return strings.Compare(a.job.Annotations[jobAnnotation], b.job.Annotations[jobAnnotation])
+	})
+	views := make([]view, len(all))
+	for i, v := range all {
+		views[i] = *v
+	}
+	return views, nil
+}

@@ -1,0 +1,61 @@
+package kubernetes
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/azml-go/azml/backend"
+)
+
+// TestStates are what the cluster says, in the seam's words: also of what takes
+// minutes to come about, such as a node that is lost.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	long := metav1.NewTime(time.Now().Add(-10 * time.Minute))
+	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: long}}
+	pod := func(phase corev1.PodPhase, state corev1.ContainerState) *corev1.Pod {
+		return &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: containerName}}},
+			Status: corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{Name: containerName, State: state}}}}
+	}
+	lost := pod(corev1.PodRunning, running)
+	lost.DeletionTimestamp = &long
+	leaving := pod(corev1.PodRunning, running)
+	leaving.DeletionTimestamp = new(metav1.Now())
+	leaving.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "PreemptionByScheduler", Message: "for another"}}
+	evicted := pod(corev1.PodFailed, corev1.ContainerState{})
+	evicted.Status.Reason, evicted.Status.Message = "Evicted", "the node was low on memory"
+	killed := pod(corev1.PodFailed, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, StartedAt: long, FinishedAt: long}})
+	said := pod(corev1.PodFailed, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137,
+		Message: `{"status":{"ID":"a","State":"Killed","Reason":"killed by signal 11 (segmentation fault)"},"size":3,"whole":true}`}})
+	begun := map[string]string{jobAnnotation: "a", begunAnnotation: "2026-11-26T00:00:00Z"}
+	failed := batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Message: "the pod was disrupted"}}}
+	for name, c := range map[string]struct {
+		annotations map[string]string
+		status      batchv1.JobStatus
+		pod         *corev1.Pod
+		state       backend.JobState
+		reason      string
+	}{
+		"no pod yet":      {map[string]string{jobAnnotation: "a"}, batchv1.JobStatus{}, nil, backend.JobRunning, "it waits for its pod"},
+		"pulling":         {map[string]string{jobAnnotation: "a"}, batchv1.JobStatus{}, pod(corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "back-off"}}), backend.JobRunning, "its container waits: ImagePullBackOff: back-off"},
+		"starter died":    {map[string]string{jobAnnotation: "a"}, batchv1.JobStatus{}, pod(corev1.PodRunning, running), backend.JobRunning, "the starting process died before the command ran"},
+		"running":         {begun, batchv1.JobStatus{}, pod(corev1.PodRunning, running), backend.JobRunning, ""},
+		"pre-empted":      {begun, batchv1.JobStatus{}, leaving, backend.JobRunning, "its pod is being deleted: PreemptionByScheduler: for another"},
+		"node lost":       {begun, batchv1.JobStatus{}, lost, backend.JobLost, "its node n1 does not answer"},
+		"evicted":         {begun, batchv1.JobStatus{}, evicted, backend.JobLost, "its pod ended without a word: Evicted: the node was low on memory"},
+		"pod gone":        {begun, failed, nil, backend.JobLost, "its pod is gone: the pod was disrupted"},
+		"holder killed":   {begun, failed, killed, backend.JobKilled, "killed by signal 9 (killed)"},
+		"signal":          {begun, failed, said, backend.JobKilled, "killed by signal 11 (segmentation fault)"},
+		"cancelled early": {map[string]string{jobAnnotation: "a", endedAnnotation: `{"ID":"a","State":"Killed","Reason":"cancelled before it began"}`}, batchv1.JobStatus{}, nil, backend.JobKilled, "cancelled before it began"},
+	} {
+		s := view{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}.status()
+		require.Equal(t, c.state, s.State, name)
+		require.Equal(t, c.reason, s.Reason, name)
+		require.Equal(t, "a", s.ID, name)
+	}
+}

@@ -1,0 +1,217 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofrs/flock"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+)
+
+const (
+	// BegunFile is the file in the folder of Hold that is there when its job runs or
+	// could not be started: what UnmarshalOutcome reads.
+	BegunFile = "begun"
+	// SocketFile is the socket in the folder of Hold that the job reaches back by.
+	SocketFile = "socket"
+	// readersFile is locked by those who send what the held job has written.
+	readersFile = "readers"
+	// lingering is for how long the holder waits for them.
+	lingering = 20 * time.Second
+	// graceOfHeld is what a held job has to end when its holder is told to.
+	graceOfHeld = 20 * time.Second
+)
+
+// Ended says that a held job has ended, and by which code its holder is to end.
+type Ended struct {
+	// Code is the job's own, 128 and the signal's number when one has ended it.
+	Code int
+}
+
+// Error implements error.
+func (e Ended) Error() string { return fmt.Sprintf("the job ended with exit code %d", e.Code) }
+
+// Outcome is what becomes of a held job.
+type Outcome struct {
+	// Status is the job's, zero when it could not be started.
+	Status backend.JobStatus
+	// Size is how many bytes the job has written.
+	Size int64
+	// Whole says that what it has written ends with the end of a line, or is nothing.
+	Whole bool
+	// Err is why the job could not be started.
+	Err error
+}
+
+// outcome is an Outcome on its way.
+type outcome struct {
+	Status  *backend.JobStatus `json:"status,omitempty"`
+	Size    int64              `json:"size,omitempty"`
+	Whole   bool               `json:"whole,omitempty"`
+	Failure *failure           `json:"failure,omitempty"`
+}
+
+// UnmarshalOutcome reads what Hold has left. Errors: ErrDamaged.
+func UnmarshalOutcome(data []byte) (Outcome, error) {
+	var o outcome
+	if err := json.Unmarshal(data, &o); err != nil || (o.Status == nil) == (o.Failure == nil) {
+		return Outcome{}, fmt.Errorf("%w: %.200q says nothing of a job", azml.ErrDamaged, data)
+	}
+	if o.Failure != nil {
+		return Outcome{Err: o.Failure.error()}, nil
+	}
+	o.Status.Started, o.Status.Ended = o.Status.Started.UTC(), o.Status.Ended.UTC()
+	return Outcome{Status: *o.Status, Size: o.Size, Whole: o.Whole}, nil
+}
+
+// marshal gives at most 4096 bytes, which is what a pod may say at its end.
+func (o Outcome) marshal() []byte {
+	w := outcome{Status: &o.Status, Size: o.Size, Whole: o.Whole}
+	if o.Err != nil {
+		const longest = 500 // characters, of which each may become six
+		f := newFailure(o.Err)
+		for len(f.Text) > longest {
+			_, n := utf8.DecodeLastRuneInString(f.Text)
+			f.Text = f.Text[:len(f.Text)-n]
+		}
+		w = outcome{Failure: &f}
+	}
+	data, _ := json.Marshal(w) // strings and numbers always can be
+	return data
+}
+
+// MarshalRequest gives the description of a job that Hold starts.
+func MarshalRequest(job backend.Job) ([]byte, error) {
+	return json.Marshal(newStartRequest("held", job))
+}
+
+// Hold starts the job that the file request describes, in a place that is there for
+// this one job alone and ends with it, such as a pod. Serve, called there with the
+// same folder, gives others what they want of it. What the job writes goes to out,
+// too. When it has ended, and what is being read of its output is read, the file end
+// says how; Hold gives Ended. When ctx ends, or SIGTERM comes, the job is cancelled.
+// Errors: Ended, ErrDenied, ErrUnavailable.
+func Hold(ctx context.Context, dir, request, end string, out io.Writer) error {
+	asked, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+	life, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer done()
+	s, err := newServer(dir)
+	if err != nil {
+		return err
+	}
+	o := s.hold(asked, life, dir, request, out)
+	if err := os.WriteFile(end, o.marshal(), 0o600); err != nil { // it is there in a pod
+		return errors.Join(classify(err), s.driver.Close())
+	}
+	return errors.Join(Ended{o.code()}, s.driver.Close())
+}
+
+// hold sees the job to its end, which is near when asked has ended. What the job
+// needs goes on as long as life.
+func (s *server) hold(asked, life context.Context, dir, request string, out io.Writer) Outcome {
+	id, err := s.startHeld(life, request)
+	began := Outcome{Err: err}
+	if said := writeWhole(filepath.Join(dir, BegunFile), began.marshal()); said != nil && err == nil {
+		return Outcome{Err: errors.Join(said, s.driver.Cancel(life, id, 0))}
+	}
+	if err != nil {
+		return began
+	}
+	defer context.AfterFunc(asked, func() { _ = s.driver.Cancel(life, id, graceOfHeld) })()
+	o := s.see(life, id, out)
+	awaitReaders(dir)
+	return o
+}
+
+// startHeld starts the job of the request.
+func (s *server) startHeld(ctx context.Context, request string) (id string, err error) {
+	data, err := os.ReadFile(request)
+	if err != nil {
+		return "", classify(err)
+	}
+	var q startRequest
+	if err := json.Unmarshal(data, &q); err != nil {
+		return "", fmt.Errorf("%w: the request in %s: %w", azml.ErrDamaged, request, err)
+	}
+	if err := s.relay(ctx, q.ID, filepath.Join(filepath.Dir(s.programs.dir), SocketFile)); err != nil {
+		return "", err
+	}
+	return q.ID, s.startAnew(ctx, q)
+}
+
+// see copies what the job writes and gives how it ended.
+func (s *server) see(ctx context.Context, id string, out io.Writer) Outcome {
+	tally := tally{to: out, whole: true}
+	written, err := s.driver.Output(ctx, id, &backend.OutputOptions{Follow: true})
+	if err == nil {
+		_, _ = io.Copy(&tally, written)
+		_ = written.Close()
+	}
+	status, err := s.driver.Wait(ctx, id)
+	return Outcome{Status: status, Size: tally.size, Whole: tally.whole, Err: err}
+}
+
+// tally counts what is written to another writer, also when that fails.
+type tally struct {
+	to    io.Writer
+	size  int64
+	whole bool
+}
+
+// Write implements io.Writer.
+func (t *tally) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	t.size += int64(len(p))
+	t.whole = p[len(p)-1] == '\n'
+	_, _ = t.to.Write(p) // a copy for those who look; the job has its own
+	return len(p), nil
+}
+
+// code is what a holder ends by.
+func (o Outcome) code() int {
+	const signalled = 128
+	switch {
+	case o.Err != nil:
+		return 1
+	case o.Status.State == backend.JobExited:
+		return o.Status.ExitCode
+	}
+	return signalled + int(syscall.SIGKILL)
+}
+
+// writeWhole writes a file that is there whole or not at all.
+func writeWhole(path string, data []byte) error {
+	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// reading says that a client of this process reads output, until the process ends.
+func (s *server) reading() {
+	s.readers.Do(func() { _, _ = flock.New(s.readersPath).TryRLock() }) // at worst nobody waits for it
+}
+
+// awaitReaders waits for those who read, but not for ever: a client that has stopped
+// reading must not hold a place.
+func awaitReaders(dir string) {
+	ctx, stop := context.WithTimeout(context.Background(), lingering)
+	defer stop()
+	lock := flock.New(filepath.Join(dir, "locks", readersFile))
+	_, _ = lock.TryLockContext(ctx, 5*time.Millisecond)
+	_ = lock.Close()
+}
