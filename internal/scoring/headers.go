@@ -55,10 +55,10 @@ func newID() string {
 	return string(text[:])
 }
 
-func (s *Server) commonHeaders(header http.Header, r *http.Request, ids ids) {
+func (s *Server) commonHeaders(w *recorder, header http.Header, r *http.Request, ids ids) {
 	set := func(name, value string) {
 		if value != "" {
-			header[name] = []string{value}
+			w.setHeader(header, name, value)
 		}
 	}
 	set(headerRequestID, ids.request)

@@ -158,6 +158,16 @@ func (p *Python) OnReady(f func()) {
 	p.onReady = f
 }
 
+// Ahead gives how many requests it is to be given beyond the one that runs, see
+// router.Ahead: some while run() takes so little time that the way there and back
+// would be most of it.
+func (p *Python) Ahead() int {
+	if w, err := p.current(); err == nil && w.line.quick() {
+		return ahead
+	}
+	return 0
+}
+
 // Ready says whether a worker is up, and if not, why.
 func (p *Python) Ready() error {
 	_, err := p.current()
@@ -218,11 +228,7 @@ func (p *Python) Close(ctx context.Context) error {
 		return nil
 	}
 	var cut error
-	select {
-	case <-w.token:
-		w.token <- struct{}{}
-	case <-w.exited:
-	case <-ctx.Done():
+	if w.line.empty(ctx) != nil {
 		cut = fmt.Errorf("%w: a scoring call was cut off: %w", azml.ErrUnavailable, ctx.Err())
 	}
 	w.stop(ctx, p.cfg.StopGrace)
@@ -306,15 +312,7 @@ func (p *Python) Score(ctx context.Context, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-w.token:
-	case <-w.exited:
-		p.lost(w, errWorkerDied)
-		return nil, errNotStarted
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	c := &call{w: w, lost: func(err error) { p.lost(w, err) }}
+	c := &call{w: w, over: make(chan struct{}), lost: func(err error) { p.lost(w, err) }}
 	resp, err := c.start(ctx, req)
 	if err != nil && !errors.Is(err, errNotStarted) && p.life.Err() != nil {
 		err = fmt.Errorf("%w: the scoring process was stopped during the call", azml.ErrClosed)

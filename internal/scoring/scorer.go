@@ -32,6 +32,9 @@ type Traits struct {
 	// Raw says that the scorer wants every method of the contract as it is,
 	// OPTIONS and HEAD too, not only GET and POST.
 	Raw bool
+	// Ahead says that Score may have to wait until other calls have ended, and
+	// tells when the time of its own call begins.
+	Ahead bool
 	// Schema describes input and output for the swagger documents, nil when
 	// the scorer doesn't know.
 	Schema *Schema
@@ -68,13 +71,16 @@ type Request struct {
 	Body []byte
 	// ID is the request's id, the client's or one the server made.
 	ID string
+
+	begin func() // begins the time of scoring; nil when that has begun
 }
 
 // Response is the answer to one request.
 type Response struct {
 	// Status is the HTTP status, 200 when it is 0.
 	Status int
-	// Header holds the answer's headers, nil when there are none.
+	// Header holds the answer's headers, nil when there are none. It may be shared
+	// by many answers and is only read.
 	Header http.Header
 	// Body is the whole body, or its first part when Stream is set.
 	Body []byte

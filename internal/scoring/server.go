@@ -143,7 +143,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { s.access(rec, r, started) }()
 	header := rec.Header()
 	ids, problem := requestIDs(r.Header)
-	s.commonHeaders(header, r, ids)
+	s.commonHeaders(rec, header, r, ids)
 	if problem != "" {
 		refuse(rec, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return
@@ -168,7 +168,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // and no place in the queue, so a long call can't make the service look dead.
 func (s *Server) health(w *recorder, r *http.Request, name string) {
 	ids, problem := requestIDs(r.Header)
-	s.commonHeaders(w.Header(), r, ids)
+	s.commonHeaders(w, w.Header(), r, ids)
 	if problem != "" {
 		refuse(w, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return

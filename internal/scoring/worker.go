@@ -23,7 +23,7 @@ var pythonSources embed.FS
 // process that the script sent out of the group.
 const closeGrace = time.Second
 
-// worker is one Python process that serves one call at a time.
+// worker is one Python process that serves one call after the other.
 type worker struct {
 	cmd      *exec.Cmd
 	calls    *os.File // frames to the worker
@@ -32,7 +32,7 @@ type worker struct {
 	lifeline *os.File // never written; it closes when this process ends
 	log      *lineLog
 	hello    hello
-	token    chan struct{} // held during a call
+	line     line
 	dead     atomic.Bool   // the process has ended
 	served   atomic.Bool   // at least one call was answered
 	exited   chan struct{} // closed when all of the process is gone
@@ -62,7 +62,8 @@ type workerSetup struct {
 // startWorker starts the interpreter and returns when init() has returned.
 // The error is a *StartError.
 func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
-	w := &worker{token: make(chan struct{}, 1), exited: make(chan struct{}), log: &lineLog{out: cfg.Log}}
+	w := &worker{exited: make(chan struct{}), log: &lineLog{out: cfg.Log}}
+	w.line = newLine(w.exited)
 	setup := workerSetup{SourceDir: cfg.SourceDir, AppRoot: cfg.AppRoot, EntryScript: filepath.Join(cfg.SourceDir, cfg.EntryScript)}
 	output, err := w.spawn(cfg, &setup)
 	if err != nil {
@@ -77,7 +78,7 @@ func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
 	defer cancel()
 	stop := context.AfterFunc(ctx, w.kill)
 	phase, err := w.greet(setup)
-	w.token <- struct{}{}
+	w.line.leave()
 	if err == nil && stop() {
 		return w, nil
 	}
@@ -202,10 +203,10 @@ func (w *worker) wait(output *os.File) {
 	grace := time.AfterFunc(closeGrace, func() { _ = output.Close() })
 	defer grace.Stop()
 	<-logged
-	select { // a call that is under way may still read what the worker sent
-	case <-w.token:
-	case <-time.After(closeGrace):
-	}
+	// A call that is under way may still read what the worker sent.
+	reading, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	_ = w.line.empty(reading)
 	closeFiles(output, w.calls, w.answers, w.lifeline)
 	close(w.exited)
 }
