@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -43,11 +44,12 @@ func (s *settingsFlags) given(cmd *cobra.Command) *endpoint.Settings {
 }
 
 // serveFlags are the flags of a process that serves an endpoint.
-type serveFlags struct{ address, certificate, key string }
+type serveFlags struct{ address, grpc, certificate, key string }
 
 func (s *serveFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.address, "address", "", "HOST:PORT to listen on (default: a free port of the loopback interface)")
+	f.StringVar(&s.grpc, "grpc", "", "HOST:PORT for the Open Inference Protocol over gRPC (default: it is not served)")
 	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate for HTTPS")
 	f.StringVar(&s.key, "tls-key", "", "file with the certificate's key")
 	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
@@ -55,6 +57,9 @@ func (s *serveFlags) add(cmd *cobra.Command) {
 
 func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
 	opts := &endpoint.ServeOptions{Address: s.address}
+	if s.grpc != "" {
+		opts.GRPC = inferencegrpc.Listen(s.grpc)
+	}
 	if s.certificate == "" {
 		return opts, nil
 	}
@@ -66,7 +71,7 @@ func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
 // args gives the flags as another process gets them.
 func (s *serveFlags) args() []string {
 	var args []string
-	for flag, value := range map[string]string{"--address": s.address, "--tls-cert": s.certificate, "--tls-key": s.key} {
+	for flag, value := range map[string]string{"--address": s.address, "--grpc": s.grpc, "--tls-cert": s.certificate, "--tls-key": s.key} {
 		if value != "" {
 			args = append(args, flag+"="+value)
 		}

@@ -184,6 +184,9 @@ type EndpointHost struct {
 	Since time.Time `json:"since"`
 	// URL is where it serves, "http://127.0.0.1:port"; empty when it does not yet.
 	URL string `json:"url,omitempty"`
+	// GRPC is the address, "127.0.0.1:port", where it serves gRPC; empty when it does
+	// not.
+	GRPC string `json:"grpc,omitempty"`
 	// Phase is what it is doing to serve what is new, empty when nothing.
 	Phase string `json:"phase,omitempty"`
 	// Error says why it can't serve what it should.

@@ -160,20 +160,26 @@ func ownHeader(name string) bool {
 
 // access writes one line of the access log.
 func (s *Server) access(rec *recorder, r *http.Request, started time.Time) {
+	if s.cfg.AccessLog != nil {
+		s.log(r.Method, uri(r.URL), rec.status, time.Since(started), rec.size)
+	}
+}
+
+func (s *Server) log(method, uri string, status int, took time.Duration, size int64) {
 	if s.cfg.AccessLog == nil {
 		return
 	}
 	buffer := lines.Get().(*[]byte)
 	line := appendLogPrefix((*buffer)[:0], 'I', ownPID, "azml")
-	line = append(line, r.Method...)
+	line = append(line, method...)
 	line = append(line, ' ')
-	line = appendURI(line, r.URL)
+	line = append(line, uri...)
 	line = append(line, ' ')
-	line = strconv.AppendInt(line, int64(rec.status), 10)
+	line = strconv.AppendInt(line, int64(status), 10)
 	line = append(line, ' ')
-	line = strconv.AppendFloat(line, float64(time.Since(started))/float64(time.Millisecond), 'f', 3, 64)
+	line = strconv.AppendFloat(line, float64(took)/float64(time.Millisecond), 'f', 3, 64)
 	line = append(line, "ms "...)
-	line = strconv.AppendInt(line, rec.size, 10)
+	line = strconv.AppendInt(line, size, 10)
 	line = append(line, '\n')
 	_, _ = s.cfg.AccessLog.Write(line) // a full log disk must not stop the service
 	*buffer = line
@@ -186,13 +192,13 @@ var lines = sync.Pool{New: func() any { return new([]byte) }}
 // ownPID is asked for once: each os.Getpid is a system call.
 var ownPID = os.Getpid()
 
-// appendURI adds what url.URL.RequestURI gives, without making a string of it where
-// nothing has to be escaped.
-func appendURI(line []byte, u *url.URL) []byte {
+// uri gives what url.URL.RequestURI does, without making a string where nothing has
+// to be escaped.
+func uri(u *url.URL) string {
 	if u.Opaque != "" || u.RawPath != "" || u.RawQuery != "" || u.ForceQuery || !plainPath(u.Path) {
-		return append(line, u.RequestURI()...)
+		return u.RequestURI()
 	}
-	return append(line, u.Path...)
+	return u.Path
 }
 
 // plainPath tells whether the path is one that is never escaped.
