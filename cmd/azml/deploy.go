@@ -120,18 +120,23 @@ type deployment struct {
 func (a *app) endpointDeploy() *cobra.Command {
 	var d deployment
 	cmd := &cobra.Command{
-		Use:   "deploy NAME --model NAME[:VERSION] --entry-script FILE",
-		Short: "Serve models by a Python scoring script with init() and run(data)",
+		Use:   "deploy NAME --model NAME[:VERSION] [--entry-script FILE]",
+		Short: "Serve models by a Python scoring script with init() and run(data), or a model alone",
 		Long: `Make a deployment of an endpoint. The processes that serve the endpoint start it, and
 try a sample request if one is given, before it gets traffic; when that fails, the
 error says in which phase and why, and what was served goes on. An endpoint that
 nobody serves is served by a process in the background, until it is stopped or
 deleted; with --foreground by this one, until Ctrl-C. The script finds the models
 in the folder that AZUREML_MODEL_DIR names. A snapshot of its folder is kept, so
-later changes don't reach the endpoint.`,
+later changes don't reach the endpoint.
+
+Without a script, a model of MLflow's (with a file MLmodel), or one of the framework
+ScikitLearn with a pickle, is served by what it is, in the environment that it asks
+for unless -r or another flag names one.`,
 		Example: `  azml endpoint deploy churn --model churn:7 --entry-script score.py -r requirements.txt
   azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py --sample request.json
-  azml endpoint deploy churn --model churn --source ./serving --entry-script score.py --overwrite`,
+  azml endpoint deploy churn --model churn --source ./serving --entry-script score.py --overwrite
+  azml endpoint deploy churn --model churn:9`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
 	}
@@ -153,7 +158,7 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 	f.IntVar(&d.traffic, "traffic", 0, "its share of the requests in percent (default: as it is; all for the first deployment)")
 	f.StringArrayVarP(&d.models, "model", "m", nil, "model to serve, NAME, NAME:VERSION or NAME@ALIAS (repeatable)")
 	f.StringVarP(&d.script.Source, "source", "s", "", "folder of the script (default: the current one)")
-	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (required)")
+	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (default: none; the model is served by what it is)")
 	d.environment.add(cmd)
 	f.StringVar(&d.sample, "sample", "", "file with a request that is tried before it gets traffic")
 	f.IntVar(&d.config.Replicas, "replicas", 0, "number of processes of the script (default 1)")
@@ -173,8 +178,8 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 
 // read turns the flags into what is deployed.
 func (d *deployment) read(cmd *cobra.Command) (err error) {
-	if d.script.EntryScript == "" {
-		return usage("name the scoring script: --entry-script FILE")
+	if d.script.EntryScript == "" && len(d.models) == 0 {
+		return usage("name what is served: --model NAME, --entry-script FILE, or both")
 	}
 	if d.script.Environment, err = d.environment.spec(); err != nil {
 		return err

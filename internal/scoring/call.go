@@ -257,8 +257,11 @@ func (w *worker) head(req *Request) ([]byte, error) {
 	if req.Method == http.MethodGet || w.hello.Mode == "raw" {
 		head.Query = req.Query
 	}
-	if w.hello.Mode == "schema" {
+	if w.hello.Mode == "schema" || w.hello.Mode == "model" {
 		head.ContentType = req.Header.Get("Content-Type")
+	}
+	if req.Invocations {
+		head.Path = invocationsPath
 	}
 	if w.hello.Mode == "raw" {
 		head.Path, head.Host, head.Remote = req.Path, req.Host, req.RemoteAddr
@@ -273,7 +276,7 @@ func (w *worker) head(req *Request) ([]byte, error) {
 }
 
 func (w *worker) traits() Traits {
-	t := Traits{Raw: w.hello.Mode == "raw", Ahead: true}
+	t := Traits{Raw: w.hello.Mode == "raw", Ahead: true, MLflow: w.hello.MLflow}
 	if w.hello.Mode == "schema" {
 		t.Schema = &Schema{Input: w.hello.InputSchema, Output: w.hello.OutputSchema, Versions: w.hello.Versions}
 	}

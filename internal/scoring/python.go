@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,14 @@ const (
 	lastRestartDelay   = 30 * time.Second
 )
 
+// The models that need no script.
+const (
+	// ModelMLflow is a model that MLflow can load as a Python function.
+	ModelMLflow = "mlflow"
+	// ModelSklearn is a pickle of a model of scikit-learn's.
+	ModelSklearn = "sklearn"
+)
+
 // PythonConfig says which scoring script to host and how.
 type PythonConfig struct {
 	// Python is the interpreter, a path or a name on PATH; default "python3".
@@ -38,6 +47,11 @@ type PythonConfig struct {
 	SourceDir string
 	// EntryScript is the script's path below SourceDir; default "main.py".
 	EntryScript string
+	// Model, when set, serves the model in ModelDir without a script, whose fields are
+	// not used then: ModelMLflow or ModelSklearn.
+	Model string
+	// ModelFile is the path of the pickle in ModelDir, for ModelSklearn.
+	ModelFile string
 	// ModelDir is what AZUREML_MODEL_DIR names; empty leaves it out.
 	ModelDir string
 	// AppRoot is the working directory, and AML_APP_ROOT; default SourceDir.
@@ -73,6 +87,9 @@ func (c PythonConfig) normal() (*PythonConfig, error) {
 		}
 	}
 	defaults(&c.Python, "python3")
+	if c.Model != "" {
+		c.SourceDir, c.EntryScript = c.ModelDir, cmp.Or(c.ModelFile, ".")
+	}
 	defaults(&c.EntryScript, "main.py")
 	defaults(&c.ServiceName, "ML service")
 	defaults(&c.ServiceVersion, "1.0")
@@ -90,7 +107,7 @@ func (c PythonConfig) normal() (*PythonConfig, error) {
 		}
 		*dir = abs
 	}
-	if info, err := os.Stat(filepath.Join(c.SourceDir, c.EntryScript)); err != nil || !info.Mode().IsRegular() {
+	if info, err := os.Stat(filepath.Join(c.SourceDir, c.EntryScript)); err != nil || !info.Mode().IsRegular() && c.Model == "" {
 		return nil, fmt.Errorf("%w: there is no entry script %q in %s", azml.ErrInvalid, c.EntryScript, c.SourceDir)
 	}
 	if info, err := os.Stat(c.AppRoot); err != nil || !info.IsDir() {

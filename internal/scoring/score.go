@@ -17,10 +17,17 @@ import (
 // wait for its answer.
 const statusClientGone = 499
 
-// score answers /score.
-func (s *Server) score(w *recorder, r *http.Request, ids ids, name string) {
+// score answers /score, and MLflow's /invocations.
+func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invocations bool) {
 	d, ok := s.pick(w, name)
 	if !ok {
+		return
+	}
+	if invocations && d.traits.MLflow == "" {
+		notFound(w)
+		return
+	}
+	if invocations && !allowMethods(w, r, http.MethodPost) {
 		return
 	}
 	if !allowMethods(w, r, http.MethodGet, http.MethodPost, http.MethodOptions, http.MethodHead) {
@@ -39,6 +46,7 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string) {
 	if !ok {
 		return
 	}
+	req.Invocations = invocations
 	began := time.Now()
 	defer func() { d.count(w.status, time.Since(began)) }()
 	if to, ok := s.table.Load().Mirror(d.Name()); ok && r.Method == http.MethodPost {

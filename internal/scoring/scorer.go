@@ -35,6 +35,9 @@ type Traits struct {
 	// Ahead says that Score may have to wait until other calls have ended, and
 	// tells when the time of its own call begins.
 	Ahead bool
+	// MLflow is the version of MLflow that serves the model, which also answers by
+	// MLflow's protocol; empty for what is no model of MLflow's.
+	MLflow string
 	// Schema describes input and output for the swagger documents, nil when
 	// the scorer doesn't know.
 	Schema *Schema
@@ -71,6 +74,8 @@ type Request struct {
 	Body []byte
 	// ID is the request's id, the client's or one the server made.
 	ID string
+	// Invocations says that the request is by MLflow's protocol.
+	Invocations bool
 
 	begin func() // begins the time of scoring; nil when that has begun
 }

@@ -154,13 +154,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case path == "/score":
-		s.score(rec, r, ids, name)
+		s.score(rec, r, ids, name, false)
 	case path == "/swagger.json":
 		s.swaggerJSON(rec, r, name)
+	case path == invocationsPath:
+		s.score(rec, r, ids, name, true)
+	case path == "/ping" || path == "/health" || path == "/version":
+		s.mlflow(rec, r, name, path)
 	case path == inferencePath || strings.HasPrefix(path, inferencePath+"/"):
 		s.inference(rec, r)
 	default:
-		refuse(rec, http.StatusNotFound, "There is nothing at this path. The service has /, /score, /swagger.json and /v2.")
+		notFound(rec)
 	}
 }
 

@@ -50,12 +50,15 @@ type hello struct {
 	InputSchema  json.RawMessage `json:"input_schema"`
 	OutputSchema json.RawMessage `json:"output_schema"`
 	Versions     []string        `json:"versions"`
+	MLflow       string          `json:"mlflow"`
 }
 
 type workerSetup struct {
 	SourceDir   string `json:"source_dir"`
 	AppRoot     string `json:"app_root"`
 	EntryScript string `json:"entry_script"`
+	Model       string `json:"model,omitempty"`
+	ModelPath   string `json:"model_path,omitempty"`
 	Lifeline    *int   `json:"lifeline"`
 }
 
@@ -65,6 +68,9 @@ func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
 	w := &worker{exited: make(chan struct{}), log: &lineLog{out: cfg.Log}}
 	w.line = newLine(w.exited)
 	setup := workerSetup{SourceDir: cfg.SourceDir, AppRoot: cfg.AppRoot, EntryScript: filepath.Join(cfg.SourceDir, cfg.EntryScript)}
+	if cfg.Model != "" {
+		setup = workerSetup{AppRoot: cfg.AppRoot, Model: cfg.Model, ModelPath: filepath.Join(cfg.ModelDir, cfg.ModelFile)}
+	}
 	output, err := w.spawn(cfg, &setup)
 	if err != nil {
 		class := azml.ErrUnavailable
@@ -163,7 +169,7 @@ func (w *worker) greet(setup workerSetup) (phase string, err error) {
 // which they import one another, as JSON.
 func workerModules() ([]byte, error) {
 	var modules [][2]string
-	for _, name := range []string{"azml_standins", "azml_script", "azml_worker"} {
+	for _, name := range []string{"azml_standins", "azml_script", "azml_model", "azml_worker"} {
 		source, err := pythonSources.ReadFile("python/" + name + ".py")
 		if err != nil {
 			return nil, err

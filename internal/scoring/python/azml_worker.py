@@ -9,6 +9,7 @@ import sys
 import threading
 from time import perf_counter_ns
 
+import azml_model
 import azml_script
 import azml_standins
 
@@ -26,7 +27,8 @@ def main(calls, answers, setup):
     signal.signal(signal.SIGTERM, end)
     azml_standins.install()
     try:
-        script = azml_script.load(setup, lambda phase: send(answers, {"phase": phase}))
+        load = azml_model.load if setup.get("model") else azml_script.load
+        script = load(setup, lambda phase: send(answers, {"phase": phase}))
     except azml_script.Unusable as unusable:
         send(answers, {"failed": True, "exception": str(unusable), "log": unusable.log})
         sys.exit(INIT_FAILED)
@@ -113,6 +115,8 @@ def answer(script, head, body):
     started = perf_counter_ns()
     try:
         value = script.run(**arguments)
+    except azml_script.Refusal as refusal:
+        return [message(refusal.status, refusal.text)]
     except Exception:
         log = "Exception in run():\n" + azml_script.user_traceback()
         return [message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)]
