@@ -1,5 +1,6 @@
 """Hosts one scoring script: init() once, then run() for each frame that comes."""
 
+import atexit
 import gc
 import json
 import os
@@ -25,6 +26,7 @@ def main(calls, answers, setup):
     os.register_at_fork(after_in_child=forked.set)
     watch_parent(setup.get("lifeline"))
     signal.signal(signal.SIGTERM, end)
+    atexit.register(send_collected)
     azml_standins.install()
     try:
         load = azml_model.load if setup.get("model") else azml_script.load
@@ -53,6 +55,13 @@ def main(calls, answers, setup):
 
 
 forked = threading.Event()
+
+
+def send_collected():
+    """Lets azureml-ai-monitoring, if the script uses it, send what it has queued."""
+    monitoring = sys.modules.get("azureml.ai.monitoring.init")
+    if monitoring:
+        monitoring.teardown(wait_for_flush=True)
 
 
 def end(*_):
