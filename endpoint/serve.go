@@ -262,6 +262,9 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		err = s.announce(ctx, listener.Addr().String(), grpc)
 	}
 	if err == nil {
+		err = s.catchUp(ctx)
+	}
+	if err == nil {
 		err = s.c.h.Serve(func(closing context.Context) { s.run(closing, serving) })
 	}
 	if err != nil {
@@ -269,6 +272,19 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		return errors.Join(err, s.server.Close(), s.unwatch())
 	}
 	return nil
+}
+
+// catchUp takes over keys and settings that were changed while the deployments were
+// started: who changes them waits for those who have announced themselves.
+func (s *host) catchUp(ctx context.Context) error {
+	stored, err := core.Get[record.Endpoint](ctx, s.c.h, ref(s.name).Key)
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil // serving ends with the first look at the record
+	}
+	if err != nil {
+		return err
+	}
+	return s.reload(ctx, &stored.Value)
 }
 
 // serveGRPC serves the further protocol and gives its address, "" when there is none.
