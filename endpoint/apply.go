@@ -249,7 +249,7 @@ func (s *host) launch(ctx context.Context, d *record.EndpointDeployment) (*runni
 		config := scoring.DeploymentConfig{Name: d.Name, Start: start, Scale: scaleOf(d),
 			MaxConcurrent: d.MaxConcurrent, ScoringTimeout: milliseconds(d.ScoringTimeout), MaxQueueWait: milliseconds(d.MaxQueueWait),
 			MaxQueue: d.MaxQueue, AtMostOnce: d.AtMostOnce, Service: s.name, SwaggerFiles: files, Logger: s.logger()}
-		describe(&config, models)
+		describe(&config, d, models)
 		if one.collects != nil && one.collects.observes() {
 			config.Observe = one.collects.observe
 		}
@@ -286,6 +286,9 @@ func (s *host) starter(ctx context.Context, d *record.EndpointDeployment, models
 			return nil, err
 		}
 		return p, nil
+	}
+	if config.SourceDir == "" {
+		return start, nil, nil
 	}
 	return start, os.DirFS(config.SourceDir), nil
 }

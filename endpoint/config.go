@@ -25,8 +25,8 @@ import (
 // at once; ctx ends at the scoring timeout.
 type Handler func(ctx context.Context, input json.RawMessage) (any, error)
 
-// Config says what a deployment serves and how. Exactly one of Handler, HTTP and
-// Script is required.
+// Config says what a deployment serves and how. At most one of Handler, HTTP and
+// Script is given; without any, Model is served by what it is, see Script.
 type Config struct {
 	// Model is the model that is served; Models when there are several. They
 	// can't be deleted while the endpoint is served. A scoring script finds
@@ -93,14 +93,19 @@ const (
 	maxSample          = 1 << 20
 )
 
-// Script is a Python scoring script with the functions init() and run(data).
+// Script is a Python scoring script with the functions init() and run(data). Without
+// an EntryScript, one model is served by what it is: a model of MLflow's, which then
+// also answers by MLflow's protocol, or one of the framework ScikitLearn from a
+// pickle. Its environment is the one that it asks for itself, unless Environment
+// names another.
 type Script struct {
 	// Source is the folder of the script; a snapshot of it is kept, so that
 	// later changes don't reach the endpoint.
 	Source string
-	// EntryScript is the script, relative to Source.
+	// EntryScript is the script, relative to Source; empty for a model that needs none.
 	EntryScript string
-	// Environment is what the script needs, see experiment.ScriptRunConfig.
+	// Environment is what the script needs, see experiment.ScriptRunConfig; for a
+	// model without one, what that asks for when zero.
 	Environment environment.Spec
 	// Variables are environment variables for the script.
 	Variables map[string]string
@@ -110,7 +115,15 @@ type Script struct {
 const (
 	kindHandler = "handler"
 	kindScript  = "script"
+	kindModel   = "model" // without a script
 )
+
+// complete gives a model alone what serves it.
+func (c *Config) complete() {
+	if c.Handler == nil && c.HTTP == nil && c.Script == nil && (c.Model != nil || len(c.Models) > 0) {
+		c.Script = &Script{}
+	}
+}
 
 // check tells what is wrong with the configuration itself.
 func (c *Config) check() error {
@@ -121,7 +134,7 @@ func (c *Config) check() error {
 		}
 	}
 	if given != 1 {
-		return fmt.Errorf("%w: give exactly one of Handler, HTTP and Script", azml.ErrInvalid)
+		return fmt.Errorf("%w: give exactly one of Handler, HTTP and Script, or a model that needs none", azml.ErrInvalid)
 	}
 	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent), "MaxQueue": int64(c.MaxQueue),
 		"ScoringTimeout": int64(c.ScoringTimeout), "MaxQueueWait": int64(c.MaxQueueWait), "InitTimeout": int64(c.InitTimeout)} {
@@ -184,6 +197,9 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 	d.Kind = kindHandler
 	if c.Script != nil {
 		d.Kind, d.EntryScript, d.Variables, d.MaxConcurrent = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables), 1
+		if c.Script.EntryScript == "" {
+			d.Kind = kindModel
+		}
 	}
 	for _, m := range slices.Concat([]*model.Model{c.Model}, c.Models) {
 		if m != nil && !slices.Contains(d.Models, m.ID()) {

@@ -121,6 +121,7 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	if err := core.EndpointName.Check(d.Name); err != nil {
 		return nil, "", fmt.Errorf("deployment: %w", err)
 	}
+	config.complete()
 	if err := config.check(); err != nil {
 		return nil, "", err
 	}
@@ -134,7 +135,12 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 		return nil, "", err
 	}
 	opts.say("storing the deployment")
-	if err := c.prepareScript(ctx, config.Script, &d); err != nil {
+	if d.Kind == kindModel {
+		err = c.prepareModel(ctx, &config, &d)
+	} else {
+		err = c.prepareScript(ctx, config.Script, &d)
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	hosts.keep(d.ID, config)
@@ -251,7 +257,7 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, d *record.Endpoin
 		return nil
 	}
 	entry := path.Clean(filepath.ToSlash(s.EntryScript))
-	if s.EntryScript == "" || !filepath.IsLocal(filepath.FromSlash(entry)) || !strings.HasSuffix(entry, ".py") {
+	if !filepath.IsLocal(filepath.FromSlash(entry)) || !strings.HasSuffix(entry, ".py") {
 		return fmt.Errorf("%w: entry script %q: give a Python file relative to the source folder, inside it", azml.ErrInvalid, s.EntryScript)
 	}
 	source := s.Source

@@ -31,8 +31,10 @@ type host struct {
 	log     *steady
 	scoring *scoring.Server
 	server  *http.Server
-	stopped chan struct{} // closed when all has ended
-	kick    chan struct{} // the record has changed
+	// stopGRPC ends the further protocol.
+	stopGRPC func(ctx context.Context)
+	stopped  chan struct{} // closed when all has ended
+	kick     chan struct{} // the record has changed
 
 	stops int // of the endpoint when serving began
 
@@ -107,6 +109,7 @@ func (s *host) end(reason string) {
 	if err := s.server.Shutdown(ctx); err != nil {
 		logger.Warn("requests were cut off at the end of an endpoint", "endpoint", s.name, "error", err)
 	}
+	s.stopGRPC(ctx)
 	s.scoring.Shutdown()
 	s.retire(ctx, nil)
 	s.tasks.Wait()

@@ -24,6 +24,9 @@ type Host struct {
 	Told time.Time `json:"told"`
 	// URL is where it serves; empty when it does not yet.
 	URL string `json:"url,omitempty"`
+	// GRPC is the address, host:port, where it serves the Open Inference Protocol over
+	// gRPC; empty when it does not.
+	GRPC string `json:"grpc,omitempty"`
 	// Phase is what it is doing to serve what is new; empty when nothing.
 	Phase string `json:"phase,omitempty"`
 	// Error says why it can't serve what it should.
@@ -72,7 +75,7 @@ type HostedDeployment struct {
 }
 
 func hostDetails(h core.Handle, r record.EndpointHost) Host {
-	host := Host{ID: r.ID, Machine: r.Owner.Host, PID: r.Owner.PID, State: State(r.State), Since: r.Since, Told: r.Modified, URL: r.URL,
+	host := Host{ID: r.ID, Machine: r.Owner.Host, PID: r.Owner.PID, State: State(r.State), Since: r.Since, Told: r.Modified, URL: r.URL, GRPC: r.GRPC,
 		Phase: r.Phase, Error: r.Error, Revision: r.Revision}
 	if h.HostGone(&r) {
 		host.State, host.Phase = StateUnhealthy, ""

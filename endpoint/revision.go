@@ -264,7 +264,8 @@ type DeploymentDetails struct {
 	Mirror int `json:"mirror,omitempty"`
 	// Deployed is when it was deployed.
 	Deployed time.Time `json:"deployed"`
-	// Kind is "handler" for a Go function, "script" for a scoring script.
+	// Kind is "handler" for a Go function, "script" for a scoring script, "model" for a
+	// model without one.
 	Kind string `json:"kind"`
 	// Models are the IDs of the models it serves.
 	Models []string `json:"models,omitempty"`

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -35,12 +36,8 @@ func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models
 		return none, err
 	}
 	s.progress(ctx, "fetching source and models of deployment %s", d.Name)
-	source := filepath.Join(one.dir.path, "source")
-	manifest, err := h.Files().Manifest(ctx, d.Source)
+	source, err := s.placeSource(ctx, d, one.dir)
 	if err != nil {
-		return none, err
-	}
-	if err := h.Files().Restore(ctx, manifest, source, &files.RestoreOptions{}); err != nil {
 		return none, err
 	}
 	modelDir, err := placeModels(ctx, one.dir, models)
@@ -58,8 +55,21 @@ func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models
 		maps.Copy(variables, found)
 	}
 	return scoring.PythonConfig{Python: built.Python, SourceDir: source, EntryScript: d.EntryScript, ModelDir: modelDir,
-		AppRoot: source, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: s.log, Logger: s.logger(),
+		AppRoot: cmp.Or(source, one.dir.path), Model: d.ModelFormat, ModelFile: d.ModelFile, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: s.log, Logger: s.logger(),
 		InitTimeout: milliseconds(d.InitTimeout)}, nil
+}
+
+// placeSource writes the script's folder; a model without a script has none.
+func (s *host) placeSource(ctx context.Context, d *record.EndpointDeployment, in *workDir) (string, error) {
+	if d.Source == "" {
+		return "", nil
+	}
+	source := filepath.Join(in.path, "source")
+	manifest, err := s.c.h.Files().Manifest(ctx, d.Source)
+	if err != nil {
+		return "", err
+	}
+	return source, s.c.h.Files().Restore(ctx, manifest, source, &files.RestoreOptions{})
 }
 
 // placeModels writes the models' files and gives what AZUREML_MODEL_DIR names:

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -33,23 +34,47 @@ type ServeOptions struct {
 	Address string
 	// Certificate makes it HTTPS; nil for plain HTTP.
 	Certificate *tls.Certificate
+	// GRPC is a further protocol with an address of its own, such as
+	// inferencegrpc.Listen("127.0.0.1:8001") gives; nil for none. The certificate, keys, routes and limits are
+	// those of HTTP.
+	GRPC Protocol
+}
+
+// Protocol is a protocol beside HTTP. Package endpoint/inferencegrpc has one, so
+// that programs without it don't link what it needs.
+type Protocol interface {
+	// Address is the host:port that it is to listen on.
+	Address() string
+	// Serve listens and answers until stop is called, which gives requests under
+	// way until ctx's end. It gives the address that it listens on. Errors: ErrUnavailable.
+	Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate) (address string, stop func(ctx context.Context), err error)
 }
 
 // check tells what is wrong with the options for an endpoint of these settings,
 // nil when they are not known.
 func (o *ServeOptions) check(settings *Settings) error {
-	if o.Address == "" {
-		return nil
-	}
-	if settings != nil {
-		if err := checkOpen(o.Address, string(settings.Auth)); err != nil {
-			return err
+	for _, address := range o.addresses() {
+		if settings != nil {
+			if err := checkOpen(address, string(settings.Auth)); err != nil {
+				return err
+			}
+		}
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			return fmt.Errorf("%w: address %q: write host:port, such as 127.0.0.1:8080", azml.ErrInvalid, address)
 		}
 	}
-	if _, port, err := net.SplitHostPort(o.Address); err != nil || port == "" {
-		return fmt.Errorf("%w: address %q: write host:port, such as 127.0.0.1:8080", azml.ErrInvalid, o.Address)
-	}
 	return nil
+}
+
+// addresses are those that were given.
+func (o *ServeOptions) addresses() (list []string) {
+	if o.Address != "" {
+		list = append(list, o.Address)
+	}
+	if o.GRPC != nil {
+		list = append(list, o.GRPC.Address())
+	}
+	return list
 }
 
 // checkOpen refuses to let everybody in from other machines.
@@ -207,19 +232,17 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	}
 	s.log = newSteady(log, s.c.h.Now)
 	r := stored.Value
-	address := s.opts.Address
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	if err := checkOpen(address, r.Auth); err != nil {
-		return err
+	for _, address := range s.opts.addresses() {
+		if err := checkOpen(address, r.Auth); err != nil {
+			return err
+		}
 	}
 	if err := s.keys.load(ctx, s.c.h, &r); err != nil {
 		return err
 	}
 	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), AccessLog: s.log})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
-	listener, err := listen(ctx, address)
+	listener, err := listen(ctx, cmp.Or(s.opts.Address, "127.0.0.1:0"))
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
@@ -234,14 +257,47 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	}
 	serving := make(chan error, 1)
 	go func() { serving <- s.listenOn(listener) }()
-	err = s.announce(ctx, listener.Addr().String())
+	grpc, err := s.serveGRPC(ctx)
+	if err == nil {
+		err = s.announce(ctx, listener.Addr().String(), grpc)
+	}
+	if err == nil {
+		err = s.catchUp(ctx)
+	}
 	if err == nil {
 		err = s.c.h.Serve(func(closing context.Context) { s.run(closing, serving) })
 	}
 	if err != nil {
+		s.stopGRPC(ctx)
 		return errors.Join(err, s.server.Close(), s.unwatch())
 	}
 	return nil
+}
+
+// catchUp takes over keys and settings that were changed while the deployments were
+// started: who changes them waits for those who have announced themselves.
+func (s *host) catchUp(ctx context.Context) error {
+	stored, err := core.Get[record.Endpoint](ctx, s.c.h, ref(s.name).Key)
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil // serving ends with the first look at the record
+	}
+	if err != nil {
+		return err
+	}
+	return s.reload(ctx, &stored.Value)
+}
+
+// serveGRPC serves the further protocol and gives its address, "" when there is none.
+func (s *host) serveGRPC(ctx context.Context) (address string, err error) {
+	s.stopGRPC = func(context.Context) {}
+	if s.opts.GRPC == nil {
+		return "", nil
+	}
+	address, stop, err := s.opts.GRPC.Serve(ctx, s.scoring.Inference(), s.opts.Certificate)
+	if err == nil {
+		s.stopGRPC = stop
+	}
+	return address, err
 }
 
 func (s *host) listenOn(listener net.Listener) error {
@@ -269,14 +325,17 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // announce says that the endpoint answers.
-func (s *host) announce(ctx context.Context, address string) error {
+func (s *host) announce(ctx context.Context, address, grpc string) error {
 	scheme := "http://"
 	if s.opts.Certificate != nil {
 		scheme = "https://"
 	}
 	s.note("serving on %s%s", scheme, address)
+	if grpc != "" {
+		s.note("serving gRPC on %s", grpc)
+	}
 	return s.tell(ctx, func(status *record.EndpointHost) {
-		status.State, status.Since, status.URL = record.EndpointHealthy, s.c.h.Now(), scheme+address
+		status.State, status.Since, status.URL, status.GRPC = record.EndpointHealthy, s.c.h.Now(), scheme+address, grpc
 	})
 }
 

@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml/internal/openinference"
+	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scoring"
 	"github.com/azml-go/azml/model"
 )
 
 // describe has requests and answers held against what the model says it takes and
-// gives, if it is the only one and says so.
-func describe(config *scoring.DeploymentConfig, models []*model.Model) {
+// gives, if it is the only one and says so. MLflow does that itself.
+func describe(config *scoring.DeploymentConfig, d *record.EndpointDeployment, models []*model.Model) {
 	if len(models) != 1 {
 		return
 	}
@@ -19,11 +20,15 @@ func describe(config *scoring.DeploymentConfig, models []*model.Model) {
 	if s == nil {
 		return
 	}
+	config.Inputs, config.Outputs = tensors(s.Inputs), tensors(s.Outputs)
+	if d.ModelFormat == scoring.ModelMLflow {
+		return
+	}
 	if len(s.Inputs) > 0 {
-		config.CheckInput, config.Inputs = s.CheckInput, tensors(s.Inputs)
+		config.CheckInput = s.CheckInput
 	}
 	if len(s.Outputs) > 0 {
-		config.CheckOutput, config.Outputs = s.CheckOutput, tensors(s.Outputs)
+		config.CheckOutput = s.CheckOutput
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -43,11 +44,12 @@ func (s *settingsFlags) given(cmd *cobra.Command) *endpoint.Settings {
 }
 
 // serveFlags are the flags of a process that serves an endpoint.
-type serveFlags struct{ address, certificate, key, metrics string }
+type serveFlags struct{ address, grpc, certificate, key, metrics string }
 
 func (s *serveFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.address, "address", "", "HOST:PORT to listen on (default: a free port of the loopback interface)")
+	f.StringVar(&s.grpc, "grpc", "", "HOST:PORT for the Open Inference Protocol over gRPC (default: it is not served)")
 	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate for HTTPS")
 	f.StringVar(&s.key, "tls-key", "", "file with the certificate's key")
 	f.StringVar(&s.metrics, "metrics-address", "", metricsHelp)
@@ -56,6 +58,9 @@ func (s *serveFlags) add(cmd *cobra.Command) {
 
 func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
 	opts := &endpoint.ServeOptions{Address: s.address}
+	if s.grpc != "" {
+		opts.GRPC = inferencegrpc.Listen(s.grpc)
+	}
 	if s.certificate == "" {
 		return opts, nil
 	}
@@ -67,7 +72,7 @@ func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
 // args gives the flags as another process gets them.
 func (s *serveFlags) args() []string {
 	var args []string
-	for flag, value := range map[string]string{"--address": s.address, "--tls-cert": s.certificate, "--tls-key": s.key, "--metrics-address": s.metrics} {
+	for flag, value := range map[string]string{"--address": s.address, "--grpc": s.grpc, "--tls-cert": s.certificate, "--tls-key": s.key, "--metrics-address": s.metrics} {
 		if value != "" {
 			args = append(args, flag+"="+value)
 		}
@@ -117,19 +122,24 @@ type deployment struct {
 func (a *app) endpointDeploy() *cobra.Command {
 	var d deployment
 	cmd := &cobra.Command{
-		Use:   "deploy NAME --model NAME[:VERSION] --entry-script FILE",
-		Short: "Serve models by a Python scoring script with init() and run(data)",
+		Use:   "deploy NAME --model NAME[:VERSION] [--entry-script FILE]",
+		Short: "Serve models by a Python scoring script with init() and run(data), or a model alone",
 		Long: `Make a deployment of an endpoint. The processes that serve the endpoint start it, and
 try a sample request if one is given, before it gets traffic; when that fails, the
 error says in which phase and why, and what was served goes on. An endpoint that
 nobody serves is served by a process in the background, until it is stopped or
 deleted; with --foreground by this one, until Ctrl-C. The script finds the models
 in the folder that AZUREML_MODEL_DIR names. A snapshot of its folder is kept, so
-later changes don't reach the endpoint.`,
+later changes don't reach the endpoint.
+
+Without a script, a model of MLflow's (with a file MLmodel), or one of the framework
+ScikitLearn with a pickle, is served by what it is, in the environment that it asks
+for unless -r or another flag names one.`,
 		Example: `  azml endpoint deploy churn --model churn:7 --entry-script score.py -r requirements.txt
   azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py --sample request.json
   azml endpoint deploy churn --model churn:8 --entry-script score.py --collect request=10 --collect model_inputs
-  azml endpoint deploy churn --model churn --source ./serving --entry-script score.py --overwrite`,
+  azml endpoint deploy churn --model churn --source ./serving --entry-script score.py --overwrite
+  azml endpoint deploy churn --model churn:9`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
 	}
@@ -157,7 +167,7 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 	f.IntVar(&d.traffic, "traffic", 0, "its share of the requests in percent (default: as it is; all for the first deployment)")
 	f.StringArrayVarP(&d.models, "model", "m", nil, "model to serve, NAME, NAME:VERSION or NAME@ALIAS (repeatable)")
 	f.StringVarP(&d.script.Source, "source", "s", "", "folder of the script (default: the current one)")
-	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (required)")
+	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (default: none; the model is served by what it is)")
 	d.environment.add(cmd)
 	f.StringVar(&d.sample, "sample", "", "file with a request that is tried before it gets traffic")
 	f.IntVar(&d.config.Replicas, "replicas", 0, "number of processes of the script (default 1)")
@@ -178,8 +188,8 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 
 // read turns the flags into what is deployed.
 func (d *deployment) read(cmd *cobra.Command) (err error) {
-	if d.script.EntryScript == "" {
-		return usage("name the scoring script: --entry-script FILE")
+	if d.script.EntryScript == "" && len(d.models) == 0 {
+		return usage("name what is served: --model NAME, --entry-script FILE, or both")
 	}
 	if d.script.Environment, err = d.environment.spec(); err != nil {
 		return err

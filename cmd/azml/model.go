@@ -20,7 +20,7 @@ func (a *app) modelCommand() *cobra.Command {
   azml model alias set churn:7 champion`,
 	}
 	cmd.AddCommand(a.modelRegister(), a.modelList(), a.modelShow(), a.modelUpdate(), a.modelLineage(), a.modelHistory(),
-		a.modelDownload(), a.modelDelete(), a.modelAlias())
+		a.modelDownload(), a.modelDelete(), a.modelAlias(), a.modelServe())
 	return cmd
 }
 

@@ -108,3 +108,20 @@ func (d *Data) addNumber(datatype Datatype, text string) bool {
 	}
 	return false
 }
+
+// Fits tells why a value is none of the datatype, whose class it is of: it is too
+// large for it.
+func (d *Data) Fits(datatype Datatype) error {
+	bits := datatype.bits()
+	for _, n := range d.Ints {
+		if unused := 64 - bits; n<<unused>>unused != n {
+			return fmt.Errorf("%d is no %s", n, datatype)
+		}
+	}
+	for _, n := range d.Uints {
+		if unused := 64 - bits; n<<unused>>unused != n {
+			return fmt.Errorf("%d is no %s", n, datatype)
+		}
+	}
+	return nil
+}

@@ -93,3 +93,16 @@ func (d Datatype) largest() float64 {
 	}
 	return math.MaxFloat64
 }
+
+// Size gives the length of a value in raw bytes: 1 for BOOL; 0 for BYTES, whose
+// values differ, and for what is no datatype.
+func (d Datatype) Size() int {
+	const bitsOfByte = 8
+	switch d.class() {
+	case classBool:
+		return 1
+	case classInt, classUint, classFloat:
+		return d.bits() / bitsOfByte
+	}
+	return 0
+}

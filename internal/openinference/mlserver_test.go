@@ -18,7 +18,8 @@ import (
 // startMLServer serves a model that echoes with the real server, and gives its URL.
 func startMLServer(t *testing.T) string {
 	t.Helper()
-	url := "http://" + testenv.StartMLServer(t)
+	overHTTP, _ := testenv.StartMLServer(t)
+	url := "http://" + overHTTP
 	require.Eventually(t, func() bool {
 		resp, err := http.Get(url + "/v2/models/m/ready")
 		if err != nil {

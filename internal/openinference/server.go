@@ -174,7 +174,7 @@ func (s *server) metadata(w http.ResponseWriter, _ *http.Request) {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{s.opts.Name, s.opts.Version, []string{"model_repository"}})
+	}{s.opts.Name, s.opts.Version, Extensions()})
 }
 
 func (s *server) live(w http.ResponseWriter, _ *http.Request) {
@@ -183,7 +183,7 @@ func (s *server) live(w http.ResponseWriter, _ *http.Request) {
 
 // ready answers whether all models can be asked.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	ready, err := allReady(r.Context(), s.models)
+	ready, err := AllReady(r.Context(), s.models)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -191,8 +191,12 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	answer(w, status(ready), map[string]bool{"ready": ready})
 }
 
-// allReady tells whether all models can be asked.
-func allReady(ctx context.Context, models Repository) (bool, error) {
+// Extensions are the parts of the protocol beyond the required ones that a server
+// has.
+func Extensions() []string { return []string{"model_repository"} }
+
+// AllReady tells whether all models can be asked. Errors: those of Index.
+func AllReady(ctx context.Context, models Repository) (bool, error) {
 	entries, err := models.Index(ctx)
 	if err != nil {
 		return false, err

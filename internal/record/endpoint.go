@@ -118,13 +118,18 @@ type EndpointDeployment struct {
 	Deployed time.Time `json:"deployed"`
 	// Models are the IDs ("name:version") of the models it serves.
 	Models []string `json:"models,omitempty"`
-	// Kind is "handler" for a Go function, "script" for a Python scoring script.
+	// Kind is "handler" for a Go function, "script" for a Python scoring script, "model"
+	// for a model that is served without one.
 	Kind string `json:"kind"`
+	// ModelFormat is what such a model is: "mlflow", or "sklearn" for a pickle.
+	ModelFormat string `json:"modelFormat,omitempty"`
+	// ModelFile is the pickle's path in the model.
+	ModelFile string `json:"modelFile,omitempty"`
 	// EntryScript is the scoring script, relative to the source folder.
 	EntryScript string `json:"entryScript,omitempty"`
 	// Source is the manifest ID of the scoring script's folder.
 	Source string `json:"source,omitempty"`
-	// Environment is the environment of the scoring script.
+	// Environment is the environment of the scoring script or model.
 	Environment *EnvironmentRef `json:"environment,omitempty"`
 	// Variables are the user's environment variables of the scoring script.
 	Variables map[string]string `json:"environmentVariables,omitempty"`
@@ -196,6 +201,9 @@ type EndpointHost struct {
 	Since time.Time `json:"since"`
 	// URL is where it serves, "http://127.0.0.1:port"; empty when it does not yet.
 	URL string `json:"url,omitempty"`
+	// GRPC is the address, "127.0.0.1:port", where it serves gRPC; empty when it does
+	// not.
+	GRPC string `json:"grpc,omitempty"`
 	// Phase is what it is doing to serve what is new, empty when nothing.
 	Phase string `json:"phase,omitempty"`
 	// Error says why it can't serve what it should.

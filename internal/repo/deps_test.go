@@ -25,6 +25,7 @@ var heavy = []string{
 	"github.com/google/go-containerregistry",
 	"github.com/minio",
 	"github.com/jackc",
+	"google.golang.org/grpc",
 	"golang.org/x/crypto/ssh",
 }
 

@@ -19,6 +19,14 @@ type Replica interface {
 	Ready() error
 }
 
+// Ahead is a replica that may be given requests before it is done with others.
+type Ahead interface {
+	// Ahead gives how many requests beyond its limit the replica is to be given
+	// now, so that it need not wait for the next one. It is called often, and
+	// returns at once.
+	Ahead() int
+}
+
 // The reasons why no replica was given.
 var (
 	// ErrQueueFull says that as many requests wait as may.
@@ -48,6 +56,7 @@ type Lease[R Replica] struct {
 	// Replica is the replica.
 	Replica R
 	limit   int
+	ahead   Ahead // nil when it takes no requests beyond its limit
 	calls   int
 	removed bool
 	idle    chan struct{} // closed when removed and without requests
@@ -81,6 +90,7 @@ func (p *Pool[R]) Add(r R, limit int) *Lease[R] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := &Lease[R]{Replica: r, limit: limit, idle: make(chan struct{})}
+	l.ahead, _ = any(r).(Ahead)
 	p.replicas = append(p.replicas, l)
 	p.dispatch()
 	return l
@@ -270,13 +280,18 @@ func (p *Pool[R]) pick() *Lease[R] {
 	var best *Lease[R]
 	for i := range p.replicas {
 		l := p.replicas[(p.turn+i)%len(p.replicas)]
-		if l.limit > 0 && l.calls >= l.limit || best != nil && best.calls <= l.calls || l.Replica.Ready() != nil {
+		if l.full() || best != nil && best.calls <= l.calls || l.Replica.Ready() != nil {
 			continue
 		}
 		best = l
 	}
 	p.turn++
 	return best
+}
+
+// full tells whether the replica has as many requests as it takes now.
+func (l *Lease[R]) full() bool {
+	return l.limit > 0 && l.calls >= l.limit && (l.ahead == nil || l.calls >= l.limit+l.ahead.Ahead())
 }
 
 // ended tells who drains the pool when it is empty.

@@ -227,3 +227,41 @@ func TestRandomUse(t *testing.T) {
 		require.NoError(t, p.Drain(t.Context()))
 	})
 }
+
+// hasty is a replica that takes requests ahead.
+type hasty struct {
+	thing
+	ahead atomic.Int64
+}
+
+func (r *hasty) Ahead() int { return int(r.ahead.Load()) }
+
+// TestAhead: a replica gets requests beyond its limit as long as it asks for them,
+// and those that are free come first.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	p := NewPool[*hasty](0, time.Minute)
+	one, two := &hasty{}, &hasty{}
+	p.Add(one, 1)
+	p.Add(two, 1)
+	one.ahead.Store(2)
+	got := map[*hasty]int{}
+	var leases []*Lease[*hasty]
+	for range 4 {
+		l, err := p.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		got[l.Replica]++
+		leases = append(leases, l)
+		if len(leases) == 2 {
+			require.Len(t, got, 2)
+		}
+	}
+	require.Equal(t, map[*hasty]int{one: 3, two: 1}, got)
+	_, err := p.Acquire(t.Context(), 0)
+	require.ErrorIs(t, err, ErrQueueFull)
+	one.ahead.Store(0)
+	for _, l := range leases {
+		p.Release(l)
+	}
+	require.Zero(t, p.Stats().Calls)
+}

@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,9 +37,16 @@ type answerHead struct {
 	Log     string      `json:"log"`
 }
 
-// call is one call that holds a worker's token until its answer has been read.
+// plainHead is the length of the head of an answer that is a script's plain value:
+// the nanoseconds that run() took, as a big-endian number. All other heads are JSON
+// and longer.
+const plainHead = 8
+
+// call is one call of a worker, until its answer has been read.
 type call struct {
 	w       *worker
+	over    chan struct{} // closed when the next call may read its answer
+	begin   func()        // begins the request's time, unless nil
 	lost    func(error)
 	limit   time.Duration // for the answer, and for each piece of a streamed one; 0 is none
 	timer   *time.Timer
@@ -49,21 +57,38 @@ type call struct {
 	piece   []byte
 }
 
-// start sends the request and reads the answer, or its first part.
+// start sends the request and reads the answer, or its first part. A small request
+// is sent while the worker is still at the one before it, so that the worker finds
+// it as soon as it asks for more; its clock starts when its turn has come.
 func (c *call) start(ctx context.Context, req *Request) (*Response, error) {
-	if c.w.dead.Load() {
-		c.lost(errNotStarted)
-		c.w.token <- struct{}{}
-		return nil, errNotStarted
-	}
-	head, err := json.Marshal(c.w.head(req))
+	head, err := c.w.head(req)
 	if err != nil {
-		c.w.token <- struct{}{}
 		return nil, err
 	}
-	c.watch(ctx)
-	if n, err := writeFrame(c.w.calls, head, req.Body); err != nil {
-		return nil, c.fail(n == 0, err)
+	c.begin = req.begin
+	if err := c.w.line.join(ctx, c); err != nil {
+		return nil, err
+	}
+	before := c.w.line.last
+	c.w.line.last = c.over
+	early := len(head)+len(req.Body) <= maxEarly && !ended(before)
+	if !early {
+		<-before
+		if err := c.turn(ctx, early); err != nil {
+			c.w.line.leave()
+			return nil, err
+		}
+	}
+	n, sending := writeFrame(c.w.calls, head, req.Body)
+	c.w.line.leave()
+	if early {
+		<-before
+		if err := c.turn(ctx, early); err != nil {
+			return nil, err
+		}
+	}
+	if sending != nil {
+		return nil, c.fail(n == 0, sending)
 	}
 	answer, body, err := c.next()
 	if err != nil {
@@ -77,6 +102,33 @@ func (c *call) start(ctx context.Context, req *Request) (*Response, error) {
 		resp.Stream = c
 	}
 	return resp, nil
+}
+
+// turn begins the call's time, or ends it when the worker is of no use any more.
+func (c *call) turn(ctx context.Context, sent bool) error {
+	err := c.w.line.broken
+	if err == nil && !sent && c.w.dead.Load() {
+		err = errNotStarted
+	}
+	if err == nil {
+		if c.begin != nil {
+			c.begin()
+		}
+		c.watch(ctx)
+		return nil
+	}
+	c.lost(err)
+	c.end(errNotStarted)
+	return err
+}
+
+// end lets the next call have its turn; broken, unless nil, says what became of it.
+func (c *call) end(broken error) {
+	c.ended = true
+	if broken != nil {
+		c.w.line.broken = broken
+	}
+	close(c.over)
 }
 
 // watch kills the worker when the call takes too long.
@@ -99,7 +151,11 @@ func (c *call) expire() {
 // next reads one answer frame; the last one, or a failure, ends the call.
 func (c *call) next() (answer answerHead, body []byte, err error) {
 	head, body, err := readFrame(c.w.reader)
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(head) == plainHead:
+		answer = answerHead{Status: http.StatusOK, JSON: true, Nanos: int64(binary.BigEndian.Uint64(head))} //nolint:gosec // a time
+	default:
 		err = json.Unmarshal(head, &answer)
 	}
 	if err != nil {
@@ -115,26 +171,19 @@ func (c *call) next() (answer answerHead, body []byte, err error) {
 		return answer, body, nil
 	}
 	c.w.served.Store(true)
-	if !c.finish() {
-		return answer, nil, c.fail(false, c.stopped)
+	c.w.line.note(time.Duration(answer.Nanos))
+	if c.timer != nil && !c.timer.Stop() || c.release != nil && !c.release() {
+		// The worker was ended behind this answer: it may have begun the next call.
+		return answer, nil, c.broken(c.stopped, errWorkerDied)
 	}
+	c.end(nil)
 	return answer, body, nil
 }
 
-// finish stops the clock and frees the worker; it is false when time ran out.
-func (c *call) finish() bool {
-	c.ended = true
-	if c.timer != nil && !c.timer.Stop() || c.release != nil && !c.release() {
-		return false
-	}
-	c.w.token <- struct{}{}
-	return true
-}
-
 // fail takes the worker out of service: whatever happened, its pipes can't be
-// trusted to be between two frames any more.
+// trusted to be between two frames any more. The calls behind it were not begun, for
+// a worker answers one before it begins the next.
 func (c *call) fail(unseen bool, cause error) error {
-	c.finishFailed()
 	err := fmt.Errorf("%w: %w", errWorkerDied, cause)
 	switch {
 	case c.expired.Load():
@@ -142,14 +191,19 @@ func (c *call) fail(unseen bool, cause error) error {
 	case unseen:
 		err = errNotStarted
 	}
+	return c.broken(err, errNotStarted)
+}
+
+// broken ends the worker; next is what becomes of the call behind this one.
+func (c *call) broken(err, next error) error {
+	c.stopClock()
 	c.lost(err)
 	c.w.kill()
-	c.w.token <- struct{}{}
+	c.end(next)
 	return err
 }
 
-func (c *call) finishFailed() {
-	c.ended = true
+func (c *call) stopClock() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
@@ -193,14 +247,21 @@ func (c *call) Close() error {
 	return nil
 }
 
-// head gives what the script needs of the request.
-func (w *worker) head(req *Request) callHead {
+// head gives what the script needs of the request beside its body; nothing is a
+// plain POST.
+func (w *worker) head(req *Request) ([]byte, error) {
+	if w.hello.Mode == "plain" && !w.hello.WantsHeaders && req.Method == http.MethodPost {
+		return nil, nil
+	}
 	head := callHead{Method: req.Method}
 	if req.Method == http.MethodGet || w.hello.Mode == "raw" {
 		head.Query = req.Query
 	}
-	if w.hello.Mode == "schema" {
+	if w.hello.Mode == "schema" || w.hello.Mode == "model" {
 		head.ContentType = req.Header.Get("Content-Type")
+	}
+	if req.Invocations {
+		head.Path = invocationsPath
 	}
 	if w.hello.Mode == "raw" {
 		head.Path, head.Host, head.Remote = req.Path, req.Host, req.RemoteAddr
@@ -211,11 +272,11 @@ func (w *worker) head(req *Request) callHead {
 			head.Headers = append(head.Headers, [2]string{name, strings.Join(values, ",")})
 		}
 	}
-	return head
+	return json.Marshal(head)
 }
 
 func (w *worker) traits() Traits {
-	t := Traits{Raw: w.hello.Mode == "raw"}
+	t := Traits{Raw: w.hello.Mode == "raw", Ahead: true, MLflow: w.hello.MLflow}
 	if w.hello.Mode == "schema" {
 		t.Schema = &Schema{Input: w.hello.InputSchema, Output: w.hello.OutputSchema, Versions: w.hello.Versions}
 	}
@@ -224,7 +285,7 @@ func (w *worker) traits() Traits {
 
 func (a *answerHead) header() http.Header {
 	if a.JSON {
-		return jsonHeader()
+		return jsonHeader
 	}
 	header := make(http.Header, len(a.Headers))
 	for _, pair := range a.Headers {

@@ -232,18 +232,27 @@ func nothing() {}
 // run scores in the goroutine of the request, which costs no switch to another
 // one; the clock that answers late requests is a timer.
 func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.ScoringTimeout)
+	limit := &limited{Context: ctx}
 	var answered chan struct{}
-	var stop func() bool
-	if late != nil {
+	var clock *time.Timer
+	begin := func() {
+		limit.begin(d.cfg.ScoringTimeout)
+		if late == nil {
+			return
+		}
 		answered = make(chan struct{})
-		stop = context.AfterFunc(ctx, func() {
+		clock = time.AfterFunc(d.cfg.ScoringTimeout, func() {
 			defer close(answered)
 			late()
 		})
 	}
-	resp, err := safeScore(ctx, lease.Replica, req)
-	if stop != nil && !stop() {
+	if req.begin = nil; d.traits.Ahead {
+		req.begin = begin
+	} else {
+		begin()
+	}
+	resp, err := safeScore(limit, lease.Replica, req)
+	if clock != nil && !clock.Stop() {
 		<-answered
 		if resp != nil && resp.Stream != nil {
 			_ = resp.Stream.Close() // nobody is left to tell
@@ -252,13 +261,13 @@ func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *
 	}
 	if err != nil || resp.Stream == nil {
 		d.fleet.Release(lease)
-		cancel()
+		limit.end()
 		return resp, nothing, err
 	}
 	return resp, func() {
 		_ = resp.Stream.Close() // the answer was sent, or its client is gone
 		d.fleet.Release(lease)
-		cancel()
+		limit.end()
 	}, nil
 }
 

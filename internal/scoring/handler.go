@@ -48,10 +48,8 @@ func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the handler's answer can't be written as JSON: %w", err)
 	}
-	return &Response{Header: jsonHeader(), Body: body, Elapsed: elapsed}, nil
+	return &Response{Header: jsonHeader, Body: body, Elapsed: elapsed}, nil
 }
-
-func jsonHeader() http.Header { return http.Header{"Content-Type": jsonType} }
 
 // jsonInput gives the request's input as valid JSON.
 func jsonInput(req *Request) (json.RawMessage, error) {

@@ -55,10 +55,10 @@ func newID() string {
 	return string(text[:])
 }
 
-func (s *Server) commonHeaders(header http.Header, r *http.Request, ids ids) {
+func (s *Server) commonHeaders(w *recorder, header http.Header, r *http.Request, ids ids) {
 	set := func(name, value string) {
 		if value != "" {
-			header[name] = []string{value}
+			w.setHeader(header, name, value)
 		}
 	}
 	set(headerRequestID, ids.request)
@@ -99,19 +99,28 @@ func (s *Server) cors(header http.Header, r *http.Request) (preflight bool) {
 
 // authorized checks the key, or refuses with 401.
 func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
-	if s.open() {
-		return true
-	}
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	key = strings.TrimSpace(key)
-	if key != "" && strings.EqualFold(scheme, "Bearer") && s.cfg.Authorize(key) {
+	why := s.admits(r.Header.Get("Authorization"))
+	if why == "" {
 		return true
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
-	text := "The key is not accepted."
-	if key == "" {
-		text = "A key is needed: send the header Authorization: Bearer <key>."
-	}
-	refuse(w, http.StatusUnauthorized, text)
+	refuse(w, http.StatusUnauthorized, why)
 	return false
+}
+
+// admits tells why what a client sent as Authorization does not let it in, "" when
+// it does.
+func (s *Server) admits(authorization string) (why string) {
+	if s.open() {
+		return ""
+	}
+	scheme, key, _ := strings.Cut(authorization, " ")
+	key = strings.TrimSpace(key)
+	switch {
+	case key == "":
+		return "A key is needed: send the header Authorization: Bearer <key>."
+	case strings.EqualFold(scheme, "Bearer") && s.cfg.Authorize(key):
+		return ""
+	}
+	return "The key is not accepted."
 }

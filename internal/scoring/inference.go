@@ -26,8 +26,34 @@ func (s *Server) inference(w *recorder, r *http.Request) {
 	if !open && !s.authorized(w, r) {
 		return
 	}
-	openinference.NewHandler(repository{s}, openinference.Options{Name: s.cfg.ServerVersion, Version: "2", MaxBody: s.limits.Load().maxBody,
-		Failed: func(err error) { s.cfg.Logger.Error("inference failed", "error", err) }}).ServeHTTP(w, r)
+	openinference.NewHandler(repository{s}, s.inferenceOptions()).ServeHTTP(w, r)
+}
+
+func (s *Server) inferenceOptions() openinference.Options {
+	return openinference.Options{Name: s.cfg.ServerVersion, Version: "2", MaxBody: s.limits.Load().maxBody,
+		Failed: func(err error) { s.cfg.Logger.Error("inference failed", "error", err) }}
+}
+
+// Inference is a service as servers of the Open Inference Protocol see it that have
+// a connection of their own. It is safe for concurrent use.
+type Inference struct{ s *Server }
+
+// Inference gives the service for other servers of the protocol.
+func (s *Server) Inference() Inference { return Inference{s} }
+
+// Models are the service as a model, and its deployments as the versions of it.
+func (i Inference) Models() openinference.Repository { return repository(i) }
+
+// Options say what the service tells of itself, and its bounds now.
+func (i Inference) Options() openinference.Options { return i.s.inferenceOptions() }
+
+// Admits tells why what a client sent as Authorization does not let it in, "" when
+// it does.
+func (i Inference) Admits(authorization string) (why string) { return i.s.admits(authorization) }
+
+// Log writes a line of the access log for a call that began at a time.
+func (i Inference) Log(method string, status int, began time.Time) {
+	i.s.log("POST", method, status, time.Since(began), 0)
 }
 
 // repository shows what the server serves as one model.

@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -19,11 +19,18 @@ const (
 // appendLogLine adds one line in the log's form: UTC time, level letter,
 // process id, logger, text.
 func appendLogLine(dst []byte, level byte, pid int, logger string, text []byte) []byte {
+	return append(append(appendLogPrefix(dst, level, pid, logger), text...), '\n')
+}
+
+// appendLogPrefix adds what stands before a line's text.
+func appendLogPrefix(dst []byte, level byte, pid int, logger string) []byte {
 	start := len(dst)
 	dst = time.Now().UTC().AppendFormat(dst, logTime)
 	dst[start+len(logTime)-4] = ','
-	dst = fmt.Appendf(dst, " %c [%d] %s - ", level, pid, logger)
-	return append(append(dst, text...), '\n')
+	dst = append(dst, ' ', level, ' ', '[')
+	dst = strconv.AppendInt(dst, int64(pid), 10)
+	dst = append(append(append(dst, "] "...), logger...), " - "...)
+	return dst
 }
 
 // lineLog writes a worker's output line by line, each by one Write, and keeps

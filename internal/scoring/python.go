@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,14 @@ const (
 	lastRestartDelay   = 30 * time.Second
 )
 
+// The models that need no script.
+const (
+	// ModelMLflow is a model that MLflow can load as a Python function.
+	ModelMLflow = "mlflow"
+	// ModelSklearn is a pickle of a model of scikit-learn's.
+	ModelSklearn = "sklearn"
+)
+
 // PythonConfig says which scoring script to host and how.
 type PythonConfig struct {
 	// Python is the interpreter, a path or a name on PATH; default "python3".
@@ -38,6 +47,11 @@ type PythonConfig struct {
 	SourceDir string
 	// EntryScript is the script's path below SourceDir; default "main.py".
 	EntryScript string
+	// Model, when set, serves the model in ModelDir without a script, whose fields are
+	// not used then: ModelMLflow or ModelSklearn.
+	Model string
+	// ModelFile is the path of the pickle in ModelDir, for ModelSklearn.
+	ModelFile string
 	// ModelDir is what AZUREML_MODEL_DIR names; empty leaves it out.
 	ModelDir string
 	// AppRoot is the working directory, and AML_APP_ROOT; default SourceDir.
@@ -73,6 +87,9 @@ func (c PythonConfig) normal() (*PythonConfig, error) {
 		}
 	}
 	defaults(&c.Python, "python3")
+	if c.Model != "" {
+		c.SourceDir, c.EntryScript = c.ModelDir, cmp.Or(c.ModelFile, ".")
+	}
 	defaults(&c.EntryScript, "main.py")
 	defaults(&c.ServiceName, "ML service")
 	defaults(&c.ServiceVersion, "1.0")
@@ -90,7 +107,7 @@ func (c PythonConfig) normal() (*PythonConfig, error) {
 		}
 		*dir = abs
 	}
-	if info, err := os.Stat(filepath.Join(c.SourceDir, c.EntryScript)); err != nil || !info.Mode().IsRegular() {
+	if info, err := os.Stat(filepath.Join(c.SourceDir, c.EntryScript)); err != nil || !info.Mode().IsRegular() && c.Model == "" {
 		return nil, fmt.Errorf("%w: there is no entry script %q in %s", azml.ErrInvalid, c.EntryScript, c.SourceDir)
 	}
 	if info, err := os.Stat(c.AppRoot); err != nil || !info.IsDir() {
@@ -158,6 +175,16 @@ func (p *Python) OnReady(f func()) {
 	p.onReady = f
 }
 
+// Ahead gives how many requests it is to be given beyond the one that runs, see
+// router.Ahead: some while run() takes so little time that the way there and back
+// would be most of it.
+func (p *Python) Ahead() int {
+	if w, err := p.current(); err == nil && w.line.quick() {
+		return ahead
+	}
+	return 0
+}
+
 // Ready says whether a worker is up, and if not, why.
 func (p *Python) Ready() error {
 	_, err := p.current()
@@ -218,11 +245,7 @@ func (p *Python) Close(ctx context.Context) error {
 		return nil
 	}
 	var cut error
-	select {
-	case <-w.token:
-		w.token <- struct{}{}
-	case <-w.exited:
-	case <-ctx.Done():
+	if w.line.empty(ctx) != nil {
 		cut = fmt.Errorf("%w: a scoring call was cut off: %w", azml.ErrUnavailable, ctx.Err())
 	}
 	w.stop(ctx, p.cfg.StopGrace)
@@ -306,15 +329,7 @@ func (p *Python) Score(ctx context.Context, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-w.token:
-	case <-w.exited:
-		p.lost(w, errWorkerDied)
-		return nil, errNotStarted
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	c := &call{w: w, lost: func(err error) { p.lost(w, err) }}
+	c := &call{w: w, over: make(chan struct{}), lost: func(err error) { p.lost(w, err) }}
 	resp, err := c.start(ctx, req)
 	if err != nil && !errors.Is(err, errNotStarted) && p.life.Err() != nil {
 		err = fmt.Errorf("%w: the scoring process was stopped during the call", azml.ErrClosed)

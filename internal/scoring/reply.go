@@ -3,10 +3,12 @@ package scoring
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,6 +29,19 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	size   int64
+	values [7]string // of headers, without a slice of its own for each
+	set    int       // how many of values are taken
+}
+
+// setHeader sets a header, whose name is in canonical form.
+func (r *recorder) setHeader(header http.Header, name, value string) {
+	if r.set == len(r.values) {
+		header[name] = []string{value}
+		return
+	}
+	r.values[r.set] = value
+	header[name] = r.values[r.set : r.set+1 : r.set+1]
+	r.set++
 }
 
 // Unwrap lets http.ResponseController find the real writer.
@@ -48,7 +63,10 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-var jsonType = []string{"application/json"}
+var (
+	jsonType   = []string{"application/json"}
+	jsonHeader = http.Header{"Content-Type": jsonType}
+)
 
 // refuse answers with a status and {"message": text}.
 func refuse(w http.ResponseWriter, status int, text string) {
@@ -82,7 +100,7 @@ func pythonBool(b bool) string {
 }
 
 // reply sends a scorer's response.
-func (s *Server) reply(w http.ResponseWriter, resp *Response) error {
+func (s *Server) reply(w *recorder, resp *Response) error {
 	header := w.Header()
 	for name, values := range resp.Header {
 		if !ownHeader(name) {
@@ -91,11 +109,12 @@ func (s *Server) reply(w http.ResponseWriter, resp *Response) error {
 	}
 	failed := resp.Failed || resp.Status >= http.StatusInternalServerError
 	if failed || header.Get(headerRunFailed) == "" {
-		header.Set(headerRunFailed, pythonBool(failed))
+		w.setHeader(header, headerRunFailed, pythonBool(failed))
 	}
 	if resp.Elapsed > 0 {
+		var text [24]byte
 		ms := float64(resp.Elapsed) / float64(time.Millisecond)
-		header.Set(headerRunMilliseconds, strconv.FormatFloat(ms, 'f', 3, 64))
+		w.setHeader(header, headerRunMilliseconds, string(strconv.AppendFloat(text[:0], ms, 'f', 3, 64)))
 	}
 	w.WriteHeader(resp.Status)
 	if _, err := w.Write(resp.Body); err != nil && resp.Stream == nil {
@@ -141,18 +160,54 @@ func ownHeader(name string) bool {
 
 // access writes one line of the access log.
 func (s *Server) access(rec *recorder, r *http.Request, started time.Time) {
+	if s.cfg.AccessLog != nil {
+		s.log(r.Method, uri(r.URL), rec.status, time.Since(started), rec.size)
+	}
+}
+
+func (s *Server) log(method, uri string, status int, took time.Duration, size int64) {
 	if s.cfg.AccessLog == nil {
 		return
 	}
-	line := make([]byte, 0, 160)
-	line = append(line, r.Method...)
+	buffer := lines.Get().(*[]byte)
+	line := appendLogPrefix((*buffer)[:0], 'I', ownPID, "azml")
+	line = append(line, method...)
 	line = append(line, ' ')
-	line = append(line, r.URL.RequestURI()...)
+	line = append(line, uri...)
 	line = append(line, ' ')
-	line = strconv.AppendInt(line, int64(rec.status), 10)
+	line = strconv.AppendInt(line, int64(status), 10)
 	line = append(line, ' ')
-	line = strconv.AppendFloat(line, float64(time.Since(started))/float64(time.Millisecond), 'f', 3, 64)
+	line = strconv.AppendFloat(line, float64(took)/float64(time.Millisecond), 'f', 3, 64)
 	line = append(line, "ms "...)
-	line = strconv.AppendInt(line, rec.size, 10)
-	_, _ = s.cfg.AccessLog.Write(appendLogLine(nil, 'I', os.Getpid(), "azml", line)) // a full log disk must not stop the service
+	line = strconv.AppendInt(line, size, 10)
+	line = append(line, '\n')
+	_, _ = s.cfg.AccessLog.Write(line) // a full log disk must not stop the service
+	*buffer = line
+	lines.Put(buffer)
+}
+
+// lines are the buffers of lines of the access log.
+var lines = sync.Pool{New: func() any { return new([]byte) }}
+
+// ownPID is asked for once: each os.Getpid is a system call.
+var ownPID = os.Getpid()
+
+// uri gives what url.URL.RequestURI does, without making a string where nothing has
+// to be escaped.
+func uri(u *url.URL) string {
+	if u.Opaque != "" || u.RawPath != "" || u.RawQuery != "" || u.ForceQuery || !plainPath(u.Path) {
+		return u.RequestURI()
+	}
+	return u.Path
+}
+
+// plainPath tells whether the path is one that is never escaped.
+func plainPath(path string) bool {
+	for i := range len(path) {
+		c := path[i]
+		if c != '/' && c != '.' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return path != "" && path[0] == '/'
 }

@@ -17,10 +17,17 @@ import (
 // wait for its answer.
 const statusClientGone = 499
 
-// score answers /score.
-func (s *Server) score(w *recorder, r *http.Request, ids ids, name string) {
+// score answers /score, and MLflow's /invocations.
+func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invocations bool) {
 	d, ok := s.pick(w, name)
 	if !ok {
+		return
+	}
+	if invocations && d.traits.MLflow == "" {
+		notFound(w)
+		return
+	}
+	if invocations && !allowMethods(w, r, http.MethodPost) {
 		return
 	}
 	if !allowMethods(w, r, http.MethodGet, http.MethodPost, http.MethodOptions, http.MethodHead) {
@@ -39,6 +46,7 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string) {
 	if !ok {
 		return
 	}
+	req.Invocations = invocations
 	began := time.Now()
 	defer func() { d.count(w.status, time.Since(began)) }()
 	if to, ok := s.table.Load().Mirror(d.Name()); ok && r.Method == http.MethodPost {
@@ -70,6 +78,10 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string) {
 		return
 	}
 	defer done()
+	if r.Context().Err() != nil {
+		w.status = statusClientGone
+		return
+	}
 	if err := s.reply(w, resp); err != nil {
 		s.cfg.Logger.Error("scoring answer broke off", "deployment", d.Name(), "request_id", ids.request, "error", err)
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole
@@ -95,7 +107,7 @@ func (s *Server) pick(w http.ResponseWriter, name string) (*Deployment, bool) {
 // request reads the body and gives what the scorer sees.
 func (s *Server) request(w http.ResponseWriter, r *http.Request, ids ids) (*Request, bool) {
 	most := s.limits.Load().maxBody
-	body, err := readBody(http.MaxBytesReader(w, r.Body, most), r.ContentLength, most)
+	body, err := readBody(w, r, most)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body is larger than %d bytes.", most))
 		return nil, false
@@ -113,13 +125,15 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request, ids ids) (*Requ
 	}, true
 }
 
-// readBody reads a body whose length the client may have told.
-func readBody(body io.Reader, length, most int64) ([]byte, error) {
+// readBody reads a body whose length the client may have told. One that is told to
+// be small needs no other bound.
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	length := r.ContentLength
 	if length < 0 || length > most || length > growFrame {
-		return io.ReadAll(body)
+		return io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	}
 	buf := make([]byte, length)
-	_, err := io.ReadFull(body, buf)
+	_, err := io.ReadFull(r.Body, buf)
 	return buf, err
 }
 

@@ -32,6 +32,12 @@ type Traits struct {
 	// Raw says that the scorer wants every method of the contract as it is,
 	// OPTIONS and HEAD too, not only GET and POST.
 	Raw bool
+	// Ahead says that Score may have to wait until other calls have ended, and
+	// tells when the time of its own call begins.
+	Ahead bool
+	// MLflow is the version of MLflow that serves the model, which also answers by
+	// MLflow's protocol; empty for what is no model of MLflow's.
+	MLflow string
 	// Schema describes input and output for the swagger documents, nil when
 	// the scorer doesn't know.
 	Schema *Schema
@@ -68,13 +74,18 @@ type Request struct {
 	Body []byte
 	// ID is the request's id, the client's or one the server made.
 	ID string
+	// Invocations says that the request is by MLflow's protocol.
+	Invocations bool
+
+	begin func() // begins the time of scoring; nil when that has begun
 }
 
 // Response is the answer to one request.
 type Response struct {
 	// Status is the HTTP status, 200 when it is 0.
 	Status int
-	// Header holds the answer's headers, nil when there are none.
+	// Header holds the answer's headers, nil when there are none. It may be shared
+	// by many answers and is only read.
 	Header http.Header
 	// Body is the whole body, or its first part when Stream is set.
 	Body []byte

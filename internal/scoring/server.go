@@ -143,7 +143,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { s.access(rec, r, started) }()
 	header := rec.Header()
 	ids, problem := requestIDs(r.Header)
-	s.commonHeaders(header, r, ids)
+	s.commonHeaders(rec, header, r, ids)
 	if problem != "" {
 		refuse(rec, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return
@@ -154,13 +154,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case path == "/score":
-		s.score(rec, r, ids, name)
+		s.score(rec, r, ids, name, false)
 	case path == "/swagger.json":
 		s.swaggerJSON(rec, r, name)
+	case path == invocationsPath:
+		s.score(rec, r, ids, name, true)
+	case path == "/ping" || path == "/health" || path == "/version":
+		s.mlflow(rec, r, name, path)
 	case path == inferencePath || strings.HasPrefix(path, inferencePath+"/"):
 		s.inference(rec, r)
 	default:
-		refuse(rec, http.StatusNotFound, "There is nothing at this path. The service has /, /score, /swagger.json and /v2.")
+		notFound(rec)
 	}
 }
 
@@ -168,7 +172,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // and no place in the queue, so a long call can't make the service look dead.
 func (s *Server) health(w *recorder, r *http.Request, name string) {
 	ids, problem := requestIDs(r.Header)
-	s.commonHeaders(w.Header(), r, ids)
+	s.commonHeaders(w, w.Header(), r, ids)
 	if problem != "" {
 		refuse(w, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return

@@ -22,7 +22,7 @@ const (
 type StartError struct {
 	// Phase is where it ended: one of the Phase constants.
 	Phase string
-	// Script is the entry script's path.
+	// Script is the entry script's path, empty for a model without one.
 	Script string
 	// ExitCode is the worker's exit code: 3 when the script failed, -1 when a
 	// signal ended the worker or it never ran.
@@ -42,7 +42,11 @@ type StartError struct {
 // Error gives one line for the failure and one for each last line of the log.
 func (e *StartError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v: scoring script %s failed in phase %s", e.Class, e.Script, e.Phase)
+	what := "scoring script " + e.Script
+	if e.Script == "" {
+		what = "the model"
+	}
+	fmt.Fprintf(&b, "%v: %s failed in phase %s", e.Class, what, e.Phase)
 	switch {
 	case e.Exception != "":
 		fmt.Fprintf(&b, ": %s", e.Exception)

@@ -23,7 +23,7 @@ var pythonSources embed.FS
 // process that the script sent out of the group.
 const closeGrace = time.Second
 
-// worker is one Python process that serves one call at a time.
+// worker is one Python process that serves one call after the other.
 type worker struct {
 	cmd      *exec.Cmd
 	calls    *os.File // frames to the worker
@@ -32,7 +32,7 @@ type worker struct {
 	lifeline *os.File // never written; it closes when this process ends
 	log      *lineLog
 	hello    hello
-	token    chan struct{} // held during a call
+	line     line
 	dead     atomic.Bool   // the process has ended
 	served   atomic.Bool   // at least one call was answered
 	exited   chan struct{} // closed when all of the process is gone
@@ -50,20 +50,27 @@ type hello struct {
 	InputSchema  json.RawMessage `json:"input_schema"`
 	OutputSchema json.RawMessage `json:"output_schema"`
 	Versions     []string        `json:"versions"`
+	MLflow       string          `json:"mlflow"`
 }
 
 type workerSetup struct {
 	SourceDir   string `json:"source_dir"`
 	AppRoot     string `json:"app_root"`
 	EntryScript string `json:"entry_script"`
+	Model       string `json:"model,omitempty"`
+	ModelPath   string `json:"model_path,omitempty"`
 	Lifeline    *int   `json:"lifeline"`
 }
 
 // startWorker starts the interpreter and returns when init() has returned.
 // The error is a *StartError.
 func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
-	w := &worker{token: make(chan struct{}, 1), exited: make(chan struct{}), log: &lineLog{out: cfg.Log}}
+	w := &worker{exited: make(chan struct{}), log: &lineLog{out: cfg.Log}}
+	w.line = newLine(w.exited)
 	setup := workerSetup{SourceDir: cfg.SourceDir, AppRoot: cfg.AppRoot, EntryScript: filepath.Join(cfg.SourceDir, cfg.EntryScript)}
+	if cfg.Model != "" {
+		setup = workerSetup{AppRoot: cfg.AppRoot, Model: cfg.Model, ModelPath: filepath.Join(cfg.ModelDir, cfg.ModelFile)}
+	}
 	output, err := w.spawn(cfg, &setup)
 	if err != nil {
 		class := azml.ErrUnavailable
@@ -77,7 +84,7 @@ func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
 	defer cancel()
 	stop := context.AfterFunc(ctx, w.kill)
 	phase, err := w.greet(setup)
-	w.token <- struct{}{}
+	w.line.leave()
 	if err == nil && stop() {
 		return w, nil
 	}
@@ -162,7 +169,7 @@ func (w *worker) greet(setup workerSetup) (phase string, err error) {
 // which they import one another, as JSON.
 func workerModules() ([]byte, error) {
 	var modules [][2]string
-	for _, name := range []string{"azml_standins", "azml_script", "azml_worker"} {
+	for _, name := range []string{"azml_standins", "azml_script", "azml_model", "azml_worker"} {
 		source, err := pythonSources.ReadFile("python/" + name + ".py")
 		if err != nil {
 			return nil, err
@@ -202,10 +209,10 @@ func (w *worker) wait(output *os.File) {
 	grace := time.AfterFunc(closeGrace, func() { _ = output.Close() })
 	defer grace.Stop()
 	<-logged
-	select { // a call that is under way may still read what the worker sent
-	case <-w.token:
-	case <-time.After(closeGrace):
-	}
+	// A call that is under way may still read what the worker sent.
+	reading, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	_ = w.line.empty(reading)
 	closeFiles(output, w.calls, w.answers, w.lifeline)
 	close(w.exited)
 }

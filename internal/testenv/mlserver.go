@@ -25,8 +25,8 @@ class Echo(MLModel):
 
 // StartMLServer serves a model by the real MLServer until the test has ended: "m"
 // of version 1, which gives back the tensors that it is given. It gives the
-// address of its HTTP interface, which may take some seconds to answer.
-func StartMLServer(t testing.TB) (hostPort string) {
+// addresses of its interfaces over HTTP and gRPC, which may take some seconds to answer.
+func StartMLServer(t testing.TB) (overHTTP, overGRPC string) {
 	t.Helper()
 	python := MLServer(t)
 	ports, err := freePorts(3)
@@ -59,7 +59,7 @@ func StartMLServer(t testing.TB) (hostPort string) {
 			t.Logf("the end of the real server's log:\n%s", text[max(0, len(text)-2000):])
 		}
 	})
-	return fmt.Sprintf("127.0.0.1:%d", ports[0])
+	return fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 }
 
 // freePorts gives ports of this machine that nobody listens on now.

@@ -24,10 +24,12 @@ func benchPython(ctx context.Context, b *bench) error {
 		fmt.Fprintln(b.log, "scoring by Python is left out:", err)
 		return nil
 	}
-	return b.measureEndpoint(ctx, childPython, b.versus(peerInferenceServer))
+	return b.measureEndpoint(ctx, childPython, true)
 }
 
-func (b *bench) measureEndpoint(ctx context.Context, kind string, real bool) (err error) {
+// measureEndpoint measures an endpoint beside bare net/http, and with peers beside
+// those that were asked for.
+func (b *bench) measureEndpoint(ctx context.Context, kind string, peers bool) (err error) {
 	ours, err := b.startChild(ctx, "the endpoint", kind)
 	if err != nil {
 		return err
@@ -39,16 +41,20 @@ func (b *bench) measureEndpoint(ctx context.Context, kind string, real bool) (er
 	}
 	defer func() { err = errors.Join(err, bare.stop()) }()
 	servers := []*server{ours, bare}
-	if real {
-		peer, err := b.startInferenceServer(ctx)
+	if peers {
+		started, err := b.startScoringPeers(ctx)
+		for _, peer := range started {
+			defer peer.interrupt()
+		}
 		if err != nil {
 			return err
 		}
-		defer peer.interrupt()
-		servers = append(servers, peer)
+		servers = append(servers, started...)
 	}
 	for _, s := range servers {
-		s.request = scoring(s.target)
+		if s.request == nil {
+			s.request = posting(s.target, "/score", `{"data": [[1, 2, 3, 4]]}`)
+		}
 	}
 	for _, connections := range connectionCounts {
 		name := fmt.Sprintf("http-%s-%d-connections", kind, connections)

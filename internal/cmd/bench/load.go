@@ -44,11 +44,10 @@ func putLoad(ctx context.Context, s *server, connections int, seconds float64) (
 	return out, failed
 }
 
-// scoring gives the whole request, made once.
-func scoring(t target) func() []byte {
-	const body = `{"data": [[1, 2, 3, 4]]}`
-	request := fmt.Appendf(nil, "POST /score HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", t.Address, t.Key, len(body), body)
+// posting gives the whole request, made once.
+func posting(t target, path, body string) func() []byte {
+	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, t.Address, t.Key, len(body), body)
 	return func() []byte { return request }
 }
 

@@ -6,7 +6,7 @@
 //
 // It prints one JSON line for each figure; docs/performance.md explains them.
 // Peers that are asked for by -vs are installed: wandb, mlflow,
-// aim, dvc, frames (pandas, pyarrow, DuckDB) and inference-server into virtual environments in the user's cache folder,
+// aim, dvc, frames (pandas, pyarrow, DuckDB), inference-server, mlserver and bentoml into virtual environments in the user's cache folder,
 // restic by the system's packages. Everything listens on loopback and is removed at the end.
 // It exits with 1 when a figure could not be measured, and 2 for wrong flags.
 package main
@@ -68,6 +68,8 @@ const (
 	peerWandb           = "wandb"
 	peerRestic          = "restic"
 	peerInferenceServer = "inference-server"
+	peerMLServer        = "mlserver"
+	peerBentoML         = "bentoml"
 	peerMLflow          = "mlflow"
 	peerAim             = "aim"
 	peerDVC             = "dvc"
@@ -177,7 +179,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 }
 
 func allPeers() []string {
-	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLflow, peerAim, peerDVC, peerFrames}
+	return []string{peerWandb, peerRestic, peerInferenceServer, peerMLServer, peerBentoML, peerMLflow, peerAim, peerDVC, peerFrames}
 }
 
 // versus tells whether a peer was asked for.

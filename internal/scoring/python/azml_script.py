@@ -94,7 +94,6 @@ class Script:
             raise Unusable("run() is decorated with both @rawhttp and @input_schema; use one of them")
         self.mode = "raw" if raw else "schema" if self.schema else "plain"
         self.make_request = azml_standins.request_maker(raw)
-        self.fast = self.mode == "plain" and not self.wants_headers
 
     def describe(self):
         facts = {"mode": self.mode, "wants_headers": self.wants_headers or self.mode == "raw"}

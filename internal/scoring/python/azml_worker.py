@@ -1,6 +1,7 @@
 """Hosts one scoring script: init() once, then run() for each frame that comes."""
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -9,26 +10,32 @@ import sys
 import threading
 from time import perf_counter_ns
 
+import azml_model
 import azml_script
 import azml_standins
 
 MARK = 0x617A6631
 HEADER = struct.Struct("!III")
+NANOSECONDS = struct.Struct("!Q")  # the whole head of a plain answer
+PLAIN = {"method": "POST"}  # what a call without a head is
 MAX_BODY = 1 << 30
 INIT_FAILED = 3
 
 
 def main(calls, answers, setup):
-    pid = os.getpid()
+    os.register_at_fork(after_in_child=forked.set)
     watch_parent(setup.get("lifeline"))
     signal.signal(signal.SIGTERM, end)
     atexit.register(send_collected)
     azml_standins.install()
     try:
-        script = azml_script.load(setup, lambda phase: send(answers, {"phase": phase}))
+        load = azml_model.load if setup.get("model") else azml_script.load
+        script = load(setup, lambda phase: send(answers, {"phase": phase}))
     except azml_script.Unusable as unusable:
         send(answers, {"failed": True, "exception": str(unusable), "log": unusable.log})
         sys.exit(INIT_FAILED)
+    gc.collect()
+    gc.freeze()  # what the script has loaded stays: the collector need not look at it again
     send(answers, dict(script.describe(), ready=True))
 
     while True:
@@ -38,13 +45,16 @@ def main(calls, answers, setup):
                 signal.signal(signal.SIGTERM, ignore)  # it would cut off exit handlers
             return  # the server is gone or wants the worker to end
         _, head_length, body_length = HEADER.unpack(header)
-        head = json.loads(calls.read(head_length))
+        head = json.loads(calls.read(head_length)) if head_length else PLAIN
         body = calls.read(body_length)
         for answer_head, answer_body in answer(script, head, body):
-            if os.getpid() != pid:
+            if forked.is_set():
                 os._exit(0)  # a child that run() forked and let return
             send(answers, answer_head, answer_body)
         del head, body, answer_head, answer_body
+
+
+forked = threading.Event()
 
 
 def send_collected():
@@ -114,6 +124,8 @@ def answer(script, head, body):
     started = perf_counter_ns()
     try:
         value = script.run(**arguments)
+    except azml_script.Refusal as refusal:
+        return [message(refusal.status, refusal.text)]
     except Exception:
         log = "Exception in run():\n" + azml_script.user_traceback()
         return [message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)]
@@ -143,7 +155,7 @@ def json_frame(value, elapsed):
         )
     if len(body) > MAX_BODY:
         return message(500, "The scoring script's answer is too large.", "run() returned %d bytes of JSON." % len(body))
-    return b'{"status":200,"json":true,"ns":%d}' % elapsed, body
+    return NANOSECONDS.pack(elapsed), body
 
 
 def is_response(value):

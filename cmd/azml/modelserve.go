@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azml-go/azml/workspace"
+)
+
+func (a *app) modelServe() *cobra.Command {
+	d := deployment{foreground: true}
+	var name string
+	cmd := &cobra.Command{
+		Use:   "serve NAME[:VERSION]",
+		Short: "Serve a model that needs no scoring script until Ctrl-C",
+		Long: `Serve a model of MLflow's, or one of the framework ScikitLearn with a pickle, in the
+environment that it asks for: the same as azml endpoint deploy with the model alone
+and --foreground. It answers at /score, /v2 and, if it is MLflow's, /invocations.`,
+		Example: `  azml model serve churn
+  azml model serve churn:7 --address 127.0.0.1:8080 --auth none`,
+		Args:              exactly(1, "a model, NAME, NAME:VERSION or NAME@ALIAS"),
+		ValidArgsFunction: a.completeModels(),
+	}
+	f := cmd.Flags()
+	f.StringVar(&name, "endpoint", "", "name of the endpoint (default: made of the model's)")
+	f.IntVar(&d.config.Replicas, "replicas", 0, "number of processes (default 1)")
+	d.environment.add(cmd)
+	d.settings.add(cmd)
+	d.serve.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if d.script.Environment, err = d.environment.spec(); err != nil {
+			return err
+		}
+		d.models, d.config.Script, d.opts.Settings, d.opts.Overwrite = args, &d.script, d.settings.given(cmd), true
+		if name == "" {
+			name = endpointOf(args[0])
+		}
+		return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.deploy(cmd.Context(), ws, name, &d) })
+	}
+	return cmd
+}
+
+// endpointOf makes the name of an endpoint of a model's: its letters and digits, from
+// the first letter on.
+func endpointOf(id string) string {
+	name, _, _ := strings.Cut(id, "@")
+	name, _, _ = strings.Cut(name, ":")
+	name = strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return '-'
+	}, strings.ToLower(name))
+	const least, most = 3, 32
+	name = strings.TrimRight(strings.TrimLeft(name, "-0123456789"), "-")
+	if len(name) < least {
+		name = strings.TrimRight("model-"+name, "-")
+	}
+	return strings.TrimRight(name[:min(len(name), most)], "-")
+}

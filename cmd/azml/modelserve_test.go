@@ -1,0 +1,28 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestEndpointOf(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"churn": "churn", "churn:7": "churn", "Churn_Model@champion": "churn-model", "7wonders": "wonders", "x": "model-x", "42": "model",
+		"a-very-long-name-of-a-model-that-is-cut": "a-very-long-name-of-a-model-that", "a-very-long-name-of-a-model----x-y": "a-very-long-name-of-a-model----x", "é": "model",
+	} {
+		require.Equal(t, want, endpointOf(id), id)
+	}
+}
+
+func TestModelServeRefuses(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	path := filepath.Join(t.TempDir(), "m.txt")
+	require.NoError(t, os.WriteFile(path, []byte("weights"), 0o600))
+	s.ok(t, "model", "register", "--name", "plain", "--path", path)
+	require.Contains(t, s.fails(t, 1, "model", "serve", "plain"), "needs a scoring script")
+}

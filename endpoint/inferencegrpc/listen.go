@@ -1,0 +1,117 @@
+package inferencegrpc
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/endpoint"
+	pb "github.com/azml-go/azml/internal/openinference/inferencepb"
+	"github.com/azml-go/azml/internal/scoring"
+)
+
+// Listen gives the protocol for endpoint.ServeOptions, to be served on host:port;
+// port 0 is a free one, which Host.GRPC tells. Clients send the endpoint's key or
+// token as metadata, "authorization: Bearer <key>", but for whether the server is
+// live and ready. A message may be as large as a body over HTTP when serving begins.
+func Listen(address string) endpoint.Protocol { return protocol{address} }
+
+type protocol struct{ address string }
+
+// Address gives the address that it is to listen on.
+func (p protocol) Address() string { return p.address }
+
+// The bounds of connections: idle ones end, and those whose client is gone.
+const (
+	idleTime  = 2 * time.Minute
+	aliveTime = time.Minute
+	deadTime  = 20 * time.Second
+	mostCalls = 1000 // of a connection at once
+)
+
+// Serve implements endpoint.Protocol.
+func (p protocol) Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate) (string, func(context.Context), error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.address)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: gRPC: %w", azml.ErrUnavailable, err)
+	}
+	const overhead = 64 << 10 // names, shapes and lengths
+	opts := []grpc.ServerOption{grpc.UnaryInterceptor(guard(service)), grpc.MaxConcurrentStreams(mostCalls),
+		grpc.MaxRecvMsgSize(int(service.Options().MaxBody) + overhead), grpc.ConnectionTimeout(10 * time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTime, Time: aliveTime, Timeout: deadTime})}
+	if certificate != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12})))
+	}
+	server := grpc.NewServer(opts...)
+	register(server, service.Models(), service.Options())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener) // it ends by stop alone: an Accept that fails is tried again
+	}()
+	return listener.Addr().String(), func(ctx context.Context) {
+		cut := context.AfterFunc(ctx, server.Stop)
+		server.GracefulStop()
+		cut()
+		<-done
+	}, nil
+}
+
+// guard lets in whom the endpoint admits, and writes its access log.
+func guard(service scoring.Inference) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (answer any, err error) {
+		defer func() {
+			if v := recover(); v != nil { // net/http does so by itself
+				service.Options().Failed(fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+				err = status.Error(codes.Internal, "the model has failed")
+			}
+		}()
+		began := time.Now()
+		probe := info.FullMethod == pb.GRPCInferenceService_ServerLive_FullMethodName || info.FullMethod == pb.GRPCInferenceService_ServerReady_FullMethodName
+		if probe {
+			return next(ctx, req)
+		}
+		defer func() { service.Log(info.FullMethod, httpStatus(status.Code(err)), began) }()
+		sent := metadata.ValueFromIncomingContext(ctx, "authorization")
+		if why := service.Admits(strings.Join(sent, ",")); why != "" {
+			return nil, status.Error(codes.Unauthenticated, why)
+		}
+		return next(ctx, req)
+	}
+}
+
+// httpStatus gives the status that HTTP has for what a code says.
+func httpStatus(code codes.Code) int {
+	switch code {
+	case codes.OK:
+		return http.StatusOK
+	case codes.InvalidArgument:
+		return http.StatusBadRequest
+	case codes.Unauthenticated:
+		return http.StatusUnauthorized
+	case codes.NotFound:
+		return http.StatusNotFound
+	case codes.Canceled:
+		return 499 // as everywhere in the access log
+	case codes.Unimplemented:
+		return http.StatusNotImplemented
+	case codes.Unavailable:
+		return http.StatusServiceUnavailable
+	case codes.DeadlineExceeded:
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusInternalServerError
+}

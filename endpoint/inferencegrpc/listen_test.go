@@ -1,0 +1,168 @@
+package inferencegrpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/endpoint"
+	pb "github.com/azml-go/azml/internal/openinference/inferencepb"
+	"github.com/azml-go/azml/internal/workspacetest"
+)
+
+// twice gives the numbers of the one input, doubled.
+func twice(_ context.Context, input json.RawMessage) (any, error) {
+	var asked struct{ Data []float64 }
+	if err := json.Unmarshal(input, &asked); err != nil {
+		return nil, fmt.Errorf("%w: give a list of numbers", azml.ErrInvalid)
+	}
+	for i, n := range asked.Data {
+		if n == 13 {
+			return nil, errors.New("the secret of the service")
+		}
+		asked.Data[i] = 2 * n
+	}
+	return asked.Data, nil
+}
+
+func numbers(values ...float64) *pb.ModelInferRequest {
+	r := one("FP64", []int64{int64(len(values))}, &pb.InferTensorContents{Fp64Contents: values})
+	r.ModelName = "double"
+	return r
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	ws := workspacetest.Open(t)
+	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		PrimaryKey: "first", Settings: &endpoint.Settings{MaxBody: 1 << 20}, Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+	require.NoError(t, err)
+	address := ep.Details().Hosts[0].GRPC
+	require.NotEmpty(t, address)
+	c := dial(t, address)
+
+	live, err := c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
+	require.NoError(t, err, "whoever probes has no key")
+	require.True(t, live.GetLive())
+	ready, err := c.ServerReady(t.Context(), &pb.ServerReadyRequest{})
+	require.NoError(t, err)
+	require.True(t, ready.GetReady())
+	for _, sent := range []string{"", "Bearer", "Bearer wrong", "first", "Basic first"} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", sent)
+		_, err = c.ModelInfer(ctx, numbers(1))
+		require.Equal(t, codes.Unauthenticated, status.Code(err), sent)
+	}
+
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	said, err := c.ModelInfer(ctx, numbers(1, 1.25))
+	require.NoError(t, err)
+	require.Equal(t, []float64{2, 2.5}, said.GetOutputs()[0].GetContents().GetFp64Contents())
+	require.Equal(t, "main", said.GetModelVersion())
+	for name, tt := range map[string]struct {
+		req  *pb.ModelInferRequest
+		code codes.Code
+		want string
+	}{
+		"another model":   {&pb.ModelInferRequest{ModelName: "other"}, codes.NotFound, `"other"`},
+		"another version": {&pb.ModelInferRequest{ModelName: "double", ModelVersion: "green"}, codes.NotFound, `"green"`},
+		"refused": {func() *pb.ModelInferRequest {
+			r := one("BYTES", []int64{1}, nil, []byte{1, 0, 0, 0, 'a'})
+			r.ModelName = "double"
+			return r
+		}(), codes.InvalidArgument, "list of numbers"},
+		"fails":     {numbers(13), codes.Internal, "the model has failed"},
+		"too large": {numbers(make([]float64, 1<<18)...), codes.ResourceExhausted, "larger than max"},
+	} {
+		_, err := c.ModelInfer(ctx, tt.req)
+		require.Equal(t, tt.code, status.Code(err), name)
+		require.ErrorContains(t, err, tt.want, name)
+		require.NotContains(t, err.Error(), "secret", name)
+	}
+	index, err := c.RepositoryIndex(ctx, &pb.RepositoryIndexRequest{})
+	require.NoError(t, err)
+	require.Equal(t, "READY", index.GetModels()[0].GetState())
+	_, err = c.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "double"})
+	require.NoError(t, err, "it is loaded")
+	_, err = c.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "double"})
+	require.Equal(t, codes.Unimplemented, status.Code(err))
+
+	_, err = ep.RegenerateKey(t.Context(), endpoint.PrimaryKey, "second")
+	require.NoError(t, err)
+	_, err = c.ModelInfer(ctx, numbers(1))
+	require.Equal(t, codes.Unauthenticated, status.Code(err))
+
+	logs, err := ep.Logs(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, ep.Stop(t.Context()))
+	require.NoError(t, logs.Close())
+	logs, err = ep.Logs(t.Context(), nil)
+	require.NoError(t, err)
+	text, err := io.ReadAll(logs)
+	require.NoError(t, err)
+	require.NoError(t, logs.Close())
+	require.Contains(t, string(text), "POST /inference.GRPCInferenceService/ModelInfer 200 ")
+	require.Contains(t, string(text), "POST /inference.GRPCInferenceService/ModelInfer 401 ")
+	require.Contains(t, string(text), "the secret of the service")
+	require.NotContains(t, string(text), "ServerLive")
+	_, err = c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
+	require.Equal(t, codes.Unavailable, status.Code(err))
+}
+
+// TestStopWaits: a call that is under way is answered when the endpoint stops.
+func TestStopWaits(t *testing.T) {
+	t.Parallel()
+	ws := workspacetest.Open(t)
+	began, goOn := make(chan struct{}), make(chan struct{})
+	slow := func(ctx context.Context, input json.RawMessage) (any, error) {
+		close(began)
+		<-goOn
+		return twice(ctx, input)
+	}
+	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: slow}, &endpoint.DeployOptions{
+		PrimaryKey: "first", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+	require.NoError(t, err)
+	c := dial(t, ep.Details().Hosts[0].GRPC)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := c.ModelInfer(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first"), numbers(1))
+		answered <- err
+	}()
+	<-began
+	stopped := make(chan error, 1)
+	go func() { stopped <- ep.Stop(t.Context()) }()
+	require.Eventually(t, func() bool {
+		_, err := dial(t, ep.Details().Hosts[0].GRPC).ServerLive(t.Context(), &pb.ServerLiveRequest{})
+		return status.Code(err) == codes.Unavailable
+	}, time.Minute, 10*time.Millisecond)
+	close(goOn)
+	require.NoError(t, <-answered)
+	require.NoError(t, <-stopped)
+}
+
+func TestListenRefused(t *testing.T) {
+	t.Parallel()
+	ws := workspacetest.Open(t)
+	for address, settings := range map[string]*endpoint.Settings{"nowhere": nil, "0.0.0.0:0": {Auth: endpoint.AuthNone}} {
+		_, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+			Settings: settings, Serve: &endpoint.ServeOptions{GRPC: Listen(address)}})
+		require.ErrorIs(t, err, azml.ErrInvalid)
+		require.True(t, strings.Contains(err.Error(), address), err)
+	}
+	taken, err := ws.Endpoints().Deploy(t.Context(), "one", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+	require.NoError(t, err)
+	_, err = ws.Endpoints().Deploy(t.Context(), "two", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		Serve: &endpoint.ServeOptions{GRPC: Listen(taken.Details().Hosts[0].GRPC)}})
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+}
