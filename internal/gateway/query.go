@@ -171,7 +171,7 @@ func (c *Client) Query(ctx context.Context, query string, args ...any) (backend.
 	if len(args) > 0 {
 		return nil, fmt.Errorf("%w: a run elsewhere asks what its inputs ask, which have no parameters", azml.ErrUnsupported)
 	}
-	answer, err := c.do(ctx, "query", url.Values{}, newUpload(strings.NewReader(query)))
+	answer, err := c.do(ctx, "query", url.Values{}, newUpload(strings.NewReader(query))) //nolint:bodyclose // the table closes it
 	if err != nil {
 		return nil, err
 	}
