@@ -71,6 +71,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return docker(ctx, true)
 	case AbilityRegistry:
 		return registry(ctx)
+	case AbilityPrometheus:
+		return prometheus(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

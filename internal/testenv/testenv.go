@@ -62,6 +62,8 @@ const (
 	AbilityDocker = "docker"
 	// AbilityRegistry is a registry of images.
 	AbilityRegistry = "registry"
+	// AbilityPrometheus is a Prometheus, which asks for metrics.
+	AbilityPrometheus = "prometheus"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -91,6 +93,7 @@ func Abilities() []string {
 		AbilitySSHD,
 		AbilityDocker,
 		AbilityRegistry,
+		AbilityPrometheus,
 		AbilityMount,
 	}
 }
