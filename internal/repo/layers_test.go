@@ -79,10 +79,11 @@ var ranks = map[string]int{
 	"internal/e2e":           90,
 	"internal/repo":          90,
 	"backend/backendtest":    rankTestHelper,
-	"backend/backendtest/":   rankTestHelper,
 	"internal/faultproxy":    rankTestHelper,
 	"internal/testenv":       rankTestHelper,
 	"internal/workspacetest": rankTestHelper,
+
+	"backend/backendtest/jobs": rankTestHelper,
 }
 
 const (
