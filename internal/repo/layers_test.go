@@ -85,7 +85,7 @@ var ranks = map[string]int{
 	"internal/testenv":                   rankTestHelper,
 	"internal/workspacetest":             rankTestHelper,
 	"internal/instance":                  20,
-	"backend/backendtest/":               rankTestHelper,
+	"backend/backendtest/jobs":           rankTestHelper,
 }
 
 const (
