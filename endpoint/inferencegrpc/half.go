@@ -29,7 +29,7 @@ func fromHalf(bits uint16) float64 {
 
 // toHalf gives the nearest number of 16 bits, of two the even one.
 func toHalf(value float64) uint16 {
-	sign := uint16(math.Float64bits(value) >> 63 << 15) //nolint:gosec // one bit
+	sign := uint16(math.Float64bits(value) >> 63 << 15)
 	size := math.Abs(value)
 	switch {
 	case math.IsNaN(value):
@@ -42,5 +42,5 @@ func toHalf(value float64) uint16 {
 	fraction, exponent := math.Frexp(size) // size is fraction * 2^exponent, from ½ to 1
 	rounded := math.RoundToEven(math.Ldexp(fraction, halfFraction+1))
 	// A fraction that is rounded up to the next power of two carries into the exponent.
-	return sign | uint16(int(rounded)+(exponent-2+halfBias)<<halfFraction) //nolint:gosec // 15 bits
+	return sign | uint16(int(rounded)+(exponent-2+halfBias)<<halfFraction)
 }

@@ -12,7 +12,7 @@ import (
 func TestHalves(t *testing.T) {
 	t.Parallel()
 	for bits := range 1 << 16 {
-		half := uint16(bits) //nolint:gosec // below 1 << 16
+		half := uint16(bits)
 		value := fromHalf(half)
 		if math.IsNaN(value) {
 			require.True(t, math.IsNaN(fromHalf(toHalf(value))))

@@ -127,11 +127,11 @@ func decode(datatype openinference.Datatype, raw []byte) (d openinference.Data, 
 			d.Bools = append(d.Bools, bits != 0)
 		case openinference.Int8, openinference.Int16, openinference.Int32, openinference.Int64:
 			unused := 64 - 8*size
-			d.Ints = append(d.Ints, int64(bits<<unused)>>unused) //nolint:gosec // the sign is shifted in
+			d.Ints = append(d.Ints, int64(bits<<unused)>>unused)
 		case openinference.FP16:
-			d.Floats = append(d.Floats, fromHalf(uint16(bits))) //nolint:gosec // of two bytes
+			d.Floats = append(d.Floats, fromHalf(uint16(bits)))
 		case openinference.FP32:
-			d.Floats = append(d.Floats, float64(math.Float32frombits(uint32(bits)))) //nolint:gosec // of four bytes
+			d.Floats = append(d.Floats, float64(math.Float32frombits(uint32(bits))))
 		case openinference.FP64:
 			d.Floats = append(d.Floats, math.Float64frombits(bits))
 		default:
@@ -230,7 +230,7 @@ func encode(t *openinference.Tensor) []byte {
 		add(bit)
 	}
 	for _, v := range t.Data.Ints {
-		add(uint64(v)) //nolint:gosec // its bits
+		add(uint64(v))
 	}
 	for _, v := range t.Data.Uints {
 		add(v)
@@ -246,7 +246,7 @@ func encode(t *openinference.Tensor) []byte {
 		}
 	}
 	for _, v := range t.Data.Texts {
-		out = binary.LittleEndian.AppendUint32(out, uint32(len(v))) //nolint:gosec // messages are smaller
+		out = binary.LittleEndian.AppendUint32(out, uint32(len(v)))
 		out = append(out, v...)
 	}
 	return out

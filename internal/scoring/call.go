@@ -154,7 +154,7 @@ func (c *call) next() (answer answerHead, body []byte, err error) {
 	switch {
 	case err != nil:
 	case len(head) == plainHead:
-		answer = answerHead{Status: http.StatusOK, JSON: true, Nanos: int64(binary.BigEndian.Uint64(head))} //nolint:gosec // a time
+		answer = answerHead{Status: http.StatusOK, JSON: true, Nanos: int64(binary.BigEndian.Uint64(head))}
 	default:
 		err = json.Unmarshal(head, &answer)
 	}

@@ -36,7 +36,7 @@ func TestLimited(t *testing.T) {
 				time.Sleep(time.Second - 1)
 				require.NoError(t, l.Err())
 				require.NoError(t, child.Err())
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				synctest.Wait()
 				require.Equal(t, context.DeadlineExceeded, l.Err())
 				require.Equal(t, context.DeadlineExceeded, child.Err())

@@ -79,7 +79,7 @@ func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
 		}
 		return nil, &StartError{Phase: PhaseStart, Script: setup.EntryScript, ExitCode: -1, Class: class, Cause: err}
 	}
-	go w.wait(output)
+	go w.wait(output) //nolint:gosec // the worker outlives its start
 	ctx, cancel := context.WithTimeout(ctx, cfg.InitTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, w.kill)
