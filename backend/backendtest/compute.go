@@ -32,6 +32,9 @@ type ComputeHarness struct {
 	// Limits says that the target holds jobs to limits of processors and memory.
 	// Else it must refuse all limits.
 	Limits bool
+	// Grows says that the target may come to have more than it has now, so that what
+	// a job asks for is waited for, however much it is.
+	Grows bool
 	// Slow says that jobs take seconds to start: the suite is more patient, and has
 	// fewer jobs at once.
 	Slow bool

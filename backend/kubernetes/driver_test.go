@@ -35,6 +35,7 @@ func TestConformance(t *testing.T) {
 			Dir:     "/shared",
 			Image:   cluster.Image,
 			Limits:  true,
+			Grows:   true,
 			Slow:    true,
 			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, cluster, p.Name, id, pids) },
 			Reopen:  func() (backend.Compute, error) { return open(t, p), nil },

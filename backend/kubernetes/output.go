@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -42,6 +43,7 @@ type output struct {
 	id     string
 	opts   backend.OutputOptions
 	body   io.ReadCloser // nil when it is to be opened
+	lost   time.Time     // since when nothing could be read
 }
 
 // Read implements io.Reader.
@@ -57,15 +59,33 @@ func (o *output) Read(p []byte) (int, error) {
 		}
 		n, err := o.body.Read(p)
 		o.opts.Offset += int64(n)
-		if errors.Is(err, azml.ErrUnavailable) {
+		if errors.Is(err, azml.ErrUnavailable) && o.again() {
 			_ = o.body.Close() // it is broken
 			o.body, err = nil, nil
+		}
+		if n > 0 {
+			o.lost = time.Time{}
 		}
 		if n > 0 || len(p) == 0 || err != nil {
 			return n, o.why(err)
 		}
 	}
 }
+
+// again tells whether to try once more, after a moment, to read what could not be.
+func (o *output) again() bool {
+	if o.lost.IsZero() {
+		o.lost = time.Now()
+	}
+	select {
+	case <-time.After(openEvery):
+	case <-o.ctx.Done():
+	}
+	return time.Since(o.lost) < o.driver.opts.Patience
+}
+
+// openEvery is the pause between tries to open the output again.
+const openEvery = 50 * time.Millisecond
 
 // why gives the context's error for one that comes of its end.
 func (o *output) why(err error) error {
@@ -165,6 +185,9 @@ func (d *Driver) kept(ctx context.Context, v view, offset int64) (io.ReadCloser,
 			text = strings.TrimSuffix(text, "\n")
 		}
 		first = o.Size - int64(len(text))
+	}
+	if first < 0 { // a kubelet that can't find a log for the moment says so in its place
+		return nil, fmt.Errorf("%w: the log of job %q: %.200s", azml.ErrUnavailable, v.job.Annotations[jobAnnotation], text)
 	}
 	if offset < first {
 		return nil, fmt.Errorf("%w: the first %d bytes of what job %q has written are not kept", azml.ErrNotFound, first, v.job.Annotations[jobAnnotation])
