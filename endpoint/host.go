@@ -177,15 +177,12 @@ const (
 // awaitEnd waits until nobody serves the endpoint any more, and removes the
 // records of those who are gone.
 func (c *Client) awaitEnd(ctx context.Context, name string) error {
-	if hosts, err := ownHosts(c.h); err == nil {
-		if host := hosts.of(name); host != nil { // its end bounds itself
-			host.nudge()
-			select {
-			case <-host.stopped:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
+	own, err := ownHosts(c.h)
+	if err != nil {
+		return err
+	}
+	if host := own.of(name); host != nil {
+		host.nudge()
 	}
 	began, heard := time.Now(), time.Now()
 	for {
@@ -193,10 +190,11 @@ func (c *Client) awaitEnd(ctx context.Context, name string) error {
 			return err
 		}
 		hosts, err := c.hosts(ctx, name)
-		if err != nil || len(hosts) == 0 || time.Since(began) > awaitTime {
+		here := own.of(name) != nil // its end bounds itself, and has something to write
+		if err != nil || len(hosts) == 0 || time.Since(began) > awaitTime && !here {
 			return err
 		}
-		if slices.ContainsFunc(hosts, func(host record.EndpointHost) bool { return listens(ctx, host.URL) }) {
+		if here || slices.ContainsFunc(hosts, func(host record.EndpointHost) bool { return listens(ctx, host.URL) }) {
 			heard = time.Now()
 		}
 		if time.Since(heard) > recordTime {
