@@ -88,12 +88,18 @@ func (s *site) kill(t *testing.T, ws *workspace.Workspace, r *run.Run, remove bo
 		s.server.Kill()
 		defer s.server.Restart()
 	}
-	for all := s.processes(); len(all) > 0; all = s.processes() {
-		for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} { // so that none sees another's end
-			for _, pid := range all {
-				_ = syscall.Kill(pid, signal) // it may be gone
+	stopped := map[int]bool{} // first, so that none sees another's end, and what comes to save the rest is spared
+	for again := true; again; {
+		again = false
+		for _, pid := range s.processes() {
+			if !stopped[pid] {
+				_ = syscall.Kill(pid, syscall.SIGSTOP) // it may be gone
+				stopped[pid], again = true, true
 			}
 		}
+	}
+	for pid := range stopped {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
