@@ -44,7 +44,6 @@ func targets() []target {
 		{name: "over SSH, detached", compute: "far", detach: true, site: far},
 		{name: "in Docker", compute: "box", site: boxed},
 		{name: "in Docker, detached", compute: "box", detach: true, site: boxed},
-		{name: "in Kubernetes", compute: "k8s", site: clustered, elsewhere: true},
 		{name: "in Kubernetes, detached", compute: "k8s", detach: true, site: clustered, elsewhere: true},
 	}
 }
@@ -237,7 +236,7 @@ func TestTargetFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onEach(t, func(t *testing.T, on target) {
+			onEachHere(t, func(t *testing.T, on target) {
 				ws, _ := onTarget(t, on)
 				r, err := on.submit(t, ws, c.script, c.change)
 				if err == nil { // else its keeper could not even start the agent, for want of its image
