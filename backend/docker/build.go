@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,10 +50,12 @@ func (d *Driver) assemble(ctx context.Context, recipe backend.ImageRecipe, log i
 }
 
 // builds gives a driver whose jobs make images: as root, with the network that
-// packages come from, and apart from other jobs.
+// packages come from, and apart from other jobs, also from those of whoever has
+// another folder, whose locks are not ours.
 func (d *Driver) builds() *Driver {
 	o := d.opts
-	o.Name, o.User, o.Network, o.Limits, o.Mounts = "azml.build", "0", o.BuildNetwork, backend.Limits{}, nil
+	sum := sha256.Sum256([]byte(o.Dir))
+	o.Name, o.User, o.Network, o.Limits, o.Mounts = "azml.build-"+hex.EncodeToString(sum[:6]), "0", o.BuildNetwork, backend.Limits{}, nil
 	return &Driver{client: d.client, opts: o}
 }
 

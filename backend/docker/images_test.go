@@ -3,6 +3,8 @@ package docker_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"os/exec"
 	"strings"
@@ -118,6 +120,25 @@ func TestBuildImageOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "building\n"), log.String())
 }
 
+// Builders with folders of their own know nothing of each other, and do each
+// other no harm.
+func TestBuildImageApart(t *testing.T) {
+	t.Parallel()
+	const hash = "6666ffff"
+	d, opts := builder(t, hash)
+	opts.Dir = t.TempDir()
+	var wg sync.WaitGroup
+	for _, d := range []*docker.Driver{d, open(t, opts)} {
+		wg.Go(func() {
+			made, err := d.BuildImage(t.Context(), backend.ImageRecipe{Hash: hash, Base: testenv.DockerImage, Setup: "sleep 1; echo made > /made"}, io.Discard)
+			require.NoError(t, err)
+			require.NotEmpty(t, made.Name)
+		})
+	}
+	wg.Wait()
+	requireNoBuilds(t, opts, hash)
+}
+
 func TestBuildImageFails(t *testing.T) {
 	t.Parallel()
 	const hash = "3333cccc"
@@ -166,7 +187,8 @@ func TestBuildImageCutOff(t *testing.T) {
 	build := shell(hash, "sleep 1000")
 	build.Env["PATH"] = "/usr/bin:/bin"
 	dead := opts
-	dead.Name = "azml.build"
+	sum := sha256.Sum256([]byte(opts.Dir))
+	dead.Name = "azml.build-" + hex.EncodeToString(sum[:6])
 	require.NoError(t, startAndDie(t, starter{Options: &dead}, build))
 	recipe.Setup = "true"
 	_, err := d.BuildImage(t.Context(), recipe, io.Discard)
