@@ -127,7 +127,9 @@ func (b *body) readOnce(p []byte) (n int, err error) {
 // changed makes a conflict of the answers of a blob that isn't the same.
 func (b *body) changed(err error) error {
 	switch status(err) {
-	case http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
+	case http.StatusNotFound: // which is also said, for who knows what has come in its place
+		return fmt.Errorf("%w: it is gone since its body broke: %w", azml.ErrConflict, azml.ErrNotFound)
+	case http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
 		return fmt.Errorf("%w: it was changed since its body broke: read it again", azml.ErrConflict)
 	}
 	return err

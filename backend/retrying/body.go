@@ -57,8 +57,11 @@ func (b *body) readOnce(p []byte) (int, error) {
 // reopen opens what is left of the range, if the object is still the same.
 func (b *body) reopen() error {
 	object, err := b.o.inner.Get(b.ctx, b.info.Key, &backend.GetOptions{Offset: b.offset, Length: max(0, b.left)})
-	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) {
-		return fmt.Errorf("%w: object %q is gone or shorter since its body broke: %s", azml.ErrConflict, b.info.Key, err.Error())
+	if errors.Is(err, azml.ErrNotFound) { // which is also said, for who knows what has come in its place
+		return fmt.Errorf("%w: object %q is gone since its body broke: %w", azml.ErrConflict, b.info.Key, err)
+	}
+	if errors.Is(err, azml.ErrInvalid) {
+		return fmt.Errorf("%w: object %q is shorter since its body broke: %s", azml.ErrConflict, b.info.Key, err.Error())
 	}
 	if err != nil {
 		return err

@@ -147,6 +147,23 @@ func TestTornReads(t *testing.T) {
 	require.NotZero(t, broken.Counts().Faults)
 }
 
+// TestTornReadOfDeletedObject says both that it is another state and that it is
+// gone: who reads what is replaced by something else looks for that.
+func TestTornReadOfDeletedObject(t *testing.T) {
+	t.Parallel()
+	m := memory.NewObjects()
+	_, err := m.Put(t.Context(), "a", strings.NewReader(strings.Repeat("x", 5000)), &backend.PutOptions{})
+	require.NoError(t, err)
+	s := retrying.New(faulty.New(m, faulty.Plan{Seed: 3, Torn: 1}), quick)
+	o, err := s.Get(t.Context(), "a", &backend.GetOptions{})
+	require.NoError(t, err)
+	defer o.Body.Close()
+	require.NoError(t, m.Delete(t.Context(), "a", &backend.DeleteOptions{}))
+	_, err = io.ReadAll(o.Body)
+	require.ErrorIs(t, err, azml.ErrConflict)
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
 func TestTornReadOfReplacedObject(t *testing.T) {
 	t.Parallel()
 	m := memory.NewObjects()
