@@ -3,13 +3,8 @@
 package cluster_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,23 +20,8 @@ import (
 	"github.com/azml-go/azml/backend/process"
 )
 
-// starterEnv makes this program start the job on its standard input, say what
-// became of it, and wait to be killed.
-const starterEnv = "AZML_TEST_STARTER"
-
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(starterEnv); dir != "" {
-		var job backend.Job
-		c, err := makeNodes(dir)
-		if err == nil {
-			err = json.NewDecoder(os.Stdin).Decode(&job)
-		}
-		if err == nil {
-			err = c.Start(context.Background(), job)
-		}
-		fmt.Println(err)
-		select {}
-	}
+	backendtest.Starter(makeNodes)
 	goleak.VerifyTestMain(m)
 }
 
@@ -83,30 +63,9 @@ func TestConformance(t *testing.T) {
 			Dir:         t.TempDir(),
 			Nodes:       nodes,
 			Reopen:      func() (backend.Compute, error) { return open(t, dir), nil },
-			StartAndDie: func(t backendtest.TB, job backend.Job) error { return startAndDie(t, dir, job) },
+			StartAndDie: func(t backendtest.TB, job backend.Job) error { return backendtest.StartAndDie(t, dir, job) },
 		}
 	})
-}
-
-// startAndDie starts the job from a starter, see TestMain, and kills that.
-func startAndDie(t backendtest.TB, dir string, job backend.Job) error {
-	input, err := json.Marshal(job)
-	require.NoError(t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), starterEnv+"="+dir)
-	cmd.Stdin = bytes.NewReader(input)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // killed
-	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
-		return errors.New(answer)
-	}
-	return nil
 }
 
 // TestNamesOfNodes has IDs that would be taken for those of other nodes.

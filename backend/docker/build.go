@@ -20,6 +20,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/jobset"
 )
 
 // assemble makes the image of a recipe. The image's lock is held.
@@ -63,10 +64,10 @@ func (d *Driver) builds() *Driver {
 // what it leaves.
 func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, base string, info client.ImageInspectResult, log io.Writer) error {
 	b, id := d.builds(), recipe.Hash
-	if err := b.forget(ctx, id); err != nil { // of a builder that was killed
+	if err := jobset.Forget(ctx, b, id); err != nil { // of a builder that was killed
 		return err
 	}
-	defer func() { _ = b.forget(context.WithoutCancel(ctx), id) }() // else it is done before the next attempt
+	defer func() { _ = jobset.Forget(context.WithoutCancel(ctx), b, id) }() // else it is done before the next attempt
 	env := map[string]string{}
 	maps.Copy(env, d.describe(recipe.Hash, info).Env)
 	maps.Copy(env, recipe.Env)
@@ -75,7 +76,7 @@ func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, base str
 	if err := b.Start(ctx, job); err != nil {
 		return err
 	}
-	if err := b.copyOutput(ctx, id, log); err != nil {
+	if err := jobset.CopyOutput(ctx, b, id, log); err != nil {
 		return err
 	}
 	s, err := b.Wait(ctx, id)
@@ -92,29 +93,6 @@ func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, base str
 	}
 	_, err = d.client.ContainerCommit(ctx, b.container(id), client.ContainerCommitOptions{Reference: imageName(recipe.Hash), Changes: changes})
 	return classify(ctx, err)
-}
-
-// copyOutput writes what a job writes to log.
-func (d *Driver) copyOutput(ctx context.Context, id string, log io.Writer) error {
-	out, err := d.Output(ctx, id, &backend.OutputOptions{Follow: true})
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	_, err = io.Copy(log, out)
-	return err
-}
-
-// forget ends a job and removes it.
-func (d *Driver) forget(ctx context.Context, id string) error {
-	err := d.Cancel(ctx, id, 0)
-	if err == nil {
-		err = d.Remove(ctx, id)
-	}
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 // buildDockerfile has the engine's builder make an image. What it makes on the way

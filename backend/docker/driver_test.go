@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, opts, id, pids) },
 			Reopen:  func() (backend.Compute, error) { return open(t, opts), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
-				return startAndDie(t, starter{Options: &opts}, job)
+				return backendtest.StartAndDie(t, starter{Options: &opts}, job)
 			},
 		}
 	})

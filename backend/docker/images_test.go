@@ -16,6 +16,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/backendtest"
 	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/internal/testenv"
 )
@@ -189,7 +190,7 @@ func TestBuildImageCutOff(t *testing.T) {
 	dead := opts
 	sum := sha256.Sum256([]byte(opts.Dir))
 	dead.Name = "azml.build-" + hex.EncodeToString(sum[:6])
-	require.NoError(t, startAndDie(t, starter{Options: &dead}, build))
+	require.NoError(t, backendtest.StartAndDie(t, starter{Options: &dead}, build))
 	recipe.Setup = "true"
 	_, err := d.BuildImage(t.Context(), recipe, io.Discard)
 	require.NoError(t, err)

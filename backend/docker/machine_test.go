@@ -1,9 +1,7 @@
 package docker_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -86,7 +84,7 @@ func TestMachineConformance(t *testing.T) {
 			Dir:     p.Dir + "/work",
 			Reopen:  func() (backend.Compute, error) { return p.open(t), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
-				return startAndDie(t, starter{Machine: &p}, job)
+				return backendtest.StartAndDie(t, starter{Machine: &p}, job)
 			},
 		}
 	})
@@ -161,27 +159,4 @@ func TestMachinesThatWontDo(t *testing.T) {
 		_, err := docker.NewMachine(opts)
 		require.ErrorIs(t, err, azml.ErrInvalid)
 	}
-}
-
-// startAndDie starts the job from a starter, see TestMain, and kills that.
-func startAndDie(t backendtest.TB, from starter, job backend.Job) error {
-	given, err := json.Marshal(from)
-	require.NoError(t, err)
-	input, err := json.Marshal(job)
-	require.NoError(t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), starterEnv+"="+string(given))
-	cmd.Stdin = bytes.NewReader(input)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // killed
-	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
-		return errors.New(answer)
-	}
-	return nil
 }

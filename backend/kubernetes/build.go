@@ -22,6 +22,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/jobset"
 	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
@@ -123,15 +124,15 @@ func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, set map[
 	if err := b.Start(ctx, job); err != nil {
 		return err
 	}
-	defer func() { _ = b.forget(context.WithoutCancel(ctx), id) }() // else another attempt does it
-	l, _, err := b.Listen(ctx, id)                                  // not sooner: the layer is for who has started its job
+	defer func() { _ = jobset.Forget(context.WithoutCancel(ctx), b, id) }() // else another attempt does it
+	l, _, err := b.Listen(ctx, id)                                          // not sooner: the layer is for who has started its job
 	if err != nil {
 		return err
 	}
 	defer l.Close()
 	taken := make(chan error, 1)
 	go func() { taken <- take(l, file) }()
-	if err := b.copyOutput(ctx, id, log); err != nil {
+	if err := jobset.CopyOutput(ctx, b, id, log); err != nil {
 		return err
 	}
 	s, err := b.Wait(ctx, id)
@@ -159,29 +160,6 @@ func take(l net.Listener, file *os.File) error {
 		return fmt.Errorf("%w: a layer on its way: %w", jobs.ErrLost, err)
 	}
 	return nil
-}
-
-// copyOutput writes what a job writes to log.
-func (d *Driver) copyOutput(ctx context.Context, id string, log io.Writer) error {
-	out, err := d.Output(ctx, id, &backend.OutputOptions{Follow: true})
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	_, err = io.Copy(log, out)
-	return err
-}
-
-// forget ends a job and removes it.
-func (d *Driver) forget(ctx context.Context, id string) error {
-	err := d.Cancel(ctx, id, 0)
-	if err == nil {
-		err = d.Remove(ctx, id)
-	}
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 // awaitBuild waits for the build of somebody else, and takes away one that nobody

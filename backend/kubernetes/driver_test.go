@@ -1,14 +1,10 @@
 package kubernetes_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +36,7 @@ func TestConformance(t *testing.T) {
 			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, cluster, p.Name, id, pids) },
 			Reopen:  func() (backend.Compute, error) { return open(t, p), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
-				return startAndDie(t, p, job)
+				return backendtest.StartAndDie(t, p, job)
 			},
 		}
 	})
@@ -106,27 +102,4 @@ func alive(t backendtest.TB, cluster *testenv.KubernetesCluster, driver, id stri
 		}
 	}
 	return left
-}
-
-// startAndDie starts the job from a starter, see TestMain, and kills that.
-func startAndDie(t backendtest.TB, p placed, job backend.Job) error {
-	given, err := json.Marshal(p)
-	require.NoError(t, err)
-	input, err := json.Marshal(job)
-	require.NoError(t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), starterEnv+"="+string(given))
-	cmd.Stdin = bytes.NewReader(input)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // killed
-	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
-		return errors.New(answer)
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package kubernetes_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,35 +14,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/backendtest"
 	"github.com/azml-go/azml/backend/kubernetes"
 )
 
-// starterEnv makes the test program a starter: it starts the job that it reads
-// from standard input on the target that the variable describes, and waits to be
-// killed.
-const starterEnv = "AZML_TEST_STARTER"
-
 func TestMain(m *testing.M) {
-	given := os.Getenv(starterEnv)
-	if given == "" {
-		// Of a connection that is closed; it ends with its next tick, within five seconds.
-		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("k8s.io/client-go/tools/remotecommand.(*heartbeat).start"))
-		return
-	}
-	var p placed
-	var job backend.Job
-	err := json.Unmarshal([]byte(given), &p)
-	if err == nil {
-		err = json.NewDecoder(os.Stdin).Decode(&job)
-	}
-	if err == nil {
-		var d *kubernetes.Driver
-		if d, err = p.driver(); err == nil {
-			err = d.Start(context.Background(), job)
-		}
-	}
-	fmt.Println(err)
-	select {}
+	backendtest.Starter(placed.driver)
+	// Of a connection that is closed; it ends with its next tick, within five seconds.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("k8s.io/client-go/tools/remotecommand.(*heartbeat).start"))
 }
 
 // placed is a target as processes of the tests hand it on.

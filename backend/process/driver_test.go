@@ -3,13 +3,7 @@
 package process_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +23,7 @@ func TestConformance(t *testing.T) {
 			Dir:     t.TempDir(),
 			Reopen:  func() (backend.Compute, error) { return open(t, dir), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
-				return startAndDie(t, dir, job)
+				return backendtest.StartAndDie(t, dir, job)
 			},
 		}
 	})
@@ -47,25 +41,4 @@ func open(t *testing.T, dir string) *process.Driver {
 		require.NoError(t, d.Close())
 	})
 	return d
-}
-
-// startAndDie starts the job from a starter, see TestMain, and kills that.
-func startAndDie(t backendtest.TB, dir string, job backend.Job) error {
-	input, err := json.Marshal(job)
-	require.NoError(t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), starterEnv+"="+dir)
-	cmd.Stdin = bytes.NewReader(input)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // killed
-	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
-		return errors.New(answer)
-	}
-	return nil
 }

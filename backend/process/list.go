@@ -15,27 +15,13 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/jobset"
 )
 
 // List implements backend.Compute. It reads the folder when the range begins
 // and each job's record when its turn comes.
 func (d *Driver) List(ctx context.Context) iter.Seq2[backend.JobStatus, error] {
-	return func(yield func(backend.JobStatus, error) bool) {
-		ids, err := d.ids(ctx)
-		if err != nil {
-			yield(backend.JobStatus{}, err)
-			return
-		}
-		for _, id := range ids {
-			s, err := d.Status(ctx, id)
-			if errors.Is(err, azml.ErrNotFound) {
-				continue // removed meanwhile
-			}
-			if !yield(s, err) || err != nil {
-				return
-			}
-		}
-	}
+	return jobset.List(ctx, d.ids, d.Status)
 }
 
 // ids gives the IDs of all jobs, sorted.

@@ -4,7 +4,6 @@ package ssh_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"testing"
@@ -12,14 +11,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/backendtest"
 	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/backend/ssh/jobs"
 )
-
-// starterEnv makes the test program a starter: it starts the job that it reads
-// from standard input on the server that the variable describes, and waits to be
-// killed.
-const starterEnv = "AZML_TEST_STARTER"
 
 // TestMain also is the azml program on the machine.
 func TestMain(m *testing.M) {
@@ -30,26 +25,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	text := os.Getenv(starterEnv)
-	if text == "" {
-		goleak.VerifyTestMain(m)
-		return
-	}
-	var to server
-	err := json.Unmarshal([]byte(text), &to)
-	var job backend.Job
-	if err == nil {
-		err = json.NewDecoder(os.Stdin).Decode(&job)
-	}
-	var d *ssh.Driver
-	if err == nil {
-		d, err = ssh.New(to.config())
-	}
-	if err == nil {
-		err = d.Start(context.Background(), job)
-	}
-	fmt.Println(err)
-	select {}
+	backendtest.Starter(func(to server) (*ssh.Driver, error) { return ssh.New(to.config()) })
+	goleak.VerifyTestMain(m)
 }
 
 // server is where to log in, for processes of the tests.

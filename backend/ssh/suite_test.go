@@ -3,14 +3,9 @@
 package ssh_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,7 +29,7 @@ func TestConformance(t *testing.T) {
 			Dir:     t.TempDir(),
 			Reopen:  func() (backend.Compute, error) { return open(t, at.config()), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {
-				return startAndDie(t, at, job)
+				return backendtest.StartAndDie(t, at, job)
 			},
 		}
 	})
@@ -58,27 +53,4 @@ func open(t *testing.T, config ssh.Config) *ssh.Driver {
 		require.NoError(t, d.Close())
 	})
 	return d
-}
-
-// startAndDie starts the job from a starter, see TestMain, and kills that.
-func startAndDie(t backendtest.TB, at server, job backend.Job) error {
-	input, err := json.Marshal(job)
-	require.NoError(t, err)
-	text, err := json.Marshal(at)
-	require.NoError(t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), starterEnv+"="+string(text))
-	cmd.Stdin = bytes.NewReader(input)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // killed
-	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
-		return errors.New(answer)
-	}
-	return nil
 }

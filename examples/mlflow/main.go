@@ -105,7 +105,7 @@ func train(ctx context.Context, dir string) (err error) {
 	}
 	step("found the registered model %s", m.ID())
 	ep, err := ws.Endpoints().Deploy(ctx, name, endpoint.Config{
-		Model: m, Script: &endpoint.Script{Source: source, EntryScript: "score.py", Environment: env},
+		Model: m, Script: &endpoint.Script{Environment: env}, // MLflow's models need no scoring script
 	}, nil)
 	if err != nil {
 		return err
@@ -163,14 +163,15 @@ func scoreHeldOut(ctx context.Context, r *run.Run, ep *endpoint.Endpoint) (accur
 	}
 	defer file.Close()
 	var held struct {
-		Rows   [][]float64 `json:"rows"`
-		Labels []int       `json:"labels"`
+		Columns []string    `json:"columns"`
+		Rows    [][]float64 `json:"rows"`
+		Labels  []int       `json:"labels"`
 	}
 	if err := json.NewDecoder(file).Decode(&held); err != nil {
 		return 0, fmt.Errorf("read holdout.json: %w", err)
 	}
 	var classes []int
-	if err := ep.InvokeJSON(ctx, map[string]any{"rows": held.Rows}, &classes, nil); err != nil {
+	if err := ep.InvokeJSON(ctx, map[string]any{"input_data": map[string]any{"columns": held.Columns, "data": held.Rows}}, &classes, nil); err != nil {
 		return 0, err
 	}
 	if len(classes) != len(held.Labels) {

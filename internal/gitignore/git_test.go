@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 var (
@@ -32,9 +34,7 @@ type repo struct {
 
 func newRepo(t *testing.T) *repo {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed: nothing to compare with")
-	}
+	testenv.Git(t)
 	r := &repo{dir: t.TempDir(), folders: []string{""}, isDir: map[string]bool{"": true}}
 	out, err := r.git("init", "--quiet").CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // noEnv is an environment without any variable.
@@ -36,9 +38,7 @@ func write(t *testing.T, dir, name, text string) {
 // sub/b.txt, and gives its folder and that commit.
 func setup(t *testing.T, args ...string) (dir, commit string) {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed: no repository to read")
-	}
+	testenv.Git(t)
 	dir = t.TempDir()
 	git(t, dir, append([]string{"init", "--quiet"}, args...)...)
 	write(t, dir, "a.txt", "a")

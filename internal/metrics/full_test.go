@@ -11,17 +11,14 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // TestFullDisk fills a small file system. Log must say so, and what it took
 // before must be there.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("a small file system can't be mounted (it takes root): %v", err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	dir := testenv.SmallDisk(t, 1<<20)
 	l := openLog(t, memory.NewObjects(), dir, defaultLimits)
 	w, err := l.NewWriter()
 	require.NoError(t, err)

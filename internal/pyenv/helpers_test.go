@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -32,9 +33,7 @@ func needPython(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes virtual environments: skipped in short mode")
 	}
-	if err := exec.Command("python3", "-c", "import venv, ensurepip").Run(); err != nil {
-		t.Skipf("no python3 with venv and ensurepip: %v", err)
-	}
+	testenv.Python(t)
 }
 
 // wheel writes a tiny pure Python wheel into dir.

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/azml-go/azml/internal/router"
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // hostVariable makes the test binary host the script in the folder it names
@@ -79,20 +80,12 @@ func writeScript(t testing.TB, source string) string {
 	return dir
 }
 
-// findPython asks once which interpreter python3 is, past any shim.
-var findPython = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
-	return strings.TrimSpace(string(out)), err
-})
-
-// needPython gives the machine's Python, or skips the test.
+// needPython gives the machine's Python, past any shim, or skips the test.
 func needPython(t testing.TB) string {
 	t.Helper()
-	python, err := findPython()
-	if err != nil {
-		t.Skip("python3 does not run here: ", err)
-	}
-	return python
+	out, err := exec.CommandContext(t.Context(), testenv.Python(t), "-c", "import sys; print(sys.executable)").Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
 }
 
 // startScript hosts a script until the test ends.

@@ -36,7 +36,7 @@ with mlflow.start_run():
         stump = GradientBoostingClassifier(n_estimators=1, max_depth=1, random_state=7).fit(x_train, y_train)
         mlflow.log_metric("held_out_accuracy", stump.score(x_held, y_held))
 
-    mlflow.log_dict({"rows": x_held.values.tolist(), "labels": y_held.tolist()}, "holdout.json")
+    mlflow.log_dict({"columns": list(x_held.columns), "rows": x_held.values.tolist(), "labels": y_held.tolist()}, "holdout.json")
     mlflow.sklearn.log_model(
         model, name="model", serialization_format="cloudpickle", registered_model_name=args.model_name, input_example=x_held.head(2)
     )
