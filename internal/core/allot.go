@@ -79,6 +79,16 @@ func (s Series) taken(ctx context.Context, h Handle, n int) (bool, error) {
 // line. Of one process, one caller at a time takes a number of a series: those
 // who would lose the race for it wait for their turn.
 func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit bool, fill func(n int) (T, error)) (int, Stored[T], error) {
+	return AllotAfter[T, P](ctx, h, s, audit, Ready, fill)
+}
+
+// Ready waits for nothing.
+func Ready() error { return nil }
+
+// AllotAfter is Allot of a record before which something else must last that is
+// being made: ready waits for that, each time that it is called, and when it fails,
+// nothing was taken.
+func AllotAfter[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit bool, ready func() error, fill func(n int) (T, error)) (int, Stored[T], error) {
 	leave, err := h.turn(ctx, s.Prefix)
 	if err != nil {
 		return 0, Stored[T]{}, err
@@ -98,10 +108,16 @@ func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit b
 		if audit {
 			told = h.telling(ctx, begun, "create", s.Ref(n))
 		}
-		stored, err := create[T, P](ctx, h, s.Key(n), value, func() error { _, failed := told(); return failed })
+		stored, err := create[T, P](ctx, h, s.Key(n), value, func() error {
+			_, failed := told()
+			return errors.Join(failed, ready())
+		})
 		var failed error
 		if begun, failed = told(); failed != nil {
 			return 0, Stored[T]{}, failed
+		}
+		if failed = ready(); failed != nil {
+			return 0, Stored[T]{}, begun.end(ctx, failed)
 		}
 		if err == nil {
 			h.sawLast(s.Prefix, n)
