@@ -40,9 +40,11 @@ func (b *Batch) CommitManifest(ctx context.Context) (id string, _ *Manifest, _ S
 }
 
 // Finish is CommitManifest that gives the manifest and its ID as soon as all files
-// are read. stored waits until all that is durable, each time that it is called,
-// and gives the errors of that. Who makes a record that refers to the manifest
-// does so meanwhile, and has it not seen before. The caller calls stored or Abort.
+// are read, if what is left is one pack to a store on this machine. stored waits
+// until all that is durable, each time that it is called, and gives the errors of
+// that. Who makes a record that refers to the manifest does so meanwhile, and has it
+// not seen before. What takes longer is waited for at once, for who makes a record
+// may keep others from making theirs. The caller calls stored or Abort.
 func (b *Batch) Finish(ctx context.Context) (id string, _ *Manifest, stored func() error, err error) {
 	m, err := b.assembled(ctx)
 	if err != nil {
@@ -55,8 +57,17 @@ func (b *Batch) Finish(ctx context.Context) (id string, _ *Manifest, stored func
 		return "", nil, nil, err
 	}
 	var failed error
+	b.mu.Lock()
+	soon := b.s.local && b.packs == 0
+	b.mu.Unlock()
 	b.ending.Go(func() { failed = b.end(ctx, m, put) })
-	return id, m, func() error { b.ending.Wait(); return failed }, nil
+	stored = func() error { b.ending.Wait(); return failed }
+	if !soon {
+		if err := stored(); err != nil {
+			return "", nil, nil, err
+		}
+	}
+	return id, m, stored, nil
 }
 
 // assembled waits until all files are read, and gives their manifest.

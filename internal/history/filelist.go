@@ -51,7 +51,7 @@ func (l FileList) Add(ctx context.Context, h core.Handle, manifest *files.Manife
 }
 
 // AddBatch is Add of what the batch has, whose end it is. The part of the list is
-// made while the last contents go out, and seen when all are durable.
+// made while contents go out, see files.Batch.Finish, and seen when all are durable.
 func (l FileList) AddBatch(ctx context.Context, h core.Handle, batch *files.Batch, replace bool) (*files.Manifest, error) {
 	id, manifest, stored, err := batch.Finish(ctx)
 	if err != nil {
