@@ -31,9 +31,8 @@ func TestCollectedFiles(t *testing.T) {
 		batch, err := h.Files().NewBatch(ctx, nil)
 		require.NoError(t, err)
 		require.NoError(t, batch.Add(ctx, path, 0o644, strings.NewReader(text)))
-		id, manifest, _, err := batch.CommitManifest(ctx)
+		_, err = history.RunFiles(stored.Value).AddBatch(ctx, h, batch, true)
 		require.NoError(t, err)
-		require.NoError(t, history.RunFiles(stored.Value).AddStored(ctx, h, id, manifest, true))
 	}
 	names := func(ws *workspace.Workspace) []string {
 		stored, err := history.Get(ctx, workspace.Handle(ws), "live")

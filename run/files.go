@@ -68,11 +68,8 @@ func (r *Run) upload(ctx context.Context, add func(*files.Batch) error) error {
 	if err := add(batch); err != nil {
 		return err
 	}
-	id, manifest, _, err := batch.CommitManifest(ctx)
-	if err != nil {
-		return err
-	}
-	return history.RunFiles(r.record()).AddStored(ctx, r.h, id, manifest, false)
+	_, err = history.RunFiles(r.record()).AddBatch(ctx, r.h, batch, false)
+	return err
 }
 
 // Files lists the run's files below prefix, the path of a file or folder, by

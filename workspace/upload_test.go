@@ -32,9 +32,8 @@ func TestGCOfUploads(t *testing.T) {
 		batch, err := h.Files().NewBatch(ctx, nil)
 		require.NoError(t, err)
 		require.NoError(t, batch.Add(ctx, history.PartName(1), 0o644, strings.NewReader("part of "+u.ID)))
-		stored, manifest, _, err := batch.CommitManifest(ctx)
+		_, err = history.AddPart(ctx, h, u.ID, batch)
 		require.NoError(t, err)
-		require.NoError(t, history.AddPart(ctx, h, u.ID, stored, manifest))
 		return u.ID
 	}
 	collect := func() {
@@ -65,9 +64,11 @@ func TestGCOfUploads(t *testing.T) {
 
 	_, err = history.Upload(ctx, h, old)
 	require.ErrorIs(t, err, azml.ErrNotFound, "its time is over")
-	stored, err := h.Files().PutManifest(ctx, one)
+	late, err := h.Files().NewBatch(ctx, nil)
 	require.NoError(t, err)
-	require.ErrorIs(t, history.AddPart(ctx, h, stray, stored, one), azml.ErrNotFound)
+	require.NoError(t, late.AddStored(one.Files[0]))
+	_, err = history.AddPart(ctx, h, stray, late)
+	require.ErrorIs(t, err, azml.ErrNotFound)
 	require.Empty(t, left(stray), "a part that comes after the end is removed")
 	_, err = ws.GC(ctx, &workspace.GCOptions{DryRun: true})
 	require.NoError(t, err)

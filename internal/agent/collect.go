@@ -84,12 +84,9 @@ func (d *drive) collectOutputs(ctx context.Context) error {
 			return err
 		}
 	}
-	id, manifest, _, err := batch.CommitManifest(ctx)
-	if err != nil {
-		return err
-	}
 	// An MLflow client may have logged a file of outputs under the same path.
-	return history.RunFiles(d.run).AddStored(ctx, d.h, id, manifest, true)
+	_, err = history.RunFiles(d.run).AddBatch(ctx, d.h, batch, true)
+	return err
 }
 
 // newOutputs lists the plain files of outputs/ that the script has made or

@@ -79,11 +79,23 @@ func (s Series) taken(ctx context.Context, h Handle, n int) (bool, error) {
 // line. Of one process, one caller at a time takes a number of a series: those
 // who would lose the race for it wait for their turn.
 func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit bool, fill func(n int) (T, error)) (int, Stored[T], error) {
-	leave, err := h.turn(ctx, s.Prefix)
+	return AllotAfter[T, P](ctx, h, s, audit, Ready, fill)
+}
+
+// Ready waits for nothing.
+func Ready() error { return nil }
+
+// AllotAfter is Allot of a record before which something else must last that is
+// being made: ready waits for that, each time that it is called, and when it fails,
+// nothing was taken.
+func AllotAfter[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit bool, ready func() error, fill func(n int) (T, error)) (int, Stored[T], error) {
+	t, err := h.turn(ctx, s.Prefix)
 	if err != nil {
 		return 0, Stored[T]{}, err
 	}
-	defer leave()
+	defer h.leave(s.Prefix, t)
+	defer t.pass()
+	_ = t.last.wait() // whether it was taken is asked of the store
 	last, err := s.Last(ctx, h)
 	if err != nil {
 		return 0, Stored[T]{}, err
@@ -98,10 +110,16 @@ func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit b
 		if audit {
 			told = h.telling(ctx, begun, "create", s.Ref(n))
 		}
-		stored, err := create[T, P](ctx, h, s.Key(n), value, func() error { _, failed := told(); return failed })
+		stored, err := create[T, P](ctx, h, s.Key(n), value, func() error {
+			_, failed := told()
+			return errors.Join(failed, ready())
+		})
 		var failed error
 		if begun, failed = told(); failed != nil {
 			return 0, Stored[T]{}, failed
+		}
+		if failed = ready(); failed != nil {
+			return 0, Stored[T]{}, begun.end(ctx, failed)
 		}
 		if err == nil {
 			h.sawLast(s.Prefix, n)
@@ -116,37 +134,86 @@ func Allot[T any, P pointer[T]](ctx context.Context, h Handle, s Series, audit b
 // Take begins to take the next free number for the record that is going to be
 // there, and gives it before it is taken. taken waits for that, each time that it
 // is called, and gives ErrExists when another process was faster: then it must be
-// begun anew. Who needs the number for another record makes that meanwhile.
+// begun anew. Who needs the number for another record makes that meanwhile. Within a
+// process, the record of a number is made ready while the one before gets there,
+// and seen when that one lasts, so that no crash leaves a gap.
 func Take[T any, P pointer[T]](ctx context.Context, h Handle, s Series, value T) (n int, taken func() error, err error) {
-	leave, err := h.turn(ctx, s.Prefix)
+	t, err := h.turn(ctx, s.Prefix)
 	if err != nil {
 		return 0, nil, err
 	}
-	last, err := s.Last(ctx, h)
-	if err != nil {
-		leave()
+	before := t.last
+	if before.going() {
+		n = before.n
+	} else if n, err = s.Last(ctx, h); err != nil {
+		t.pass()
+		h.leave(s.Prefix, t)
 		return 0, nil, err
+	} else {
+		before = nil
 	}
-	n = last + 1
-	var failed error
-	var taking sync.WaitGroup
-	taking.Go(func() {
-		defer leave()
-		if _, failed = CreateQuiet[T, P](ctx, h, s.Key(n), value); failed == nil {
-			h.sawLast(s.Prefix, n)
+	own := &taking{n: n + 1, ended: make(chan struct{})}
+	t.last = own
+	go func() {
+		defer close(own.ended)
+		defer h.leave(s.Prefix, t)
+		pass := sync.OnceFunc(t.pass)
+		defer pass()
+		_, own.err = create[T, P](ctx, h, s.Key(own.n), value, func() error {
+			pass()
+			if before.wait() != nil {
+				return fmt.Errorf("%w: nobody knows whether the number before was taken", azml.ErrExists)
+			}
+			return nil
+		})
+		if own.err == nil {
+			h.sawLast(s.Prefix, own.n)
 		}
-	})
-	return n, func() error { taking.Wait(); return failed }, nil
+	}()
+	return own.n, own.wait, nil
+}
+
+// taking is a number that is being taken, nil for none.
+type taking struct {
+	n     int
+	ended chan struct{}
+	err   error // when it has ended
+}
+
+// wait waits until the number was taken, or not.
+func (t *taking) wait() error {
+	if t == nil {
+		return nil
+	}
+	<-t.ended
+	return t.err
+}
+
+func (t *taking) going() bool {
+	if t == nil {
+		return false
+	}
+	select {
+	case <-t.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // turn is whose turn it is to take a number of a series.
 type turn struct {
 	mine  chan struct{}
-	users int // who has it or waits for it
+	users int     // who has it, waits for it, or is not done after passing it on
+	last  *taking // of those who passed it on; belongs to who has it
 }
 
-// turn waits for the caller's turn in a series, which lasts until leave is called.
-func (h Handle) turn(ctx context.Context, prefix string) (leave func(), err error) {
+// pass gives the turn to the next one.
+func (t *turn) pass() { <-t.mine }
+
+// turn waits for the caller's turn in a series, which lasts until it is passed. Who
+// is done with the series leaves it.
+func (h Handle) turn(ctx context.Context, prefix string) (*turn, error) {
 	h.s.mu.Lock()
 	t := h.s.turns[prefix]
 	if t == nil {
@@ -157,17 +224,14 @@ func (h Handle) turn(ctx context.Context, prefix string) (leave func(), err erro
 	h.s.mu.Unlock()
 	select {
 	case t.mine <- struct{}{}:
-		return func() {
-			<-t.mine
-			h.forgetTurn(prefix, t)
-		}, nil
+		return t, nil
 	case <-ctx.Done():
-		h.forgetTurn(prefix, t)
+		h.leave(prefix, t)
 		return nil, fmt.Errorf("waiting for a number: %w", context.Cause(ctx))
 	}
 }
 
-func (h Handle) forgetTurn(prefix string, t *turn) {
+func (h Handle) leave(prefix string, t *turn) {
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()
 	if t.users--; t.users == 0 {

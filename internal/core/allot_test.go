@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/record"
@@ -239,4 +240,95 @@ func TestAllotOfOneProcessWritesOncePerNumber(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, callers+1, last)
 	require.Empty(t, h.s.turns)
+}
+
+// held is a store in which the write of the first number of testSeries waits until
+// it is let go, and that of the second is refused when the first is not there.
+type held struct {
+	backend.Objects
+	second chan struct{} // closed when the second write has begun
+	let    chan error    // what the first write gives, nil to do it
+}
+
+func (s *held) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	first, second := testSeries.Key(1), testSeries.Key(2)
+	if key == second {
+		close(s.second)
+	}
+	if err := opts.Wait(); err != nil {
+		return backend.Info{}, err
+	}
+	switch key {
+	case first:
+		if err := <-s.let; err != nil {
+			return backend.Info{}, err
+		}
+	case second:
+		if _, err := s.Objects.Stat(ctx, first); err != nil {
+			return backend.Info{}, err
+		}
+	}
+	return s.Objects.Put(ctx, key, content, opts)
+}
+
+// TestTakeBesideTheNumberBefore takes a number while the one before is on its way.
+func TestTakeBesideTheNumberBefore(t *testing.T) {
+	t.Parallel()
+	begin := func(t *testing.T) (*held, Handle, func() error) {
+		objects := &held{memory.NewObjects(), make(chan struct{}), make(chan error)}
+		h := setup(t, objects)
+		n, one, err := Take(t.Context(), h, testSeries, record.Model{Name: "one"})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		return objects, h, one
+	}
+	t.Run("that gets there", func(t *testing.T) {
+		t.Parallel()
+		objects, h, one := begin(t)
+		allotted := make(chan int)
+		n, two, err := Take(t.Context(), h, testSeries, record.Model{Name: "two"})
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+		<-objects.second
+		go func() {
+			n, err := allot(t, h, testSeries)
+			require.NoError(t, err)
+			allotted <- n
+		}()
+		objects.let <- nil
+		require.NoError(t, one())
+		require.NoError(t, two())
+		require.Equal(t, 3, <-allotted)
+		require.Empty(t, h.s.turns)
+	})
+	t.Run("that does not", func(t *testing.T) {
+		t.Parallel()
+		objects, h, one := begin(t)
+		tries := 0
+		two := make(chan error, 1)
+		go func() {
+			_, err := CreateAfter(t.Context(), h, experimentRef("e"), func() (record.Experiment, func() error, error) {
+				if tries++; tries == 2 {
+					go func() { objects.let <- nil }()
+				}
+				n, taken, err := Take(t.Context(), h, testSeries, record.Model{Name: "two"})
+				e := experiment("e")
+				e.Title = fmt.Sprint(n)
+				return e, taken, err
+			})
+			two <- err
+		}()
+		<-objects.second
+		objects.let <- fmt.Errorf("%w: out of reach", azml.ErrUnavailable)
+		require.ErrorIs(t, one(), azml.ErrUnavailable)
+		require.NoError(t, <-two)
+		require.Equal(t, 2, tries)
+		e, err := Get[record.Experiment](t.Context(), h, experimentRef("e").Key)
+		require.NoError(t, err)
+		require.Equal(t, "1", e.Value.Title)
+		last, err := testSeries.Last(t.Context(), h)
+		require.NoError(t, err)
+		require.Equal(t, 1, last)
+		require.Empty(t, h.s.turns)
+	})
 }

@@ -85,7 +85,7 @@ func (h Handle) readOnce(ctx context.Context, key string) ([]byte, backend.Info,
 
 // Create writes a new record, with an audit line. Errors: ErrExists.
 func Create[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, value T) (Stored[T], error) {
-	return CreateAfter[T, P](ctx, h, ref, func() (T, func() error, error) { return value, func() error { return nil }, nil })
+	return CreateAfter[T, P](ctx, h, ref, func() (T, func() error, error) { return value, Ready, nil })
 }
 
 // CreateAfter is Create of the record that prepare makes. Prepare may begin to

@@ -3,9 +3,11 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -148,14 +150,61 @@ func onAzure(t *testing.T, connection string, faults bool) {
 			t.Parallel()
 			killMany(t, newAzurePlace(t, connection), rand.Uint64N(1_000_000)*1000, size(12, 3))
 		})
+		t.Run("panic", func(t *testing.T) {
+			t.Parallel()
+			p := newAzurePlace(t, connection)
+			w := start(t, errand{Name: "panic", Place: p})
+			for w.lines.Scan() {
+				t.Error(w.lines.Text())
+			}
+			require.ErrorAs(t, w.cmd.Wait(), new(*exec.ExitError))
+			require.Contains(t, w.stderr.String(), "panic: "+lastWords)
+			require.NotContains(t, w.stderr.String(), p.accountKey())
+		})
 	}
+}
+
+const lastWords = "this is all there is:"
+
+// panicWithAll looks for the account's key in the arguments of all processes, and
+// then panics in the middle of requests, with all that a program has of a workspace.
+func panicWithAll(ctx context.Context, ws *workspace.Workspace, p place) error {
+	shown, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return err
+	}
+	for _, path := range shown {
+		if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, []byte(p.accountKey())) {
+			return fmt.Errorf("%s has the account's key: %q", path, data)
+		}
+	}
+	config, err := p.config()
+	if err != nil {
+		return err
+	}
+	began := make(chan struct{})
+	go func() {
+		close(began)
+		for ctx.Err() == nil {
+			_, _ = config.Objects.Stat(ctx, "nothing")
+		}
+	}()
+	<-began
+	_, failure := config.Objects.Stat(ctx, "nothing")
+	panic(fmt.Sprintf("%s %v %+v %#v %v %+v %#v %+v %#v %v", lastWords, ws, ws, ws, config, config, config, config.Objects, config.Objects, failure))
+}
+
+// accountKey is the key in the place's connection string.
+func (p place) accountKey() string {
+	_, key, _ := strings.Cut(p.Connection, "AccountKey=")
+	key, _, _ = strings.Cut(key, ";")
+	return key
 }
 
 // showsNoKey looks for the account's key in everything that was written.
 func (p place) showsNoKey(t *testing.T) {
 	t.Helper()
-	_, key, _ := strings.Cut(p.Connection, "AccountKey=")
-	key, _, _ = strings.Cut(key, ";")
+	key := p.accountKey()
 	require.Greater(t, len(key), 40)
 	nowhere(t, key, p.Dir, p.Cache)
 	objects := p.objects(t)

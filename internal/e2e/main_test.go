@@ -95,6 +95,8 @@ func (e errand) carryOut(ctx context.Context) error {
 		err = driveWithSecret(ctx, ws, e)
 	case "data":
 		err = driveWithData(ctx, ws, e)
+	case "panic":
+		err = panicWithAll(ctx, ws, e.Place)
 	case "refused":
 		err = beRefused(ctx, ws, ack)
 	default:

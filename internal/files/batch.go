@@ -47,7 +47,7 @@ type Stats struct {
 }
 
 // Batch adds files to a store and ends with their manifest. It is safe for
-// concurrent use. Every batch must be ended by Commit or Abort.
+// concurrent use. Every batch must be ended by Commit, Finish or Abort.
 type Batch struct {
 	s       *Store
 	opts    BatchOptions
@@ -55,6 +55,7 @@ type Batch struct {
 	cache   *statCache
 	work    *group // reads files
 	uploads *group // writes packs
+	ending  sync.WaitGroup
 
 	mu     sync.Mutex
 	ended  bool
@@ -156,8 +157,15 @@ func (b *Batch) Add(ctx context.Context, path string, mode fs.FileMode, r io.Rea
 }
 
 // Abort ends the batch and waits for its goroutines. Nothing refers to what it
-// stored; a later Collect removes it. After Commit it does nothing.
+// stored; a later Collect removes it. After Commit it does nothing, after Finish it
+// only waits.
 func (b *Batch) Abort() {
+	b.ending.Wait()
+	b.close()
+}
+
+// close is Abort, also for who is being waited for there.
+func (b *Batch) close() {
 	b.mu.Lock()
 	b.ended = true
 	b.mu.Unlock()

@@ -15,57 +15,107 @@ import (
 // file met; ErrInvalid when the entries contradict each other; ErrConflict when
 // a chunk that was there is gone.
 func (b *Batch) Commit(ctx context.Context) (*Manifest, Stats, error) {
-	return b.commit(ctx, func(*Manifest) error { return nil })
+	m, err := b.assembled(ctx)
+	if err != nil {
+		b.Abort()
+		return nil, Stats{}, err
+	}
+	if err := b.end(ctx, m, func() error { return nil }); err != nil {
+		return nil, Stats{}, err
+	}
+	return m, b.stats, nil
 }
 
 // CommitManifest is Commit and then PutManifest, but in the time of one: the
 // manifest goes out beside the last pack. It gives the manifest's ID, too.
 func (b *Batch) CommitManifest(ctx context.Context) (id string, _ *Manifest, _ Stats, err error) {
-	m, stats, err := b.commit(ctx, func(m *Manifest) (err error) {
-		id, err = b.s.PutManifest(ctx, m)
-		return err
-	})
-	return id, m, stats, err
+	id, m, stored, err := b.Finish(ctx)
+	if err == nil {
+		err = stored()
+	}
+	if err != nil {
+		return "", nil, Stats{}, err
+	}
+	return id, m, b.stats, nil
 }
 
-// commit is Commit that calls beside while the last pack goes out.
-func (b *Batch) commit(ctx context.Context, beside func(*Manifest) error) (*Manifest, Stats, error) {
-	defer b.Abort()
-	stop := context.AfterFunc(ctx, func() { b.work.fail(context.Cause(ctx)) })
-	defer stop()
+// Finish is CommitManifest that gives the manifest and its ID as soon as all files
+// are read, if what is left is one pack to a store on this machine. stored waits
+// until all that is durable, each time that it is called, and gives the errors of
+// that. Who makes a record that refers to the manifest does so meanwhile, and has it
+// not seen before. What takes longer is waited for at once, for who makes a record
+// may keep others from making theirs. The caller calls stored or Abort.
+func (b *Batch) Finish(ctx context.Context) (id string, _ *Manifest, stored func() error, err error) {
+	m, err := b.assembled(ctx)
+	if err != nil {
+		b.Abort()
+		return "", nil, nil, err
+	}
+	id, put, err := b.s.BeginManifest(ctx, m)
+	if err != nil {
+		b.Abort()
+		return "", nil, nil, err
+	}
+	var failed error
+	b.mu.Lock()
+	soon := b.s.local && b.packs == 0
+	b.mu.Unlock()
+	b.ending.Go(func() { failed = b.end(ctx, m, put) })
+	stored = func() error { b.ending.Wait(); return failed }
+	if !soon {
+		if err := stored(); err != nil {
+			return "", nil, nil, err
+		}
+	}
+	return id, m, stored, nil
+}
+
+// assembled waits until all files are read, and gives their manifest.
+func (b *Batch) assembled(ctx context.Context) (*Manifest, error) {
 	b.mu.Lock()
 	ended := b.ended
 	b.mu.Unlock()
 	if ended {
-		return nil, Stats{}, fmt.Errorf("%w: the batch has ended", azml.ErrClosed)
+		return nil, fmt.Errorf("%w: the batch has ended", azml.ErrClosed)
 	}
+	stop := context.AfterFunc(ctx, func() { b.work.fail(context.Cause(ctx)) })
+	defer stop()
 	if err := b.work.drain(); err != nil {
-		return nil, Stats{}, err
+		return nil, err
 	}
+	b.mu.Lock()
+	b.ended = true
+	b.mu.Unlock()
 	m := assemble(b.files)
-	if err := m.Validate(); err != nil {
-		return nil, Stats{}, err
-	}
-	done := make(chan error, 1)
-	go func() { done <- beside(m) }()
+	return m, m.Validate()
+}
+
+// end waits until all chunks are durable, and what is stored beside them, and ends
+// the batch.
+func (b *Batch) end(ctx context.Context, m *Manifest, beside func() error) error {
+	defer b.close()
+	stop := context.AfterFunc(ctx, func() { b.work.fail(context.Cause(ctx)) })
+	defer stop()
 	err := b.flush(ctx)
 	if err == nil {
 		err = b.secure(ctx)
 	}
-	if put := <-done; err == nil {
-		err = put
+	if failed := beside(); err == nil {
+		err = failed
 	}
 	if err != nil {
-		return nil, Stats{}, err
+		return err
 	}
 	b.s.saveStatCache(b.opts.Scope, b.cache)
-	for _, f := range m.Files {
-		if f.IsRegular() {
-			b.stats.Files++
-			b.stats.Bytes += f.Size
+	b.count(func(s *Stats) {
+		for _, f := range m.Files {
+			if f.IsRegular() {
+				s.Files++
+				s.Bytes += f.Size
+			}
 		}
-	}
-	return m, b.stats, nil
+	})
+	return nil
 }
 
 // flush waits for all files, and writes the last pack and its index.

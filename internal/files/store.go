@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -120,19 +121,40 @@ func manifestKey(id string) string { return manifestsPrefix + id + manifestSuffi
 // grace period. Cost: one request, three when it was there. Errors: ErrInvalid
 // when Validate refuses it.
 func (s *Store) PutManifest(ctx context.Context, m *Manifest) (id string, err error) {
-	if err := m.Validate(); err != nil {
+	id, stored, err := s.BeginManifest(ctx, m)
+	if err == nil {
+		err = stored()
+	}
+	if err != nil {
 		return "", err
+	}
+	return id, nil
+}
+
+// BeginManifest is PutManifest that does not wait: it gives the ID, and what waits
+// until the manifest is durable, each time that it is called, which the caller does
+// at least once.
+func (s *Store) BeginManifest(ctx context.Context, m *Manifest) (id string, stored func() error, err error) {
+	if err := m.Validate(); err != nil {
+		return "", nil, err
 	}
 	data := m.encode()
 	id = digestOf(data).String()
-	_, err = s.objects.Put(ctx, manifestKey(id), content(data), &backend.PutOptions{IfNoneMatch: true})
+	var failed error
+	var putting sync.WaitGroup
+	putting.Go(func() { failed = s.putManifest(ctx, id, data) })
+	return id, func() error { putting.Wait(); return failed }, nil
+}
+
+func (s *Store) putManifest(ctx context.Context, id string, data []byte) error {
+	_, err := s.objects.Put(ctx, manifestKey(id), content(data), &backend.PutOptions{IfNoneMatch: true})
 	if errors.Is(err, azml.ErrExists) {
 		err = s.renewManifest(ctx, manifestKey(id), data)
 	}
 	if err != nil {
-		return "", fmt.Errorf("store manifest %s: %w", id, err)
+		return fmt.Errorf("store manifest %s: %w", id, err)
 	}
-	return id, nil
+	return nil
 }
 
 // renewManifest writes the object again if it can't be relied upon.

@@ -39,11 +39,8 @@ func StoreArtifact(ctx context.Context, h core.Handle, run record.Run, path stri
 	if err := batch.Add(ctx, path, 0o644, bytes.NewReader(data)); err != nil {
 		return "", err
 	}
-	manifestID, manifest, _, err := batch.CommitManifest(ctx)
-	if err != nil {
-		return "", err
-	}
-	return path, RunFiles(run).AddStored(ctx, h, manifestID, manifest, false)
+	_, err = RunFiles(run).AddBatch(ctx, h, batch, false)
+	return path, err
 }
 
 // CheckImage tells by its content whether data is an image. Errors: ErrInvalid.

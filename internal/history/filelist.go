@@ -43,23 +43,42 @@ func (l FileList) Add(ctx context.Context, h core.Handle, manifest *files.Manife
 	if len(manifest.Files) == 0 {
 		return nil
 	}
-	id, err := h.Files().PutManifest(ctx, manifest)
+	id, stored, err := h.Files().BeginManifest(ctx, manifest)
 	if err != nil {
 		return err
 	}
-	return l.AddStored(ctx, h, id, manifest, replace)
+	return l.addAfter(ctx, h, id, manifest, stored, replace)
 }
 
-// AddStored is Add of a manifest that is stored, under its ID.
-func (l FileList) AddStored(ctx context.Context, h core.Handle, id string, manifest *files.Manifest, replace bool) error {
+// AddBatch is Add of what the batch has, whose end it is. The part of the list is
+// made while contents go out, see files.Batch.Finish, and seen when all are durable.
+func (l FileList) AddBatch(ctx context.Context, h core.Handle, batch *files.Batch, replace bool) (*files.Manifest, error) {
+	id, manifest, stored, err := batch.Finish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.addAfter(ctx, h, id, manifest, stored, replace); err != nil {
+		return nil, err
+	}
+	return manifest, nil
+}
+
+// addAfter adds the files of a manifest of this ID after all that stored waits for.
+func (l FileList) addAfter(ctx context.Context, h core.Handle, id string, manifest *files.Manifest, stored func() error, replace bool) error {
 	if len(manifest.Files) == 0 {
-		return nil
+		return stored()
 	}
 	part := record.Files{Manifest: id, Paths: make([]string, len(manifest.Files))}
 	for i, f := range manifest.Files {
 		part.Paths[i] = f.Path
 	}
-	return l.append(ctx, h, part, manifest, func(v *fileView) error { return v.mayAdd(part.Paths, replace) })
+	err := l.add(ctx, h, stored, func(v *fileView) (record.Files, *files.Manifest, error) {
+		return part, manifest, v.mayAdd(part.Paths, replace)
+	})
+	if failed := stored(); err == nil {
+		err = failed
+	}
+	return err
 }
 
 // Remove takes a file out of the list, or a folder with all below it. Their
@@ -67,23 +86,18 @@ func (l FileList) AddStored(ctx context.Context, h core.Handle, id string, manif
 // ErrNotFound.
 func (l FileList) Remove(ctx context.Context, h core.Handle, path string) error {
 	part := record.Files{Removed: []string{path}}
-	return l.append(ctx, h, part, &files.Manifest{}, func(v *fileView) error {
+	return l.add(ctx, h, core.Ready, func(v *fileView) (record.Files, *files.Manifest, error) {
 		if !v.has(path) {
-			return fmt.Errorf("%w: there is no file %q", azml.ErrNotFound, path)
+			return part, nil, fmt.Errorf("%w: there is no file %q", azml.ErrNotFound, path)
 		}
-		return nil
+		return part, &files.Manifest{}, nil
 	})
 }
 
-// append adds a part when check has nothing against it.
-func (l FileList) append(ctx context.Context, h core.Handle, part record.Files, manifest *files.Manifest, check func(*fileView) error) error {
-	return l.add(ctx, h, func(v *fileView) (record.Files, *files.Manifest, error) { return part, manifest, check(v) })
-}
-
-// add adds the part that next makes of what the list has before it; next is
-// called while the view is locked. Within a process, one part of a list is added
-// at a time.
-func (l FileList) add(ctx context.Context, h core.Handle, next func(*fileView) (record.Files, *files.Manifest, error)) error {
+// add adds the part that next makes of what the list has before it, after what
+// ready waits for; next is called while the view is locked. Within a process, one
+// part of a list is added at a time.
+func (l FileList) add(ctx context.Context, h core.Handle, ready func() error, next func(*fileView) (record.Files, *files.Manifest, error)) error {
 	if l.Fixed() {
 		return fmt.Errorf("%w: these files never change", azml.ErrDenied)
 	}
@@ -94,7 +108,7 @@ func (l FileList) add(ctx context.Context, h core.Handle, next func(*fileView) (
 	v.adding.Lock()
 	defer v.adding.Unlock()
 	var manifest *files.Manifest
-	n, part, err := core.Allot(ctx, h, l.parts(), false, func(n int) (part record.Files, err error) {
+	n, part, err := core.AllotAfter(ctx, h, l.parts(), false, ready, func(n int) (part record.Files, err error) {
 		if err := v.read(ctx, h, n-1); err != nil {
 			return part, err
 		}
@@ -229,7 +243,7 @@ func (l FileList) Manifests(ctx context.Context, h core.Handle) (ids []string, s
 // Condense adds a part that lists all files of the list, so that nothing but
 // earlier parts, which count no more, names what was replaced and removed.
 func (l FileList) Condense(ctx context.Context, h core.Handle) error {
-	return l.add(ctx, h, func(v *fileView) (part record.Files, all *files.Manifest, err error) {
+	return l.add(ctx, h, core.Ready, func(v *fileView) (part record.Files, all *files.Manifest, err error) {
 		all, part.Whole = v.below(""), true
 		if len(all.Files) == 0 {
 			return part, all, nil

@@ -61,15 +61,28 @@ func experiment(t *testing.T, h core.Handle) {
 // manifest stores files of the given paths, each holding its path.
 func manifest(t *testing.T, h core.Handle, paths ...string) *files.Manifest {
 	t.Helper()
-	batch, err := h.Files().NewBatch(t.Context(), nil)
-	require.NoError(t, err)
-	defer batch.Abort()
-	for _, path := range paths {
-		require.NoError(t, batch.Add(t.Context(), path, 0o644, strings.NewReader(path)))
-	}
-	m, _, err := batch.Commit(t.Context())
+	m, _, err := batch(t, h, paths...).Commit(t.Context())
 	require.NoError(t, err)
 	return m
+}
+
+// batch begins a batch of files that have their paths as contents.
+func batch(t *testing.T, h core.Handle, paths ...string) *files.Batch {
+	t.Helper()
+	b, err := h.Files().NewBatch(t.Context(), nil)
+	require.NoError(t, err)
+	t.Cleanup(b.Abort)
+	for _, path := range paths {
+		require.NoError(t, b.Add(t.Context(), path, 0o644, strings.NewReader(path)))
+	}
+	return b
+}
+
+// add adds what the batch has to the files of the run.
+func add(t *testing.T, h core.Handle, run record.Run, b *files.Batch) error {
+	t.Helper()
+	_, err := RunFiles(run).AddBatch(t.Context(), h, b, false)
+	return err
 }
 
 // hooked is a store that can be told to fail.

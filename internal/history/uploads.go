@@ -57,12 +57,13 @@ func Upload(ctx context.Context, h core.Handle, id string) (record.Upload, error
 
 func uploadOver(h core.Handle, u record.Upload) bool { return h.Now().Sub(u.Created) > UploadLife }
 
-// AddPart adds a part of an upload, whose chunks and manifest are stored, this
-// by the ID stored; the manifest has one file by the name of the part. Errors: ErrNotFound when the upload has
-// ended meanwhile.
-func AddPart(ctx context.Context, h core.Handle, id, stored string, manifest *files.Manifest) error {
-	if err := UploadParts(id).AddStored(ctx, h, stored, manifest, true); err != nil {
-		return err
+// AddPart adds a part of an upload: the one file that the batch has, by the name of
+// the part. It ends the batch. Errors: ErrNotFound when the upload has ended
+// meanwhile.
+func AddPart(ctx context.Context, h core.Handle, id string, batch *files.Batch) (*files.Manifest, error) {
+	manifest, err := UploadParts(id).AddBatch(ctx, h, batch, true)
+	if err != nil {
+		return nil, err
 	}
 	// Who ends the upload removes the parts after that is in the record, and we
 	// look there after the part is in the list: one of the two sees the other.
@@ -73,7 +74,10 @@ func AddPart(ctx context.Context, h core.Handle, id, stored string, manifest *fi
 	if errors.Is(err, azml.ErrNotFound) {
 		err = errors.Join(err, removeParts(ctx, h, id))
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return manifest, nil
 }
 
 // CompleteUpload notes that the file was put together, and removes the parts.

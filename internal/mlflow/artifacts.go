@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/registry"
@@ -255,11 +256,7 @@ func (c call) uploadRunArtifact(w http.ResponseWriter, r *http.Request, _ []stri
 		return invalid("Request must specify data.")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxPageUpload)
-	id, manifest, err := c.storeBody(r, a.path)
-	if err != nil {
-		return err
-	}
-	if err := a.list.AddStored(r.Context(), c.core, id, manifest, true); err != nil {
+	if err := c.storeBody(r, a.path, a.replace); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})
@@ -310,38 +307,42 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 	if err != nil {
 		return err
 	}
-	id, manifest, err := c.storeBody(r, a.path)
-	if err != nil {
-		return err
-	}
-	if err := a.list.AddStored(r.Context(), c.core, id, manifest, true); err != nil {
+	if err := c.storeBody(r, a.path, a.replace); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})
 }
 
-// storeBody stores the body of a request, while it comes in, as the one file of
-// a manifest, which it stores, too.
-func (c call) storeBody(r *http.Request, path string) (id string, _ *files.Manifest, err error) {
-	body := &body{r: r}
-	id, manifest, err := c.storeFile(r.Context(), path, body)
-	if body.err != nil {
-		return "", nil, readError(body.err)
-	}
-	return id, manifest, err
+// adder ends a batch by adding what it has to a list.
+type adder func(ctx context.Context, h core.Handle, batch *files.Batch) error
+
+// replace adds what the batch has to the artifact's list.
+func (a artifact) replace(ctx context.Context, h core.Handle, batch *files.Batch) error {
+	_, err := a.list.AddBatch(ctx, h, batch, true)
+	return err
 }
 
-func (c call) storeFile(ctx context.Context, path string, content io.Reader) (id string, _ *files.Manifest, err error) {
+// storeBody stores the body of a request, while it comes in, as the one file that
+// add gets.
+func (c call) storeBody(r *http.Request, path string, add adder) error {
+	body := &body{r: r}
+	err := c.storeFile(r.Context(), path, body, add)
+	if body.err != nil {
+		return readError(body.err)
+	}
+	return err
+}
+
+func (c call) storeFile(ctx context.Context, path string, content io.Reader, add adder) error {
 	batch, err := c.core.Files().NewBatch(ctx, nil)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	defer batch.Abort()
 	if err := batch.Add(ctx, path, fileMode, content); err != nil {
-		return "", nil, err
+		return err
 	}
-	id, manifest, _, err := batch.CommitManifest(ctx)
-	return id, manifest, err
+	return add(ctx, c.core, batch)
 }
 
 // writable finds the place of a file that is to be changed.

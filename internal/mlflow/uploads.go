@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
@@ -133,11 +134,11 @@ func (c call) uploadPart(w http.ResponseWriter, r *http.Request, params []string
 	if _, err := c.writable(ctx, u.Path); err != nil { // the run may be gone, or none that the script reaches
 		return err
 	}
-	stored, manifest, err := c.storeBody(r, history.PartName(n))
-	if err != nil {
+	var manifest *files.Manifest
+	err = c.storeBody(r, history.PartName(n), func(ctx context.Context, h core.Handle, batch *files.Batch) (err error) {
+		manifest, err = history.AddPart(ctx, h, id, batch)
 		return err
-	}
-	err = history.AddPart(ctx, c.core, id, stored, manifest)
+	})
 	if errors.Is(err, azml.ErrNotFound) {
 		return noSuchUpload(id)
 	}
@@ -169,11 +170,7 @@ func (c call) completeUpload(ctx context.Context, req *completeUpload) (nothing,
 	}
 	content := &joined{parts: parts, open: func(f files.File) (io.ReadCloser, error) { return c.core.Files().Open(ctx, f) }}
 	defer content.Close()
-	id, manifest, err := c.storeFile(ctx, to.path, content)
-	if err != nil {
-		return nothing{}, err
-	}
-	if err := to.list.AddStored(ctx, c.core, id, manifest, true); err != nil {
+	if err := c.storeFile(ctx, to.path, content, to.replace); err != nil {
 		return nothing{}, err
 	}
 	return nothing{}, history.CompleteUpload(ctx, c.core, u.ID)

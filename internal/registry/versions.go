@@ -31,22 +31,27 @@ func Versions(name string) core.Series {
 // the same time.
 func Register(ctx context.Context, h core.Handle, name string, draft record.Model, manifest *files.Manifest) (core.Stored[record.Model], error) {
 	var none core.Stored[record.Model]
-	if err := keep(ctx, h, &draft, manifest); err != nil {
+	kept, err := keep(ctx, h, &draft, manifest)
+	if err != nil {
 		return none, err
 	}
 	of, err := ensure(ctx, h, name)
 	if err != nil {
+		_ = kept()
 		return none, err
 	}
 	wanted := draft.Version
 	draft.Name = of.Value.Name
-	n, stored, err := core.Allot(ctx, h, Versions(draft.Name), true, func(n int) (record.Model, error) {
+	n, stored, err := core.AllotAfter(ctx, h, Versions(draft.Name), true, kept, func(n int) (record.Model, error) {
 		if wanted != 0 && n != wanted {
 			return draft, fmt.Errorf("%w: the next version is %d, not %d", azml.ErrConflict, n, wanted)
 		}
 		draft.Version = n
 		return draft, nil
 	})
+	if failed := kept(); err == nil {
+		err = failed
+	}
 	if err != nil {
 		return none, err
 	}
@@ -61,14 +66,15 @@ func Register(ctx context.Context, h core.Handle, name string, draft record.Mode
 	return stored, nil
 }
 
-// keep stores the list of a version's files, nil for none, and notes it.
-func keep(ctx context.Context, h core.Handle, draft *record.Model, manifest *files.Manifest) error {
+// keep begins to store the list of a version's files, nil for none, and notes it.
+// kept waits until it is durable.
+func keep(ctx context.Context, h core.Handle, draft *record.Model, manifest *files.Manifest) (kept func() error, err error) {
 	if manifest == nil {
-		return nil
+		return core.Ready, nil
 	}
-	id, err := h.Files().PutManifest(ctx, manifest)
+	id, kept, err := h.Files().BeginManifest(ctx, manifest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	draft.Manifest, draft.FileCount = id, len(manifest.Files)
 	for _, f := range manifest.Files {
@@ -77,7 +83,7 @@ func keep(ctx context.Context, h core.Handle, draft *record.Model, manifest *fil
 	if draft.Signature == nil {
 		draft.Signature = described(ctx, h, manifest)
 	}
-	return nil
+	return kept, nil
 }
 
 // described gives the signature in an MLflow model's own file, nil when there is
