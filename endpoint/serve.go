@@ -250,13 +250,12 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	if s.target, err = s.apply(ctx, &r); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.server = &http.Server{Handler: s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	s.server = newServer(s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), defaultPace())
 	if s.unwatch, err = s.c.h.Telemetry().Deployments(s.name, s.measure); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	serving := make(chan error, 1)
-	go func() { serving <- s.listenOn(listener) }()
+	go func() { serving <- s.listenOn(pacing{listener, defaultPace()}) }()
 	grpc, err := s.serveGRPC(ctx)
 	if err == nil {
 		err = s.announce(ctx, listener.Addr().String(), grpc)

@@ -252,6 +252,10 @@ func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *
 		begin()
 	}
 	resp, err := safeScore(limit, lease.Replica, req)
+	if err == nil && resp.Stream == nil {
+		// Without room for its answer the replica gets no further request.
+		err = req.share.need(limit, int64(len(resp.Body)))
+	}
 	if clock != nil && !clock.Stop() {
 		<-answered
 		if resp != nil && resp.Stream != nil {

@@ -26,7 +26,9 @@ func (s *Server) inference(w *recorder, r *http.Request) {
 	if !open && !s.authorized(w, r) {
 		return
 	}
-	openinference.NewHandler(repository{s}, s.inferenceOptions()).ServeHTTP(w, r)
+	opts := s.inferenceOptions()
+	opts.ReadBody = func(r *http.Request) ([]byte, error) { return s.readBody(w, r) }
+	openinference.NewHandler(repository{s}, opts).ServeHTTP(w, r)
 }
 
 func (s *Server) inferenceOptions() openinference.Options {

@@ -31,6 +31,7 @@ type recorder struct {
 	size   int64
 	values [7]string // of headers, without a slice of its own for each
 	set    int       // how many of values are taken
+	share  share     // of the room for bodies
 }
 
 // setHeader sets a header, whose name is in canonical form.

@@ -49,11 +49,14 @@ type Limits struct {
 type limits struct {
 	maxBody int64
 	origins []string
+	room    *room
 }
 
 // Server is the HTTP handler of a web service. It is safe for concurrent use.
-// It reads a request's body whole before it takes a replica, so slow clients
-// hold no replica; time limits for reading belong to the http.Server.
+// It reads a request's body whole before it takes a replica, so clients that send slowly
+// hold none; time limits for reading and writing belong to the http.Server. Bodies of more
+// than 64 KiB, of requests and answers, have together four times MaxBody of memory; what
+// finds no room waits, a request for ten seconds until it gets 503.
 type Server struct {
 	cfg     Config
 	limits  atomic.Pointer[limits]
@@ -86,7 +89,13 @@ func (s *Server) SetLimits(l Limits) {
 	if l.MaxBody <= 0 {
 		l.MaxBody = defaultMaxBody
 	}
-	s.limits.Store(&limits{l.MaxBody, l.CORSOrigins})
+	next := &limits{maxBody: l.MaxBody, origins: l.CORSOrigins}
+	if before := s.limits.Load(); before != nil && before.maxBody == l.MaxBody {
+		next.room = before.room
+	} else {
+		next.room = newRoom(l.MaxBody)
+	}
+	s.limits.Store(next)
 }
 
 // SetRoutes says which deployments answer requests that begin from now on. Those
@@ -140,7 +149,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	started := time.Now()
-	defer func() { s.access(rec, r, started) }()
+	defer func() {
+		rec.share.leave()
+		s.access(rec, r, started)
+	}()
 	header := rec.Header()
 	ids, problem := requestIDs(r.Header)
 	s.commonHeaders(rec, header, r, ids)
