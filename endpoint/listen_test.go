@@ -64,7 +64,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		require.ErrorContains(t, <-returned, "timeout")
 	})
 	t.Run("a stream of HTTP/2 that nobody takes", func(t *testing.T) {
-		server := start(t, p, true)
+		server := start(t, pace{header: time.Minute, body: time.Minute, idle: time.Minute, piece: short}, true)
 		ask := func(path string) *http.Response {
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
 			require.NoError(t, err)

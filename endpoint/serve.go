@@ -15,7 +15,6 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scoring"
 )
@@ -194,7 +193,7 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 	}
 	owner := c.h.Owner()
 	id := core.NewID(8)
-	s.status = record.EndpointHost{ID: id, Endpoint: stored.Value.ID, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now(), Log: newLogKey(c.h, s.name, id)}
+	s.status = record.EndpointHost{ID: id, Endpoint: stored.Value.ID, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now()}
 	err = c.h.Audit(ctx, "update", ref(s.name), fmt.Sprintf("served by process %d on %s", owner.PID, owner.Host), func() error {
 		_, err := core.CreateQuiet(ctx, c.h, s.key(), s.status)
 		return err
@@ -226,11 +225,9 @@ func (c *Client) dropGone(ctx context.Context, name, id string) error {
 
 // start brings the service up and hands it to a goroutine of the workspace.
 func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (err error) {
-	log, err := history.NewLogWriter(ctx, s.c.h, s.status.Log)
-	if err != nil {
+	if err := s.openLogs(ctx); err != nil {
 		return err
 	}
-	s.log = newSteady(log, s.c.h.Now)
 	r := stored.Value
 	for _, address := range s.opts.addresses() {
 		if err := checkOpen(address, r.Auth); err != nil {
@@ -240,7 +237,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	if err := s.keys.load(ctx, s.c.h, &r); err != nil {
 		return err
 	}
-	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), AccessLog: s.log})
+	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), Requests: s.requests})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
 	listener, err := listen(ctx, cmp.Or(s.opts.Address, "127.0.0.1:0"))
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
@@ -70,7 +71,7 @@ func (p protocol) Serve(ctx context.Context, service scoring.Inference, certific
 	}, nil
 }
 
-// guard lets in whom the endpoint admits, and writes its access log.
+// guard lets in whom the endpoint admits, and writes its log of requests.
 func guard(service scoring.Inference) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (answer any, err error) {
 		defer func() {
@@ -79,17 +80,37 @@ func guard(service scoring.Inference) grpc.UnaryServerInterceptor {
 				err = status.Error(codes.Internal, "the model has failed")
 			}
 		}()
-		began := time.Now()
+		call := scoring.Call{Method: "gRPC", Path: info.FullMethod, Began: time.Now()}
 		probe := info.FullMethod == pb.GRPCInferenceService_ServerLive_FullMethodName || info.FullMethod == pb.GRPCInferenceService_ServerReady_FullMethodName
 		if probe {
 			return next(ctx, req)
 		}
-		defer func() { service.Log(info.FullMethod, httpStatus(status.Code(err)), began) }()
+		defer func() {
+			describe(&call, req, answer)
+			call.Status = httpStatus(status.Code(err))
+			service.Note(&call)
+		}()
 		sent := metadata.ValueFromIncomingContext(ctx, "authorization")
 		if why := service.Admits(strings.Join(sent, ",")); why != "" {
 			return nil, status.Error(codes.Unauthenticated, why)
 		}
 		return next(ctx, req)
+	}
+}
+
+// describe gives a call what its messages tell.
+func describe(call *scoring.Call, req, answer any) {
+	if asked, ok := req.(proto.Message); ok {
+		call.In = int64(proto.Size(asked))
+	}
+	if asked, ok := req.(*pb.ModelInferRequest); ok {
+		call.ID = asked.GetId()
+	}
+	if said, ok := answer.(proto.Message); ok {
+		call.Out = int64(proto.Size(said))
+	}
+	if said, ok := answer.(*pb.ModelInferResponse); ok {
+		call.Deployment = said.GetModelVersion()
 	}
 }
 
@@ -105,7 +126,7 @@ func httpStatus(code codes.Code) int {
 	case codes.NotFound:
 		return http.StatusNotFound
 	case codes.Canceled:
-		return 499 // as everywhere in the access log
+		return 499 // as everywhere in the log of requests
 	case codes.Unimplemented:
 		return http.StatusNotImplemented
 	case codes.Unavailable:

@@ -212,8 +212,6 @@ type EndpointHost struct {
 	Revision int `json:"revision,omitempty"`
 	// KeyVersion is the endpoint's KeyVersion whose keys it accepts.
 	KeyVersion int `json:"keyVersion,omitempty"`
-	// Log is the key of its log.
-	Log string `json:"log"`
 	// Deployments are those that it serves.
 	Deployments []HostedDeployment `json:"deployments,omitempty"`
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/azml-go/azml/internal/router"
 )
 
-// statusClientGone is what the access log shows for a client that did not
+// statusClientGone is what the log of requests shows for a client that did not
 // wait for its answer.
 const statusClientGone = 499
 
@@ -59,7 +59,7 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invoc
 		s.fail(r.Context(), w, d, ids, context.DeadlineExceeded)
 		_ = http.NewResponseController(w).Flush() // a client that is gone needs no answer
 	}
-	w.Header()[headerDeployment] = d.nameHeader
+	w.answeredBy(d)
 	resp, done, err := d.Score(r.Context(), req, late)
 	for errors.Is(err, router.ErrDrained) {
 		// It was taken out of service at this very moment: whoever has taken its
@@ -69,7 +69,7 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invoc
 			break
 		}
 		d = route.To
-		w.Header()[headerDeployment] = d.nameHeader
+		w.answeredBy(d)
 		resp, done, err = d.Score(r.Context(), req, late)
 	}
 	if errors.Is(err, errLate) {
@@ -135,7 +135,9 @@ func (s *Server) request(w *recorder, r *http.Request, ids ids) (*Request, bool)
 func (s *Server) readBody(w *recorder, r *http.Request) ([]byte, error) {
 	l := s.limits.Load()
 	w.share.of = l.room
-	return readBody(w, r, l.maxBody, &w.share)
+	body, err := readBody(w, r, l.maxBody, &w.share)
+	w.call.In = int64(len(body))
+	return body, err
 }
 
 // fail answers a request whose scoring gave an error.

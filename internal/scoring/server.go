@@ -32,9 +32,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Service is the model's name in the Open Inference Protocol; default "model".
 	Service string
-	// AccessLog gets one line, by one Write, for each request but the health
-	// probe's; nil drops them. It must be safe for concurrent use.
-	AccessLog io.Writer
+	// Requests gets one line, a JSON object, by one Write, for each request but the
+	// health probe's; nil drops them. It must be safe for concurrent use.
+	Requests io.Writer
 }
 
 // Limits are what may change while a Server serves.
@@ -148,13 +148,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.health(rec, r, name)
 		return
 	}
-	started := time.Now()
-	defer func() {
-		rec.share.leave()
-		s.access(rec, r, started)
-	}()
+	rec.call = Call{Method: r.Method, Path: r.URL.Path, Began: time.Now()}
+	defer s.ended(rec)
 	header := rec.Header()
 	ids, problem := requestIDs(r.Header)
+	rec.call.ID = ids.request
 	s.commonHeaders(rec, header, r, ids)
 	if problem != "" {
 		refuse(rec, http.StatusRequestHeaderFieldsTooLarge, problem)
@@ -178,6 +176,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		notFound(rec)
 	}
+}
+
+// ended gives back what the request had, and logs it.
+func (s *Server) ended(rec *recorder) {
+	rec.share.leave()
+	rec.call.Status, rec.call.Out = rec.status, rec.size
+	s.note(&rec.call)
 }
 
 // health tells a probe whether requests would be answered. It takes no replica
