@@ -17,6 +17,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scoring"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // ServeOptions are the options of Client.Serve.
@@ -45,8 +46,8 @@ type Protocol interface {
 	// Address is the host:port that it is to listen on.
 	Address() string
 	// Serve listens and answers until stop is called, which gives requests under
-	// way until ctx's end. It gives the address that it listens on. Errors: ErrUnavailable.
-	Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate) (address string, stop func(ctx context.Context), err error)
+	// way until ctx's end, with spans and metrics of the recorder. It gives the address that it listens on. Errors: ErrUnavailable.
+	Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate, recorder *telemetry.Recorder) (address string, stop func(ctx context.Context), err error)
 }
 
 // check tells what is wrong with the options for an endpoint of these settings,
@@ -289,7 +290,7 @@ func (s *host) serveGRPC(ctx context.Context) (address string, err error) {
 	if s.opts.GRPC == nil {
 		return "", nil
 	}
-	address, stop, err := s.opts.GRPC.Serve(ctx, s.scoring.Inference(), s.opts.Certificate)
+	address, stop, err := s.opts.GRPC.Serve(ctx, s.scoring.Inference(), s.opts.Certificate, s.c.h.Telemetry())
 	if err == nil {
 		s.stopGRPC = stop
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -22,6 +24,7 @@ import (
 	"github.com/azml-go/azml/endpoint"
 	pb "github.com/azml-go/azml/internal/openinference/inferencepb"
 	"github.com/azml-go/azml/internal/scoring"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // Listen gives the protocol for endpoint.ServeOptions, to be served on host:port;
@@ -44,7 +47,7 @@ const (
 )
 
 // Serve implements endpoint.Protocol.
-func (p protocol) Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate) (string, func(context.Context), error) {
+func (p protocol) Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate, recorder *telemetry.Recorder) (string, func(context.Context), error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.address)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: gRPC: %w", azml.ErrUnavailable, err)
@@ -53,6 +56,10 @@ func (p protocol) Serve(ctx context.Context, service scoring.Inference, certific
 	opts := []grpc.ServerOption{grpc.UnaryInterceptor(guard(service)), grpc.MaxConcurrentStreams(mostCalls),
 		grpc.MaxRecvMsgSize(int(service.Options().MaxBody) + overhead), grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTime, Time: aliveTime, Timeout: deadTime})}
+	if tracers, meters, ok := recorder.Providers(); ok {
+		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(tracers), otelgrpc.WithMeterProvider(meters),
+			otelgrpc.WithPropagators(propagation.TraceContext{}))))
+	}
 	if certificate != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12})))
 	}
