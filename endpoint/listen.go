@@ -40,17 +40,28 @@ func (l pacing) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return paced{connection, l.pace.piece}, nil
+	return &paced{Conn: connection, piece: l.pace.piece}, nil
 }
 
 type paced struct {
 	net.Conn
 	piece time.Duration
+	until time.Time // the deadline that is set; of who writes, which is one at a time
 }
 
 // Write writes piece by piece, each within its time.
-func (c paced) Write(p []byte) (int, error) {
-	return inPieces(p, c.piece, c.SetWriteDeadline, c.Conn.Write)
+func (c *paced) Write(p []byte) (int, error) {
+	return inPieces(p, c.piece, c.setDeadline, c.Conn.Write)
+}
+
+// setDeadline sets a deadline, unless one that is set is not much earlier: most answers
+// are written at once.
+func (c *paced) setDeadline(t time.Time) error {
+	if t.Sub(c.until) < c.piece/4 {
+		return nil
+	}
+	c.until = t
+	return c.SetWriteDeadline(t)
 }
 
 func inPieces(p []byte, each time.Duration, until func(time.Time) error, write func([]byte) (int, error)) (written int, err error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,7 +47,7 @@ var lines = sync.Pool{New: func() any { return new([]byte) }}
 // append adds the call's line, whose fields docs/format.md has.
 func (c *Call) append(line []byte, now time.Time) []byte {
 	line = append(line, `{"time":"`...)
-	line = now.UTC().AppendFormat(line, "2006-01-02T15:04:05.000000Z")
+	line = appendTime(line, now)
 	line = append(line, '"')
 	line = appendText(line, `,"id":`, c.ID)
 	line = appendText(line, `,"deployment":`, c.Deployment)
@@ -63,6 +64,31 @@ func (c *Call) append(line []byte, now time.Time) []byte {
 	line = append(line, `,"out":`...)
 	line = strconv.AppendInt(line, c.Out, 10)
 	return append(line, '}', '\n')
+}
+
+// second is a second as text.
+type second struct {
+	unix int64
+	text string
+}
+
+// lastSecond is the one that was written last: most requests are in the same one as
+// another.
+var lastSecond atomic.Pointer[second]
+
+// appendTime adds the time in UTC with its microseconds.
+func appendTime(line []byte, now time.Time) []byte {
+	s := lastSecond.Load()
+	if s == nil || s.unix != now.Unix() {
+		s = &second{now.Unix(), now.UTC().Format("2006-01-02T15:04:05.")}
+		lastSecond.Store(s)
+	}
+	line = append(line, s.text...)
+	micros := now.Nanosecond() / 1000
+	for digit := 100_000; digit > 0; digit /= 10 {
+		line = append(line, byte('0'+micros/digit%10))
+	}
+	return append(line, 'Z')
 }
 
 func appendMilliseconds(line []byte, name string, d time.Duration) []byte {

@@ -134,10 +134,7 @@ func asked(r *http.Request) (name, path string) {
 			return name, "/" + rest
 		}
 	}
-	if names := r.Header[headerDeployment]; len(names) > 0 {
-		name = names[0]
-	}
-	return name, path
+	return first(r.Header, headerDeployment), path
 }
 
 // ServeHTTP answers one request under the scoring contract.
