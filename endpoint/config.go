@@ -60,6 +60,11 @@ type Config struct {
 	ScoringTimeout time.Duration
 	// InitTimeout is the limit for the start of a script, 5 minutes when zero.
 	InitTimeout time.Duration
+	// MaxMemory is how many bytes of data each process of a scoring script may have, no
+	// limit when zero: heap and private mappings, used or not, as RLIMIT_DATA counts
+	// them. Beyond it Python raises MemoryError, which fails that request or the start
+	// alone. It needs hosts on Linux.
+	MaxMemory int64
 	// AtMostOnce says that a request must not be begun twice. Otherwise one whose
 	// replica dies meanwhile is given to another replica, once.
 	AtMostOnce bool
@@ -137,13 +142,17 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: give exactly one of Handler, HTTP and Script, or a model that needs none", azml.ErrInvalid)
 	}
 	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent), "MaxQueue": int64(c.MaxQueue),
-		"ScoringTimeout": int64(c.ScoringTimeout), "MaxQueueWait": int64(c.MaxQueueWait), "InitTimeout": int64(c.InitTimeout)} {
+		"ScoringTimeout": int64(c.ScoringTimeout), "MaxQueueWait": int64(c.MaxQueueWait), "InitTimeout": int64(c.InitTimeout),
+		"MaxMemory": c.MaxMemory} {
 		if n < 0 {
 			return fmt.Errorf("%w: %s is negative", azml.ErrInvalid, name)
 		}
 	}
 	if c.Script == nil && (c.Replicas > 1 || c.Scaling != nil) {
 		return fmt.Errorf("%w: Replicas and Scaling are for scripts: a Go function serves all requests at once", azml.ErrInvalid)
+	}
+	if c.Script == nil && c.MaxMemory > 0 {
+		return fmt.Errorf("%w: MaxMemory is for scripts: a Go function has the memory of its program", azml.ErrInvalid)
 	}
 	if c.Script != nil && c.MaxConcurrent > 1 {
 		return fmt.Errorf("%w: a replica of a script runs one request at a time: raise Replicas instead of MaxConcurrent", azml.ErrInvalid)
@@ -193,6 +202,7 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 	}
 	d.MaxConcurrent, d.MaxQueue, d.AtMostOnce, d.Sample = c.MaxConcurrent, c.MaxQueue, c.AtMostOnce, slices.Clone(c.Sample)
 	d.ScoringTimeout, d.MaxQueueWait, d.InitTimeout = c.ScoringTimeout.Milliseconds(), c.MaxQueueWait.Milliseconds(), c.InitTimeout.Milliseconds()
+	d.MaxMemory = c.MaxMemory
 	d.Collect = c.Collect.record()
 	d.Kind = kindHandler
 	if c.Script != nil {

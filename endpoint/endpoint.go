@@ -270,17 +270,28 @@ func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
 
 // LogsOptions are the options of Endpoint.Logs.
 type LogsOptions struct {
+	// Requests opens the log of requests, one JSON object a line, instead of that of the
+	// service; docs/format.md has its fields.
+	Requests bool
 	// Follow goes on with what is written later, by the process that has served
 	// the endpoint last, until that ends.
 	Follow bool
 }
 
-// Logs opens the endpoint's log: starts and stops, requests, and what the
-// scoring scripts print. Those of several processes come one after the other,
-// as they began; the last ten are kept. The caller closes it. Errors: ErrNotFound when it was never served.
+// Logs opens the endpoint's log: starts and stops, failures, and what the
+// scoring scripts print; or the log of its requests. What several processes wrote comes
+// one after the other, as they began. Each process keeps its last 64 MiB of either. The
+// caller closes it. Errors: ErrNotFound when it was never served, or got no request.
 func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
 	defer e.h.Operation(&ctx, &err, "open log of", kind, e.Name())()
-	return openLogs(ctx, e.h, e.Name(), opts != nil && opts.Follow)
+	if opts == nil {
+		opts = &LogsOptions{}
+	}
+	which := serviceLog
+	if opts.Requests {
+		which = requestLog
+	}
+	return openLogs(ctx, e.h, e.Name(), which, opts.Follow)
 }
 
 // Stop ends the serving of the endpoint, in whatever processes; the record stays

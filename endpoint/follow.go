@@ -181,7 +181,8 @@ func (f *follower) look(ctx context.Context) string {
 	stored, err := core.Get[record.Endpoint](asking, s.c.h, ref(s.name).Key)
 	switch r := &stored.Value; {
 	case errors.Is(err, azml.ErrNotFound), err == nil && r.ID != s.status.Endpoint:
-		s.log.log.Discard() // a deleted endpoint has no log any more
+		s.log.log.discard() // a deleted endpoint has no logs any more
+		s.requests.log.discard()
 		return "the endpoint was deleted"
 	case err != nil:
 		return ""

@@ -27,10 +27,12 @@ type host struct {
 	name  string
 	opts  ServeOptions
 
-	keys    keyring
-	log     *steady
-	scoring *scoring.Server
-	server  *http.Server
+	keys keyring
+	log  *steady
+	// requests is the log of requests.
+	requests *steady
+	scoring  *scoring.Server
+	server   *http.Server
 	// stopGRPC ends the further protocol.
 	stopGRPC func(ctx context.Context)
 	stopped  chan struct{} // closed when all has ended
@@ -117,12 +119,39 @@ func (s *host) end(reason string) {
 		logger.Warn("metrics of an endpoint did not end", "endpoint", s.name, "error", err)
 	}
 	s.note("stopped: %s", reason)
-	if err := s.log.Close(ctx); err != nil {
+	if err := s.closeLogs(ctx); err != nil {
 		logger.Warn("the end of an endpoint's log was lost", "endpoint", s.name, "error", err)
 	}
 	if err := s.leave(ctx); err != nil {
 		logger.Warn("the end of an endpoint could not be recorded", "endpoint", s.name, "error", err)
 	}
+}
+
+// openLogs begins the logs of this host. That of requests goes to the store once a
+// second, so that it costs few requests there.
+func (s *host) openLogs(ctx context.Context) error {
+	begin := func(kind logKind) (*rotated, error) {
+		return newRotated(ctx, s.c, func() string { return kind.newKey(s.c.h, s.name, s.status.ID) })
+	}
+	log, err := begin(serviceLog)
+	if err != nil {
+		return err
+	}
+	requests, err := begin(requestLog)
+	if err != nil {
+		return err
+	}
+	s.log = newSteady(log, 50*time.Millisecond, func(lines int) string {
+		return fmt.Sprintf("%s %d lines of this log were dropped: the store did not take them\n", s.c.h.Now().Format(time.RFC3339), lines)
+	})
+	s.requests = newSteady(requests, time.Second, func(lines int) string {
+		return fmt.Sprintf("{\"time\":%q,\"dropped\":%d}\n", s.c.h.Now().Format(time.RFC3339Nano), lines)
+	})
+	return nil
+}
+
+func (s *host) closeLogs(ctx context.Context) error {
+	return errors.Join(s.log.Close(ctx), s.requests.Close(ctx))
 }
 
 // leave removes the host's record.
@@ -148,7 +177,7 @@ func (s *host) fail(ctx context.Context, r record.Endpoint, cause error) error {
 	var err error
 	if s.log != nil {
 		s.note("start failed: %v", cause)
-		err = s.log.Close(ctx)
+		err = s.closeLogs(ctx)
 	}
 	if errors.Is(cause, context.Canceled) {
 		return errors.Join(err, s.leave(ctx)) // nobody knows whether it would have started

@@ -15,9 +15,9 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scoring"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // ServeOptions are the options of Client.Serve.
@@ -46,8 +46,8 @@ type Protocol interface {
 	// Address is the host:port that it is to listen on.
 	Address() string
 	// Serve listens and answers until stop is called, which gives requests under
-	// way until ctx's end. It gives the address that it listens on. Errors: ErrUnavailable.
-	Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate) (address string, stop func(ctx context.Context), err error)
+	// way until ctx's end, with spans and metrics of the recorder. It gives the address that it listens on. Errors: ErrUnavailable.
+	Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate, recorder *telemetry.Recorder) (address string, stop func(ctx context.Context), err error)
 }
 
 // check tells what is wrong with the options for an endpoint of these settings,
@@ -194,7 +194,7 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 	}
 	owner := c.h.Owner()
 	id := core.NewID(8)
-	s.status = record.EndpointHost{ID: id, Endpoint: stored.Value.ID, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now(), Log: newLogKey(c.h, s.name, id)}
+	s.status = record.EndpointHost{ID: id, Endpoint: stored.Value.ID, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now()}
 	err = c.h.Audit(ctx, "update", ref(s.name), fmt.Sprintf("served by process %d on %s", owner.PID, owner.Host), func() error {
 		_, err := core.CreateQuiet(ctx, c.h, s.key(), s.status)
 		return err
@@ -226,11 +226,9 @@ func (c *Client) dropGone(ctx context.Context, name, id string) error {
 
 // start brings the service up and hands it to a goroutine of the workspace.
 func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (err error) {
-	log, err := history.NewLogWriter(ctx, s.c.h, s.status.Log)
-	if err != nil {
+	if err := s.openLogs(ctx); err != nil {
 		return err
 	}
-	s.log = newSteady(log, s.c.h.Now)
 	r := stored.Value
 	for _, address := range s.opts.addresses() {
 		if err := checkOpen(address, r.Auth); err != nil {
@@ -240,7 +238,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	if err := s.keys.load(ctx, s.c.h, &r); err != nil {
 		return err
 	}
-	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), AccessLog: s.log})
+	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), Requests: s.requests})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
 	listener, err := listen(ctx, cmp.Or(s.opts.Address, "127.0.0.1:0"))
 	if err != nil {
@@ -250,13 +248,12 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	if s.target, err = s.apply(ctx, &r); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.server = &http.Server{Handler: s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	s.server = newServer(s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), defaultPace())
 	if s.unwatch, err = s.c.h.Telemetry().Deployments(s.name, s.measure); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	serving := make(chan error, 1)
-	go func() { serving <- s.listenOn(listener) }()
+	go func() { serving <- s.listenOn(pacing{listener, defaultPace()}) }()
 	grpc, err := s.serveGRPC(ctx)
 	if err == nil {
 		err = s.announce(ctx, listener.Addr().String(), grpc)
@@ -293,7 +290,7 @@ func (s *host) serveGRPC(ctx context.Context) (address string, err error) {
 	if s.opts.GRPC == nil {
 		return "", nil
 	}
-	address, stop, err := s.opts.GRPC.Serve(ctx, s.scoring.Inference(), s.opts.Certificate)
+	address, stop, err := s.opts.GRPC.Serve(ctx, s.scoring.Inference(), s.opts.Certificate, s.c.h.Telemetry())
 	if err == nil {
 		s.stopGRPC = stop
 	}

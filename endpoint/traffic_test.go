@@ -212,13 +212,18 @@ func TestPreflight(t *testing.T) {
 	for name, c := range map[string]struct {
 		script, sample string
 		says           []string
+		init           time.Duration
+		memory         int64
 	}{
-		"init":   {"def init():\n    print('last words')\n    raise ValueError('no weights')\ndef run(data): return 1\n", "", []string{"phase init", "exit code 3", "ValueError: no weights", "last words"}},
-		"import": {"import not_there\ndef init(): pass\ndef run(data): return 1\n", "", []string{"phase import", "not_there"}},
-		"exit":   {"import os\ndef init():\n    print('bye')\n    os._exit(7)\ndef run(data): return 1\n", "", []string{"phase init", "exit code 7", "bye"}},
-		"sample": {"def init(): pass\ndef run(data): raise KeyError('column')\n", "1", []string{"phase sample"}},
+		"init":   {script: "def init():\n    print('last words')\n    raise ValueError('no weights')\ndef run(data): return 1\n", says: []string{"phase init", "exit code 3", "ValueError: no weights", "last words"}},
+		"import": {script: "import not_there\ndef init(): pass\ndef run(data): return 1\n", says: []string{"phase import", "not_there"}},
+		"exit":   {script: "import os\ndef init():\n    print('bye')\n    os._exit(7)\ndef run(data): return 1\n", says: []string{"phase init", "exit code 7", "bye"}},
+		"sample": {script: "def init(): pass\ndef run(data): raise KeyError('column')\n", sample: "1", says: []string{"phase sample"}},
+		"hangs": {script: "import time\ndef init(): time.sleep(600)\ndef run(data): return 1\n", init: 2 * time.Second,
+			says: []string{"not ready after 2s"}},
+		"memory": {script: "def init(): bytearray(1 << 30)\ndef run(data): return 1\n", memory: 256 << 20, says: []string{"phase init", "out of memory"}},
 	} {
-		config := endpoint.Config{Script: script(t, c.script), Sample: []byte(c.sample)}
+		config := endpoint.Config{Script: script(t, c.script), Sample: []byte(c.sample), InitTimeout: c.init, MaxMemory: c.memory}
 		if c.sample == "" {
 			config.Sample = nil
 		}
@@ -226,7 +231,7 @@ func TestPreflight(t *testing.T) {
 		require.NoError(t, err, name)
 		began := time.Now()
 		err = proposed.AwaitDeployed(ctx, nil)
-		require.Less(t, time.Since(began), 20*time.Second)
+		require.Less(t, time.Since(began), time.Minute)
 		require.ErrorIs(t, err, azml.ErrFailed, name)
 		for _, text := range c.says {
 			require.ErrorContains(t, err, text, name)

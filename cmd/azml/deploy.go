@@ -11,6 +11,7 @@ import (
 
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
+	"github.com/azml-go/azml/internal/runconfig"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -116,6 +117,7 @@ type deployment struct {
 	opts        endpoint.DeployOptions
 	traffic     int
 	sample      string
+	memory      string
 	foreground  bool
 }
 
@@ -178,6 +180,7 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 	f.DurationVar(&d.config.MaxQueueWait, "max-queue-wait", 0, "how long a request may wait (default 500ms)")
 	f.DurationVar(&d.config.ScoringTimeout, "scoring-timeout", 0, "limit of one request (default 1m)")
 	f.DurationVar(&d.config.InitTimeout, "init-timeout", 0, "limit of the script's start (default 5m)")
+	f.StringVar(&d.memory, "max-memory", "", "data that each process of the script may have, such as 2g (default: no limit)")
 	f.BoolVar(&d.config.AtMostOnce, "at-most-once", false, "never begin a request again whose process has died")
 	f.BoolVar(&d.opts.Overwrite, "overwrite", false, "replace a deployment of the same name that is being served")
 	f.BoolVar(&d.foreground, "foreground", false, "serve in this process until Ctrl-C")
@@ -203,6 +206,11 @@ func (d *deployment) read(cmd *cobra.Command) (err error) {
 	}
 	if used("traffic") {
 		d.opts.Traffic = &d.traffic
+	}
+	if d.memory != "" {
+		if d.config.MaxMemory, err = runconfig.ParseSize(d.memory); err != nil {
+			return usage("--max-memory %q: use a size such as 512m or 2g", d.memory)
+		}
 	}
 	if d.sample != "" {
 		if d.config.Sample, err = os.ReadFile(d.sample); err != nil {

@@ -135,18 +135,20 @@ func drawRevision(t *table, what string, r *endpoint.Revision) {
 }
 
 func (a *app) endpointLogs() *cobra.Command {
-	var follow bool
+	var opts endpoint.LogsOptions
 	cmd := &cobra.Command{
-		Use:               "logs NAME",
-		Short:             "Print an endpoint's log: starts, requests, and what its script prints",
-		Example:           "  azml endpoint logs churn --follow",
+		Use:   "logs NAME",
+		Short: "Print an endpoint's log: starts, failures, and what its script prints; or its requests",
+		Example: `  azml endpoint logs churn --follow
+  azml endpoint logs churn --requests | jq 'select(.status >= 500)'`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the endpoint is no longer served")
+	cmd.Flags().BoolVar(&opts.Requests, "requests", false, "print the log of requests, one JSON object a line")
+	cmd.Flags().BoolVarP(&opts.Follow, "follow", "f", false, "go on until the endpoint is no longer served")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
-			log, err := e.Logs(cmd.Context(), &endpoint.LogsOptions{Follow: follow})
+			log, err := e.Logs(cmd.Context(), &opts)
 			if err != nil {
 				return err
 			}

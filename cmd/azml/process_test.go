@@ -162,6 +162,9 @@ func TestEndpointOfAProcess(t *testing.T) {
 	require.JSONEq(t, `{"sum": 107}`, s.ok(t, "endpoint", "invoke", "adder", "--file", write(t, t.TempDir(), "r.json", "5")))
 	require.Contains(t, s.fails(t, exitError, "endpoint", "invoke", "adder", "--data", `"x"`), "500")
 	require.Eventually(t, func() bool { return strings.Contains(s.call(t, "endpoint", "logs", "adder").stdout, "loaded") }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(s.call(t, "endpoint", "logs", "adder", "--requests").stdout, `"path":"/score","status":500,`)
+	}, 30*time.Second, 50*time.Millisecond)
 	require.Contains(t, s.fails(t, exitError, "model", "delete", "m:1"), "adder")
 
 	again := deploy()

@@ -46,6 +46,7 @@ func TestWrongUsage(t *testing.T) {
 		"all versions":            {[]string{"model", "delete", "churn"}, "NAME:VERSION"},
 		"environment of nothing":  {[]string{"environment", "register", "--name", "x"}, "--requirements"},
 		"no scoring script":       {[]string{"endpoint", "deploy", "churn"}, "--entry-script"},
+		"memory of a script":      {[]string{"endpoint", "deploy", "churn", "--entry-script", "score.py", "--max-memory", "much"}, "512m"},
 		"traffic":                 {[]string{"endpoint", "traffic", "churn", "blue"}, "DEPLOYMENT=PERCENT"},
 		"key":                     {[]string{"endpoint", "keys", "churn", "--regenerate", "third"}, "primary or secondary"},
 		"shown key":               {[]string{"endpoint", "keys", "churn", "--show=third"}, "both, primary or secondary"},

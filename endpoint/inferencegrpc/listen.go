@@ -10,17 +10,21 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	pb "github.com/azml-go/azml/internal/openinference/inferencepb"
 	"github.com/azml-go/azml/internal/scoring"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // Listen gives the protocol for endpoint.ServeOptions, to be served on host:port;
@@ -43,7 +47,7 @@ const (
 )
 
 // Serve implements endpoint.Protocol.
-func (p protocol) Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate) (string, func(context.Context), error) {
+func (p protocol) Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate, recorder *telemetry.Recorder) (string, func(context.Context), error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.address)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: gRPC: %w", azml.ErrUnavailable, err)
@@ -52,6 +56,10 @@ func (p protocol) Serve(ctx context.Context, service scoring.Inference, certific
 	opts := []grpc.ServerOption{grpc.UnaryInterceptor(guard(service)), grpc.MaxConcurrentStreams(mostCalls),
 		grpc.MaxRecvMsgSize(int(service.Options().MaxBody) + overhead), grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTime, Time: aliveTime, Timeout: deadTime})}
+	if tracers, meters, ok := recorder.Providers(); ok {
+		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(tracers), otelgrpc.WithMeterProvider(meters),
+			otelgrpc.WithPropagators(propagation.TraceContext{}))))
+	}
 	if certificate != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12})))
 	}
@@ -70,7 +78,7 @@ func (p protocol) Serve(ctx context.Context, service scoring.Inference, certific
 	}, nil
 }
 
-// guard lets in whom the endpoint admits, and writes its access log.
+// guard lets in whom the endpoint admits, and writes its log of requests.
 func guard(service scoring.Inference) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (answer any, err error) {
 		defer func() {
@@ -79,17 +87,37 @@ func guard(service scoring.Inference) grpc.UnaryServerInterceptor {
 				err = status.Error(codes.Internal, "the model has failed")
 			}
 		}()
-		began := time.Now()
+		call := scoring.Call{Method: "gRPC", Path: info.FullMethod, Began: time.Now()}
 		probe := info.FullMethod == pb.GRPCInferenceService_ServerLive_FullMethodName || info.FullMethod == pb.GRPCInferenceService_ServerReady_FullMethodName
 		if probe {
 			return next(ctx, req)
 		}
-		defer func() { service.Log(info.FullMethod, httpStatus(status.Code(err)), began) }()
+		defer func() {
+			describe(&call, req, answer)
+			call.Status = httpStatus(status.Code(err))
+			service.Note(&call)
+		}()
 		sent := metadata.ValueFromIncomingContext(ctx, "authorization")
 		if why := service.Admits(strings.Join(sent, ",")); why != "" {
 			return nil, status.Error(codes.Unauthenticated, why)
 		}
 		return next(ctx, req)
+	}
+}
+
+// describe gives a call what its messages tell.
+func describe(call *scoring.Call, req, answer any) {
+	if asked, ok := req.(proto.Message); ok {
+		call.In = int64(proto.Size(asked))
+	}
+	if asked, ok := req.(*pb.ModelInferRequest); ok {
+		call.ID = asked.GetId()
+	}
+	if said, ok := answer.(proto.Message); ok {
+		call.Out = int64(proto.Size(said))
+	}
+	if said, ok := answer.(*pb.ModelInferResponse); ok {
+		call.Deployment = said.GetModelVersion()
 	}
 }
 
@@ -105,7 +133,7 @@ func httpStatus(code codes.Code) int {
 	case codes.NotFound:
 		return http.StatusNotFound
 	case codes.Canceled:
-		return 499 // as everywhere in the access log
+		return 499 // as everywhere in the log of requests
 	case codes.Unimplemented:
 		return http.StatusNotImplemented
 	case codes.Unavailable:

@@ -16,26 +16,10 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
-
-// fill fills the disk of dir to its last byte and gives how to empty it again.
-func fill(t *testing.T, dir string) (empty func()) {
-	t.Helper()
-	ballast := filepath.Join(dir, "ballast")
-	f, err := os.Create(ballast)
-	require.NoError(t, err)
-	block := make([]byte, 64<<10)
-	for len(block) > 0 {
-		n, err := f.Write(block)
-		if err != nil && n == 0 {
-			block = block[:len(block)/2]
-		}
-	}
-	require.NoError(t, f.Close())
-	return func() { require.NoError(t, os.Remove(ballast)) }
-}
 
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
@@ -56,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, os.WriteFile(model, []byte("weights"), 0o600))
 	before := d.keys(t)
 
-	empty := fill(t, disk)
+	empty := workspacetest.Fill(t, disk)
 	for name, do := range map[string]func() error{
 		"register": func() error { _, err := ws.Models().Register(ctx, "m", model, nil); return err },
 		"submit": func() error {

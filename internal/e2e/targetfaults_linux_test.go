@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -203,7 +204,7 @@ func TestTargetDiskFull(t *testing.T) {
 		require.Contains(t, outputOf(t, r), "begun\n")
 		s.requireNothing(t, r)
 
-		empty := fill(t, s.dirs[0])
+		empty := workspacetest.Fill(t, s.dirs[0])
 		r, err = on.submit(t, ws, "true", nil)
 		if err == nil {
 			err = r.Wait(t.Context(), nil)

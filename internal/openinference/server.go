@@ -99,6 +99,10 @@ type Options struct {
 	Version string
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64
+	// ReadBody reads the body of a request over HTTP, unless it is nil: then MaxBody is
+	// all that bounds it. Its errors are *http.MaxBytesError, those that wrap
+	// azml.ErrUnavailable, and those of a body that can't be read.
+	ReadBody func(r *http.Request) ([]byte, error)
 	// Failed is told of errors whose text is not for clients.
 	Failed func(err error)
 }
@@ -111,6 +115,11 @@ type server struct {
 
 // NewHandler answers all paths below /v2. Who may ask is the caller's business.
 func NewHandler(models Repository, opts Options) http.Handler {
+	if opts.ReadBody == nil {
+		opts.ReadBody = func(r *http.Request) ([]byte, error) {
+			return io.ReadAll(http.MaxBytesReader(nil, r.Body, opts.MaxBody))
+		}
+	}
 	s := &server{models, opts}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2", s.metadata)
@@ -282,9 +291,13 @@ func (s *server) modelReady(w http.ResponseWriter, _ *http.Request, m *Model) {
 }
 
 func (s *server) infer(w http.ResponseWriter, r *http.Request, m *Model) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		answer(w, http.StatusRequestEntityTooLarge, problem{fmt.Sprintf("the body is larger than %d bytes", s.opts.MaxBody)})
+	body, err := s.opts.ReadBody(r)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		answer(w, http.StatusRequestEntityTooLarge, problem{fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)})
+		return
+	}
+	if errors.Is(err, azml.ErrUnavailable) {
+		s.refuse(w, err)
 		return
 	}
 	if err != nil {

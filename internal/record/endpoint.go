@@ -151,6 +151,8 @@ type EndpointDeployment struct {
 	MaxQueue int `json:"maxQueue,omitempty"`
 	// MaxQueueWait is how long a request waits for a replica, in milliseconds.
 	MaxQueueWait int64 `json:"maxQueueWaitMs,omitempty"`
+	// MaxMemory is the limit of the data of a script's process in bytes; 0 is none.
+	MaxMemory int64 `json:"maxMemory,omitempty"`
 	// ScoringTimeout is the limit of one request in milliseconds.
 	ScoringTimeout int64 `json:"scoringTimeoutMs,omitempty"`
 	// InitTimeout is the limit of a replica's start in milliseconds.
@@ -212,8 +214,6 @@ type EndpointHost struct {
 	Revision int `json:"revision,omitempty"`
 	// KeyVersion is the endpoint's KeyVersion whose keys it accepts.
 	KeyVersion int `json:"keyVersion,omitempty"`
-	// Log is the key of its log.
-	Log string `json:"log"`
 	// Deployments are those that it serves.
 	Deployments []HostedDeployment `json:"deployments,omitempty"`
 }

@@ -68,7 +68,7 @@ func BenchmarkBareHTTP(b *testing.B) {
 }
 
 func BenchmarkGoHandler(b *testing.B) {
-	s := serve(b, options{AccessLog: io.Discard}, Handler(func(context.Context, json.RawMessage) (any, error) {
+	s := serve(b, options{Requests: io.Discard}, Handler(func(context.Context, json.RawMessage) (any, error) {
 		return map[string]bool{"ok": true}, nil
 	}))
 	loadTest(b, s.Server, 8)
@@ -76,7 +76,7 @@ func BenchmarkGoHandler(b *testing.B) {
 
 func BenchmarkPython(b *testing.B) {
 	p, _ := startScript(b, "def init(): pass\ndef run(data): return {'ok': True}\n", nil)
-	s := serve(b, options{AccessLog: io.Discard, MaxQueueWait: time.Second}, p)
+	s := serve(b, options{Requests: io.Discard, MaxQueueWait: time.Second}, p)
 	loadTest(b, s.Server, 8)
 }
 

@@ -145,6 +145,7 @@ func (c *call) watch(ctx context.Context) {
 
 func (c *call) expire() {
 	c.expired.Store(true)
+	c.w.late.Store(true)
 	c.w.kill()
 }
 

@@ -111,6 +111,7 @@ type Deployment struct {
 	traits  Traits
 	swagger *swaggerDocs
 	counts  counts
+	clocks  clocks
 	// nameHeader is the value of the header that says who has answered.
 	nameHeader []string
 }
@@ -230,21 +231,13 @@ var errLate = errors.New("the scorer returned too late")
 func nothing() {}
 
 // run scores in the goroutine of the request, which costs no switch to another
-// one; the clock that answers late requests is a timer.
+// one; a clock answers late requests.
 func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
 	limit := &limited{Context: ctx}
-	var answered chan struct{}
-	var clock *time.Timer
 	begin := func() {
-		limit.begin(d.cfg.ScoringTimeout)
-		if late == nil {
-			return
+		if ends := limit.begin(d.cfg.ScoringTimeout); late != nil {
+			d.clocks.start(&limit.clock, ends, late)
 		}
-		answered = make(chan struct{})
-		clock = time.AfterFunc(d.cfg.ScoringTimeout, func() {
-			defer close(answered)
-			late()
-		})
 	}
 	if req.begin = nil; d.traits.Ahead {
 		req.begin = begin
@@ -252,8 +245,11 @@ func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *
 		begin()
 	}
 	resp, err := safeScore(limit, lease.Replica, req)
-	if clock != nil && !clock.Stop() {
-		<-answered
+	if err == nil && resp.Stream == nil {
+		// Without room for its answer the replica gets no further request.
+		err = req.share.need(limit, int64(len(resp.Body)))
+	}
+	if !limit.clock.stop() {
 		if resp != nil && resp.Stream != nil {
 			_ = resp.Stream.Close() // nobody is left to tell
 		}

@@ -57,7 +57,7 @@ func FuzzQuery(f *testing.F) {
 // FuzzServer: any method, query, headers and body give a proper answer, and
 // every error is JSON with a message.
 func FuzzServer(f *testing.F) {
-	o := options{MaxBody: 1000, CORSOrigins: []string{"http://a.example"}, AccessLog: io.Discard}
+	o := options{MaxBody: 1000, CORSOrigins: []string{"http://a.example"}, Requests: io.Discard}
 	s := o.server()
 	d, err := o.deployment(f.Context(), "main", echo)
 	require.NoError(f, err)

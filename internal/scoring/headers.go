@@ -17,14 +17,14 @@ type ids struct{ request, legacy, client string }
 // client's id is its own header or the older one's; the older one's answer is
 // never empty. The problem is the text of a refusal.
 func requestIDs(header http.Header) (out ids, problem string) {
-	id := header.Get(headerRequestID)
+	id := first(header, headerRequestID)
 	if len(id) > maxRequestID {
 		return out, "x-request-id must not be longer than 100 characters."
 	}
 	if id == "" {
 		id = newID()
 	}
-	legacy, client := header.Get(headerLegacyID), header.Get(headerClientID)
+	legacy, client := first(header, headerLegacyID), first(header, headerClientID)
 	if len(legacy) > maxRequestID || len(client) > maxRequestID {
 		return ids{request: id}, "x-ms-request-id and x-ms-client-request-id must not be longer than 100 characters."
 	}
@@ -38,6 +38,14 @@ func requestIDs(header http.Header) (out ids, problem string) {
 		legacy = id
 	}
 	return ids{request: id, legacy: legacy, client: client}, ""
+}
+
+// first gives the first value of a header, whose name is in canonical form.
+func first(header http.Header, name string) string {
+	if values := header[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // newID makes a random UUID.
@@ -64,7 +72,7 @@ func (s *Server) commonHeaders(w *recorder, header http.Header, r *http.Request,
 	set(headerRequestID, ids.request)
 	set(headerLegacyID, ids.legacy)
 	set(headerClientID, ids.client)
-	set(headerTraceID, r.Header.Get(headerTraceID))
+	set(headerTraceID, first(r.Header, headerTraceID))
 	if !s.cfg.HideServerVersion {
 		header[headerServerVersion] = s.version
 	}
@@ -99,7 +107,7 @@ func (s *Server) cors(header http.Header, r *http.Request) (preflight bool) {
 
 // authorized checks the key, or refuses with 401.
 func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
-	why := s.admits(r.Header.Get("Authorization"))
+	why := s.admits(first(r.Header, "Authorization"))
 	if why == "" {
 		return true
 	}

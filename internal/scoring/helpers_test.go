@@ -112,7 +112,7 @@ type options struct {
 	ScoringTimeout, MaxQueueWait time.Duration
 	MaxBody                      int64
 	CORSOrigins                  []string
-	AccessLog                    io.Writer
+	Requests                     io.Writer
 	Logger                       *slog.Logger
 	Name, Version, PathPrefix    string
 	Schema                       *Schema
@@ -141,7 +141,7 @@ func (o *options) deployment(ctx context.Context, name string, replicas ...Score
 
 // server makes a server without deployments.
 func (o *options) server() *Server {
-	cfg := Config{ServerVersion: o.ServerVersion, HideServerVersion: o.HideServerVersion, Logger: o.Logger, AccessLog: o.AccessLog}
+	cfg := Config{ServerVersion: o.ServerVersion, HideServerVersion: o.HideServerVersion, Logger: o.Logger, Requests: o.Requests}
 	if o.Keys != nil {
 		cfg.Authorize = func(key string) bool { return slices.Contains(o.Keys(), key) }
 	}
@@ -155,14 +155,14 @@ type service struct {
 	*httptest.Server
 	scoring    *Server
 	deployment *Deployment
-	access     *syncBuffer
+	requests   *syncBuffer
 }
 
 func serve(t testing.TB, o options, replicas ...Scorer) *service {
 	t.Helper()
-	access := &syncBuffer{}
-	if o.AccessLog == nil {
-		o.AccessLog = access
+	requests := &syncBuffer{}
+	if o.Requests == nil {
+		o.Requests = requests
 	}
 	s := o.server()
 	d, err := o.deployment(t.Context(), "main", replicas...)
@@ -176,7 +176,7 @@ func serve(t testing.TB, o options, replicas ...Scorer) *service {
 		s.Shutdown()
 		require.NoError(t, d.Close(ctx))
 	})
-	return &service{Server: web, scoring: s, deployment: d, access: access}
+	return &service{Server: web, scoring: s, deployment: d, requests: requests}
 }
 
 // answer is a response read whole.

@@ -26,7 +26,9 @@ func (s *Server) inference(w *recorder, r *http.Request) {
 	if !open && !s.authorized(w, r) {
 		return
 	}
-	openinference.NewHandler(repository{s}, s.inferenceOptions()).ServeHTTP(w, r)
+	opts := s.inferenceOptions()
+	opts.ReadBody = func(r *http.Request) ([]byte, error) { return s.readBody(w, r) }
+	openinference.NewHandler(repository{s, &w.call}, opts).ServeHTTP(w, r)
 }
 
 func (s *Server) inferenceOptions() openinference.Options {
@@ -42,7 +44,7 @@ type Inference struct{ s *Server }
 func (s *Server) Inference() Inference { return Inference{s} }
 
 // Models are the service as a model, and its deployments as the versions of it.
-func (i Inference) Models() openinference.Repository { return repository(i) }
+func (i Inference) Models() openinference.Repository { return repository{s: i.s} }
 
 // Options say what the service tells of itself, and its bounds now.
 func (i Inference) Options() openinference.Options { return i.s.inferenceOptions() }
@@ -51,13 +53,14 @@ func (i Inference) Options() openinference.Options { return i.s.inferenceOptions
 // it does.
 func (i Inference) Admits(authorization string) (why string) { return i.s.admits(authorization) }
 
-// Log writes a line of the access log for a call that began at a time.
-func (i Inference) Log(method string, status int, began time.Time) {
-	i.s.log("POST", method, status, time.Since(began), 0)
-}
+// Note writes a line of the log of requests.
+func (i Inference) Note(c *Call) { i.s.note(c) }
 
 // repository shows what the server serves as one model.
-type repository struct{ s *Server }
+type repository struct {
+	s    *Server
+	call *Call // notes who is asked, unless nil
+}
 
 // Model implements openinference.Repository. Without a version the deployment is
 // picked by its share of the traffic.
@@ -74,6 +77,9 @@ func (r repository) Model(_ context.Context, name, version string) (*openinferen
 		return nil, fmt.Errorf("%w: no deployment has traffic: name a version", azml.ErrUnavailable)
 	}
 	d := route.To
+	if r.call != nil {
+		r.call.Deployment = d.Name()
+	}
 	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: d.infer,
 		Metadata: openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
 	for _, other := range table.Routes() {

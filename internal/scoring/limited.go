@@ -17,11 +17,13 @@ type limited struct {
 	real     context.Context //nolint:containedctx // this is one
 	cancel   context.CancelFunc
 	ended    bool
+
+	clock clock // rings at the deadline for who waits for the answer
 }
 
-// begin sets the time limit. Who has asked for Done before sees only the end of the
+// begin sets the time limit, and gives when it is over. Who has asked for Done before sees only the end of the
 // request there.
-func (l *limited) begin(limit time.Duration) {
+func (l *limited) begin(limit time.Duration) (ends time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deadline = time.Now().Add(limit)
@@ -30,6 +32,7 @@ func (l *limited) begin(limit time.Duration) {
 		l.real, cancel = context.WithDeadline(l.real, l.deadline)
 		l.cancel = func() { cancel(); before() }
 	}
+	return l.deadline
 }
 
 // made gives the context that does the work.

@@ -7,23 +7,32 @@ import (
 )
 
 // maxCopies is how many copies of requests are under way at once; what comes
-// beyond that is dropped, so that a slow mirror costs the service nothing.
+// beyond that, or finds no room, is dropped, so that a slow mirror costs the service nothing.
 const maxCopies = 100
 
 // mirror gives a copy of the request to the deployment that gets some, and drops
 // its answer. It never waits.
 func (s *Server) mirror(to *Deployment, req *Request) {
+	room := &share{of: s.limits.Load().room}
+	if !room.needNow(int64(len(req.Body))) {
+		to.counts.dropped.Add(1)
+		return
+	}
 	select {
 	case s.copies <- struct{}{}:
 	default:
+		room.leave()
 		to.counts.dropped.Add(1)
 		return
 	}
 	to.counts.mirrored.Add(1)
 	twin := *req
-	twin.Header, twin.Body = req.Header.Clone(), slices.Clone(req.Body)
+	twin.Header, twin.Body, twin.share = req.Header.Clone(), slices.Clone(req.Body), room
 	s.copying.Go(func() {
-		defer func() { <-s.copies }()
+		defer func() {
+			room.leave()
+			<-s.copies
+		}()
 		resp, done, err := to.Score(context.Background(), &twin, nil)
 		if err != nil {
 			to.counts.failures.Add(1)

@@ -72,6 +72,9 @@ type PythonConfig struct {
 	Log io.Writer
 	// Logger gets what happens to the worker itself; nil drops it.
 	Logger *slog.Logger
+	// MaxMemory bounds the data of the worker's process in bytes, see setrlimit(2),
+	// RLIMIT_DATA; 0 is no limit. Only Linux holds a process to it.
+	MaxMemory int64
 	// InitTimeout bounds the import and init(); default 5 minutes.
 	InitTimeout time.Duration
 	// StopGrace is how long Close lets the worker end by itself before it is
@@ -259,7 +262,7 @@ func (p *Python) supervise(w *worker) {
 	var delay time.Duration
 	for {
 		<-w.exited
-		p.lost(w, errWorkerDied)
+		p.lost(w, fmt.Errorf("%w: %s", errWorkerDied, w.fate()))
 		if w.served.Load() {
 			delay = 0
 		}
@@ -277,7 +280,7 @@ func (p *Python) restart(old *worker, delay *time.Duration) (w *worker, ok bool)
 		return nil, false
 	}
 	p.cfg.Logger.Warn("scoring worker ended", "script", p.cfg.EntryScript, "pid", old.cmd.Process.Pid,
-		"state", old.cmd.ProcessState.String(), "restart_in", *delay)
+		"state", old.fate(), "restart_in", *delay)
 	for {
 		timer := time.NewTimer(*delay)
 		select {

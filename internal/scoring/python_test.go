@@ -170,7 +170,7 @@ def run(data):
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, "2", s.ask(t, "POST", "/score", "").body)
 	require.Zero(t, p.Restarts())
-	require.Eventually(t, func() bool { return strings.Contains(s.access.String(), " 499 ") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(s.requests.String(), `"status":499,`) }, 10*time.Second, time.Millisecond)
 }
 
 // TestScoreWithoutDeadline: a cancelled call without a deadline stops the worker.

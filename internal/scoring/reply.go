@@ -3,12 +3,9 @@ package scoring
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -24,13 +21,15 @@ const (
 	headerDeployment      = "Azureml-Model-Deployment"
 )
 
-// recorder remembers status and size of the answer for the access log.
+// recorder remembers what the log of requests tells.
 type recorder struct {
 	http.ResponseWriter
+	call   Call
 	status int
 	size   int64
 	values [7]string // of headers, without a slice of its own for each
 	set    int       // how many of values are taken
+	share  share     // of the room for bodies
 }
 
 // setHeader sets a header, whose name is in canonical form.
@@ -42,6 +41,12 @@ func (r *recorder) setHeader(header http.Header, name, value string) {
 	r.values[r.set] = value
 	header[name] = r.values[r.set : r.set+1 : r.set+1]
 	r.set++
+}
+
+// answeredBy tells client and log which deployment answers.
+func (r *recorder) answeredBy(d *Deployment) {
+	r.Header()[headerDeployment] = d.nameHeader
+	r.call.Deployment = d.Name()
 }
 
 // Unwrap lets http.ResponseController find the real writer.
@@ -108,9 +113,10 @@ func (s *Server) reply(w *recorder, resp *Response) error {
 		}
 	}
 	failed := resp.Failed || resp.Status >= http.StatusInternalServerError
-	if failed || header.Get(headerRunFailed) == "" {
+	if failed || first(header, headerRunFailed) == "" {
 		w.setHeader(header, headerRunFailed, pythonBool(failed))
 	}
+	w.call.Ran = resp.Elapsed
 	if resp.Elapsed > 0 {
 		var text [24]byte
 		ms := float64(resp.Elapsed) / float64(time.Millisecond)
@@ -156,58 +162,4 @@ func ownHeader(name string) bool {
 		return true
 	}
 	return false
-}
-
-// access writes one line of the access log.
-func (s *Server) access(rec *recorder, r *http.Request, started time.Time) {
-	if s.cfg.AccessLog != nil {
-		s.log(r.Method, uri(r.URL), rec.status, time.Since(started), rec.size)
-	}
-}
-
-func (s *Server) log(method, uri string, status int, took time.Duration, size int64) {
-	if s.cfg.AccessLog == nil {
-		return
-	}
-	buffer := lines.Get().(*[]byte)
-	line := appendLogPrefix((*buffer)[:0], 'I', ownPID, "azml")
-	line = append(line, method...)
-	line = append(line, ' ')
-	line = append(line, uri...)
-	line = append(line, ' ')
-	line = strconv.AppendInt(line, int64(status), 10)
-	line = append(line, ' ')
-	line = strconv.AppendFloat(line, float64(took)/float64(time.Millisecond), 'f', 3, 64)
-	line = append(line, "ms "...)
-	line = strconv.AppendInt(line, size, 10)
-	line = append(line, '\n')
-	_, _ = s.cfg.AccessLog.Write(line) // a full log disk must not stop the service
-	*buffer = line
-	lines.Put(buffer)
-}
-
-// lines are the buffers of lines of the access log.
-var lines = sync.Pool{New: func() any { return new([]byte) }}
-
-// ownPID is asked for once: each os.Getpid is a system call.
-var ownPID = os.Getpid()
-
-// uri gives what url.URL.RequestURI does, without making a string where nothing has
-// to be escaped.
-func uri(u *url.URL) string {
-	if u.Opaque != "" || u.RawPath != "" || u.RawQuery != "" || u.ForceQuery || !plainPath(u.Path) {
-		return u.RequestURI()
-	}
-	return u.Path
-}
-
-// plainPath tells whether the path is one that is never escaped.
-func plainPath(path string) bool {
-	for i := range len(path) {
-		c := path[i]
-		if c != '/' && c != '.' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return false
-		}
-	}
-	return path != "" && path[0] == '/'
 }

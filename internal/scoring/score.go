@@ -13,9 +13,11 @@ import (
 	"github.com/azml-go/azml/internal/router"
 )
 
-// statusClientGone is what the access log shows for a client that did not
+// statusClientGone is what the log of requests shows for a client that did not
 // wait for its answer.
 const statusClientGone = 499
+
+const busyText = "The service is busy. Try again later."
 
 // score answers /score, and MLflow's /invocations.
 func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invocations bool) {
@@ -57,7 +59,7 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invoc
 		s.fail(r.Context(), w, d, ids, context.DeadlineExceeded)
 		_ = http.NewResponseController(w).Flush() // a client that is gone needs no answer
 	}
-	w.Header()[headerDeployment] = d.nameHeader
+	w.answeredBy(d)
 	resp, done, err := d.Score(r.Context(), req, late)
 	for errors.Is(err, router.ErrDrained) {
 		// It was taken out of service at this very moment: whoever has taken its
@@ -67,7 +69,7 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invoc
 			break
 		}
 		d = route.To
-		w.Header()[headerDeployment] = d.nameHeader
+		w.answeredBy(d)
 		resp, done, err = d.Score(r.Context(), req, late)
 	}
 	if errors.Is(err, errLate) {
@@ -105,11 +107,15 @@ func (s *Server) pick(w http.ResponseWriter, name string) (*Deployment, bool) {
 }
 
 // request reads the body and gives what the scorer sees.
-func (s *Server) request(w http.ResponseWriter, r *http.Request, ids ids) (*Request, bool) {
-	most := s.limits.Load().maxBody
-	body, err := readBody(w, r, most)
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body is larger than %d bytes.", most))
+func (s *Server) request(w *recorder, r *http.Request, ids ids) (*Request, bool) {
+	body, err := s.readBody(w, r)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body is larger than %d bytes.", tooLarge.Limit))
+		return nil, false
+	}
+	if errors.Is(err, errNoRoom) {
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, busyText)
 		return nil, false
 	}
 	if err != nil {
@@ -121,20 +127,17 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request, ids ids) (*Requ
 	}
 	return &Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Host: r.Host, RemoteAddr: r.RemoteAddr,
-		Header: r.Header, Body: body, ID: ids.request,
+		Header: r.Header, Body: body, ID: ids.request, share: &w.share,
 	}, true
 }
 
-// readBody reads a body whose length the client may have told. One that is told to
-// be small needs no other bound.
-func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	length := r.ContentLength
-	if length < 0 || length > most || length > growFrame {
-		return io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	}
-	buf := make([]byte, length)
-	_, err := io.ReadFull(r.Body, buf)
-	return buf, err
+// readBody reads the request's body, for which the recorder holds room.
+func (s *Server) readBody(w *recorder, r *http.Request) ([]byte, error) {
+	l := s.limits.Load()
+	w.share.of = l.room
+	body, err := readBody(w, r, l.maxBody, &w.share)
+	w.call.In = int64(len(body))
+	return body, err
 }
 
 // fail answers a request whose scoring gave an error.
@@ -158,7 +161,7 @@ func (s *Server) fail(ctx context.Context, w *recorder, d *Deployment, ids ids, 
 	case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrClosed):
 		w.Header().Set("Retry-After", "1")
 		s.cfg.Logger.Warn("scoring refused", "deployment", d.Name(), "request_id", ids.request, "error", err)
-		text := "The service is busy. Try again later."
+		text := busyText
 		if errors.Is(err, azml.ErrClosed) {
 			text = "The service is stopping."
 		}

@@ -78,6 +78,7 @@ type Request struct {
 	Invocations bool
 
 	begin func() // begins the time of scoring; nil when that has begun
+	share *share // of the room for bodies; nil for what has no bounds
 }
 
 // Response is the answer to one request.

@@ -32,9 +32,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Service is the model's name in the Open Inference Protocol; default "model".
 	Service string
-	// AccessLog gets one line, by one Write, for each request but the health
-	// probe's; nil drops them. It must be safe for concurrent use.
-	AccessLog io.Writer
+	// Requests gets one line, a JSON object, by one Write, for each request but the
+	// health probe's; nil drops them. It must be safe for concurrent use.
+	Requests io.Writer
 }
 
 // Limits are what may change while a Server serves.
@@ -49,11 +49,14 @@ type Limits struct {
 type limits struct {
 	maxBody int64
 	origins []string
+	room    *room
 }
 
 // Server is the HTTP handler of a web service. It is safe for concurrent use.
-// It reads a request's body whole before it takes a replica, so slow clients
-// hold no replica; time limits for reading belong to the http.Server.
+// It reads a request's body whole before it takes a replica, so clients that send slowly
+// hold none; time limits for reading and writing belong to the http.Server. Bodies of more
+// than 64 KiB, of requests and answers, have together four times MaxBody of memory; what
+// finds no room waits, a request for ten seconds until it gets 503.
 type Server struct {
 	cfg     Config
 	limits  atomic.Pointer[limits]
@@ -86,7 +89,13 @@ func (s *Server) SetLimits(l Limits) {
 	if l.MaxBody <= 0 {
 		l.MaxBody = defaultMaxBody
 	}
-	s.limits.Store(&limits{l.MaxBody, l.CORSOrigins})
+	next := &limits{maxBody: l.MaxBody, origins: l.CORSOrigins}
+	if before := s.limits.Load(); before != nil && before.maxBody == l.MaxBody {
+		next.room = before.room
+	} else {
+		next.room = newRoom(l.MaxBody)
+	}
+	s.limits.Store(next)
 }
 
 // SetRoutes says which deployments answer requests that begin from now on. Those
@@ -125,10 +134,7 @@ func asked(r *http.Request) (name, path string) {
 			return name, "/" + rest
 		}
 	}
-	if names := r.Header[headerDeployment]; len(names) > 0 {
-		name = names[0]
-	}
-	return name, path
+	return first(r.Header, headerDeployment), path
 }
 
 // ServeHTTP answers one request under the scoring contract.
@@ -139,10 +145,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.health(rec, r, name)
 		return
 	}
-	started := time.Now()
-	defer func() { s.access(rec, r, started) }()
+	rec.call = Call{Method: r.Method, Path: r.URL.Path, Began: time.Now()}
+	defer s.ended(rec)
 	header := rec.Header()
 	ids, problem := requestIDs(r.Header)
+	rec.call.ID = ids.request
 	s.commonHeaders(rec, header, r, ids)
 	if problem != "" {
 		refuse(rec, http.StatusRequestHeaderFieldsTooLarge, problem)
@@ -166,6 +173,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		notFound(rec)
 	}
+}
+
+// ended gives back what the request had, and logs it.
+func (s *Server) ended(rec *recorder) {
+	rec.share.leave()
+	rec.call.Status, rec.call.Out = rec.status, rec.size
+	s.note(&rec.call)
 }
 
 // health tells a probe whether requests would be answered. It takes no replica

@@ -35,6 +35,8 @@ type worker struct {
 	line     line
 	dead     atomic.Bool   // the process has ended
 	served   atomic.Bool   // at least one call was answered
+	late     atomic.Bool   // it was killed for a call that took too long
+	kills    int64         // see systemKills, when it was started
 	exited   chan struct{} // closed when all of the process is gone
 }
 
@@ -59,6 +61,7 @@ type workerSetup struct {
 	EntryScript string `json:"entry_script"`
 	Model       string `json:"model,omitempty"`
 	ModelPath   string `json:"model_path,omitempty"`
+	MaxMemory   int64  `json:"max_memory,omitempty"`
 	Lifeline    *int   `json:"lifeline"`
 }
 
@@ -71,6 +74,8 @@ func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
 	if cfg.Model != "" {
 		setup = workerSetup{AppRoot: cfg.AppRoot, Model: cfg.Model, ModelPath: filepath.Join(cfg.ModelDir, cfg.ModelFile)}
 	}
+	setup.MaxMemory = cfg.MaxMemory
+	w.kills = systemKills()
 	output, err := w.spawn(cfg, &setup)
 	if err != nil {
 		class := azml.ErrUnavailable
@@ -191,7 +196,7 @@ func (w *worker) startError(ctx context.Context, cfg *PythonConfig, phase string
 	case ctx.Err() != nil:
 		e.Class, e.Cause = azml.ErrUnavailable, ctx.Err()
 	default:
-		e.Cause = fmt.Errorf("the worker ended: %v", w.cmd.ProcessState)
+		e.Cause = fmt.Errorf("the worker ended: %s", w.fate())
 	}
 	return e
 }
@@ -222,6 +227,15 @@ func (w *worker) kill() {
 	if !w.dead.Load() {
 		killGroup(w.cmd.Process)
 	}
+}
+
+// fate says how the process ended, when it has.
+func (w *worker) fate() string {
+	state := w.cmd.ProcessState.String()
+	if !w.late.Load() && killed(w.cmd.ProcessState) && systemKills() > w.kills {
+		return state + ": out of memory: the system has ended processes for want of memory"
+	}
+	return state
 }
 
 // stop lets the worker end by itself, then by force when ctx ends or after the

@@ -149,6 +149,12 @@ func (r *Recorder) Transport(next http.RoundTripper) http.RoundTripper {
 	return otelhttp.NewTransport(next, r.options()...)
 }
 
+// Providers are those of spans and metrics, for what makes its own of them by the
+// conventions; ok is false when nothing is recorded.
+func (r *Recorder) Providers() (tracers trace.TracerProvider, meters metric.MeterProvider, ok bool) {
+	return r.tracers, r.meters, r.on
+}
+
 func (r *Recorder) options() []otelhttp.Option {
 	return []otelhttp.Option{otelhttp.WithTracerProvider(r.tracers), otelhttp.WithMeterProvider(r.meters),
 		otelhttp.WithPropagators(propagation.TraceContext{})}

@@ -38,6 +38,9 @@ def user_traceback():
 def guarded(text, function, *arguments):
     try:
         return function(*arguments)
+    except MemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # what its frames hold is needed now
+        raise Unusable("%s: out of memory" % text, text + ":\n" + user_traceback()) from None
     except BaseException as error:
         raise Unusable(
             "%s: %s: %s" % (text, type(error).__name__, error), text + ":\n" + user_traceback()

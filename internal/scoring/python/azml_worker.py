@@ -8,6 +8,7 @@ import signal
 import struct
 import sys
 import threading
+import traceback
 from time import perf_counter_ns
 
 import azml_model
@@ -29,6 +30,7 @@ def main(calls, answers, setup):
     atexit.register(send_collected)
     azml_standins.install()
     try:
+        limit_memory(setup.get("max_memory"))
         load = azml_model.load if setup.get("model") else azml_script.load
         script = load(setup, lambda phase: send(answers, {"phase": phase}))
     except azml_script.Unusable as unusable:
@@ -52,6 +54,16 @@ def main(calls, answers, setup):
                 os._exit(0)  # a child that run() forked and let return
             send(answers, answer_head, answer_body)
         del head, body, answer_head, answer_body
+
+
+def limit_memory(most):
+    if not most:
+        return
+    if not sys.platform.startswith("linux"):
+        raise azml_script.Unusable("a limit of memory needs Linux")
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 forked = threading.Event()
@@ -126,6 +138,10 @@ def answer(script, head, body):
         value = script.run(**arguments)
     except azml_script.Refusal as refusal:
         return [message(refusal.status, refusal.text)]
+    except MemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # what its frames hold is needed now
+        log = "Out of memory in run():\n" + azml_script.user_traceback()
+        return [message(500, "The scoring script ran out of memory.", log, failed=True)]
     except Exception:
         log = "Exception in run():\n" + azml_script.user_traceback()
         return [message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)]

@@ -1,0 +1,101 @@
+package endpoint
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestSlowClientsAreCutOff: who sends or takes nothing loses the connection, and the
+// handler of an answer that nobody takes returns.
+func TestSlowClientsAreCutOff(t *testing.T) {
+	t.Parallel()
+	const short = 300 * time.Millisecond
+	const answer = 64 << 20 // more than any system keeps for a socket
+	p := pace{header: short, body: 2 * short, idle: short, piece: short}
+	returned := make(chan error, 1)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/empty" {
+			return
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
+		_, err := w.Write(make([]byte, answer))
+		returned <- err
+	})
+	start := func(t *testing.T, p pace, tls bool) *httptest.Server {
+		server := httptest.NewUnstartedServer(nil)
+		server.Config = newServer(handler, p)
+		server.Listener = pacing{server.Listener, p}
+		if server.EnableHTTP2 = tls; tls {
+			server.StartTLS()
+		} else {
+			server.Start()
+		}
+		t.Cleanup(server.Close)
+		return server
+	}
+	plain := start(t, p, false)
+	for name, sent := range map[string]string{
+		"nothing":                 "",
+		"half a header":           "POST /score HTTP/1.1\r\nHost: x\r\n",
+		"half a body":             "POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+		"nothing after a request": "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			connection := dial(t, plain)
+			_, err := io.WriteString(connection, sent)
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, connection)
+			require.NoError(t, err, "it is ended in order")
+		})
+	}
+	t.Run("an answer that nobody takes", func(t *testing.T) {
+		connection := dial(t, plain)
+		_, err := io.WriteString(connection, "GET /score HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		require.ErrorContains(t, <-returned, "timeout")
+	})
+	t.Run("a stream of HTTP/2 that nobody takes", func(t *testing.T) {
+		server := start(t, pace{header: time.Minute, body: time.Minute, idle: time.Minute, piece: short}, true)
+		ask := func(path string) *http.Response {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+			require.NoError(t, err)
+			response, err := server.Client().Do(request)
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = response.Body.Close() })
+			require.Equal(t, 2, response.ProtoMajor)
+			return response
+		}
+		ask("/score")
+		require.Error(t, <-returned)
+		require.Equal(t, http.StatusOK, ask("/empty").StatusCode, "the connection goes on")
+	})
+	t.Run("an answer that is taken", func(t *testing.T) {
+		server := start(t, defaultPace(), false)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/score", nil)
+		require.NoError(t, err)
+		response, err := server.Client().Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		n, err := io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		require.EqualValues(t, answer, n)
+		require.NoError(t, <-returned)
+	})
+}
+
+func dial(t *testing.T, server *httptest.Server) net.Conn {
+	t.Helper()
+	connection, err := (&net.Dialer{}).DialContext(context.WithoutCancel(t.Context()), "tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = connection.Close() })
+	return connection
+}

@@ -1,0 +1,129 @@
+package endpoint
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// steady is a log that never makes its writers wait: while the store does not
+// take what was written, a megabyte is kept, and what comes then is dropped and
+// counted. Scoring goes on without its log, not the other way round.
+type steady struct {
+	log   *rotated
+	every time.Duration          // so long are lines gathered
+	lost  func(lines int) string // the line that tells of lines that were dropped
+	kick  chan struct{}
+	full  chan struct{} // half of the buffer is
+	done  chan struct{}
+
+	mu      sync.Mutex
+	buffer  []byte
+	dropped int
+	closed  bool
+}
+
+const (
+	steadyBytes = 1 << 20
+	steadyRetry = 50 * time.Millisecond
+)
+
+func newSteady(log *rotated, every time.Duration, lost func(lines int) string) *steady {
+	s := &steady{log: log, every: every, lost: lost, kick: make(chan struct{}, 1), full: make(chan struct{}, 1), done: make(chan struct{})}
+	go s.pass()
+	return s
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Write takes p, or drops it.
+func (s *steady) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.buffer)+len(p) > steadyBytes {
+		s.dropped++
+		return len(p), nil
+	}
+	before := len(s.buffer)
+	s.buffer = append(s.buffer, p...)
+	if before == 0 {
+		signal(s.kick)
+	}
+	if before < steadyBytes/2 && len(s.buffer) >= steadyBytes/2 {
+		signal(s.full)
+	}
+	return len(p), nil
+}
+
+// take gives what was written, with a line for what was dropped.
+func (s *steady) take() (data []byte, closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, s.buffer = s.buffer, nil
+	if s.dropped > 0 {
+		data = append(data, s.lost(s.dropped)...)
+		s.dropped = 0
+	}
+	return data, s.closed
+}
+
+// pass hands what is written to the log.
+func (s *steady) pass() {
+	defer close(s.done)
+	for {
+		<-s.kick
+		s.gather()
+		data, closed := s.take()
+		for len(data) > 0 {
+			if _, err := s.log.Write(data); err == nil {
+				break
+			}
+			if s.isClosed() {
+				return
+			}
+			time.Sleep(steadyRetry)
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// gather waits for more lines, so that they go together.
+func (s *steady) gather() {
+	until := time.NewTimer(s.every)
+	defer until.Stop()
+	select {
+	case <-until.C:
+	case <-s.full:
+	}
+}
+
+func (s *steady) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Close hands on what is left and closes the log.
+func (s *steady) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	signal(s.kick)
+	signal(s.full)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if rest, _ := s.take(); len(rest) > 0 {
+		_, _ = s.log.Write(rest) // Close below tells of what can't be kept
+	}
+	return s.log.close(ctx)
+}

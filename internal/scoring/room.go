@@ -1,0 +1,145 @@
+package scoring
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/azml-go/azml"
+)
+
+// The memory that bodies have together. What is small needs no room of its own: the
+// number of connections bounds it.
+const (
+	freeBody      = 64 << 10
+	bodiesAtOnce  = 4 // of the largest
+	leastRoom     = 64 << 20
+	roomWait      = 10 * time.Second
+	firstReadSize = 512
+)
+
+// errNoRoom says that the large bodies of other requests take all the memory.
+var errNoRoom = fmt.Errorf("%w: the large bodies of other requests take all the memory there is for them", azml.ErrUnavailable)
+
+// room is the memory for bodies of more than freeBody, of requests and of answers.
+type room struct {
+	free *semaphore.Weighted
+	size int64
+	wait time.Duration // of a body that is being read
+}
+
+func newRoom(maxBody int64) *room {
+	size := max(bodiesAtOnce*maxBody, leastRoom)
+	return &room{semaphore.NewWeighted(size), size, roomWait}
+}
+
+// share is what one request has of a room. The zero value, or nil, is of none, which
+// has no bounds. It is for one goroutine at a time.
+type share struct {
+	of   *room
+	held int64
+}
+
+// need waits until the share is so large that a body of size bytes fits. What is
+// larger than the room takes it all. Errors: the context's.
+func (s *share) need(ctx context.Context, size int64) error {
+	more := s.lacks(size)
+	if more == 0 {
+		return nil
+	}
+	if err := s.of.free.Acquire(ctx, more); err != nil {
+		return err
+	}
+	s.held += more
+	return nil
+}
+
+// needNow is need for who does not wait.
+func (s *share) needNow(size int64) bool {
+	more := s.lacks(size)
+	if more > 0 && !s.of.free.TryAcquire(more) {
+		return false
+	}
+	if more > 0 {
+		s.held += more
+	}
+	return true
+}
+
+func (s *share) lacks(size int64) int64 {
+	if s == nil || s.of == nil || size <= freeBody {
+		return 0
+	}
+	return max(0, min(size, s.of.size)-s.held)
+}
+
+// leave gives everything back.
+func (s *share) leave() {
+	if s.held > 0 {
+		s.of.free.Release(s.held)
+		s.held = 0
+	}
+}
+
+// readBody reads a body of at most most bytes. What it allocates is bounded by what
+// really arrives, not by what a length claims, and by the room there is: a client
+// that sends slowly keeps no more of it than it has filled twice. Errors: errNoRoom,
+// *http.MaxBytesError, those of the body.
+func readBody(w http.ResponseWriter, r *http.Request, most int64, s *share) ([]byte, error) {
+	switch length := r.ContentLength; {
+	case length < 0:
+		return readGrowing(r.Context(), http.MaxBytesReader(w, r.Body, most), firstReadSize, most+1, s)
+	case length > most:
+		return nil, &http.MaxBytesError{Limit: most} // without reading it
+	case length > freeBody:
+		body, err := readGrowing(r.Context(), r.Body, freeBody, length, s)
+		if err == nil && int64(len(body)) < length {
+			err = io.ErrUnexpectedEOF
+		}
+		return body, err
+	default:
+		buf := make([]byte, length)
+		_, err := io.ReadFull(r.Body, buf)
+		return buf, err
+	}
+}
+
+// readGrowing reads until the end, or most bytes, into memory that is first small.
+func readGrowing(ctx context.Context, body io.Reader, size, most int64, s *share) ([]byte, error) {
+	buf := make([]byte, 0, size)
+	for {
+		n, err := body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err != nil || most == int64(len(buf)) {
+			return buf, notEOF(err)
+		}
+		if len(buf) < cap(buf) {
+			continue
+		}
+		size = min(2*size, most)
+		if err := s.grow(ctx, size); err != nil {
+			return nil, err
+		}
+		grown := make([]byte, len(buf), size)
+		copy(grown, buf)
+		buf = grown
+	}
+}
+
+// grow is need for a body that is being read, whose client is not kept waiting
+// for long.
+func (s *share) grow(ctx context.Context, size int64) error {
+	if s.needNow(size) {
+		return nil
+	}
+	waiting, cancel := context.WithTimeoutCause(ctx, s.of.wait, errNoRoom)
+	defer cancel()
+	if s.need(waiting, size) != nil {
+		return context.Cause(waiting)
+	}
+	return nil
+}
