@@ -110,6 +110,11 @@ func (j *job) progress(line string) {
 func (j *job) exec(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := j.command(ctx, name, args...)
 	cmd.Env = append(cmd.Env, env...)
+	return j.run(ctx, cmd)
+}
+
+// run runs a prepared command, its output kept.
+func (j *job) run(ctx context.Context, cmd *exec.Cmd) error {
 	cmd.Stdout, cmd.Stderr = j.log, j.log
 	if err := cmd.Start(); err != nil {
 		return err

@@ -29,7 +29,8 @@ var steps = []step{
 	{"vet-darwin", false, vet("darwin")},
 	{"vet-windows", false, vet("windows")},
 	{"lint", false, lint},
-	{"test", true, tests},
+	{"test", true, tests(".")},
+	{"onnx", false, nested("onnx", testenv.AbilityONNX)},
 	{"example-quickstart", true, example("quickstart")},
 	{"example-script", false, example("script", testenv.AbilityPython, testenv.AbilityPythonVenv)},
 	{"example-mlflow", false, example("mlflow", testenv.AbilityPython, testenv.AbilityPythonVenv)},
@@ -90,7 +91,10 @@ func vet(goos string) func(context.Context, *job) error {
 // hundred dependencies are none of the library's, and runs it. Building takes
 // two minutes the first time; then go's cache has it. Where it can't be built,
 // as without a network, people go without; continuous integration does not.
-func lint(ctx context.Context, j *job) error {
+func lint(ctx context.Context, j *job) error { return lintIn(ctx, j, ".") }
+
+// lintIn lints one of the modules.
+func lintIn(ctx context.Context, j *job, dir string) error {
 	linter, err := j.output(ctx, "go", "-C", "internal/cmd/check/tools", "tool", "-n", "golangci-lint")
 	if err != nil && os.Getenv("CI") == "" {
 		return fmt.Errorf("%w: the linter can't be built: %w", errSkip, err)
@@ -98,7 +102,9 @@ func lint(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	return j.exec(ctx, nil, strings.TrimSpace(linter), "run", "./...")
+	cmd := j.command(ctx, strings.TrimSpace(linter), "run", "./...")
+	cmd.Dir = filepath.Join(j.check.root, dir)
+	return j.run(ctx, cmd)
 }
 
 // example makes the step that runs one example to its end. It is skipped when
@@ -113,6 +119,26 @@ func example(name string, needs ...string) func(context.Context, *job) error {
 			return fmt.Errorf("%w: %s is missing: %s", errSkip, ability, j.check.prepared.Missing[ability])
 		}
 		return j.exec(ctx, nil, "go", "run", "./"+filepath.ToSlash(dir))
+	}
+}
+
+// nested makes the step that checks a module of its own within the repository as the
+// others check the library, with its tests. It is skipped when an ability is missing that
+// the module needs.
+func nested(dir string, needs ...string) func(context.Context, *job) error {
+	return func(ctx context.Context, j *job) error {
+		for _, ability := range j.check.prepared.Lacks(needs) {
+			return fmt.Errorf("%w: %s is missing: %s", errSkip, ability, j.check.prepared.Missing[ability])
+		}
+		if !raceDetector(ctx, j) {
+			return fmt.Errorf("%w: it needs cgo and a C compiler", errSkip)
+		}
+		for _, args := range [][]string{{"mod", "tidy", "-diff"}, {"vet", "./..."}} {
+			if err := j.exec(ctx, nil, "go", append([]string{"-C", dir}, args...)...); err != nil {
+				return err
+			}
+		}
+		return errors.Join(lintIn(ctx, j, dir), tests(dir)(ctx, j))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -27,9 +28,13 @@ type event struct {
 	Action, Package, Test, Output, ImportPath, FailedBuild string
 }
 
-// tests runs all Go tests, with the race detector unless the check is the
+// tests makes the step that runs all Go tests of a module, with the race detector unless the check is the
 // quick one. It prints each package as it ends.
-func tests(ctx context.Context, j *job) error {
+func tests(dir string) func(context.Context, *job) error {
+	return func(ctx context.Context, j *job) error { return testsIn(ctx, j, dir) }
+}
+
+func testsIn(ctx context.Context, j *job, dir string) error {
 	args := []string{"test", "-json", "-timeout=30m"}
 	switch {
 	case j.check.short:
@@ -40,6 +45,7 @@ func tests(ctx context.Context, j *job) error {
 		j.progress("without the race detector, which needs cgo and a C compiler")
 	}
 	cmd := j.command(ctx, "go", append(args, "./...")...)
+	cmd.Dir = filepath.Join(j.check.root, dir)
 	cmd.Stderr = j.log
 	events, err := cmd.StdoutPipe()
 	if err != nil {
