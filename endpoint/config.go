@@ -85,7 +85,10 @@ type Config struct {
 	// replica dies meanwhile is given to another replica, once.
 	AtMostOnce bool
 	// Sample is the body of a request that is tried on what was started, before
-	// it gets any traffic; nil tries none. An answer of 400 or more is a failure.
+	// it gets any traffic. An answer of 400 or more is a failure. Empty but not nil tries
+	// none; nil the one that the only model brings along, if it does: the only .json
+	// file of its sample input dataset or, of a model without a script, the first row of
+	// that as a table, or what MLflow has kept as an example of a request.
 	Sample []byte
 	// Collect says what is kept of requests and answers; nil for nothing.
 	Collect *Collection
@@ -215,6 +218,9 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 		}
 	}
 	d.MaxConcurrent, d.MaxQueue, d.AtMostOnce, d.Sample = c.MaxConcurrent, c.MaxQueue, c.AtMostOnce, slices.Clone(c.Sample)
+	if len(d.Sample) == 0 {
+		d.Sample = nil
+	}
 	d.ScoringTimeout, d.MaxQueueWait, d.InitTimeout = c.ScoringTimeout.Milliseconds(), c.MaxQueueWait.Milliseconds(), c.InitTimeout.Milliseconds()
 	d.Collect = c.Collect.record()
 	d.MaxBatch, d.MaxBatchWait = c.MaxBatch, c.MaxBatchWait.Microseconds()
@@ -227,11 +233,19 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 			d.MaxConcurrent = 1
 		}
 	}
+	for _, m := range c.models() {
+		d.Models = append(d.Models, m.ID())
+	}
+}
+
+// models gives all models, each once.
+func (c *Config) models() (list []*model.Model) {
 	for _, m := range slices.Concat([]*model.Model{c.Model}, c.Models) {
-		if m != nil && !slices.Contains(d.Models, m.ID()) {
-			d.Models = append(d.Models, m.ID())
+		if m != nil && !slices.ContainsFunc(list, func(other *model.Model) bool { return other.ID() == m.ID() }) {
+			list = append(list, m)
 		}
 	}
+	return list
 }
 
 func scaleOf(d *record.EndpointDeployment) router.Scale {

@@ -27,13 +27,11 @@ import (
 // prepareModel finds out how a model is served without a script, and keeps the
 // environment that it is served in: the given one, or that which the model asks for.
 func (c *Client) prepareModel(ctx context.Context, config *Config, d *record.EndpointDeployment) error {
-	if len(d.Models) != 1 {
-		return fmt.Errorf("%w: without a scoring script one model is served, not %d", azml.ErrInvalid, len(d.Models))
+	models := config.models()
+	if len(models) != 1 {
+		return fmt.Errorf("%w: without a scoring script one model is served, not %d", azml.ErrInvalid, len(models))
 	}
-	m := config.Model
-	if m == nil {
-		m = config.Models[0]
-	}
+	m := models[0]
 	format, file, err := servable(ctx, m)
 	if err != nil {
 		return err
