@@ -55,7 +55,7 @@ func models(t *testing.T) (string, []sample) {
 	made.Do(func() {
 		seed := time.Now().UnixNano() % 1e6
 		t.Logf("seed %d", seed)
-		if made.dir, made.err = os.MkdirTemp("", "azml-onnx-"); made.err != nil {
+		if made.dir, made.err = os.MkdirTemp("", "azml-onnx-"); made.err != nil { //nolint:usetesting // all tests share it
 			return
 		}
 		cmd := exec.Command(python, "testdata/models.py", made.dir, fmt.Sprint(seed))
