@@ -214,7 +214,7 @@ func (b *batcher[I, O]) score(batch []*member[I, O]) {
 	b.mu.Lock()
 	b.busy--
 	if err == nil {
-		b.costs.note(weight, took)
+		b.costs.note(began.Add(took), weight, took)
 	}
 	b.dispatch(time.Now())
 	b.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,7 +214,7 @@ func TestCosts(t *testing.T) {
 		"each costs the same":   {0, 500 * us, 50 * us, []int{1, 8, 16}, map[int]bool{1: false, 8: false}},
 		"requests are rare":     {2000 * us, 10 * us, 5000 * us, []int{1, 2, 3}, map[int]bool{1: false}},
 		"up to a size":          {1000 * us, 50 * us, 50 * us, []int{1, 4, 16}, map[int]bool{1: true, 9: true, 10: false}},
-		"nothing known of size": {2000 * us, 10 * us, 50 * us, []int{1}, map[int]bool{1: false}},
+		"nothing known of size": {2000 * us, 10 * us, 2000 * us, []int{1}, map[int]bool{1: false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,7 +224,8 @@ func TestCosts(t *testing.T) {
 				k.arrived(now)
 				now = now.Add(c.gap)
 				size := c.sizes[i%len(c.sizes)]
-				k.note(size, c.fixed+c.each*time.Duration(size))
+				k.note(now, size, c.fixed+c.each*time.Duration(size))
+				now = now.Add(c.gap)
 			}
 			for weight, want := range c.want {
 				require.Equal(t, want, k.pays(weight), "%d %+v", weight, k)
@@ -232,6 +234,56 @@ func TestCosts(t *testing.T) {
 	}
 	var none costs
 	require.False(t, none.pays(1), "nothing was measured yet")
+}
+
+// TestBatchingPays: clients that send the next request when they have their answer, by a
+// clock of the test's own. Waiting makes them faster where a batch has a fixed cost, and
+// costs next to nothing where it has none, or where there is one client.
+func TestBatchingPays(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		clients     int
+		fixed, each time.Duration
+		least, most float64 // times the requests without waiting
+	}{
+		"one":           {1, 3 * time.Millisecond, 50 * time.Microsecond, 1, 1},
+		"two":           {2, 3 * time.Millisecond, 50 * time.Microsecond, 1.7, 2},
+		"eight":         {8, 3 * time.Millisecond, 50 * time.Microsecond, 1.6, 2},
+		"more than go":  {64, 3 * time.Millisecond, 50 * time.Microsecond, 0.99, 1.01},
+		"nothing fixed": {8, 0, time.Millisecond, 0.97, 1.01},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answered := map[time.Duration]float64{}
+			for _, wait := range []time.Duration{-1, 0} {
+				synctest.Test(t, func(t *testing.T) {
+					scorer := BatchHandler(func(_ context.Context, inputs []json.RawMessage) ([]any, error) {
+						time.Sleep(c.fixed + c.each*time.Duration(len(inputs)))
+						return make([]any, len(inputs)), nil
+					}, Batching{Wait: wait})
+					end := time.Now().Add(10 * time.Second)
+					var count atomic.Int64
+					var all sync.WaitGroup
+					for i := range c.clients {
+						all.Go(func() {
+							for time.Now().Before(end) {
+								time.Sleep(time.Duration(100+37*i%200) * time.Microsecond)
+								if _, err := scorer.Score(t.Context(), &Request{Method: http.MethodPost, Body: []byte("1")}); err != nil {
+									t.Error(err)
+								}
+								count.Add(1)
+							}
+						})
+					}
+					all.Wait()
+					answered[wait] = float64(count.Load())
+				})
+			}
+			times := answered[0] / answered[-1]
+			require.GreaterOrEqual(t, times, c.least)
+			require.LessOrEqual(t, times, c.most)
+		})
+	}
 }
 
 // TestGather: with a free slot a request waits for others where that pays, and no longer
@@ -268,9 +320,9 @@ func TestGather(t *testing.T) {
 				}, Batching{Most: c.most, Wait: c.wait}).(*batchHandler)
 				k := &scorer.batcher.costs
 				for _, n := range []int{1, 8} { // a minute for each batch, next to nothing for each request
-					k.note(n, time.Minute+time.Duration(n))
+					k.note(began.Add(-2*gap), n, time.Minute+time.Duration(n))
 				}
-				k.gap, k.last = gap.Seconds(), began.Add(-gap)
+				k.gap, k.back = gap.Seconds(), 2*gap.Seconds()
 				var both sync.WaitGroup
 				for text, at := range map[string]time.Duration{`1`: 0, `2`: c.second} {
 					both.Go(func() {

@@ -2,7 +2,7 @@ package scoring
 
 import "time"
 
-// costs are what batches were seen to cost, and how often requests come. A batch of
+// costs are what batches were seen to cost, and how soon requests come. A batch of
 // weight n is taken to cost fixed + each × n, by a line through the last batches.
 //
 // A request that comes while a batch runs waits for it to end. So, with n requests at
@@ -11,12 +11,18 @@ import "time"
 // one's share for all. That is less by fixed − each × n − gap × (n + 1): waiting pays
 // while that is more than 0.
 type costs struct {
-	last time.Time
-	gap  float64 // seconds between requests, smoothed; 0 before there were two
+	last  time.Time // of a request
+	ended time.Time // of the last batch, zero when a request has come since
+	// How soon a request comes after another one, and how soon the first one after a
+	// batch has ended: clients that send the next when they have an answer come in
+	// swarms. In seconds, smoothed; 0 before it was seen.
+	gap, back float64
 
 	// Sums over batches, older ones for less: of 1, the weights, the seconds, and
 	// the products.
 	one, n, t, nn, nt float64
+	share             float64 // of a batch's time that is fixed, as far as is known
+	alike             int     // batches since one had another weight, or was to have one
 }
 
 const (
@@ -26,22 +32,35 @@ const (
 	longestGap = 1.0
 	// keepShare is what the batches before count for with each further one.
 	keepShare = 0.95
+	// leastSpread is how much weights must differ for a line to be seen in them, as
+	// the share of their variance in their square.
+	leastSpread = 1e-3
+	// trialEvery is how many batches of one weight there are before one waits for
+	// another request, to see what that would cost.
+	trialEvery = 16
 )
 
 // arrived notes a request.
 func (c *costs) arrived(now time.Time) {
-	if !c.last.IsZero() {
-		gap := min(now.Sub(c.last).Seconds(), longestGap)
-		if c.gap == 0 {
-			c.gap = gap
-		}
-		c.gap += gapShare * (gap - c.gap)
+	switch {
+	case !c.ended.IsZero():
+		smooth(&c.back, now.Sub(c.ended))
+	case !c.last.IsZero():
+		smooth(&c.gap, now.Sub(c.last))
 	}
-	c.last = now
+	c.last, c.ended = now, time.Time{}
 }
 
-// note takes in what a batch has cost.
-func (c *costs) note(weight int, took time.Duration) {
+func smooth(value *float64, took time.Duration) {
+	gap := min(took.Seconds(), longestGap)
+	if *value == 0 {
+		*value = gap
+	}
+	*value += gapShare * (gap - *value)
+}
+
+// note takes in what a batch has cost that ends now.
+func (c *costs) note(now time.Time, weight int, took time.Duration) {
 	n, t := float64(weight), took.Seconds()
 	for _, sum := range []struct {
 		of *float64
@@ -49,32 +68,52 @@ func (c *costs) note(weight int, took time.Duration) {
 	}{{&c.one, 1}, {&c.n, n}, {&c.t, t}, {&c.nn, n * n}, {&c.nt, n * t}} {
 		*sum.of = keepShare**sum.of + sum.v
 	}
+	c.ended = now
+	c.alike++
+	if spread := c.one*c.nn - c.n*c.n; spread > leastSpread*c.one*c.nn {
+		each := min(max((c.one*c.nt-c.n*c.t)/spread, 0), c.t/c.n)
+		c.share, c.alike = 1-each*c.n/c.t, 0
+	}
 }
 
 // line gives the seconds of a batch that don't depend on its weight, and those for
-// each unit of it. While all batches weigh the same, nothing is known to be fixed.
+// each unit of it.
 func (c *costs) line() (fixed, each float64) {
 	if c.one == 0 {
 		return 0, 0
 	}
-	const least = 1e-6 // of a spread
-	spread := c.one*c.nn - c.n*c.n
-	if spread <= least*c.one*c.nn {
-		return 0, c.t / c.n
-	}
-	each = min(max((c.one*c.nt-c.n*c.t)/spread, 0), c.t/c.n)
-	return (c.t - each*c.n) / c.one, each
+	return c.share * c.t / c.one, (1 - c.share) * c.t / c.n
 }
 
-// pays tells whether it pays that requests of this weight wait for another one.
+// next gives in how many seconds another request may be expected, 0 when that is not
+// known.
+func (c *costs) next() float64 {
+	if c.ended.IsZero() {
+		return c.gap
+	}
+	return c.back
+}
+
+// pays tells whether it pays that requests of this weight wait for another one, or
+// whether that is to be tried.
 func (c *costs) pays(weight int) bool {
 	fixed, each := c.line()
-	n := float64(weight)
-	return c.gap > 0 && fixed > each*n+c.gap*(n+1)
+	n, gap := float64(weight), c.next()
+	if gap == 0 {
+		return false
+	}
+	if fixed > each*n+gap*(n+1) {
+		return true
+	}
+	trial := c.alike >= trialEvery && gap*(n+1) < fixed+each*n
+	if trial {
+		c.alike = 0
+	}
+	return trial
 }
 
 // patience is for how long the next request is waited for.
 func (c *costs) patience() time.Duration {
 	const gaps = 3
-	return time.Duration(gaps * c.gap * float64(time.Second))
+	return time.Duration(gaps * c.next() * float64(time.Second))
 }
