@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/environment"
+	"github.com/azml-go/azml/workspace"
 )
 
 // modelPackages are what the forest is made and asked with, in the environment that
@@ -168,14 +170,17 @@ func (f *forest) inProcess(name string, most int) starting {
 			return nil, err
 		}
 		return startServer(ctx, name, "/", func(port string) *exec.Cmd {
-			return exec.CommandContext(ctx, program, "-workspace", dir, "-python", f.python, "-address", "127.0.0.1:"+port, "forest")
+			cmd := exec.CommandContext(ctx, program, "-workspace", filepath.Join(dir, "workspace"), "-python", f.python, "-address", "127.0.0.1:"+port, "forest")
+			cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir) // not the user's
+			return cmd
 		})
 	}
 }
 
 // propose deploys the ONNX model in a new workspace, for another process to serve.
 func (f *forest) propose(ctx context.Context, dir string, most int) error {
-	ws, err := openIn(ctx, dir)
+	ws, err := workspace.Open(ctx, filepath.Join(dir, "workspace"), &workspace.OpenOptions{CacheDir: filepath.Join(dir, "azml"),
+		SecretsKeyFile: filepath.Join(dir, "azml", "secrets.key")})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/azml-go/azml/azure"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/onnx"
@@ -43,7 +44,7 @@ func main() {
 func parse(args []string) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("azml-onnx", flag.ContinueOnError)
-	flags.StringVar(&s.workspace, "workspace", ".", "`folder` of the workspace")
+	flags.StringVar(&s.workspace, "workspace", "", "folder or URL of the `workspace` (default: the one that config.json names)")
 	flags.StringVar(&s.options.Library, "library", "", "shared `library` of ONNX Runtime (default: that of the Python package onnxruntime)")
 	flags.StringVar(&s.python, "python", "python3", "`interpreter` whose package onnxruntime has the library")
 	flags.IntVar(&s.options.Threads, "threads", 0, "threads of one call of a model (default 1)")
@@ -57,6 +58,17 @@ func parse(args []string) (settings, error) {
 	}
 	s.endpoint = flags.Arg(0)
 	return s, nil
+}
+
+// open opens the workspace in a folder or at a URL, or the one that config.json names.
+func open(ctx context.Context, location string) (*workspace.Workspace, error) {
+	switch {
+	case location == "":
+		return azure.FromConfig(ctx, "", nil)
+	case azure.IsURL(location):
+		return azure.Open(ctx, location, nil)
+	}
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true})
 }
 
 // run serves the endpoint until ctx ends, or somebody stops or deletes it.
@@ -74,7 +86,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	ws, err := workspace.Open(ctx, s.workspace, nil)
+	ws, err := open(ctx, s.workspace)
 	if err != nil {
 		return err
 	}
