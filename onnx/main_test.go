@@ -2,7 +2,6 @@ package onnx_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/model"
 	"github.com/azml-go/azml/onnx"
 	"github.com/azml-go/azml/workspace"
@@ -83,13 +83,7 @@ func newRuntime(t *testing.T) *onnx.Runtime {
 	return r
 }
 
-func open(t *testing.T) *workspace.Workspace {
-	t.Helper()
-	ws, err := workspace.Open(t.Context(), t.TempDir(), nil)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, ws.Close(context.WithoutCancel(t.Context()))) })
-	return ws
-}
+var open = workspacetest.Open
 
 // register registers one of the models.
 func register(t *testing.T, ws *workspace.Workspace, name string) *model.Model {

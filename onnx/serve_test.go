@@ -3,9 +3,11 @@ package onnx_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,9 +15,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/endpoint/inferencegrpc"
+	pb "github.com/azml-go/azml/internal/openinference/inferencepb"
 )
 
 // ask posts JSON and gives the answer.
@@ -210,6 +216,43 @@ func TestTogether(t *testing.T) {
 			require.NoError(t, a.err)
 			require.Equal(t, http.StatusOK, a.status, a.got)
 			equal(t, any(a.to.Outputs), any(a.got), name)
+		}
+	}
+}
+
+// TestGRPC: tensors in raw bytes are scored as they are.
+func TestGRPC(t *testing.T) {
+	t.Parallel()
+	_, cases := models(t)
+	ws := open(t)
+	ep, err := deploy(t, ws, endpoint.Config{Model: register(t, ws, "logistic")}, endpoint.ServeOptions{GRPC: inferencegrpc.Listen("127.0.0.1:0")})
+	require.NoError(t, err)
+	require.NoError(t, ep.Refresh(t.Context()))
+	conn, err := grpc.NewClient(ep.Details().Hosts[0].GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	client := pb.NewGRPCInferenceServiceClient(conn)
+	for _, c := range cases {
+		if c.Model != "logistic" {
+			continue
+		}
+		var raw []byte
+		for _, value := range flat(c.Inputs["X"].Data) {
+			f, err := value.(json.Number).Float64()
+			require.NoError(t, err)
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(f)))
+		}
+		got, err := client.ModelInfer(t.Context(), &pb.ModelInferRequest{ModelName: "logistic", RawInputContents: [][]byte{raw},
+			Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "X", Datatype: "FP32", Shape: c.Inputs["X"].Shape}}})
+		require.NoError(t, err)
+		require.Len(t, got.GetOutputs(), 2)
+		require.Equal(t, "INT64", got.GetOutputs()[0].GetDatatype())
+		require.Equal(t, shapeOf(c.Outputs["probabilities"]), got.GetOutputs()[1].GetShape())
+		raw = got.GetRawOutputContents()[1]
+		for i, want := range flat(c.Outputs["probabilities"]) {
+			f, err := want.(json.Number).Float64()
+			require.NoError(t, err)
+			require.InDelta(t, f, math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])), 1e-5)
 		}
 	}
 }
