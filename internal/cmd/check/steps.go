@@ -29,7 +29,7 @@ var steps = []step{
 	{"vet-darwin", false, vet("darwin")},
 	{"vet-windows", false, vet("windows")},
 	{"lint", false, lint},
-	{"test", true, tests(".")},
+	{"test", true, tests},
 	{"onnx", false, nested("onnx", testenv.AbilityONNX)},
 	{"example-quickstart", true, example("quickstart")},
 	{"example-script", false, example("script", testenv.AbilityPython, testenv.AbilityPythonVenv)},
@@ -91,20 +91,15 @@ func vet(goos string) func(context.Context, *job) error {
 // hundred dependencies are none of the library's, and runs it. Building takes
 // two minutes the first time; then go's cache has it. Where it can't be built,
 // as without a network, people go without; continuous integration does not.
-func lint(ctx context.Context, j *job) error { return lintIn(ctx, j, ".") }
-
-// lintIn lints one of the modules.
-func lintIn(ctx context.Context, j *job, dir string) error {
-	linter, err := j.output(ctx, "go", "-C", "internal/cmd/check/tools", "tool", "-n", "golangci-lint")
+func lint(ctx context.Context, j *job) error {
+	linter, err := j.output(ctx, "go", "-C", filepath.Join(j.check.root, "internal", "cmd", "check", "tools"), "tool", "-n", "golangci-lint")
 	if err != nil && os.Getenv("CI") == "" {
 		return fmt.Errorf("%w: the linter can't be built: %w", errSkip, err)
 	}
 	if err != nil {
 		return err
 	}
-	cmd := j.command(ctx, strings.TrimSpace(linter), "run", "./...")
-	cmd.Dir = filepath.Join(j.check.root, dir)
-	return j.run(ctx, cmd)
+	return j.exec(ctx, nil, strings.TrimSpace(linter), "run", "./...")
 }
 
 // example makes the step that runs one example to its end. It is skipped when
@@ -122,9 +117,8 @@ func example(name string, needs ...string) func(context.Context, *job) error {
 	}
 }
 
-// nested makes the step that checks a module of its own within the repository as the
-// others check the library, with its tests. It is skipped when an ability is missing that
-// the module needs.
+// nested makes the step that checks a module of its own within the repository, all at
+// once. It is skipped when an ability is missing that the module needs.
 func nested(dir string, needs ...string) func(context.Context, *job) error {
 	return func(ctx context.Context, j *job) error {
 		for _, ability := range j.check.prepared.Lacks(needs) {
@@ -133,12 +127,13 @@ func nested(dir string, needs ...string) func(context.Context, *job) error {
 		if !raceDetector(ctx, j) {
 			return fmt.Errorf("%w: it needs cgo and a C compiler", errSkip)
 		}
-		for _, args := range [][]string{{"mod", "tidy", "-diff"}, {"vet", "./..."}} {
-			if err := j.exec(ctx, nil, "go", append([]string{"-C", dir}, args...)...); err != nil {
+		j.module = dir
+		for _, check := range []func(context.Context, *job) error{command("go", "mod", "tidy", "-diff"), vet(""), lint, tests} {
+			if err := check(ctx, j); err != nil && !errors.Is(err, errSkip) {
 				return err
 			}
 		}
-		return errors.Join(lintIn(ctx, j, dir), tests(dir)(ctx, j))
+		return nil
 	}
 }
 
