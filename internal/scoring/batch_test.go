@@ -243,14 +243,15 @@ func TestBatchingPays(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		clients     int
+		together    int
 		fixed, each time.Duration
 		least, most float64 // times the requests without waiting
 	}{
-		"one":           {1, 3 * time.Millisecond, 50 * time.Microsecond, 1, 1},
-		"two":           {2, 3 * time.Millisecond, 50 * time.Microsecond, 1.7, 2},
-		"eight":         {8, 3 * time.Millisecond, 50 * time.Microsecond, 1.6, 2},
-		"more than go":  {64, 3 * time.Millisecond, 50 * time.Microsecond, 0.99, 1.01},
-		"nothing fixed": {8, 0, time.Millisecond, 0.97, 1.01},
+		"one":           {1, 32, 3 * time.Millisecond, 50 * time.Microsecond, 1, 1},
+		"two":           {2, 32, 3 * time.Millisecond, 50 * time.Microsecond, 1.7, 2},
+		"eight":         {8, 32, 3 * time.Millisecond, 50 * time.Microsecond, 1.6, 2},
+		"more than go":  {8, 4, 3 * time.Millisecond, 50 * time.Microsecond, 0.99, 1.01},
+		"nothing fixed": {8, 32, 0, time.Millisecond, 0.97, 1.01},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,8 +261,8 @@ func TestBatchingPays(t *testing.T) {
 					scorer := BatchHandler(func(_ context.Context, inputs []json.RawMessage) ([]any, error) {
 						time.Sleep(c.fixed + c.each*time.Duration(len(inputs)))
 						return make([]any, len(inputs)), nil
-					}, Batching{Wait: wait})
-					end := time.Now().Add(10 * time.Second)
+					}, Batching{Wait: wait, Most: c.together})
+					end := time.Now().Add(2 * time.Second)
 					var count atomic.Int64
 					var all sync.WaitGroup
 					for i := range c.clients {
