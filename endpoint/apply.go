@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -247,7 +248,7 @@ func (s *host) launch(ctx context.Context, d *record.EndpointDeployment) (*runni
 	if err == nil {
 		s.progress(ctx, "starting deployment %s", d.Name)
 		config := scoring.DeploymentConfig{Name: d.Name, Start: start, Scale: scaleOf(d),
-			MaxConcurrent: d.MaxConcurrent, ScoringTimeout: milliseconds(d.ScoringTimeout), MaxQueueWait: milliseconds(d.MaxQueueWait),
+			MaxConcurrent: s.slots(d), ScoringTimeout: milliseconds(d.ScoringTimeout), MaxQueueWait: milliseconds(d.MaxQueueWait),
 			MaxQueue: d.MaxQueue, AtMostOnce: d.AtMostOnce, Service: s.name, SwaggerFiles: files, Logger: s.logger()}
 		describe(&config, d, models)
 		if one.collects != nil && one.collects.observes() {
@@ -266,15 +267,12 @@ func (s *host) launch(ctx context.Context, d *record.EndpointDeployment) (*runni
 // starter gives what starts a replica of the deployment, and the script's folder.
 func (s *host) starter(ctx context.Context, d *record.EndpointDeployment, models []*model.Model, one *running) (func(context.Context) (scoring.Scorer, error), fs.FS, error) {
 	if d.Kind == kindHandler {
-		f, _ := s.function(d)
-		scorer := scoring.HTTP(f.http)
-		if f.handler != nil {
-			scorer = scoring.Handler(scoring.HandlerFunc(f.handler))
-		}
-		if one.collects != nil {
-			scorer = collecting{scorer, one.collects.Collector}
-		}
+		scorer := s.inProcess(d, one)
 		return func(context.Context) (scoring.Scorer, error) { return scorer, nil }, nil, nil
+	}
+	if d.ModelFormat == FormatONNX {
+		start, err := s.loader(ctx, d, models, one)
+		return start, nil, err
 	}
 	config, err := s.prepare(ctx, d, models, one)
 	if err != nil {
@@ -291,4 +289,32 @@ func (s *host) starter(ctx context.Context, d *record.EndpointDeployment, models
 		return start, nil, nil
 	}
 	return start, os.DirFS(config.SourceDir), nil
+}
+
+// inProcess makes the scorer of a Go function.
+func (s *host) inProcess(d *record.EndpointDeployment, one *running) scoring.Scorer {
+	f, _ := s.function(d)
+	if f.batch != nil {
+		return scoring.BatchHandler(scoring.BatchFunc(f.batch), batching(d, 1))
+	}
+	scorer := scoring.HTTP(f.http)
+	if f.handler != nil {
+		scorer = scoring.Handler(scoring.HandlerFunc(f.handler))
+	}
+	if one.collects != nil {
+		scorer = collecting{scorer, one.collects.Collector}
+	}
+	return scorer
+}
+
+// slots gives how many calls a replica of the deployment gets at once, 0 for any
+// number: of what takes several requests together, how many batches.
+func (s *host) slots(d *record.EndpointDeployment) int {
+	if d.ModelFormat == FormatONNX {
+		return batching(d, runtime.GOMAXPROCS(0)).Slots
+	}
+	if f, ok := s.function(d); ok && d.Kind == kindHandler && f.batch != nil {
+		return batching(d, 1).Slots
+	}
+	return d.MaxConcurrent
 }

@@ -25,8 +25,16 @@ import (
 // at once; ctx ends at the scoring timeout.
 type Handler func(ctx context.Context, input json.RawMessage) (any, error)
 
-// Config says what a deployment serves and how. At most one of Handler, HTTP and
-// Script is given; without any, Model is served by what it is, see Script.
+// BatchHandler is a scoring function that answers several requests at once: the
+// inputs are as Handler gets one, the answers as it gives one, as many and in the
+// same order. An answer that is an error is that request's. When the function gives
+// an error, or another number of answers, it is called for each request alone,
+// unless the deployment is AtMostOnce. ctx ends at the scoring timeout, and when no
+// client waits any more.
+type BatchHandler func(ctx context.Context, inputs []json.RawMessage) ([]any, error)
+
+// Config says what a deployment serves and how. At most one of Handler, BatchHandler,
+// HTTP and Script is given; without any, Model is served by what it is, see Script.
 type Config struct {
 	// Model is the model that is served; Models when there are several. They
 	// can't be deleted while the endpoint is served. A scoring script finds
@@ -36,6 +44,8 @@ type Config struct {
 	Models []*model.Model
 	// Handler is a Go function that answers requests in this process.
 	Handler Handler
+	// BatchHandler is a Go function that answers several requests at once.
+	BatchHandler BatchHandler
 	// HTTP answers requests to /score in this process as they are.
 	HTTP http.Handler
 	// Script is a Python scoring script.
@@ -46,8 +56,19 @@ type Config struct {
 	// requests; nil for a fixed number.
 	Scaling *Scaling
 	// MaxConcurrent is the number of requests that run at once in a replica:
-	// without limit for Go functions when zero, always 1 for scripts.
+	// without limit for Go functions when zero, always 1 for scripts. Of a
+	// BatchHandler it is the number of batches, 1 when zero; of a model that a
+	// Runtime runs, likewise, as many as there are processors when zero.
 	MaxConcurrent int
+	// MaxBatch is how many requests, or rows of tensors, are sent together to what
+	// takes several at once: a BatchHandler, a script with a function run_batch(inputs)
+	// beside run(data), a model that a Runtime runs, with a free first dimension. 32
+	// when zero; with 1 each is sent alone.
+	MaxBatch int
+	// MaxBatchWait is how long a request waits for others though it could be sent at
+	// once, where what was measured says that this pays: 2 ms when zero, less than
+	// zero for not at all. Those that have to wait anyway are always sent together.
+	MaxBatchWait time.Duration
 	// MaxQueue is how many requests may wait for a replica at once, 1,000 when
 	// zero; more are answered with 503.
 	MaxQueue int
@@ -69,7 +90,10 @@ type Config struct {
 	// replica dies meanwhile is given to another replica, once.
 	AtMostOnce bool
 	// Sample is the body of a request that is tried on what was started, before
-	// it gets any traffic; nil tries none. An answer of 400 or more is a failure.
+	// it gets any traffic. An answer of 400 or more is a failure. Empty but not nil tries
+	// none; nil the one that the only model brings along, if it does: the only .json
+	// file of its sample input dataset or, of a model without a script, the first row of
+	// that as a table, or what MLflow has kept as an example of a request.
 	Sample []byte
 	// Collect says what is kept of requests and answers; nil for nothing.
 	Collect *Collection
@@ -101,8 +125,8 @@ const (
 // Script is a Python scoring script with the functions init() and run(data). Without
 // an EntryScript, one model is served by what it is: a model of MLflow's, which then
 // also answers by MLflow's protocol, or one of the framework ScikitLearn from a
-// pickle. Its environment is the one that it asks for itself, unless Environment
-// names another.
+// pickle, or one in a file .onnx, by a host that has a Runtime for it. Its environment is the
+// one that it asks for itself, unless Environment names another; what a Runtime runs has none.
 type Script struct {
 	// Source is the folder of the script; a snapshot of it is kept, so that
 	// later changes don't reach the endpoint.
@@ -125,7 +149,7 @@ const (
 
 // complete gives a model alone what serves it.
 func (c *Config) complete() {
-	if c.Handler == nil && c.HTTP == nil && c.Script == nil && (c.Model != nil || len(c.Models) > 0) {
+	if c.Handler == nil && c.BatchHandler == nil && c.HTTP == nil && c.Script == nil && (c.Model != nil || len(c.Models) > 0) {
 		c.Script = &Script{}
 	}
 }
@@ -133,15 +157,15 @@ func (c *Config) complete() {
 // check tells what is wrong with the configuration itself.
 func (c *Config) check() error {
 	given := 0
-	for _, is := range []bool{c.Handler != nil, c.HTTP != nil, c.Script != nil} {
+	for _, is := range []bool{c.Handler != nil, c.BatchHandler != nil, c.HTTP != nil, c.Script != nil} {
 		if is {
 			given++
 		}
 	}
 	if given != 1 {
-		return fmt.Errorf("%w: give exactly one of Handler, HTTP and Script, or a model that needs none", azml.ErrInvalid)
+		return fmt.Errorf("%w: give exactly one of Handler, BatchHandler, HTTP and Script, or a model that needs none", azml.ErrInvalid)
 	}
-	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent), "MaxQueue": int64(c.MaxQueue),
+	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent), "MaxQueue": int64(c.MaxQueue), "MaxBatch": int64(c.MaxBatch),
 		"ScoringTimeout": int64(c.ScoringTimeout), "MaxQueueWait": int64(c.MaxQueueWait), "InitTimeout": int64(c.InitTimeout),
 		"MaxMemory": c.MaxMemory} {
 		if n < 0 {
@@ -154,8 +178,8 @@ func (c *Config) check() error {
 	if c.Script == nil && c.MaxMemory > 0 {
 		return fmt.Errorf("%w: MaxMemory is for scripts: a Go function has the memory of its program", azml.ErrInvalid)
 	}
-	if c.Script != nil && c.MaxConcurrent > 1 {
-		return fmt.Errorf("%w: a replica of a script runs one request at a time: raise Replicas instead of MaxConcurrent", azml.ErrInvalid)
+	if c.Script != nil && c.Script.EntryScript != "" && c.MaxConcurrent > 1 {
+		return errOneAtOnce
 	}
 	if slices.Contains(c.Models, nil) {
 		return fmt.Errorf("%w: Models holds nil", azml.ErrInvalid)
@@ -173,6 +197,8 @@ func (c *Config) check() error {
 	}
 	return c.checkScaling()
 }
+
+var errOneAtOnce = fmt.Errorf("%w: a replica of a script runs one request at a time: raise Replicas instead of MaxConcurrent", azml.ErrInvalid)
 
 func (c *Config) checkScaling() error {
 	if c.Replicas > mostReplicas || c.Scaling != nil && c.Scaling.Max > mostReplicas {
@@ -201,21 +227,35 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 		}
 	}
 	d.MaxConcurrent, d.MaxQueue, d.AtMostOnce, d.Sample = c.MaxConcurrent, c.MaxQueue, c.AtMostOnce, slices.Clone(c.Sample)
+	if len(d.Sample) == 0 {
+		d.Sample = nil
+	}
 	d.ScoringTimeout, d.MaxQueueWait, d.InitTimeout = c.ScoringTimeout.Milliseconds(), c.MaxQueueWait.Milliseconds(), c.InitTimeout.Milliseconds()
 	d.MaxMemory = c.MaxMemory
 	d.Collect = c.Collect.record()
+	d.MaxBatch, d.MaxBatchWait = c.MaxBatch, c.MaxBatchWait.Microseconds()
 	d.Kind = kindHandler
 	if c.Script != nil {
-		d.Kind, d.EntryScript, d.Variables, d.MaxConcurrent = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables), 1
+		d.Kind, d.EntryScript, d.Variables = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables)
 		if c.Script.EntryScript == "" {
 			d.Kind = kindModel
+		} else {
+			d.MaxConcurrent = 1
 		}
 	}
+	for _, m := range c.models() {
+		d.Models = append(d.Models, m.ID())
+	}
+}
+
+// models gives all models, each once.
+func (c *Config) models() (list []*model.Model) {
 	for _, m := range slices.Concat([]*model.Model{c.Model}, c.Models) {
-		if m != nil && !slices.Contains(d.Models, m.ID()) {
-			d.Models = append(d.Models, m.ID())
+		if m != nil && !slices.ContainsFunc(list, func(other *model.Model) bool { return other.ID() == m.ID() }) {
+			list = append(list, m)
 		}
 	}
+	return list
 }
 
 func scaleOf(d *record.EndpointDeployment) router.Scale {
@@ -225,6 +265,8 @@ func scaleOf(d *record.EndpointDeployment) router.Scale {
 }
 
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+func microseconds(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // Auth is what a request needs to be let in.
 type Auth string

@@ -143,6 +143,7 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	if err != nil {
 		return nil, "", err
 	}
+	c.findSample(ctx, &config, &d)
 	hosts.keep(d.ID, config)
 	stored, err := c.put(ctx, draft, d, opts)
 	if err != nil {

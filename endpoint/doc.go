@@ -2,8 +2,8 @@
 // to be served: deployments, and which share of the requests each gets. Any
 // number of processes serve it, those that deploy and any others that call
 // [Client.Serve], and follow what is changed. What answers is a Go function in
-// such a process, or a Python scoring script with init() and run() in child
-// processes. A new deployment is started and tried before it gets traffic, and
+// such a process, a model that a [Runtime] has loaded into it, or a Python scoring
+// script with init() and run() in child processes. A new deployment is started and tried before it gets traffic, and
 // what it replaces goes on until then.
 //
 // A served endpoint speaks Azure ML's scoring contract:

@@ -25,7 +25,7 @@ func echo(_ context.Context, input json.RawMessage) (any, error) { return input,
 
 func deploy(t *testing.T, ws *workspace.Workspace, name string, config endpoint.Config, opts *endpoint.DeployOptions) *endpoint.Endpoint {
 	t.Helper()
-	if config.Handler == nil && config.HTTP == nil && config.Script == nil {
+	if config.Handler == nil && config.BatchHandler == nil && config.HTTP == nil && config.Script == nil && config.Model == nil {
 		config.Handler = echo
 	}
 	ep, err := ws.Endpoints().Deploy(t.Context(), name, config, opts)

@@ -27,19 +27,26 @@ import (
 // prepareModel finds out how a model is served without a script, and keeps the
 // environment that it is served in: the given one, or that which the model asks for.
 func (c *Client) prepareModel(ctx context.Context, config *Config, d *record.EndpointDeployment) error {
-	if len(d.Models) != 1 {
-		return fmt.Errorf("%w: without a scoring script one model is served, not %d", azml.ErrInvalid, len(d.Models))
+	models := config.models()
+	if len(models) != 1 {
+		return fmt.Errorf("%w: without a scoring script one model is served, not %d", azml.ErrInvalid, len(models))
 	}
-	m := config.Model
-	if m == nil {
-		m = config.Models[0]
-	}
+	m := models[0]
 	format, file, err := servable(ctx, m)
 	if err != nil {
 		return err
 	}
+	d.ModelFormat, d.ModelFile = format, file
 	spec := config.Script.Environment
-	if !spec.IsReference() && spec.Docker == (environment.Docker{}) && reflect.ValueOf(spec.Python).IsZero() {
+	given := spec.IsReference() || spec.Docker != (environment.Docker{}) || !reflect.ValueOf(spec.Python).IsZero()
+	if format == FormatONNX {
+		return checkInProcess(config, given)
+	}
+	if config.MaxConcurrent > 1 {
+		return errOneAtOnce
+	}
+	d.MaxConcurrent = 1
+	if !given {
 		if spec.Python, err = needs(ctx, m, format); err != nil {
 			return fmt.Errorf("the environment of model %s: %w", m.ID(), err)
 		}
@@ -48,8 +55,20 @@ func (c *Client) prepareModel(ctx context.Context, config *Config, d *record.End
 	if err != nil {
 		return err
 	}
-	d.ModelFormat, d.ModelFile = format, file
 	d.Environment = &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
+	return nil
+}
+
+// checkInProcess tells what does not go with a model that a Runtime runs.
+func checkInProcess(config *Config, environment bool) error {
+	switch {
+	case environment || len(config.Script.Variables) > 0 || config.Script.Source != "":
+		return fmt.Errorf("%w: an ONNX model runs in the serving process: it has no environment, variables or source folder", azml.ErrInvalid)
+	case config.Replicas > 1 || config.Scaling != nil:
+		return fmt.Errorf("%w: an ONNX model runs in the serving process: raise MaxConcurrent instead of Replicas and Scaling", azml.ErrInvalid)
+	case config.MaxMemory > 0:
+		return fmt.Errorf("%w: an ONNX model runs in the serving process, and has the memory of that", azml.ErrInvalid)
+	}
 	return nil
 }
 
@@ -64,7 +83,7 @@ func servable(ctx context.Context, m *model.Model) (format, file string, err err
 	if err != nil {
 		return "", "", err
 	}
-	var pickles []string
+	var pickles, onnx []string
 	for _, f := range files {
 		if f.Path == signature.File {
 			return scoring.ModelMLflow, "", nil
@@ -72,11 +91,17 @@ func servable(ctx context.Context, m *model.Model) (format, file string, err err
 		if slices.Contains([]string{".pkl", ".pickle", ".joblib"}, path.Ext(f.Path)) {
 			pickles = append(pickles, f.Path)
 		}
+		if path.Ext(f.Path) == "."+FormatONNX {
+			onnx = append(onnx, f.Path)
+		}
+	}
+	if len(onnx) == 1 {
+		return FormatONNX, onnx[0], nil
 	}
 	if m.Details().Framework == frameworkSklearn && len(pickles) == 1 {
 		return scoring.ModelSklearn, pickles[0], nil
 	}
-	return "", "", fmt.Errorf("%w: model %s needs a scoring script: without one, models of MLflow's are served (with a file %s), and those of the framework %s with one file .pkl, .pickle or .joblib",
+	return "", "", fmt.Errorf("%w: model %s needs a scoring script: without one, models of MLflow's are served (with a file %s), and those of the framework %s with one file .pkl, .pickle or .joblib, and those with one file .onnx",
 		azml.ErrInvalid, m.ID(), signature.File, frameworkSklearn)
 }
 

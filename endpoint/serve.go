@@ -24,11 +24,15 @@ import (
 type ServeOptions struct {
 	// Handler is the function of deployments that were made with one.
 	Handler Handler
+	// BatchHandler is the function of deployments that were made with one.
+	BatchHandler BatchHandler
 	// HTTP is the handler of deployments that were made with one.
 	HTTP http.Handler
 	// Handlers are the functions of deployments by name, where they differ; they
-	// come before Handler and HTTP.
+	// come before Handler, BatchHandler and HTTP.
 	Handlers map[string]Handler
+	// Runtimes load models into this process, each those of its format.
+	Runtimes []Runtime
 	// Address is the host:port to listen on; a free port of the loopback
 	// interface when empty.
 	Address string
@@ -182,8 +186,8 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 		if err := s.canServe(&r); err != nil {
 			return stored, err
 		}
-		if (s.opts.Handler != nil || s.opts.HTTP != nil || s.opts.Handlers != nil) && !hasFunction(&r) {
-			return stored, fmt.Errorf("%w: it was deployed with a scoring script: give neither Handler nor HTTP", azml.ErrInvalid)
+		if (s.opts.function().given() || s.opts.Handlers != nil) && !hasFunction(&r) {
+			return stored, fmt.Errorf("%w: it was deployed without a Go function: give neither Handler, BatchHandler nor HTTP", azml.ErrInvalid)
 		}
 	}
 	if err := c.dropGone(ctx, s.name, stored.Value.ID); err != nil {
@@ -347,8 +351,14 @@ type hosts struct {
 // function is what a deployment of a Go function runs.
 type function struct {
 	handler Handler
+	batch   BatchHandler
 	http    http.Handler
 }
+
+// given tells whether there is one.
+func (f function) given() bool { return f.handler != nil || f.batch != nil || f.http != nil }
+
+func (o *ServeOptions) function() function { return function{o.Handler, o.BatchHandler, o.HTTP} }
 
 func ownHosts(h core.Handle) (*hosts, error) {
 	return core.Own(h, func(core.Handle) (*hosts, error) {
@@ -390,7 +400,7 @@ func (hs *hosts) keep(id string, config Config) {
 	}
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	hs.functions[id] = function{config.Handler, config.HTTP}
+	hs.functions[id] = function{config.Handler, config.BatchHandler, config.HTTP}
 }
 
 // function gives the Go function of a deployment: the one that it was deployed
@@ -404,14 +414,19 @@ func (s *host) function(d *record.EndpointDeployment) (function, bool) {
 	if f := s.opts.Handlers[d.Name]; f != nil {
 		return function{handler: f}, true
 	}
-	return function{s.opts.Handler, s.opts.HTTP}, s.opts.Handler != nil || s.opts.HTTP != nil
+	f := s.opts.function()
+	return f, f.given()
 }
 
-// canServe tells whether this process has the Go functions of the revision.
+// canServe tells whether this process has the Go functions of the revision, and what
+// runs its models.
 func (s *host) canServe(r *record.EndpointRevision) error {
 	for i := range r.Deployments {
 		if _, ok := s.function(&r.Deployments[i]); r.Deployments[i].Kind == kindHandler && !ok {
-			return fmt.Errorf("%w: deployment %q is a Go function, which only the program that has it can serve: give Handler or HTTP", azml.ErrInvalid, r.Deployments[i].Name)
+			return fmt.Errorf("%w: deployment %q is a Go function, which only the program that has it can serve: give Handler, BatchHandler or HTTP", azml.ErrInvalid, r.Deployments[i].Name)
+		}
+		if d := &r.Deployments[i]; d.ModelFormat == FormatONNX && s.runtimeOf(d.ModelFormat) == nil {
+			return fmt.Errorf("%w: deployment %q is an ONNX model, and this program has no runtime for such: give one in Runtimes, or serve it with azml-onnx of the module github.com/azml-go/azml/onnx", azml.ErrInvalid, d.Name)
 		}
 	}
 	return nil

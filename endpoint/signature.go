@@ -11,7 +11,8 @@ import (
 )
 
 // describe has requests and answers held against what the model says it takes and
-// gives, if it is the only one and says so. MLflow does that itself.
+// gives, if it is the only one and says so. MLflow does that itself, and so do models that
+// were loaded into this process.
 func describe(config *scoring.DeploymentConfig, d *record.EndpointDeployment, models []*model.Model) {
 	if len(models) != 1 {
 		return
@@ -21,7 +22,7 @@ func describe(config *scoring.DeploymentConfig, d *record.EndpointDeployment, mo
 		return
 	}
 	config.Inputs, config.Outputs = tensors(s.Inputs), tensors(s.Outputs)
-	if d.ModelFormat == scoring.ModelMLflow {
+	if d.ModelFormat == scoring.ModelMLflow || d.ModelFormat == FormatONNX {
 		return
 	}
 	if len(s.Inputs) > 0 {

@@ -118,6 +118,7 @@ type deployment struct {
 	traffic     int
 	sample      string
 	memory      string
+	noSample    bool
 	foreground  bool
 }
 
@@ -136,7 +137,8 @@ later changes don't reach the endpoint.
 
 Without a script, a model of MLflow's (with a file MLmodel), or one of the framework
 ScikitLearn with a pickle, is served by what it is, in the environment that it asks
-for unless -r or another flag names one.`,
+for unless -r or another flag names one. A model in a file .onnx is served by the
+program azml-onnx of the module github.com/azml-go/azml/onnx.`,
 		Example: `  azml endpoint deploy churn --model churn:7 --entry-script score.py -r requirements.txt
   azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py --sample request.json
   azml endpoint deploy churn --model churn:8 --entry-script score.py --collect request=10 --collect model_inputs
@@ -171,11 +173,15 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 	f.StringVarP(&d.script.Source, "source", "s", "", "folder of the script (default: the current one)")
 	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (default: none; the model is served by what it is)")
 	d.environment.add(cmd)
-	f.StringVar(&d.sample, "sample", "", "file with a request that is tried before it gets traffic")
+	f.StringVar(&d.sample, "sample", "", "file with a request that is tried before it gets traffic (default: the one that the model brings along)")
+	f.BoolVar(&d.noSample, "no-sample", false, "try no request")
 	f.IntVar(&d.config.Replicas, "replicas", 0, "number of processes of the script (default 1)")
 	f.IntVar(&d.scaling.Min, "min-replicas", 0, "least number of processes, 0 for none while nobody asks")
 	f.IntVar(&d.scaling.Max, "max-replicas", 0, "greatest number of processes (default 10)")
 	f.IntVar(&d.scaling.TargetPercent, "target-utilization", 0, "share of busy processes that is wanted, in percent (default 70)")
+	f.IntVar(&d.config.MaxConcurrent, "max-concurrent", 0, "how many requests, or batches, of an ONNX model run at once (default: as many as processors)")
+	f.IntVar(&d.config.MaxBatch, "max-batch", 0, "how many requests are sent together to what takes several (default 32; 1: none)")
+	f.DurationVar(&d.config.MaxBatchWait, "max-batch-wait", 0, "how long one waits for others where that pays (default 2ms; less than 0: not at all)")
 	f.IntVar(&d.config.MaxQueue, "max-queue", 0, "how many requests may wait (default 1000)")
 	f.DurationVar(&d.config.MaxQueueWait, "max-queue-wait", 0, "how long a request may wait (default 500ms)")
 	f.DurationVar(&d.config.ScoringTimeout, "scoring-timeout", 0, "limit of one request (default 1m)")
@@ -211,6 +217,12 @@ func (d *deployment) read(cmd *cobra.Command) (err error) {
 		if d.config.MaxMemory, err = runconfig.ParseSize(d.memory); err != nil {
 			return usage("--max-memory %q: use a size such as 512m or 2g", d.memory)
 		}
+	}
+	if d.sample != "" && d.noSample {
+		return usage("--sample and --no-sample exclude each other")
+	}
+	if d.noSample {
+		d.config.Sample = []byte{}
 	}
 	if d.sample != "" {
 		if d.config.Sample, err = os.ReadFile(d.sample); err != nil {

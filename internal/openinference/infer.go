@@ -27,11 +27,7 @@ func (m *Model) Infer(ctx context.Context, req *Request) (*Response, error) {
 	if err := checkInputs(req.Inputs, m.Metadata.Inputs); err != nil {
 		return nil, err
 	}
-	said, err := m.Score(ctx, req.Body())
-	if err != nil {
-		return nil, err
-	}
-	outputs, err := Outputs(said, m.Metadata.Outputs)
+	outputs, err := m.ask(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +35,18 @@ func (m *Model) Infer(ctx context.Context, req *Request) (*Response, error) {
 		return nil, err
 	}
 	return &Response{m.Metadata.Name, m.Version, req.ID, outputs}, nil
+}
+
+// ask asks the model in its own way.
+func (m *Model) ask(ctx context.Context, req *Request) ([]Tensor, error) {
+	if m.Tensors != nil {
+		return m.Tensors(ctx, req.Inputs)
+	}
+	said, err := m.Score(ctx, req.Body())
+	if err != nil {
+		return nil, err
+	}
+	return Outputs(said, m.Metadata.Outputs)
 }
 
 // checkInputs holds the tensors against what the model says it takes.

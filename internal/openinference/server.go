@@ -48,6 +48,9 @@ type Model struct {
 	// client's fault, one that wraps azml.ErrUnavailable passes; the text of any
 	// other error is not for clients.
 	Score func(ctx context.Context, body []byte) ([]byte, error)
+	// Tensors, when not nil, asks it instead of Score: the inputs that Metadata names,
+	// in any order.
+	Tensors func(ctx context.Context, inputs []Tensor) ([]Tensor, error)
 }
 
 // State is the state of a model in the index.

@@ -121,9 +121,9 @@ type EndpointDeployment struct {
 	// Kind is "handler" for a Go function, "script" for a Python scoring script, "model"
 	// for a model that is served without one.
 	Kind string `json:"kind"`
-	// ModelFormat is what such a model is: "mlflow", or "sklearn" for a pickle.
+	// ModelFormat is what such a model is: "mlflow", "sklearn" for a pickle, or "onnx".
 	ModelFormat string `json:"modelFormat,omitempty"`
-	// ModelFile is the pickle's path in the model.
+	// ModelFile is the path of the pickle, or of the ONNX model, in the model.
 	ModelFile string `json:"modelFile,omitempty"`
 	// EntryScript is the scoring script, relative to the source folder.
 	EntryScript string `json:"entryScript,omitempty"`
@@ -147,6 +147,10 @@ type EndpointDeployment struct {
 	ScaleDownDelay int64 `json:"scaleDownDelayMs,omitempty"`
 	// MaxConcurrent is the number of requests that run at once in a replica.
 	MaxConcurrent int `json:"maxConcurrentRequestsPerContainer,omitempty"`
+	// MaxBatch is how many requests are sent together to what takes several.
+	MaxBatch int `json:"maxBatch,omitempty"`
+	// MaxBatchWait is how long one waits for others, in microseconds.
+	MaxBatchWait int64 `json:"maxBatchWaitUs,omitempty"`
 	// MaxQueue is how many requests may wait for a replica at once.
 	MaxQueue int `json:"maxQueue,omitempty"`
 	// MaxQueueWait is how long a request waits for a replica, in milliseconds.

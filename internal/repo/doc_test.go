@@ -133,7 +133,9 @@ func receiver(f *ast.FuncDecl) string {
 
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	requireNone(t, docProblems(repository(t)))
+	for _, m := range append(nested(t), repository(t)) {
+		requireNone(t, docProblems(m))
+	}
 }
 
 func TestDocsCanFail(t *testing.T) {

@@ -138,6 +138,22 @@ func repository(t *testing.T) *module {
 	return m
 }
 
+// nestedModules are the folders of the modules within this repository that users get,
+// too. What they may import is not asked for: none of them is imported here.
+var nestedModules = []string{"onnx"}
+
+// nested parses the nested modules.
+func nested(t *testing.T) (list []*module) {
+	t.Helper()
+	for _, dir := range nestedModules {
+		m, err := load(os.DirFS("../../" + dir))
+		require.NoError(t, err)
+		require.Contains(t, m.packages, "", "the tree that was read is not the module's")
+		list = append(list, m)
+	}
+	return list
+}
+
 // sketch parses a module made up by a test: file name to text.
 func sketch(t *testing.T, files map[string]string) *module {
 	t.Helper()

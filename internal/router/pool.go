@@ -27,6 +27,12 @@ type Ahead interface {
 	Ahead() int
 }
 
+// Together is a replica that answers several requests at once in about the time of one.
+type Together interface {
+	// Together gives how many. It is called often, and returns at once.
+	Together() int
+}
+
 // The reasons why no replica was given.
 var (
 	// ErrQueueFull says that as many requests wait as may.
@@ -49,6 +55,9 @@ type Stats struct {
 	Calls int
 	// Queued counts the requests that wait for a replica.
 	Queued int
+	// Together is how many requests a replica answers in the time of one, 0 when it
+	// does not say so.
+	Together int
 }
 
 // Lease is a replica that one request has.
@@ -244,6 +253,9 @@ func (p *Pool[R]) Stats() Stats {
 	defer p.mu.Unlock()
 	s := Stats{Replicas: len(p.replicas), Calls: p.calls, Queued: len(p.queue)}
 	for _, l := range p.replicas {
+		if several, is := any(l.Replica).(Together); is {
+			s.Together = max(s.Together, several.Together())
+		}
 		if l.Replica.Ready() == nil {
 			s.Ready++
 		}

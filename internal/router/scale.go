@@ -80,7 +80,7 @@ type wish struct {
 
 // look notes how much is asked of the replicas now.
 func (s *scaler) look(now Stats) {
-	s.demand += float64(now.Calls+now.Queued) / float64(max(s.limit, 1))
+	s.demand += float64(now.Calls+now.Queued) / float64(max(s.limit, 1)*max(now.Together, 1))
 	s.seen++
 }
 

@@ -10,16 +10,25 @@ import (
 	"github.com/azml-go/azml"
 )
 
-// ask scores a request as the server's clients send them, without a key, and gives
-// the answer's status and its body, up to most bytes. Errors: those that a client
-// would not see; ErrUnavailable when there is no answer in time.
-func (d *Deployment) ask(ctx context.Context, body []byte, most int64) (status int, answer []byte, err error) {
-	req := &Request{Method: http.MethodPost, Path: "/score", Host: "localhost", RemoteAddr: "127.0.0.1:0",
+// reply is what a question got.
+type reply struct {
+	status  int
+	body    []byte
+	tensors []Tensor // of a question in tensors
+}
+
+// question makes a request as the server's clients send them.
+func question(body []byte) *Request {
+	return &Request{Method: http.MethodPost, Path: "/score", Host: "localhost", RemoteAddr: "127.0.0.1:0",
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, ID: newID()}
+}
+
+// ask scores a request and gives what it got, up to most bytes. Errors: those that a
+// client would not see; ErrUnavailable when there is no answer in time.
+func (d *Deployment) ask(ctx context.Context, req *Request, most int64) (reply, error) {
 	type result struct {
-		status int
-		answer []byte
-		err    error
+		reply
+		err error
 	}
 	ended := make(chan result, 1)
 	late := func() {
@@ -35,10 +44,10 @@ func (d *Deployment) ask(ctx context.Context, body []byte, most int64) (status i
 		}
 		defer done()
 		answer, err := whole(resp, most)
-		ended <- result{resp.Status, answer, err}
+		ended <- result{reply{resp.Status, answer, resp.tensors}, err}
 	}()
 	got := <-ended
-	return got.status, got.answer, got.err
+	return got.reply, got.err
 }
 
 // whole gives the body of a response with what is streamed, up to most bytes.
@@ -59,5 +68,6 @@ func whole(resp *Response, most int64) ([]byte, error) {
 // see.
 func (d *Deployment) Check(ctx context.Context, body []byte) (status int, answer []byte, err error) {
 	const most = 64 << 10
-	return d.ask(ctx, body, most)
+	got, err := d.ask(ctx, question(body), most)
+	return got.status, got.body, err
 }

@@ -22,6 +22,7 @@ type callHead struct {
 	Host        string      `json:"host,omitempty"`
 	Remote      string      `json:"remote,omitempty"`
 	Headers     [][2]string `json:"headers,omitempty"`
+	Batch       []int       `json:"batch,omitempty"` // the lengths of the bodies of a batch
 }
 
 // answerHead comes back from the worker, and once more for each further piece
@@ -35,6 +36,13 @@ type answerHead struct {
 	More    bool        `json:"more"`
 	Broken  bool        `json:"broken"`
 	Log     string      `json:"log"`
+	Batch   []part      `json:"batch"`
+}
+
+// part is one answer of a batch; the bodies follow one another.
+type part struct {
+	answerHead
+	Length int `json:"length"`
 }
 
 // plainHead is the length of the head of an answer that is a script's plain value:
@@ -97,7 +105,7 @@ func (c *call) start(ctx context.Context, req *Request) (*Response, error) {
 	if answer.Broken {
 		return nil, fmt.Errorf("the response that run() returned can't be read")
 	}
-	resp := &Response{Status: answer.Status, Header: answer.header(), Body: body, Elapsed: time.Duration(answer.Nanos), Failed: answer.Failed}
+	resp := &Response{Status: answer.Status, Header: answer.header(), Body: body, Elapsed: time.Duration(answer.Nanos), Failed: answer.Failed, parts: answer.Batch}
 	if answer.More {
 		resp.Stream = c
 	}
@@ -164,6 +172,11 @@ func (c *call) next() (answer answerHead, body []byte, err error) {
 	}
 	if answer.Log != "" {
 		c.w.log.write('E', "azml", []byte(answer.Log))
+	}
+	for i := range answer.Batch {
+		if said := answer.Batch[i].Log; said != "" {
+			c.w.log.write('E', "azml", []byte(said))
+		}
 	}
 	if answer.More {
 		if c.timer != nil {
@@ -251,6 +264,9 @@ func (c *call) Close() error {
 // head gives what the script needs of the request beside its body; nothing is a
 // plain POST.
 func (w *worker) head(req *Request) ([]byte, error) {
+	if req.batch != nil {
+		return json.Marshal(callHead{Method: http.MethodPost, Batch: req.batch})
+	}
 	if w.hello.Mode == "plain" && !w.hello.WantsHeaders && req.Method == http.MethodPost {
 		return nil, nil
 	}

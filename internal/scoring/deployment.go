@@ -141,6 +141,9 @@ func StartDeployment(ctx context.Context, cfg DeploymentConfig) (*Deployment, er
 	if d.cfg.Schema == nil {
 		d.cfg.Schema = d.traits.Schema
 	}
+	if d.traits.Inputs != nil {
+		d.cfg.Inputs, d.cfg.Outputs = d.traits.Inputs, d.traits.Outputs
+	}
 	if d.swagger, err = newSwaggerDocs(&d.cfg); err != nil {
 		return nil, errors.Join(err, d.Close(ctx))
 	}
@@ -203,6 +206,7 @@ func (d *Deployment) Score(ctx context.Context, req *Request, late func()) (resp
 			starts++
 		case errors.Is(err, errWorkerDied) && !d.cfg.AtMostOnce:
 			deaths++
+			req.alone = true // others are not to suffer with it
 		default:
 			return nil, nil, err
 		}

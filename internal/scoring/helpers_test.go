@@ -131,7 +131,7 @@ func (o *options) deployment(ctx context.Context, name string, replicas ...Score
 		SwaggerFiles: o.SwaggerFiles, Logger: o.Logger, AtMostOnce: o.AtMostOnce,
 		Start: func(context.Context) (Scorer, error) { return <-next, nil }}
 	for _, r := range replicas {
-		if _, ok := r.(*Python); ok {
+		if _, ok := r.(router.Together); ok {
 			cfg.MaxConcurrent = 1
 		}
 		next <- r

@@ -82,6 +82,9 @@ func (r repository) Model(_ context.Context, name, version string) (*openinferen
 	}
 	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: d.infer,
 		Metadata: openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
+	if d.traits.Inputs != nil && d.cfg.Observe == nil { // who observes is shown bodies
+		m.Tensors = d.inferTensors
+	}
 	for _, other := range table.Routes() {
 		m.Metadata.Versions = append(m.Metadata.Versions, other.Name)
 	}
@@ -92,17 +95,31 @@ func (r repository) Model(_ context.Context, name, version string) (*openinferen
 // refuses is for the client.
 func (d *Deployment) infer(ctx context.Context, body []byte) ([]byte, error) {
 	began := time.Now()
-	status, answer, err := d.ask(ctx, body, maxInference)
-	d.count(counted(status, err), time.Since(began))
+	got, err := d.ask(ctx, question(body), maxInference)
+	d.count(counted(got.status, err), time.Since(began))
 	switch {
 	case err != nil:
 		return nil, err
-	case status == http.StatusOK:
-		return answer, nil
-	case status >= http.StatusBadRequest && status < http.StatusInternalServerError:
-		return nil, fmt.Errorf("%w: %s", azml.ErrInvalid, message(answer))
+	case got.status == http.StatusOK:
+		return got.body, nil
+	case got.status >= http.StatusBadRequest && got.status < http.StatusInternalServerError:
+		return nil, fmt.Errorf("%w: %s", azml.ErrInvalid, message(got.body))
 	}
-	return nil, fmt.Errorf("the model's answer has the status %d", status)
+	return nil, fmt.Errorf("the model's answer has the status %d", got.status)
+}
+
+// inferTensors scores tensors that were held against the inputs, without writing them
+// as JSON and reading that.
+func (d *Deployment) inferTensors(ctx context.Context, inputs []openinference.Tensor) ([]openinference.Tensor, error) {
+	began := time.Now()
+	req := question(nil)
+	req.tensors = fromProtocol(inputs, d.cfg.Inputs)
+	got, err := d.ask(ctx, req, maxInference)
+	d.count(counted(got.status, err), time.Since(began))
+	if err != nil {
+		return nil, err
+	}
+	return toProtocol(got.tensors)
 }
 
 // counted gives the status under which a request is counted.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -66,6 +67,9 @@ type PythonConfig struct {
 	// this process's own environment the worker gets only the basics such as
 	// PATH and HOME.
 	Env map[string]string
+	// Batching says how requests are sent together to a script that has run_batch().
+	// There is one slot.
+	Batching Batching
 	// Log gets the worker's output line by line, each line by one Write with
 	// time, process id and logger; nil drops it. A writer that several
 	// workers share must be safe for concurrent use.
@@ -138,6 +142,8 @@ type Python struct {
 	life   context.Context // ends when Close is called
 	end    context.CancelFunc
 	done   chan struct{} // closed when the supervisor has ended
+	// batcher is nil when requests are sent one by one.
+	batcher *batcher[*Request, *Response]
 
 	mu       sync.Mutex
 	worker   *worker // nil while none is ready
@@ -162,6 +168,7 @@ func StartPython(ctx context.Context, cfg PythonConfig) (*Python, error) {
 		return nil, err
 	}
 	p := &Python{cfg: c, worker: w, traits: w.traits(), done: make(chan struct{})}
+	p.batches(w)
 	p.life, p.end = context.WithCancel(context.Background())
 	go p.supervise(w)
 	return p, nil
@@ -182,6 +189,9 @@ func (p *Python) OnReady(f func()) {
 // router.Ahead: some while run() takes so little time that the way there and back
 // would be most of it.
 func (p *Python) Ahead() int {
+	if p.batcher != nil {
+		return p.batcher.ahead()
+	}
 	if w, err := p.current(); err == nil && w.line.quick() {
 		return ahead
 	}
@@ -328,6 +338,14 @@ func (p *Python) up(w *worker) bool {
 // is cancelled earlier, the call is left to end before its deadline, which
 // costs less than a restart; without a deadline the worker is killed then too.
 func (p *Python) Score(ctx context.Context, req *Request) (*Response, error) {
+	if p.batcher != nil && req.Method == http.MethodPost {
+		return p.together(ctx, req)
+	}
+	return p.score(ctx, req)
+}
+
+// score is Score for a request alone, or a whole batch.
+func (p *Python) score(ctx context.Context, req *Request) (*Response, error) {
 	w, err := p.current()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/azml-go/azml/internal/openinference"
 )
 
 // Scorer answers scoring requests. Implementations are safe for concurrent
@@ -38,6 +40,11 @@ type Traits struct {
 	// MLflow is the version of MLflow that serves the model, which also answers by
 	// MLflow's protocol; empty for what is no model of MLflow's.
 	MLflow string
+	// Inputs are the tensors that a model in this process takes, and which requests
+	// are held against by the scorer itself; nil for all else.
+	Inputs []openinference.TensorMetadata
+	// Outputs are those that it gives.
+	Outputs []openinference.TensorMetadata
 	// Schema describes input and output for the swagger documents, nil when
 	// the scorer doesn't know.
 	Schema *Schema
@@ -77,8 +84,11 @@ type Request struct {
 	// Invocations says that the request is by MLflow's protocol.
 	Invocations bool
 
-	begin func() // begins the time of scoring; nil when that has begun
-	share *share // of the room for bodies; nil for what has no bounds
+	begin   func()   // begins the time of scoring; nil when that has begun
+	share   *share   // of the room for bodies; nil for what has no bounds
+	alone   bool     // a replica has ended with it: it is not to be scored with others
+	tensors []Tensor // the inputs, of a request that has no body
+	batch   []int    // the lengths of the bodies in Body, of a batch; nil of one request
 }
 
 // Response is the answer to one request.
@@ -97,4 +107,7 @@ type Response struct {
 	Elapsed time.Duration
 	// Failed says that the user's code failed, whatever the status is.
 	Failed bool
+
+	tensors []Tensor // the outputs, of a request that had tensors
+	parts   []part   // of a batch: the answers whose bodies are in Body
 }

@@ -53,6 +53,7 @@ type hello struct {
 	OutputSchema json.RawMessage `json:"output_schema"`
 	Versions     []string        `json:"versions"`
 	MLflow       string          `json:"mlflow"`
+	Batch        bool            `json:"batch"`
 }
 
 type workerSetup struct {

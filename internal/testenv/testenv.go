@@ -42,6 +42,8 @@ const (
 	// AbilityTensorBoard is the TensorBoard that reads what is exported, and
 	// writers of event files to import.
 	AbilityTensorBoard = "tensorboard"
+	// AbilityONNX is ONNX Runtime with its shared library, and what makes models for it.
+	AbilityONNX = "onnx"
 	// AbilityMLflow is MLflow's own client, with which tests use the server of
 	// its interface.
 	AbilityMLflow = "mlflow"
@@ -87,6 +89,7 @@ func Abilities() []string {
 		AbilityMLflowSkinny,
 		AbilityParquetReaders,
 		AbilityTensorBoard,
+		AbilityONNX,
 		AbilityMLflow,
 		AbilityAzurite,
 		AbilityMLflowJava,

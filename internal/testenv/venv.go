@@ -40,6 +40,10 @@ const MLflowSkinnyVariable = "AZML_TEST_MLFLOW_SKINNY_PYTHON"
 // of the virtual environment that has the readers of Parquet files.
 const ParquetReadersVariable = "AZML_TEST_PARQUET_READERS_PYTHON"
 
+// ONNXVariable names the environment variable with the interpreter of the virtual
+// environment that has ONNX Runtime.
+const ONNXVariable = "AZML_TEST_ONNX_PYTHON"
+
 // pinned is a virtual environment with a real peer that tests compare with.
 type pinned struct {
 	name         string // in the cache
@@ -57,6 +61,7 @@ var peers = map[string]pinned{
 	AbilityMLflowSkinny:    mlflowSkinny,
 	AbilityParquetReaders:  parquetReaders,
 	AbilityTensorBoard:     tensorBoard,
+	AbilityONNX:            onnx,
 	AbilityMLflow:          mlflow,
 }
 
@@ -70,6 +75,7 @@ var (
 		[]string{"pyarrow==26.0.1", "pandas==3.1.1", "duckdb==1.5.6", "polars==2.1.0"}, nil}
 	tensorBoard = pinned{"tensorboard", TensorBoardVariable, "import tensorboard, tensorboardX",
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}, nil}
+	onnx = pinned{"onnx", ONNXVariable, "import onnxruntime, skl2onnx", []string{"onnxruntime==1.32.0", "skl2onnx==1.20.0", "scikit-learn==1.9.1"}, nil}
 	// The newest has all of its code in its own package, and asks for two others of
 	// its version that are not published. psutil is for system metrics.
 	// azureml-ai-monitoring is for scoring scripts that collect data.
@@ -131,6 +137,13 @@ func ParquetReaders(t testing.TB) string {
 func TensorBoard(t testing.TB) string {
 	t.Helper()
 	return need(t, AbilityTensorBoard, func() (string, error) { return tensorBoard.python(t.Context(), false) })
+}
+
+// ONNX gives the interpreter of a virtual environment with ONNX Runtime, scikit-learn
+// and skl2onnx: the one that AZML_TEST_ONNX_PYTHON names, else one of the cache.
+func ONNX(t testing.TB) string {
+	t.Helper()
+	return need(t, AbilityONNX, func() (string, error) { return onnx.python(t.Context(), false) })
 }
 
 // MLflow gives the interpreter of a virtual environment with mlflow and the

@@ -25,6 +25,7 @@ const (
 	childBare   = "bare"
 	childGo     = "go"
 	childPython = "python"
+	childScript = "script"
 	childStream = "stream"
 	childTable  = "table"
 )
@@ -53,6 +54,8 @@ func child(ctx context.Context, args []string) int {
 		err = stream(ctx)
 	case len(args) == 3 && args[0] == childTable:
 		err = readGenerated(ctx, args[1], args[2])
+	case len(args) == 6 && args[0] == childScript:
+		err = serveScript(ctx, args[1:])
 	case len(args) == 2:
 		err = serveEndpoint(ctx, args[0], args[1])
 	}
@@ -111,6 +114,11 @@ func serveEndpoint(ctx context.Context, kind, dir string) error {
 	if err != nil {
 		return err
 	}
+	return announceEndpoint(ctx, ep)
+}
+
+// announceEndpoint is announce for an endpoint, which it stops then.
+func announceEndpoint(ctx context.Context, ep *endpoint.Endpoint) error {
 	keys, err := ep.Keys(ctx)
 	if err != nil {
 		return err

@@ -56,6 +56,8 @@ var groups = []group{
 	{"mask", benchMask},
 	{"http-go", benchGoHandler},
 	{"http-python", benchPython},
+	{"http-sklearn", benchSklearn},
+	{"http-onnx", benchONNX},
 	{"server", benchServer},
 	{"server-files", benchServerFiles},
 	{"azure-files", inCloud((*cloud).benchBig, (*cloud).benchSmall)},

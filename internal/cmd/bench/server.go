@@ -29,8 +29,9 @@ type server struct {
 	started float64      // seconds until it answered
 }
 
-// startChild starts a server of this program's own.
-func (b *bench) startChild(ctx context.Context, name, kind string) (*server, error) {
+// startChild starts a server of this program's own, with further arguments behind its
+// folder.
+func (b *bench) startChild(ctx context.Context, name, kind string, more ...string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (b *bench) startChild(ctx context.Context, name, kind string) (*server, err
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, dir)
+		args = append(append(args, dir), more...)
 	}
 	s := &server{name: name, cmd: exec.CommandContext(ctx, self, args...)}
 	begun := time.Now()
@@ -75,6 +76,15 @@ func (s *server) stop() error {
 		err = fmt.Errorf("%s: %w: %s", s.name, err, s.log.String())
 	}
 	return err
+}
+
+// end ends a server, whichever it is.
+func (s *server) end() error {
+	if s.stdin != nil {
+		return s.stop()
+	}
+	s.interrupt()
+	return nil
 }
 
 // startInferenceServer starts the real azureml-inference-server-http with the

@@ -40,9 +40,10 @@ type result struct {
 
 // job is one step as it runs.
 type job struct {
-	check *checker
-	log   io.Writer // keeps the step's whole output
-	tests counts
+	check  *checker
+	module string    // the folder of the module that it is about, below the root; "" for that
+	log    io.Writer // keeps the step's whole output
+	tests  counts
 }
 
 // all runs the wanted steps and gives the exit code.
@@ -106,7 +107,7 @@ func (j *job) progress(line string) {
 	fmt.Fprintln(j.log, line)
 }
 
-// exec runs a command in the module's root, its output kept.
+// exec runs a command in the root of the module, its output kept.
 func (j *job) exec(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := j.command(ctx, name, args...)
 	cmd.Env = append(cmd.Env, env...)
@@ -138,7 +139,7 @@ func (j *job) output(ctx context.Context, name string, args ...string) (string, 
 func (j *job) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	fmt.Fprintln(j.log, "$", name, strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = j.check.root
+	cmd.Dir = filepath.Join(j.check.root, j.module)
 	cmd.Env = append(os.Environ(), j.check.prepared.Env...)
 	cmd.Env = append(cmd.Env, testenv.MustRunVariable+"="+strings.Join(j.check.must, ","))
 	group(cmd)

@@ -30,6 +30,7 @@ var steps = []step{
 	{"vet-windows", false, vet("windows")},
 	{"lint", false, lint},
 	{"test", true, tests},
+	{"onnx", false, nested("onnx", testenv.AbilityONNX)},
 	{"example-quickstart", true, example("quickstart")},
 	{"example-script", false, example("script", testenv.AbilityPython, testenv.AbilityPythonVenv)},
 	{"example-mlflow", false, example("mlflow", testenv.AbilityPython, testenv.AbilityPythonVenv)},
@@ -91,7 +92,7 @@ func vet(goos string) func(context.Context, *job) error {
 // two minutes the first time; then go's cache has it. Where it can't be built,
 // as without a network, people go without; continuous integration does not.
 func lint(ctx context.Context, j *job) error {
-	linter, err := j.output(ctx, "go", "-C", "internal/cmd/check/tools", "tool", "-n", "golangci-lint")
+	linter, err := j.output(ctx, "go", "-C", filepath.Join(j.check.root, "internal", "cmd", "check", "tools"), "tool", "-n", "golangci-lint")
 	if err != nil && os.Getenv("CI") == "" {
 		return fmt.Errorf("%w: the linter can't be built: %w", errSkip, err)
 	}
@@ -113,6 +114,26 @@ func example(name string, needs ...string) func(context.Context, *job) error {
 			return fmt.Errorf("%w: %s is missing: %s", errSkip, ability, j.check.prepared.Missing[ability])
 		}
 		return j.exec(ctx, nil, "go", "run", "./"+filepath.ToSlash(dir))
+	}
+}
+
+// nested makes the step that checks a module of its own within the repository, all at
+// once. It is skipped when an ability is missing that the module needs.
+func nested(dir string, needs ...string) func(context.Context, *job) error {
+	return func(ctx context.Context, j *job) error {
+		for _, ability := range j.check.prepared.Lacks(needs) {
+			return fmt.Errorf("%w: %s is missing: %s", errSkip, ability, j.check.prepared.Missing[ability])
+		}
+		if !raceDetector(ctx, j) {
+			return fmt.Errorf("%w: it needs cgo and a C compiler", errSkip)
+		}
+		j.module = dir
+		for _, check := range []func(context.Context, *job) error{command("go", "mod", "tidy", "-diff"), vet(""), lint, tests} {
+			if err := check(ctx, j); err != nil && !errors.Is(err, errSkip) {
+				return err
+			}
+		}
+		return nil
 	}
 }
 

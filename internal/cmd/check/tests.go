@@ -34,7 +34,7 @@ type event struct {
 	Action, Package, Test, Output, ImportPath, FailedBuild string
 }
 
-// tests runs all Go tests, with the race detector unless the check is the
+// tests runs all Go tests of the module, with the race detector unless the check is the
 // quick one. It prints each package as it ends.
 func tests(ctx context.Context, j *job) error {
 	err := j.goTest(ctx, &j.tests, append(j.testFlags(ctx), "./..."))

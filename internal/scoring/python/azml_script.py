@@ -97,9 +97,21 @@ class Script:
             raise Unusable("run() is decorated with both @rawhttp and @input_schema; use one of them")
         self.mode = "raw" if raw else "schema" if self.schema else "plain"
         self.make_request = azml_standins.request_maker(raw)
+        self.run_batch = self.checked_batch(inner if self.run is not module.run else module)
+
+    def checked_batch(self, module):
+        """Gives run_batch(), if the script has one: it takes a list of what run() gets."""
+        run_batch = getattr(module, "run_batch", None)
+        if run_batch is None:
+            return None
+        if not callable(run_batch) or len(inspect.signature(run_batch).parameters) != 1:
+            raise Unusable("run_batch() must be a function of one parameter, the list of inputs: run_batch(inputs)")
+        if self.mode != "plain" or self.wants_headers or len(self.parameters) != 1:
+            raise Unusable("run_batch() goes together with a plain run(data), not with decorators or request_headers")
+        return run_batch
 
     def describe(self):
-        facts = {"mode": self.mode, "wants_headers": self.wants_headers or self.mode == "raw"}
+        facts = {"mode": self.mode, "wants_headers": self.wants_headers or self.mode == "raw", "batch": self.run_batch is not None}
         if self.schema:
             facts["input_schema"] = self.schema.get_input_schema(self.run)
             facts["output_schema"] = self.schema.get_output_schema(self.run)

@@ -129,6 +129,8 @@ def watch_parent(lifeline):
 
 def answer(script, head, body):
     """Yields the frames that answer one call."""
+    if "batch" in head:
+        return [answer_batch(script, head["batch"], body)]
     try:
         arguments = script.arguments(head, body)
     except azml_script.Refusal as refusal:
@@ -149,6 +151,45 @@ def answer(script, head, body):
     if value is not None and is_response(value):
         return response_frames(value, elapsed)
     return [json_frame(value, elapsed)]
+
+
+def answer_batch(script, lengths, body):
+    """The frame with the answers to several requests, by one call of run_batch(). When
+    that fails as a whole there are none, and each request is sent by itself."""
+    inputs, answers, at = [], [], 0
+    for length in lengths:
+        try:
+            inputs.append(script.plain_input(PLAIN, body[at : at + length]))
+            answers.append(None)
+        except azml_script.Refusal as refusal:
+            answers.append(message(refusal.status, refusal.text))
+        at += length
+    started = perf_counter_ns()
+    try:
+        values = list(script.run_batch(inputs)) if inputs else []
+        if len(values) != len(inputs):
+            raise ValueError("run_batch() gave %d answers to %d inputs" % (len(values), len(inputs)))
+    except Exception:
+        return {"failed": True, "status": 500, "log": "Exception in run_batch():\n" + azml_script.user_traceback()}, b""
+    elapsed = max(perf_counter_ns() - started, 1)
+    values = iter(values)
+    answers = [part(next(values), elapsed) if answer is None else answer for answer in answers]
+    heads = [dict(head, length=len(text)) for head, text in answers]
+    return {"status": 200, "batch": heads, "ns": elapsed}, b"".join(text for _, text in answers)
+
+
+def part(value, elapsed):
+    """The answer to one of a batch: an exception as value is its failure."""
+    if isinstance(value, Exception):
+        log = "run_batch() gave an exception:\n" + "".join(traceback.format_exception(type(value), value, value.__traceback__))
+        return message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)
+    if value is not None and is_response(value):
+        head, text = {}, b""
+        for more, piece in response_frames(value, elapsed):
+            head, text = dict(more, **head), text + piece
+        return dict(head, more=False), text
+    head, text = json_frame(value, elapsed)
+    return (head if isinstance(head, dict) else {"status": 200, "json": True, "ns": elapsed}), text
 
 
 def message(status, text, log="", failed=False):
