@@ -29,12 +29,12 @@ import (
 )
 
 // boxes gives an engine of a machine, whose containers see the folder at /shared.
-func boxes(t *testing.T, dir string) *backend.ComputeSource {
+func boxes(t *testing.T, dir string) map[string]string {
 	require.NoError(t, os.Chmod(dir, 0o777))
 	source, err := docker.Config{Host: testenv.Docker(t).Host, Image: testenv.DockerImage, Network: "none", BuildNetwork: "none",
 		Mounts: []docker.Mount{{Source: dir, Target: "/shared"}}}.Source()
 	require.NoError(t, err)
-	return &source
+	return source.Connection
 }
 
 // openBoxes gives a driver whose containers end with the test.
@@ -80,11 +80,11 @@ func TestContainersConformance(t *testing.T) {
 
 // aliveIn gives those of the processes that are in the job's control group, by their
 // numbers in the container.
-func aliveIn(t backendtest.TB, engine *backend.ComputeSource, id string, pids []string) []string {
-	text, err := json.Marshal(engine.Connection)
+func aliveIn(t backendtest.TB, engine map[string]string, id string, pids []string) []string {
+	text, err := json.Marshal(engine)
 	require.NoError(t, err)
 	sum := sha256.Sum256(text)
-	out, err := exec.Command("docker", "-H", engine.Connection["host"], "ps", "-aq", "--no-trunc",
+	out, err := exec.Command("docker", "-H", engine["host"], "ps", "-aq", "--no-trunc",
 		"--filter", "label=azml.driver=azml-"+hex.EncodeToString(sum[:6]), "--filter", "label=azml.job="+id).Output()
 	require.NoError(t, err)
 	container := strings.TrimSpace(string(out))
@@ -188,14 +188,13 @@ func TestContainersRefused(t *testing.T) {
 		"wrong member":  {backend.ComputeSource{Type: docker.Type, Connection: map[string]string{"nonsense": "1"}}, azml.ErrInvalid},
 		"not a machine": {backend.ComputeSource{Type: docker.Type, Connection: map[string]string{"host": "tcp://127.0.0.1:1"}}, azml.ErrUnsupported},
 	} {
-		at.Dir, at.Engine = t.TempDir(), &c.engine
-		d, err := at.driver()
+		config := at.config()
+		config.Dir, config.Containers = t.TempDir(), &c.engine
+		d, err := ssh.NewContainers(config, "")
 		require.NoError(t, err, name)
 		require.ErrorIs(t, d.Check(within(t)), c.class, name)
 		require.NoError(t, d.Close())
 	}
-	config := at.config()
-	config.Containers = nil
-	_, err := ssh.NewContainers(config, "")
+	_, err := ssh.NewContainers(at.config(), "")
 	require.ErrorIs(t, err, azml.ErrInvalid)
 }

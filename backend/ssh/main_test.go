@@ -38,14 +38,16 @@ type server struct {
 	Key     []byte
 	HostKey string
 	Dir     string
-	// Engine is what runs containers there; nil for none.
-	Engine *backend.ComputeSource
+	// Engine is the connection of the Docker engine that runs containers there; nil
+	// for none.
+	Engine map[string]string
 }
 
 // driver gives one for jobs there.
 func (s server) driver() (backend.OpenedCompute, error) {
 	config := s.config()
-	if config.Containers = s.Engine; s.Engine != nil {
+	if s.Engine != nil {
+		config.Containers = &backend.ComputeSource{Type: docker.Type, Connection: s.Engine}
 		return ssh.NewContainers(config, testenv.DockerImage)
 	}
 	return ssh.New(config)
