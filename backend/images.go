@@ -40,11 +40,14 @@ type ImageRecipe struct {
 	// Hash names the image: recipes of the same hash are the same. 1 to 100
 	// lower case letters and digits.
 	Hash string
-	// Base is the image that it begins with. Either Base or Dockerfile is set.
+	// Base is the image that it begins with. One of Base, Dockerfile and Context is
+	// set.
 	Base string
 	// Dockerfile is the text of a Dockerfile that makes what it begins with. It
 	// can copy nothing, as it has no folder.
 	Dockerfile string
+	// Context is a folder with a Dockerfile that makes what it begins with.
+	Context *BuildContext
 	// Setup is a script for /bin/sh that runs as root in a container of what the
 	// image begins with. What it leaves is the image. Empty leaves that as it is.
 	Setup string
@@ -56,6 +59,15 @@ type ImageRecipe struct {
 	Env map[string]string
 	// Path are folders that come first in the PATH of the image.
 	Path []string
+}
+
+// BuildContext is a folder with a Dockerfile, which may copy what is in it.
+type BuildContext struct {
+	// Dockerfile is the path of the Dockerfile in the folder, parted by "/".
+	Dockerfile string
+	// Write writes the folder as a tar archive, the same each time. Its error is the
+	// writer's or of one of the classes.
+	Write func(ctx context.Context, w io.Writer) error
 }
 
 // Image is an image that a target can run jobs in.

@@ -109,7 +109,7 @@ func (t *Target) start(ctx context.Context, i backend.Instance, opts *StartOptio
 	}
 	if s.Phase == backend.InstanceMissing {
 		python := pyenv.Spec{Pip: append(append([]string{}, notebookPackages...), i.Packages()...)}
-		setup.Image, err = image.Build(ctx, i.Images(), record.Environment{Python: record.Python(python), Hash: python.Hash()}, log)
+		setup.Image, err = image.Build(ctx, i.Images(), record.Environment{Python: record.Python(python), Hash: python.Hash()}, nil, log)
 		if err != nil {
 			return err
 		}

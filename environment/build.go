@@ -57,7 +57,8 @@ type BuildOptions struct {
 }
 
 // Build makes the environment as runs use it, unless one of the same content is
-// there. A spec that is a reference is looked up; nothing is registered. Of those
+// there. A spec that is a reference is looked up; nothing is registered, but a build
+// context is stored until garbage collection finds it unused. Of those
 // who build the same at the same time, in any process of this machine, one does
 // and the others wait. What fails or is cut off leaves nothing. Errors: ErrNotFound
 // and ErrInvalid; ErrUnavailable when an index or the disk was the reason;
@@ -76,7 +77,12 @@ func (c *Client) Build(ctx context.Context, spec Spec, opts *BuildOptions) (_ Bu
 		return Built{}, err
 	}
 	if opts.Images != nil {
-		made, err := image.Build(ctx, opts.Images, env, log)
+		if !spec.IsReference() {
+			if env, err = c.keep(ctx, spec); err != nil {
+				return Built{}, err
+			}
+		}
+		made, err := image.Build(ctx, opts.Images, env, c.h.Files(), log)
 		return ofImage(made), err
 	}
 	if err := refuseImage(env); err != nil {

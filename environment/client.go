@@ -40,8 +40,9 @@ type ListOptions struct {
 
 // Register stores the spec as a version of its name and gives it back. When
 // the latest version has the same content, that one is given and nothing is
-// stored; a spec with a Version makes exactly that version. Errors: ErrInvalid;
-// ErrConflict when the version asked for is there with other content.
+// stored; a spec with a Version makes exactly that version. A build context is stored
+// first. Errors: ErrInvalid; ErrConflict when the version asked for is there with other
+// content, or the folder of a build context was changed since it was read.
 func (c *Client) Register(ctx context.Context, spec Spec, _ *RegisterOptions) (_ *Environment, err error) {
 	if spec.Name == "" {
 		spec.Name = DefaultName
@@ -50,21 +51,25 @@ func (c *Client) Register(ctx context.Context, spec Spec, _ *RegisterOptions) (_
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	if spec.Version != "" {
-		return c.registerVersion(ctx, spec)
+	env, err := c.keep(ctx, spec)
+	if err != nil {
+		return nil, err
 	}
-	return c.registerNext(ctx, spec)
+	if spec.Version != "" {
+		return c.registerVersion(ctx, env)
+	}
+	return c.registerNext(ctx, env)
 }
 
-func (c *Client) registerVersion(ctx context.Context, spec Spec) (*Environment, error) {
-	stored, err := core.Create(ctx, c.h, ref(spec.Name, spec.Version), spec.record())
+func (c *Client) registerVersion(ctx context.Context, env record.Environment) (*Environment, error) {
+	stored, err := core.Create(ctx, c.h, ref(env.Name, env.Version), env)
 	if errors.Is(err, azml.ErrExists) {
-		there, err := core.Get[record.Environment](ctx, c.h, ref(spec.Name, spec.Version).Key)
+		there, err := core.Get[record.Environment](ctx, c.h, ref(env.Name, env.Version).Key)
 		if err != nil {
 			return nil, err
 		}
-		if !SameContent(there.Value, spec.record()) {
-			return nil, fmt.Errorf("%w: version %q is registered with other content: choose another version or none", azml.ErrConflict, spec.Version)
+		if !SameContent(there.Value, env) {
+			return nil, fmt.Errorf("%w: version %q is registered with other content: choose another version or none", azml.ErrConflict, env.Version)
 		}
 		return &Environment{there.Value}, nil
 	}
@@ -76,25 +81,25 @@ func (c *Client) registerVersion(ctx context.Context, spec Spec) (*Environment, 
 
 // registerNext takes the next integer; whoever is faster takes it away and may
 // have registered the same content.
-func (c *Client) registerNext(ctx context.Context, spec Spec) (*Environment, error) {
+func (c *Client) registerNext(ctx context.Context, env record.Environment) (*Environment, error) {
 	for {
-		versions, err := c.versions(ctx, spec.Name)
+		versions, err := c.versions(ctx, env.Name)
 		if err != nil {
 			return nil, err
 		}
 		next := 1
 		if len(versions) > 0 {
-			latest, err := c.Get(ctx, spec.Name, versions[0], nil)
+			latest, err := c.Get(ctx, env.Name, versions[0], nil)
 			if err != nil {
 				return nil, err
 			}
-			if SameContent(latest.record, spec.record()) {
+			if SameContent(latest.record, env) {
 				return latest, nil
 			}
 			next = highest(versions) + 1
 		}
-		spec.Version = strconv.Itoa(next)
-		stored, err := core.Create(ctx, c.h, ref(spec.Name, spec.Version), spec.record())
+		env.Version = strconv.Itoa(next)
+		stored, err := core.Create(ctx, c.h, ref(env.Name, env.Version), env)
 		if err == nil {
 			return &Environment{stored.Value}, nil
 		}

@@ -51,12 +51,12 @@ func (e *Environment) ID() string { return ref(e.Name(), e.Version()).Name }
 func (e *Environment) Spec() Spec {
 	r := e.record
 	return Spec{Name: r.Name, Version: r.Version, Description: r.Description, Tags: maps.Clone(r.Tags),
-		Variables: maps.Clone(r.Variables), Python: Python(r.Python), Docker: Docker(r.Docker)}
+		Variables: maps.Clone(r.Variables), Python: Python(r.Python), Docker: dockerOf(r.Docker)}
 }
 
 // Details gives a copy of the record.
 func (e *Environment) Details() Details {
 	r := e.record
 	return Details{Name: r.Name, Version: r.Version, Hash: r.Hash, Description: r.Description, Tags: maps.Clone(r.Tags),
-		Variables: maps.Clone(r.Variables), Python: Python(r.Python), Docker: Docker(r.Docker), Created: r.Created, CreatedBy: r.CreatedBy}
+		Variables: maps.Clone(r.Variables), Python: Python(r.Python), Docker: dockerOf(r.Docker), Created: r.Created, CreatedBy: r.CreatedBy}
 }

@@ -53,6 +53,9 @@ type Docker struct {
 	// BaseDockerfile is the text of a Dockerfile, at most 64 KiB, that makes the
 	// image to begin with. It can copy no files, as it has no folder.
 	BaseDockerfile string `json:"baseDockerfile,omitempty"`
+	// BuildContext is a folder with a Dockerfile that makes the image to begin with.
+	// FromBuildContext reads one.
+	BuildContext *BuildContext `json:"buildContext,omitempty"`
 }
 
 // Python is the Python part of an environment. The zero value is any Python 3
@@ -137,7 +140,11 @@ func (s Spec) Hash() string {
 	if s.Docker == (Docker{}) {
 		return python
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{"azml.docker/1", python, s.Docker.BaseImage, s.Docker.BaseDockerfile}, "\n")))
+	parts := []string{"azml.docker/1", python, s.Docker.BaseImage, s.Docker.BaseDockerfile}
+	if c := s.Docker.BuildContext; c != nil {
+		parts = append(parts, c.Hash, c.Dockerfile)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -179,8 +186,10 @@ const maxDockerfile = 64 << 10
 
 func (d Docker) validate() error {
 	switch {
-	case d.BaseImage != "" && d.BaseDockerfile != "":
-		return fmt.Errorf("%w: an environment begins with a base image or with a Dockerfile, not with both", azml.ErrInvalid)
+	case d.BaseImage != "" && d.BaseDockerfile != "", d.BuildContext != nil && d.BaseImage+d.BaseDockerfile != "":
+		return fmt.Errorf("%w: an environment begins with one of a base image, a Dockerfile and a build context", azml.ErrInvalid)
+	case d.BuildContext != nil && d.BuildContext.folder == nil && d.BuildContext.Files == "":
+		return fmt.Errorf("%w: a build context is one that FromBuildContext has read, or that of a registered environment", azml.ErrInvalid)
 	case strings.ContainsFunc(d.BaseImage, func(r rune) bool { return r <= ' ' || r == 0x7f }) || strings.HasPrefix(d.BaseImage, "-"):
 		return fmt.Errorf("%w: base image %q is no name of an image such as \"python:3.12-slim\"", azml.ErrInvalid, d.BaseImage)
 	case len(d.BaseDockerfile) > maxDockerfile || !utf8.ValidString(d.BaseDockerfile):
@@ -206,5 +215,5 @@ func CheckVariables(variables map[string]string) error {
 func (s Spec) record() record.Environment {
 	return record.Environment{Name: s.Name, Version: s.Version, Description: s.Description, Tags: maps.Clone(s.Tags),
 		Variables: maps.Clone(s.Variables), Python: record.Python(s.Python),
-		Docker: record.Docker(s.Docker), Hash: s.Hash()}
+		Docker: s.Docker.record(), Hash: s.Hash()}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
@@ -125,7 +126,7 @@ func environmentOf(path string, e runconfig.Environment, inContainer bool) (envi
 // stands for Source; GracePeriod, AllowWorkspace and an input's RequireUnchanged
 // have no place in such a file. Errors:
 // ErrInvalid; ErrUnsupported for an environment with constraints, which a conda
-// file can't hold, and for outputs that are tables; ErrDenied.
+// file can't hold, or with a build context, and for outputs that are tables; ErrDenied.
 func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 	defer core.Wrap(&err, "save run configuration", "file", filepath.Join(path, name))
 	if err := config.checkProgram(); err != nil {
@@ -157,6 +158,9 @@ func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 func fillEnvironment(e *runconfig.Environment, spec environment.Spec) error {
 	if err := spec.Validate(); err != nil {
 		return err
+	}
+	if spec.Docker.BuildContext != nil {
+		return fmt.Errorf("%w: a run configuration names the URL of a build context, not a folder: register the environment and name it", azml.ErrUnsupported)
 	}
 	e.Name, e.Version, e.EnvironmentVariables = cmp.Or(spec.Name, e.Name), spec.Version, spec.Variables
 	e.Docker.BaseImage, e.Docker.BaseDockerfile = spec.Docker.BaseImage, spec.Docker.BaseDockerfile
@@ -201,7 +205,7 @@ func unsupported(rc *runconfig.RunConfig) []string {
 	warn(len(rc.DataCaches) > 0, "datacaches are not provided")
 	warn(len(rc.ApplicationEndpoints) > 0, "applicationEndpoints are not started")
 	warn(rc.Environment.Docker.BaseDockerfile != "" && !inContainer(rc), "environment.docker: no image is built, the script runs without a container")
-	warn(rc.Environment.Docker.BuildContext != nil, "environment.docker.buildContext: no image is built of a folder")
+	warn(rc.Environment.Docker.BuildContext != nil, "environment.docker.buildContext: no image is built of a folder elsewhere: register an environment with a folder of this machine, and name it")
 	warn(rc.Environment.Python.BaseCondaEnvironment != "", "environment.python.baseCondaEnvironment %s: the environment is made from nothing", rc.Environment.Python.BaseCondaEnvironment)
 	warn(!slices.Equal(rc.History.DirectoriesToWatch, defaults.History.DirectoriesToWatch), "history.directoriesToWatch: logs is watched and nothing else")
 	warn(!rc.History.SnapshotProject, "history.snapshotProject false: a snapshot is taken all the same")

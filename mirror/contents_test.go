@@ -1,6 +1,9 @@
 package mirror_test
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -205,4 +210,37 @@ func TestLoggedModels(t *testing.T) {
 	require.Contains(t, synced(t, cloud, laptop, nil).Kept, mirror.Kept{Kind: "logged model", Name: id, DeletedIn: "laptop"})
 	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Delete: true}).LoggedModels.Deleted)
 	sound(t, cloud)
+}
+
+// TestBuildContext: the files of a build context come before its environment, and are
+// kept where it is.
+func TestBuildContext(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	src, dst := created(t, "src", memory.NewObjects()), created(t, "dst", memory.NewObjects())
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM x"), 0o600))
+	spec, err := environment.FromBuildContext("e", dir, "")
+	require.NoError(t, err)
+	_, err = src.Environments().Register(ctx, spec, nil)
+	require.NoError(t, err)
+	clean(t, dst, src)
+	_, err = dst.GC(ctx, &workspace.GCOptions{Exclusive: true})
+	require.NoError(t, err)
+	e, err := dst.Environments().Get(ctx, "e", "", nil)
+	require.NoError(t, err)
+	h := workspace.Handle(dst)
+	m, err := h.Files().Manifest(ctx, e.Details().Docker.BuildContext.Files)
+	require.NoError(t, err)
+	content, err := h.Files().Open(ctx, m.Files[0])
+	require.NoError(t, err)
+	defer content.Close()
+	data, err := io.ReadAll(content)
+	require.NoError(t, err)
+	require.Equal(t, "FROM x", string(data))
+
+	require.NoError(t, h.Objects().Delete(ctx, "files/manifests/"+e.Details().Docker.BuildContext.Files+".json", &backend.DeleteOptions{}))
+	report, err := dst.Fsck(ctx, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, report.Problems)
 }

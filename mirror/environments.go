@@ -60,6 +60,9 @@ func (s *syncer) environment(ctx context.Context, name, version string) (string,
 	if err != nil {
 		return "", err
 	}
+	if err := s.bringBuildContext(ctx, from.Value); err != nil {
+		return "", err
+	}
 	to, err := s.placeEnvironment(ctx, from)
 	if err != nil {
 		return "", err
@@ -71,6 +74,21 @@ func (s *syncer) environment(ctx context.Context, name, version string) (string,
 	}
 	s.environments[ref.Name] = to
 	return to, nil
+}
+
+// bringBuildContext brings the files of an environment's build context, which come
+// before its record. Errors: ErrDamaged when the source can't give them.
+func (s *syncer) bringBuildContext(ctx context.Context, env record.Environment) error {
+	from := env.Docker.BuildContext
+	if from == nil {
+		return nil
+	}
+	ids := []string{from.Files}
+	c, err := s.bringContents(ctx, ids)
+	if err != nil {
+		return err
+	}
+	return c.check(ids)
 }
 
 // placeEnvironment finds the version with the content, or makes one: of the same

@@ -162,7 +162,7 @@ var shapes = []shape{
 	{"logged-models/*/files/*.json", (*checker).loggedModelFiles},
 	{"uploads/*/upload.json", check[record.Upload]},
 	{"uploads/*/parts/*.json", (*checker).filesPart},
-	{"environments/*/*.json", check[record.Environment]},
+	{"environments/*/*.json", (*checker).environment},
 	{"compute/*.json", check[record.Compute]},
 	{"datastores/*.json", (*checker).datastore},
 	{"datasets/*/*.json", (*checker).dataset},
@@ -303,6 +303,14 @@ func (c *checker) part(key string, r record.Files) {
 	if r.Manifest != "" {
 		c.roots = append(c.roots, r.Manifest)
 	}
+}
+
+func (c *checker) environment(key string) error {
+	e, ok, err := read[record.Environment](c, key)
+	if err == nil && ok && e.Docker.BuildContext != nil {
+		c.roots = append(c.roots, e.Docker.BuildContext.Files)
+	}
+	return err
 }
 
 func (c *checker) endpoint(key string) error {

@@ -123,7 +123,7 @@ func (w *Workspace) graceEnd(opts *GCOptions) time.Time {
 // of files are made to name nothing that was replaced or removed.
 func roots(ctx context.Context, h core.Handle, condense bool) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for _, from := range []func(context.Context, core.Handle, bool) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, uploadRoots, endpointRoots, datasetRoots} {
+		for _, from := range []func(context.Context, core.Handle, bool) iter.Seq2[string, error]{runRoots, modelRoots, loggedModelRoots, uploadRoots, endpointRoots, datasetRoots, environmentRoots} {
 			for id, err := range from(ctx, h, condense) {
 				if !yield(id, err) || err != nil {
 					return
@@ -231,6 +231,23 @@ func datasetRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, 
 				continue
 			}
 			if !yield(stored.Value.Fingerprint.Manifest, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func environmentRoots(ctx context.Context, h core.Handle, _ bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for stored, err := range core.List[record.Environment](ctx, h, "environments/", nil) {
+			if err == nil && stored.Value.Docker.BuildContext == nil {
+				continue
+			}
+			var id string
+			if err == nil {
+				id = stored.Value.Docker.BuildContext.Files
+			}
+			if !yield(id, err) || err != nil {
 				return
 			}
 		}

@@ -2,7 +2,6 @@ package docker
 
 import (
 	"archive/tar"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -26,7 +25,7 @@ import (
 // assemble makes the image of a recipe. The image's lock is held.
 func (d *Driver) assemble(ctx context.Context, recipe backend.ImageRecipe, log io.Writer) error {
 	base, name := recipe.Base, imageName(recipe.Hash)
-	if recipe.Dockerfile != "" {
+	if recipe.Base == "" {
 		base = name + "-base"
 		if recipe.Setup == "" {
 			base = name
@@ -95,20 +94,45 @@ func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, base str
 	return classify(ctx, err)
 }
 
+// contextOf gives the folder that the Dockerfile is in: of one that has none, itself.
+func contextOf(recipe backend.ImageRecipe) *backend.BuildContext {
+	if recipe.Context != nil {
+		return recipe.Context
+	}
+	const name = "Dockerfile"
+	return &backend.BuildContext{Dockerfile: name, Write: func(_ context.Context, out io.Writer) error {
+		w := tar.NewWriter(out)
+		err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o444, Size: int64(len(recipe.Dockerfile)), ModTime: time.Unix(0, 0)})
+		if err == nil {
+			_, err = io.WriteString(w, recipe.Dockerfile)
+		}
+		return errors.Join(err, w.Close())
+	}}
+}
+
 // buildDockerfile has the engine's builder make an image. What it makes on the way
 // is its cache.
 func (d *Driver) buildDockerfile(ctx context.Context, recipe backend.ImageRecipe, tag string, log io.Writer) error {
-	var files bytes.Buffer
-	w := tar.NewWriter(&files)
-	err := w.WriteHeader(&tar.Header{Name: "Dockerfile", Typeflag: tar.TypeReg, Mode: 0o444, Size: int64(len(recipe.Dockerfile)), ModTime: time.Unix(0, 0)})
-	if err == nil {
-		_, err = io.WriteString(w, recipe.Dockerfile)
+	from := contextOf(recipe)
+	files, w := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		err := from.Write(ctx, w)
+		_ = w.CloseWithError(err) // nil is the end
+		written <- err
+	}()
+	err := d.askBuilder(ctx, files, from.Dockerfile, recipe.Hash, tag, log)
+	_ = files.Close() // the engine may not have read all
+	if cause := <-written; cause != nil && !errors.Is(cause, io.ErrClosedPipe) {
+		return cause // rather than what the engine made of a torn archive
 	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		return err
-	}
-	built, err := d.client.ImageBuild(ctx, &files, client.ImageBuildOptions{Tags: []string{tag}, NetworkMode: d.opts.BuildNetwork, Remove: true, ForceRemove: true,
-		Version: build.BuilderV1, AuthConfigs: d.logins(), Labels: map[string]string{hashLabel: recipe.Hash}})
+	return err
+}
+
+// askBuilder sends the builder an archive and gives on what it says.
+func (d *Driver) askBuilder(ctx context.Context, files io.Reader, dockerfile, hash, tag string, log io.Writer) error {
+	built, err := d.client.ImageBuild(ctx, files, client.ImageBuildOptions{Tags: []string{tag}, Dockerfile: dockerfile, NetworkMode: d.opts.BuildNetwork, Remove: true, ForceRemove: true,
+		Version: build.BuilderV1, AuthConfigs: d.logins(), Labels: map[string]string{hashLabel: hash}})
 	if err != nil {
 		return classify(ctx, err)
 	}

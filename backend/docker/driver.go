@@ -143,7 +143,7 @@ func (d *Driver) needLocal() error {
 	if strings.HasPrefix(d.client.DaemonHost(), "unix://") && runtime.GOOS == "linux" {
 		return nil
 	}
-	return fmt.Errorf("%w: Docker engine %s is on another machine, or this one is no Linux: jobs need folders of this machine; attach the other one by SSH instead",
+	return fmt.Errorf("%w: Docker engine %s is on another machine, or this one is no Linux: jobs need folders of this machine; attach the other one by SSH, with its engine",
 		azml.ErrUnsupported, d.client.DaemonHost())
 }
 

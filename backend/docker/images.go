@@ -70,10 +70,10 @@ func checkRecipe(recipe backend.ImageRecipe) error {
 	switch {
 	case !imageHash.MatchString(recipe.Hash):
 		return fmt.Errorf("%w: %q is no hash of an image", azml.ErrInvalid, recipe.Hash)
-	case recipe.Base == "" && recipe.Dockerfile == "":
+	case recipe.Base == "" && recipe.Dockerfile == "" && recipe.Context == nil:
 		return fmt.Errorf("%w: an image needs a base image or a Dockerfile: name one for the environment, or for the target", azml.ErrInvalid)
-	case recipe.Base != "" && recipe.Dockerfile != "":
-		return fmt.Errorf("%w: an image can't begin with both a base image and a Dockerfile", azml.ErrInvalid)
+	case (recipe.Base != "" || recipe.Context != nil) && recipe.Dockerfile != "", recipe.Base != "" && recipe.Context != nil:
+		return fmt.Errorf("%w: an image begins with one of a base image, a Dockerfile and a build context", azml.ErrInvalid)
 	}
 	return nil
 }

@@ -14,13 +14,14 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
 // Where jobs find what this machine gives them.
 const (
 	programsFolder = "/run/azml/programs"
 	jobFolder      = "/run/azml/job"
-	sharedFolder   = "/var/cache/azml"
+	sharedFolder   = jobs.SharedFolder
 	scriptFile     = "start"
 	outputFile     = "output"
 	socketFile     = "socket"

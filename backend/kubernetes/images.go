@@ -76,7 +76,7 @@ func (d *Driver) checkRecipe(recipe backend.ImageRecipe) error {
 	switch {
 	case !imageHash.MatchString(recipe.Hash):
 		return fmt.Errorf("%w: %q is no hash of an image", azml.ErrInvalid, recipe.Hash)
-	case recipe.Dockerfile != "":
+	case recipe.Dockerfile != "" || recipe.Context != nil:
 		return fmt.Errorf("%w: Kubernetes follows no Dockerfile: build its image elsewhere and name that as the base", azml.ErrUnsupported)
 	case recipe.Base == "":
 		return fmt.Errorf("%w: an image needs a base image: name one for the environment, or for the target", azml.ErrInvalid)

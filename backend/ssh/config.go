@@ -37,6 +37,10 @@ type Config struct {
 	// Program gives the path of an azml program on this machine that runs on such
 	// a platform, which is installed there. It is required.
 	Program func(ctx context.Context, platform backend.Platform) (path string, err error)
+	// Containers, when not nil, has jobs run in containers of an engine on the machine,
+	// a target of a kind that the program there knows, such as Docker's. Its folder is
+	// below Dir.
+	Containers *backend.ComputeSource
 	// Patience is for how long calls go on trying when a connection was lost; by
 	// default five minutes. Calls on a machine that has not been reached for so
 	// long, or never, try once.

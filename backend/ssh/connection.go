@@ -68,6 +68,9 @@ func (m *machine) connect(ctx context.Context) (_ jobs.Connection, err error) {
 		}
 	}
 	c.platform = m.platform
+	if err == nil && m.config.Containers != nil {
+		err = c.jobs.Engine(ctx, *m.config.Containers)
+	}
 	return c, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"strconv"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -35,6 +36,59 @@ type Target struct {
 	// CacheDir is the folder on the machine for environments and working folders,
 	// an absolute path; the user's cache folder when empty.
 	CacheDir string
+	// Containers, when not nil, has runs be in containers of an engine on the machine,
+	// such as docker.Config with what is the default there: its socket, folders and
+	// networks are those of the machine. The user must be allowed to use the engine.
+	Containers interface {
+		Source() (backend.ComputeSource, error)
+	}
+}
+
+// enginePrefix begins the members and credentials that are the engine's.
+const enginePrefix = "engine."
+
+// engine adds what is known of the engine.
+func (t Target) engine(to *backend.ComputeSource) error {
+	if t.Containers == nil {
+		return nil
+	}
+	if t.CacheDir != "" {
+		return fmt.Errorf("%w: cache folder %q: containers have one of their own", azml.ErrInvalid, t.CacheDir)
+	}
+	from, err := t.Containers.Source()
+	if err != nil {
+		return err
+	}
+	to.Connection[enginePrefix+"type"] = from.Type
+	for name, value := range from.Connection {
+		to.Connection[enginePrefix+name] = value
+	}
+	for name, value := range from.Credentials {
+		if to.Credentials == nil {
+			to.Credentials = backend.Credentials{}
+		}
+		to.Credentials[enginePrefix+name] = value
+	}
+	return nil
+}
+
+// engineOf gives what is known of the engine, nil when there is none.
+func engineOf(source backend.ComputeSource) *backend.ComputeSource {
+	e := backend.ComputeSource{Connection: map[string]string{}, Credentials: backend.Credentials{}}
+	for name, value := range source.Connection {
+		if own, ok := strings.CutPrefix(name, enginePrefix); ok && own != "type" {
+			e.Connection[own] = value
+		}
+	}
+	for name, value := range source.Credentials {
+		if own, ok := strings.CutPrefix(name, enginePrefix); ok {
+			e.Credentials[own] = value
+		}
+	}
+	if e.Type = source.Connection[enginePrefix+"type"]; e.Type == "" {
+		return nil
+	}
+	return &e
 }
 
 // Source implements compute.Config.
@@ -60,6 +114,9 @@ func (t Target) Source() (backend.ComputeSource, error) {
 		}
 		source.Credentials[name] = value
 	}
+	if err := t.engine(&source); err != nil {
+		return source, err
+	}
 	// The program is known when the target is opened only.
 	config := t.config(source)
 	config.Program = func(context.Context, backend.Platform) (string, error) { return "", azml.ErrUnsupported }
@@ -77,7 +134,9 @@ func (ComputeDriver) Type() string { return TypeTarget }
 
 // Open implements backend.ComputeDriver. The connection has address, port,
 // username, hostKey, dir and agent ("true"), the credentials password, privateKey
-// and passphrase, as Target.Source gives them.
+// and passphrase, as Target.Source gives them, and with engine. before their names
+// what the engine has. An engine whose connection has an image makes images of it by
+// default.
 func (ComputeDriver) Open(_ context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
 	at := source.Connection
 	port, err := strconv.Atoi(cmp.Or(at["port"], "0"))
@@ -87,7 +146,11 @@ func (ComputeDriver) Open(_ context.Context, source backend.ComputeSource) (back
 	t := Target{Address: at["address"], Port: port, Username: at["username"], HostKey: at["hostKey"], Dir: at["dir"],
 		Credential: Credential{Password: source.Credentials["password"], PrivateKey: []byte(source.Credentials["privateKey"]),
 			Passphrase: source.Credentials["passphrase"], Agent: at["agent"] == "true"}}
-	return New(t.config(source))
+	config := t.config(source)
+	if config.Containers = engineOf(source); config.Containers != nil {
+		return NewContainers(config, config.Containers.Connection["image"])
+	}
+	return New(config)
 }
 
 // config is for the driver.

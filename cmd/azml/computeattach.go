@@ -97,20 +97,26 @@ type dockerFlags struct {
 	mounts []string
 	login  docker.Registry
 	asked  bool
+	// far says that the engine is on another machine, where folders are.
+	far bool
 }
 
 func (f *dockerFlags) add(cmd *cobra.Command) {
+	host, user := "host", "user"
+	if f.far { // which are those of the machine
+		host, user = "docker-host", "docker-user"
+	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.config.Host, "host", "", "socket of the engine, such as unix:///var/run/docker.sock (default: what DOCKER_HOST says)")
+	flags.StringVar(&f.config.Host, host, "", "socket of the engine, such as unix:///var/run/docker.sock (default: what DOCKER_HOST says)")
 	flags.StringVar(&f.config.Image, "image", "", "image of environments that name none, and of a compute instance")
-	flags.StringVar(&f.config.User, "user", "", "whom runs have as user (default: the image's, and nobody instead of root; of a compute instance whoever makes it)")
+	flags.StringVar(&f.config.User, user, "", "whom runs have as user (default: the image's, and nobody instead of root; of a compute instance whoever makes it)")
 	flags.StringVar(&f.config.Network, "network", "", "network of containers, such as host, or for runs none")
 	flags.StringVar(&f.config.BuildNetwork, "build-network", "", "network in which images are made")
 	f.limits.add(cmd)
 	flags.StringVar(&f.login.Address, "registry", "", "registry of images that wants a login, such as registry.example.com:5000")
 	flags.StringVar(&f.login.Username, "registry-user", "", "who logs in to the registry")
 	flags.BoolVar(&f.asked, "registry-password-stdin", false, "ask for the password of the registry, or read it from the standard input")
-	flags.StringArrayVar(&f.mounts, "mount", nil, "folder of this machine that containers see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
+	flags.StringArrayVar(&f.mounts, "mount", nil, "folder of the engine's machine that containers see, SOURCE:TARGET or SOURCE:TARGET:ro (repeatable)")
 }
 
 // complete gives the configuration that the flags make.
@@ -127,21 +133,24 @@ func (f *dockerFlags) complete(ctx context.Context, a *app) (_ docker.Config, er
 	if f.config.Limits, err = f.limits.limits(); err != nil {
 		return f.config, err
 	}
-	f.config.Mounts, err = parseMounts(f.mounts)
+	f.config.Mounts, err = f.parseMounts()
 	return f.config, err
 }
 
-func parseMounts(texts []string) ([]docker.Mount, error) {
+func (f *dockerFlags) parseMounts() ([]docker.Mount, error) {
 	var mounts []docker.Mount
-	for _, text := range texts {
+	for _, text := range f.mounts {
 		parts := strings.Split(text, ":")
 		readOnly := len(parts) == 3 && parts[2] == "ro"
 		if len(parts) != 2 && !readOnly {
 			return nil, usage("--mount %q: use SOURCE:TARGET or SOURCE:TARGET:ro", text)
 		}
-		source, err := filepath.Abs(parts[0])
-		if err != nil {
-			return nil, err
+		source := parts[0]
+		if !f.far {
+			var err error
+			if source, err = filepath.Abs(source); err != nil {
+				return nil, err
+			}
 		}
 		mounts = append(mounts, docker.Mount{Source: source, Target: parts[1], ReadOnly: readOnly})
 	}

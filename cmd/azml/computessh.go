@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 
 	"github.com/spf13/cobra"
 
@@ -16,11 +17,14 @@ type sshFlags struct {
 	keyFile              string
 	password, passphrase bool
 	trust                bool
+	// docker is what containers are run by there, when containers are wanted.
+	docker     dockerFlags
+	containers bool
 }
 
 func (a *app) computeAttachSSH() *cobra.Command {
 	var common attachFlags
-	var f sshFlags
+	f := sshFlags{docker: dockerFlags{far: true}}
 	cmd := &cobra.Command{
 		Use:   "ssh NAME",
 		Short: "Attach a machine that is reached by SSH",
@@ -32,16 +36,23 @@ input. Passwords and keys are kept in the workspace's secret store.
 
 The machine must be known: by --host-key, or by this machine's known hosts. With
 --trust-host-key it is believed this once, and its key is stored with the target.
-A machine that shows another key later is refused.`,
+A machine that shows another key later is refused.
+
+With --docker runs are in containers of the Docker engine of that machine, which the
+user must be allowed to use: environments become images there.`,
 		Example: `  azml compute attach ssh box --address box.example.com --user me --key-file ~/.ssh/id_ed25519
   azml compute attach ssh box --address 10.0.0.7 --user me --password-stdin --trust-host-key < password.txt
-  azml compute attach ssh box --address box.example.com --agent --host-key SHA256:AbC…`,
+  azml compute attach ssh box --address box.example.com --agent --host-key SHA256:AbC…
+  azml compute attach ssh box --address box.example.com --agent --docker --image python:3.12-slim --memory 8g`,
 		Args: exactly(1, "a name for the target"),
 	}
 	common.add(cmd)
 	f.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.fillCredential(cmd.Context(), &f); err != nil {
+			return err
+		}
+		if err := f.fillContainers(cmd.Context(), a); err != nil {
 			return err
 		}
 		if err := a.trustHostKey(cmd.Context(), &f); err != nil {
@@ -65,10 +76,26 @@ func (f *sshFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.trust, "trust-host-key", false, "believe that the machine that answers now is the one that is meant")
 	flags.StringVar(&f.machine.Dir, "dir", "", "folder on the machine for programs and jobs (default .azml in the home folder)")
 	flags.StringVar(&f.machine.CacheDir, "cache-dir", "", "folder on the machine for environments and working folders (default: the user's cache folder)")
+	flags.BoolVar(&f.containers, "docker", false, "run in containers of the machine's Docker engine, of which the flags from --docker-host on are")
+	f.docker.add(cmd)
 	must(cmd.MarkFlagRequired("address"))
 	cmd.MarkFlagsOneRequired("key-file", "password-stdin", "agent")
 	cmd.MarkFlagsMutuallyExclusive("password-stdin", "passphrase-stdin")
 	cmd.MarkFlagsMutuallyExclusive("host-key", "trust-host-key")
+}
+
+// fillContainers reads what is said of the machine's engine.
+func (f *sshFlags) fillContainers(ctx context.Context, a *app) error {
+	config, err := f.docker.complete(ctx, a)
+	switch {
+	case err != nil:
+		return err
+	case f.containers:
+		f.machine.Containers = config
+	case !reflect.ValueOf(config).IsZero():
+		return usage("what is said of containers goes with --docker")
+	}
+	return nil
 }
 
 // fillCredential reads what is to be kept secret.

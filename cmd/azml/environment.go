@@ -22,13 +22,14 @@ func (a *app) environmentCommand() *cobra.Command {
 }
 
 func (a *app) environmentRegister() *cobra.Command {
-	var name, description, requirements, conda, python, image, dockerfile string
+	var name, description, requirements, conda, python, image, dockerfile, buildContext string
 	cmd := &cobra.Command{
-		Use:   "register --name NAME (--requirements FILE | --conda FILE | --image IMAGE | --dockerfile FILE)",
+		Use:   "register --name NAME (--requirements FILE | --conda FILE | --image IMAGE | --dockerfile FILE | --build-context DIR)",
 		Short: "Register an environment; the same content again makes no new version",
 		Example: `  azml environment register --name sklearn -r requirements.txt --python ">=3.10"
   azml environment register --name torch --conda environment.yml
-  azml environment register --name slim --image python:3.12-slim -r requirements.txt`,
+  azml environment register --name slim --image python:3.12-slim -r requirements.txt
+  azml environment register --name own --build-context docker/   # a folder with a Dockerfile, which may copy its files`,
 		Args: noArgs,
 	}
 	f := cmd.Flags()
@@ -37,30 +38,28 @@ func (a *app) environmentRegister() *cobra.Command {
 	f.StringVar(&conda, "conda", "", "conda environment file")
 	f.StringVar(&python, "python", "", `Python wanted, such as "3.11" or ">=3.9,<3.13"`)
 	f.StringVar(&image, "image", "", "image that it begins with, on targets that run containers")
-	f.StringVar(&dockerfile, "dockerfile", "", "Dockerfile that makes the image that it begins with")
+	f.StringVar(&dockerfile, "dockerfile", "", "Dockerfile that makes the image that it begins with; with --build-context, its path there (Dockerfile)")
+	f.StringVar(&buildContext, "build-context", "", "folder with a Dockerfile that makes the image that it begins with; what its .dockerignore names stays out")
 	f.StringVar(&description, "description", "", "description of the environment")
 	cmd.MarkFlagsMutuallyExclusive("requirements", "conda")
 	cmd.MarkFlagsMutuallyExclusive("image", "dockerfile")
+	cmd.MarkFlagsMutuallyExclusive("image", "build-context")
 	tags := tagsFlag(cmd, "tag", "tag of the environment")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if name == "" {
 			return usage("name the environment: --name NAME")
 		}
 		files := environmentFlags{requirements: requirements, conda: conda}
-		if !files.given() && image+dockerfile == "" {
-			return usage("say what is in the environment: --requirements FILE, --conda FILE, --image IMAGE or --dockerfile FILE")
+		if !files.given() && image+dockerfile+buildContext == "" {
+			return usage("say what is in the environment: --requirements FILE, --conda FILE, --image IMAGE, --dockerfile FILE or --build-context DIR")
 		}
 		spec, err := files.spec()
 		if err != nil {
 			return err
 		}
-		spec.Name, spec.Description, spec.Tags, spec.Docker.BaseImage = name, description, tags.values, image
-		if dockerfile != "" {
-			text, err := os.ReadFile(dockerfile)
-			if err != nil {
-				return err
-			}
-			spec.Docker.BaseDockerfile = string(text)
+		spec.Name, spec.Description, spec.Tags = name, description, tags.values
+		if spec.Docker, err = dockerPart(image, dockerfile, buildContext); err != nil {
+			return err
 		}
 		if python != "" {
 			spec.Python.PythonVersion = python
@@ -103,6 +102,22 @@ func (a *app) environmentList() *cobra.Command {
 	return cmd
 }
 
+// dockerPart gives what the flags say of the image.
+func dockerPart(image, dockerfile, buildContext string) (environment.Docker, error) {
+	if buildContext != "" {
+		spec, err := environment.FromBuildContext("", buildContext, dockerfile)
+		return spec.Docker, err
+	}
+	var text []byte
+	if dockerfile != "" {
+		var err error
+		if text, err = os.ReadFile(dockerfile); err != nil {
+			return environment.Docker{}, err
+		}
+	}
+	return environment.Docker{BaseImage: image, BaseDockerfile: string(text)}, nil
+}
+
 func (a *app) environmentShow() *cobra.Command {
 	return &cobra.Command{
 		Use:     "show NAME[:VERSION]",
@@ -130,6 +145,10 @@ func drawEnvironment(t *table, d environment.Details) {
 	t.field("Python", d.Python.PythonVersion)
 	t.field("Interpreter", d.Python.InterpreterPath)
 	t.field("Base image", d.Docker.BaseImage)
+	if c := d.Docker.BuildContext; c != nil {
+		t.field("Build context", c.Hash)
+		t.field("Dockerfile", c.Dockerfile)
+	}
 	t.field("Channels", strings.Join(d.Python.Channels, ", "))
 	t.labels("Tags", d.Tags)
 	t.labels("Variables", d.Variables)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml/backend/docker"
 	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
@@ -20,7 +21,7 @@ the folder that it names.`,
 		Example:            "  azml jobs serve /srv/azml",
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := jobs.Run(cmd.Context(), args, os.Stdin, os.Stdout)
+			err := jobs.Run(cmd.Context(), args, os.Stdin, os.Stdout, docker.Kind{})
 			if ended, ok := errors.AsType[jobs.Ended](err); ok {
 				return exitCode(ended.Code)
 			}

@@ -100,6 +100,37 @@ func TestImageIsTold(t *testing.T) {
 	}
 }
 
+// TestImageOfAFolder has runs in an image that a Dockerfile makes with the files beside
+// it, on an engine here and on one of a machine that is reached by SSH.
+func TestImageOfAFolder(t *testing.T) {
+	t.Parallel()
+	for _, on := range []target{{name: "in Docker", compute: "box", site: boxed}, {name: "over SSH, in Docker", compute: "far", site: farBoxed}} {
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			ws, _, s := onSite(t, on)
+			folder, mark := t.TempDir(), rand.Text() // as in no image that was made before
+			for name, text := range map[string]string{"Dockerfile": "FROM " + testenv.DockerImage + "\nCOPY . /own\n", "mark": mark, "secret.key": "k", ".dockerignore": "*.key"} {
+				require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+			}
+			spec, err := environment.FromBuildContext("own", folder, "")
+			require.NoError(t, err)
+			_, err = ws.Environments().Register(t.Context(), spec, nil)
+			require.NoError(t, err)
+			require.NoError(t, os.RemoveAll(folder), "the workspace has what is needed")
+			for _, want := range []string{" made in ", "is there already"} {
+				r := on.begin(t, ws, `ls -A /own; id -u; cp /own/mark outputs/ 2>&1; echo '{"name": "n", "value": 1}' >> "$AZML_METRICS_FILE"`,
+					func(c *experiment.ScriptRunConfig) { c.Environment = environment.Reference("own", "") })
+				require.NoError(t, r.Wait(t.Context(), nil))
+				require.Contains(t, logOf(t, r, "system_logs/prepare.txt"), want)
+				require.Contains(t, outputOf(t, r), ".dockerignore\nDockerfile\nmark\n65532\n")
+				require.EqualValues(t, 1, series(t, r, "n", 0))
+				s.requireNothing(t, r)
+			}
+			clean(t, ws)
+		})
+	}
+}
+
 // TestCancelWhileItsImageIsMade cancels a run whose image takes long.
 func TestCancelWhileItsImageIsMade(t *testing.T) {
 	t.Parallel()

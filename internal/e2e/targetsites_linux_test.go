@@ -70,6 +70,15 @@ func boxed(t *testing.T, p place) *site {
 	return &site{config: config, dirs: []string{filepath.Join(p.Cache, "docker")}, shared: shared, engine: engine}
 }
 
+// farBoxed is the engine of a machine that is reached by SSH.
+func farBoxed(t *testing.T, p place) *site {
+	s, boxes := far(t, p), boxed(t, p)
+	config := s.config.(ssh.Target)
+	config.CacheDir, config.Containers = "", boxes.config
+	s.config, s.shared = config, boxes.shared
+	return s
+}
+
 // kill ends the machine, or the container that the run has, at once; what is killed
 // by hand is there again afterwards, with nothing running.
 func (s *site) kill(t *testing.T, ws *workspace.Workspace, r *run.Run, remove bool) {

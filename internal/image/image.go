@@ -11,6 +11,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/pyenv"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -20,9 +21,10 @@ import (
 // the environment's Python: whoever runs something there needs the image's
 // variables, and has nothing else to prepare. Errors: ErrInvalid when there is no
 // base or no such package, *pyenv.BuildError with the tool's last lines, and those
-// of the target.
-func Build(ctx context.Context, on backend.Images, env record.Environment, log io.Writer) (made backend.Image, err error) {
+// of the target. A build context is read from store.
+func Build(ctx context.Context, on backend.Images, env record.Environment, store *files.Store, log io.Writer) (made backend.Image, err error) {
 	recipe := begin(env, on.DefaultImage())
+	recipe.Context = contextOf(env, store)
 	err = pyenv.InImage(ctx, pyenv.Spec(env.Python), log, func(setup pyenv.Setup, log io.Writer) (err error) {
 		recipe.Setup, recipe.Input, recipe.Env, recipe.Path = setup.Script, setup.Input, setup.Env, setup.Path
 		made, err = on.BuildImage(ctx, recipe, log)
@@ -46,9 +48,10 @@ func Find(ctx context.Context, on backend.Images, env record.Environment) (backe
 // and of what it begins with.
 func begin(env record.Environment, base string) backend.ImageRecipe {
 	r := backend.ImageRecipe{Base: env.Docker.BaseImage, Dockerfile: env.Docker.BaseDockerfile}
-	if r.Base == "" && r.Dockerfile == "" {
+	if r.Base == "" && r.Dockerfile == "" && env.Docker.BuildContext == nil {
 		r.Base = base
 	}
+	// A build context is part of the environment's hash.
 	sum := sha256.Sum256([]byte(strings.Join([]string{"azml.image/1", env.Hash, r.Base, r.Dockerfile}, "\n")))
 	r.Hash = hex.EncodeToString(sum[:])
 	return r

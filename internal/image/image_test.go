@@ -36,7 +36,7 @@ func described(spec pyenv.Spec) record.Environment {
 
 // build makes an image, which is removed with the test.
 func build(t *testing.T, d *docker.Driver, env record.Environment, log io.Writer) (backend.Image, error) {
-	made, err := Build(t.Context(), d, env, log)
+	made, err := Build(t.Context(), d, env, nil, log)
 	if err == nil {
 		t.Cleanup(func() { require.NoError(t, d.RemoveImage(context.Background(), made.Hash)) })
 	}
@@ -73,7 +73,7 @@ func TestBuild(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, made.Name, found.Name)
 	log.Reset()
-	again, err := Build(t.Context(), d, env, &log)
+	again, err := Build(t.Context(), d, env, nil, &log)
 	require.NoError(t, err)
 	require.True(t, again.Reused)
 	require.Empty(t, log.String())

@@ -138,7 +138,7 @@ func (k *keeper) build(ctx context.Context, images backend.Images, env record.En
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: it was not done within %s", azml.ErrFailed, limit))
 		defer cancel()
 	}
-	made, err := image.Build(ctx, images, env, log)
+	made, err := image.Build(ctx, images, env, k.h.Files(), log)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}

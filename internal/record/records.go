@@ -124,6 +124,18 @@ type Docker struct {
 	BaseImage string `json:"baseImage,omitempty"`
 	// BaseDockerfile is the text of a Dockerfile that makes that image.
 	BaseDockerfile string `json:"baseDockerfile,omitempty"`
+	// BuildContext is a folder with a Dockerfile that makes it.
+	BuildContext *BuildContext `json:"buildContext,omitempty"`
+}
+
+// BuildContext is a folder with a Dockerfile.
+type BuildContext struct {
+	// Files is the ID of the manifest of its files.
+	Files string `json:"files"`
+	// Hash is the content hash of what is sent of it.
+	Hash string `json:"hash"`
+	// Dockerfile is the path of the Dockerfile in it.
+	Dockerfile string `json:"dockerfile"`
 }
 
 // Python is the Python part of an environment. Its fields are those of

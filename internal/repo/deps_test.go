@@ -22,7 +22,7 @@ var heavy = []string{
 	"sigs.k8s.io",
 	"github.com/Azure",
 	"github.com/docker",
-	"github.com/moby",
+	"github.com/moby/moby",
 	"github.com/google/go-containerregistry",
 	"github.com/minio",
 	"github.com/jackc",

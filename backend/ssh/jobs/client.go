@@ -181,19 +181,24 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 // List yields the jobs whose IDs come after one, in their order. What yield
 // refuses ends it.
 func (c *Client) List(ctx context.Context, after string, yield func(backend.JobStatus) bool) error {
-	got, err := c.ask(ctx, http.MethodGet, "/list", url.Values{"after": {after}}, nil)
+	return askList(ctx, c, "/list", after, yield)
+}
+
+// askList yields the lines of an answer.
+func askList[T any](ctx context.Context, c *Client, path, after string, yield func(T) bool) error {
+	got, err := c.ask(ctx, http.MethodGet, path, url.Values{"after": {after}}, nil)
 	if err != nil {
 		return err
 	}
 	defer got.Body.Close()
 	for d := json.NewDecoder(got.Body); ; {
-		var status backend.JobStatus
-		if err := d.Decode(&status); err == io.EOF {
+		var one T
+		if err := d.Decode(&one); err == io.EOF {
 			return trailed(got)
 		} else if err != nil {
 			return lost(ctx, err)
 		}
-		if !yield(status) {
+		if !yield(one) {
 			return nil
 		}
 	}

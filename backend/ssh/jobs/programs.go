@@ -69,6 +69,9 @@ func (s *server) program(w *answer, r *http.Request) error {
 	if errors.Is(err, azml.ErrNotFound) && digest != "" {
 		path, err = s.programs.link(name, digest)
 	}
+	if err == nil {
+		path, err = s.seen(r.Context(), name, path)
+	}
 	if err != nil {
 		return err
 	}
@@ -110,6 +113,9 @@ func (s *server) install(w *answer, r *http.Request) error {
 		return classify(err)
 	}
 	path, err := s.programs.link(name, digest)
+	if err == nil {
+		path, err = s.seen(r.Context(), name, path)
+	}
 	if err != nil {
 		return err
 	}

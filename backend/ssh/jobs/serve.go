@@ -15,15 +15,21 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
 )
 
 // server answers one client.
 type server struct {
-	driver   *process.Driver
-	starts   starts
-	programs programs
-	reach    reach
+	driver backend.OpenedCompute
+	// dir is the folder for everything, and engines are what can run containers.
+	dir     string
+	engines []backend.ComputeDriver
+	// containers tells that the driver is one of an engine.
+	containers bool
+	starts     starts
+	programs   programs
+	reach      reach
 	// work is what must come to its end, also when the client is gone.
 	work sync.WaitGroup
 	// readers is done when a client has begun to read output, which the file at
@@ -35,14 +41,16 @@ type server struct {
 // Serve serves the jobs that are kept in dir, which it makes with mode 0700,
 // until in ends, the context does, or the client has said nothing for half a
 // minute, not even that it is there. Jobs go on. Programs that nothing has
-// asked for in 30 days are deleted. Errors: ErrDenied, ErrUnavailable.
-func Serve(ctx context.Context, dir string, in io.ReadCloser, out io.WriteCloser) error {
+// asked for in 30 days are deleted. A client may want jobs in containers, of one of
+// the engines. Errors: ErrDenied, ErrUnavailable.
+func Serve(ctx context.Context, dir string, in io.ReadCloser, out io.WriteCloser, engines ...backend.ComputeDriver) error {
 	// A client that is gone must not end a start half way.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	s, err := newServer(dir)
 	if err != nil {
 		return err
 	}
+	s.engines = engines
 	if _, err := fmt.Fprintf(out, "\n%s%d\n", greeting, Protocol); err != nil {
 		return ErrLost
 	}
@@ -66,7 +74,7 @@ func newServer(dir string) (*server, error) {
 		return nil, err
 	}
 	locks := locks{filepath.Join(dir, "locks")}
-	s := &server{driver: driver, starts: starts{dir: filepath.Join(dir, "starts"), locks: locks},
+	s := &server{driver: driver, dir: dir, starts: starts{dir: filepath.Join(dir, "starts"), locks: locks},
 		programs: programs{dir: filepath.Join(dir, "bin")}, reach: reach{conns: map[string]*reached{}},
 		readersPath: filepath.Join(dir, "locks", readersFile)}
 	for _, d := range []string{s.starts.dir, s.programs.dir} {
@@ -84,6 +92,7 @@ func (s *server) routes() http.Handler {
 		"GET /output": s.output, "POST /cancel": s.cancel, "POST /remove": s.remove, "GET /list": s.list,
 		"GET /program": s.program, "PUT /program": s.install,
 		"POST /listen": s.listen, "GET /receive": s.receive, "POST /send": s.send,
+		"POST /engine": s.engine, "POST /image": s.buildImage, "GET /images": s.listImages, "POST /unimage": s.removeImage, "POST /limits": s.checkLimits,
 	} {
 		mux.Handle(route, h)
 	}
