@@ -117,7 +117,7 @@ func TestCrowd(t *testing.T) {
 	t.Logf("before %+v, at most %+v", before, most)
 	const room, answers = 64 << 20, 40 << 20 // four times MaxBody; those that wait for room
 	require.Less(t, most.Bytes, before.Bytes+room*3/2+answers+1000*(64<<10), "what they sent is %d MiB", 60*8+50*8+50*20)
-	require.Greater(t, most.Files, before.Files+500, "they were there")
+	require.Greater(t, most.Files, before.Files+150, "at least those with half a body are there for minutes, however slow the machine is")
 	c.leave()
 	require.Eventually(t, func() bool {
 		now := look()
