@@ -94,10 +94,24 @@ func register(t *testing.T, ws *workspace.Workspace, name string) *model.Model {
 	return m
 }
 
+// served is an endpoint with its address, which an object of old forgets when it has
+// heard nothing for minutes.
+type served struct {
+	*endpoint.Endpoint
+	url string
+}
+
+// URL gives the address as it was when the endpoint began to answer.
+func (s *served) URL() string { return s.url }
+
 // deploy serves a model.
-func deploy(t *testing.T, ws *workspace.Workspace, config endpoint.Config, serve endpoint.ServeOptions) (*endpoint.Endpoint, error) {
+func deploy(t *testing.T, ws *workspace.Workspace, config endpoint.Config, serve endpoint.ServeOptions) (*served, error) {
 	t.Helper()
 	serve.Runtimes = []endpoint.Runtime{newRuntime(t)}
-	return ws.Endpoints().Deploy(t.Context(), config.Model.Name(), config, &endpoint.DeployOptions{Serve: &serve,
+	ep, err := ws.Endpoints().Deploy(t.Context(), config.Model.Name(), config, &endpoint.DeployOptions{Serve: &serve,
 		Settings: &endpoint.Settings{Auth: endpoint.AuthNone}})
+	if err != nil {
+		return nil, err
+	}
+	return &served{ep, ep.URL()}, nil
 }

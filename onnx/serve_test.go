@@ -25,14 +25,14 @@ import (
 )
 
 // ask posts JSON and gives the answer.
-func ask(t *testing.T, ep *endpoint.Endpoint, path string, body any) (int, map[string]any) {
+func ask(t *testing.T, ep *served, path string, body any) (int, map[string]any) {
 	t.Helper()
 	status, got, err := post(t.Context(), ep, path, body)
 	require.NoError(t, err)
 	return status, got
 }
 
-func post(ctx context.Context, ep *endpoint.Endpoint, path string, body any) (int, map[string]any, error) {
+func post(ctx context.Context, ep *served, path string, body any) (int, map[string]any, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return 0, nil, err
@@ -54,7 +54,7 @@ func post(ctx context.Context, ep *endpoint.Endpoint, path string, body any) (in
 }
 
 // datatypes gives the datatypes of the inputs as the service tells them.
-func datatypes(t *testing.T, ep *endpoint.Endpoint) map[string]string {
+func datatypes(t *testing.T, ep *served) map[string]string {
 	t.Helper()
 	resp, err := http.Get(ep.URL() + "/v2/models/" + ep.Name())
 	require.NoError(t, err)
@@ -75,18 +75,18 @@ func TestAgainstPython(t *testing.T) {
 	t.Parallel()
 	_, cases := models(t)
 	ws := open(t)
-	served := map[string]*endpoint.Endpoint{}
+	all := map[string]*served{}
 	for _, c := range cases {
-		if served[c.Model] == nil {
+		if all[c.Model] == nil {
 			ep, err := deploy(t, ws, endpoint.Config{Model: register(t, ws, c.Model)}, endpoint.ServeOptions{})
 			require.NoError(t, err, c.Model)
-			served[c.Model] = ep
+			all[c.Model] = ep
 		}
 	}
 	for i, c := range cases {
 		t.Run(fmt.Sprintf("%s %d", c.Model, i), func(t *testing.T) {
 			t.Parallel()
-			ep := served[c.Model]
+			ep := all[c.Model]
 			kinds := datatypes(t, ep)
 			named, tensors := map[string]any{}, []map[string]any{}
 			for name, input := range c.Inputs {
@@ -131,7 +131,7 @@ func TestRefusals(t *testing.T) {
 		return map[string]any{"inputs": []any{map[string]any{"name": name, "shape": shape, "datatype": datatype, "data": data}}}
 	}
 	for name, c := range map[string]struct {
-		ep   *endpoint.Endpoint
+		ep   *served
 		path string
 		body any
 		want string
