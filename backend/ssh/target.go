@@ -40,6 +40,7 @@ type Target struct {
 	// such as docker.Config with what is the default there: its socket, folders and
 	// networks are those of the machine. The user must be allowed to use the engine.
 	Containers interface {
+		// Source is that of compute.Config.
 		Source() (backend.ComputeSource, error)
 	}
 }
