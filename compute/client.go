@@ -2,10 +2,12 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -85,10 +87,30 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
+	if err := c.unused(ctx, stored.Value); err != nil {
+		return err
+	}
 	if err := core.Delete(ctx, c.h, ref(name), stored.ETag); err != nil {
 		return err
 	}
+	if err := c.h.Objects().Delete(ctx, StateRef(name).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
 	return core.DropCredentials(ctx, c.h, stored.Value.Secret)
+}
+
+// unused refuses to take away a cluster that runs wait for.
+func (c *Client) unused(ctx context.Context, r record.Compute) error {
+	if r.Cluster == nil {
+		return nil
+	}
+	for stored, err := range Entries(ctx, c.h, r.Name) {
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: the run %s and maybe others wait for the cluster or have nodes of it: cancel them first", azml.ErrConflict, stored.Value.RunID)
+	}
+	return nil
 }
 
 func ref(name string) core.Ref {

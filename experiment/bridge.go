@@ -25,7 +25,7 @@ func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	if i.Lost != "" {
 		return agent.Finish(ctx, h, i.RunID, i.Lost)
 	}
-	if err := agent.Adopt(ctx, h, i.RunID, i.Owner); err != nil {
+	if err := agent.Adopt(ctx, h, i); err != nil {
 		return err
 	}
 	stored, err := history.Get(ctx, h, i.RunID)

@@ -78,6 +78,9 @@ type ScriptRunConfig struct {
 	// the script has ended with exit code 0. AZUREML_DATASET_FILE_OUTPUTS lists them
 	// by semicolons. A run has at most 20.
 	Outputs map[string]dataset.Output
+	// Priority puts the run before those with a lower one that wait for the same
+	// cluster; other targets don't look at it.
+	Priority int
 	// Secrets are the names of the workspace's secrets that the script may have.
 	// It gets their values, as they are when it starts, from this machine at
 	// AZML_SECRETS_URL and the name, for the token AZML_SECRETS_TOKEN, and nobody
@@ -125,6 +128,8 @@ type SubmitOptions struct {
 // it, and the run fails when the process dies. On another target a program of
 // azml drives it there, which works on when this process dies and catches up when
 // any process waits for the run. With Detach it outlives this process in any case.
+// On a cluster it waits until a scheduler gives it nodes; no process of the
+// submitter's has to be there.
 // Nothing is created when something is wrong. Errors: ErrInvalid and ErrNotFound naming what to
 // change; ErrExists when RunID is taken; ErrConflict when the experiment is
 // archived or the parent has ended.
@@ -156,6 +161,13 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 		return nil, err
 	}
 	s.fill(&draft)
+	if way.queued {
+		stored, err := e.enqueue(ctx, draft)
+		if err != nil {
+			return nil, err
+		}
+		return run.Wrap(e.h, stored), nil
+	}
 	stored, err := history.Create(ctx, e.h, draft)
 	if err != nil {
 		return nil, err
@@ -195,7 +207,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
 			Compute: target.Name(), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
 			MaxStart: int64(config.MaxStart.Seconds()), MaxPrepare: int64(config.MaxPrepare.Seconds()),
-			AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
+			Priority: config.Priority, AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
 	}
@@ -228,6 +240,9 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		return record.Run{}, way{}, err
 	}
 	draft.Agent = a
+	if w.queued {
+		draft.Status, draft.Owner, draft.Definition.Cluster = record.Queued, nil, true
+	}
 	if w.remote && len(config.Inputs)+len(config.Outputs) > 0 {
 		return record.Run{}, way{}, fmt.Errorf("%w: inputs and outputs that are datasets need a target that is this machine, and %s is %s", azml.ErrUnsupported, target.Name(), target.Type())
 	}

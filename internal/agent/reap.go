@@ -113,6 +113,12 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], reaso
 	if err := s.save(ctx, lost); err != nil {
 		return run, err
 	}
+	if a := run.Value.Agent; a != nil && a.Requeue && phase != record.CancelRequested {
+		return settle(ctx, h, id, history.Step{To: record.Queued, Reason: "it waits for nodes anew: " + reason, Owner: me.ID, Change: func(r *record.Run) {
+			r.Owner, r.Agent = nil, nil
+			r.Warnings = append(r.Warnings, s.warnings...)
+		}})
+	}
 	defer history.SealLater(h, id)
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}

@@ -72,6 +72,11 @@ func keep(ctx context.Context, h core.Handle, id string, start *agent.Instructio
 
 // open opens the target of the run.
 func (k *keeper) open(ctx context.Context) error {
+	if a := k.run.Agent; len(a.Nodes) > 0 {
+		var err error
+		k.target, k.cacheDir, err = compute.OpenNodes(ctx, k.h, a.Nodes)
+		return err
+	}
 	target, err := compute.Lookup(ctx, k.h, k.run.Definition.Compute)
 	if err != nil {
 		return err
@@ -130,7 +135,7 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 // say notes what a run waits for that nobody drives yet.
 func (k *keeper) say(ctx context.Context, what string) {
 	_, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
-		if r.Status != record.Starting {
+		if r.Status != record.Starting && (r.Status != record.Queued || r.Agent == nil || r.Agent.Job != k.run.Agent.Job) {
 			return core.ErrNoChange
 		}
 		r.WaitsFor = what

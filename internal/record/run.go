@@ -183,6 +183,12 @@ type Definition struct {
 	Compute string `json:"target"`
 	// Environment is the environment it runs in.
 	Environment EnvironmentRef `json:"environment"`
+	// Cluster says that Compute is a cluster, whose scheduler starts the run.
+	Cluster bool `json:"cluster,omitempty"`
+	// Nodes is how many nodes of it the run needs at once; 0 is one.
+	Nodes int `json:"nodeCount,omitempty"`
+	// Priority puts it before runs with a lower one that wait for the cluster.
+	Priority int `json:"priority,omitempty"`
 	// Variables are the user's environment variables.
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// MaxDuration is the limit of the user's code in seconds, 0 for none.
@@ -216,6 +222,10 @@ type Agent struct {
 	// Image is the container image that it runs in, which has the environment; empty
 	// on targets without images.
 	Image string `json:"image,omitempty"`
+	// Nodes are the nodes of a cluster that the run has, node 0 first.
+	Nodes []string `json:"nodes,omitempty"`
+	// Requeue says that the run waits for nodes anew when the agent is lost.
+	Requeue bool `json:"requeue,omitempty"`
 	// Adopted says that it has taken the run over from its submitter.
 	Adopted bool `json:"adopted,omitempty"`
 }
