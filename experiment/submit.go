@@ -78,6 +78,12 @@ type ScriptRunConfig struct {
 	// the script has ended with exit code 0. AZUREML_DATASET_FILE_OUTPUTS lists them
 	// by semicolons. A run has at most 20.
 	Outputs map[string]dataset.Output
+	// Distributed runs the script as several processes, on one node or several: an
+	// Mpi, a PyTorch or a TensorFlow. Nil runs it as one.
+	Distributed Distributed
+	// MaxRestarts is how often all processes of a distributed run are started anew
+	// when one of them fails.
+	MaxRestarts int
 	// Priority puts the run before those with a lower one that wait for the same
 	// cluster; other targets don't look at it.
 	Priority int
@@ -235,6 +241,9 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	if err := e.checkSecrets(ctx, config.Secrets); err != nil {
 		return record.Run{}, way{}, err
 	}
+	if draft.Definition.Nodes, draft.Definition.Distributed, err = config.distributed(target); err != nil {
+		return record.Run{}, way{}, err
+	}
 	w, a, err := e.wayTo(ctx, target, opts.Detach)
 	if err != nil {
 		return record.Run{}, way{}, err
@@ -290,6 +299,9 @@ func (c *ScriptRunConfig) checkProgram() error {
 	}
 	if c.GracePeriod < 0 {
 		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
+	}
+	if err := c.checkDistributed(); err != nil {
+		return err
 	}
 	if err := environment.CheckVariables(c.Variables); err != nil {
 		return err

@@ -186,11 +186,13 @@ func (s *salvage) save(ctx context.Context, lost record.Owner) error {
 
 // endLeftJob ends what still runs of the script: nobody watches it any more.
 func (s *salvage) endLeftJob(ctx context.Context) error {
-	err := s.h.Local().Cancel(ctx, s.run.ID, time.Second)
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil
+	var all error
+	for _, job := range s.jobs() {
+		if err := s.h.Local().Cancel(ctx, job, time.Second); !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
 	}
-	return err
+	return all
 }
 
 // saveOutput appends what the log lacks of the script's output. Where secrets

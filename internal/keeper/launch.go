@@ -66,16 +66,7 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 		return err
 	}
 	k.launched = k.h.Now()
-	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env, Nodes: k.nodes(i)})
-}
-
-// nodes gives the number of nodes of an agent's job. What a lost one has left is
-// saved on node 0.
-func (k *keeper) nodes(i agent.Instructions) int {
-	if i.Lost != "" {
-		return 1
-	}
-	return max(k.run.Definition.Nodes, 1)
+	return k.target.Start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env, Nodes: max(k.run.Definition.Nodes, 1)})
 }
 
 // image makes the environment's image where the target has images, unless it is

@@ -187,6 +187,8 @@ type Definition struct {
 	Cluster bool `json:"cluster,omitempty"`
 	// Nodes is how many nodes of it the run needs at once; 0 is one.
 	Nodes int `json:"nodeCount,omitempty"`
+	// Distributed is set for a script that runs as several processes.
+	Distributed *Distributed `json:"distributed,omitempty"`
 	// Priority puts it before runs with a lower one that wait for the cluster.
 	Priority int `json:"priority,omitempty"`
 	// Variables are the user's environment variables.
@@ -256,3 +258,45 @@ type Heartbeat struct {
 
 // Schema implements Record.
 func (*Heartbeat) Schema() string { return "azml.heartbeat/1" }
+
+// RunNode is what a node of a run on several nodes tells the others, at
+// "runs/<id>/nodes-<life>/<node>.json"; node 0 leads.
+type RunNode struct {
+	Meta
+	// Attempt counts the starts of all processes, from 1. A node begins with an
+	// attempt when node 0 is Running in it.
+	Attempt int `json:"attempt"`
+	// State is Ready for the attempt, Running in it, Done, Failed or Stopped.
+	State string `json:"state"`
+	// Address is where the others reach the node, Main where it reaches node 0.
+	Address string `json:"address,omitempty"`
+	// Main is described with Address.
+	Main string `json:"main,omitempty"`
+	// Ports are free ports of the node, one for each of its processes, and for node
+	// 0 one more, at which the processes meet.
+	Ports []int `json:"ports,omitempty"`
+	// Peers are the nodes' addresses as node 0 has collected them, and PeerPorts
+	// their ports.
+	Peers []string `json:"peers,omitempty"`
+	// PeerPorts is described with Peers.
+	PeerPorts [][]int `json:"peerPorts,omitempty"`
+	// Error says why the node has Failed.
+	Error *RunError `json:"error,omitempty"`
+}
+
+// Schema implements Record.
+func (*RunNode) Schema() string { return "azml.run-node/1" }
+
+// Distributed says how a script runs as several processes.
+type Distributed struct {
+	// Framework is PyTorch, TensorFlow or Mpi.
+	Framework string `json:"framework"`
+	// Backend is what PyTorch's processes speak with each other by.
+	Backend string `json:"communicationBackend,omitempty"`
+	// Processes is how many processes run on each node.
+	Processes int `json:"processCountPerNode"`
+	// ParameterServers is how many of TensorFlow's processes are that.
+	ParameterServers int `json:"parameterServerCount,omitempty"`
+	// MaxRestarts is how often all processes are started anew when one has failed.
+	MaxRestarts int `json:"maxRestarts,omitempty"`
+}
