@@ -19,7 +19,7 @@ func computeDrivers() []backend.ComputeDriver {
 func (a *app) computeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "compute",
-		Short:   "Attach, list, show and examine compute targets",
+		Short:   "Attach, create, list, show and examine compute targets",
 		Example: "  azml compute list",
 	}
 	cmd.AddCommand(&cobra.Command{
@@ -41,7 +41,7 @@ func (a *app) computeCommand() *cobra.Command {
 				})
 			})
 		},
-	}, a.computeShow(), a.computeAttach(), a.computeDetach(), a.computeDoctor())
+	}, a.computeShow(), a.computeAttach(), a.computeCreate(), a.computeNodes(), a.computeUpdate(), a.computeWatch(), a.computeDetach(), a.computeDoctor())
 	return cmd
 }
 

@@ -331,6 +331,15 @@ func (d *drive) takePart(ctx context.Context, attempt int) error {
 		}
 	}()
 	err = d.runRanks(running)
+	// Node 0 ends the run once it has heard of the end here.
+	flushing := context.WithoutCancel(ctx)
+	flushErr := d.metrics.Flush(flushing)
+	for _, r := range d.ranks {
+		flushErr = errors.Join(flushErr, r.log.Flush(flushing))
+	}
+	if err == nil && flushErr != nil {
+		err = d.systemError(flushErr)
+	}
 	switch {
 	case err == nil:
 		err = d.say(ctx, record.RunNode{Attempt: attempt, State: nodeDone})
