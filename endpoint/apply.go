@@ -22,6 +22,7 @@ import (
 type running struct {
 	deployment *scoring.Deployment
 	dir        *workDir      // of a script; nil for a Go function
+	collects   *collection   // nil when nothing is collected
 	longest    time.Duration // that one request takes
 }
 
@@ -167,13 +168,16 @@ func (f *startFailure) Unwrap() error { return f.cause }
 // route sends the requests to the deployments of the revision.
 func (s *host) route(ctx context.Context, r *record.EndpointRevision) error {
 	var routes []router.Route[*scoring.Deployment]
+	var served []*running
 	for _, d := range r.Deployments {
+		served = append(served, s.running[d.ID])
 		routes = append(routes, router.Route[*scoring.Deployment]{Name: d.Name, To: s.running[d.ID].deployment,
 			Percent: r.Traffic[d.Name], Mirror: r.Mirror[d.Name]})
 	}
 	if err := s.scoring.SetRoutes(routes); err != nil {
 		return err
 	}
+	s.served.Store(&served)
 	s.note("revision %d is served: %s", r.Number, names(r))
 	stats := s.stats()
 	return s.tell(ctx, func(status *record.EndpointHost) {
@@ -209,14 +213,22 @@ func (s *host) drop(ctx context.Context, id string) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	s.tasks.Go(func() {
 		defer cancel()
-		err := one.deployment.Close(ctx)
-		if one.dir != nil {
-			err = errors.Join(err, one.dir.remove())
-		}
+		err := errors.Join(one.deployment.Close(ctx), one.clear(ctx))
 		if err != nil {
 			s.c.h.Logger().Warn("a deployment did not end in order", "endpoint", s.name, "deployment", one.deployment.Name(), "error", err)
 		}
 	})
+}
+
+// clear ends what the deployment had besides its replicas.
+func (r *running) clear(ctx context.Context) (err error) {
+	if r.collects != nil {
+		err = r.collects.close(ctx)
+	}
+	if r.dir != nil {
+		err = errors.Join(err, r.dir.remove())
+	}
+	return err
 }
 
 // launch starts a deployment.
@@ -226,6 +238,11 @@ func (s *host) launch(ctx context.Context, d *record.EndpointDeployment) (*runni
 		return nil, err
 	}
 	one := &running{longest: milliseconds(d.ScoringTimeout)}
+	if d.Collect != nil {
+		if one.collects, err = s.newCollection(ctx, d, models); err != nil {
+			return nil, err
+		}
+	}
 	start, files, err := s.starter(ctx, d, models, one)
 	if err == nil {
 		s.progress(ctx, "starting deployment %s", d.Name)
@@ -233,15 +250,15 @@ func (s *host) launch(ctx context.Context, d *record.EndpointDeployment) (*runni
 			MaxConcurrent: d.MaxConcurrent, ScoringTimeout: milliseconds(d.ScoringTimeout), MaxQueueWait: milliseconds(d.MaxQueueWait),
 			MaxQueue: d.MaxQueue, AtMostOnce: d.AtMostOnce, Service: s.name, SwaggerFiles: files, Logger: s.logger()}
 		describe(&config, models)
+		if one.collects != nil && one.collects.observes() {
+			config.Observe = one.collects.observe
+		}
 		if one.deployment, err = scoring.StartDeployment(ctx, config); err != nil {
 			err = &startFailure{fmt.Errorf("%w: deployment %q: %w", azml.ErrFailed, d.Name, err)}
 		}
 	}
 	if err != nil {
-		if one.dir != nil {
-			err = errors.Join(err, one.dir.remove())
-		}
-		return nil, err
+		return nil, errors.Join(err, one.clear(ctx))
 	}
 	return one, nil
 }
@@ -253,6 +270,9 @@ func (s *host) starter(ctx context.Context, d *record.EndpointDeployment, models
 		scorer := scoring.HTTP(f.http)
 		if f.handler != nil {
 			scorer = scoring.Handler(scoring.HandlerFunc(f.handler))
+		}
+		if one.collects != nil {
+			scorer = collecting{scorer, one.collects.Collector}
 		}
 		return func(context.Context) (scoring.Scorer, error) { return scorer, nil }, nil, nil
 	}

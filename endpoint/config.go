@@ -66,6 +66,8 @@ type Config struct {
 	// Sample is the body of a request that is tried on what was started, before
 	// it gets any traffic; nil tries none. An answer of 400 or more is a failure.
 	Sample []byte
+	// Collect says what is kept of requests and answers; nil for nothing.
+	Collect *Collection
 }
 
 // Scaling says how the number of replicas follows the requests: the share of
@@ -144,6 +146,9 @@ func (c *Config) check() error {
 			return err
 		}
 	}
+	if err := c.Collect.check(); err != nil {
+		return err
+	}
 	return c.checkScaling()
 }
 
@@ -175,6 +180,7 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 	}
 	d.MaxConcurrent, d.MaxQueue, d.AtMostOnce, d.Sample = c.MaxConcurrent, c.MaxQueue, c.AtMostOnce, slices.Clone(c.Sample)
 	d.ScoringTimeout, d.MaxQueueWait, d.InitTimeout = c.ScoringTimeout.Milliseconds(), c.MaxQueueWait.Milliseconds(), c.InitTimeout.Milliseconds()
+	d.Collect = c.Collect.record()
 	d.Kind = kindHandler
 	if c.Script != nil {
 		d.Kind, d.EntryScript, d.Variables, d.MaxConcurrent = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables), 1

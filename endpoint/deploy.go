@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
@@ -122,6 +123,11 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	}
 	if err := config.check(); err != nil {
 		return nil, "", err
+	}
+	if config.Collect != nil {
+		if _, err := datastore.Lookup(ctx, c.h, config.Collect.Datastore); err != nil {
+			return nil, "", fmt.Errorf("datastore of collected data: %w", err)
+		}
 	}
 	config.fill(&d)
 	if err := c.checkFree(ctx, name, d.Name, opts); err != nil {

@@ -9,9 +9,11 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/collect"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scoring"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // work is a change of what is served that is being carried out.
@@ -131,13 +133,38 @@ func (f *follower) stats() []record.HostedDeployment {
 func (s *host) stats() []record.HostedDeployment {
 	all := []record.HostedDeployment{}
 	for id, r := range s.running {
-		n := r.deployment.Stats()
+		n, kept := r.deployment.Stats(), r.collected()
 		all = append(all, record.HostedDeployment{Name: r.deployment.Name(), ID: id, Replicas: n.Replicas, Ready: n.Ready, Busy: n.Busy,
 			Queued: n.Queued, Requests: n.Requests, Failures: n.Failures, Refused: n.Refused, Timeouts: n.Timeouts, Mirrored: n.Mirrored,
-			Dropped: n.Dropped, Milliseconds: n.Time.Milliseconds()})
+			Dropped: n.Dropped, Milliseconds: n.Time.Milliseconds(), Collected: kept.Collected, CollectDropped: kept.Dropped})
 	}
 	slices.SortFunc(all, func(a, b record.HostedDeployment) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// measure gives the numbers of what is served, for metrics. It may be called
+// from anywhere.
+func (s *host) measure() []telemetry.Deployment {
+	served := s.served.Load()
+	if served == nil {
+		return nil
+	}
+	var all []telemetry.Deployment
+	for _, r := range *served {
+		n, kept := r.deployment.Stats(), r.collected()
+		all = append(all, telemetry.Deployment{Name: r.deployment.Name(), Replicas: n.Replicas, Ready: n.Ready, Busy: n.Busy, Queued: n.Queued,
+			Requests: n.Requests, Failures: n.Failures, Refused: n.Refused, Timeouts: n.Timeouts, Mirrored: n.Mirrored, Dropped: n.Dropped,
+			Collected: kept.Collected, CollectDropped: kept.Dropped, Seconds: n.Time.Seconds()})
+	}
+	return all
+}
+
+// collected counts what the deployment has collected.
+func (r *running) collected() collect.Stats {
+	if r.collects == nil {
+		return collect.Stats{}
+	}
+	return r.collects.Stats()
 }
 
 // look looks at the record, and gives the reason when serving has to end. A

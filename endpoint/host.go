@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -40,6 +41,8 @@ type host struct {
 	running map[string]*running // by the ID of the deployment
 	target  string              // what run begins with
 	tasks   sync.WaitGroup      // beats, and ends of deployments
+	served  atomic.Pointer[[]*running]
+	unwatch func() error // ends the metrics
 
 	telling sync.Mutex // held while the record is written
 	mu      sync.Mutex // guards status
@@ -107,6 +110,9 @@ func (s *host) end(reason string) {
 	s.scoring.Shutdown()
 	s.retire(ctx, nil)
 	s.tasks.Wait()
+	if err := s.unwatch(); err != nil {
+		logger.Warn("metrics of an endpoint did not end", "endpoint", s.name, "error", err)
+	}
 	s.note("stopped: %s", reason)
 	if err := s.log.Close(ctx); err != nil {
 		logger.Warn("the end of an endpoint's log was lost", "endpoint", s.name, "error", err)
@@ -169,8 +175,13 @@ const (
 // records of those who are gone.
 func (c *Client) awaitEnd(ctx context.Context, name string) error {
 	if hosts, err := ownHosts(c.h); err == nil {
-		if host := hosts.of(name); host != nil {
+		if host := hosts.of(name); host != nil { // its end bounds itself
 			host.nudge()
+			select {
+			case <-host.stopped:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	}
 	began, heard := time.Now(), time.Now()

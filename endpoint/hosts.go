@@ -62,6 +62,11 @@ type HostedDeployment struct {
 	Mirrored int64 `json:"mirrored"`
 	// Dropped counts the copies that it was too busy for.
 	Dropped int64 `json:"dropped"`
+	// Collected counts the rows, or sets of rows, that were collected.
+	Collected int64 `json:"collected"`
+	// CollectDropped counts those that were dropped: the datastore did not take
+	// them fast enough.
+	CollectDropped int64 `json:"collectDropped"`
 	// MeanMilliseconds is how long a request took on average, waiting included.
 	MeanMilliseconds float64 `json:"meanMilliseconds"`
 }
@@ -74,7 +79,8 @@ func hostDetails(h core.Handle, r record.EndpointHost) Host {
 	}
 	for _, d := range r.Deployments {
 		one := HostedDeployment{Name: d.Name, ID: d.ID, Replicas: d.Replicas, Ready: d.Ready, Busy: d.Busy, Queued: d.Queued, Requests: d.Requests,
-			Failures: d.Failures, Refused: d.Refused, Timeouts: d.Timeouts, Mirrored: d.Mirrored, Dropped: d.Dropped}
+			Failures: d.Failures, Refused: d.Refused, Timeouts: d.Timeouts, Mirrored: d.Mirrored, Dropped: d.Dropped,
+			Collected: d.Collected, CollectDropped: d.CollectDropped}
 		if d.Requests > 0 {
 			one.MeanMilliseconds = float64(d.Milliseconds) / float64(d.Requests)
 		}

@@ -50,6 +50,13 @@ func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models
 	variables := built.Environ(agent.BaseEnviron())
 	maps.Copy(variables, env.Value.Variables)
 	maps.Copy(variables, d.Variables)
+	if one.collects != nil {
+		found, err := one.collects.variables(one.dir.path)
+		if err != nil {
+			return none, err
+		}
+		maps.Copy(variables, found)
+	}
 	return scoring.PythonConfig{Python: built.Python, SourceDir: source, EntryScript: d.EntryScript, ModelDir: modelDir,
 		AppRoot: source, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: s.log, Logger: s.logger(),
 		InitTimeout: milliseconds(d.InitTimeout)}, nil

@@ -229,6 +229,9 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	}
 	s.server = &http.Server{Handler: s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	if s.unwatch, err = s.c.h.Telemetry().Deployments(s.name, s.measure); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	serving := make(chan error, 1)
 	go func() { serving <- s.listenOn(listener) }()
 	err = s.announce(ctx, listener.Addr().String())
@@ -236,7 +239,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		err = s.c.h.Serve(func(closing context.Context) { s.run(closing, serving) })
 	}
 	if err != nil {
-		return errors.Join(err, s.server.Close())
+		return errors.Join(err, s.server.Close(), s.unwatch())
 	}
 	return nil
 }

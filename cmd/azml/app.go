@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/terminal"
@@ -26,6 +27,8 @@ type app struct {
 	output   string // table, json or yaml
 	verbose  bool
 	reportTo string // file for the process that started this one in the background
+
+	meters metric.MeterProvider // nil for no metrics
 }
 
 // The exit codes other than 0.

@@ -43,13 +43,14 @@ func (s *settingsFlags) given(cmd *cobra.Command) *endpoint.Settings {
 }
 
 // serveFlags are the flags of a process that serves an endpoint.
-type serveFlags struct{ address, certificate, key string }
+type serveFlags struct{ address, certificate, key, metrics string }
 
 func (s *serveFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.address, "address", "", "HOST:PORT to listen on (default: a free port of the loopback interface)")
 	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate for HTTPS")
 	f.StringVar(&s.key, "tls-key", "", "file with the certificate's key")
+	f.StringVar(&s.metrics, "metrics-address", "", metricsHelp)
 	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 }
 
@@ -66,7 +67,7 @@ func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
 // args gives the flags as another process gets them.
 func (s *serveFlags) args() []string {
 	var args []string
-	for flag, value := range map[string]string{"--address": s.address, "--tls-cert": s.certificate, "--tls-key": s.key} {
+	for flag, value := range map[string]string{"--address": s.address, "--tls-cert": s.certificate, "--tls-key": s.key, "--metrics-address": s.metrics} {
 		if value != "" {
 			args = append(args, flag+"="+value)
 		}
@@ -104,6 +105,7 @@ type deployment struct {
 	script      endpoint.Script
 	scaling     endpoint.Scaling
 	environment environmentFlags
+	collects    collectFlags
 	settings    settingsFlags
 	serve       serveFlags
 	opts        endpoint.DeployOptions
@@ -126,6 +128,7 @@ in the folder that AZUREML_MODEL_DIR names. A snapshot of its folder is kept, so
 later changes don't reach the endpoint.`,
 		Example: `  azml endpoint deploy churn --model churn:7 --entry-script score.py -r requirements.txt
   azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py --sample request.json
+  azml endpoint deploy churn --model churn:8 --entry-script score.py --collect request=10 --collect model_inputs
   azml endpoint deploy churn --model churn --source ./serving --entry-script score.py --overwrite`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
@@ -137,7 +140,13 @@ later changes don't reach the endpoint.`,
 		if err := d.read(cmd); err != nil {
 			return err
 		}
-		return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.deploy(cmd.Context(), ws, args[0], &d) })
+		metrics := ""
+		if d.foreground {
+			metrics = d.serve.metrics
+		}
+		return a.measured(cmd.Context(), metrics, func() error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.deploy(cmd.Context(), ws, args[0], &d) })
+		})
 	}
 	return cmd
 }
@@ -162,6 +171,7 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&d.config.AtMostOnce, "at-most-once", false, "never begin a request again whose process has died")
 	f.BoolVar(&d.opts.Overwrite, "overwrite", false, "replace a deployment of the same name that is being served")
 	f.BoolVar(&d.foreground, "foreground", false, "serve in this process until Ctrl-C")
+	d.collects.add(cmd)
 	d.settings.add(cmd)
 	d.serve.add(cmd)
 }
@@ -172,6 +182,9 @@ func (d *deployment) read(cmd *cobra.Command) (err error) {
 		return usage("name the scoring script: --entry-script FILE")
 	}
 	if d.script.Environment, err = d.environment.spec(); err != nil {
+		return err
+	}
+	if d.config.Collect, err = d.collects.collection(); err != nil {
 		return err
 	}
 	used := cmd.Flags().Changed
@@ -240,6 +253,7 @@ func (a *app) endpointServe() *cobra.Command {
 Several processes can serve the same endpoint, also on different machines.`,
 		Example: `  azml endpoint serve churn
   azml endpoint serve churn --address 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
+  azml endpoint serve churn --metrics-address 127.0.0.1:9464
   azml endpoint serve churn --background`,
 		Args:              exactly(1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
@@ -247,11 +261,11 @@ Several processes can serve the same endpoint, also on different machines.`,
 	s.add(cmd)
 	cmd.Flags().BoolVar(&background, "background", false, "serve by a process in the background")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			if background {
-				return a.serveInBackground(cmd.Context(), ws, args[0], &s)
-			}
-			return a.serve(cmd.Context(), ws, args[0], &s)
+		if background {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.serveInBackground(cmd.Context(), ws, args[0], &s) })
+		}
+		return a.measured(cmd.Context(), s.metrics, func() error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.serve(cmd.Context(), ws, args[0], &s) })
 		})
 	}
 	return cmd

@@ -25,7 +25,7 @@ func (a *app) open(ctx context.Context) (*workspace.Workspace, error) {
 	if location := cmp.Or(a.location, os.Getenv(workspaceVariable)); location != "" {
 		return a.openAt(ctx, location)
 	}
-	ws, err := azure.FromConfig(ctx, "", &azure.Options{Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger()})
+	ws, err := azure.FromConfig(ctx, "", &azure.Options{Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger(), MeterProvider: a.meters})
 	if missing(err) {
 		return nil, fmt.Errorf("%w (-w DIR|URL or the variable %s name one)", err, workspaceVariable)
 	}
@@ -35,21 +35,21 @@ func (a *app) open(ctx context.Context) (*workspace.Workspace, error) {
 // openAt opens the workspace in a folder or at a URL.
 func (a *app) openAt(ctx context.Context, location string) (*workspace.Workspace, error) {
 	if azure.IsURL(location) {
-		return azure.Open(ctx, location, &azure.Options{Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger()})
+		return azure.Open(ctx, location, &azure.Options{Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger(), MeterProvider: a.meters})
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger()})
+	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger(), MeterProvider: a.meters})
 }
 
 // createAt creates a workspace in a folder or at a URL. An empty name leaves the
 // choice to the library.
 func (a *app) createAt(ctx context.Context, location, name string) (*workspace.Workspace, error) {
 	if azure.IsURL(location) {
-		return azure.Create(ctx, location, &azure.Options{Name: name, Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger()})
+		return azure.Create(ctx, location, &azure.Options{Name: name, Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger(), MeterProvider: a.meters})
 	}
 	if name == "" && filepath.Base(location) == defaultDir {
 		name = nameOfParent(location)
 	}
-	return workspace.Open(ctx, location, &workspace.OpenOptions{Name: name, Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger()})
+	return workspace.Open(ctx, location, &workspace.OpenOptions{Name: name, Datastores: datastoreDrivers(), Computes: computeDrivers(), Logger: a.logger(), MeterProvider: a.meters})
 }
 
 // with opens the workspace for the time of fn.

@@ -161,10 +161,10 @@ func (a *app) endpointMetrics() *cobra.Command {
 					}
 				}
 				return showList(a, rows, "Nobody serves the endpoint.", func(t *table) {
-					t.row("DEPLOYMENT", "HOST", "READY", "BUSY", "QUEUED", "REQUESTS", "FAILED", "REFUSED", "TIMEOUTS", "COPIES", "MEAN", "TOLD")
+					t.row("DEPLOYMENT", "HOST", "READY", "BUSY", "QUEUED", "REQUESTS", "FAILED", "REFUSED", "TIMEOUTS", "COPIES", "COLLECTED", "DROPPED", "MEAN", "TOLD")
 					for _, r := range rows {
 						t.row(r.Name, r.Host, fmt.Sprintf("%d/%d", r.Ready, r.Replicas), r.Busy, r.Queued, r.Requests, r.Failures,
-							r.Refused, r.Timeouts, r.Mirrored, fmt.Sprintf("%.1f ms", r.MeanMilliseconds), ago(r.Told))
+							r.Refused, r.Timeouts, r.Mirrored, r.Collected, r.CollectDropped, fmt.Sprintf("%.1f ms", r.MeanMilliseconds), ago(r.Told))
 					}
 				})
 			})

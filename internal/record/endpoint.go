@@ -154,6 +154,18 @@ type EndpointDeployment struct {
 	AtMostOnce bool `json:"atMostOnce,omitempty"`
 	// Sample is a request that is tried before it gets traffic.
 	Sample []byte `json:"sample,omitempty"`
+	// Collect says what is kept of its requests, nil for nothing.
+	Collect *EndpointCollection `json:"collect,omitempty"`
+}
+
+// EndpointCollection says what a deployment keeps of its requests.
+type EndpointCollection struct {
+	// Percent is how much of each collection is kept, by its name.
+	Percent map[string]float64 `json:"percent"`
+	// Datastore is the name of the datastore, empty for the default one.
+	Datastore string `json:"datastore,omitempty"`
+	// Path is the folder there, empty for "modeldata".
+	Path string `json:"path,omitempty"`
 }
 
 // EndpointFailure says what did not start.
@@ -228,6 +240,10 @@ type HostedDeployment struct {
 	Mirrored int64 `json:"mirrored,omitempty"`
 	// Dropped counts the copies that it was too busy for.
 	Dropped int64 `json:"dropped,omitempty"`
+	// Collected counts the rows, or sets of rows, that were collected.
+	Collected int64 `json:"collected,omitempty"`
+	// CollectDropped counts those for which there was no room.
+	CollectDropped int64 `json:"collectDropped,omitempty"`
 	// Milliseconds is how long all requests took together.
 	Milliseconds int64 `json:"milliseconds"`
 }

@@ -22,6 +22,7 @@ var ranks = map[string]int{
 	"internal/delimited":     8,
 	"internal/jsonlines":     8,
 	"internal/parquetfile":   8,
+	"internal/collect":       9,
 	"internal/expr":          12,
 	"internal/openinference": 9,
 	"internal/signature":     12,

@@ -58,6 +58,9 @@ type DeploymentConfig struct {
 	CheckInput func(body []byte) error
 	// CheckOutput, when not nil, tells what is wrong with an answer, which then fails.
 	CheckOutput func(body []byte) error
+	// Observe, when not nil, is shown each request that was scored and its answer,
+	// before that is sent. It keeps neither.
+	Observe func(req *Request, resp *Response)
 	// Inputs are the tensors that the service takes by the Open Inference Protocol,
 	// nil when nobody has said it.
 	Inputs []openinference.TensorMetadata
@@ -188,6 +191,9 @@ func (d *Deployment) Score(ctx context.Context, req *Request, late func()) (resp
 			if err := d.checkOutput(resp); err != nil {
 				done()
 				return nil, nil, err
+			}
+			if d.cfg.Observe != nil {
+				d.cfg.Observe(req, resp)
 			}
 			return resp, done, nil
 		case errors.Is(err, errLate):

@@ -69,6 +69,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return sshd(ctx)
 	case AbilityDocker:
 		return docker(ctx, true)
+	case AbilityPrometheus:
+		return prometheus(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

@@ -60,6 +60,8 @@ const (
 	AbilitySSHD = "sshd"
 	// AbilityDocker is a Docker engine with an image that has Python.
 	AbilityDocker = "docker"
+	// AbilityPrometheus is a Prometheus, which asks for metrics.
+	AbilityPrometheus = "prometheus"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -88,6 +90,7 @@ func Abilities() []string {
 		AbilityPostgreSQL,
 		AbilitySSHD,
 		AbilityDocker,
+		AbilityPrometheus,
 		AbilityMount,
 	}
 }

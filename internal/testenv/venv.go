@@ -72,8 +72,9 @@ var (
 		[]string{"tensorboard==2.21.0", "tensorboardX==2.6.5"}, nil}
 	// The newest has all of its code in its own package, and asks for two others of
 	// its version that are not published. psutil is for system metrics.
-	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn, psutil",
-		[]string{"mlflow==3.17.2", "psutil==7.2.2"}, []string{"mlflow==3.18.0"}}
+	// azureml-ai-monitoring is for scoring scripts that collect data.
+	mlflow = pinned{"mlflow", MLflowVariable, "import mlflow.sklearn, psutil, azureml.ai.monitoring",
+		[]string{"mlflow==3.17.2", "psutil==7.2.2", "azureml-ai-monitoring==1.0.0"}, []string{"mlflow==3.18.0"}}
 	mlflowSkinny = pinned{"mlflow-skinny", MLflowSkinnyVariable, "import mlflow.utils.search_utils", []string{"mlflow-skinny==3.17.2"}, nil}
 )
 
@@ -133,7 +134,7 @@ func TensorBoard(t testing.TB) string {
 }
 
 // MLflow gives the interpreter of a virtual environment with mlflow and the
-// packages it needs, scikit-learn among them: the one that
+// packages it needs, scikit-learn among them, and with azureml-ai-monitoring: the one that
 // AZML_TEST_MLFLOW_PYTHON names, else one of the cache.
 func MLflow(t testing.TB) string {
 	t.Helper()

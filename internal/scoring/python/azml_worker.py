@@ -1,5 +1,6 @@
 """Hosts one scoring script: init() once, then run() for each frame that comes."""
 
+import atexit
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ def main(calls, answers, setup):
     pid = os.getpid()
     watch_parent(setup.get("lifeline"))
     signal.signal(signal.SIGTERM, end)
+    atexit.register(send_collected)
     azml_standins.install()
     try:
         script = azml_script.load(setup, lambda phase: send(answers, {"phase": phase}))
@@ -43,6 +45,13 @@ def main(calls, answers, setup):
                 os._exit(0)  # a child that run() forked and let return
             send(answers, answer_head, answer_body)
         del head, body, answer_head, answer_body
+
+
+def send_collected():
+    """Lets azureml-ai-monitoring, if the script uses it, send what it has queued."""
+    monitoring = sys.modules.get("azureml.ai.monitoring.init")
+    if monitoring:
+        monitoring.teardown(wait_for_flush=True)
 
 
 def end(*_):
