@@ -47,9 +47,12 @@ func IsWorker() bool { return ownPlace().rank > 0 }
 
 // The frameworks of distributed runs.
 const (
-	PyTorch    = "PyTorch"
+	// PyTorch is told by variables where rank 0 is.
+	PyTorch = "PyTorch"
+	// TensorFlow is told by one variable where all are.
 	TensorFlow = "TensorFlow"
-	Mpi        = "Mpi"
+	// Mpi is started by mpirun.
+	Mpi = "Mpi"
 )
 
 // rank is a process of the script.
