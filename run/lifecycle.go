@@ -193,6 +193,10 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 		return nil
 	case StatusNotStarted:
 		to = record.Canceled // nobody drives it yet who could
+	case StatusQueued:
+		if rec := r.record(); rec.Owner == nil && rec.Agent == nil {
+			to = record.Canceled
+		}
 	}
 	stored, err := r.transition(ctx, history.Step{To: to, Reason: reason})
 	if errors.Is(err, azml.ErrConflict) { // somebody else has asked, perhaps

@@ -49,6 +49,11 @@ func (d *drive) saveAll(ctx context.Context) error {
 			tasks = append(tasks, log.Close)
 		}
 	}
+	for _, r := range d.ranks {
+		if r.log != d.output {
+			tasks = append(tasks, r.log.Close)
+		}
+	}
 	if d.metrics != nil {
 		tasks = append(tasks, d.metrics.Flush)
 	}

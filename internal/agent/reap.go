@@ -113,6 +113,12 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], here 
 	if err := s.save(ctx, here); err != nil {
 		return run, err
 	}
+	if a := run.Value.Agent; a != nil && a.Requeue && phase != record.CancelRequested {
+		return settle(ctx, h, id, history.Step{To: record.Queued, Reason: "it waits for nodes anew: " + reason, Owner: me.ID, Change: func(r *record.Run) {
+			r.Owner, r.Agent = nil, nil
+			r.Warnings = append(r.Warnings, s.warnings...)
+		}})
+	}
 	defer history.SealLater(h, id)
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
@@ -180,11 +186,13 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 
 // endLeftJob ends what still runs of the script: nobody watches it any more.
 func (s *salvage) endLeftJob(ctx context.Context) error {
-	err := s.h.Local().Cancel(ctx, s.run.ID, time.Second)
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil
+	var all error
+	for _, job := range s.jobs() {
+		if err := s.h.Local().Cancel(ctx, job, time.Second); !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
 	}
-	return err
+	return all
 }
 
 // saveOutput appends what the log lacks of the script's output. Where secrets

@@ -1,0 +1,53 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/run"
+)
+
+// TestCluster creates a cluster, has a run wait for it, schedules, and looks.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	dir := t.TempDir()
+	for _, node := range []string{"red", "blue"} {
+		s.ok(t, "compute", "attach", "process", node, "--dir", filepath.Join(dir, node), "--cache-dir", filepath.Join(dir, node+"-cache"))
+	}
+	require.Contains(t, s.fails(t, 1, "compute", "create", "cluster", "pool"), "member")
+	require.Contains(t, s.fails(t, 2, "compute", "create", "cluster", "pool", "--member", "red=many"), "TARGET=NODES")
+	require.Contains(t, s.fails(t, 1, "compute", "create", "cluster", "pool", "--member", "green"), "not found")
+	s.ok(t, "compute", "create", "cluster", "pool", "--member", "red=2", "--member", "blue", "--start", "red=true", "--idle", "1s")
+	s.ok(t, "compute", "update", "pool", "--max-nodes", "2")
+	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "run azml scheduler")
+	require.Contains(t, s.fails(t, 2, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--nodes", "2", "--command", "--", "true"), "--framework")
+	source := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(source, "file"), nil, 0o600))
+	s.ok(t, "run", "submit", "-e", "exp", "-s", source, "--run-id", "gang", "--compute", "pool", "--framework", "pytorch", "--nodes", "2", "--processes", "2",
+		"--detach", "--command", "--", "sh", "-c", "echo $RANK of $WORLD_SIZE")
+	require.Equal(t, run.StatusQueued, s.status(t, "gang"))
+	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "it needs 2 nodes: 0 free")
+	cmd := s.command(t, "scheduler")
+	require.NoError(t, cmd.Start())
+	defer func() {
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		require.NoError(t, cmd.Wait())
+	}()
+	require.Eventually(t, func() bool { return s.status(t, "gang").Terminal() }, 2*time.Minute, 100*time.Millisecond)
+	require.Equal(t, run.StatusCompleted, s.status(t, "gang"))
+	require.Contains(t, s.ok(t, "run", "logs", "gang"), "0 of 4")
+	var status compute.ClusterStatus
+	s.json(t, &status, "compute", "nodes", "pool")
+	require.Empty(t, status.Queue)
+	require.Len(t, status.Nodes, 3)
+	require.NotEmpty(t, status.Events)
+}
