@@ -149,29 +149,10 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 	if opts == nil {
 		opts = &SubmitOptions{}
 	}
-	if config.Source == "" {
-		config.Source = "."
-	}
-	if err := config.check(); err != nil {
-		return nil, err
-	}
-	var required []string
-	if config.Script != "" {
-		required = []string{config.Script}
-	}
-	plan, err := e.scan(ctx, config.Source, required...)
+	draft, way, err := e.prepare(ctx, &config, opts, func(way) error { return nil })
 	if err != nil {
 		return nil, err
 	}
-	draft, way, err := e.draft(ctx, config, opts)
-	if err != nil {
-		return nil, err
-	}
-	s, err := e.takeSnapshot(ctx, plan, opts.Progress)
-	if err != nil {
-		return nil, err
-	}
-	s.fill(&draft)
 	if way.queued {
 		stored, err := e.enqueue(ctx, draft)
 		if err != nil {
@@ -187,6 +168,38 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 		return nil, e.notLaunched(ctx, draft.ID, err)
 	}
 	return run.Wrap(e.h, stored), nil
+}
+
+// prepare checks and completes the configuration, stores its snapshot, and gives the
+// record of a run that can be created. No snapshot is stored when may refuses.
+func (e *Experiment) prepare(ctx context.Context, config *ScriptRunConfig, opts *SubmitOptions, may func(way) error) (record.Run, way, error) {
+	if config.Source == "" {
+		config.Source = "."
+	}
+	if err := config.check(); err != nil {
+		return record.Run{}, way{}, err
+	}
+	var required []string
+	if config.Script != "" {
+		required = []string{config.Script}
+	}
+	plan, err := e.scan(ctx, config.Source, required...)
+	if err != nil {
+		return record.Run{}, way{}, err
+	}
+	draft, w, err := e.draft(ctx, *config, opts)
+	if err == nil {
+		err = may(w)
+	}
+	if err != nil {
+		return record.Run{}, way{}, err
+	}
+	s, err := e.takeSnapshot(ctx, plan, opts.Progress)
+	if err != nil {
+		return record.Run{}, way{}, err
+	}
+	s.fill(&draft)
+	return draft, w, nil
 }
 
 // drive runs the agent for a run on the local target. What went wrong is in

@@ -89,6 +89,40 @@ func TestRankFails(t *testing.T) {
 	requireFree(t, ws)
 }
 
+// TestWhatIsSaidLastIsStored has one process fail, or the run canceled, while others
+// have something to say when they are ended: all of it is stored when the run has its
+// last status.
+func TestWhatIsSaidLastIsStored(t *testing.T) {
+	t.Parallel()
+	for name, cancel := range map[string]bool{"one fails": false, "canceled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ws, dir := open(t, compute.Cluster{}, 2)
+			schedule(t, ws)
+			file := filepath.Join(dir, "begun")
+			r := submit(t, ws, "gang", fmt.Sprintf(`trap 'sleep 0.3; echo ended $RANK; exit 1' TERM; echo $RANK >>%s
+while [ $RANK != 0 ] || [ ! -e %s.fail ]; do sleep 0.05; done; exit 3`, file, file), onTwo)
+			require.Eventually(t, func() bool {
+				text, _ := os.ReadFile(file)
+				return len(strings.Fields(string(text))) == 4
+			}, soon, 20*time.Millisecond)
+			if cancel {
+				require.NoError(t, r.Cancel(t.Context(), nil))
+				require.ErrorIs(t, r.Wait(t.Context(), nil), azmlerrors.ErrCanceled)
+			} else {
+				require.NoError(t, os.WriteFile(file+".fail", nil, 0o600))
+				require.ErrorIs(t, r.Wait(t.Context(), nil), azmlerrors.ErrFailed)
+				require.Contains(t, r.Details().Error.Message, "rank 0 on node 0")
+			}
+			t.Log(r.Details().Warnings)
+			for rank := 1; rank < 4; rank++ {
+				require.Contains(t, logText(t, r, fmt.Sprintf("user_logs/std_log_process_%d.txt", rank)), fmt.Sprintf("ended %d\n", rank))
+			}
+			requireFree(t, ws)
+		})
+	}
+}
+
 // TestGangRestarts has the processes of both nodes start anew.
 func TestGangRestarts(t *testing.T) {
 	t.Parallel()
@@ -104,7 +138,7 @@ func TestGangRestarts(t *testing.T) {
 }
 
 // TestAgentIsKilled has the agent of a node killed: the run fails, and nothing goes
-// on; with nodes of low priority it runs anew.
+// on; with nodes of low priority it runs anew, and finds what it had in outputs/.
 func TestAgentIsKilled(t *testing.T) {
 	t.Parallel()
 	for name, priority := range map[string]compute.Priority{"dedicated": compute.Dedicated, "low priority": compute.LowPriority} {
@@ -113,7 +147,7 @@ func TestAgentIsKilled(t *testing.T) {
 			ws, dir := open(t, compute.Cluster{Priority: priority}, 1)
 			schedule(t, ws)
 			file := filepath.Join(dir, "pids")
-			r := submit(t, ws, "killed", fmt.Sprintf(`echo $PPID >>%s; test $(wc -l <%s) -ge 2 || exec sleep 1000`, file, file), nil)
+			r := submit(t, ws, "killed", fmt.Sprintf(`cat outputs/step; mkdir -p outputs; echo step >outputs/step; echo said; echo $PPID >>%s; test $(wc -l <%s) -ge 2 || exec sleep 1000`, file, file), nil)
 			var lines []string
 			require.Eventually(t, func() bool {
 				text, _ := os.ReadFile(file)
@@ -130,6 +164,9 @@ func TestAgentIsKilled(t *testing.T) {
 				text, err := os.ReadFile(file)
 				require.NoError(t, err)
 				require.Len(t, strings.Fields(string(text)), 2, "it ran anew, once")
+				said := logText(t, r, "user_logs/std_log.txt")
+				require.Contains(t, said, "said\nstep\nsaid\n", "both times are in the log, and the second found the file of the first")
+				require.Contains(t, logText(t, r, "system_logs/prepare.txt"), "outputs: 1 files of the time before restored")
 			}
 			requireFree(t, ws)
 		})

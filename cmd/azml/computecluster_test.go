@@ -44,7 +44,8 @@ func TestCluster(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return s.status(t, "gang").Terminal() }, 2*time.Minute, 100*time.Millisecond)
 	require.Equal(t, run.StatusCompleted, s.status(t, "gang"))
-	require.Contains(t, s.ok(t, "run", "logs", "gang"), "0 of 4")
+	require.Equal(t, "0 of 4", s.ok(t, "run", "logs", "gang"))
+	require.Equal(t, "3 of 4", s.ok(t, "run", "logs", "gang", "--name", "user_logs/std_log_process_3.txt"))
 	var status compute.ClusterStatus
 	s.json(t, &status, "compute", "nodes", "pool")
 	require.Empty(t, status.Queue)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,7 +117,7 @@ func WorkDir(h core.Handle, id string) string {
 // requeued has a run wait for nodes anew whose agent was asked to end, as happens
 // to those on nodes that are taken away.
 func (d *drive) requeued(ctx context.Context, outcome error) bool {
-	if d.run.Agent == nil || !d.run.Agent.Requeue || !errors.Is(outcome, context.Canceled) {
+	if !d.mayRequeue() || !errors.Is(outcome, context.Canceled) {
 		return false
 	}
 	_, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: record.Queued, Reason: "it waits for nodes anew: its agent was asked to end", Owner: d.h.Owner().ID,
@@ -232,8 +233,9 @@ func (d *drive) warn(format string, args ...any) {
 	const most = 20
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.warnings) < most {
-		d.warnings = append(d.warnings, d.hidden.Text(fmt.Sprintf(format, args...)))
+	text := d.hidden.Text(fmt.Sprintf(format, args...))
+	if len(d.warnings) < most && !slices.Contains(d.warnings, text) {
+		d.warnings = append(d.warnings, text)
 	}
 }
 

@@ -125,6 +125,9 @@ func (d *drive) watch(ctx context.Context) error {
 	}
 	followers.Go(func() { d.followLogs(following) })
 	followers.Go(func() { d.sampleSystem(following) })
+	if d.mayRequeue() && d.place.rank == 0 {
+		followers.Go(func() { d.keepOutputs(following) })
+	}
 
 	failed, status, err := d.waitRanks(ctx, following)
 	cause := context.Cause(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -28,6 +27,10 @@ const (
 	// gatherTime is what the other nodes may take to be ready after node 0 is,
 	// beyond the run's limits of start and preparation.
 	gatherTime = time.Minute
+	// leaveTime is what the other nodes may take, beyond the script's grace period, to
+	// store what their processes have written when an attempt is given up. It is less
+	// than what an agent has to carry out a cancel.
+	leaveTime = 30 * time.Second
 )
 
 // gang is the nodes of a run, as node 0 leads them. They speak with each other
@@ -151,7 +154,40 @@ func (g *gang) lead(ctx context.Context, attempt int, m meeting) error {
 	}
 	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
-	return errors.Join(err, g.d.say(finishing, said))
+	if sayErr := g.d.say(finishing, said); sayErr != nil {
+		return errors.Join(err, sayErr)
+	}
+	if err != nil {
+		g.left(finishing, attempt, err)
+	}
+	return err
+}
+
+// left waits until the other nodes have ended an attempt that was given up, and have
+// stored what their processes have written: the run's last status comes after that.
+// One that says nothing is lost, or will be ended by the target.
+func (g *gang) left(ctx context.Context, attempt int, cause error) {
+	limit := g.d.grace() + leaveTime
+	if errors.Is(cause, context.Canceled) { // the target ends all nodes, which have as long as this one
+		limit = g.d.grace()
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for node := 1; node < g.d.place.count; node++ {
+		for {
+			n, err := g.d.hear(limited, node)
+			if n.Attempt > attempt || n.Attempt == attempt && (n.State == nodeDone || n.State == nodeFailed || n.State == nodeStopped) {
+				break
+			}
+			if err == nil {
+				err = pause(limited)
+			}
+			if err != nil {
+				g.d.warn("node %d did not say that all is stored which its processes have written: %v", node, err)
+				return
+			}
+		}
+	}
 }
 
 // others waits until all other nodes are Done with the attempt.
@@ -178,244 +214,4 @@ func (g *gang) others(ctx context.Context, attempt int) error {
 		}
 	}
 	return nil
-}
-
-// Work is Drive on another node than 0 of a run on several: it prepares the run
-// and does what node 0 says, until that is done with the run or ctx ends.
-func Work(ctx context.Context, h core.Handle, id string, track Tracker, bind DataBinder) error {
-	stored, err := history.Get(ctx, h, id)
-	if err != nil {
-		return err
-	}
-	d := &drive{h: h, dir: WorkDir(h, id) + ownPlace().suffix(), track: track, bind: bind, place: ownPlace(), run: stored.Value, status: record.Preparing}
-	if d.run.Agent == nil || d.run.Status.Terminal() {
-		return fmt.Errorf("%w: the run is %s", azml.ErrConflict, d.run.Status)
-	}
-	working, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		d.untilOver(working, stop)
-	}()
-	err = d.work(working)
-	finishing, cancel := outlive(ctx, finishTime)
-	defer cancel()
-	stop(nil)
-	<-watched
-	if saveErr := d.saveWork(finishing); err == nil {
-		err = saveErr
-	}
-	d.clean(finishing)
-	if errors.Is(err, errRunOver) {
-		return nil
-	}
-	return err
-}
-
-// EndLeft ends what a lost agent has left on another node than 0.
-func EndLeft(ctx context.Context, h core.Handle, id string) error {
-	stored, err := history.Get(ctx, h, id)
-	if err != nil {
-		return err
-	}
-	s := &salvage{drive: drive{h: h, run: stored.Value, dir: WorkDir(h, id) + ownPlace().suffix(), place: ownPlace()}}
-	if err := s.endLeftJob(ctx); err != nil {
-		return err
-	}
-	s.clean(ctx)
-	return nil
-}
-
-// errRunOver says that node 0 is done with the run.
-var errRunOver = errors.New("the run is over")
-
-// untilOver ends the work when the run has ended, or is another agent's.
-func (d *drive) untilOver(ctx context.Context, stop context.CancelCauseFunc) {
-	const lookEvery = time.Second
-	for {
-		select {
-		case <-time.After(lookEvery):
-		case <-ctx.Done():
-			return
-		}
-		stored, err := history.Get(ctx, d.h, d.run.ID)
-		if errors.Is(err, azml.ErrNotFound) || err == nil && (stored.Value.Status.Terminal() || stored.Value.Agent == nil || stored.Value.Agent.Job != d.run.Agent.Job) {
-			stop(errRunOver)
-			return
-		}
-	}
-}
-
-// work prepares the node and takes part in attempts.
-func (d *drive) work(ctx context.Context) error {
-	err := d.openNode(ctx)
-	if err == nil {
-		err = d.prepareNode(ctx)
-	}
-	if err != nil {
-		return d.failNode(ctx, 1, err)
-	}
-	defer d.stopTracking()
-	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		d.metrics.Run(writing)
-	}()
-	defer func() { stopWriting(); <-written }()
-	for attempt := 1; ; attempt++ {
-		if err := d.takePart(ctx, attempt); err != nil {
-			return d.failNode(ctx, attempt, err)
-		}
-	}
-}
-
-// failNode tells node 0 that this node can't go on, and waits until it is done with
-// the run: a node that just ended would take node 0 with it before that knows why.
-func (d *drive) failNode(ctx context.Context, attempt int, cause error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err := d.sayFailed(ctx, attempt, cause); err != nil {
-		return errors.Join(cause, err)
-	}
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
-// openNode makes folder, logs and metrics of this node.
-func (d *drive) openNode(ctx context.Context) error {
-	log := fmt.Sprintf("system_logs/prepare_node_%d.txt", d.place.rank)
-	return d.openAs(ctx, log, rankLog(d.place.rank*d.perNode()))
-}
-
-// prepareNode is what node 0 does before it is Running.
-func (d *drive) prepareNode(ctx context.Context) error {
-	if err := d.readSecrets(ctx); err != nil {
-		return d.systemError(err)
-	}
-	if err := d.prepareAll(ctx); err != nil {
-		return err
-	}
-	var err error
-	if d.before, err = scan(d.codeDir()); err != nil {
-		return err
-	}
-	return d.startTracking()
-}
-
-// takePart runs the processes of an attempt when node 0 does.
-func (d *drive) takePart(ctx context.Context, attempt int) error {
-	ports, err := freePorts(d.perNode(), false)
-	if err != nil {
-		return err
-	}
-	ready := record.RunNode{Attempt: attempt, State: nodeReady, Address: ownAddress(d.place.main), Main: d.place.main, Ports: ports}
-	if err := d.say(ctx, ready); err != nil {
-		return err
-	}
-	main, err := d.awaitMain(ctx, func(n record.RunNode) bool { return n.Attempt == attempt && n.State == nodeRunning })
-	if err != nil {
-		return err
-	}
-	m := meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts}
-	if err := d.plan(ctx, m); err != nil {
-		return err
-	}
-	running, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() { // ends the processes here when node 0 does not go on
-		if _, err := d.awaitMain(running, func(n record.RunNode) bool { return n.Attempt != attempt || n.State == nodeStopped }); err == nil {
-			stop(errStopped)
-		}
-	}()
-	err = d.runRanks(running)
-	// Node 0 ends the run once it has heard of the end here.
-	flushing := context.WithoutCancel(ctx)
-	flushErr := d.metrics.Flush(flushing)
-	for _, r := range d.ranks {
-		flushErr = errors.Join(flushErr, r.log.Flush(flushing))
-	}
-	if err == nil && flushErr != nil {
-		err = d.systemError(flushErr)
-	}
-	switch {
-	case err == nil:
-		err = d.say(ctx, record.RunNode{Attempt: attempt, State: nodeDone})
-	case errors.Is(context.Cause(running), errStopped):
-		err = nil
-	case ctx.Err() == nil:
-		err = d.sayFailed(ctx, attempt, err)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = d.awaitMain(ctx, func(n record.RunNode) bool { return n.Attempt > attempt || n.State == nodeStopped })
-	return err
-}
-
-// errStopped is the cause with which processes are ended since others have failed.
-var errStopped = errors.New("node 0 has ended the attempt")
-
-// awaitMain waits until what node 0 says is so.
-func (d *drive) awaitMain(ctx context.Context, is func(record.RunNode) bool) (record.RunNode, error) {
-	for {
-		n, err := d.hear(ctx, 0)
-		if err != nil || n.Attempt > 0 && is(n) {
-			return n, err
-		}
-		if err := pause(ctx); err != nil {
-			return n, err
-		}
-	}
-}
-
-// sayFailed tells node 0 why this node has failed.
-func (d *drive) sayFailed(ctx context.Context, attempt int, cause error) error {
-	f, ok := errors.AsType[*failure](cause)
-	if !ok {
-		f = d.systemError(cause)
-	}
-	e := f.RunError
-	e.Message = d.hidden.Text(e.Message)
-	if d.ranks == nil {
-		e.Message = fmt.Sprintf("node %d: %s", d.place.rank, e.Message)
-	}
-	return d.say(ctx, record.RunNode{Attempt: attempt, State: nodeFailed, Error: &e})
-}
-
-// ownAddress gives the address of this machine on its way to another.
-func ownAddress(to string) string {
-	conn, err := net.Dial("udp", net.JoinHostPort(to, "9")) // sends nothing
-	if err != nil {
-		return to
-	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).IP.String()
-}
-
-// saveWork stores logs and metrics of this node. Files of outputs/ are those of
-// node 0.
-func (d *drive) saveWork(ctx context.Context) error {
-	var err error
-	if d.prepare != nil {
-		err = errors.Join(err, d.prepare.Close(ctx))
-	}
-	if d.output != nil {
-		err = errors.Join(err, d.output.Close(ctx))
-	}
-	for _, r := range d.ranks {
-		if r.log != d.output {
-			err = errors.Join(err, r.log.Close(ctx))
-		}
-	}
-	err = errors.Join(err, d.finishTracking(ctx))
-	if d.metrics != nil {
-		err = errors.Join(err, d.metrics.Flush(ctx), d.metrics.Close(ctx))
-	}
-	for _, w := range d.warnings {
-		d.h.Logger().Warn("on another node of a run", "run", d.run.ID, "warning", w)
-	}
-	return err
 }

@@ -137,6 +137,15 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 		} else if err := d.h.Local().Remove(ctx, job.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return d.systemError(err)
 		}
+		if !first || d.again() {
+			err := d.ranks[local].log.Flush(ctx)
+			if err == nil {
+				err = d.noteBase(ctx, job.ID, rankLog(number))
+			}
+			if err != nil {
+				return d.systemError(err)
+			}
+		}
 		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics
 		d.distribute(&job, m, number, local)
 		d.ranks[local].job = job
@@ -272,12 +281,17 @@ func (d *drive) waitRanks(ctx, following context.Context) (failed *rank, how bac
 	return failed, how, err
 }
 
+// grace is what the script has to end when it is asked to.
+func (d *drive) grace() time.Duration {
+	if grace := time.Duration(d.run.Definition.GracePeriod * float64(time.Second)); grace > 0 {
+		return grace
+	}
+	return defaultGrace
+}
+
 // endRanks ends all processes of this node: gracefully, then by force.
 func (d *drive) endRanks(ctx context.Context) error {
-	grace := time.Duration(d.run.Definition.GracePeriod * float64(time.Second))
-	if grace == 0 {
-		grace = defaultGrace
-	}
+	grace := d.grace()
 	ends := make(chan error, len(d.ranks))
 	for _, r := range d.ranks {
 		go func() {

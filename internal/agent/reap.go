@@ -169,6 +169,10 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 		return unavailable
 	}
 	note("the script's processes", s.endLeftJob(ctx))
+	if s.mayRequeue() && s.again() {
+		s.before = fileSet{} // those of the snapshot are stored with the rest
+		note("files of outputs/", s.collectOutputs(ctx))
+	}
 	switch err := s.readSecrets(ctx); {
 	case errors.Is(err, azml.ErrUnavailable):
 		unavailable = errors.Join(unavailable, err)
@@ -195,20 +199,36 @@ func (s *salvage) endLeftJob(ctx context.Context) error {
 	return all
 }
 
-// saveOutput appends what the log lacks of the script's output. Where secrets
-// are masked in it, the whole of it is masked once more, for the log's size says
-// nothing of how much of the output is in it.
+// saveOutput appends what the logs lack of what the script's processes have said.
 func (s *salvage) saveOutput(ctx context.Context) error {
-	key := history.LogKey(s.run, OutputLog)
+	var all error
+	for local, job := range s.jobs() {
+		if err := s.saveOutputOf(ctx, job, rankLog(s.place.rank*s.perNode()+local)); local == 0 || !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+// saveOutputOf appends what the log lacks of a process's output. Where secrets are
+// masked in it, the whole of it is masked once more, for the log's size says nothing
+// of how much of the output is in it.
+func (s *salvage) saveOutputOf(ctx context.Context, job, name string) error {
+	key := history.LogKey(s.run, name)
 	stored, err := history.LogSize(ctx, s.h, key)
 	if err != nil {
 		return err
 	}
+	base, err := s.base(job)
+	if err != nil {
+		return err
+	}
+	stored = max(0, stored-base)
 	offset := stored
 	if s.hidden != nil {
 		offset = 0
 	}
-	output, err := s.h.Local().Output(ctx, s.run.ID, &backend.OutputOptions{Offset: offset})
+	output, err := s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
 	if err != nil {
 		return err
 	}
@@ -217,7 +237,11 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(&s.tail)
+	last := io.Writer(&s.tail)
+	if job != s.jobName(0) {
+		last = io.Discard
+	}
+	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(last)
 	if _, err := io.Copy(io.MultiWriter(masked, tail), output); err != nil {
 		return err
 	}
