@@ -3,7 +3,6 @@ package mlflow_test
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -117,7 +116,7 @@ func atEnd(do func()) {
 // startServer starts MLflow's server on a database in the folder.
 func startServer(t testing.TB, dir string) (url string, stop func()) {
 	t.Helper()
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	cmd := exec.Command(testenv.MLflow(t), "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", filepath.Join(dir, "kept"),
 		"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", "1")
 	cmd.Dir = dir
@@ -149,14 +148,6 @@ func answers(url string) bool {
 	}
 	resp.Body.Close()
 	return resp.StatusCode == http.StatusOK
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // served serves the workspace to MLflow's client, and gives the URL.

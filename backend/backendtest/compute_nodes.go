@@ -3,6 +3,7 @@ package backendtest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -103,12 +104,17 @@ func checkNodesMeet(c target) {
 	require.Equal(c, "hello\n", c.output("a"))
 }
 
-// freePort gives a port that is free on this machine, and with luck on others.
+// freePort gives a port that is free on this machine, and with luck on others: none
+// of those that systems give to whoever asks for any.
 func freePort(c target) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(c, err)
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	const first, count = 25000, 4000
+	for {
+		port := strconv.Itoa(first + rand.IntN(count))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			require.NoError(c, l.Close())
+			return port
+		}
+	}
 }
 
 func checkNodeFails(c target) {

@@ -37,8 +37,14 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 	return err
 }
 
+// answerTime is what a pod has to be asked, beyond the grace: one whose node is in
+// trouble may never answer.
+const answerTime = 30 * time.Second
+
 // endCommand has the program in the pod end the command.
 func (d *Driver) endCommand(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline.Add(answerTime))
+	defer cancel()
 	client, err := d.serve(ctx, pod.Name)
 	if err != nil {
 		return err

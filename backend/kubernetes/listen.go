@@ -79,7 +79,7 @@ func (l *listener) listen() error {
 	if err != nil {
 		return err
 	}
-	client, err := l.driver.serve(l.driver.life, pod)
+	client, err := l.connect(pod)
 	if err != nil {
 		return nil //nolint:nilerr // the next look finds out what is wrong
 	}
@@ -97,6 +97,22 @@ func (l *listener) listen() error {
 	}
 	context.AfterFunc(l.driver.life, func() { _ = client.Close() }) // connections go on
 	return nil
+}
+
+// connect connects to the pod for as long as the driver lives, unless the listener is
+// closed before it has: a pod that is just ending may never answer.
+func (l *listener) connect(pod string) (*jobs.Client, error) {
+	living, cancel := context.WithCancel(l.driver.life)
+	stop := context.AfterFunc(l.ctx, cancel)
+	client, err := l.driver.serve(living, pod)
+	if !stop() && err == nil {
+		err = errors.Join(net.ErrClosed, client.Close())
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return client, nil
 }
 
 // accept hands on connections until there are no more.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -211,10 +212,13 @@ func (p place) opened(ctx context.Context) (*workspace.Workspace, error) {
 	return workspace.New(ctx, config)
 }
 
+// closeAll closes the workspace, and says what goes on where that takes too long.
 func closeAll(t *testing.T, ws *workspace.Workspace) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = pprof.Lookup("goroutine").WriteTo(t.Output(), 1) })
+	defer stop()
 	require.NoError(t, ws.Close(ctx))
 }
 

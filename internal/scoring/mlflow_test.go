@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,12 +58,7 @@ func startModel(t *testing.T, cfg PythonConfig) *service {
 // folder with the models, which are there when it answers.
 func startMLflow(t *testing.T, python string) (s *service, dir string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
-	_, port, err := net.SplitHostPort(address)
-	require.NoError(t, err)
+	port := strconv.Itoa(testenv.FreePort(t))
 	dir = t.TempDir()
 	said := &syncBuffer{}
 	cmd := exec.Command(python, "-c", realModels, dir, port)
@@ -79,7 +74,7 @@ func startMLflow(t *testing.T, python string) (s *service, dir string) {
 			t.Logf("the end of the real server's log:\n%s", text[max(0, len(text)-2000):])
 		}
 	})
-	s = &service{Server: &httptest.Server{URL: "http://" + address}}
+	s = &service{Server: &httptest.Server{URL: "http://127.0.0.1:" + port}}
 	require.Eventually(t, func() bool {
 		resp, err := s.client().Get(s.URL + "/tensor/ping")
 		if err != nil {

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,14 +27,9 @@ import (
 // startReal serves a script with the real package and returns its address.
 func startReal(t testing.TB, python, script string) *service {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	port := strconv.Itoa(testenv.FreePort(t))
 	dir := writeScript(t, script)
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(address)
 	require.NoError(t, err)
 	cmd := exec.Command(python, "-m", "azureml_inference_server_http", "--entry_script", "score.py", "--port", port, "--model_dir", dir)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
@@ -51,7 +46,7 @@ func startReal(t testing.TB, python, script string) *service {
 	})
 	s := &service{Server: httptest.NewUnstartedServer(nil)}
 	_ = s.Listener.Close()
-	s.URL = "http://" + address
+	s.URL = "http://127.0.0.1:" + port
 	require.Eventually(t, func() bool {
 		resp, err := s.client().Get(s.URL + "/")
 		if err != nil {

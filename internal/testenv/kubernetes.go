@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -208,28 +207,26 @@ func (c *KubernetesCluster) up(ctx context.Context) error {
 // cluster runs, and where they are free, longer.
 func (c *KubernetesCluster) ports() ([]string, error) {
 	file := filepath.Join(c.dir, "ports")
-	if text, err := os.ReadFile(file); err == nil && (exists(filepath.Join(c.dir, "pids", "node.pid")) || free(strings.Fields(string(text)))) {
+	if text, err := os.ReadFile(file); err == nil && (exists(filepath.Join(c.dir, "pids", "node.pid")) || allFree(strings.Fields(string(text)))) {
 		return strings.Fields(string(text)), nil
 	}
 	var ports []string
 	for range 2 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, release, err := ReservePort()
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		defer release()
+		ports = append(ports, strconv.Itoa(port))
 	}
 	return ports, os.WriteFile(file, []byte(strings.Join(ports, " ")), 0o644)
 }
 
-func free(ports []string) bool {
-	for _, port := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err != nil {
+func allFree(ports []string) bool {
+	for _, text := range ports {
+		if port, err := strconv.Atoi(text); err != nil || !free(port) {
 			return false
 		}
-		_ = l.Close()
 	}
 	return true
 }

@@ -2,7 +2,6 @@ package testenv
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,14 +28,11 @@ class Echo(MLModel):
 func StartMLServer(t testing.TB) (overHTTP, overGRPC string) {
 	t.Helper()
 	python := MLServer(t)
-	ports, err := freePorts(3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	web, grpc, metrics := FreePort(t), FreePort(t), FreePort(t)
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"echo_model.py":       echoModel,
-		"settings.json":       fmt.Sprintf(`{"host": "127.0.0.1", "http_port": %d, "grpc_port": %d, "metrics_port": %d, "parallel_workers": 0}`, ports[0], ports[1], ports[2]),
+		"settings.json":       fmt.Sprintf(`{"host": "127.0.0.1", "http_port": %d, "grpc_port": %d, "metrics_port": %d, "parallel_workers": 0}`, web, grpc, metrics),
 		"model-settings.json": `{"name": "m", "implementation": "echo_model.Echo", "versions": ["1"], "platform": "test", "parameters": {"version": "1"}}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -59,18 +55,5 @@ func StartMLServer(t testing.TB) (overHTTP, overGRPC string) {
 			t.Logf("the end of the real server's log:\n%s", text[max(0, len(text)-2000):])
 		}
 	})
-	return fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-}
-
-// freePorts gives ports of this machine that nobody listens on now.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
+	return loopback(web), loopback(grpc)
 }

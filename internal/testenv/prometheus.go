@@ -37,7 +37,7 @@ func Prometheus(t testing.TB, targets ...string) *PrometheusServer {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &PrometheusServer{URL: "http://" + freeAddress(t)}
+	s := &PrometheusServer{URL: "http://" + loopback(FreePort(t))}
 	cmd := exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+strings.TrimPrefix(s.URL, "http://"), "--log.level=warn")
 	start(t, cmd, func(ctx context.Context) error {

@@ -25,7 +25,7 @@ type RegistryServer struct {
 func Registry(t testing.TB) RegistryServer {
 	t.Helper()
 	program := need(t, AbilityRegistry, func() (string, error) { return registry(t.Context()) })
-	r := RegistryServer{Address: freeAddress(t), User: "azml", Password: "pa55/of the=test"}
+	r := RegistryServer{Address: loopback(FreePort(t)), User: "azml", Password: "pa55/of the=test"}
 	dir := t.TempDir()
 	hash, err := bcrypt.GenerateFromPassword([]byte(r.Password), bcrypt.MinCost)
 	if err != nil {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +35,7 @@ func S3(t testing.TB) S3Server {
 	program := need(t, AbilityS3, func() (string, error) { return s3Server(t.Context(), false) })
 	dir := t.TempDir()
 	s := S3Server{AccessKey: "AKIATEST", SecretKey: "s3cret/of+the=test", Region: "us-east-1"}
-	address := freeAddress(t)
+	address := loopback(FreePort(t))
 	s.Endpoint = "http://" + address
 	cmd := exec.Command(program, "--port", address, "--region", s.Region, "--quiet", "posix", dir)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
@@ -109,9 +109,8 @@ func PostgreSQL(t testing.TB) PostgreSQLServer {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v: %s", err, out)
 	}
-	address := freeAddress(t)
-	_, port, _ := net.SplitHostPort(address)
-	_, _ = fmt.Sscan(port, &s.Port)
+	s.Port = FreePort(t)
+	port := strconv.Itoa(s.Port)
 	cmd := as.run(exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-h", s.Host, "-p", port, "-k", "", "-F"))
 	cmd.Dir = dir
 	start(t, cmd, func(ctx context.Context) error {
@@ -166,26 +165,6 @@ func (as runAs) own(path string) error {
 		return nil
 	}
 	return os.Chown(path, int(as.uid), int(as.gid))
-}
-
-// freeAddress gives an address that nothing listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	address, err := findAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
-
-// findAddress is freeAddress without a test.
-func findAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // start starts a server, waits until it is ready, and ends it with the test.

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,11 +31,12 @@ type SSHServer struct {
 	// HostKey is the server's public key, as a line.
 	HostKey string
 
-	t      testing.TB
-	dir    string
-	config string
-	stop   func()
-	pid    int
+	t       testing.TB
+	dir     string
+	config  string
+	stop    func()
+	release func() // of the port
+	pid     int
 }
 
 // SSHD starts an OpenSSH server, which ends with the test. Its configuration has
@@ -79,14 +79,14 @@ func launchSSHD(ctx context.Context, program, user string, lines []string) (*SSH
 		return nil, err
 	}
 	s := &SSHServer{User: user, dir: dir, config: filepath.Join(dir, "config")}
-	address, err := findAddress()
-	if err == nil {
-		err = s.configure(address, lines)
+	if s.Port, s.release, err = ReservePort(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err == nil {
+	if err = s.configure(lines); err == nil {
 		err = s.start(ctx, program)
 	}
 	if err != nil {
+		s.release()
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -94,12 +94,11 @@ func launchSSHD(ctx context.Context, program, user string, lines []string) (*SSH
 
 func (s *SSHServer) end() {
 	s.stop()
+	s.release()
 	_ = os.RemoveAll(s.dir)
 }
 
-func (s *SSHServer) configure(address string, lines []string) error {
-	_, port, _ := net.SplitHostPort(address)
-	s.Port, _ = strconv.Atoi(port)
+func (s *SSHServer) configure(lines []string) error {
 	keys, host := filepath.Join(s.dir, "authorized_keys"), filepath.Join(s.dir, "host_key")
 	public, private, err := SSHKey()
 	if err != nil {
@@ -111,8 +110,8 @@ func (s *SSHServer) configure(address string, lines []string) error {
 		return err
 	}
 	s.HostKey = strings.TrimSpace(hostPublic)
-	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nUsePAM no\nStrictModes no\n"+
-		"KbdInteractiveAuthentication no\nUseDNS no\n%s\n", port, host, keys, strings.Join(lines, "\n"))
+	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nUsePAM no\nStrictModes no\n"+
+		"KbdInteractiveAuthentication no\nUseDNS no\n%s\n", s.Port, host, keys, strings.Join(lines, "\n"))
 	return errors.Join(os.Chmod(s.dir, 0o755),
 		os.WriteFile(keys, []byte(public), 0o644), os.WriteFile(host, hostPrivate, 0o600),
 		os.WriteFile(filepath.Join(s.dir, "config"), []byte(config), 0o600))
@@ -139,7 +138,7 @@ func (s *SSHServer) start(ctx context.Context, program string) (err error) {
 	cmd := exec.Command(program, "-D", "-e", "-f", s.config)
 	cmd.WaitDelay = time.Second // its connections hold its output open
 	s.stop, err = startServer(ctx, cmd, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)))
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", loopback(s.Port))
 		if err != nil {
 			return err
 		}

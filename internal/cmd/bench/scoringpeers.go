@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // The packages of the servers that scoring by Python is measured beside.
@@ -97,9 +100,12 @@ func (b *bench) startMLServer(ctx context.Context) (*server, error) {
 	}
 	var ports [2]string
 	for i := range ports {
-		if ports[i], err = freePort(); err != nil {
+		port, release, err := testenv.ReservePort()
+		if err != nil {
 			return nil, err
 		}
+		defer release()
+		ports[i] = strconv.Itoa(port)
 	}
 	s, err := startServer(ctx, "MLServer", "/v2/models/noop/ready", func(port string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(python), "mlserver"), "start", ".")

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/shirou/gopsutil/v4/process"
 )
 
@@ -100,10 +101,12 @@ func (b *bench) startInferenceServer(ctx context.Context) (*server, error) {
 // startServer starts a server that is a program of its own, on a free port, and
 // waits until it answers requests of the path.
 func startServer(ctx context.Context, name, path string, with func(port string) *exec.Cmd) (*server, error) {
-	port, err := freePort()
+	free, release, err := testenv.ReservePort()
 	if err != nil {
 		return nil, err
 	}
+	defer release() // that nobody else is given it matters until the server listens
+	port := strconv.Itoa(free)
 	cmd := with(port)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
@@ -154,15 +157,6 @@ func descendants(p *process.Process) []*process.Process {
 		all = append(all, descendants(c)...)
 	}
 	return all
-}
-
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, errors.Join(err, listener.Close())
 }
 
 // healthyTime is enough for a server to start on a busy machine.
