@@ -114,7 +114,6 @@ while [ $RANK != 0 ] || [ ! -e %s.fail ]; do sleep 0.05; done; exit 3`, file, fi
 				require.ErrorIs(t, r.Wait(t.Context(), nil), azmlerrors.ErrFailed)
 				require.Contains(t, r.Details().Error.Message, "rank 0 on node 0")
 			}
-			t.Log(r.Details().Warnings)
 			for rank := 1; rank < 4; rank++ {
 				require.Contains(t, logText(t, r, fmt.Sprintf("user_logs/std_log_process_%d.txt", rank)), fmt.Sprintf("ended %d\n", rank))
 			}
