@@ -21,6 +21,15 @@ func Lookup(ctx context.Context, h core.Handle, name string) (*Target, error) {
 	return NewClient(h).Get(ctx, name, nil)
 }
 
+// MaxNodes is for packages that start something on a target: how many nodes it has
+// at most.
+func MaxNodes(t *Target) int {
+	if t.record.Cluster == nil {
+		return 1
+	}
+	return t.record.Cluster.MaxNodes
+}
+
 // Open is for packages that start something on a target which is not this
 // machine. The caller closes what it gives, which is shared with others of this
 // workspace who use it at that time. Errors: ErrUnsupported without a driver of its

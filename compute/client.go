@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -87,19 +88,46 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
-	if !stored.Value.Attached {
-		t := &Target{c.h, stored.Value}
-		if err := t.operate(ctx, OperationDelete, func(i backend.Instance) error { return i.DeleteInstance(ctx) }); err != nil {
-			return err
-		}
-		if stored, err = core.Get[record.Compute](ctx, c.h, ref(name).Key); err != nil {
-			return err
-		}
+	switch {
+	case stored.Value.Cluster != nil:
+		err = c.unused(ctx, stored.Value)
+	case !stored.Value.Attached:
+		stored, err = c.deleteInstance(ctx, stored.Value)
+	}
+	if err != nil {
+		return err
 	}
 	if err := core.Delete(ctx, c.h, ref(name), stored.ETag); err != nil {
 		return err
 	}
+	if err := c.h.Objects().Delete(ctx, StateRef(name).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
 	return core.DropCredentials(ctx, c.h, stored.Value.Secret)
+}
+
+// deleteInstance deletes a compute instance with all its files, and gives its record
+// as it is then.
+func (c *Client) deleteInstance(ctx context.Context, r record.Compute) (core.Stored[record.Compute], error) {
+	t := &Target{c.h, r}
+	if err := t.operate(ctx, OperationDelete, func(i backend.Instance) error { return i.DeleteInstance(ctx) }); err != nil {
+		return core.Stored[record.Compute]{}, err
+	}
+	return core.Get[record.Compute](ctx, c.h, ref(r.Name).Key)
+}
+
+// unused refuses to take away a cluster that runs wait for.
+func (c *Client) unused(ctx context.Context, r record.Compute) error {
+	if r.Cluster == nil {
+		return nil
+	}
+	for stored, err := range Entries(ctx, c.h, r.Name) {
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: the run %s and maybe others wait for the cluster or have nodes of it: cancel them first", azml.ErrConflict, stored.Value.RunID)
+	}
+	return nil
 }
 
 func ref(name string) core.Ref {

@@ -66,11 +66,15 @@ func (c *Client) Create(ctx context.Context, name string, config Config, opts *C
 	} else if !errors.Is(err, azml.ErrNotFound) {
 		return nil, err
 	}
+	members, err := c.members(ctx, config)
+	if err != nil {
+		return nil, err
+	}
 	instance, err := c.try(ctx, source, opts.SkipValidation)
 	if err != nil {
 		return nil, err
 	}
-	r := record.Compute{Name: name, Type: source.Type, Attached: true, State: string(StateSucceeded),
+	r := record.Compute{Name: name, Type: source.Type, Attached: members == nil, Cluster: members, State: string(StateSucceeded),
 		Description: opts.Description, Tags: opts.Tags, Connection: source.Connection}
 	if !instance {
 		return c.store(ctx, r, source.Credentials)
@@ -109,10 +113,34 @@ func prepare(name string, config Config, opts *CreateOptions) (backend.ComputeSo
 	return config.Source()
 }
 
+// members gives what a cluster consists of, and nil for other targets. Its targets
+// must be attached; that they answer is the scheduler's business, for they may be
+// off.
+func (c *Client) members(ctx context.Context, config Config) (*record.Cluster, error) {
+	cluster, ok := config.(Cluster)
+	if !ok {
+		return nil, nil
+	}
+	r, err := cluster.record()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range r.Members {
+		target, err := c.Get(ctx, m.Target, nil)
+		if err != nil {
+			return nil, err
+		}
+		if t := target.Type(); t == TypeLocal || t == TypeCluster {
+			return nil, fmt.Errorf("%w: member %s is of type %s: nodes are targets that agents run on", azml.ErrInvalid, m.Target, t)
+		}
+	}
+	return r, nil
+}
+
 // try opens the target, and connects to it unless that is not wanted. It tells
 // whether it is an instance, of which there is only the engine so far.
 func (c *Client) try(ctx context.Context, source backend.ComputeSource, skip bool) (instance bool, err error) {
-	if source.Type == string(TypeLocal) {
+	if source.Type == string(TypeLocal) || source.Type == string(TypeCluster) {
 		return false, nil
 	}
 	opened, err := openSource(ctx, c.h, source)

@@ -81,7 +81,7 @@ func (t *Target) NotebookURL(ctx context.Context, _ *NotebookURLOptions) (link s
 // compute instance.
 func (t *Target) instance(ctx context.Context, do func(backend.Instance) error) (err error) {
 	none := fmt.Errorf("%w: it is no compute instance: it is there or not by itself", azml.ErrUnsupported)
-	if t.Type() == TypeLocal {
+	if t.Type() == TypeLocal || t.Type() == TypeCluster {
 		return none
 	}
 	opened, err := Open(ctx, t)

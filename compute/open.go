@@ -22,6 +22,16 @@ func (t *Target) Check(ctx context.Context, _ *CheckOptions) (err error) {
 	if t.Type() == TypeLocal {
 		return t.h.Local().Check(ctx)
 	}
+	if c := t.record.Cluster; c != nil {
+		for _, m := range c.Members {
+			member, memberErr := NewClient(t.h).Get(ctx, m.Target, nil)
+			if memberErr == nil {
+				memberErr = member.Check(ctx, nil)
+			}
+			err = errors.Join(err, memberErr)
+		}
+		return err
+	}
 	opened, err := Open(ctx, t)
 	if err != nil {
 		return err

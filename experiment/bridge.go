@@ -22,10 +22,15 @@ func RunClient(e *Experiment) *run.Client { return run.NewClient(e.h) }
 // the run over and brings it to its end. An error says that it could not; a script
 // that fails is none.
 func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
-	if i.Lost != "" {
+	switch {
+	case i.Lost != "" && agent.IsWorker():
+		return agent.EndLeft(ctx, h, i.RunID)
+	case i.Lost != "":
 		return agent.Finish(ctx, h, i.RunID, true, i.Lost)
+	case agent.IsWorker():
+		return work(ctx, h, i.RunID)
 	}
-	if err := agent.Adopt(ctx, h, i.RunID, i.Owner); err != nil {
+	if err := agent.Adopt(ctx, h, i); err != nil {
 		return err
 	}
 	stored, err := history.Get(ctx, h, i.RunID)
@@ -42,4 +47,17 @@ func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 		err = fmt.Errorf("%w: the run %s was left %s", azml.ErrFailed, i.RunID, ended.Value.Status)
 	}
 	return err
+}
+
+// work is Drive on another node than 0.
+func work(ctx context.Context, h core.Handle, id string) error {
+	stored, err := history.Get(ctx, h, id)
+	if err != nil {
+		return err
+	}
+	e, err := NewClient(h).Get(ctx, stored.Value.Experiment, nil)
+	if err != nil {
+		return err
+	}
+	return agent.Work(ctx, h, id, e.track, e.bind)
 }

@@ -26,11 +26,15 @@ type way struct {
 	detach bool
 	token  string // of the agent on another machine
 	remote bool
+	queued bool // by a cluster's scheduler
 }
 
 // wayTo looks for what the run needs to get going, before anything is stored.
 func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach bool, limits backend.Limits) (way, *record.Agent, error) {
 	w := way{detach: detach, remote: target.Type() != compute.TypeLocal}
+	if target.Type() == compute.TypeCluster {
+		return way{remote: true, queued: true}, nil, nil
+	}
 	if detach {
 		if e.h.Location() == "" {
 			return w, nil, fmt.Errorf("%w: a run that outlives this process is driven by another one, which must be able to open the workspace: say where it is by Config.Location", azml.ErrUnsupported)

@@ -54,6 +54,8 @@ func LoadRunConfig(path, name string) (_ ScriptRunConfig, warnings []string, err
 	if config.Environment, err = environmentOf(path, rc.Environment, inContainer(rc)); err != nil {
 		return ScriptRunConfig{}, nil, err
 	}
+	config.Distributed = distributedOf(rc)
+	config.Priority = rc.Priority
 	var lacking, others []string
 	if config.Limits, others, err = limitsOf(rc); err != nil {
 		return ScriptRunConfig{}, nil, err
@@ -123,7 +125,7 @@ func environmentOf(path string, e runconfig.Environment, inContainer bool) (envi
 // ML read: .azureml/<name> in the project folder path (aml_config/<name> when
 // that folder is there), and conda_dependencies.yml beside it when the
 // environment has packages. Files that are there are replaced. The folder
-// stands for Source; GracePeriod, AllowWorkspace and an input's RequireUnchanged
+// stands for Source; GracePeriod, MaxRestarts, AllowWorkspace and an input's RequireUnchanged
 // have no place in such a file. Errors:
 // ErrInvalid; ErrUnsupported for an environment with constraints, which a conda
 // file can't hold, or with a build context, and for outputs that are tables; ErrDenied.
@@ -142,6 +144,8 @@ func SaveRunConfig(path, name string, config ScriptRunConfig) (err error) {
 	} else {
 		rc.Command.Words = c
 	}
+	rc.Priority = config.Priority
+	fillDistributed(rc, config.Distributed)
 	if err := fillEnvironment(&rc.Environment, config.Environment); err != nil {
 		return err
 	}
@@ -198,9 +202,11 @@ func unsupported(rc *runconfig.RunConfig) []string {
 		}
 	}
 	defaults := runconfig.New()
-	warn(rc.Framework != defaults.Framework, "framework %s is not set up: the script runs as plain Python", rc.Framework)
-	warn(rc.Communicator != defaults.Communicator, "communicator %s is not set up", rc.Communicator)
-	warn(rc.NodeCount > 1, "nodeCount %d: the script runs on one node", rc.NodeCount)
+	if distributedOf(rc) == nil {
+		warn(rc.Framework != defaults.Framework, "framework %s is not set up: the script runs as plain Python", rc.Framework)
+		warn(rc.Communicator != defaults.Communicator, "communicator %s is not set up", rc.Communicator)
+		warn(rc.NodeCount > 1, "nodeCount %d: the script runs on one node", rc.NodeCount)
+	}
 	warn(rc.Docker.UseDocker && !inContainer(rc), "docker.useDocker: the script runs without a container")
 	warn(len(rc.DataCaches) > 0, "datacaches are not provided")
 	warn(len(rc.ApplicationEndpoints) > 0, "applicationEndpoints are not started")

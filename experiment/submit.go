@@ -82,6 +82,15 @@ type ScriptRunConfig struct {
 	// the script has ended with exit code 0. AZUREML_DATASET_FILE_OUTPUTS lists them
 	// by semicolons. A run has at most 20.
 	Outputs map[string]dataset.Output
+	// Distributed runs the script as several processes, on one node or several: an
+	// Mpi, a PyTorch or a TensorFlow. Nil runs it as one.
+	Distributed Distributed
+	// MaxRestarts is how often all processes of a distributed run are started anew
+	// when one of them fails.
+	MaxRestarts int
+	// Priority puts the run before those with a lower one that wait for the same
+	// cluster; other targets don't look at it.
+	Priority int
 	// Secrets are the names of the workspace's secrets that the script may have.
 	// It gets their values, as they are when it starts, from this machine at
 	// AZML_SECRETS_URL and the name, for the token AZML_SECRETS_TOKEN, and nobody
@@ -130,6 +139,8 @@ type SubmitOptions struct {
 // it, and the run fails when the process dies. On another target a program of
 // azml drives it there, which works on when this process dies and catches up when
 // any process waits for the run. With Detach it outlives this process in any case.
+// On a cluster it waits until a scheduler gives it nodes; no process of the
+// submitter's has to be there.
 // Nothing is created when something is wrong. Errors: ErrInvalid and ErrNotFound naming what to
 // change; ErrExists when RunID is taken; ErrConflict when the experiment is
 // archived or the parent has ended.
@@ -138,29 +149,17 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 	if opts == nil {
 		opts = &SubmitOptions{}
 	}
-	if config.Source == "" {
-		config.Source = "."
-	}
-	if err := config.check(); err != nil {
-		return nil, err
-	}
-	var required []string
-	if config.Script != "" {
-		required = []string{config.Script}
-	}
-	plan, err := e.scan(ctx, config.Source, required...)
+	draft, way, err := e.prepare(ctx, &config, opts, func(way) error { return nil })
 	if err != nil {
 		return nil, err
 	}
-	draft, way, err := e.draft(ctx, config, opts)
-	if err != nil {
-		return nil, err
+	if way.queued {
+		stored, err := e.enqueue(ctx, draft)
+		if err != nil {
+			return nil, err
+		}
+		return run.Wrap(e.h, stored), nil
 	}
-	s, err := e.takeSnapshot(ctx, plan, opts.Progress)
-	if err != nil {
-		return nil, err
-	}
-	s.fill(&draft)
 	stored, err := history.Create(ctx, e.h, draft)
 	if err != nil {
 		return nil, err
@@ -169,6 +168,38 @@ func (e *Experiment) Submit(ctx context.Context, config ScriptRunConfig, opts *S
 		return nil, e.notLaunched(ctx, draft.ID, err)
 	}
 	return run.Wrap(e.h, stored), nil
+}
+
+// prepare checks and completes the configuration, stores its snapshot, and gives the
+// record of a run that can be created. No snapshot is stored when may refuses.
+func (e *Experiment) prepare(ctx context.Context, config *ScriptRunConfig, opts *SubmitOptions, may func(way) error) (record.Run, way, error) {
+	if config.Source == "" {
+		config.Source = "."
+	}
+	if err := config.check(); err != nil {
+		return record.Run{}, way{}, err
+	}
+	var required []string
+	if config.Script != "" {
+		required = []string{config.Script}
+	}
+	plan, err := e.scan(ctx, config.Source, required...)
+	if err != nil {
+		return record.Run{}, way{}, err
+	}
+	draft, w, err := e.draft(ctx, *config, opts)
+	if err == nil {
+		err = may(w)
+	}
+	if err != nil {
+		return record.Run{}, way{}, err
+	}
+	s, err := e.takeSnapshot(ctx, plan, opts.Progress)
+	if err != nil {
+		return record.Run{}, way{}, err
+	}
+	s.fill(&draft)
+	return draft, w, nil
 }
 
 // drive runs the agent for a run on the local target. What went wrong is in
@@ -200,7 +231,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
 			Compute: target.Name(), ComputeType: string(target.Type()), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
 			MaxStart: int64(config.MaxStart.Seconds()), MaxPrepare: int64(config.MaxPrepare.Seconds()),
-			Limits: record.Limits(config.Limits), AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
+			Limits: record.Limits(config.Limits), Priority: config.Priority, AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
 	}
@@ -228,11 +259,17 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	if err := e.checkSecrets(ctx, config.Secrets); err != nil {
 		return record.Run{}, way{}, err
 	}
+	if draft.Definition.Nodes, draft.Definition.Distributed, err = config.distributed(target); err != nil {
+		return record.Run{}, way{}, err
+	}
 	w, a, err := e.wayTo(ctx, target, opts.Detach, config.Limits)
 	if err != nil {
 		return record.Run{}, way{}, err
 	}
 	draft.Agent = a
+	if w.queued {
+		draft.Status, draft.Owner, draft.Definition.Cluster = record.Queued, nil, true
+	}
 	if draft.Definition.Inputs, draft.Definition.Outputs, err = rundata.Plan(ctx, e.h, config.Inputs, config.Outputs); err != nil {
 		return record.Run{}, way{}, err
 	}
@@ -278,7 +315,7 @@ func (c *ScriptRunConfig) checkProgram() error {
 	if c.GracePeriod < 0 {
 		return fmt.Errorf("%w: grace period %s is negative", azml.ErrInvalid, c.GracePeriod)
 	}
-	if err := errors.Join(environment.CheckVariables(c.Variables), c.Limits.Validate()); err != nil {
+	if err := errors.Join(c.checkDistributed(), environment.CheckVariables(c.Variables), c.Limits.Validate()); err != nil {
 		return err
 	}
 	return rundata.Check(c.Inputs, c.Outputs, slices.Concat(c.Command, c.Arguments), c.Variables)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -193,6 +195,10 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 		return nil
 	case StatusNotStarted:
 		to = record.Canceled // nobody drives it yet who could
+	case StatusQueued:
+		if rec := r.record(); rec.Owner == nil && rec.Agent == nil {
+			to = record.Canceled
+		}
 	}
 	stored, err := r.transition(ctx, history.Step{To: to, Reason: reason})
 	if errors.Is(err, azml.ErrConflict) { // somebody else has asked, perhaps
@@ -202,9 +208,23 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	}
 	if err == nil {
 		r.keep(stored)
+		r.leaveQueue(ctx)
 		r.keepElsewhere(context.Background(), true)
 	}
 	return err
+}
+
+// leaveQueue takes a run that has ended before it got a node out of its cluster's
+// queue. What fails is done by the cluster's scheduler, which has to place it for that.
+func (r *Run) leaveQueue(ctx context.Context) {
+	rec := r.record()
+	if rec.Status != record.Canceled || rec.Definition == nil || !rec.Definition.Cluster {
+		return
+	}
+	err := r.h.Objects().Delete(ctx, compute.EntryRef(rec.Definition.Compute, rec.ID).Key, &backend.DeleteOptions{})
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
+		r.h.Logger().Warn("a canceled run could not be taken out of its queue", "run", rec.ID, "error", err)
+	}
 }
 
 // WaitOptions are the options of Run.Wait.

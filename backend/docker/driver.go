@@ -67,6 +67,7 @@ type Driver struct {
 var (
 	_ backend.OpenedCompute = (*Driver)(nil)
 	_ backend.Images        = (*Driver)(nil)
+	_ backend.Reachable     = (*Driver)(nil)
 )
 
 // New gives a driver for an engine, which it doesn't ask yet, and makes its folder

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/azure"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
@@ -34,6 +37,7 @@ end, whichever.`,
 			if err != nil {
 				return err
 			}
+			i.Gateway = cmp.Or(os.Getenv(backend.GatewayVariable), i.Gateway)
 			return a.withInstructed(cmd.Context(), i, func(h core.Handle) error { return experiment.Drive(cmd.Context(), h, i) })
 		},
 	}

@@ -104,7 +104,7 @@ history of runs, registered models, environments and endpoints. It needs no serv
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.AddCommand(a.initCommand(), a.versionCommand(), a.runCommand(), a.experimentCommand(), a.modelCommand(), a.datasetCommand(),
-		a.environmentCommand(), a.datastoreCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.tokenCommand(), a.serverCommand(), a.workspaceCommand(), a.doctorCommand(), a.importCommand(), a.exportCommand(), a.syncCommand(), a.agentCommand(), a.keeperCommand(), a.jobsCommand(), a.instanceCommand())
+		a.environmentCommand(), a.datastoreCommand(), a.computeCommand(), a.endpointCommand(), a.snapshotCommand(), a.secretCommand(), a.tokenCommand(), a.serverCommand(), a.schedulerCommand(), a.workspaceCommand(), a.doctorCommand(), a.importCommand(), a.exportCommand(), a.syncCommand(), a.agentCommand(), a.keeperCommand(), a.jobsCommand(), a.instanceCommand())
 	refuseUnknown(root)
 	return root
 }

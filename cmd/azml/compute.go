@@ -42,7 +42,7 @@ func (a *app) computeCommand() *cobra.Command {
 				})
 			})
 		},
-	}, a.computeShow(), a.computeAttach(), a.computeDetach(), a.computeDoctor(),
+	}, a.computeShow(), a.computeAttach(), a.computeNodes(), a.computeUpdate(), a.computeWatch(), a.computeDetach(), a.computeDoctor(),
 		a.computeCreate(), a.computeStart(), a.computeStop(), a.computeRestart(), a.computeOpen(), a.computeDelete())
 	return cmd
 }
@@ -60,7 +60,7 @@ func (a *app) computeShow() *cobra.Command {
 					return err
 				}
 				view := targetView{Details: target.Details()}
-				if d := view.Details; !d.IsAttached {
+				if d := view.Details; !d.IsAttached && d.Type != compute.TypeCluster {
 					i, err := target.Instance(cmd.Context(), nil)
 					if err != nil {
 						return err

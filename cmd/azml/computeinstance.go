@@ -35,7 +35,7 @@ func (a *app) computeCreate() *cobra.Command {
 		Short:   "Make a compute target",
 		Example: "  azml compute create instance desk --image python:3.12-slim",
 	}
-	cmd.AddCommand(a.computeCreateInstance())
+	cmd.AddCommand(a.computeCreateInstance(), a.computeCreateCluster())
 	return cmd
 }
 
@@ -145,9 +145,9 @@ func (a *app) computeOpen() *cobra.Command {
 func (a *app) computeDelete() *cobra.Command {
 	return &cobra.Command{
 		Use:     "delete NAME",
-		Short:   "Delete a compute instance with all its files",
+		Short:   "Delete a compute instance with all its files, or a cluster, whose targets stay",
 		Example: "  azml compute delete desk",
-		Args:    exactly(1, "the name of a compute instance"),
+		Args:    exactly(1, "the name of a compute instance or a cluster"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 				if err := a.deleteTarget(cmd.Context(), ws, args[0], false); err != nil {
@@ -171,7 +171,7 @@ func (a *app) deleteTarget(ctx context.Context, ws *workspace.Workspace, name st
 	case d.IsAttached && !attached:
 		return usage("%s was attached and not made: azml compute detach %s", name, name)
 	case !d.IsAttached && attached:
-		return usage("%s was made by azml: azml compute delete %s deletes it with all its files", name, name)
+		return usage("%s was made by azml: azml compute delete %s deletes it", name, name)
 	}
 	return ws.Compute().Delete(ctx, name, nil)
 }

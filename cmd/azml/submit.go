@@ -23,6 +23,7 @@ type submission struct {
 	environment environmentFlags
 	data        dataFlags
 	limits      limitFlags
+	distributed distributedFlags
 	args        []string // after --
 }
 
@@ -49,6 +50,7 @@ The exit code is 0 for Completed, 1 for Failed and 130 for Canceled.`,
   azml run submit -e churn train.py --secret db-password
   azml run submit -e churn --command -- python -m package.train --epochs 3
   azml run submit -e churn train.py --input titanic=titanic:1 --out scores --register scores=titanic-scores:delimited -- --data DatasetConsumptionConfig:titanic
+  azml run submit -e churn train.py --compute pool --nodes 2 --processes 2 --framework pytorch --backend gloo
   id=$(azml run submit -e churn train.py --detach)`,
 		Args: func(cmd *cobra.Command, args []string) error { return s.take(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -72,6 +74,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	s.environment.add(cmd)
 	s.data.add(cmd)
 	s.limits.add(cmd)
+	s.distributed.add(cmd, &s.config)
 	f.StringVar(&s.opts.DisplayName, "name", "", "name of the run for people")
 	f.StringVar(&s.opts.Description, "description", "", "description of the run")
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
@@ -132,6 +135,9 @@ func (s *submission) complete(a *app) error {
 	if err := s.data.merge(&s.config); err != nil {
 		return err
 	}
+	if err := s.distributed.merge(&s.config); err != nil {
+		return err
+	}
 	if !s.environment.given() {
 		return nil
 	}
@@ -163,6 +169,10 @@ func (s *submission) load(a *app) error {
 	}
 	if flags.MaxDuration != 0 {
 		s.config.MaxDuration = flags.MaxDuration
+	}
+	s.config.MaxRestarts = flags.MaxRestarts
+	if flags.Priority != 0 {
+		s.config.Priority = flags.Priority
 	}
 	s.config.MaxStart, s.config.MaxPrepare = flags.MaxStart, flags.MaxPrepare
 	s.config.GracePeriod, s.config.AllowWorkspace, s.config.Secrets = flags.GracePeriod, flags.AllowWorkspace, flags.Secrets

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/azml-go/azml/internal/core"
@@ -49,6 +51,11 @@ func (d *drive) saveAll(ctx context.Context) error {
 			tasks = append(tasks, log.Close)
 		}
 	}
+	for _, r := range d.ranks {
+		if r.log != d.output {
+			tasks = append(tasks, r.log.Close)
+		}
+	}
 	if d.metrics != nil {
 		tasks = append(tasks, d.metrics.Flush)
 	}
@@ -67,46 +74,58 @@ func (d *drive) saveAll(ctx context.Context) error {
 
 // collectOutputs stores the new and changed files of outputs/.
 func (d *drive) collectOutputs(ctx context.Context) error {
-	paths, err := d.newOutputs()
-	if err != nil || len(paths) == 0 {
+	return d.storeOutputs(ctx, func(path string, err error) error {
+		d.warn("output %s could not be stored: %v", path, err)
+		return nil
+	})
+}
+
+// storeOutputs stores those files, and tells skip of those that can't be read.
+func (d *drive) storeOutputs(ctx context.Context, skip func(path string, err error) error) error {
+	found, err := d.newOutputs()
+	if err != nil || len(found) == 0 {
 		return err
 	}
 	batch, err := d.h.Files().NewBatch(ctx, &files.BatchOptions{Skip: func(path string, err error) error {
-		d.warn("output %s could not be stored: %v", path, err)
-		return nil
+		delete(found, path)
+		return skip(path, err)
 	}})
 	if err != nil {
 		return err
 	}
 	defer batch.Abort()
-	for _, path := range paths {
+	for _, path := range slices.Sorted(maps.Keys(found)) {
 		if err := batch.AddFile(ctx, path, filepath.Join(d.codeDir(), filepath.FromSlash(path))); err != nil {
 			return err
 		}
 	}
 	// An MLflow client may have logged a file of outputs under the same path.
-	_, err = history.RunFiles(d.run).AddBatch(ctx, d.h, batch, true)
-	return err
+	if _, err := history.RunFiles(d.run).AddBatch(ctx, d.h, batch, true); err != nil {
+		return err
+	}
+	maps.Copy(d.before, found)
+	return nil
 }
 
-// newOutputs lists the plain files of outputs/ that the script has made or
-// changed.
-func (d *drive) newOutputs() (paths []string, err error) {
+// newOutputs lists the plain files of outputs/ that the script has made or changed,
+// and that are not stored yet.
+func (d *drive) newOutputs() (found fileSet, err error) {
 	if d.before == nil {
 		return nil, nil // the script was never started
 	}
+	found = fileSet{}
 	var odd []string
 	err = walk(d.codeDir(), "outputs", func(path string, info fs.FileInfo) error {
 		switch {
 		case !info.Mode().IsRegular():
 			odd = append(odd, path)
 		case d.before.changed(path, info):
-			paths = append(paths, path)
+			found[path] = fileMark{info.Size(), info.ModTime()}
 		}
 		return nil
 	})
 	if len(odd) > 0 {
 		d.warn("only plain files are stored as outputs, not links and the like: %s", core.Sample(odd))
 	}
-	return paths, err
+	return found, err
 }

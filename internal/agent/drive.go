@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +45,8 @@ type drive struct {
 	prepare *history.LogWriter
 	output  *history.LogWriter
 	tail    tail
+	place   nodePlace // among the run's nodes
+	ranks   []*rank   // the script's processes on this node, of the present attempt
 	metrics *metrics.Writer
 	status  record.Status
 	before  fileSet // what was in outputs and logs before the script; nil until it starts
@@ -72,7 +75,7 @@ type drive struct {
 func Drive(ctx context.Context, h core.Handle, id string, track Tracker, bind DataBinder) (err error) {
 	defer h.Operation(&ctx, &err, "drive", "run", id)()
 	var stored core.Stored[record.Run]
-	d := &drive{h: h, dir: WorkDir(h, id), track: track, bind: bind}
+	d := &drive{h: h, dir: WorkDir(h, id), track: track, bind: bind, place: ownPlace()}
 	d.run.ID = id
 	err = persist(ctx, d.waits, func(ctx context.Context) (err error) {
 		stored, err = history.Get(ctx, h, id)
@@ -109,6 +112,17 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker, bind Da
 // WorkDir gives the folder on this machine that the run works in.
 func WorkDir(h core.Handle, id string) string {
 	return filepath.Join(h.CacheDir(), "runs", h.Workspace().ID, id)
+}
+
+// requeued has a run wait for nodes anew whose agent was asked to end, as happens
+// to those on nodes that are taken away.
+func (d *drive) requeued(ctx context.Context, outcome error) bool {
+	if !d.mayRequeue() || !errors.Is(outcome, context.Canceled) {
+		return false
+	}
+	_, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: record.Queued, Reason: "it waits for nodes anew: its agent was asked to end", Owner: d.h.Owner().ID,
+		Change: func(r *record.Run) { r.Owner, r.Agent = nil, nil }})
+	return err == nil
 }
 
 // steps prepares the run and runs its command.
@@ -164,14 +178,17 @@ func (d *drive) preparing(ctx context.Context) error {
 }
 
 // open makes the working folder and opens logs and metrics.
-func (d *drive) open(ctx context.Context) (err error) {
+func (d *drive) open(ctx context.Context) error { return d.openAs(ctx, PrepareLog, OutputLog) }
+
+// openAs is open with logs of these names.
+func (d *drive) openAs(ctx context.Context, prepare, output string) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	if d.prepare, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, PrepareLog)); err != nil {
+	if d.prepare, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, prepare)); err != nil {
 		return err
 	}
-	if d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, OutputLog)); err != nil {
+	if d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, output)); err != nil {
 		return err
 	}
 	log, err := history.Metrics(d.h, d.run)
@@ -216,14 +233,19 @@ func (d *drive) warn(format string, args ...any) {
 	const most = 20
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.warnings) < most {
-		d.warnings = append(d.warnings, d.hidden.Text(fmt.Sprintf(format, args...)))
+	text := d.hidden.Text(fmt.Sprintf(format, args...))
+	if len(d.warnings) < most && !slices.Contains(d.warnings, text) {
+		d.warnings = append(d.warnings, text)
 	}
 }
 
 // finish writes the last status, unless the run was taken from us.
 func (d *drive) finish(ctx context.Context, outcome error) error {
 	if errors.Is(outcome, history.ErrTaken) {
+		d.clean(ctx)
+		return outcome
+	}
+	if d.requeued(ctx, outcome) {
 		d.clean(ctx)
 		return outcome
 	}
@@ -262,6 +284,9 @@ func (d *drive) lastStep(outcome error) (history.Step, *record.RunError) {
 		return history.Step{To: record.Completed}, nil
 	case errors.Is(outcome, history.ErrCancelRequested):
 		return history.Step{To: record.Canceled, Reason: "canceled on request"}, nil
+	case d.place.count > 1 && errors.Is(outcome, context.Canceled):
+		e := d.systemError(errors.New("another node of the run was lost, or its agents were ended"))
+		return history.Step{To: record.Failed, Reason: e.RunError.Message}, &e.RunError
 	case errors.Is(outcome, azml.ErrClosed), errors.Is(outcome, context.Canceled):
 		return history.Step{To: record.Canceled, Reason: "the submitting program ended: " + outcome.Error()}, nil
 	case errors.As(outcome, &f):
@@ -273,8 +298,10 @@ func (d *drive) lastStep(outcome error) (history.Step, *record.RunError) {
 
 // clean forgets the job and removes the working folder.
 func (d *drive) clean(ctx context.Context) {
-	if err := d.h.Local().Remove(ctx, d.run.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		d.h.Logger().Warn("a finished job could not be removed", "run", d.run.ID, "error", err)
+	for _, job := range d.jobs() {
+		if err := d.h.Local().Remove(ctx, job); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			d.h.Logger().Warn("a finished job could not be removed", "job", job, "error", err)
+		}
 	}
 	if err := errors.Join(d.closeData(), os.RemoveAll(d.dir)); err != nil {
 		d.h.Logger().Warn("a run's working folder could not be removed", "folder", d.dir, "error", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/azml-go/azml/internal/telemetry"
@@ -64,7 +65,7 @@ func (d *drive) environ(ctx context.Context) map[string]string {
 		"AZUREML_TARGET_TYPE":                   d.targetType(),
 		"AZUREML_FRAMEWORK":                     "Python",
 		"AZUREML_COMMUNICATOR":                  "None",
-		"AZUREML_CR_NODE_RANK":                  "0",
+		"AZUREML_CR_NODE_RANK":                  strconv.Itoa(d.place.rank),
 		"AZUREML_CR_EXECUTION_WORKING_DIR_PATH": d.codeDir(),
 		"AZUREML_CONDA_ENVIRONMENT_PATH":        d.env.Dir,
 		"AZUREML_OUTPUT_DIRECTORY":              filepath.Join(d.codeDir(), "outputs"),

@@ -34,11 +34,18 @@ func (d *drive) command() []string {
 	return command
 }
 
-// execute starts the command and watches it until it has ended.
+// execute starts the script and watches it until it has ended; where its processes
+// may be started anew, again and again.
 func (d *drive) execute(ctx context.Context) error {
 	var err error
 	if d.before, err = scan(d.codeDir()); err != nil {
 		return d.systemError(err)
+	}
+	var g *gang
+	if d.place.count > 1 {
+		if g, err = d.gather(ctx); err != nil {
+			return err
+		}
 	}
 	if err := d.enter(ctx, record.Running, ""); err != nil {
 		return err
@@ -47,29 +54,56 @@ func (d *drive) execute(ctx context.Context) error {
 		return err
 	}
 	defer d.stopTracking()
-	job := backend.Job{ID: d.run.ID, Command: d.expand(d.command()), Dir: d.codeDir(), Env: d.environ(ctx)}
-	if err := d.h.Local().Start(ctx, job); err != nil {
-		f := d.systemError(fmt.Errorf("start %s: %w", filepath.Base(job.Command[0]), err))
-		if errors.Is(err, azml.ErrInvalid) {
-			f.Code = userError
-		}
-		return f
-	}
-	status, err := d.watch(ctx)
-	if err != nil {
-		return err
-	}
-	return d.verdict(status)
-}
-
-// watch follows the running command with one goroutine for each thing it
-// leaves behind, and ends it when ctx does.
-func (d *drive) watch(ctx context.Context) (backend.JobStatus, error) {
 	if limit := d.run.Definition.MaxDuration; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(limit)*time.Second, errTooLong)
 		defer cancel()
 	}
+	for attempt := 1; ; attempt++ {
+		err := d.attempt(ctx, g, attempt)
+		if err == nil || ctx.Err() != nil || attempt > d.maxRestarts() {
+			return err
+		}
+		d.warn("attempt %d of %d: %v", attempt, d.maxRestarts()+1, err)
+	}
+}
+
+// attempt starts all processes and sees them to their end, together with the other
+// nodes where there are any.
+func (d *drive) attempt(ctx context.Context, g *gang, attempt int) error {
+	meet, err := d.meetAt(ctx, g, attempt)
+	if err != nil {
+		return err
+	}
+	if err := d.plan(ctx, meet); err != nil {
+		return err
+	}
+	if g == nil {
+		return d.runRanks(ctx)
+	}
+	return g.lead(ctx, attempt, meet)
+}
+
+// runRanks runs the processes that were planned.
+func (d *drive) runRanks(ctx context.Context) error {
+	for _, r := range d.ranks {
+		if err := d.h.Local().Start(ctx, r.job); err != nil {
+			f := d.systemError(fmt.Errorf("start %s: %w", filepath.Base(r.job.Command[0]), err))
+			if errors.Is(err, azml.ErrInvalid) {
+				f.Code = userError
+			}
+			if endErr := d.endRanks(context.WithoutCancel(ctx)); endErr != nil {
+				d.warn("processes of the script could not be ended: %v", endErr)
+			}
+			return f
+		}
+	}
+	return d.watch(ctx)
+}
+
+// watch follows the running processes with one goroutine for each thing they
+// leave behind, and ends them when ctx does, or one fails.
+func (d *drive) watch(ctx context.Context) error {
 	// The followers outlive ctx: what the script still writes while it is
 	// being ended counts too. They end when it has. The output ends by itself,
 	// when all of it was read.
@@ -78,20 +112,25 @@ func (d *drive) watch(ctx context.Context) (backend.JobStatus, error) {
 	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReading()
 	var followers sync.WaitGroup
-	output, err := d.h.Local().Output(reading, d.run.ID, &backend.OutputOptions{Follow: true})
-	if err != nil {
-		return backend.JobStatus{}, d.systemError(fmt.Errorf("read the script's output: %w", err))
+	for _, r := range d.ranks {
+		output, err := d.h.Local().Output(reading, r.job.ID, &backend.OutputOptions{Follow: true})
+		if err != nil {
+			stopReading()
+			ended()
+			followers.Wait()
+			return d.systemError(fmt.Errorf("read the script's output: %w", err))
+		}
+		followers.Go(func() { d.copyOutput(following, output, r) })
+		followers.Go(func() { d.followMetrics(following, r.metrics) })
 	}
-	followers.Go(func() { d.copyOutput(following, output) })
-	followers.Go(func() { d.followMetrics(following) })
 	followers.Go(func() { d.followLogs(following) })
 	followers.Go(func() { d.sampleSystem(following) })
-
-	status, err := d.h.Local().Wait(ctx, d.run.ID)
-	cause := context.Cause(ctx)
-	if err != nil && cause != nil {
-		status, err = d.endJob(following)
+	if d.mayRequeue() && d.place.rank == 0 {
+		followers.Go(func() { d.keepOutputs(following) })
 	}
+
+	failed, status, err := d.waitRanks(ctx, following)
+	cause := context.Cause(ctx)
 	if err != nil {
 		stopReading() // the script may go on for ever
 	}
@@ -99,31 +138,23 @@ func (d *drive) watch(ctx context.Context) (backend.JobStatus, error) {
 	followers.Wait()
 	switch {
 	case err != nil:
-		return status, d.systemError(err)
+		return d.systemError(err)
 	case errors.Is(cause, errTooLong):
-		return status, d.tooLong()
+		return d.tooLong()
+	case cause != nil:
+		return cause
+	case failed != nil:
+		return d.verdict(failed, status)
 	}
-	return status, cause
-}
-
-// endJob ends the script: gracefully, then by force.
-func (d *drive) endJob(ctx context.Context) (backend.JobStatus, error) {
-	grace := time.Duration(d.run.Definition.GracePeriod * float64(time.Second))
-	if grace == 0 {
-		grace = defaultGrace
-	}
-	if err := d.h.Local().Cancel(ctx, d.run.ID, grace); err != nil {
-		return backend.JobStatus{}, err
-	}
-	return d.h.Local().Wait(ctx, d.run.ID)
+	return nil
 }
 
 // copyOutput streams the script's output into the run's log, without its
 // secrets. The driver ends the stream when the script has ended; the driver's
 // copy is complete, so a store that doesn't answer only makes this wait.
-func (d *drive) copyOutput(ended context.Context, output io.ReadCloser) {
+func (d *drive) copyOutput(ended context.Context, output io.ReadCloser, r *rank) {
 	defer output.Close()
-	log, tail := d.hidden.Writer(d.output), d.hidden.Writer(&d.tail)
+	log, tail := d.hidden.Writer(r.log), d.hidden.Writer(r.tail)
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := output.Read(buffer)
@@ -156,21 +187,19 @@ func (d *drive) writeOutput(ended context.Context, write func() error) {
 	}
 }
 
-// verdict says what the command's end means for the run.
-func (d *drive) verdict(status backend.JobStatus) error {
-	if status.State == backend.JobExited && status.ExitCode == 0 {
-		return nil
-	}
-	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: d.tail.lines()}}
+// verdict says what the end of a process that failed means for the run.
+func (d *drive) verdict(r *rank, status backend.JobStatus) error {
+	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: r.tail.lines()}}
+	what := d.what() + r.who
 	switch status.State {
 	case backend.JobExited:
 		f.ExitCode = &status.ExitCode
-		f.Message = fmt.Sprintf("%s ended with exit code %d", d.what(), status.ExitCode)
+		f.Message = fmt.Sprintf("%s ended with exit code %d", what, status.ExitCode)
 	case backend.JobKilled:
-		f.Message = d.what() + " was " + status.Reason
+		f.Message = what + " was " + status.Reason
 	default:
 		f.Code = systemError
-		f.Message = "it is not known how " + d.what() + " ended: " + status.Reason
+		f.Message = "it is not known how " + what + " ended: " + status.Reason
 	}
 	if n := len(f.LastLines); n > 0 {
 		f.Message += "; its last line: " + f.LastLines[n-1]

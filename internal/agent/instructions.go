@@ -22,8 +22,12 @@ type Instructions struct {
 	Protocol int `json:"protocol"`
 	// RunID is the run.
 	RunID string `json:"runId"`
-	// Owner is the ID of the owner that the run is taken over from.
+	// Owner is the ID of the owner that the run is taken over from; empty when
+	// nobody owns it, since a cluster's queue has it.
 	Owner string `json:"owner"`
+	// Job is the agent's own job, for a run of a queue: only the agent that the
+	// run's record names may take it over.
+	Job string `json:"job,omitempty"`
 	// Lost, when not empty, says that the run's agent is gone, and why: what it left
 	// is to be saved and the run to be ended.
 	Lost string `json:"lost,omitempty"`
@@ -69,13 +73,21 @@ func ReadInstructions(r io.Reader) (Instructions, error) {
 // Adopt makes this process the owner of a run that was just submitted. From then
 // on it answers for the run. It waits for a store that does not answer. Errors:
 // ErrConflict when the run is no more the former owner's to give.
-func Adopt(ctx context.Context, h core.Handle, id, from string) error {
-	waits := func(err error) { h.Logger().Warn("an agent waits for the store", "run", id, "error", err) }
-	return persist(ctx, waits, func(ctx context.Context) error { return adopt(ctx, h, id, from) })
+func Adopt(ctx context.Context, h core.Handle, i Instructions) error {
+	waits := func(err error) { h.Logger().Warn("an agent waits for the store", "run", i.RunID, "error", err) }
+	return persist(ctx, waits, func(ctx context.Context) error { return adopt(ctx, h, i) })
 }
 
-func adopt(ctx context.Context, h core.Handle, id, from string) error {
-	_, err := takeOver(ctx, h, id, from, func(r *record.Run) {
+// mine tells whether the run is the instructed agent's to take over.
+func (i Instructions) mine(r *record.Run) bool {
+	if i.Owner == "" {
+		return r.Owner == nil && r.Agent != nil && r.Agent.Job == i.Job
+	}
+	return r.Owner != nil && r.Owner.ID == i.Owner
+}
+
+func adopt(ctx context.Context, h core.Handle, i Instructions) error {
+	_, err := takeOver(ctx, h, i, func(r *record.Run) {
 		if r.Agent != nil {
 			r.Agent.Adopted = true
 		}
@@ -85,17 +97,17 @@ func adopt(ctx context.Context, h core.Handle, id, from string) error {
 
 // TakeOver makes this process the owner of a run that was just submitted, until its
 // agent is. Errors: as Adopt, and ErrUnavailable.
-func TakeOver(ctx context.Context, h core.Handle, id, from string) (core.Stored[record.Run], error) {
-	return takeOver(ctx, h, id, from, func(*record.Run) {})
+func TakeOver(ctx context.Context, h core.Handle, i Instructions) (core.Stored[record.Run], error) {
+	return takeOver(ctx, h, i, func(*record.Run) {})
 }
 
-func takeOver(ctx context.Context, h core.Handle, id, from string, change func(*record.Run)) (core.Stored[record.Run], error) {
+func takeOver(ctx context.Context, h core.Handle, i Instructions, change func(*record.Run)) (core.Stored[record.Run], error) {
 	me := h.Owner()
-	return history.Update(ctx, h, id, core.Quiet, func(r *record.Run) error {
+	return history.Update(ctx, h, i.RunID, core.Quiet, func(r *record.Run) error {
 		if r.Owner != nil && r.Owner.ID == me.ID {
 			return core.ErrNoChange // an earlier try whose answer was lost
 		}
-		if r.Status.Terminal() || r.Owner == nil || r.Owner.ID != from {
+		if r.Status.Terminal() || !i.mine(r) {
 			return fmt.Errorf("%w: the run is %s, and its submitter does not answer for it any more", azml.ErrConflict, r.Status)
 		}
 		r.Owner = &me

@@ -23,9 +23,9 @@ import (
 // object a line, see line.
 func (d *drive) metricsFile() string { return filepath.Join(d.dir, "metrics.jsonl") }
 
-// followMetrics takes over what the script appends, until it has ended.
-func (d *drive) followMetrics(ended context.Context) {
-	r := &lineReader{path: d.metricsFile()}
+// followMetrics takes over what a process of the script appends to the file, until it has ended.
+func (d *drive) followMetrics(ended context.Context, file string) {
+	r := &lineReader{path: file}
 	poll(ended, func(ctx context.Context) {
 		r.take(ended.Err() != nil, func(number int, text []byte) {
 			if err := d.takeLine(ctx, text); err != nil {

@@ -34,6 +34,9 @@ func (d *drive) prepareAll(ctx context.Context) error {
 	if err := d.restore(ctx); err != nil {
 		return d.systemError(fmt.Errorf("restore the snapshot: %w", err))
 	}
+	if err := d.bringBack(ctx); err != nil {
+		return d.systemError(fmt.Errorf("restore outputs of the time before: %w", err))
+	}
 	return d.bindData(ctx)
 }
 

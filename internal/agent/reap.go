@@ -113,6 +113,12 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], here 
 	if err := s.save(ctx, here); err != nil {
 		return run, err
 	}
+	if a := run.Value.Agent; a != nil && a.Requeue && phase != record.CancelRequested {
+		return settle(ctx, h, id, history.Step{To: record.Queued, Reason: "it waits for nodes anew: " + reason, Owner: me.ID, Change: func(r *record.Run) {
+			r.Owner, r.Agent = nil, nil
+			r.Warnings = append(r.Warnings, s.warnings...)
+		}})
+	}
 	defer history.SealLater(h, id)
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
@@ -163,6 +169,10 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 		return unavailable
 	}
 	note("the script's processes", s.endLeftJob(ctx))
+	if s.mayRequeue() && s.again() {
+		s.before = fileSet{} // those of the snapshot are stored with the rest
+		note("files of outputs/", s.collectOutputs(ctx))
+	}
 	switch err := s.readSecrets(ctx); {
 	case errors.Is(err, azml.ErrUnavailable):
 		unavailable = errors.Join(unavailable, err)
@@ -180,27 +190,45 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 
 // endLeftJob ends what still runs of the script: nobody watches it any more.
 func (s *salvage) endLeftJob(ctx context.Context) error {
-	err := s.h.Local().Cancel(ctx, s.run.ID, time.Second)
-	if errors.Is(err, azml.ErrNotFound) {
-		return nil
+	var all error
+	for _, job := range s.jobs() {
+		if err := s.h.Local().Cancel(ctx, job, time.Second); !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
 	}
-	return err
+	return all
 }
 
-// saveOutput appends what the log lacks of the script's output. Where secrets
-// are masked in it, the whole of it is masked once more, for the log's size says
-// nothing of how much of the output is in it.
+// saveOutput appends what the logs lack of what the script's processes have said.
 func (s *salvage) saveOutput(ctx context.Context) error {
-	key := history.LogKey(s.run, OutputLog)
+	var all error
+	for local, job := range s.jobs() {
+		if err := s.saveOutputOf(ctx, job, rankLog(s.place.rank*s.perNode()+local)); local == 0 || !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+// saveOutputOf appends what the log lacks of a process's output. Where secrets are
+// masked in it, the whole of it is masked once more, for the log's size says nothing
+// of how much of the output is in it.
+func (s *salvage) saveOutputOf(ctx context.Context, job, name string) error {
+	key := history.LogKey(s.run, name)
 	stored, err := history.LogSize(ctx, s.h, key)
 	if err != nil {
 		return err
 	}
+	base, err := s.base(job)
+	if err != nil {
+		return err
+	}
+	stored = max(0, stored-base)
 	offset := stored
 	if s.hidden != nil {
 		offset = 0
 	}
-	output, err := s.h.Local().Output(ctx, s.run.ID, &backend.OutputOptions{Offset: offset})
+	output, err := s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
 	if err != nil {
 		return err
 	}
@@ -209,7 +237,11 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(&s.tail)
+	last := io.Writer(&s.tail)
+	if job != s.jobName(0) {
+		last = io.Discard
+	}
+	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(last)
 	if _, err := io.Copy(io.MultiWriter(masked, tail), output); err != nil {
 		return err
 	}

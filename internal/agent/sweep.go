@@ -37,8 +37,10 @@ func Sweep(ctx context.Context, h core.Handle) error {
 	return sweepJobs(ctx, h)
 }
 
-// isOver tells whether nobody needs the run's things on this machine any more.
-func isOver(ctx context.Context, h core.Handle, id string) (bool, error) {
+// isOver tells whether nobody needs the run's things of that name on this machine any
+// more. Those of other nodes and processes have the run's ID and more behind a dot.
+func isOver(ctx context.Context, h core.Handle, name string) (bool, error) {
+	id, _, _ := strings.Cut(name, ".")
 	run, err := history.Get(ctx, h, id)
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrInvalid) {
 		return true, nil

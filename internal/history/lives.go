@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,11 @@ func folder(run record.Run, sort string) string {
 // beside gives the key of the one object of a sort.
 func beside(run record.Run, sort string) string {
 	return Prefix + run.ID + "/" + sort + "-" + run.Life + ".json"
+}
+
+// NodeKey gives the key of what a node of the run tells the others.
+func NodeKey(run record.Run, node int) string {
+	return folder(run, "nodes") + strconv.Itoa(node) + ".json"
 }
 
 // DatasetPrefix gives the prefix of what is known of the datasets that the run

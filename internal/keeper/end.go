@@ -34,7 +34,7 @@ func (k *keeper) force(ctx context.Context, job string) {
 		if err == nil && stored.Value.Status == record.CancelRequested && k.asked.IsZero() {
 			k.asked = k.h.Now()
 		}
-		if err != nil || !k.overdue(stored.Value) {
+		if err != nil || !k.keeps(stored.Value) || !k.overdue(stored.Value) {
 			continue
 		}
 		if err := k.target.Cancel(ctx, job, agentGrace); err != nil && ctx.Err() == nil {
@@ -55,7 +55,7 @@ func (k *keeper) overdue(r record.Run) bool {
 		return true
 	case r.Status == record.CancelRequested:
 		return now.Sub(k.asked) > time.Duration(r.Definition.GracePeriod*float64(time.Second))+forceAfter
-	case r.Status == record.Starting && !r.Agent.Adopted && r.Definition.MaxStart > 0:
+	case (r.Status == record.Starting || r.Status == record.Queued) && !r.Agent.Adopted && r.Definition.MaxStart > 0:
 		return now.Sub(k.launched) > time.Duration(r.Definition.MaxStart)*time.Second
 	}
 	return false
@@ -65,7 +65,7 @@ func (k *keeper) overdue(r record.Run) bool {
 // on the target what the first has left, and where that fails, from here.
 func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 	stored, err := k.read(ctx)
-	if err != nil || stored.Value.Status.Terminal() {
+	if err != nil || stored.Value.Status.Terminal() || !k.keeps(stored.Value) {
 		return err
 	}
 	k.run = stored.Value
@@ -73,6 +73,9 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		return k.canceled(ctx)
 	}
 	reason := k.reason(ctx, status)
+	if k.run.Owner == nil { // of a queue: no agent has had it
+		return k.neverBegan(ctx, reason)
+	}
 	if k.run.Agent.Adopted {
 		if err := k.salvage(ctx, reason); err != nil {
 			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
@@ -83,6 +86,21 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 	}
 	return nil
 }
+
+// neverBegan fails a run of a queue whose agent ended before it had it.
+func (k *keeper) neverBegan(ctx context.Context, reason string) error {
+	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Failed, Reason: reason, Change: func(r *record.Run) {
+		r.Error = &record.RunError{Code: "SystemError", Message: reason, Phase: string(record.Queued)}
+	}})
+	if errors.Is(err, azml.ErrConflict) {
+		err = nil
+	}
+	return err
+}
+
+// keeps tells whether the run is still that of the agent that is kept: a scheduler
+// may have given it to another one.
+func (k *keeper) keeps(r record.Run) bool { return r.Agent != nil && r.Agent.Job == k.run.Agent.Job }
 
 // canceled ends a run that was canceled before its agent had it.
 func (k *keeper) canceled(ctx context.Context) error {
@@ -104,7 +122,7 @@ func (k *keeper) read(ctx context.Context) (core.Stored[record.Run], error) {
 func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 	reason := fmt.Sprintf("its agent on %s ", k.run.Definition.Compute)
 	switch {
-	case k.run.Status == record.Starting && !k.run.Agent.Adopted && k.overdue(k.run):
+	case !k.run.Agent.Adopted && k.overdue(k.run):
 		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
 	case status.State == backend.JobExited:
 		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)
@@ -141,7 +159,7 @@ func (k *keeper) lastWords(ctx context.Context, job string) string {
 // the run.
 func (k *keeper) salvage(ctx context.Context, reason string) error {
 	next, token := NewAgent()
-	next.Adopted = true
+	next.Adopted, next.Nodes, next.Requeue = true, k.run.Agent.Nodes, k.run.Agent.Requeue
 	stored, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
 		if r.Status.Terminal() {
 			return fmt.Errorf("%w: the run is %s", azml.ErrConflict, r.Status)

@@ -78,13 +78,14 @@ func keep(ctx context.Context, h core.Handle, id string, start *agent.Instructio
 }
 
 // takeOver makes this process the owner of a run that another one has submitted,
-// until its agent is.
+// until its agent is. A run of a queue has no owner until then, so that nobody ends
+// it when this process is gone: the next scheduler gives it another agent.
 func (k *keeper) takeOver(ctx context.Context, start *agent.Instructions) error {
 	me := k.h.Owner().ID
-	if start == nil || start.Owner == me {
+	if start == nil || start.Owner == me || start.Owner == "" {
 		return nil
 	}
-	stored, err := agent.TakeOver(ctx, k.h, k.run.ID, start.Owner)
+	stored, err := agent.TakeOver(ctx, k.h, *start)
 	if err == nil {
 		start.Owner, k.run = me, stored.Value
 	}
@@ -93,6 +94,11 @@ func (k *keeper) takeOver(ctx context.Context, start *agent.Instructions) error 
 
 // open opens the target of the run.
 func (k *keeper) open(ctx context.Context) error {
+	if a := k.run.Agent; len(a.Nodes) > 0 {
+		var err error
+		k.target, k.cacheDir, err = compute.OpenNodes(ctx, k.h, a.Nodes)
+		return err
+	}
 	target, err := compute.Lookup(ctx, k.h, k.run.Definition.Compute)
 	if err != nil {
 		return err
@@ -154,26 +160,40 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 	return true, nil
 }
 
-// answerFor has this process answer for the run, as its owner, until its agent
-// does, and gives a context that ends when somebody cancels the run before. done
-// ends it.
+// answerFor has this process answer for the run, as its owner where it has one,
+// until its agent does, and gives a context that ends when somebody cancels the run
+// before. done ends it.
 func (k *keeper) answerFor(ctx context.Context) (wanted context.Context, done func()) {
 	wanted, cancel := context.WithCancelCause(ctx)
 	keeping, stop := context.WithCancel(ctx)
 	mine, ended := k.run, make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := history.Keep(keeping, k.h, mine); errors.Is(err, history.ErrCancelRequested) {
+		answer := history.Keep
+		if mine.Owner == nil {
+			answer = untilCanceled
+		}
+		if err := answer(keeping, k.h, mine); errors.Is(err, history.ErrCancelRequested) {
 			cancel(err)
 		}
 	}()
 	return wanted, func() { stop(); <-ended; cancel(nil) }
 }
 
+// untilCanceled waits until somebody wants the run canceled, or ctx ends.
+func untilCanceled(ctx context.Context, h core.Handle, run record.Run) error {
+	for sleep(ctx, lookEvery) {
+		if stored, err := history.Get(ctx, h, run.ID); err == nil && stored.Value.Status == record.CancelRequested {
+			return history.ErrCancelRequested
+		}
+	}
+	return nil
+}
+
 // say notes what a run waits for that nobody drives yet.
 func (k *keeper) say(ctx context.Context, what string) {
 	_, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
-		if r.Status != record.Starting {
+		if r.Status != record.Starting && (r.Status != record.Queued || r.Agent == nil || r.Agent.Job != k.run.Agent.Job) {
 			return core.ErrNoChange
 		}
 		r.WaitsFor = what

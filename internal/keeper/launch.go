@@ -74,7 +74,7 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 		return err
 	}
 	k.launched = k.h.Now()
-	return k.start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env,
+	return k.start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env, Nodes: max(k.run.Definition.Nodes, 1),
 		Limits: backend.Limits(k.run.Definition.Limits)})
 }
 

@@ -179,6 +179,8 @@ type Compute struct {
 	Connection map[string]string `json:"connection,omitempty"`
 	// Secret is the name of the secret that holds the credentials, empty for none.
 	Secret string `json:"secret,omitempty"`
+	// Cluster is set for a cluster, which has no connection of its own.
+	Cluster *Cluster `json:"cluster,omitempty"`
 	// LastOperation is what was done last with a compute instance, nil for others.
 	LastOperation *ComputeOperation `json:"lastOperation,omitempty"`
 }

@@ -185,6 +185,14 @@ type Definition struct {
 	ComputeType string `json:"targetType,omitempty"`
 	// Environment is the environment it runs in.
 	Environment EnvironmentRef `json:"environment"`
+	// Cluster says that Compute is a cluster, whose scheduler starts the run.
+	Cluster bool `json:"cluster,omitempty"`
+	// Nodes is how many nodes of it the run needs at once; 0 is one.
+	Nodes int `json:"nodeCount,omitempty"`
+	// Distributed is set for a script that runs as several processes.
+	Distributed *Distributed `json:"distributed,omitempty"`
+	// Priority puts it before runs with a lower one that wait for the cluster.
+	Priority int `json:"priority,omitempty"`
 	// Variables are the user's environment variables.
 	Variables map[string]string `json:"environmentVariables,omitempty"`
 	// MaxDuration is the limit of the user's code in seconds, 0 for none.
@@ -232,6 +240,10 @@ type Agent struct {
 	// Image is the container image that it runs in, which has the environment; empty
 	// on targets without images.
 	Image string `json:"image,omitempty"`
+	// Nodes are the nodes of a cluster that the run has, node 0 first.
+	Nodes []string `json:"nodes,omitempty"`
+	// Requeue says that the run waits for nodes anew when the agent is lost.
+	Requeue bool `json:"requeue,omitempty"`
 	// Adopted says that it has taken the run over from its submitter.
 	Adopted bool `json:"adopted,omitempty"`
 }
@@ -262,3 +274,45 @@ type Heartbeat struct {
 
 // Schema implements Record.
 func (*Heartbeat) Schema() string { return "azml.heartbeat/1" }
+
+// RunNode is what a node of a run on several nodes tells the others, at
+// "runs/<id>/nodes-<life>/<node>.json"; node 0 leads.
+type RunNode struct {
+	Meta
+	// Attempt counts the starts of all processes, from 1. A node begins with an
+	// attempt when node 0 is Running in it.
+	Attempt int `json:"attempt"`
+	// State is Ready for the attempt, Running in it, Done, Failed or Stopped.
+	State string `json:"state"`
+	// Address is where the others reach the node, Main where it reaches node 0.
+	Address string `json:"address,omitempty"`
+	// Main is described with Address.
+	Main string `json:"main,omitempty"`
+	// Ports are free ports of the node, one for each of its processes, and for node
+	// 0 one more, at which the processes meet.
+	Ports []int `json:"ports,omitempty"`
+	// Peers are the nodes' addresses as node 0 has collected them, and PeerPorts
+	// their ports.
+	Peers []string `json:"peers,omitempty"`
+	// PeerPorts is described with Peers.
+	PeerPorts [][]int `json:"peerPorts,omitempty"`
+	// Error says why the node has Failed.
+	Error *RunError `json:"error,omitempty"`
+}
+
+// Schema implements Record.
+func (*RunNode) Schema() string { return "azml.run-node/1" }
+
+// Distributed says how a script runs as several processes.
+type Distributed struct {
+	// Framework is PyTorch, TensorFlow or Mpi.
+	Framework string `json:"framework"`
+	// Backend is what PyTorch's processes speak with each other by.
+	Backend string `json:"communicationBackend,omitempty"`
+	// Processes is how many processes run on each node.
+	Processes int `json:"processCountPerNode"`
+	// ParameterServers is how many of TensorFlow's processes are that.
+	ParameterServers int `json:"parameterServerCount,omitempty"`
+	// MaxRestarts is how often all processes are started anew when one has failed.
+	MaxRestarts int `json:"maxRestarts,omitempty"`
+}

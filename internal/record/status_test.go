@@ -20,7 +20,7 @@ var table = []struct {
 	{Provisioning, "...xxx.xx.xx"},
 	{Preparing, "....xx.xx.xx"},
 	{Queued, "...x.x.xx.xx"},
-	{Running, "......xxxxxx"},
+	{Running, "....x.xxxxxx"},
 	{Finalizing, ".......xxxxx"},
 	{CancelRequested, "........xxxx"},
 	{NotResponding, ".xxxxxxx.xxx"},

@@ -1,0 +1,63 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/internal/program"
+	"github.com/azml-go/azml/run"
+)
+
+// TestCluster creates a cluster, has a run wait for it, schedules, and looks.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	dir := t.TempDir()
+	for _, node := range []string{"red", "blue"} {
+		s.ok(t, "compute", "attach", "process", node, "--dir", filepath.Join(dir, node), "--cache-dir", filepath.Join(dir, node+"-cache"))
+	}
+	require.Contains(t, s.fails(t, 1, "compute", "create", "cluster", "pool"), "member")
+	require.Contains(t, s.fails(t, 2, "compute", "create", "cluster", "pool", "--member", "red=many"), "TARGET=NODES")
+	require.Contains(t, s.fails(t, 1, "compute", "create", "cluster", "pool", "--member", "green"), "not found")
+	s.ok(t, "compute", "create", "cluster", "pool", "--member", "red=2", "--member", "blue", "--start", "red=true", "--idle", "1s")
+	s.ok(t, "compute", "update", "pool", "--max-nodes", "2")
+	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "run azml scheduler")
+	require.Contains(t, s.fails(t, 2, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--nodes", "2", "--command", "--", "true"), "--framework")
+	source := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(source, "file"), nil, 0o600))
+	s.ok(t, "run", "submit", "-e", "exp", "-s", source, "--run-id", "gang", "--compute", "pool", "--framework", "pytorch", "--nodes", "2", "--processes", "2",
+		"--detach", "--command", "--", "sh", "-c", "echo $RANK of $WORLD_SIZE")
+	require.Equal(t, run.StatusQueued, s.status(t, "gang"))
+	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "it needs 2 nodes: 0 free")
+	// Built before anybody waits for it: that takes longer than all the rest.
+	program, err := (&program.Finder{CacheDir: t.TempDir()}).Find(t.Context(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
+	require.NoError(t, err)
+	bin := t.TempDir()
+	require.NoError(t, os.Symlink(program, filepath.Join(bin, "azml")))
+	cmd := s.command(t, "scheduler")
+	cmd.Env = append(cmd.Env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	require.NoError(t, cmd.Start())
+	defer func() {
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		require.NoError(t, cmd.Wait())
+	}()
+	require.Eventually(t, func() bool { return s.status(t, "gang").Terminal() }, 10*time.Minute, 100*time.Millisecond)
+	require.Equal(t, run.StatusCompleted, s.status(t, "gang"))
+	require.Equal(t, "0 of 4", s.ok(t, "run", "logs", "gang"))
+	require.Equal(t, "3 of 4", s.ok(t, "run", "logs", "gang", "--name", "user_logs/std_log_process_3.txt"))
+	var status compute.ClusterStatus
+	s.json(t, &status, "compute", "nodes", "pool")
+	require.Empty(t, status.Queue)
+	require.Len(t, status.Nodes, 3)
+	require.NotEmpty(t, status.Events)
+}

@@ -1,0 +1,59 @@
+package compute
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// UpdateOptions are the options of Client.Update. What is nil stays as it is.
+type UpdateOptions struct {
+	// MinNodes is how many nodes are always started.
+	MinNodes *int
+	// MaxNodes is how many are started at most. Nodes beyond stop when their runs
+	// have ended.
+	MaxNodes *int
+	// IdleBeforeScaleDown is how long a node that nothing needs stays.
+	IdleBeforeScaleDown *time.Duration
+}
+
+// Update changes how a cluster scales; its scheduler follows within seconds.
+// Errors: ErrNotFound, ErrInvalid for numbers that can't be and for targets that
+// are no cluster.
+func (c *Client) Update(ctx context.Context, name string, opts *UpdateOptions) (_ *Target, err error) {
+	defer c.h.Operation(&ctx, &err, "update", kind, name)()
+	if opts == nil {
+		opts = &UpdateOptions{}
+	}
+	if err := core.ComputeName.Check(name); err != nil {
+		return nil, err
+	}
+	stored, err := core.Update(ctx, c.h, ref(name), core.Updated("scale"), func(r *record.Compute) error {
+		if r.Cluster == nil {
+			return fmt.Errorf("%w: it is a target of type %s and no cluster", azml.ErrInvalid, r.Type)
+		}
+		changed, total := *r.Cluster, 0
+		for _, m := range changed.Members {
+			total += m.Nodes
+		}
+		if opts.MinNodes != nil {
+			changed.MinNodes = *opts.MinNodes
+		}
+		if opts.MaxNodes != nil {
+			changed.MaxNodes = *opts.MaxNodes
+		}
+		if opts.IdleBeforeScaleDown != nil {
+			changed.IdleSeconds = int64(opts.IdleBeforeScaleDown.Seconds())
+		}
+		r.Cluster = &changed
+		return checkScale(&changed, total)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Target{c.h, stored.Value}, nil
+}

@@ -1,0 +1,310 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/history"
+)
+
+// nodePlace is where this agent is among the nodes of its run.
+type nodePlace struct {
+	rank, count int
+	main        string // where node 0 is
+}
+
+// ownPlace reads what the target says of it.
+func ownPlace() nodePlace {
+	p := nodePlace{count: 1}
+	if n, err := strconv.Atoi(os.Getenv(backend.NodeCountVariable)); err == nil && n > 1 {
+		p.count, p.main = n, os.Getenv(backend.MainAddressVariable)
+		p.rank, _ = strconv.Atoi(os.Getenv(backend.NodeRankVariable)) // 0 when it is none
+	}
+	return p
+}
+
+// suffix tells the jobs and the folder of another node than 0 from those of node 0:
+// two nodes may be of one machine.
+func (p nodePlace) suffix() string {
+	if p.rank == 0 {
+		return ""
+	}
+	return ".node" + strconv.Itoa(p.rank)
+}
+
+// IsWorker tells whether this process is an agent on another node than 0.
+func IsWorker() bool { return ownPlace().rank > 0 }
+
+// The frameworks of distributed runs.
+const (
+	// PyTorch is told by variables where rank 0 is.
+	PyTorch = "PyTorch"
+	// TensorFlow is told by one variable where all are.
+	TensorFlow = "TensorFlow"
+	// Mpi is started by mpirun.
+	Mpi = "Mpi"
+)
+
+// rank is a process of the script.
+type rank struct {
+	who     string // says which one it is, behind the script's name; empty for the only one
+	job     backend.Job
+	metrics string // its metrics file
+	log     *history.LogWriter
+	tail    *tail
+}
+
+// meeting is where the processes of an attempt find each other.
+type meeting struct {
+	port  int      // at which rank 0 of all is met
+	main  string   // where that is
+	peers []string // the nodes' addresses
+	ports [][]int  // a port for each process, by node
+}
+
+// perNode is how many processes this agent starts.
+func (d *drive) perNode() int {
+	if c := d.run.Definition.Distributed; c != nil && c.Framework != Mpi {
+		return c.Processes
+	}
+	return 1
+}
+
+func (d *drive) maxRestarts() int {
+	if c := d.run.Definition.Distributed; c != nil {
+		return c.MaxRestarts
+	}
+	return 0
+}
+
+// jobName names the job of a process. The first one of node 0 has the run's ID.
+func (d *drive) jobName(local int) string {
+	if local == 0 {
+		return d.run.ID + d.place.suffix()
+	}
+	return d.run.ID + d.place.suffix() + ".process" + strconv.Itoa(local)
+}
+
+// jobs names all jobs of this node.
+func (d *drive) jobs() []string {
+	names := []string{d.jobName(0)}
+	if d.run.Definition != nil {
+		for local := 1; local < d.perNode(); local++ {
+			names = append(names, d.jobName(local))
+		}
+	}
+	return names
+}
+
+// rankLog names the log of a process.
+func rankLog(number int) string {
+	if number == 0 {
+		return OutputLog
+	}
+	return fmt.Sprintf("user_logs/std_log_process_%d.txt", number)
+}
+
+// plan makes the processes of the next attempt. Those of the last are forgotten.
+func (d *drive) plan(ctx context.Context, m meeting) error {
+	env := d.environ(ctx)
+	first := d.ranks == nil
+	for local := range d.perNode() {
+		number := d.place.rank*d.perNode() + local
+		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
+		if first {
+			r := &rank{metrics: d.metricsFile(), log: d.output, tail: &d.tail}
+			if local > 0 {
+				r.metrics, r.tail = filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", number)), &tail{}
+				var err error
+				if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, rankLog(number))); err != nil {
+					return d.systemError(err)
+				}
+			}
+			if d.run.Definition.Distributed != nil && d.place.count*d.perNode() > 1 {
+				r.who = fmt.Sprintf(" (rank %d on node %d)", number, d.place.rank)
+			}
+			d.ranks = append(d.ranks, r)
+		} else if err := d.h.Local().Remove(ctx, job.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
+			return d.systemError(err)
+		}
+		if !first || d.again() {
+			err := d.ranks[local].log.Flush(ctx)
+			if err == nil {
+				err = d.noteBase(ctx, job.ID, rankLog(number))
+			}
+			if err != nil {
+				return d.systemError(err)
+			}
+		}
+		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics
+		d.distribute(&job, m, number, local)
+		d.ranks[local].job = job
+	}
+	return nil
+}
+
+// distribute adds what the framework wants its processes to be told.
+func (d *drive) distribute(job *backend.Job, m meeting, number, local int) {
+	c := d.run.Definition.Distributed
+	if c == nil {
+		return
+	}
+	world := d.place.count * d.perNode()
+	switch c.Framework {
+	case PyTorch:
+		maps.Copy(job.Env, map[string]string{
+			"AZUREML_FRAMEWORK": PyTorch, "AZUREML_COMMUNICATOR": c.Backend,
+			"MASTER_ADDR": m.main, "MASTER_PORT": strconv.Itoa(m.port), "WORLD_SIZE": strconv.Itoa(world),
+			"NODE_RANK": strconv.Itoa(d.place.rank), "RANK": strconv.Itoa(number), "LOCAL_RANK": strconv.Itoa(local)})
+	case TensorFlow:
+		maps.Copy(job.Env, map[string]string{"AZUREML_FRAMEWORK": TensorFlow, "AZUREML_COMMUNICATOR": "ParameterServer",
+			"TF_CONFIG": tfConfig(m, number, c.ParameterServers)})
+	case Mpi:
+		job.Env["AZUREML_COMMUNICATOR"] = "OpenMpi"
+		job.Env["AZ_BATCH_MASTER_NODE"] = net.JoinHostPort(m.main, strconv.Itoa(m.port))
+		job.Env["OMPI_ALLOW_RUN_AS_ROOT"], job.Env["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1", "1" // containers often have no other user
+		job.Command = append([]string{"mpirun", "--oversubscribe", "-n", strconv.Itoa(c.Processes)}, job.Command...)
+	}
+}
+
+// tfConfig gives TensorFlow's description of all processes: first the parameter
+// servers, then the workers.
+func tfConfig(m meeting, number, servers int) string {
+	cluster := map[string][]string{}
+	at := 0
+	for node, ports := range m.ports {
+		for _, port := range ports {
+			role := "worker"
+			if at < servers {
+				role = "ps"
+			}
+			cluster[role] = append(cluster[role], net.JoinHostPort(m.peers[node], strconv.Itoa(port)))
+			at++
+		}
+	}
+	task := map[string]any{"type": "ps", "index": number}
+	if number >= servers {
+		task = map[string]any{"type": "worker", "index": number - servers}
+	}
+	text, err := json.Marshal(map[string]any{"cluster": cluster, "task": task})
+	if err != nil {
+		panic(err) // of texts and numbers
+	}
+	return string(text)
+}
+
+// defaultPort is where processes meet, as in Azure ML, when it is free.
+const defaultPort = 6105
+
+// freePorts gives ports of this machine that nobody has just now, the first of them
+// defaultPort if that is wanted and free.
+func freePorts(n int, meeting bool) ([]int, error) {
+	var ports []int
+	for len(ports) < n {
+		var l net.Listener
+		err := errors.ErrUnsupported
+		if meeting && len(ports) == 0 {
+			l, err = net.Listen("tcp", ":"+strconv.Itoa(defaultPort))
+		}
+		if err != nil {
+			l, err = net.Listen("tcp", ":0") //nolint:gosec // the port must be free for processes that others reach
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // all at once, so that no two are the same
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// meetAt says where the processes of an attempt meet. Without other nodes that is
+// here.
+func (d *drive) meetAt(ctx context.Context, g *gang, attempt int) (meeting, error) {
+	if d.run.Definition.Distributed == nil && g == nil {
+		return meeting{}, nil
+	}
+	ports, err := freePorts(1+d.perNode(), true)
+	if err != nil {
+		return meeting{}, d.systemError(err)
+	}
+	const here = "127.0.0.1"
+	m := meeting{port: ports[0], main: here, peers: []string{here}, ports: [][]int{ports[1:]}}
+	if g == nil {
+		return m, nil
+	}
+	return g.ready(ctx, attempt, m)
+}
+
+// waitRanks waits for all processes. When one fails, or ctx ends, the others are
+// ended. It gives the process that has failed.
+func (d *drive) waitRanks(ctx, following context.Context) (failed *rank, how backend.JobStatus, err error) {
+	type end struct {
+		rank   *rank
+		status backend.JobStatus
+		err    error
+	}
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	ends := make(chan end, len(d.ranks))
+	for _, r := range d.ranks {
+		go func() {
+			status, err := d.h.Local().Wait(waiting, r.job.ID)
+			ends <- end{r, status, err}
+		}()
+	}
+	for range d.ranks {
+		e := <-ends
+		switch {
+		case failed != nil || err != nil || ctx.Err() != nil: // what comes after is our doing
+		case e.err != nil:
+			err = e.err
+			stop()
+		case e.status.State != backend.JobExited || e.status.ExitCode != 0:
+			failed, how = e.rank, e.status
+			stop()
+		}
+	}
+	if failed != nil || err != nil || ctx.Err() != nil {
+		err = errors.Join(err, d.endRanks(following))
+	}
+	return failed, how, err
+}
+
+// grace is what the script has to end when it is asked to.
+func (d *drive) grace() time.Duration {
+	if grace := time.Duration(d.run.Definition.GracePeriod * float64(time.Second)); grace > 0 {
+		return grace
+	}
+	return defaultGrace
+}
+
+// endRanks ends all processes of this node: gracefully, then by force.
+func (d *drive) endRanks(ctx context.Context) error {
+	grace := d.grace()
+	ends := make(chan error, len(d.ranks))
+	for _, r := range d.ranks {
+		go func() {
+			err := d.h.Local().Cancel(ctx, r.job.ID, grace)
+			if errors.Is(err, azml.ErrNotFound) {
+				err = nil
+			}
+			ends <- err
+		}()
+	}
+	var all error
+	for range d.ranks {
+		all = errors.Join(all, <-ends)
+	}
+	return all
+}

@@ -1,0 +1,280 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// Work is Drive on another node than 0 of a run on several: it prepares the run
+// and does what node 0 says, until that is done with the run or ctx ends.
+func Work(ctx context.Context, h core.Handle, id string, track Tracker, bind DataBinder) error {
+	stored, err := history.Get(ctx, h, id)
+	if err != nil {
+		return err
+	}
+	d := &drive{h: h, dir: WorkDir(h, id) + ownPlace().suffix(), track: track, bind: bind, place: ownPlace(), run: stored.Value, status: record.Preparing}
+	if d.run.Agent == nil || d.run.Status.Terminal() {
+		return fmt.Errorf("%w: the run is %s", azml.ErrConflict, d.run.Status)
+	}
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		d.untilOver(working, stop)
+	}()
+	err = d.work(working)
+	finishing, cancel := outlive(ctx, finishTime)
+	defer cancel()
+	stop(nil)
+	<-watched
+	if saveErr := d.saveWork(finishing); err == nil {
+		err = saveErr
+	}
+	d.clean(finishing)
+	if errors.Is(err, errRunOver) {
+		return nil
+	}
+	return err
+}
+
+// EndLeft ends what a lost agent has left on another node than 0, and stores what its
+// processes had written.
+func EndLeft(ctx context.Context, h core.Handle, id string) error {
+	stored, err := history.Get(ctx, h, id)
+	if err != nil {
+		return err
+	}
+	s := &salvage{drive: drive{h: h, run: stored.Value, dir: WorkDir(h, id) + ownPlace().suffix(), place: ownPlace()}}
+	if err := s.endLeftJob(ctx); err != nil {
+		return err
+	}
+	err = s.readSecrets(ctx)
+	if err == nil {
+		err = s.saveOutput(ctx)
+	}
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
+		h.Logger().Warn("output that a lost node has left could not be stored", "run", id, "error", err)
+	}
+	s.clean(ctx)
+	return nil
+}
+
+// errRunOver says that node 0 is done with the run.
+var errRunOver = errors.New("the run is over")
+
+// untilOver ends the work when the run has ended, or is another agent's.
+func (d *drive) untilOver(ctx context.Context, stop context.CancelCauseFunc) {
+	const lookEvery = time.Second
+	for {
+		select {
+		case <-time.After(lookEvery):
+		case <-ctx.Done():
+			return
+		}
+		stored, err := history.Get(ctx, d.h, d.run.ID)
+		if errors.Is(err, azml.ErrNotFound) || err == nil && (stored.Value.Status.Terminal() || stored.Value.Agent == nil || stored.Value.Agent.Job != d.run.Agent.Job) {
+			stop(errRunOver)
+			return
+		}
+	}
+}
+
+// work prepares the node and takes part in attempts.
+func (d *drive) work(ctx context.Context) error {
+	err := d.openNode(ctx)
+	if err == nil {
+		err = d.prepareNode(ctx)
+	}
+	if err != nil {
+		return d.failNode(ctx, 1, err)
+	}
+	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		d.metrics.Run(writing)
+	}()
+	defer func() { stopWriting(); <-written }()
+	for attempt := 1; ; attempt++ {
+		if err := d.takePart(ctx, attempt); err != nil {
+			return d.failNode(ctx, attempt, err)
+		}
+	}
+}
+
+// failNode tells node 0 that this node can't go on, and waits until it is done with
+// the run: a node that just ended would take node 0 with it before that knows why.
+func (d *drive) failNode(ctx context.Context, attempt int, cause error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := d.sayFailed(ctx, attempt, cause); err != nil {
+		return errors.Join(cause, err)
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// openNode makes folder, logs and metrics of this node.
+func (d *drive) openNode(ctx context.Context) error {
+	log := fmt.Sprintf("system_logs/prepare_node_%d.txt", d.place.rank)
+	return d.openAs(ctx, log, rankLog(d.place.rank*d.perNode()))
+}
+
+// prepareNode is what node 0 does before it is Running.
+func (d *drive) prepareNode(ctx context.Context) error {
+	if err := d.readSecrets(ctx); err != nil {
+		return d.systemError(err)
+	}
+	if err := d.prepareAll(ctx); err != nil {
+		return err
+	}
+	var err error
+	d.before, err = scan(d.codeDir())
+	return err
+}
+
+// takePart runs the processes of an attempt when node 0 does.
+func (d *drive) takePart(ctx context.Context, attempt int) error {
+	ports, err := freePorts(d.perNode(), false)
+	if err != nil {
+		return err
+	}
+	ready := record.RunNode{Attempt: attempt, State: nodeReady, Address: ownAddress(d.place.main), Main: d.place.main, Ports: ports}
+	if err := d.say(ctx, ready); err != nil {
+		return err
+	}
+	main, err := d.awaitMain(ctx, func(n record.RunNode) bool { return n.Attempt == attempt && n.State == nodeRunning })
+	if err != nil {
+		return err
+	}
+	m := meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts}
+	if err := d.startTracking(); err != nil {
+		return err
+	}
+	defer d.stopTracking() // what can't be planned
+	if err := d.plan(ctx, m); err != nil {
+		return err
+	}
+	err = d.runAttempt(ctx, attempt)
+	if err != nil {
+		return err
+	}
+	_, err = d.awaitMain(ctx, func(n record.RunNode) bool { return n.Attempt > attempt || n.State == nodeStopped })
+	return err
+}
+
+// runAttempt runs the processes that were planned, and tells node 0 how they ended
+// when all that they have written is stored: node 0 ends the run after it has heard
+// that.
+func (d *drive) runAttempt(ctx context.Context, attempt int) error {
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() { // ends the processes here when node 0 does not go on
+		if _, err := d.awaitMain(running, func(n record.RunNode) bool { return n.Attempt != attempt || n.State == nodeStopped }); err == nil {
+			stop(errStopped)
+		}
+	}()
+	err := d.runRanks(running)
+	d.stopTracking()
+	finishing, cancel := outlive(ctx, finishTime)
+	defer cancel()
+	if storeErr := d.storeAttempt(finishing); err == nil && storeErr != nil {
+		err = d.systemError(storeErr)
+	}
+	switch {
+	case err == nil:
+		return d.say(finishing, record.RunNode{Attempt: attempt, State: nodeDone})
+	case ctx.Err() != nil || errors.Is(context.Cause(running), errStopped):
+		return d.say(finishing, record.RunNode{Attempt: attempt, State: nodeStopped})
+	}
+	return d.sayFailed(finishing, attempt, err)
+}
+
+// storeAttempt stores what the processes of an attempt, which have ended, have
+// written and logged.
+func (d *drive) storeAttempt(ctx context.Context) error {
+	tasks := []func(context.Context) error{d.prepare.Flush, d.metrics.Flush, d.finishTracking}
+	for _, r := range d.ranks {
+		tasks = append(tasks, r.log.Flush)
+	}
+	var all error
+	for _, task := range tasks {
+		all = errors.Join(all, persist(ctx, d.waits, task))
+	}
+	d.tracking = nil
+	return all
+}
+
+// errStopped is the cause with which processes are ended since others have failed.
+var errStopped = errors.New("node 0 has ended the attempt")
+
+// awaitMain waits until what node 0 says is so.
+func (d *drive) awaitMain(ctx context.Context, is func(record.RunNode) bool) (record.RunNode, error) {
+	for {
+		n, err := d.hear(ctx, 0)
+		if err != nil || n.Attempt > 0 && is(n) {
+			return n, err
+		}
+		if err := pause(ctx); err != nil {
+			return n, err
+		}
+	}
+}
+
+// sayFailed tells node 0 why this node has failed.
+func (d *drive) sayFailed(ctx context.Context, attempt int, cause error) error {
+	f, ok := errors.AsType[*failure](cause)
+	if !ok {
+		f = d.systemError(cause)
+	}
+	e := f.RunError
+	e.Message = d.hidden.Text(e.Message)
+	if d.ranks == nil {
+		e.Message = fmt.Sprintf("node %d: %s", d.place.rank, e.Message)
+	}
+	return d.say(ctx, record.RunNode{Attempt: attempt, State: nodeFailed, Error: &e})
+}
+
+// ownAddress gives the address of this machine on its way to another.
+func ownAddress(to string) string {
+	conn, err := net.Dial("udp", net.JoinHostPort(to, "9")) // sends nothing
+	if err != nil {
+		return to
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP.String()
+}
+
+// saveWork stores logs and metrics of this node. Files of outputs/ are those of
+// node 0.
+func (d *drive) saveWork(ctx context.Context) error {
+	var err error
+	if d.prepare != nil {
+		err = errors.Join(err, d.prepare.Close(ctx))
+	}
+	if d.output != nil {
+		err = errors.Join(err, d.output.Close(ctx))
+	}
+	for _, r := range d.ranks {
+		if r.log != d.output {
+			err = errors.Join(err, r.log.Close(ctx))
+		}
+	}
+	if d.metrics != nil {
+		err = errors.Join(err, d.metrics.Flush(ctx), d.metrics.Close(ctx))
+	}
+	for _, w := range d.warnings {
+		d.h.Logger().Warn("on another node of a run", "run", d.run.ID, "warning", w)
+	}
+	return err
+}

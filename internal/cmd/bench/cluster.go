@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/docker"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/scheduler"
+	"github.com/azml-go/azml/run"
+	clusters "github.com/azml-go/azml/scheduler"
+)
+
+// benchCluster measures clusters: a decision, a batch, and how well nodes are used.
+func benchCluster(ctx context.Context, b *bench) error {
+	return errors.Join(b.measureDecision(ctx), b.measureBatch(ctx), b.measureSlots(ctx))
+}
+
+// queued is how many runs wait while a decision is made.
+const queued = 10_000
+
+// measureDecision measures a decision about a full queue beside one sort of it.
+func (b *bench) measureDecision(ctx context.Context) error {
+	in := scheduler.Input{Config: scheduler.Config{MaxNodes: 100, IdleBeforeScaleDown: time.Hour}, Now: time.Now()}
+	for i := range 100 {
+		n := scheduler.Node{ID: fmt.Sprintf("box/%d", i), State: scheduler.Running, Since: in.Now, Experiment: "e"}
+		if i%10 == 0 {
+			n.State = scheduler.Idle
+		}
+		in.Nodes = append(in.Nodes, n)
+	}
+	for i := range queued {
+		in.Queue = append(in.Queue, scheduler.Run{ID: fmt.Sprint("run", i), Experiment: fmt.Sprint("e", i%50), Nodes: 1 + i%3, Priority: i % 3,
+			Queued: in.Now.Add(-time.Duration(i*7919%queued) * time.Second)})
+	}
+	decide := func(context.Context) error {
+		if len(scheduler.Decide(in)) == 0 {
+			return errors.New("nothing was decided")
+		}
+		return nil
+	}
+	order := func(context.Context) error {
+		slices.SortFunc(slices.Clone(in.Queue), func(a, b scheduler.Run) int { return a.Queued.Compare(b.Queued) })
+		return nil
+	}
+	got, err := b.rounds(ctx, timed(decide), timed(order))
+	if err != nil {
+		return err
+	}
+	f := figureOf(fmt.Sprintf("cluster-decision-%d-queued", queued), "ms", 1e3, got[0], "a sort of the queue", got[1])
+	f.Beside = []named{{"the goal", 5}}
+	b.report(f)
+	return nil
+}
+
+// copies gives the same variation so many times.
+func copies(n int) iter.Seq[experiment.Variation] {
+	return func(yield func(experiment.Variation) bool) {
+		for range n {
+			if !yield(experiment.Variation{}) {
+				return
+			}
+		}
+	}
+}
+
+// measureBatch measures what a run of a batch costs beside its objects.
+func (b *bench) measureBatch(ctx context.Context) error {
+	s, err := b.newSpaceOf(ctx, []backend.ComputeDriver{docker.Kind{}})
+	if err != nil {
+		return err
+	}
+	defer s.close(ctx)
+	// Nothing runs, so the engine need not be there.
+	if _, err := s.Compute().Create(ctx, "box", docker.Config{Image: "python:3.12-slim"}, &compute.CreateOptions{SkipValidation: true}); err != nil {
+		return err
+	}
+	if _, err := s.Compute().Create(ctx, "pool", compute.Cluster{Members: []compute.Member{{Target: "box"}}}, nil); err != nil {
+		return err
+	}
+	exp, err := s.Experiments().CreateOrUpdate(ctx, "bench", nil)
+	if err != nil {
+		return err
+	}
+	source, err := b.sub("source")
+	if err != nil {
+		return err
+	}
+	const runs = 100
+	submit := func(ctx context.Context) error {
+		for _, err := range exp.SubmitEach(ctx, experiment.ScriptRunConfig{Source: source, Command: []string{"true"}, Compute: "pool"}, copies(runs), nil) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	writes, reads, err := s.count(ctx, submit)
+	if err != nil {
+		return err
+	}
+	n, body := 0, make([]byte, 1<<10)
+	put := func(ctx context.Context) error {
+		for range runs * 3 { // its record, its number, its entry in the queue
+			n++
+			if _, err := s.local.Put(ctx, fmt.Sprintf("floor/%d", n), bytes.NewReader(body), &backend.PutOptions{IfNoneMatch: true}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	got, err := b.rounds(ctx, timed(submit), timed(put))
+	if err != nil {
+		return err
+	}
+	f := figureOf("cluster-batch-of-100-a-run", "ms", 1e3/runs, got[0], "its three objects by the store", got[1])
+	f.Beside = []named{{"writes a run", float64(writes) / runs}, {"other requests a run", float64(reads) / runs}}
+	b.report(f)
+	return nil
+}
+
+// slots is how many runs the engine takes at once.
+const slots = 8
+
+// measureSlots measures how long one-second runs take on a full cluster beside
+// docker run by as many workers.
+func (b *bench) measureSlots(ctx context.Context) error {
+	dir, err := b.sub("shared")
+	if err != nil {
+		return err
+	}
+	p, stop, err := dockerPlace(ctx, "", dir)
+	if err != nil {
+		fmt.Fprintln(b.log, "the use of slots is left out:", err)
+		return nil
+	}
+	defer stop()
+	runs := 10 * slots
+	if b.big {
+		runs = 1000
+	}
+	ours, err := b.throughCluster(ctx, p, runs)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	todo := make(chan struct{})
+	var workers sync.WaitGroup
+	failed := make([]error, slots)
+	for w := range slots {
+		workers.Go(func() {
+			for range todo {
+				failed[w] = errors.Join(failed[w], p.bare(ctx, b.log, "/bin/sleep", "1"))
+			}
+		})
+	}
+	for range runs {
+		todo <- struct{}{}
+	}
+	close(todo)
+	workers.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	bare := time.Since(begun)
+	use := func(took time.Duration) float64 { return 100 * float64(runs) / slots / took.Seconds() }
+	b.report(figure{Name: fmt.Sprintf("cluster-slot-use-%d-slots", slots), Value: use(ours), Unit: "%", Floor: &named{fmt.Sprintf("docker run by %d workers", slots), use(bare)},
+		Ratio: use(ours) / use(bare), N: runs, Note: "seconds that scripts ran, of those that slots were there; ratio: 1 is as well used as by docker run"})
+	return nil
+}
+
+// throughCluster gives how long one-second runs, which wait, take from the first
+// decision until the last has ended.
+func (b *bench) throughCluster(ctx context.Context, p place, runs int) (time.Duration, error) {
+	s, err := b.newSpaceOf(ctx, []backend.ComputeDriver{docker.Kind{}})
+	if err != nil {
+		return 0, err
+	}
+	defer s.close(ctx)
+	if _, err := s.Compute().Create(ctx, "box", p.config, nil); err != nil {
+		return 0, err
+	}
+	if _, err := s.Compute().Create(ctx, "pool", compute.Cluster{Members: []compute.Member{{Target: "box", Nodes: slots}}}, nil); err != nil {
+		return 0, err
+	}
+	exp, err := s.Experiments().CreateOrUpdate(ctx, "bench", nil)
+	if err != nil {
+		return 0, err
+	}
+	source, err := b.sub("source")
+	if err != nil {
+		return 0, err
+	}
+	config := experiment.ScriptRunConfig{Source: source, Command: []string{"/bin/sleep", "1"}, Compute: "box"}
+	first, err := exp.Submit(ctx, config, nil) // makes the image
+	if err == nil {
+		err = first.Wait(ctx, nil)
+	}
+	if err != nil {
+		return 0, err
+	}
+	config.Compute = "pool"
+	var waiting []*run.Run
+	for r, err := range exp.SubmitEach(ctx, config, copies(runs), nil) {
+		if err != nil {
+			return 0, err
+		}
+		waiting = append(waiting, r)
+	}
+	scheduling, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	begun := time.Now()
+	go func() {
+		defer close(ended)
+		_ = clusters.Run(scheduling, s.Workspace, nil) // it ends with its context
+	}()
+	defer func() { stop(); <-ended }()
+	for _, r := range waiting {
+		if err := r.Wait(ctx, nil); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(begun), nil
+}

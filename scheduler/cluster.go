@@ -1,0 +1,256 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/scheduler"
+)
+
+// cluster is a cluster being scheduled, by this process or by another one that
+// this one would follow.
+type cluster struct {
+	h       core.Handle
+	name    string
+	opts    Options
+	tasks   sync.WaitGroup
+	entries map[string]entry // the queue as it was read, by key
+
+	heard   int64 // the last beat of another scheduler
+	heardAt time.Time
+
+	wake chan struct{} // asks for a step at once
+
+	mu    sync.Mutex
+	busy  map[string]bool // runs and nodes that a task of this process takes care of
+	ended map[string]bool // runs that have ended, whose entries may have been read before
+}
+
+// entry is a queued run, and the state of its object that was read.
+type entry struct {
+	etag backend.ETag
+	run  record.QueuedRun
+}
+
+func newCluster(h core.Handle, name string, o Options) *cluster {
+	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]bool{}, wake: make(chan struct{}, 1)}
+}
+
+// errElsewhere says that another process schedules.
+var errElsewhere = fmt.Errorf("%w: another process schedules the cluster", azml.ErrConflict)
+
+// step does what has to be done now, if it is this process that schedules.
+func (c *cluster) step(ctx context.Context) error {
+	target, err := core.Get[record.Compute](ctx, c.h, "compute/"+c.name+".json")
+	if errors.Is(err, azml.ErrNotFound) || err == nil && target.Value.Cluster == nil {
+		return nil // it was deleted, and may be created anew
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.readQueue(ctx); err != nil {
+		return err
+	}
+	decisions, state, err := c.decide(ctx, *target.Value.Cluster)
+	if errors.Is(err, errElsewhere) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, d := range decisions {
+		c.h.Logger().Info("cluster "+c.name, "what", what(d), "reason", d.Reason)
+	}
+	c.tend(ctx, *target.Value.Cluster, state)
+	return nil
+}
+
+// readQueue reads what is new in the queue: one list, and a read for each entry
+// that is new.
+func (c *cluster) readQueue(ctx context.Context) error {
+	seen := make(map[string]bool, len(c.entries))
+	for info, err := range c.h.Objects().List(ctx, &backend.ListOptions{Prefix: compute.QueuePrefix(c.name)}) {
+		if err != nil {
+			return err
+		}
+		seen[info.Key] = true
+		if c.entries[info.Key].etag == info.ETag {
+			continue
+		}
+		stored, err := core.Get[record.QueuedRun](ctx, c.h, info.Key)
+		if errors.Is(err, azml.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.entries[info.Key] = entry{stored.ETag, stored.Value}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, e := range c.entries {
+		if !seen[key] {
+			delete(c.entries, key)
+			delete(c.ended, e.run.RunID)
+		}
+	}
+	return nil
+}
+
+// mayDecide tells whether this process schedules, or may take the other's place.
+func (c *cluster) mayDecide(s *record.ClusterState) bool {
+	if s.Scheduler == "" || s.Scheduler == c.h.Owner().ID {
+		return true
+	}
+	if s.Beat != c.heard || c.heardAt.IsZero() {
+		c.heard, c.heardAt = s.Beat, time.Now()
+	}
+	return time.Since(c.heardAt) > c.opts.TakeOver
+}
+
+// decide makes decisions and notes them, in one conditional write: of two processes
+// that decide at the same time one does it again, and then on what the other has
+// decided. When there is nothing to note, nothing is written, but for a sign of
+// life now and then.
+func (c *cluster) decide(ctx context.Context, settings record.Cluster) ([]scheduler.Decision, record.ClusterState, error) {
+	if err := c.begin(ctx, settings); err != nil {
+		return nil, record.ClusterState{}, err
+	}
+	var decisions []scheduler.Decision
+	stored, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
+		if !c.mayDecide(s) {
+			return errElsewhere
+		}
+		in := compute.SchedulerInput(c.h, settings, *s)
+		in.Queue = c.waiting(s)
+		decisions = scheduler.Decide(in)
+		quiet := s.Scheduler == c.h.Owner().ID && c.h.Now().Sub(s.Modified) < c.opts.TakeOver/5
+		changed := setMembers(s, settings, c.h.Now())
+		if len(decisions) == 0 && quiet && !changed {
+			return core.ErrNoChange
+		}
+		s.Scheduler, s.Host = c.h.Owner().ID, c.h.Owner().Host
+		s.Beat++
+		c.note(s, decisions)
+		return nil
+	})
+	return decisions, stored.Value, err
+}
+
+// begin makes the state when there is none.
+func (c *cluster) begin(ctx context.Context, settings record.Cluster) error {
+	if _, err := c.h.Objects().Stat(ctx, compute.StateRef(c.name).Key); !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	var s record.ClusterState
+	setMembers(&s, settings, c.h.Now())
+	_, err := core.CreateQuiet(ctx, c.h, compute.StateRef(c.name).Key, s)
+	if errors.Is(err, azml.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// setMembers adds nodes of the members that the state lacks.
+func setMembers(s *record.ClusterState, settings record.Cluster, now time.Time) (changed bool) {
+	there := map[string]bool{}
+	for _, n := range s.Nodes {
+		there[n.ID] = true
+	}
+	for _, m := range settings.Members {
+		for i := range m.Nodes {
+			id := fmt.Sprintf("%s/%d", m.Target, i)
+			if !there[id] {
+				s.Nodes = append(s.Nodes, record.ClusterNode{ID: id, State: string(scheduler.Off), Since: now})
+				changed = true
+			}
+		}
+	}
+	return changed
+}
+
+// waiting gives the runs that have no nodes.
+func (c *cluster) waiting(s *record.ClusterState) []scheduler.Run {
+	placed := map[string]bool{}
+	for _, n := range s.Nodes {
+		placed[n.Run] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	queue := make([]scheduler.Run, 0, len(c.entries))
+	for _, e := range c.entries {
+		if !placed[e.run.RunID] && !c.busy[e.run.RunID] && !c.ended[e.run.RunID] {
+			queue = append(queue, compute.Waiting(e.run))
+		}
+	}
+	return queue
+}
+
+// note writes decisions into the state.
+func (c *cluster) note(s *record.ClusterState, decisions []scheduler.Decision) {
+	now := c.h.Now()
+	for _, d := range decisions {
+		var e entry
+		if d.Kind == scheduler.Place {
+			e = c.entries[compute.EntryRef(c.name, d.Run).Key]
+			served(s, e.run, now)
+		}
+		for _, id := range d.Nodes {
+			set(s, id, map[scheduler.Kind]scheduler.State{scheduler.Place: scheduler.Running, scheduler.Start: scheduler.Preparing, scheduler.Stop: scheduler.Leaving}[d.Kind],
+				d.Reason, now, e.run)
+		}
+		event(s, now, what(d), d.Reason)
+	}
+}
+
+// what says a decision in short.
+func what(d scheduler.Decision) string {
+	if d.Kind == scheduler.Place {
+		return fmt.Sprintf("place %s on %s", d.Run, strings.Join(d.Nodes, ", "))
+	}
+	return fmt.Sprintf("%s %s", d.Kind, strings.Join(d.Nodes, ", "))
+}
+
+// set changes a node's state.
+func set(s *record.ClusterState, id string, state scheduler.State, reason string, now time.Time, run record.QueuedRun) {
+	for i := range s.Nodes {
+		if s.Nodes[i].ID == id {
+			s.Nodes[i] = record.ClusterNode{ID: id, State: string(state), Since: now, Reason: reason, Run: run.RunID, Experiment: run.Experiment}
+		}
+	}
+	resizing := slices.ContainsFunc(s.Nodes, func(n record.ClusterNode) bool {
+		return n.State == string(scheduler.Preparing) || n.State == string(scheduler.Leaving)
+	})
+	if resizing != s.Resizing {
+		s.Resizing, s.Resized = resizing, now
+	}
+}
+
+// servedFor is how long it is remembered that a flow was served: longer than what
+// is counted as starving.
+const servedFor = time.Hour
+
+// served notes that a run of its experiment and priority got nodes.
+func served(s *record.ClusterState, run record.QueuedRun, now time.Time) {
+	s.Served = slices.DeleteFunc(s.Served, func(f record.ClusterServed) bool {
+		return f.Experiment == run.Experiment && f.Priority == run.Priority || now.Sub(f.Time) > servedFor
+	})
+	s.Served = append(s.Served, record.ClusterServed{Experiment: run.Experiment, Priority: run.Priority, Time: now})
+}
+
+// event adds to the last events.
+func event(s *record.ClusterState, now time.Time, what, reason string) {
+	const kept = 200
+	s.Events = append(s.Events, record.ClusterEvent{Time: now, What: what, Reason: reason})
+	s.Events = slices.Clone(s.Events[max(0, len(s.Events)-kept):])
+}
