@@ -52,6 +52,7 @@ var groups = []group{
 	{"dataset", benchDataset},
 	{"submit", benchSubmit},
 	{"targets", benchTargets},
+	{"kubernetes", benchKubernetes},
 	{"sync", benchSync},
 	{"mask", benchMask},
 	{"http-go", benchGoHandler},
