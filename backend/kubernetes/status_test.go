@@ -53,7 +53,7 @@ func TestStates(t *testing.T) {
 		"signal":          {begun, failed, said, backend.JobKilled, "killed by signal 11 (segmentation fault)"},
 		"cancelled early": {map[string]string{jobAnnotation: "a", endedAnnotation: `{"ID":"a","State":"Killed","Reason":"cancelled before it began"}`}, batchv1.JobStatus{}, nil, backend.JobKilled, "cancelled before it began"},
 	} {
-		s := view{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}.status()
+		s := node{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}.status()
 		require.Equal(t, c.state, s.State, name)
 		require.Equal(t, c.reason, s.Reason, name)
 		require.Equal(t, "a", s.ID, name)
