@@ -77,7 +77,8 @@ func (d *Driver) deliverAll(ctx context.Context, v view, m *batchv1.Job, program
 	}
 	return v.each(func(n node) error {
 		var said bytes.Buffer
-		return outcome(said.Bytes(), d.exec(ctx, n.pod.Name, nil, &said, call(begin, own, "")...))
+		err := d.exec(ctx, n.pod.Name, nil, &said, call(begin, own, "")...)
+		return outcome(said.Bytes(), err)
 	})
 }
 
