@@ -69,7 +69,7 @@ func (l *listener) again(do func() error) error {
 		if err := do(); err != nil {
 			return err
 		}
-		const pause = 100 * time.Millisecond
+		const pause = 200 * time.Millisecond
 		select {
 		case <-time.After(pause):
 		case <-l.ctx.Done():
