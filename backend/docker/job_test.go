@@ -2,6 +2,7 @@ package docker_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -41,7 +42,7 @@ func TestEngineRestarts(t *testing.T) {
 	opts := options(t, engine)
 	d := open(t, opts)
 	require.NoError(t, d.Start(t.Context(), shell("a", "echo first; sleep 4; echo second; exit 5")))
-	require.NoError(t, d.Start(t.Context(), shell("b", "exec sleep 1000")))
+	require.NoError(t, d.Start(t.Context(), shell("b", "echo $$; exec sleep 1000")))
 	waiting := make(chan error)
 	go func() {
 		_, err := d.Wait(context.WithoutCancel(t.Context()), "b")
@@ -50,8 +51,11 @@ func TestEngineRestarts(t *testing.T) {
 	r, err := d.Output(t.Context(), "b", &backend.OutputOptions{Follow: true})
 	require.NoError(t, err)
 	defer r.Close()
-	time.Sleep(100 * time.Millisecond) // lets both requests get there; without, they find no engine, which is the same class
-	require.Eventually(t, func() bool { return len(alive(t, opts, "b", []string{"7"})) == 1 }, time.Minute, 10*time.Millisecond, "what the suite looks for is found")
+	var pid string
+	_, err = fmt.Fscanln(r, &pid)
+	require.NoError(t, err)
+	require.Len(t, alive(t, opts, "b", []string{pid}), 1, "what the suite looks for is found")
+	time.Sleep(100 * time.Millisecond) // lets the other request get there; without, it finds no engine, which is the same class
 	engine.Restart(t)
 	require.ErrorIs(t, <-waiting, azml.ErrUnavailable)
 	_, err = r.Read(make([]byte, 1))

@@ -26,6 +26,11 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 	if v.job.Annotations[begunAnnotation] == "" || len(v.nodes) == 1 && !v.running() {
 		return d.withdraw(ctx, v)
 	}
+	if len(v.nodes) > 1 {
+		if err := d.annotate(ctx, v.job.Name, map[string]string{cancelledAnnotation: "yes"}, nil); err != nil {
+			return err
+		}
+	}
 	var all errgroup.Group
 	for _, n := range v.nodes {
 		if !n.ended() {
@@ -48,8 +53,14 @@ func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadl
 	return d.deletePod(ctx, pod, max(0, time.Until(deadline)))
 }
 
+// answerTime is what a pod has to be asked, beyond the grace: one whose node is in
+// trouble may never answer.
+const answerTime = 30 * time.Second
+
 // endCommand has the program in the pod end the command.
 func (d *Driver) endCommand(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline.Add(answerTime))
+	defer cancel()
 	client, err := d.serve(ctx, pod.Name)
 	if err != nil {
 		return err

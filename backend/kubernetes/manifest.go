@@ -52,7 +52,10 @@ const (
 	// endedAnnotation has the final status of jobs that were cancelled before they
 	// had a pod that could say it.
 	endedAnnotation = "azml/ended"
-	queueLabel      = "kueue.x-k8s.io/queue-name"
+	// cancelledAnnotation is on Jobs of several nodes that somebody has cancelled: a pod
+	// that is gone is none that was lost.
+	cancelledAnnotation = "azml/cancelled"
+	queueLabel          = "kueue.x-k8s.io/queue-name"
 )
 
 // awaitProgram is how a pod begins: the program comes later, or within 15 minutes

@@ -70,10 +70,11 @@ func (v view) status() backend.JobStatus {
 		return v.nodes[0].status()
 	}
 	all := make([]backend.JobStatus, len(v.nodes))
-	var failure time.Time
+	var failure time.Time // by itself, of the last one
 	for i, n := range v.nodes {
 		all[i] = n.status()
-		if jobset.Failed(all[i]) && all[i].Ended.After(failure) {
+		by := !strings.HasPrefix(all[i].Reason, endedReason) || v.job.Annotations[cancelledAnnotation] != ""
+		if jobset.Failed(all[i]) && by && all[i].Ended.After(failure) {
 			failure = all[i].Ended
 		}
 	}
@@ -84,6 +85,10 @@ func (v view) status() backend.JobStatus {
 	}
 	return jobset.Together(v.id(), all)
 }
+
+// endedReason begins the reason of a command that was told to end, by Cancel or by the
+// end of its pod.
+const endedReason = "cancelled"
 
 // running tells whether the containers of all pods run.
 func (v view) running() bool {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/azml-go/azml"
@@ -178,6 +179,9 @@ func (d *Driver) kept(ctx context.Context, n node, offset int64) (io.ReadCloser,
 	}
 	log, err := d.cluster.core.Get().Namespace(d.cluster.namespace).Resource("pods").Name(n.pod.Name).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{Container: containerName}, runtime.NewParameterCodec(known)).DoRaw(ctx)
+	if apierrors.IsNotFound(err) { // or it can't be found for the moment: the next look tells whether the job is there
+		return nil, fmt.Errorf("%w: the log of job %q: %w", azml.ErrUnavailable, n.job.Annotations[jobAnnotation], err)
+	}
 	if err != nil {
 		return nil, classify(ctx, err)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,7 +35,7 @@ func (r result) line() string {
 	if r.err != nil {
 		note = strings.TrimPrefix(r.err.Error(), errSkip.Error()+": ")
 	} else if n := r.tests.passed; n > 0 {
-		note = fmt.Sprintf("%d tests passed, %d skipped", n, len(r.tests.skipped))
+		note = fmt.Sprintf("%d tests passed, %d unsteady, %d skipped", n, len(r.tests.unsteady), len(r.tests.skipped))
 	}
 	return strings.TrimSpace(fmt.Sprintf("%-4s %-20s %7s  %s", r.verdict(), r.name, r.took.Round(100*time.Millisecond), note))
 }
@@ -50,6 +52,11 @@ func (c *checker) report() int {
 			fmt.Fprintln(c.out, "skipped test", s)
 		}
 	}
+	for _, r := range c.results {
+		for _, f := range r.tests.unsteady {
+			fmt.Fprintf(c.out, "unsteady test %s %s: it failed among all others, and passed %d times alone. The first time it said:\n%s\n", f.pkg, f.test, timesAgain, f.words())
+		}
+	}
 	pass, fail, skip := c.totals()
 	fmt.Fprintf(c.out, "%d passed, %d failed, %d skipped\n", pass, fail, skip)
 	if fail > 0 {
@@ -58,17 +65,26 @@ func (c *checker) report() int {
 	return 0
 }
 
+// words are what the test itself has written, without go test's lines about it.
+func (f failure) words() string {
+	lines := strings.Split(strings.TrimSpace(f.output), "\n")
+	return strings.Join(slices.DeleteFunc(lines, verdictLine.MatchString), "\n")
+}
+
+// verdictLine matches what go test says of tests.
+var verdictLine = regexp.MustCompile(`^\s*(===|---) `)
+
 // totals counts steps, and instead of the step that runs the Go tests, each of
 // these.
 func (c *checker) totals() (pass, fail, skip int) {
 	for _, r := range c.results {
-		pass += r.tests.passed
-		fail += r.tests.failed
+		pass += r.tests.passed + len(r.tests.unsteady)
+		fail += len(r.tests.failures)
 		skip += len(r.tests.skipped)
 		switch v := r.verdict(); {
 		case v == skipped:
 			skip++
-		case v == failed && r.tests.failed == 0:
+		case v == failed && len(r.tests.failures) == 0:
 			fail++
 		case v == passed && r.tests.passed == 0:
 			pass++

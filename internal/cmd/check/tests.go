@@ -13,13 +13,20 @@ import (
 // counts are the results of Go tests. Subtests are not counted by themselves,
 // but for the skipped ones.
 type counts struct {
-	passed, failed int
-	skipped        []string // each with its reason
-	failures       []string // what the failed tests and packages wrote
+	passed   int
+	failures []failure
+	unsteady []failure // passed when they were run again, alone
+	skipped  []string  // each with its reason
 
 	output map[string]string // what was written, by package and top-level test
 	said   map[string]string // the last line with a position, by package and test
 	broken map[string]bool   // the packages with a failed test
+}
+
+// failure is a failed test, or a package that failed as a whole.
+type failure struct {
+	pkg, test string // no test: the package
+	output    string // what it wrote
 }
 
 // event is a line of go test -json; see go doc test2json.
@@ -30,16 +37,33 @@ type event struct {
 // tests runs all Go tests, with the race detector unless the check is the
 // quick one. It prints each package as it ends.
 func tests(ctx context.Context, j *job) error {
-	args := []string{"test", "-json", "-timeout=30m"}
+	err := j.goTest(ctx, &j.tests, append(j.testFlags(ctx), "./..."))
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	j.again(ctx)
+	if len(j.tests.failures) == 0 && len(j.tests.unsteady) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%d tests failed, %d passed: %w", len(j.tests.failures), j.tests.passed, err)
+}
+
+// testFlags are what go test is told for all tests.
+func (j *job) testFlags(ctx context.Context) []string {
+	flags := []string{"test", "-json", "-timeout=30m"}
 	switch {
 	case j.check.short:
-		args = append(args, "-short")
+		return append(flags, "-short")
 	case raceDetector(ctx, j):
-		args = append(args, "-race")
-	default:
-		j.progress("without the race detector, which needs cgo and a C compiler")
+		return append(flags, "-race")
 	}
-	cmd := j.command(ctx, "go", append(args, "./...")...)
+	j.progress("without the race detector, which needs cgo and a C compiler")
+	return flags
+}
+
+// goTest runs tests and counts them.
+func (j *job) goTest(ctx context.Context, into *counts, args []string) error {
+	cmd := j.command(ctx, "go", args...)
 	cmd.Stderr = j.log
 	events, err := cmd.StdoutPipe()
 	if err != nil {
@@ -48,9 +72,9 @@ func tests(ctx context.Context, j *job) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	scanErr := j.tests.read(events, j.log, j.progress)
+	scanErr := into.read(events, j.log, j.progress)
 	if err := wait(ctx, cmd); err != nil {
-		return fmt.Errorf("%d tests failed, %d passed: %w", j.tests.failed, j.tests.passed, err)
+		return err
 	}
 	return scanErr
 }
@@ -118,15 +142,18 @@ func (c *counts) fail(e event, key string) {
 		return
 	}
 	c.broken[e.Package] = true
-	c.failed++
-	c.failures = append(c.failures, c.output[e.FailedBuild+" "]+c.output[key])
+	c.failures = append(c.failures, failure{e.Package, e.Test, c.output[e.FailedBuild+" "] + c.output[key]})
 }
 
 // relevant gives what to show of a failed step's output: of Go tests, only
 // what the failed ones wrote.
 func (c *counts) relevant(output string) string {
-	if len(c.failures) > 0 {
-		return strings.Join(c.failures, "\n")
+	if len(c.failures) == 0 {
+		return output
 	}
-	return output
+	var all []string
+	for _, f := range c.failures {
+		all = append(all, f.output)
+	}
+	return strings.Join(all, "\n")
 }

@@ -64,7 +64,7 @@ func TestGoTestsAreCounted(t *testing.T) {
 
 	require.Error(t, r.err)
 	require.Equal(t, 4, r.tests.passed, "three called TestGood, and the one around a skipped subtest")
-	require.Equal(t, 3, r.tests.failed, "TestBad, the package that can't be built, the one that exits")
+	require.Len(t, r.tests.failures, 3, "TestBad, the package that can't be built, the one that exits")
 	require.ElementsMatch(t, []string{
 		"example.com/bad/good TestSkipped: no moon",
 		"example.com/bad/good TestSkippedSub/sub: no sun",
@@ -91,6 +91,34 @@ func TestGoTestsPass(t *testing.T) {
 	c.results = []result{c.one(t.Context(), stepNamed(t, "test"))}
 	require.Equal(t, 0, c.report())
 	require.True(t, strings.HasSuffix(out.String(), "\n2 passed, 0 failed, 2 skipped\n"), out.String())
+}
+
+// TestUnsteady has a test that fails the first time, and ones that no second look
+// excuses: in a package that keeps data, and one that fails again.
+func TestUnsteady(t *testing.T) {
+	t.Parallel()
+	const text = `
+import ("os"; "testing")
+func TestOnce(t *testing.T) {
+	if f, err := os.OpenFile("before", os.O_CREATE|os.O_EXCL, 0o600); err == nil { f.Close(); t.Fatal("no time left") }
+}
+func TestOnceNot(t *testing.T) {}
+`
+	file := map[string]string{"go.mod": badModule["go.mod"], "serving/a_test.go": "package serving" + text}
+	c, out := checkerOf(t, file)
+	c.results = []result{c.one(t.Context(), stepNamed(t, "test"))}
+	require.Equal(t, 0, c.report())
+	require.Contains(t, out.String(), "unsteady test example.com/bad/serving TestOnce: it failed among all others")
+	require.Contains(t, out.String(), "no time left")
+	require.True(t, strings.HasSuffix(out.String(), "\n2 passed, 0 failed, 0 skipped\n"), out.String())
+
+	file["internal/metrics/a_test.go"] = "package metrics" + text
+	file["bad/a_test.go"] = badModule["bad/a_test.go"]
+	c, out = checkerOf(t, file)
+	c.results = []result{c.one(t.Context(), stepNamed(t, "test"))}
+	require.Equal(t, 1, c.report())
+	require.Len(t, c.results[0].tests.unsteady, 1)
+	require.True(t, strings.HasSuffix(out.String(), "\n4 passed, 2 failed, 0 skipped\n"), out.String())
 }
 
 func TestEndlessLineIsAnError(t *testing.T) {
