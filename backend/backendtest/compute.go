@@ -41,8 +41,8 @@ type ComputeHarness struct {
 	// Codes says that the target is told exit codes alone: that of a death by a
 	// signal is 128 and the signal's number, and what exits so counts as killed.
 	Codes bool
-	// Nodes is the greatest number of nodes that a job can have, 1 when zero. Jobs on
-	// all nodes see Dir.
+	// Nodes is the greatest number of nodes that a job can have, 1 when zero; where it
+	// Grows, one that the target has now. Jobs on all nodes see Dir.
 	Nodes int
 	// Alive gives those of a job's processes, by the numbers that it saw itself,
 	// which still run. Nil where all jobs of the target see the same numbers.

@@ -47,6 +47,9 @@ func (c target) startOnTwo(id, script string) {
 func checkTooManyNodes(t TB, h ComputeHarness) {
 	c := target{t, h}
 	for id, n := range map[string]int{"many": max(h.Nodes, 1) + 1, "very-many": 1000} {
+		if h.Grows {
+			break // the job waits for them
+		}
 		job := c.shell(id, "true")
 		job.Nodes = n
 		require.ErrorIs(t, h.Compute.Start(t.Context(), job), azml.ErrUnsupported)

@@ -9,10 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/jobset"
 )
 
 // Cluster runs jobs on one node or several. It implements backend.Remote, and is
@@ -131,7 +131,7 @@ func (c *Cluster) Status(ctx context.Context, id string) (backend.JobStatus, err
 	if err != nil {
 		return backend.JobStatus{}, err
 	}
-	return together(id, all), nil
+	return jobset.Together(id, all), nil
 }
 
 // statuses gives those of all nodes that the job has.
@@ -158,69 +158,6 @@ func onNode(n int, err error) error {
 		return err
 	}
 	return fmt.Errorf("node %d: %w", n, err)
-}
-
-// failed tells whether a node has failed.
-func failed(s backend.JobStatus) bool {
-	return s.State != backend.JobRunning && (s.State != backend.JobExited || s.ExitCode != 0)
-}
-
-// together makes one status of those of the nodes: that of the one that failed
-// first, once all have ended.
-func together(id string, all []backend.JobStatus) backend.JobStatus {
-	if len(all) == 1 {
-		return all[0]
-	}
-	worst, ended := -1, time.Time{}
-	for n, s := range all {
-		if failed(s) && (worst < 0 || before(s, all[worst])) {
-			worst = n
-		}
-		if s.Ended.After(ended) {
-			ended = s.Ended
-		}
-	}
-	for _, s := range all {
-		if s.State == backend.JobRunning {
-			running := backend.JobStatus{ID: id, State: backend.JobRunning, Started: all[0].Started, Reason: s.Reason}
-			if worst >= 0 {
-				running.Reason = "the other nodes are to end: " + reason(worst, all[worst])
-			}
-			return running
-		}
-	}
-	result := all[max(worst, 0)]
-	result.ID, result.Started = id, all[0].Started
-	if worst >= 0 {
-		result.Reason = reason(worst, all[worst])
-	}
-	if result.State != backend.JobLost {
-		result.Ended = ended
-	}
-	return result
-}
-
-// before tells whether a failed earlier than b. One that ended by itself comes
-// before one that was ended in the same moment, and a lost one has no time.
-func before(a, b backend.JobStatus) bool {
-	switch {
-	case a.Ended.IsZero() != b.Ended.IsZero():
-		return a.Ended.IsZero()
-	case !a.Ended.Equal(b.Ended):
-		return a.Ended.Before(b.Ended)
-	}
-	return a.State == backend.JobExited && b.State != backend.JobExited
-}
-
-// reason says how a node failed.
-func reason(n int, s backend.JobStatus) string {
-	switch {
-	case s.State == backend.JobExited && s.Reason == "":
-		return fmt.Sprintf("node %d ended with exit code %d", n, s.ExitCode)
-	case s.State == backend.JobLost:
-		return fmt.Sprintf("node %d was lost: %s", n, s.Reason)
-	}
-	return fmt.Sprintf("node %d: %s", n, s.Reason)
 }
 
 // Output implements backend.Compute. With Follow it ends when the node's command

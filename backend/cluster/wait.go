@@ -7,6 +7,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/jobset"
 )
 
 // failGrace is what the other nodes have to end when one has failed.
@@ -45,12 +46,12 @@ func (c *Cluster) Wait(ctx context.Context, id string) (backend.JobStatus, error
 			return backend.JobStatus{}, onNode(e.node, e.err)
 		}
 		all[e.node] = e.status
-		if failed(e.status) && !ending {
+		if jobset.Failed(e.status) && !ending {
 			ending = true
 			go func() { _ = c.Cancel(watching, id, failGrace) }() // Wait goes on until all have ended, or tells why not
 		}
 	}
-	return together(id, all), nil
+	return jobset.Together(id, all), nil
 }
 
 // Cancel implements backend.Compute. All nodes are asked at once.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -22,19 +23,34 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 	if err != nil || v.status().State != backend.JobRunning {
 		return err
 	}
-	if v.container().State.Running == nil || v.job.Annotations[begunAnnotation] == "" {
+	if v.job.Annotations[begunAnnotation] == "" || len(v.nodes) == 1 && !v.running() {
 		return d.withdraw(ctx, v)
 	}
-	if err := d.endCommand(ctx, v.pod, id, deadline); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := d.deletePod(ctx, v.pod, max(0, time.Until(deadline))); err != nil {
+	if len(v.nodes) > 1 {
+		if err := d.annotate(ctx, v.job.Name, map[string]string{cancelledAnnotation: "yes"}, nil); err != nil {
 			return err
 		}
 	}
+	var all errgroup.Group
+	for _, n := range v.nodes {
+		if !n.ended() {
+			all.Go(func() error { return d.cancelOn(ctx, n.pod, id, deadline) })
+		}
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
 	_, err = d.Wait(ctx, id)
 	return err
+}
+
+// cancelOn ends the command in a pod, and the pod when that can't be done.
+func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time) error {
+	err := d.endCommand(ctx, pod, id, deadline)
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return d.deletePod(ctx, pod, max(0, time.Until(deadline)))
 }
 
 // answerTime is what a pod has to be asked, beyond the grace: one whose node is in

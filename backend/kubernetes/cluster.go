@@ -48,6 +48,7 @@ type cluster struct {
 	pods      *gentype.ClientWithList[*corev1.Pod, *corev1.PodList]
 	events    *gentype.ClientWithList[*corev1.Event, *corev1.EventList]
 	secrets   *gentype.Client[*corev1.Secret]
+	services  *gentype.Client[*corev1.Service]
 	reviews   *gentype.Client[*authorizationv1.SelfSubjectRulesReview]
 }
 
@@ -85,6 +86,7 @@ func connect(kubeconfig []byte, namespace string) (*cluster, error) {
 	c.events = gentype.NewClientWithList("events", c.core, parameters, c.namespace,
 		func() *corev1.Event { return &corev1.Event{} }, func() *corev1.EventList { return &corev1.EventList{} })
 	c.secrets = gentype.NewClient("secrets", c.core, parameters, c.namespace, func() *corev1.Secret { return &corev1.Secret{} })
+	c.services = gentype.NewClient("services", c.core, parameters, c.namespace, func() *corev1.Service { return &corev1.Service{} })
 	c.reviews = gentype.NewClient("selfsubjectrulesreviews", clients[2], parameters, "",
 		func() *authorizationv1.SelfSubjectRulesReview { return &authorizationv1.SelfSubjectRulesReview{} })
 	return c, nil

@@ -1,5 +1,6 @@
 // Package kubernetes is a namespace of a Kubernetes cluster as compute: it starts
-// jobs as Jobs of one pod and implements backend.Compute and backend.Remote.
+// jobs as Jobs of one pod, or Indexed Jobs of several, and implements backend.Compute
+// and backend.Remote.
 //
 // A job is a Job, named after a digest of the driver's name and the job's ID, and
 // until its command runs a Secret that belongs to the Job and begins with its name: it
@@ -8,15 +9,16 @@
 //
 // The pod's container waits for a program, azml itself, which the starting process
 // brings there by the way of "kubectl exec", so that neither a registry nor a
-// network from the cluster to this machine is needed. That program reads the Secret,
+// network from the cluster to this machine is needed; where the job's image is in the
+// target's registry, it is a layer of that. That program reads the Secret,
 // starts the command, and sees it to its end, see jobs.Hold; how it ended is the
 // pod's last message. Called in the pod once more, it serves who listens for the job,
 // reads its output or cancels it, see jobs.Serve.
 //
-// An image has to have /bin/sh with cat, chmod, mv, ln, wc and sleep. While a job
+// An image has to have /bin/sh with cat, chmod, mkdir, mv, ln, wc and sleep, better also gzip. While a job
 // runs all its output can be read; after its end, what the cluster keeps of a pod's
 // log, which by Kubernetes' defaults are its last 10 MiB.
 //
-// A Job has one pod at a time and is never tried again: what became of a command
+// A Job has one pod at a time for each node and is never tried again: what became of a command
 // that is gone with its node can't be known.
 package kubernetes

@@ -85,7 +85,7 @@ func New(target Target, opts *Options) (*Driver, error) {
 	if d.cluster, err = connect(target.Kubeconfig, target.Namespace); err != nil {
 		return nil, err
 	}
-	if _, err := d.manifest(backend.Job{Image: "any"}, backend.Platform{}); err != nil { // which a patch may spoil
+	if _, err := d.manifest(backend.Job{Image: "any"}, backend.Platform{}, carrying{}); err != nil { // which a patch may spoil
 		return nil, err
 	}
 	d.registries = http.DefaultTransport.(*http.Transport).Clone()
@@ -123,6 +123,7 @@ var needed = []struct {
 	{"", "pods/exec", []string{"create", "get"}},
 	{"", "pods/log", []string{"get"}},
 	{"", "secrets", []string{"create", "delete"}},
+	{"", "services", []string{"create"}},
 	{"", "events", []string{"list"}},
 }
 

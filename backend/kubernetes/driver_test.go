@@ -33,6 +33,7 @@ func TestConformance(t *testing.T) {
 			Limits:  true,
 			Grows:   true,
 			Slow:    true,
+			Nodes:   2,
 			Alive:   func(t backendtest.TB, id string, pids []string) []string { return alive(t, cluster, p.Name, id, pids) },
 			Reopen:  func() (backend.Compute, error) { return open(t, p), nil },
 			StartAndDie: func(t backendtest.TB, job backend.Job) error {

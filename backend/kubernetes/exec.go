@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -49,8 +50,36 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 	return classify(ctx, err)
 }
 
+// tries are those to do something with a pod before the kubelet has told the API server
+// that its container runs, which takes it up to a second.
+type tries struct{ made bool }
+
+// do does something with a pod once its container runs. It is done unless it is not
+// known yet whether that does.
+func (t *tries) do(ctx context.Context, n node, do func() error) (done bool, err error) {
+	switch {
+	case n.container().State.Running != nil:
+		return true, do()
+	case t.made || n.pod == nil || n.pod.Spec.NodeName == "":
+		return false, nil
+	}
+	t.made = true
+	const most = 3 * time.Second
+	for end, pause := time.Now().Add(most), 40*time.Millisecond; time.Now().Before(end); pause += pause / 8 {
+		if err = do(); !errors.Is(err, azml.ErrUnavailable) {
+			return true, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	return false, nil
+}
+
 // serveScript waits until the job's own program is there, and ready for others.
-const serveScript = `until [ -S ` + socketFile + ` ]; do sleep 0.1 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
+const serveScript = `until [ -S ` + socketFile + ` ]; do sleep 0.05 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
 
 // carrier is the two pipes of a program in a pod.
 type carrier struct {

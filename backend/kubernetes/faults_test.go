@@ -2,18 +2,20 @@ package kubernetes_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/kubernetes"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/stretchr/testify/require"
 )
 
 func shell(id, script string) backend.Job {
@@ -32,13 +34,18 @@ func read(t *testing.T, d *kubernetes.Driver, id, want string) io.ReadCloser {
 	return r
 }
 
-// TestServerKilled kills the API server while jobs run and while one is started, and
-// brings it back.
-func TestServerKilled(t *testing.T) {
+// TestOutages are of a cluster that the test has for itself.
+func TestOutages(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.KubernetesAlone(t)
-	p := place(t, cluster)
-	d := open(t, p)
+	t.Run("API server", func(t *testing.T) { serverKilled(t, cluster) })
+	t.Run("kubelet", func(t *testing.T) { kubeletKilled(t, cluster) })
+}
+
+// serverKilled kills the API server while jobs run and while one is started, and
+// brings it back.
+func serverKilled(t *testing.T, cluster *testenv.KubernetesCluster) {
+	d := open(t, place(t, cluster))
 	require.NoError(t, d.Start(t.Context(), shell("a", "echo first; until [ -e /tmp/go ]; do sleep 0.1; done; echo second; exit 5")))
 	r := read(t, d, "a", "first\n")
 	waited := make(chan backend.JobStatus, 1)
@@ -70,6 +77,39 @@ func TestServerKilled(t *testing.T) {
 	} else {
 		read(t, d, "b", "b\n")
 	}
+}
+
+// kubeletKilled kills the kubelet while a job ends of which it would have told, and
+// brings it back; and then has the node gone for good, as who looks after machines says.
+func kubeletKilled(t *testing.T, cluster *testenv.KubernetesCluster) {
+	p := place(t, cluster)
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o777))
+	p.Target.PodPatch = hostFolder(dir)
+	d := open(t, p)
+	for _, id := range []string{"ends", "stays"} {
+		require.NoError(t, d.Start(t.Context(), shell(id, "echo "+id+"; until [ -e /shared/"+id+" ]; do sleep 0.1; done; exit 5")))
+		require.NoError(t, read(t, d, id, id+"\n").Close())
+	}
+	cluster.Crash(t, "kubelet")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "ends"), nil, 0o600))
+	s, err := d.Status(t.Context(), "ends")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobRunning, s.State, "nobody has told yet")
+	cluster.Mend(t)
+	s, err = d.Wait(t.Context(), "ends")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobExited, s.State, s.Reason)
+	require.Equal(t, 5, s.ExitCode)
+
+	cluster.Crash(t, "kubelet")
+	cluster.Kubectl(t, "", "delete", "node", "node")
+	s, err = d.Wait(t.Context(), "stays")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobLost, s.State)
+	require.Regexp(t, "node no longer exists|its pod is gone", s.Reason) // the pod is there for a moment, and says more
+	require.NoError(t, d.Remove(t.Context(), "stays"))
+	cluster.Mend(t)
 }
 
 // TestDisruptions are what a cluster does to pods.
@@ -208,6 +248,19 @@ spec: {policyName: %[1]s, validationActions: [Deny]}
 	require.ErrorContains(t, err, "not on Fridays")
 	_, err = d.Status(t.Context(), "a")
 	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+// TestKept has the cluster take an ended job away by itself.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	p := place(t, testenv.Kubernetes(t))
+	p.Target.KeepEnded = time.Second
+	d := open(t, p)
+	require.NoError(t, d.Start(t.Context(), shell("a", "true")))
+	require.Eventually(t, func() bool {
+		_, err := d.Status(t.Context(), "a")
+		return errors.Is(err, azml.ErrNotFound)
+	}, 5*time.Minute, 100*time.Millisecond)
 }
 
 // TestNothingIsShown looks for values in what the cluster says of a job while it runs.

@@ -256,8 +256,8 @@ func (d *Driver) RemoveImage(ctx context.Context, hash string) error {
 		return err
 	}
 	for _, v := range jobs {
-		if !v.ended() && v.job.Spec.Template.Spec.Containers[0].Image == d.tag(hash) {
-			return fmt.Errorf("%w: job %q has the image %s", azml.ErrConflict, v.job.Annotations[jobAnnotation], d.tag(hash))
+		if !v.ended() && v.job.Annotations[imageAnnotation] == d.tag(hash) {
+			return fmt.Errorf("%w: job %q has the image %s", azml.ErrConflict, v.id(), d.tag(hash))
 		}
 	}
 	ref, err := name.NewTag(d.tag(hash))
@@ -265,6 +265,9 @@ func (d *Driver) RemoveImage(ctx context.Context, hash string) error {
 		return fmt.Errorf("%w: image %q: %w", azml.ErrInvalid, d.tag(hash), err)
 	}
 	found, err := remote.Head(ref, d.options(ctx)...)
+	if err == nil {
+		err = d.removeCarrying(ctx, ref.Repository, found.Digest)
+	}
 	if err == nil {
 		err = remote.Delete(ref.Digest(found.Digest.String()), d.options(ctx)...)
 	}

@@ -3,9 +3,13 @@ package kubernetes_test
 import (
 	"bytes"
 	"io"
+	"net/http"
+	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
@@ -72,10 +76,17 @@ rm /etc/issue; rm -r /usr/share/base-files; echo changed > /etc/motd; chown 1234
 	require.NoError(t, d.Cancel(t.Context(), "holds", 0))
 	require.NoError(t, d.RemoveImage(t.Context(), "abc1"))
 	require.ErrorIs(t, d.RemoveImage(t.Context(), "abc1"), azml.ErrNotFound)
+	require.NoDirExists(t, filepath.Join(p.CacheDir, "packed"), "images have brought the program")
+	repository, err := name.NewRepository(p.Target.Registry)
+	require.NoError(t, err)
+	once := &http.Transport{DisableKeepAlives: true}
+	tags, err := remote.List(repository, remote.WithContext(t.Context()), remote.WithTransport(once))
+	require.NoError(t, err)
+	require.Len(t, tags, 1, "that of the base and the program")
 
 	recipe.Hash, recipe.Setup = "abc2", "echo reason >&2; exit 3"
 	log.Reset()
-	_, err := d.BuildImage(t.Context(), recipe, &log)
+	_, err = d.BuildImage(t.Context(), recipe, &log)
 	require.ErrorIs(t, err, azml.ErrFailed)
 	require.Equal(t, "reason\n", log.String())
 	recipe.Base = cluster.Registry + "/no/such:1"

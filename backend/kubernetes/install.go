@@ -12,6 +12,9 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -34,7 +37,10 @@ func (d *Driver) Install(ctx context.Context, name string, program backend.Conte
 	installed, file := path.Join(binFolder, name), filepath.Join(d.programsDir(), name)
 	_, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = install(file, program)
+		err = write(file, func(w io.Writer) error {
+			_, err := io.Copy(w, io.NewSectionReader(program, 0, program.Size()))
+			return err
+		})
 	}
 	if err != nil {
 		return "", noFile(err)
@@ -45,8 +51,8 @@ func (d *Driver) Install(ctx context.Context, name string, program backend.Conte
 // programsDir has what was installed.
 func (d *Driver) programsDir() string { return filepath.Join(d.opts.CacheDir, "programs") }
 
-// install writes a program whole or not at all.
-func install(file string, program backend.Content) error {
+// write writes a file whole or not at all.
+func write(file string, content func(io.Writer) error) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
@@ -55,8 +61,7 @@ func install(file string, program backend.Content) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = io.Copy(f, io.NewSectionReader(program, 0, program.Size()))
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(content(f), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), file)
 	}
@@ -74,69 +79,97 @@ func noFile(err error) error {
 // program is a file of this machine that a pod gets.
 type program struct {
 	name, file, digest string
+	// also are other names of it there.
+	also []string
 }
 
 // mentioned finds the paths of programs in a command.
 var mentioned = regexp.MustCompile(regexp.QuoteMeta(binFolder+"/") + `[A-Za-z0-9_-][A-Za-z0-9_.-]*`)
 
 // programs gives what the pod of a job gets: the programs that its command names,
-// and last the one that starts it.
+// and last the one that starts it, which may be among them.
 func (d *Driver) programs(ctx context.Context, job backend.Job, on backend.Platform) ([]program, error) {
-	var all []program
-	seen := map[string]bool{}
-	for _, arg := range job.Command {
-		for _, at := range mentioned.FindAllString(arg, -1) {
-			name := path.Base(at)
-			file := filepath.Join(d.programsDir(), name)
-			if _, err := os.Stat(file); err != nil || seen[name] { // what isn't there, Start finds missing
-				continue
-			}
-			seen[name] = true
-			all = append(all, program{name: name, file: file})
-		}
-	}
 	if d.opts.Program == nil {
 		return nil, fmt.Errorf("%w: the driver was given no program for pods", azml.ErrInvalid)
 	}
-	runner, err := d.opts.Program(ctx, on)
+	file, err := d.opts.Program(ctx, on)
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, program{file: runner})
-	for i := range all {
-		if all[i].digest, err = digestOf(all[i].file); err != nil {
-			return nil, noFile(err)
+	runner := program{file: file}
+	if runner.digest, err = d.digestOf(file); err != nil {
+		return nil, noFile(err)
+	}
+	runner.name = jobs.ProgramPrefix + runner.digest
+	var all []program
+	seen := map[string]bool{runner.name: true}
+	for _, arg := range job.Command {
+		for _, at := range mentioned.FindAllString(arg, -1) {
+			p := program{name: path.Base(at), file: filepath.Join(d.programsDir(), path.Base(at))}
+			if _, err := os.Stat(p.file); err != nil || seen[p.name] { // what isn't there, Start finds missing
+				continue
+			}
+			seen[p.name] = true
+			if p.digest, err = d.digestOf(p.file); err != nil {
+				return nil, noFile(err)
+			}
+			if p.digest == runner.digest {
+				runner.also = append(runner.also, p.name)
+				continue
+			}
+			all = append(all, p)
 		}
 	}
-	all[len(all)-1].name = jobs.ProgramPrefix + all[len(all)-1].digest
-	return all, nil
+	return append(all, runner), nil
 }
 
-func digestOf(file string) (string, error) {
+// digestOf gives the SHA-256 of a file, which is read once for as long as it looks the
+// same, by whichever process.
+func (d *Driver) digestOf(file string) (string, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", err
+	}
+	const hashed = 12
+	sum := sha256.Sum256([]byte(file))
+	note := filepath.Join(d.opts.CacheDir, "digests", hex.EncodeToString(sum[:hashed]))
+	looks := fmt.Sprintf("%d %d ", info.Size(), info.ModTime().UnixNano())
+	if known, err := os.ReadFile(note); err == nil && len(known) == len(looks)+2*sha256.Size && strings.HasPrefix(string(known), looks) {
+		return string(known[len(looks):]), nil
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	_, err = io.Copy(sum, f)
-	return hex.EncodeToString(sum.Sum(nil)), err
+	content := sha256.New()
+	if _, err := io.Copy(content, f); err != nil {
+		return "", err
+	}
+	digest := hex.EncodeToString(content.Sum(nil))
+	return digest, write(note, func(w io.Writer) error {
+		_, err := io.WriteString(w, looks+digest)
+		return err
+	})
 }
 
-// bring brings a program into a pod, whole or not at all. What is there is left as
-// it is.
-func (d *Driver) bring(ctx context.Context, pod string, p program) error {
-	f, err := os.Open(p.file)
-	if err != nil {
-		return noFile(err)
+// packed gives the file of a program as gzip packs it, made once.
+func (d *Driver) packed(p program) (string, error) {
+	file := filepath.Join(d.opts.CacheDir, "packed", p.digest+".gz")
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return noFile(err)
-	}
-	const script = `cd "$1" 2>/dev/null || { mkdir -p "$1" && cd "$1"; } || exit 1
-[ -e "$2" ] && exit
-cat > ".new-$$" && [ "$(wc -c < ".new-$$")" -eq "$3" ] && chmod 755 ".new-$$" && mv ".new-$$" "$2"`
-	return d.exec(ctx, pod, f, io.Discard, shell, "-c", script, "sh", binFolder, p.name, fmt.Sprint(info.Size()))
+	return file, write(file, func(w io.Writer) error {
+		f, err := os.Open(p.file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(z, f)
+		return errors.Join(err, z.Close())
+	})
 }

@@ -7,11 +7,14 @@ import (
 	"net"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
-// Listen implements backend.Remote: the program in the job's pod listens there, and
+// Listen implements backend.Remote: the program in each of the
+// job's pods listens there, and
 // what it hears goes through the API server. The listener waits for the pod, and
 // outlives lost connections; it fails when the job has ended. Errors: ErrClosed.
 func (d *Driver) Listen(ctx context.Context, id string) (net.Listener, string, error) {
@@ -47,9 +50,24 @@ type listener struct {
 func (l *listener) run() {
 	defer close(l.done)
 	defer l.cancel()
+	nodes, err := l.nodes()
+	if err == nil {
+		var all errgroup.Group
+		for n := range nodes {
+			all.Go(func() error { return l.runOn(n) })
+		}
+		err = all.Wait()
+	}
+	if l.err = err; l.ctx.Err() != nil {
+		l.err = net.ErrClosed
+	}
+}
+
+// again has something done again, after a moment, until it gives an error.
+func (l *listener) again(do func() error) error {
 	for l.ctx.Err() == nil {
-		if l.err = l.listen(); l.err != nil {
-			return
+		if err := do(); err != nil {
+			return err
 		}
 		const pause = 200 * time.Millisecond
 		select {
@@ -57,36 +75,55 @@ func (l *listener) run() {
 		case <-l.ctx.Done():
 		}
 	}
-	l.err = net.ErrClosed
+	return l.ctx.Err()
+}
+
+// nodes gives the number of nodes of the job, once that is there.
+func (l *listener) nodes() (n int, err error) {
+	found := errors.New("found")
+	err = l.again(func() error {
+		v, err := l.driver.look(l.ctx, l.id)
+		if n = len(v.nodes); err == nil {
+			return found
+		}
+		return passing(err)
+	})
+	if errors.Is(err, found) {
+		err = nil
+	}
+	return n, err
+}
+
+// passing gives the error unless it is of a job that is not started yet, or is seen
+// later.
+func passing(err error) error {
+	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrUnavailable) {
+		return nil
+	}
+	return err
+}
+
+// runOn listens on a node, until its command has ended.
+func (l *listener) runOn(n int) error {
+	return l.again(func() error { return l.listen(n) })
 }
 
 // listen listens through one connection, to its end. An error is one that stays.
-func (l *listener) listen() error {
-	pod := ""
+func (l *listener) listen(n int) error {
+	var client *jobs.Client
+	var inner *jobs.Listener
+	var early tries
 	err := l.driver.follow(l.ctx, l.id, func(v view) (bool, error) {
-		if v.ended() {
+		if v.nodes[n].ended() {
 			return false, fmt.Errorf("%w: job %q has ended", azml.ErrClosed, l.id)
 		}
-		if v.container().State.Running == nil {
-			return false, nil
-		}
-		pod = v.pod.Name
-		return true, nil
+		return early.do(l.ctx, v.nodes[n], func() (err error) {
+			client, inner, err = l.open(v.nodes[n].pod.Name)
+			return err
+		})
 	})
-	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrUnavailable) { // it is not started yet, or seen later
-		return nil
-	}
 	if err != nil {
-		return err
-	}
-	client, err := l.connect(pod)
-	if err != nil {
-		return nil //nolint:nilerr // the next look finds out what is wrong
-	}
-	inner, err := client.Listen(l.ctx, l.id)
-	if err != nil {
-		_ = client.Close()
-		return nil //nolint:nilerr // as above; somebody else may listen
+		return passing(err)
 	}
 	stop := context.AfterFunc(l.ctx, func() { _ = inner.Close() })
 	l.accept(inner)
@@ -97,6 +134,21 @@ func (l *listener) listen() error {
 	}
 	context.AfterFunc(l.driver.life, func() { _ = client.Close() }) // connections go on
 	return nil
+}
+
+// open listens in a pod. Errors: ErrUnavailable, also while somebody else does: the
+// next look finds out what is wrong.
+func (l *listener) open(pod string) (*jobs.Client, *jobs.Listener, error) {
+	client, err := l.connect(pod)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+	}
+	inner, err := client.Listen(l.ctx, l.id)
+	if err != nil {
+		_ = client.Close()
+		return nil, nil, fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+	}
+	return client, inner, nil
 }
 
 // connect connects to the pod for as long as the driver lives, unless the listener is

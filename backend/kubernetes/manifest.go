@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"strconv"
 	"strings"
@@ -26,7 +27,8 @@ import (
 const (
 	workFolder    = "/run/azml"
 	binFolder     = workFolder + "/bin"
-	runnerFile    = binFolder + "/runner"
+	runnerName    = "runner"
+	runnerFile    = binFolder + "/" + runnerName
 	requestFolder = "/run/azml-job"
 	requestFile   = "request"
 	endFile       = "/dev/termination-log"
@@ -43,27 +45,33 @@ const (
 	// startAnnotation tells the Start that a Job is from, and is part of the name of
 	// its Secret.
 	startAnnotation = "azml/start"
+	// imageAnnotation has the job's image as it was asked for.
+	imageAnnotation = "azml/image"
 	// begunAnnotation is on Jobs whose command has begun.
 	begunAnnotation = "azml/begun"
 	// endedAnnotation has the final status of jobs that were cancelled before they
 	// had a pod that could say it.
 	endedAnnotation = "azml/ended"
-	queueLabel      = "kueue.x-k8s.io/queue-name"
+	// cancelledAnnotation is on Jobs of several nodes that somebody has cancelled: a pod
+	// that is gone is none that was lost.
+	cancelledAnnotation = "azml/cancelled"
+	queueLabel          = "kueue.x-k8s.io/queue-name"
 )
 
 // awaitProgram is how a pod begins: the program comes later, or within 15 minutes
 // not at all.
 const awaitProgram = `trap 'exit 143' TERM
 n=0; until [ -x ` + runnerFile + ` ]; do
-	n=$((n+1)); [ $n -lt 9000 ] || { echo "nobody has brought the program" >&2; exit 1; }
-	sleep 0.1 2>/dev/null || sleep 1
+	n=$((n+1)); [ $n -lt 18000 ] || { echo "nobody has brought the program" >&2; exit 1; }
+	sleep 0.05 2>/dev/null || sleep 1
 done
 exec ` + runnerFile + ` jobs hold ` + workFolder + ` ` + requestFolder + `/` + requestFile + ` ` + endFile
 
 // manifest gives the Job of a job.
-func (d *Driver) manifest(job backend.Job, on backend.Platform) (*batchv1.Job, error) {
+func (d *Driver) manifest(job backend.Job, on backend.Platform, with carrying) (*batchv1.Job, error) {
 	start := strings.ToLower(rand.Text()[:10])
 	template := corev1.PodTemplateSpec{Spec: d.pod(job, on, d.name(job.ID)+"-"+start)}
+	with.to(&template.Spec.Containers[0], job.Nodes)
 	if err := d.change(&template); err != nil {
 		return nil, err
 	}
@@ -76,13 +84,16 @@ func (d *Driver) manifest(job backend.Job, on backend.Platform) (*batchv1.Job, e
 	if keep == 0 {
 		keep = 7 * 24 * time.Hour
 	}
-	m := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: d.name(job.ID), Labels: labels, Annotations: map[string]string{jobAnnotation: job.ID, startAnnotation: start}},
+	m := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: d.name(job.ID), Labels: labels, Annotations: map[string]string{jobAnnotation: job.ID, startAnnotation: start, imageAnnotation: job.Image}},
 		Spec: batchv1.JobSpec{
 			BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(keep / time.Second)), Template: template,
 			PodReplacementPolicy: new(batchv1.Failed), // never two pods at a time
 			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob,
 				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}}}},
 		}}
+	if job.Nodes > 1 {
+		beginsTogether(m, job.Nodes)
+	}
 	if d.target.Queue != "" {
 		m.Labels[queueLabel] = d.target.Queue
 		m.Spec.Suspend = new(true) // until it is admitted
@@ -198,14 +209,23 @@ func (d *Driver) resources(own backend.Limits) corev1.ResourceRequirements {
 	return r
 }
 
-// secretOf gives the name of the Secret of a Job. It is another one for each Start: what
+// secretOf gives the name of the Secret of a Job, and of the service of one with several
+// nodes. It is another one for each Start: what
 // is left of a Job of the same name is not to be mistaken for it.
 func secretOf(m *batchv1.Job) string { return m.Name + "-" + m.Annotations[startAnnotation] }
 
 // secret gives what the program in the pod reads.
 func (d *Driver) secret(job backend.Job, owner *batchv1.Job) (*corev1.Secret, error) {
 	job.Image, job.Limits = "", backend.Limits{} // the pod has them
-	request, err := jobs.MarshalRequest(job)
+	rank := ""
+	if job.Nodes > 1 {
+		rank, job.Env = indexVariable, maps.Clone(job.Env)
+		if job.Env == nil {
+			job.Env = map[string]string{}
+		}
+		job.Env[backend.NodeCountVariable], job.Env[backend.MainAddressVariable] = strconv.Itoa(job.Nodes), mainAddress(owner)
+	}
+	request, err := jobs.MarshalRequest(job, rank)
 	if err != nil {
 		return nil, fmt.Errorf("%w: job %q: %w", azml.ErrInvalid, job.ID, err)
 	}
@@ -214,8 +234,7 @@ func (d *Driver) secret(job backend.Job, owner *batchv1.Job) (*corev1.Secret, er
 		return nil, fmt.Errorf("%w: job %q: command, environment and input have %d bytes, %d are possible", azml.ErrInvalid, job.ID, len(request), most)
 	}
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: secretOf(owner), Labels: owner.Labels, OwnerReferences: []metav1.OwnerReference{
-			*metav1.NewControllerRef(owner, batchv1.SchemeGroupVersion.WithKind("Job"))}},
-		Immutable: new(true), Data: map[string][]byte{requestFile: request},
+		ObjectMeta: metav1.ObjectMeta{Name: secretOf(owner), Labels: owner.Labels, OwnerReferences: owned(owner)},
+		Immutable:  new(true), Data: map[string][]byte{requestFile: request},
 	}, nil
 }

@@ -1,8 +1,11 @@
 package kubernetes_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,4 +52,27 @@ else:
 		require.NoError(t, err)
 		require.Fail(t, "a job is left", s.ID)
 	}
+}
+
+// TestNodeDeleted takes one of two nodes away: the other one does not go on alone.
+func TestNodeDeleted(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	p := place(t, cluster)
+	d := open(t, p)
+	job := shell("both", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done")
+	job.Nodes = 2
+	require.NoError(t, d.Start(t.Context(), job))
+	require.NoError(t, read(t, d, "both", "ready\n").Close())
+	of := fmt.Sprintf("azml/driver=%.12x", sha256.Sum256([]byte(p.Name)))
+	cluster.Kubectl(t, "", "delete", "pod", "--force", "--grace-period=0", "-l", of+",batch.kubernetes.io/job-completion-index=1")
+	s, err := d.Wait(t.Context(), "both")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobLost, s.State)
+	require.Contains(t, s.Reason, "node 1 was lost: its pod is gone")
+	require.NoError(t, d.Remove(t.Context(), "both"))
+	require.Eventually(t, func() bool {
+		return cluster.Kubectl(t, "", "get", "pods,services,secrets", "-l", of, "-o", "name") == ""
+	},
+		5*time.Minute, 100*time.Millisecond, "nothing is left of it")
 }

@@ -25,11 +25,12 @@ func (d *Driver) Output(ctx context.Context, id string, opts *backend.OutputOpti
 	if opts.Offset < 0 {
 		return nil, fmt.Errorf("%w: offset %d of job %q's output is negative", azml.ErrInvalid, opts.Offset, id)
 	}
-	if _, err := d.look(ctx, id); err != nil {
+	v, err := d.look(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	if err := backend.CheckNode(id, opts); err != nil {
-		return nil, err
+	if opts.Node < 0 || opts.Node >= len(v.nodes) {
+		return nil, fmt.Errorf("%w: node %d of job %q, which has %d", azml.ErrNotFound, opts.Node, id, len(v.nodes))
 	}
 	o := &output{driver: d, id: id, opts: *opts}
 	o.ctx, o.cancel = context.WithCancelCause(ctx)
@@ -104,10 +105,10 @@ func (o *output) Close() error {
 
 // open waits for the output to be somewhere and opens it there.
 func (o *output) open() error {
-	var at view
+	var at node
 	err := o.driver.follow(o.ctx, o.id, func(v view) (bool, error) {
-		at = v
-		return v.ended() || v.container().State.Running != nil || !o.opts.Follow, nil
+		at = v.nodes[o.opts.Node]
+		return at.ended() || at.container().State.Running != nil || !o.opts.Follow, nil
 	})
 	switch {
 	case err != nil:
@@ -138,7 +139,9 @@ func (o *output) live(pod *corev1.Pod) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := client.Output(o.ctx, o.id, o.opts)
+	opts := o.opts
+	opts.Node = 0 // in its pod each is the only one
+	body, err := client.Output(o.ctx, o.id, opts)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
@@ -165,8 +168,8 @@ func (s *stream) Read(p []byte) (int, error) {
 func (s *stream) Close() error { return errors.Join(s.ReadCloser.Close(), s.client.Close()) }
 
 // kept gives what the cluster has kept of an ended job's output.
-func (d *Driver) kept(ctx context.Context, v view, offset int64) (io.ReadCloser, error) {
-	end := v.container().State.Terminated
+func (d *Driver) kept(ctx context.Context, n node, offset int64) (io.ReadCloser, error) {
+	end := n.container().State.Terminated
 	if end == nil {
 		return io.NopCloser(strings.NewReader("")), nil
 	}
@@ -174,10 +177,10 @@ func (d *Driver) kept(ctx context.Context, v view, offset int64) (io.ReadCloser,
 	if err != nil {
 		return nil, err
 	}
-	log, err := d.cluster.core.Get().Namespace(d.cluster.namespace).Resource("pods").Name(v.pod.Name).SubResource("log").
+	log, err := d.cluster.core.Get().Namespace(d.cluster.namespace).Resource("pods").Name(n.pod.Name).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{Container: containerName}, runtime.NewParameterCodec(known)).DoRaw(ctx)
 	if apierrors.IsNotFound(err) { // or it can't be found for the moment: the next look tells whether the job is there
-		return nil, fmt.Errorf("%w: the log of job %q: %w", azml.ErrUnavailable, v.job.Annotations[jobAnnotation], err)
+		return nil, fmt.Errorf("%w: the log of job %q: %w", azml.ErrUnavailable, n.job.Annotations[jobAnnotation], err)
 	}
 	if err != nil {
 		return nil, classify(ctx, err)
@@ -191,10 +194,10 @@ func (d *Driver) kept(ctx context.Context, v view, offset int64) (io.ReadCloser,
 		first = o.Size - int64(len(text))
 	}
 	if first < 0 { // a kubelet that can't find a log for the moment says so in its place
-		return nil, fmt.Errorf("%w: the log of job %q: %.200s", azml.ErrUnavailable, v.job.Annotations[jobAnnotation], text)
+		return nil, fmt.Errorf("%w: the log of job %q: %.200s", azml.ErrUnavailable, n.job.Annotations[jobAnnotation], text)
 	}
 	if offset < first {
-		return nil, fmt.Errorf("%w: the first %d bytes of what job %q has written are not kept", azml.ErrNotFound, first, v.job.Annotations[jobAnnotation])
+		return nil, fmt.Errorf("%w: the first %d bytes of what job %q has written are not kept", azml.ErrNotFound, first, n.job.Annotations[jobAnnotation])
 	}
 	return io.NopCloser(strings.NewReader(text[min(offset-first, int64(len(text))):])), nil
 }

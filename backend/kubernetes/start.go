@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
-	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
 // maxInput is the seam's limit of a job's input.
@@ -29,7 +27,7 @@ const maxInput = 64 << 10
 // such image, ErrDenied when the cluster doesn't admit the pod.
 func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	job.Image = cmp.Or(job.Image, d.target.Image)
-	if err := errors.Join(check(job), backend.CheckNodes(job)); err != nil {
+	if err := check(job); err != nil {
 		return err
 	}
 	on, err := d.Platform(ctx)
@@ -40,7 +38,11 @@ func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	if err != nil {
 		return err
 	}
-	m, err := d.manifest(job, on)
+	with, err := d.withProgram(ctx, job.Image, programs[len(programs)-1], on)
+	if err != nil {
+		return err
+	}
+	m, err := d.manifest(job, on, with)
 	if err != nil {
 		return err
 	}
@@ -57,17 +59,17 @@ func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	return nil
 }
 
-// Address implements backend.Reachable: the pod's, which other pods of the cluster
-// reach.
+// Address implements backend.Reachable: the first pod's, which other pods of the
+// cluster reach.
 func (d *Driver) Address(ctx context.Context, id string) (string, error) {
 	v, err := d.look(ctx, id)
-	if err == nil && (v.pod == nil || v.pod.Status.PodIP == "") {
+	if err == nil && (v.nodes[0].pod == nil || v.nodes[0].pod.Status.PodIP == "") {
 		err = fmt.Errorf("%w: job %q has no pod with an address", azml.ErrNotFound, id)
 	}
 	if err != nil {
 		return "", err
 	}
-	return v.pod.Status.PodIP, nil
+	return v.nodes[0].pod.Status.PodIP, nil
 }
 
 // check finds what no cluster needs to be asked about.
@@ -77,6 +79,8 @@ func check(job backend.Job) error {
 		return fmt.Errorf("%w: job %q has no image, and the target no default: name one", azml.ErrInvalid, job.ID)
 	case len(job.Command) == 0 || job.Command[0] == "":
 		return fmt.Errorf("%w: job %q has no command", azml.ErrInvalid, job.ID)
+	case job.Nodes < 0:
+		return fmt.Errorf("%w: job %q asks for %d nodes", azml.ErrInvalid, job.ID, job.Nodes)
 	case len(job.Input) > maxInput:
 		return fmt.Errorf("%w: job %q: its input has %d bytes, %d are possible", azml.ErrInvalid, job.ID, len(job.Input), maxInput)
 	case job.Limits.GPUs < 0:
@@ -112,7 +116,7 @@ func (d *Driver) create(ctx context.Context, m *batchv1.Job, id string) (*batchv
 	return nil, fmt.Errorf("job %q: %w", id, err)
 }
 
-// discard deletes a Job and with it its pod and Secret.
+// discard deletes a Job and with it what belongs to it.
 func (d *Driver) discard(ctx context.Context, m *batchv1.Job) error {
 	err := d.cluster.jobs.Delete(ctx, m.Name, metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground), Preconditions: &metav1.Preconditions{UID: &m.UID}})
 	if err = classify(ctx, err); errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrConflict) { // another one has the name
@@ -121,7 +125,7 @@ func (d *Driver) discard(ctx context.Context, m *batchv1.Job) error {
 	return err
 }
 
-// begin brings the job's pod what it needs, once it has one, until the command runs.
+// begin brings the job's pods what they need, once all are there, until the command runs.
 func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, programs []program) error {
 	s, err := d.secret(job, m)
 	if err != nil {
@@ -130,53 +134,47 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 	if _, err := d.cluster.secrets.Create(ctx, s, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("job %q: %w", job.ID, classify(ctx, err))
 	}
-	pod, err := d.awaitPod(ctx, job.ID)
-	if err != nil {
-		return err
+	if job.Nodes > 1 {
+		if err := d.service(ctx, m); err != nil {
+			return fmt.Errorf("job %q: %w", job.ID, err)
+		}
 	}
-	if err := d.deliver(ctx, pod, programs); err != nil {
-		return d.died(ctx, job.ID, err)
+	if err := d.whenRun(ctx, m, job.ID, programs); err != nil {
+		return err
 	}
 	return d.begun(ctx, m)
 }
 
-// awaitPod waits until the job's pod runs and gives its name.
-func (d *Driver) awaitPod(ctx context.Context, id string) (name string, err error) {
-	var failing time.Time // since when its image can't be pulled
-	err = d.follow(ctx, id, func(v view) (bool, error) {
-		if err := d.hindrance(ctx, v); err != nil || v.pod == nil {
+// whenRun has the command begin as soon as the containers of all pods run.
+func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, programs []program) error {
+	var failing time.Time // since when an image can't be pulled
+	var early tries
+	return d.follow(ctx, id, func(v view) (done bool, err error) {
+		if v.ended() {
+			return true, v.failure()
+		}
+		if err := d.hindrance(ctx, v); err != nil {
 			return false, err
 		}
-		name = v.pod.Name
-		switch waiting := v.container().State.Waiting; {
-		case waiting == nil || !strings.Contains(waiting.Reason, "ImagePull"):
+		unpulled := v.unpulled()
+		switch {
+		case unpulled == "":
 			failing = time.Time{}
 		case failing.IsZero():
 			failing = time.Now()
 		case time.Since(failing) > d.opts.Patience:
-			return false, fmt.Errorf("%w: job %q: %s", azml.ErrUnavailable, id, waiting.Message)
+			return false, fmt.Errorf("%w: job %q: %s", azml.ErrUnavailable, id, unpulled)
 		}
-		return v.container().State.Running != nil || v.ended(), nil
+		if len(v.nodes) == 1 {
+			done, err = early.do(ctx, v.nodes[0], func() error { return d.deliver(ctx, v.nodes[0].pod.Name, m, programs) })
+		} else if done = v.running(); done {
+			err = d.deliverAll(ctx, v, m, programs)
+		}
+		if err != nil {
+			err = d.died(ctx, id, err)
+		}
+		return done, err
 	})
-	return name, err
-}
-
-// deliver brings the programs into the pod and waits for what becomes of the command.
-func (d *Driver) deliver(ctx context.Context, pod string, programs []program) error {
-	for _, p := range programs {
-		if err := d.bring(ctx, pod, p); err != nil {
-			return err
-		}
-	}
-	const script = `cd "$1" && { [ -e runner ] || ln -s "$2" runner 2>/dev/null; }
-until [ -e "$3" ]; do sleep 0.05 2>/dev/null || sleep 1; done; cat "$3"`
-	var said bytes.Buffer
-	err := d.exec(ctx, pod, nil, &said, shell, "-c", script, "sh", binFolder, programs[len(programs)-1].name, workFolder+"/"+jobs.BegunFile)
-	if err != nil {
-		return err
-	}
-	o, err := jobs.UnmarshalOutcome(said.Bytes())
-	return errors.Join(err, o.Err)
 }
 
 // died gives the reason of a pod that ended while programs were brought into it, nil
@@ -190,7 +188,7 @@ func (d *Driver) died(ctx context.Context, id string, err error) error {
 	reason := err
 	_ = d.follow(waiting, id, func(v view) (bool, error) {
 		if v.ended() {
-			reason = v.failure(id)
+			reason = v.failure()
 		}
 		return v.ended(), nil
 	})
@@ -227,16 +225,29 @@ func (d *Driver) annotate(ctx context.Context, name string, annotations map[stri
 // hindrance gives the error of a job that will never run as it is; nil for one that
 // waits for something that may come.
 func (d *Driver) hindrance(ctx context.Context, v view) error {
-	id := v.job.Annotations[jobAnnotation]
-	switch {
-	case v.ended():
-		return v.failure(id)
-	case v.job.DeletionTimestamp != nil:
-		return fmt.Errorf("%w: job %q: somebody has deleted its Job %s", azml.ErrFailed, id, v.job.Name)
-	case v.pod == nil:
-		return d.refusal(ctx, v)
+	if v.job.DeletionTimestamp != nil {
+		return fmt.Errorf("%w: job %q: somebody has deleted its Job %s", azml.ErrFailed, v.id(), v.job.Name)
 	}
-	waiting := v.container().State.Waiting
+	for _, n := range v.nodes {
+		var err error
+		switch {
+		case n.pod == nil:
+			err = d.refusal(ctx, v)
+		case n.ended():
+			err = v.failure()
+		default:
+			err = n.hindrance(v.id())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hindrance is that of a pod.
+func (n node) hindrance(id string) error {
+	waiting := n.container().State.Waiting
 	if waiting == nil {
 		return nil
 	}
@@ -244,10 +255,10 @@ func (d *Driver) hindrance(ctx context.Context, v view) error {
 	switch waiting.Reason {
 	case "ErrImagePull", "ImagePullBackOff":
 		if class := pullClass(waiting.Message); class != nil {
-			return fmt.Errorf("%w: job %q: image %s: %s", class, id, v.pod.Spec.Containers[0].Image, text)
+			return fmt.Errorf("%w: job %q: image %s: %s", class, id, n.pod.Spec.Containers[0].Image, text)
 		}
 	case "InvalidImageName", "ErrImageNeverPull":
-		return fmt.Errorf("%w: job %q: image %s: %s", azml.ErrInvalid, id, v.pod.Spec.Containers[0].Image, text)
+		return fmt.Errorf("%w: job %q: image %s: %s", azml.ErrInvalid, id, n.pod.Spec.Containers[0].Image, text)
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError":
 		return fmt.Errorf("%w: job %q: its container can't be made: %s", azml.ErrInvalid, id, text)
 	}
@@ -276,7 +287,7 @@ func (d *Driver) refusal(ctx context.Context, v view) error {
 	}
 	for _, word := range []string{"denied the request", "denied request", "is forbidden", "is invalid", "violates PodSecurity"} {
 		if strings.Contains(said.Message, word) {
-			return fmt.Errorf("%w: job %q: the cluster does not admit its pod: %s", azml.ErrDenied, v.job.Annotations[jobAnnotation], said.Message)
+			return fmt.Errorf("%w: job %q: the cluster does not admit its pod: %s", azml.ErrDenied, v.id(), said.Message)
 		}
 	}
 	return nil

@@ -21,13 +21,11 @@ import (
 	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
-// view is what the cluster says of a job.
-type view struct {
+// node is what the cluster says of a job on one of its nodes.
+type node struct {
 	job *batchv1.Job
 	// pod is nil before there is one, and when it is gone.
 	pod *corev1.Pod
-	// version is that of the list of pods, to watch on from.
-	version string
 }
 
 // look asks for a job. It is two requests.
@@ -43,24 +41,18 @@ func (d *Driver) look(ctx context.Context, id string) (view, error) {
 	if err != nil {
 		return view{}, classify(ctx, err)
 	}
-	v := view{job: job, version: pods.ResourceVersion}
+	v := newView(job)
+	v.version = pods.ResourceVersion
 	for i := range pods.Items {
 		v.take(&pods.Items[i])
 	}
 	return v, nil
 }
 
-// take makes a pod that of the view when it is the Job's, and the newest.
-func (v *view) take(pod *corev1.Pod) {
-	if metav1.IsControlledBy(pod, v.job) && (v.pod == nil || v.pod.CreationTimestamp.Before(&pod.CreationTimestamp)) {
-		v.pod = pod
-	}
-}
-
 // container is the state of the pod's own container, zero when there is none.
-func (v view) container() corev1.ContainerStatus {
-	if v.pod != nil {
-		for _, c := range v.pod.Status.ContainerStatuses {
+func (n node) container() corev1.ContainerStatus {
+	if n.pod != nil {
+		for _, c := range n.pod.Status.ContainerStatuses {
 			if c.Name == containerName {
 				return c
 			}
@@ -70,19 +62,19 @@ func (v view) container() corev1.ContainerStatus {
 }
 
 // condition gives a condition of the Job that is true, nil when there is none.
-func (v view) condition(kind batchv1.JobConditionType) *batchv1.JobCondition {
-	for i, c := range v.job.Status.Conditions {
+func (n node) condition(kind batchv1.JobConditionType) *batchv1.JobCondition {
+	for i, c := range n.job.Status.Conditions {
 		if c.Type == kind && c.Status == corev1.ConditionTrue {
-			return &v.job.Status.Conditions[i]
+			return &n.job.Status.Conditions[i]
 		}
 	}
 	return nil
 }
 
 // finished gives the condition that says that the Job has ended.
-func (v view) finished() *batchv1.JobCondition {
+func (n node) finished() *batchv1.JobCondition {
 	for _, kind := range []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobComplete, batchv1.JobFailureTarget} {
-		if c := v.condition(kind); c != nil {
+		if c := n.condition(kind); c != nil {
 			return c
 		}
 	}
@@ -91,23 +83,23 @@ func (v view) finished() *batchv1.JobCondition {
 
 // unreachable tells whether the pod's node has gone without a word, so that
 // Kubernetes has given the pod up.
-func (v view) unreachable() bool {
-	return v.pod != nil && v.pod.DeletionTimestamp != nil && time.Since(v.pod.DeletionTimestamp.Time) > time.Minute && v.container().State.Terminated == nil
+func (n node) unreachable() bool {
+	return n.pod != nil && n.pod.DeletionTimestamp != nil && time.Since(n.pod.DeletionTimestamp.Time) > time.Minute && n.container().State.Terminated == nil
 }
 
 // ended tells whether nothing of the job runs, or ever will.
-func (v view) ended() bool {
-	if v.job.Annotations[endedAnnotation] != "" && (v.pod == nil || v.podEnded()) {
+func (n node) ended() bool {
+	if n.job.Annotations[endedAnnotation] != "" && (n.pod == nil || n.podEnded()) {
 		return true
 	}
-	if v.pod == nil {
-		return v.finished() != nil || v.job.Annotations[begunAnnotation] != ""
+	if n.pod == nil {
+		return n.finished() != nil || n.job.Annotations[begunAnnotation] != ""
 	}
-	return v.podEnded() || v.unreachable()
+	return n.podEnded() || n.unreachable()
 }
 
-func (v view) podEnded() bool {
-	return v.container().State.Terminated != nil || v.pod.Status.Phase == corev1.PodFailed || v.pod.Status.Phase == corev1.PodSucceeded
+func (n node) podEnded() bool {
+	return n.container().State.Terminated != nil || n.pod.Status.Phase == corev1.PodFailed || n.pod.Status.Phase == corev1.PodSucceeded
 }
 
 // startPatience is how long a pod may run until its command does. Later its starter
@@ -115,82 +107,82 @@ func (v view) podEnded() bool {
 const startPatience = 5 * time.Minute
 
 // status says in the seam's words how the job is.
-func (v view) status() backend.JobStatus {
-	s := backend.JobStatus{ID: v.job.Annotations[jobAnnotation], State: backend.JobRunning, Started: v.job.CreationTimestamp.UTC()}
-	if v.ended() {
-		return v.final(s)
+func (n node) status() backend.JobStatus {
+	s := backend.JobStatus{ID: n.job.Annotations[jobAnnotation], State: backend.JobRunning, Started: n.job.CreationTimestamp.UTC()}
+	if n.ended() {
+		return n.final(s)
 	}
-	running := v.container().State.Running
+	running := n.container().State.Running
 	switch {
 	case running == nil:
-		s.Reason = v.waitsFor()
-	case v.job.Annotations[begunAnnotation] == "":
+		s.Reason = n.waitsFor()
+	case n.job.Annotations[begunAnnotation] == "":
 		s.Started, s.Reason = running.StartedAt.UTC(), "it is being started"
 		if time.Since(s.Started) > startPatience {
 			s.Reason = "the starting process died before the command ran"
 		}
 	default:
 		s.Started = running.StartedAt.UTC()
-		if v.pod.DeletionTimestamp != nil {
-			s.Reason = "its pod is being deleted: " + v.disruption()
+		if n.pod.DeletionTimestamp != nil {
+			s.Reason = "its pod is being deleted: " + n.disruption()
 		}
 	}
 	return s
 }
 
 // waitsFor says in words why a pod does not run yet.
-func (v view) waitsFor() string {
-	if v.pod == nil {
-		if v.job.Spec.Suspend != nil && *v.job.Spec.Suspend {
-			if queue := v.job.Labels[queueLabel]; queue != "" {
+func (n node) waitsFor() string {
+	if n.pod == nil {
+		if n.job.Spec.Suspend != nil && *n.job.Spec.Suspend {
+			if queue := n.job.Labels[queueLabel]; queue != "" {
 				return "it waits for the queue " + queue
 			}
 			return "its Job is suspended"
 		}
 		return "it waits for its pod"
 	}
-	for _, c := range v.pod.Status.Conditions {
+	for _, c := range n.pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
 			return "it waits for a node: " + c.Message
 		}
 	}
-	if w := v.container().State.Waiting; w != nil {
+	if w := n.container().State.Waiting; w != nil {
 		return strings.TrimSuffix(fmt.Sprintf("its container waits: %s: %s", w.Reason, w.Message), ": ")
 	}
 	return "its container is being made"
 }
 
 // disruption says in words why Kubernetes has ended a pod by itself.
-func (v view) disruption() string {
-	for _, c := range v.pod.Status.Conditions {
+func (n node) disruption() string {
+	for _, c := range n.pod.Status.Conditions {
 		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
 			return fmt.Sprintf("%s: %s", c.Reason, c.Message)
 		}
 	}
-	if v.pod.Status.Reason != "" {
-		return strings.TrimSuffix(fmt.Sprintf("%s: %s", v.pod.Status.Reason, v.pod.Status.Message), ": ")
+	if n.pod.Status.Reason != "" {
+		return strings.TrimSuffix(fmt.Sprintf("%s: %s", n.pod.Status.Reason, n.pod.Status.Message), ": ")
 	}
 	return ""
 }
 
 // final says how the job has ended.
-func (v view) final(s backend.JobStatus) backend.JobStatus {
+func (n node) final(s backend.JobStatus) backend.JobStatus {
 	var told backend.JobStatus
-	if text := v.job.Annotations[endedAnnotation]; text != "" && json.Unmarshal([]byte(text), &told) == nil {
+	if text := n.job.Annotations[endedAnnotation]; text != "" && json.Unmarshal([]byte(text), &told) == nil {
 		return told
 	}
-	if v.pod == nil {
+	if n.pod == nil {
 		s.State, s.Reason = backend.JobLost, "its pod is gone"
-		if c := v.finished(); c != nil && c.Message != "" {
+		if c := n.finished(); c != nil && c.Message != "" {
 			s.Reason += ": " + c.Message
 		}
 		return s
 	}
-	end := v.container().State.Terminated
+	end := n.container().State.Terminated
 	if end == nil {
-		s.State, s.Reason = backend.JobLost, strings.TrimSuffix("its pod ended without a word: "+v.disruption(), ": ")
-		if v.unreachable() {
-			s.Reason = fmt.Sprintf("its node %s does not answer", v.pod.Spec.NodeName)
+		s.State, s.Reason = backend.JobLost, strings.TrimSuffix("its pod ended without a word: "+n.disruption(), ": ")
+		if n.unreachable() {
+			s.Reason = fmt.Sprintf("its node %s does not answer", n.pod.Spec.NodeName)
 		}
 		return s
 	}
@@ -203,14 +195,14 @@ func (v view) final(s backend.JobStatus) backend.JobStatus {
 			s.State, s.ExitCode, s.Reason = backend.JobKilled, 0, fmt.Sprintf("killed by signal %d (%s)", signal, signal)
 		}
 	}
-	return v.explain(s, end)
+	return n.explain(s, end)
 }
 
 // explain adds why the cluster has ended a job.
-func (v view) explain(s backend.JobStatus, end *corev1.ContainerStateTerminated) backend.JobStatus {
-	reason := v.disruption()
+func (n node) explain(s backend.JobStatus, end *corev1.ContainerStateTerminated) backend.JobStatus {
+	reason := n.disruption()
 	if end.Reason == "OOMKilled" && s.State == backend.JobKilled {
-		limit := v.pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
+		limit := n.pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
 		reason = "it ran out of memory: its limit was " + limit.String()
 	}
 	if reason != "" {
@@ -221,16 +213,16 @@ func (v view) explain(s backend.JobStatus, end *corev1.ContainerStateTerminated)
 
 // failure is the error of a job whose pod has ended before its command ran, nil when
 // it did run.
-func (v view) failure(id string) error {
-	if end := v.container().State.Terminated; end != nil {
+func (n node) failure(id string) error {
+	if end := n.container().State.Terminated; end != nil {
 		if o, err := jobs.UnmarshalOutcome([]byte(end.Message)); err == nil {
 			return o.Err
 		}
 		if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" {
-			return fmt.Errorf("%w: job %q: image %s: %s", azml.ErrInvalid, id, v.pod.Spec.Containers[0].Image, end.Message)
+			return fmt.Errorf("%w: job %q: image %s: %s", azml.ErrInvalid, id, n.pod.Spec.Containers[0].Image, end.Message)
 		}
 	}
-	s := v.final(backend.JobStatus{ID: id})
+	s := n.final(backend.JobStatus{ID: id})
 	if s.Reason == "" {
 		s.Reason = fmt.Sprintf("its pod ended with exit code %d", s.ExitCode)
 	}
@@ -245,7 +237,7 @@ func (d *Driver) Status(ctx context.Context, id string) (backend.JobStatus, erro
 		return backend.JobStatus{}, err
 	}
 	s := v.status()
-	if v.pod == nil && s.State == backend.JobRunning {
+	if s.State == backend.JobRunning && slices.ContainsFunc(v.nodes, func(n node) bool { return n.pod == nil }) {
 		if said, err := d.lastEvent(ctx, v.job.Name); err == nil && said != nil && said.Type == corev1.EventTypeWarning {
 			s.Reason = "it waits for its pod: " + said.Message
 		}
@@ -342,26 +334,22 @@ func (d *Driver) views(ctx context.Context) ([]view, error) {
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
-	byName := map[string]*view{}
-	var all []*view
+	byName := map[string]view{}
+	var all []view
 	for i := range list.Items {
 		if job := &list.Items[i]; job.Name == d.name(job.Annotations[jobAnnotation]) && job.DeletionTimestamp == nil {
-			v := &view{job: job}
+			v := newView(job)
 			byName[job.Name] = v
 			all = append(all, v)
 		}
 	}
 	for i := range pods.Items {
-		if v := byName[pods.Items[i].Labels[batchv1.JobNameLabel]]; v != nil {
+		if v, ok := byName[pods.Items[i].Labels[batchv1.JobNameLabel]]; ok {
 			v.take(&pods.Items[i])
 		}
 	}
-	slices.SortFunc(all, func(a, b *view) int {
+	slices.SortFunc(all, func(a, b view) int {
 		return strings.Compare(a.job.Annotations[jobAnnotation], b.job.Annotations[jobAnnotation])
 	})
-	views := make([]view, len(all))
-	for i, v := range all {
-		views[i] = *v
-	}
-	return views, nil
+	return all, nil
 }

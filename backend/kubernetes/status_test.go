@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -53,9 +54,48 @@ func TestStates(t *testing.T) {
 		"signal":          {begun, failed, said, backend.JobKilled, "killed by signal 11 (segmentation fault)"},
 		"cancelled early": {map[string]string{jobAnnotation: "a", endedAnnotation: `{"ID":"a","State":"Killed","Reason":"cancelled before it began"}`}, batchv1.JobStatus{}, nil, backend.JobKilled, "cancelled before it began"},
 	} {
-		s := view{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}.status()
+		s := node{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}.status()
 		require.Equal(t, c.state, s.State, name)
 		require.Equal(t, c.reason, s.Reason, name)
 		require.Equal(t, "a", s.ID, name)
+	}
+}
+
+// TestStatesOfNodes are those of a job on two nodes.
+func TestStatesOfNodes(t *testing.T) {
+	t.Parallel()
+	ended := func(state string, code int, second int) *corev1.Pod {
+		return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: containerName}}}, Status: corev1.PodStatus{Phase: corev1.PodFailed,
+			ContainerStatuses: []corev1.ContainerStatus{{Name: containerName, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: int32(code),
+				Message: fmt.Sprintf(`{"status":{"ID":"a","State":%q,"ExitCode":%d,"Ended":"2026-11-26T00:00:%02dZ"},"whole":true}`, state, code, second)}}}}}}
+	}
+	running := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: containerName, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}}
+	told := ended("Exited", 3, 2)
+	told.Status.ContainerStatuses[0].State.Terminated.Message = `{"status":{"ID":"a","State":"Exited","ExitCode":3,"Reason":"cancelled","Ended":"2026-11-26T00:00:02Z"},"whole":true}`
+	for name, c := range map[string]struct {
+		pods   []*corev1.Pod
+		state  backend.JobState
+		code   int
+		reason string
+	}{
+		"both have ended":       {[]*corev1.Pod{ended("Exited", 0, 1), ended("Exited", 0, 2)}, backend.JobExited, 0, ""},
+		"the second was first":  {[]*corev1.Pod{ended("Exited", 3, 9), ended("Exited", 7, 2)}, backend.JobExited, 7, "node 1 ended with exit code 7"},
+		"its pod was taken":     {[]*corev1.Pod{nil, ended("Exited", 7, 2)}, backend.JobExited, 7, "node 1 ended with exit code 7"},
+		"one is about to end":   {[]*corev1.Pod{running, ended("Exited", 7, 2)}, backend.JobRunning, 0, "the other nodes are to end: node 1 ended with exit code 7"},
+		"one is gone":           {[]*corev1.Pod{ended("Exited", 0, 1), nil}, backend.JobLost, 0, "node 1 was lost: its pod is gone: the pod was deleted"},
+		"the other was told":    {[]*corev1.Pod{told, nil}, backend.JobLost, 0, "node 1 was lost: its pod is gone: the pod was deleted"},
+		"both are gone":         {[]*corev1.Pod{nil, nil}, backend.JobLost, 0, "node 0 was lost: its pod is gone: the pod was deleted"},
+		"one runs, one is gone": {[]*corev1.Pod{running, nil}, backend.JobRunning, 0, "the other nodes are to end: node 1 was lost: its pod is gone: the pod was deleted"},
+	} {
+		v := newView(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{jobAnnotation: "a", begunAnnotation: "2026-11-26T00:00:00Z"}},
+			Spec:   batchv1.JobSpec{CompletionMode: new(batchv1.IndexedCompletion), Completions: new(int32(2))},
+			Status: batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Message: "the pod was deleted"}}}})
+		for i, pod := range c.pods {
+			v.nodes[i].pod = pod
+		}
+		s := v.status()
+		require.Equal(t, c.state, s.State, name)
+		require.Equal(t, c.code, s.ExitCode, name)
+		require.Equal(t, c.reason, s.Reason, name)
 	}
 }

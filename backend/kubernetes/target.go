@@ -40,7 +40,8 @@ type Target struct {
 	Image string `json:"image,omitempty"`
 	// Registry is the repository that images of environments are pushed to and
 	// pulled from, such as "registry.example.com/ml/azml". Whoever builds one is
-	// logged in there as for docker or podman.
+	// logged in there as for docker or podman. Jobs of images of the same registry
+	// have those and azml from there, if whoever starts them is.
 	Registry string `json:"registry,omitempty"`
 	// Platform is that of the nodes that jobs run on, such as "linux/arm64"; when
 	// empty, the API server's.

@@ -107,6 +107,7 @@ var sideways = map[string]string{
 	"backend/docker -> backend/ssh/jobs":            "jobs of a container that is a machine are asked for by docker exec",
 	"backend/ssh/jobs -> backend/internal/layer":    "what a job changes in its container becomes an image",
 	"backend/kubernetes -> backend/ssh/jobs":        "the program in a pod is asked as the one on a machine",
+	"backend/cluster -> backend/internal/jobset":    "the ends of several nodes are one end, wherever they are",
 	"backend/docker -> backend/internal/jobset":     "jobs of all drivers are listed and forgotten alike",
 	"backend/kubernetes -> backend/internal/jobset": "jobs of all drivers are listed and forgotten alike",
 	"backend/process -> backend/internal/jobset":    "jobs of all drivers are listed and forgotten alike",

@@ -68,6 +68,19 @@ func KubernetesAlone(t testing.TB) *KubernetesCluster {
 	return kubernetesNamed(t, alone+strconv.Itoa(os.Getpid()))
 }
 
+// LaunchKubernetes is Kubernetes for programs that are no tests; stop ends this
+// process's use of it.
+func LaunchKubernetes(ctx context.Context) (cluster *KubernetesCluster, stop func() error, err error) {
+	tools, err := kubernetes(ctx, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cluster, err = startKubernetes(ctx, tools, "shared"); err != nil {
+		return nil, nil, err
+	}
+	return cluster, cluster.stop, nil
+}
+
 func kubernetesNamed(t testing.TB, called string) *KubernetesCluster {
 	t.Helper()
 	tools := need(t, AbilityKubernetes, func() (string, error) { return kubernetes(t.Context(), false) })

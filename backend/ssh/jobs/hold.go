@@ -91,9 +91,13 @@ func (o Outcome) marshal() []byte {
 	return data
 }
 
-// MarshalRequest gives the description of a job that Hold starts.
-func MarshalRequest(job backend.Job) ([]byte, error) {
-	return json.Marshal(newStartRequest("held", job))
+// MarshalRequest gives the description of a job that Hold starts. Where it is one for
+// several nodes, rank is the variable in Hold's own environment that has the number
+// of the node: the command finds that as backend.NodeRankVariable. Else it is empty.
+func MarshalRequest(job backend.Job, rank string) ([]byte, error) {
+	q := newStartRequest("held", job)
+	q.Rank = rank
+	return json.Marshal(q)
 }
 
 // Hold starts the job that the file request describes, in a place that is there for
@@ -144,6 +148,9 @@ func (s *server) startHeld(ctx context.Context, request string) (id string, err 
 	var q startRequest
 	if err := json.Unmarshal(data, &q); err != nil {
 		return "", fmt.Errorf("%w: the request in %s: %w", azml.ErrDamaged, request, err)
+	}
+	if q.Rank != "" {
+		q.Env = append(q.Env, [2][]byte{[]byte(backend.NodeRankVariable), []byte(os.Getenv(q.Rank))})
 	}
 	if err := s.relay(ctx, q.ID, filepath.Join(filepath.Dir(s.programs.dir), SocketFile)); err != nil {
 		return "", err

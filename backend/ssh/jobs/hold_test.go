@@ -20,7 +20,7 @@ import (
 
 // hold holds the job in dir and gives what becomes of it.
 func hold(ctx context.Context, t *testing.T, dir string, job backend.Job, out io.Writer) (Ended, Outcome) {
-	request, err := MarshalRequest(job)
+	request, err := MarshalRequest(job, "")
 	require.NoError(t, err)
 	at, end := filepath.Join(t.TempDir(), "request"), filepath.Join(t.TempDir(), "end")
 	require.NoError(t, os.WriteFile(at, request, 0o600))

@@ -180,6 +180,9 @@ func (p programs) sweep() error {
 	}
 	for _, e := range entries {
 		path, age := filepath.Join(p.dir, e.Name()), unused
+		if to, err := os.Readlink(path); err == nil && filepath.IsAbs(to) {
+			continue // it is kept elsewhere, as in an image
+		}
 		if strings.HasPrefix(e.Name(), ScratchPrefix) {
 			age = scratch
 		}

@@ -28,6 +28,8 @@ type startRequest struct {
 	Input   []byte         `json:"input,omitempty"`
 	Image   string         `json:"image,omitempty"`
 	Limits  backend.Limits `json:"limits,omitzero"`
+	// Rank is for Hold alone, see MarshalRequest.
+	Rank string `json:"rank,omitempty"`
 }
 
 func newStartRequest(token string, job backend.Job) startRequest {

@@ -53,6 +53,7 @@ var groups = []group{
 	{"submit", benchSubmit},
 	{"targets", benchTargets},
 	{"cluster", benchCluster},
+	{"kubernetes", benchKubernetes},
 	{"sync", benchSync},
 	{"mask", benchMask},
 	{"http-go", benchGoHandler},

@@ -1,0 +1,71 @@
+package jobset
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/azml-go/azml/backend"
+)
+
+// Failed tells whether a node has failed.
+func Failed(s backend.JobStatus) bool {
+	return s.State != backend.JobRunning && (s.State != backend.JobExited || s.ExitCode != 0)
+}
+
+// Together makes one status of those of the nodes of a job, which are in order of
+// their numbers: that of the one that failed first, once all have ended.
+func Together(id string, all []backend.JobStatus) backend.JobStatus {
+	if len(all) == 1 {
+		return all[0]
+	}
+	worst, ended := -1, time.Time{}
+	for n, s := range all {
+		if Failed(s) && (worst < 0 || before(s, all[worst])) {
+			worst = n
+		}
+		if s.Ended.After(ended) {
+			ended = s.Ended
+		}
+	}
+	for _, s := range all {
+		if s.State == backend.JobRunning {
+			running := backend.JobStatus{ID: id, State: backend.JobRunning, Started: all[0].Started, Reason: s.Reason}
+			if worst >= 0 {
+				running.Reason = "the other nodes are to end: " + reason(worst, all[worst])
+			}
+			return running
+		}
+	}
+	result := all[max(worst, 0)]
+	result.ID, result.Started = id, all[0].Started
+	if worst >= 0 {
+		result.Reason = reason(worst, all[worst])
+	}
+	if result.State != backend.JobLost {
+		result.Ended = ended
+	}
+	return result
+}
+
+// before tells whether a failed earlier than b. One that ended by itself comes
+// before one that was ended in the same moment, and a lost one has no time.
+func before(a, b backend.JobStatus) bool {
+	switch {
+	case a.Ended.IsZero() != b.Ended.IsZero():
+		return a.Ended.IsZero()
+	case !a.Ended.Equal(b.Ended):
+		return a.Ended.Before(b.Ended)
+	}
+	return a.State == backend.JobExited && b.State != backend.JobExited
+}
+
+// reason says how a node failed.
+func reason(n int, s backend.JobStatus) string {
+	switch {
+	case s.State == backend.JobExited && s.Reason == "":
+		return fmt.Sprintf("node %d ended with exit code %d", n, s.ExitCode)
+	case s.State == backend.JobLost:
+		return fmt.Sprintf("node %d was lost: %s", n, s.Reason)
+	}
+	return fmt.Sprintf("node %d: %s", n, s.Reason)
+}
