@@ -343,7 +343,7 @@ func (e *Endpoint) phase() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, host := range e.hosts {
-		if host.Phase != "" && !e.h.HostGone(&host) {
+		if host.Phase != "" && !e.h.HostGoneSince(&host, e.seen) {
 			return host.Phase
 		}
 	}

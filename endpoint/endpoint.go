@@ -38,14 +38,15 @@ type Endpoint struct {
 	mu     sync.Mutex
 	stored core.Stored[record.Endpoint]
 	hosts  []record.EndpointHost
-	read   time.Time // when both were read, by this process's clock
+	read   time.Time // when both were read again, by this process's clock
+	seen   time.Time // when hosts was read, by the workspace's clock
 	secret string    // key or token for Invoke, as it was last read
 	until  time.Time // how long secret is good
 	host   *host     // set when this object's process serves it
 }
 
 func wrap(h core.Handle, stored core.Stored[record.Endpoint], hosts []record.EndpointHost) *Endpoint {
-	return &Endpoint{h: h, stored: stored, hosts: hosts}
+	return &Endpoint{h: h, stored: stored, hosts: hosts, seen: h.Now()}
 }
 
 // Details is what an endpoint's records say.
@@ -115,7 +116,7 @@ func (e *Endpoint) Active() bool {
 
 // alive gives the processes that serve it. The lock is held.
 func (e *Endpoint) alive() []record.EndpointHost {
-	return slices.DeleteFunc(slices.Clone(e.hosts), func(host record.EndpointHost) bool { return e.h.HostGone(&host) })
+	return slices.DeleteFunc(slices.Clone(e.hosts), func(host record.EndpointHost) bool { return e.h.HostGoneSince(&host, e.seen) })
 }
 
 // state gives the state, since when, and what is wrong.
@@ -209,7 +210,7 @@ func (e *Endpoint) Refresh(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stored, e.hosts, e.read = now.stored, now.hosts, time.Now()
+	e.stored, e.hosts, e.seen, e.read = now.stored, now.hosts, now.seen, time.Now()
 	return nil
 }
 

@@ -336,7 +336,7 @@ func TestList(t *testing.T) {
 	ws := open(t)
 	m, err := ws.Models().Register(ctx, "m", file(t, t.TempDir(), "m.txt", "x"), nil)
 	require.NoError(t, err)
-	deploy(t, ws, "bbb", endpoint.Config{Model: m}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Tags: map[string]string{"team": "a"}}})
+	deploy(t, ws, "bbb", endpoint.Config{Handler: echo, Model: m}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Tags: map[string]string{"team": "a"}}})
 	_, err = ws.Endpoints().Create(ctx, "aaa", nil)
 	require.NoError(t, err)
 	names := func(opts *endpoint.ListOptions) []string {

@@ -22,7 +22,6 @@ type crowd struct {
 	t       *testing.T
 	address string
 	clients sync.WaitGroup
-	mu      sync.Mutex
 	all     []net.Conn
 }
 

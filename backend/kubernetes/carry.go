@@ -16,8 +16,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/azml-go/azml/backend"
 )
 
 // carrying is an image that has the program in it, so that nothing has to be brought;
@@ -60,7 +58,7 @@ func (c carrying) to(container *corev1.Container, nodes int) {
 // registry, where it is made once for each of both. There is none for an image of
 // another registry, whose layers would have to be copied, nor where this machine can't
 // make it: then the program is brought to each pod.
-func (d *Driver) withProgram(ctx context.Context, image string, own program, on backend.Platform) (carrying, error) {
+func (d *Driver) withProgram(ctx context.Context, image string, own program) (carrying, error) {
 	base, err := name.ParseReference(image)
 	if err != nil || d.target.Registry == "" {
 		return carrying{}, nil //nolint:nilerr // the cluster says what is wrong with it

@@ -38,7 +38,7 @@ func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	if err != nil {
 		return err
 	}
-	with, err := d.withProgram(ctx, job.Image, programs[len(programs)-1], on)
+	with, err := d.withProgram(ctx, job.Image, programs[len(programs)-1])
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,12 @@ func EndpointHosts(ctx context.Context, h Handle, endpoint string) iter.Seq2[Sto
 }
 
 // HostGone tells whether the serving process is known to have ended.
-func (h Handle) HostGone(host *record.EndpointHost) bool {
-	return h.Gone(&host.Owner) || h.Now().Sub(host.Modified) > hostSilence
+func (h Handle) HostGone(host *record.EndpointHost) bool { return h.HostGoneSince(host, h.Now()) }
+
+// HostGoneSince is HostGone of a record that was read then, which says nothing of
+// what was heard of the process later.
+func (h Handle) HostGoneSince(host *record.EndpointHost, read time.Time) bool {
+	return h.Gone(&host.Owner) || read.Sub(host.Modified) > hostSilence
 }
 
 // ServedBy gives the name of an endpoint that serves, or is about to serve, the model of that ID, ""
