@@ -19,6 +19,13 @@ type ComputeDriver interface {
 	Open(ctx context.Context, source ComputeSource) (OpenedCompute, error)
 }
 
+// MultiNode is what a ComputeDriver implements whose targets run jobs on several nodes.
+type MultiNode interface {
+	// MaxNodes is the greatest Job.Nodes that a target may be asked for. Whether it has
+	// them at all is found when a job is started, or waits for them.
+	MaxNodes() int
+}
+
 // OpenedCompute is a target that holds connections until it is closed. Jobs go on
 // when it is.
 type OpenedCompute interface {

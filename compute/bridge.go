@@ -24,10 +24,13 @@ func Lookup(ctx context.Context, h core.Handle, name string) (*Target, error) {
 // MaxNodes is for packages that start something on a target: how many nodes it has
 // at most.
 func MaxNodes(t *Target) int {
-	if t.record.Cluster == nil {
-		return 1
+	if t.record.Cluster != nil {
+		return t.record.Cluster.MaxNodes
 	}
-	return t.record.Cluster.MaxNodes
+	if several, ok := t.h.ComputeDriver(t.record.Type).(backend.MultiNode); ok {
+		return several.MaxNodes()
+	}
+	return 1
 }
 
 // Open is for packages that start something on a target which is not this

@@ -5,7 +5,6 @@ package experiment_test
 import (
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 )
 
@@ -70,9 +70,7 @@ func TestProcessesOfTensorFlow(t *testing.T) {
 
 func TestProcessesOfMpi(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("mpirun"); err != nil {
-		t.Skip("mpirun is not installed: apt-get install openmpi-bin")
-	}
+	testenv.MPI(t)
 	r, err := submitShell(t, `echo "rank $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE"`, experiment.Mpi{ProcessCountPerNode: 2}, 0)
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(logText(t, r, "user_logs/std_log.txt")), "\n")

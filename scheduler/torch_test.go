@@ -4,7 +4,6 @@ package scheduler_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // torchScript sums over all processes and trains a small model on data that is
@@ -42,16 +42,10 @@ print("same", all(torch.equal(w, weights[0]) for w in weights), flush=True)
 dist.destroy_process_group()
 `
 
-// TestTorch runs real torch.distributed on two nodes with two processes each. It needs
-// a Python that has torch, by AZML_TEST_TORCH.
+// TestTorch runs real torch.distributed on two nodes with two processes each.
 func TestTorch(t *testing.T) {
 	t.Parallel()
-	python := os.Getenv("AZML_TEST_TORCH")
-	if python == "" {
-		t.Skip("name a Python that has torch in AZML_TEST_TORCH")
-	}
-	out, err := exec.CommandContext(t.Context(), python, "-c", "import torch").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	python := testenv.Torch(t)
 	ws, dir := open(t, compute.Cluster{}, 2)
 	schedule(t, ws)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "train.py"), []byte(torchScript), 0o600))

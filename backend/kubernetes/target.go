@@ -155,10 +155,17 @@ func parse(source backend.ComputeSource) (Target, error) {
 // backend.ComputeDriver.
 type Kind struct{}
 
-var _ backend.ComputeDriver = Kind{}
+var (
+	_ backend.ComputeDriver = Kind{}
+	_ backend.MultiNode     = Kind{}
+)
 
 // Type implements backend.ComputeDriver.
 func (Kind) Type() string { return Type }
+
+// MaxNodes implements backend.MultiNode: by far more than what one pod after the other
+// can be asked about.
+func (Kind) MaxNodes() int { return 256 }
 
 // Open implements backend.ComputeDriver. Targets that differ in their connection
 // don't see each other's jobs, also in one namespace.

@@ -75,6 +75,10 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return prometheus(ctx, true)
 	case AbilityRegistry:
 		return registry(ctx)
+	case AbilityTorch:
+		return torch(ctx)
+	case AbilityMPI:
+		return mpi(ctx)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

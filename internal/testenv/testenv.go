@@ -68,6 +68,10 @@ const (
 	AbilityPrometheus = "prometheus"
 	// AbilityRegistry is a registry of images.
 	AbilityRegistry = "registry"
+	// AbilityTorch is a Python with PyTorch for processors.
+	AbilityTorch = "torch"
+	// AbilityMPI is Open MPI's mpirun.
+	AbilityMPI = "mpi"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -100,6 +104,8 @@ func Abilities() []string {
 		AbilityKubernetes,
 		AbilityPrometheus,
 		AbilityRegistry,
+		AbilityTorch,
+		AbilityMPI,
 		AbilityMount,
 	}
 }
