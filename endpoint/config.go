@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/router"
+	"github.com/azml-go/azml/internal/scoring"
 	"github.com/azml-go/azml/model"
 )
 
@@ -138,6 +139,34 @@ type Script struct {
 	Environment environment.Spec
 	// Variables are environment variables for the script.
 	Variables map[string]string
+	// Server is what runs the script in that environment, ServerWorker when empty.
+	Server Server
+}
+
+// Server is a program that runs a scoring script.
+type Server string
+
+const (
+	// ServerWorker is azml's own, which needs no package.
+	ServerWorker Server = ""
+	// ServerInference is Azure ML's own server, which the environment must have as the
+	// package azureml-inference-server-http. It needs hosts on Linux or macOS, starts
+	// slower than a worker and takes longer for each request, and knows no run_batch().
+	ServerInference Server = scoring.InferenceServer
+)
+
+// checkServer tells what does not go with the server that was chosen.
+func (c *Config) checkServer() error {
+	switch {
+	case c.Script == nil || c.Script.Server == ServerWorker:
+	case c.Script.Server != ServerInference:
+		return fmt.Errorf("%w: server %q: use %s, or leave it empty for azml's own", azml.ErrInvalid, c.Script.Server, ServerInference)
+	case c.Script.EntryScript == "":
+		return fmt.Errorf("%w: %s serves scoring scripts: name an EntryScript", azml.ErrInvalid, ServerInference)
+	case c.MaxBatch > 1 || c.MaxBatchWait > 0:
+		return fmt.Errorf("%w: %s knows no run_batch(): leave MaxBatch and MaxBatchWait out", azml.ErrInvalid, ServerInference)
+	}
+	return nil
 }
 
 // kindOf tells a Go function from a script in a record.
@@ -192,6 +221,9 @@ func (c *Config) check() error {
 			return err
 		}
 	}
+	if err := c.checkServer(); err != nil {
+		return err
+	}
 	if err := c.Collect.check(); err != nil {
 		return err
 	}
@@ -237,6 +269,7 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 	d.Kind = kindHandler
 	if c.Script != nil {
 		d.Kind, d.EntryScript, d.Variables = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables)
+		d.Server = string(c.Script.Server)
 		if c.Script.EntryScript == "" {
 			d.Kind = kindModel
 		} else {

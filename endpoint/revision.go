@@ -271,6 +271,8 @@ type DeploymentDetails struct {
 	Models []string `json:"models,omitempty"`
 	// EntryScript is the scoring script.
 	EntryScript string `json:"entryScript,omitempty"`
+	// Server is what runs it.
+	Server Server `json:"server,omitempty"`
 	// Environment is the script's environment, as "name:version".
 	Environment string `json:"environment,omitempty"`
 	// MinReplicas is the least number of replicas.
@@ -288,7 +290,7 @@ func details(r *record.EndpointRevision) *Revision {
 	out := &Revision{Number: r.Number, Made: r.Made, MadeBy: r.MadeBy, Note: r.Note}
 	for _, d := range r.Deployments {
 		one := DeploymentDetails{Name: d.Name, ID: d.ID, Traffic: r.Traffic[d.Name], Mirror: r.Mirror[d.Name], Deployed: d.Deployed, Kind: d.Kind,
-			Models: slices.Clone(d.Models), EntryScript: d.EntryScript, MinReplicas: d.MinReplicas, MaxReplicas: d.MaxReplicas, Sample: slices.Clone(d.Sample)}
+			Models: slices.Clone(d.Models), EntryScript: d.EntryScript, Server: Server(d.Server), MinReplicas: d.MinReplicas, MaxReplicas: d.MaxReplicas, Sample: slices.Clone(d.Sample)}
 		if d.Environment != nil {
 			one.Environment = d.Environment.Name + ":" + d.Environment.Version
 		}

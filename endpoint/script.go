@@ -54,7 +54,7 @@ func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models
 		}
 		maps.Copy(variables, found)
 	}
-	return scoring.PythonConfig{Python: built.Python, SourceDir: source, EntryScript: d.EntryScript, ModelDir: modelDir,
+	return scoring.PythonConfig{Python: built.Python, SourceDir: source, EntryScript: d.EntryScript, Server: d.Server, ModelDir: modelDir,
 		AppRoot: cmp.Or(source, one.dir.path), Model: d.ModelFormat, ModelFile: d.ModelFile, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: s.log, Logger: s.logger(),
 		MaxMemory: d.MaxMemory, InitTimeout: milliseconds(d.InitTimeout), Batching: batching(d, 1)}, nil
 }

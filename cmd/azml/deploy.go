@@ -172,6 +172,7 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 	f.StringArrayVarP(&d.models, "model", "m", nil, "model to serve, NAME, NAME:VERSION or NAME@ALIAS (repeatable)")
 	f.StringVarP(&d.script.Source, "source", "s", "", "folder of the script (default: the current one)")
 	f.StringVar(&d.script.EntryScript, "entry-script", "", "scoring script, relative to the source folder (default: none; the model is served by what it is)")
+	f.StringVar((*string)(&d.script.Server), "server", "", "what runs the script: "+string(endpoint.ServerInference)+" of its environment (default: azml's own)")
 	d.environment.add(cmd)
 	f.StringVar(&d.sample, "sample", "", "file with a request that is tried before it gets traffic (default: the one that the model brings along)")
 	f.BoolVar(&d.noSample, "no-sample", false, "try no request")

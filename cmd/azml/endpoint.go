@@ -125,7 +125,7 @@ func drawRevision(t *table, what string, r *endpoint.Revision) {
 			replicas += " to " + strconv.Itoa(d.MaxReplicas)
 		}
 		parts := []string{fmt.Sprintf("%d %%", d.Traffic), d.Kind}
-		for _, part := range []string{d.EntryScript, strings.Join(d.Models, ","), d.Environment} {
+		for _, part := range []string{d.EntryScript, string(d.Server), strings.Join(d.Models, ","), d.Environment} {
 			if part != "" {
 				parts = append(parts, part)
 			}

@@ -127,6 +127,9 @@ type EndpointDeployment struct {
 	ModelFile string `json:"modelFile,omitempty"`
 	// EntryScript is the scoring script, relative to the source folder.
 	EntryScript string `json:"entryScript,omitempty"`
+	// Server is what runs the script: empty for azml's own worker, or
+	// "azureml-inference-server-http".
+	Server string `json:"server,omitempty"`
 	// Source is the manifest ID of the scoring script's folder.
 	Source string `json:"source,omitempty"`
 	// Environment is the environment of the scoring script or model.

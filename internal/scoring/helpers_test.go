@@ -27,15 +27,16 @@ import (
 
 // hostVariable makes the test binary host the script in the folder it names
 // and print the worker's process id, so that a test can kill the host;
-// hostPython names the interpreter.
+// hostPython names the interpreter, hostServer what runs the script.
 const (
+	hostServer   = "AZML_TEST_SCORING_SERVER"
 	hostVariable = "AZML_TEST_SCORING_HOST"
 	hostPython   = "AZML_TEST_SCORING_PYTHON"
 )
 
 func hostUntilKilled() {
 	p, err := StartPython(context.Background(), PythonConfig{
-		SourceDir: os.Getenv(hostVariable), EntryScript: "score.py", Log: os.Stdout, Python: os.Getenv(hostPython),
+		SourceDir: os.Getenv(hostVariable), EntryScript: "score.py", Log: os.Stdout, Python: os.Getenv(hostPython), Server: os.Getenv(hostServer),
 	})
 	if err != nil {
 		fmt.Println("failed:", err)

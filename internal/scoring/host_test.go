@@ -15,12 +15,25 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/internal/testenv"
 )
 
 // TestWorkerEndsWithItsHost: kill -9 of the hosting process ends the worker and
 // its children, even while run() hangs.
 func TestWorkerEndsWithItsHost(t *testing.T) {
 	t.Parallel()
+	t.Run("worker", func(t *testing.T) {
+		t.Parallel()
+		endsWithItsHost(t, needPython(t), "")
+	})
+	t.Run("inference server", func(t *testing.T) {
+		t.Parallel()
+		endsWithItsHost(t, testenv.InferenceServer(t), InferenceServer)
+	})
+}
+
+func endsWithItsHost(t *testing.T, python, server string) {
 	dir := writeScript(t, `
 import os, subprocess, sys
 def init(): pass
@@ -30,7 +43,7 @@ def run(data):
     while True: pass
 `)
 	host := exec.Command(os.Args[0])
-	host.Env = append(os.Environ(), hostVariable+"="+dir, hostPython+"="+needPython(t))
+	host.Env = append(os.Environ(), hostVariable+"="+dir, hostPython+"="+python, hostServer+"="+server)
 	out, err := host.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, host.Start())

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -36,12 +38,16 @@ func appendLogPrefix(dst []byte, level byte, pid int, logger string) []byte {
 // lineLog writes a worker's output line by line, each by one Write, and keeps
 // the last lines for errors.
 type lineLog struct {
-	out io.Writer
-	pid int
+	out    io.Writer
+	pid    int
+	formed bool // lines that are in the log's form already are written as they are
 
 	mu   sync.Mutex
 	last []string
 }
+
+// formedLine is how a line in the log's form begins.
+var formedLine = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z] \[\d+\] `)
 
 // write logs one line, or a traceback of several.
 func (l *lineLog) write(level byte, logger string, text []byte) {
@@ -54,7 +60,12 @@ func (l *lineLog) write(level byte, logger string, text []byte) {
 	if extra := len(l.last) - keepLastLines; extra > 0 {
 		l.last = append(l.last[:0], l.last[extra:]...)
 	}
-	if l.out != nil {
+	if l.out == nil {
+		return
+	}
+	if l.formed && formedLine.Match(text) {
+		_, _ = l.out.Write(append(slices.Clip(text), '\n')) // as below
+	} else {
 		_, _ = l.out.Write(appendLogLine(nil, level, l.pid, logger, text)) // a full log disk must not stop the service
 	}
 }

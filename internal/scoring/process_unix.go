@@ -17,8 +17,8 @@ func ownGroup(cmd *exec.Cmd) {
 // passLifeline gives the worker the read end of a pipe whose closing tells it
 // that this process is gone. It returns the descriptor's number there.
 func passLifeline(cmd *exec.Cmd, read *os.File) *int {
-	cmd.ExtraFiles = []*os.File{read}
-	return new(3)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, read)
+	return new(2 + len(cmd.ExtraFiles))
 }
 
 func terminateGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGTERM) }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -48,6 +49,9 @@ type PythonConfig struct {
 	SourceDir string
 	// EntryScript is the script's path below SourceDir; default "main.py".
 	EntryScript string
+	// Server is what runs the script: empty for a worker of this package's, or
+	// InferenceServer, which Batching is nothing for. That needs Unix.
+	Server string
 	// Model, when set, serves the model in ModelDir without a script, whose fields are
 	// not used then: ModelMLflow or ModelSklearn.
 	Model string
@@ -92,6 +96,9 @@ func (c PythonConfig) normal() (*PythonConfig, error) {
 		if *s == "" {
 			*s = value
 		}
+	}
+	if c.Server == InferenceServer && runtime.GOOS == "windows" {
+		return nil, fmt.Errorf("%w: %s serves on hosts with Linux or macOS", azml.ErrUnsupported, InferenceServer)
 	}
 	defaults(&c.Python, "python3")
 	if c.Model != "" {
@@ -351,7 +358,11 @@ func (p *Python) score(ctx context.Context, req *Request) (*Response, error) {
 		return nil, err
 	}
 	c := &call{w: w, over: make(chan struct{}), lost: func(err error) { p.lost(w, err) }}
-	resp, err := c.start(ctx, req)
+	ask := c.start
+	if w.web != nil {
+		ask = c.forward
+	}
+	resp, err := ask(ctx, req)
 	if err != nil && !errors.Is(err, errNotStarted) && p.life.Err() != nil {
 		err = fmt.Errorf("%w: the scoring process was stopped during the call", azml.ErrClosed)
 	}

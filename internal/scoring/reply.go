@@ -113,7 +113,7 @@ func (s *Server) reply(w *recorder, resp *Response) error {
 		}
 	}
 	failed := resp.Failed || resp.Status >= http.StatusInternalServerError
-	if failed || first(header, headerRunFailed) == "" {
+	if failed && !resp.told || first(header, headerRunFailed) == "" {
 		w.setHeader(header, headerRunFailed, pythonBool(failed))
 	}
 	w.call.Ran = resp.Elapsed

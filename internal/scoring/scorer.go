@@ -109,5 +109,6 @@ type Response struct {
 	Failed bool
 
 	tensors []Tensor // the outputs, of a request that had tensors
+	told    bool     // Header says whether the user's code failed
 	parts   []part   // of a batch: the answers whose bodies are in Body
 }

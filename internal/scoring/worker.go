@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,11 +34,12 @@ type worker struct {
 	log      *lineLog
 	hello    hello
 	line     line
-	dead     atomic.Bool   // the process has ended
-	served   atomic.Bool   // at least one call was answered
-	late     atomic.Bool   // it was killed for a call that took too long
-	kills    int64         // see systemKills, when it was started
-	exited   chan struct{} // closed when all of the process is gone
+	web      *http.Transport // to an InferenceServer, else nil
+	dead     atomic.Bool     // the process has ended
+	served   atomic.Bool     // at least one call was answered
+	late     atomic.Bool     // it was killed for a call that took too long
+	kills    int64           // see systemKills, when it was started
+	exited   chan struct{}   // closed when all of the process is gone
 }
 
 // hello is what the worker says while it starts: phases, then how it went.
@@ -63,13 +65,14 @@ type workerSetup struct {
 	Model       string `json:"model,omitempty"`
 	ModelPath   string `json:"model_path,omitempty"`
 	MaxMemory   int64  `json:"max_memory,omitempty"`
+	Port        int    `json:"port,omitempty"` // where an InferenceServer listens
 	Lifeline    *int   `json:"lifeline"`
 }
 
 // startWorker starts the interpreter and returns when init() has returned.
 // The error is a *StartError.
 func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
-	w := &worker{exited: make(chan struct{}), log: &lineLog{out: cfg.Log}}
+	w := &worker{exited: make(chan struct{}), log: &lineLog{out: cfg.Log, formed: cfg.Server == InferenceServer}}
 	w.line = newLine(w.exited)
 	setup := workerSetup{SourceDir: cfg.SourceDir, AppRoot: cfg.AppRoot, EntryScript: filepath.Join(cfg.SourceDir, cfg.EntryScript)}
 	if cfg.Model != "" {
@@ -121,6 +124,14 @@ func (w *worker) spawn(cfg *PythonConfig, setup *workerSetup) (output *os.File, 
 	w.cmd.Dir, w.cmd.Env = cfg.AppRoot, cfg.environ()
 	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = read[0], write[1], write[2]
 	ownGroup(w.cmd)
+	if cfg.Server == InferenceServer {
+		listener, err := w.listen(setup)
+		if err != nil {
+			closeFiles(w.calls, w.answers, output, w.lifeline)
+			return nil, err
+		}
+		defer closeFiles(listener)
+	}
 	setup.Lifeline = passLifeline(w.cmd, read[3])
 	if err := w.cmd.Start(); err != nil {
 		closeFiles(w.calls, w.answers, output, w.lifeline)
@@ -144,7 +155,7 @@ func (w *worker) greet(setup workerSetup) (phase string, err error) {
 	if err != nil {
 		return phase, err
 	}
-	body, err := workerModules()
+	body, err := workerModules(w.web != nil)
 	if err != nil {
 		return phase, err
 	}
@@ -161,7 +172,9 @@ func (w *worker) greet(setup workerSetup) (phase string, err error) {
 			return phase, err
 		}
 		if w.hello.Failed {
-			w.log.write('E', "azml", []byte(w.hello.Log))
+			if w.hello.Log != "" {
+				w.log.write('E', "azml", []byte(w.hello.Log))
+			}
 			return phase, errWorkerDied
 		}
 		if w.hello.Phase != "" {
@@ -173,9 +186,13 @@ func (w *worker) greet(setup workerSetup) (phase string, err error) {
 
 // workerModules gives the worker's Python modules by name, in the order in
 // which they import one another, as JSON.
-func workerModules() ([]byte, error) {
+func workerModules(inferenceServer bool) ([]byte, error) {
+	names := []string{"azml_standins", "azml_script", "azml_model", "azml_worker"}
+	if inferenceServer {
+		names = append(names, "azml_inference")
+	}
 	var modules [][2]string
-	for _, name := range []string{"azml_standins", "azml_script", "azml_model", "azml_worker"} {
+	for _, name := range names {
 		source, err := pythonSources.ReadFile("python/" + name + ".py")
 		if err != nil {
 			return nil, err
@@ -220,6 +237,9 @@ func (w *worker) wait(output *os.File) {
 	defer cancel()
 	_ = w.line.empty(reading)
 	closeFiles(output, w.calls, w.answers, w.lifeline)
+	if w.web != nil {
+		w.web.CloseIdleConnections()
+	}
 	close(w.exited)
 }
 
