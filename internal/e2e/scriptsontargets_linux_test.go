@@ -39,15 +39,16 @@ func TestScriptsOnEveryTarget(t *testing.T) {
 	t.Parallel()
 	server := testenv.SSHD(t)
 	engine := testenv.Docker(t)
-	cache, err := os.UserCacheDir() // where the examples' environments are, or will be
+	wheels := t.TempDir()
+	cluster := withWheels(t, wheels) // like the others before the workspace, whose closing waits for them
+	cache, err := os.UserCacheDir()  // where the examples' environments are, or will be
 	require.NoError(t, err)
 	cache = filepath.Join(cache, "azml")
 	p := newPlace(t)
 	p.Cache = cache
 	ws := p.openFor(t)
-	wheels := t.TempDir()
 	for name, config := range map[string]compute.Config{
-		"k8s": withWheels(t, wheels),
+		"k8s": cluster,
 		"far": ssh.Target{Address: "127.0.0.1", Port: server.Port, Username: server.User, Credential: ssh.Credential{PrivateKey: server.Key},
 			HostKey: server.HostKey, Dir: filepath.Join(t.TempDir(), "jobs"), CacheDir: cache},
 		"box": docker.Config{Host: engine.Host, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none"},
