@@ -370,5 +370,5 @@ func TestLoad(t *testing.T) {
 	}
 	all.Wait()
 	require.Zero(t, p.Restarts())
-	require.Equal(t, router.Stats{Replicas: 1, Ready: 1}, s.deployment.Stats().Stats)
+	require.Equal(t, router.Stats{Replicas: 1, Ready: 1, Together: 1}, s.deployment.Stats().Stats)
 }
