@@ -203,6 +203,9 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	r := stored.Value
 	switch {
 	case r.Status.Terminal():
+		if r.Agent != nil { // another process has seen it to its end, but may have gone before all its nodes were done
+			c.undo(ctx, *r.Agent)
+		}
 		return true, nil
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
 		return false, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
@@ -280,7 +283,7 @@ func (c *cluster) refuse(ctx context.Context, id string, cause error) error {
 	return err
 }
 
-// undo ends the job of an agent that never had its run.
+// undo ends the job of an agent that never had its run, or has no more.
 func (c *cluster) undo(ctx context.Context, a record.Agent) {
 	opened, _, err := compute.OpenNodes(ctx, c.h, a.Nodes)
 	if err != nil {
