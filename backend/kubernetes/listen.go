@@ -13,10 +13,9 @@ import (
 	"github.com/azml-go/azml/backend/ssh/jobs"
 )
 
-// Listen implements backend.Remote: the program in each of the
-// job's pods listens there, and
-// what it hears goes through the API server. The listener waits for the pod, and
-// outlives lost connections; it fails when the job has ended. Errors: ErrClosed.
+// Listen implements backend.Remote: the program in each of the job's pods listens
+// there, and what it hears goes through the API server. The listener waits for the pods,
+// and outlives lost connections; it fails when the job has ended. Errors: ErrClosed.
 func (d *Driver) Listen(ctx context.Context, id string) (net.Listener, string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, "", err

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -112,7 +113,7 @@ func (s folderScan) walk(dir string, up patternmatcher.MatchInfo) error {
 // may be named again, and the Dockerfile may be there.
 func (s folderScan) folder(name string, out bool, match patternmatcher.MatchInfo) error {
 	before := len(s.found)
-	if !out || s.ignored.Exclusions() || path.Dir(s.always[0]) == name {
+	if !out || s.ignored.Exclusions() || strings.HasPrefix(s.always[0], name+"/") {
 		if err := s.walk(name, match); err != nil {
 			return err
 		}

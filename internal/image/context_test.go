@@ -64,6 +64,7 @@ func TestScanFolder(t *testing.T) {
 		"at any depth":              {"**/*.log\ndata\nempty\n# comment", "Dockerfile", ".dockerignore Dockerfile a.txt deep/er docker/Other src/link src/run.sh"},
 		"all but one":               {"*\n!src/run.sh", "Dockerfile", ".dockerignore Dockerfile src/run.sh"},
 		"the Dockerfile's folder":   {"*", "docker/Other", ".dockerignore docker/Other"},
+		"the Dockerfile, deep":      {"deep", "deep/er/x.log", ".dockerignore Dockerfile a.txt data/big.bin data/keep.txt deep/er/x.log docker/Other empty src/link src/run.sh"},
 		"what the engine must have": {"Dockerfile\n.dockerignore\ndata\nsrc\nempty\ndeep", "Dockerfile", ".dockerignore Dockerfile a.txt docker/Other"},
 	} {
 		dir := folder(t, content)
