@@ -41,8 +41,14 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(programDir)
+		os.Exit(code)
+	}))
 }
+
+// programDir is where azml builds, empty when it does not.
+var programDir string
 
 // fast are options for tests. Schedulers of a loaded machine may be silent for
 // seconds, which costs no more than a change of places.
@@ -57,6 +63,7 @@ var azml = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	f := &program.Finder{CacheDir: dir}
 	return f.Find(context.Background(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
 })

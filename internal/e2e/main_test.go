@@ -27,7 +27,12 @@ const errandVariable = "AZML_E2E_ERRAND"
 func TestMain(m *testing.M) {
 	text := os.Getenv(errandVariable)
 	if text == "" {
-		goleak.VerifyTestMain(m)
+		goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+			for _, do := range atEnd {
+				do()
+			}
+			os.Exit(code)
+		}))
 		return
 	}
 	os.Unsetenv(errandVariable)
@@ -41,6 +46,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 }
+
+// atEnd is done when all tests have ended.
+var atEnd []func()
 
 // errand is what a worker process is to do, in which workspace.
 type errand struct {

@@ -54,6 +54,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	atEnd = append(atEnd, func() { _ = os.RemoveAll(dir) })
 	f := &program.Finder{CacheDir: dir}
 	return f.Find(context.Background(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
 })
