@@ -80,6 +80,8 @@ func (c *Client) keep(ctx context.Context, spec Spec) (record.Environment, error
 		err = fmt.Errorf("%w: this workspace does not have the files of the build context: read its folder by FromBuildContext", azml.ErrInvalid)
 	case err == nil && image.ContextHash(m) != from.Hash:
 		err = fmt.Errorf("%w: the hash of the build context is not that of its files", azml.ErrInvalid)
+	case err == nil && !image.HasFile(m.Files, from.Dockerfile):
+		err = fmt.Errorf("%w: the build context has no file %q", azml.ErrInvalid, from.Dockerfile)
 	}
 	return env, err
 }

@@ -189,18 +189,21 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	if rec := r.record(); rec.Elsewhere() {
 		return fmt.Errorf("%w: it goes on in another workspace and this is a copy: cancel it there", azml.ErrConflict)
 	}
-	to := record.CancelRequested
+	step := history.Step{To: record.CancelRequested, Reason: reason}
 	switch r.Status() {
 	case StatusCancelRequested:
 		return nil
 	case StatusNotStarted:
-		to = record.Canceled // nobody drives it yet who could
+		step.To = record.Canceled // nobody drives it yet who could
 	case StatusQueued:
 		if rec := r.record(); rec.Owner == nil && rec.Agent == nil {
-			to = record.Canceled
+			step.To, step.Unclaimed = record.Canceled, true
 		}
 	}
-	stored, err := r.transition(ctx, history.Step{To: to, Reason: reason})
+	stored, err := r.transition(ctx, step)
+	if errors.Is(err, azml.ErrConflict) && step.Unclaimed { // it is begun meanwhile: who does is asked
+		stored, err = r.transition(ctx, history.Step{To: record.CancelRequested, Reason: reason})
+	}
 	if errors.Is(err, azml.ErrConflict) { // somebody else has asked, perhaps
 		if readErr := r.Refresh(ctx); readErr == nil && r.Status() == StatusCancelRequested {
 			return nil

@@ -188,7 +188,7 @@ func other(key string) bool {
 	case "logged-models":
 		return len(parts) > 3 && parts[2] == "metrics"
 	case "endpoints":
-		return len(parts) > 3 && parts[2] == "logs"
+		return len(parts) > 3 && (parts[2] == "logs" || parts[2] == "requests")
 	}
 	return false
 }

@@ -95,7 +95,9 @@ func AllotAfter[T any, P pointer[T]](ctx context.Context, h Handle, s Series, au
 	}
 	defer h.leave(s.Prefix, t)
 	defer t.pass()
-	_ = t.last.wait() // whether it was taken is asked of the store
+	if err := t.last.over(ctx); err != nil { // whether it was taken is asked of the store
+		return 0, Stored[T]{}, err
+	}
 	last, err := s.Last(ctx, h)
 	if err != nil {
 		return 0, Stored[T]{}, err
@@ -161,6 +163,9 @@ func Take[T any, P pointer[T]](ctx context.Context, h Handle, s Series, value T)
 		defer pass()
 		_, own.err = create[T, P](ctx, h, s.Key(own.n), value, func() error {
 			pass()
+			if err := before.over(ctx); err != nil {
+				return err
+			}
 			if before.wait() != nil {
 				return fmt.Errorf("%w: nobody knows whether the number before was taken", azml.ErrExists)
 			}
@@ -178,6 +183,19 @@ type taking struct {
 	n     int
 	ended chan struct{}
 	err   error // when it has ended
+}
+
+// over waits until it is known whether the number was taken. Its error is that of ctx.
+func (t *taking) over(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	select {
+	case <-t.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a number: %w", context.Cause(ctx))
+	}
 }
 
 // wait waits until the number was taken, or not.

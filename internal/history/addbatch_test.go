@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -131,10 +132,31 @@ func TestFilesAreListedWhenTheyLast(t *testing.T) {
 // nothing goes on behind its end, and nothing is listed.
 func TestABatchThatMayNotBeAdded(t *testing.T) {
 	t.Parallel()
-	h := setup(t, memory.NewObjects())
+	objects := &onThisMachine{hooked{Objects: memory.NewObjects()}, t.TempDir()}
+	h := setup(t, objects)
 	run := create(t, h, "r").Value
 	require.NoError(t, add(t, h, run, batch(t, h, "a")))
-	require.ErrorIs(t, add(t, h, run, batch(t, h, "a", "b")), azml.ErrExists)
+	begun, release := make(chan struct{}), make(chan struct{})
+	objects.set(func() {
+		objects.fail = func(op, key string) error {
+			if op == "put" && strings.HasPrefix(key, "files/packs/") {
+				close(begun)
+				<-release
+			}
+			return nil
+		}
+	})
+	twice, done := batch(t, h, "a", "b"), make(chan error, 1)
+	go func() { done <- add(t, h, run, twice) }()
+	<-begun
+	select {
+	case err := <-done:
+		require.Fail(t, "its contents still go out", "%v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	require.ErrorIs(t, <-done, azml.ErrExists)
+	objects.set(func() { objects.fail = nil })
 	refused := batch(t, h, "c")
 	require.NoError(t, refused.AddDir("d/e"))
 	_, err := FixedFiles(strings.Repeat("0", 64)).AddBatch(t.Context(), h, refused, true)

@@ -110,6 +110,9 @@ type Step struct {
 	// Owner, when not empty, makes the step fail with ErrConflict when the run
 	// has meanwhile been taken from this owner.
 	Owner string
+	// Unclaimed makes the step fail with ErrConflict when somebody answers for the run,
+	// or has begun to start its agent.
+	Unclaimed bool
 }
 
 // Transition moves the run to its next status. Errors: ErrConflict when the
@@ -125,6 +128,9 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		}
 		if step.Owner != "" && (r.Owner == nil || r.Owner.ID != step.Owner) {
 			return fmt.Errorf("%w: the run is %s and another process answers for it now", azml.ErrConflict, r.Status)
+		}
+		if step.Unclaimed && (r.Owner != nil || r.Agent != nil) {
+			return fmt.Errorf("%w: the run is %s and is being begun", azml.ErrConflict, r.Status)
 		}
 		if !r.Status.CanBecome(step.To) || r.Status.Terminal() != step.Resume {
 			return fmt.Errorf("%w: the run is %s, it can't become %s", azml.ErrConflict, r.Status, step.To)

@@ -48,11 +48,15 @@ func ScanFolder(dir, dockerfile string) (*Folder, error) {
 		return nil, err
 	}
 	slices.SortFunc(s.found, func(a, b files.File) int { return cmp.Compare(a.Path, b.Path) })
-	i, ok := slices.BinarySearchFunc(s.found, dockerfile, func(f files.File, p string) int { return cmp.Compare(f.Path, p) })
-	if !ok || !s.found[i].IsRegular() {
+	if !HasFile(s.found, dockerfile) {
 		return nil, fmt.Errorf("%w: build context %s has no file %q", azml.ErrNotFound, dir, dockerfile)
 	}
 	return s.Folder, nil
+}
+
+// HasFile tells whether there is a plain file at the path.
+func HasFile(found []files.File, path string) bool {
+	return slices.ContainsFunc(found, func(f files.File) bool { return f.Path == path && f.IsRegular() })
 }
 
 func readIgnoreFile(file string) (*patternmatcher.PatternMatcher, error) {

@@ -18,11 +18,20 @@ const (
 
 // strict are the packages that keep what people have stored: a test of theirs that
 // fails once in a thousand times has found something.
-var strict = []string{"backend/filesecrets", "backend/localfs", "backend/memory", "backend/retrying", "internal/core", "internal/files", "internal/history",
-	"internal/index", "internal/metrics", "internal/registry", "internal/snapshot", "mirror", "run"}
+var strict = []string{"backend/azureblob", "backend/filesecrets", "backend/localfs", "backend/memory", "backend/retrying", "internal/core", "internal/files",
+	"internal/history", "internal/index", "internal/metrics", "internal/registry", "internal/snapshot", "mirror", "run", "workspace"}
 
-// raced is what the race detector says. It is right also when it says so once.
-const raced = "WARNING: DATA RACE"
+var (
+	// strictTests are such tests in other packages: of what is killed, damaged or done by
+	// many at once.
+	strictTests = regexp.MustCompile(`^Test(.*Killed|Damage|.*AtOnce$)`)
+	// raced is what the race detector says, of a process or of a test. It is right also
+	// when it says so once.
+	raced = regexp.MustCompile(`WARNING: DATA RACE|race detected during execution of test`)
+	// ranAll is what a package says that has failed after all its tests were run. One
+	// that was cut off, by a panic, its time or an exit, hides what was to come.
+	ranAll = regexp.MustCompile(`(?m)^FAIL$`)
+)
 
 // again looks once more at the tests that have failed among all others, on a machine
 // that had no time left for their servers: each alone, several times. Those that
@@ -45,7 +54,7 @@ func (j *job) again(ctx context.Context) {
 // mayPass tells whether a second look can excuse the failure.
 func (f failure) mayPass() bool {
 	inStrict := slices.ContainsFunc(strict, func(folder string) bool { return strings.HasSuffix(f.pkg, "/"+folder) })
-	return f.test != "" && !inStrict && !strings.Contains(f.output, raced)
+	return f.test != "" && !inStrict && !strictTests.MatchString(f.test) && !raced.MatchString(f.output+f.around) && ranAll.MatchString(f.around)
 }
 
 // alone runs the test by itself and tells whether it has passed each time.

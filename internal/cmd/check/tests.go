@@ -27,6 +27,7 @@ type counts struct {
 type failure struct {
 	pkg, test string // no test: the package
 	output    string // what it wrote
+	around    string // of a test: what its package wrote beside its tests
 }
 
 // event is a line of go test -json; see go doc test2json.
@@ -139,10 +140,15 @@ func (c *counts) add(e event) {
 // none of its tests failed, as it is with one that can't be built.
 func (c *counts) fail(e event, key string) {
 	if e.Test == "" && c.broken[e.Package] {
+		for i := range c.failures {
+			if c.failures[i].pkg == e.Package {
+				c.failures[i].around = c.output[key]
+			}
+		}
 		return
 	}
 	c.broken[e.Package] = true
-	c.failures = append(c.failures, failure{e.Package, e.Test, c.output[e.FailedBuild+" "] + c.output[key]})
+	c.failures = append(c.failures, failure{pkg: e.Package, test: e.Test, output: c.output[e.FailedBuild+" "] + c.output[key]})
 }
 
 // relevant gives what to show of a failed step's output: of Go tests, only

@@ -112,6 +112,18 @@ func TestOnceNot(t *testing.T) {}
 	require.Contains(t, out.String(), "no time left")
 	require.True(t, strings.HasSuffix(out.String(), "\n2 passed, 0 failed, 0 skipped\n"), out.String())
 
+	for name, more := range map[string]string{
+		"killed": `func TestWorkersKilled(t *testing.T) { if _, err := os.Stat("before"); err != nil { os.Mkdir("before", 0o700); t.Fatal("a point is lost") } }`,
+		"panics": `func TestFirst(t *testing.T) { if _, err := os.Stat("before"); err != nil { os.Mkdir("before", 0o700); panic("what now") } }`,
+		"exits":  `func TestFirst(t *testing.T) { if _, err := os.Stat("before"); err != nil { os.Mkdir("before", 0o700); t.Error("once"); os.Exit(1) } }`,
+		"raced":  `func TestFirst(t *testing.T) { if _, err := os.Stat("before"); err != nil { os.Mkdir("before", 0o700); t.Error("race detected during execution of test") } }`,
+	} {
+		c, out := checkerOf(t, map[string]string{"go.mod": badModule["go.mod"], "serving/a_test.go": "package serving\nimport (\"os\"; \"testing\")\n" + more + "\nfunc TestLast(t *testing.T) {}\n"})
+		r := c.one(t.Context(), stepNamed(t, "test"))
+		require.Error(t, r.err, name)
+		require.Empty(t, r.tests.unsteady, "%s: %s", name, out)
+	}
+
 	file["internal/metrics/a_test.go"] = "package metrics" + text
 	file["bad/a_test.go"] = badModule["bad/a_test.go"]
 	c, out = checkerOf(t, file)
@@ -119,6 +131,13 @@ func TestOnceNot(t *testing.T) {}
 	require.Equal(t, 1, c.report())
 	require.Len(t, c.results[0].tests.unsteady, 1)
 	require.True(t, strings.HasSuffix(out.String(), "\n4 passed, 2 failed, 0 skipped\n"), out.String())
+}
+
+func TestStrictPackagesAreThere(t *testing.T) {
+	t.Parallel()
+	for _, folder := range strict {
+		require.DirExists(t, filepath.Join("..", "..", "..", folder))
+	}
 }
 
 func TestEndlessLineIsAnError(t *testing.T) {
