@@ -3,6 +3,7 @@ package endpoint
 import (
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,7 +47,7 @@ func (l pacing) Accept() (net.Conn, error) {
 type paced struct {
 	net.Conn
 	piece time.Duration
-	until time.Time // the deadline that is set; of who writes, which is one at a time
+	until atomic.Int64 // the deadline that is set, in Unix nanoseconds; 0 when that is not known
 }
 
 // Write writes piece by piece, each within its time.
@@ -57,11 +58,24 @@ func (c *paced) Write(p []byte) (int, error) {
 // setDeadline sets a deadline, unless one that is set is not much earlier: most answers
 // are written at once.
 func (c *paced) setDeadline(t time.Time) error {
-	if t.Sub(c.until) < c.piece/4 {
+	if t.UnixNano()-c.until.Load() < int64(c.piece/4) {
 		return nil
 	}
-	c.until = t
-	return c.SetWriteDeadline(t)
+	c.until.Store(t.UnixNano())
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetWriteDeadline sets another deadline, as net/http does after each request and TLS
+// when it has greeted.
+func (c *paced) SetWriteDeadline(t time.Time) error {
+	c.until.Store(0)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline sets another deadline, as SetWriteDeadline does.
+func (c *paced) SetDeadline(t time.Time) error {
+	c.until.Store(0)
+	return c.Conn.SetDeadline(t)
 }
 
 func inPieces(p []byte, each time.Duration, until func(time.Time) error, write func([]byte) (int, error)) (written int, err error) {

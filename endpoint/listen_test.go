@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -61,6 +62,18 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		connection := dial(t, plain)
 		_, err := io.WriteString(connection, "GET /score HTTP/1.1\r\nHost: x\r\n\r\n")
 		require.NoError(t, err)
+		require.ErrorContains(t, <-returned, "timeout")
+	})
+	t.Run("a second answer that nobody takes", func(t *testing.T) {
+		connection := dial(t, plain)
+		for _, path := range []string{"/empty", "/score"} {
+			_, err := io.WriteString(connection, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			require.NoError(t, err)
+			if path == "/empty" {
+				_, err = http.ReadResponse(bufio.NewReaderSize(connection, 16), nil)
+				require.NoError(t, err)
+			}
+		}
 		require.ErrorContains(t, <-returned, "timeout")
 	})
 	t.Run("a stream of HTTP/2 that nobody takes", func(t *testing.T) {

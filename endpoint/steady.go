@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -83,7 +84,10 @@ func (s *steady) pass() {
 			if _, err := s.log.Write(data); err == nil {
 				break
 			}
-			if s.isClosed() {
+			if s.isClosed() { // Close tries once more
+				s.mu.Lock()
+				s.buffer = append(data, s.buffer...)
+				s.mu.Unlock()
 				return
 			}
 			time.Sleep(steadyRetry)
@@ -122,8 +126,9 @@ func (s *steady) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	var err error
 	if rest, _ := s.take(); len(rest) > 0 {
-		_, _ = s.log.Write(rest) // Close below tells of what can't be kept
+		_, err = s.log.Write(rest)
 	}
-	return s.log.close(ctx)
+	return errors.Join(err, s.log.close(ctx))
 }

@@ -14,8 +14,7 @@ import (
 )
 
 // enqueue puts a run into its cluster's queue. The entry comes first: one without
-// a run is passed over by schedulers and removed by and by, a run without one would
-// wait for ever.
+// a run is given up by schedulers after a while, a run without one would wait for ever.
 func (e *Experiment) enqueue(ctx context.Context, draft record.Run) (core.Stored[record.Run], error) {
 	var none core.Stored[record.Run]
 	d := draft.Definition

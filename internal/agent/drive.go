@@ -120,9 +120,14 @@ func (d *drive) requeued(ctx context.Context, outcome error) bool {
 	if !d.mayRequeue() || !errors.Is(outcome, context.Canceled) {
 		return false
 	}
-	_, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: record.Queued, Reason: "it waits for nodes anew: its agent was asked to end", Owner: d.h.Owner().ID,
-		Change: func(r *record.Run) { r.Owner, r.Agent = nil, nil }})
-	return err == nil
+	step := history.Step{To: record.Queued, Reason: "it waits for nodes anew: its agent was asked to end", Owner: d.h.Owner().ID, Change: func(r *record.Run) {
+		r.Owner, r.Agent = nil, nil
+		r.Warnings = append(r.Warnings, d.warnings...)
+	}}
+	return persist(ctx, d.waits, func(ctx context.Context) error {
+		_, err := history.Transition(ctx, d.h, d.run.ID, step)
+		return err
+	}) == nil
 }
 
 // steps prepares the run and runs its command.

@@ -110,6 +110,9 @@ type Step struct {
 	// Owner, when not empty, makes the step fail with ErrConflict when the run
 	// has meanwhile been taken from this owner.
 	Owner string
+	// Agent, when not empty, makes the step fail with ErrConflict when the run has
+	// another agent than the one of this job.
+	Agent string
 	// Unclaimed makes the step fail with ErrConflict when somebody answers for the run,
 	// or has begun to start its agent.
 	Unclaimed bool
@@ -128,6 +131,9 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		}
 		if step.Owner != "" && (r.Owner == nil || r.Owner.ID != step.Owner) {
 			return fmt.Errorf("%w: the run is %s and another process answers for it now", azml.ErrConflict, r.Status)
+		}
+		if step.Agent != "" && (r.Agent == nil || r.Agent.Job != step.Agent) {
+			return fmt.Errorf("%w: the run is %s and has another agent now", azml.ErrConflict, r.Status)
 		}
 		if step.Unclaimed && (r.Owner != nil || r.Agent != nil) {
 			return fmt.Errorf("%w: the run is %s and is being begun", azml.ErrConflict, r.Status)

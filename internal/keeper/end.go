@@ -89,7 +89,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 
 // neverBegan fails a run of a queue whose agent ended before it had it.
 func (k *keeper) neverBegan(ctx context.Context, reason string) error {
-	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Failed, Reason: reason, Change: func(r *record.Run) {
+	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Failed, Reason: reason, Agent: k.run.Agent.Job, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: "SystemError", Message: reason, Phase: string(record.Queued)}
 	}})
 	if errors.Is(err, azml.ErrConflict) {

@@ -114,7 +114,7 @@ func (k *keeper) refused(ctx context.Context, start *agent.Instructions, cause e
 		return cause
 	}
 	reason := fmt.Sprintf("the agent could not be started on %s: %v", k.run.Definition.Compute, cause)
-	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Failed, Reason: reason, Owner: start.Owner, Change: func(r *record.Run) {
+	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Failed, Reason: reason, Owner: start.Owner, Agent: k.run.Agent.Job, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: "SystemError", Message: reason, Phase: string(r.History[len(r.History)-2].Status)}
 	}})
 	if errors.Is(err, azml.ErrConflict) { // somebody was faster

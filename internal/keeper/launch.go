@@ -117,7 +117,10 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 		k.cacheDir = images.SharedFolder()
 	}
 	noted, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
-		if r.Agent == nil || r.Agent.Image == made.Name {
+		if !k.keeps(*r) {
+			return fmt.Errorf("%w: the run has another agent now", azml.ErrConflict)
+		}
+		if r.Agent.Image == made.Name {
 			return core.ErrNoChange
 		}
 		a := *r.Agent

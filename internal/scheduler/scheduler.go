@@ -174,6 +174,7 @@ type plan struct {
 	flows  []*queue
 	inUse  map[string]int // nodes by experiment
 	demand int            // nodes that runs wait for
+	usable int            // nodes that are not broken or taken away
 }
 
 func newPlan(in Input) *plan {
@@ -184,6 +185,9 @@ func newPlan(in Input) *plan {
 			p.idle = append(p.idle, n)
 		case Running:
 			p.inUse[n.Experiment]++
+		}
+		if n.State != Unusable && n.State != Preempted {
+			p.usable++
 		}
 	}
 	byFlow := map[Flow]*queue{}
@@ -226,7 +230,7 @@ func (p *plan) place() []Decision {
 		}
 		r := q.first()
 		if r.Nodes > len(p.idle) {
-			if p.Now.Sub(r.Queued) > holdAfter {
+			if r.Nodes <= p.usable && p.Now.Sub(r.Queued) > holdAfter {
 				break // all that is free is kept for it
 			}
 			passed[q] = true

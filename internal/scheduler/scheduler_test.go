@@ -48,6 +48,7 @@ func TestDecide(t *testing.T) {
 		"a gang lets others go at first":      {long, fleet(idle, busy, busy, busy), 5 * time.Second, []scheduler.Run{waiting("a", "x", 2, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
 		"a gang that waits keeps what is":     {long, fleet(idle, busy, busy, busy), 2 * time.Minute, []scheduler.Run{waiting("a", "x", 2, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, nil},
 		"more than there can be holds none":   {long, fleet(idle), 2 * time.Minute, []scheduler.Run{waiting("a", "x", 5, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
+		"a gang that broken nodes lack to":    {long, fleet(idle, idle, idle, scheduler.Unusable), 90 * time.Second, []scheduler.Run{waiting("a", "x", 4, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
 		"nodes start for who waits":           {long, fleet(off, off, off, off, off), 0, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, []string{"start n0", "start n1"}},
 		"never more than the maximum":         {long, fleet(off, off, off, off, off, off), 0, []scheduler.Run{waiting("a", "x", 4, 0, 0), waiting("b", "x", 4, 0, 0)}, nil, []string{"start n0", "start n1", "start n2", "start n3"}},
 		"those being started count":           {long, fleet(preparing, preparing, off), 0, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, nil},

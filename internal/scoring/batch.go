@@ -225,6 +225,9 @@ func (b *batcher[I, O]) score(batch []*member[I, O]) {
 
 // one tries a request of a batch that failed by itself.
 func (b *batcher[I, O]) one(m *member[I, O]) outcome[O] {
+	if err := m.ctx.Err(); err != nil { // nobody waits for it any more
+		return outcome[O]{err: err}
+	}
 	outs, err := b.safely(m.ctx, []I{m.in})
 	if err != nil {
 		return outcome[O]{err: err}

@@ -169,7 +169,9 @@ def answer_batch(script, lengths, body):
         values = list(script.run_batch(inputs)) if inputs else []
         if len(values) != len(inputs):
             raise ValueError("run_batch() gave %d answers to %d inputs" % (len(values), len(inputs)))
-    except Exception:
+    except Exception as error:
+        if isinstance(error, MemoryError):
+            traceback.clear_frames(error.__traceback__)  # what they hold is needed now
         return {"failed": True, "status": 500, "log": "Exception in run_batch():\n" + azml_script.user_traceback()}, b""
     elapsed = max(perf_counter_ns() - started, 1)
     values = iter(values)
