@@ -45,7 +45,8 @@ type Config struct {
 	Models []*model.Model
 	// Handler is a Go function that answers requests in this process.
 	Handler Handler
-	// BatchHandler is a Go function that answers several requests at once.
+	// BatchHandler is a Go function that answers several requests at once. Collections of
+	// its own are not for it: of requests and answers alone.
 	BatchHandler BatchHandler
 	// HTTP answers requests to /score in this process as they are.
 	HTTP http.Handler
@@ -226,6 +227,13 @@ func (c *Config) check() error {
 	}
 	if err := c.Collect.check(); err != nil {
 		return err
+	}
+	if c.BatchHandler != nil && c.Collect != nil {
+		for name := range c.Collect.Percent {
+			if name != CollectRequest && name != CollectResponse {
+				return fmt.Errorf("%w: Collect %q: a BatchHandler has no request of its own to collect for", azml.ErrInvalid, name)
+			}
+		}
 	}
 	return c.checkScaling()
 }

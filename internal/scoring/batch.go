@@ -81,6 +81,19 @@ type member[I, O any] struct {
 	turn chan []*member[I, O]
 }
 
+// together gives how many requests go in the time of one, as far as that was measured:
+// a full batch's against as many of one each.
+func (b *batcher[I, O]) together() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fixed, each := b.costs.line()
+	most := float64(b.Most)
+	if all := fixed + each*most; all > 0 {
+		return max(1, int(most*(fixed+each)/all))
+	}
+	return 1
+}
+
 // do scores a request together with others, and gives what it gets.
 func (b *batcher[I, O]) do(m *member[I, O]) (O, error) {
 	m.turn = make(chan []*member[I, O], 1)

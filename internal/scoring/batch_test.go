@@ -230,10 +230,18 @@ func TestCosts(t *testing.T) {
 			for weight, want := range c.want {
 				require.Equal(t, want, k.pays(weight), "%d %+v", weight, k)
 			}
+			together := (&batcher[int, int]{Batching: Batching{Most: 32}, costs: k}).together()
+			switch name {
+			case "much at once":
+				require.Greater(t, together, 20, "a batch costs little more than one")
+			case "each costs the same":
+				require.LessOrEqual(t, together, 2, "nothing is won")
+			}
 		})
 	}
 	var none costs
 	require.False(t, none.pays(1), "nothing was measured yet")
+	require.Equal(t, 1, (&batcher[int, int]{Batching: Batching{Most: 32}}).together(), "nothing was measured yet")
 }
 
 // TestBatchingPays: clients that send the next request when they have their answer, by a

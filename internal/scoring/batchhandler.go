@@ -38,7 +38,7 @@ func (*batchHandler) Close(context.Context) error { return nil }
 func (h *batchHandler) Ahead() int { return h.batcher.ahead() }
 
 // Together implements router.Together.
-func (h *batchHandler) Together() int { return h.batcher.Most }
+func (h *batchHandler) Together() int { return h.batcher.together() }
 
 // Score has the request scored with others.
 func (h *batchHandler) Score(ctx context.Context, req *Request) (*Response, error) {

@@ -25,7 +25,7 @@ func (p *Python) Together() int {
 	if p.batcher == nil {
 		return 1
 	}
-	return p.batcher.Most
+	return p.batcher.together()
 }
 
 // together has a request scored with others.

@@ -77,7 +77,7 @@ func (s *tensorModel) Close(context.Context) error { return s.model.Close() }
 func (s *tensorModel) Ahead() int { return s.batcher.ahead() }
 
 // Together implements router.Together.
-func (s *tensorModel) Together() int { return s.batcher.Most }
+func (s *tensorModel) Together() int { return s.batcher.together() }
 
 // Score scores tensors, or the JSON of a POST request.
 func (s *tensorModel) Score(ctx context.Context, req *Request) (*Response, error) {

@@ -112,7 +112,7 @@ func TestIndependent(t *testing.T) {
 					return []Tensor{{Name: "y", Shape: []int64{int64(len(out))}, Data: out}}, nil
 				}}, Batching{}, slog.New(slog.DiscardHandler))
 			require.NoError(t, err)
-			require.Equal(t, c.most, scorer.(*tensorModel).Together())
+			require.Equal(t, c.most, scorer.(*tensorModel).batcher.Most)
 		})
 	}
 }
