@@ -233,6 +233,9 @@ func (k *keeper) serve(ctx context.Context, a *record.Agent) (address string, se
 				listener = nil
 			}
 		}
+		if listener != nil { // ctx has ended before it was served
+			_ = listener.Close()
+		}
 	}()
 	return address, done, nil
 }
