@@ -1,0 +1,76 @@
+"""Makes a conda environment, with py-rattler.
+
+What to do is one line of JSON on the standard input, because it may hold passwords:
+where ("prefix"), which packages ("specs") and from where ("channels", the first one
+preferred). What is done is told line by line, at last what went wrong.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+from rattler import Channel, ChannelConfig, Client, Config, Gateway, InstallerReporter, MatchSpec
+from rattler import Subdir, VirtualPackage, VirtualPackageOverrides, install, solve
+
+DEFAULT_ALIAS = "https://conda.anaconda.org/"
+
+
+class Teller(InstallerReporter):
+    """Tells what is fetched and what is installed."""
+
+    def on_populate_cache_start(self, operation, package_name):
+        self.names.append(package_name)
+        return len(self.names) - 1
+
+    def on_download_start(self, cache_entry):
+        print("downloading " + self.names[cache_entry])
+        return cache_entry
+
+    def on_link_start(self, operation, package_name):
+        print("installing " + package_name)
+        return operation
+
+    def __init__(self):
+        self.names = []
+
+
+async def make(request):
+    # Mirrors, proxies and certificates of rattler's own configuration count.
+    config = Config.load_from_default_locations("rattler")
+    client = Client.from_config(config)
+    alias = ChannelConfig(channel_alias=os.environ.get("CONDA_CHANNEL_ALIAS") or DEFAULT_ALIAS)
+    specs = [MatchSpec(spec) for spec in request["specs"]]
+    print("solving for %s: %s" % (Subdir.current(), ", ".join(map(str, specs))))
+    records = await solve(
+        sources=[Channel(name, alias) for name in request["channels"]],
+        specs=specs,
+        gateway=Gateway.from_config(config, client=client),
+        virtual_packages=VirtualPackage.detect(VirtualPackageOverrides.from_env()),
+    )
+    for record in sorted(records, key=lambda record: record.name.normalized):
+        print("%s %s %s from %s" % (record.name.normalized, record.version, record.build, record.channel))
+    await install(
+        records,
+        target_prefix=request["prefix"],
+        # As pip runs what source packages have: conda packages may need it.
+        execute_link_scripts=True,
+        client=client,
+        config=config,
+        reporter=Teller(),
+    )
+
+
+def main():
+    request = json.loads(sys.stdin.readline())
+    try:
+        asyncio.run(make(request))
+    except Exception as error:
+        print(error)
+        return 1
+    return 0
+
+
+code = main()
+sys.stdout.flush()
+os._exit(code)  # not sys.exit: rattler's threads may not have ended, and abort an interpreter that ends
