@@ -6,6 +6,8 @@ import (
 	_ "embed" // of condaScript
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -27,6 +29,12 @@ const (
 	condaToolPython = ">=3.10"
 	// defaultChannel is where packages come from when no channel is named.
 	defaultChannel = "conda-forge"
+	// condaMeta is the folder that each conda environment has.
+	condaMeta = "conda-meta"
+	// condaVariables is the file of a conda environment with the variables, in
+	// JSON, that scripts of its packages set when it is activated. They are run
+	// once, when it is made.
+	condaVariables = condaMeta + "/azml-variables"
 )
 
 // condaRequest is what condaScript reads.
@@ -34,6 +42,8 @@ type condaRequest struct {
 	Prefix   string   `json:"prefix"`
 	Specs    []string `json:"specs"`
 	Channels []string `json:"channels"`
+	// Variables is the file for the variables in Prefix.
+	Variables string `json:"variables"`
 }
 
 // condaInput writes one line of what condaScript is to make at prefix. It may hold
@@ -43,7 +53,7 @@ func (s Spec) condaInput(prefix string, windows bool, env map[string]string) []b
 	for _, pkg := range s.Conda {
 		specs = append(specs, joinCondaVersion(pkg))
 	}
-	line, err := json.Marshal(condaRequest{Prefix: prefix, Specs: specs, Channels: s.condaChannels(windows, env)})
+	line, err := json.Marshal(condaRequest{Prefix: prefix, Specs: specs, Channels: s.condaChannels(windows, env), Variables: condaVariables})
 	if err != nil {
 		panic("pyenv: strings can't be marshalled: " + err.Error())
 	}
@@ -103,4 +113,31 @@ func (b *builder) createConda(ctx context.Context, dir string) (marker, error) {
 		return marker{}, newBuildError(create.phase, fmt.Errorf("%w: its Python does not run: %w", azml.ErrFailed, err), nil)
 	}
 	return marker{Python: inside, Version: python.Version}, nil
+}
+
+// condaPrefix gives the folder of the conda environment that an interpreter is of, ""
+// for none.
+func condaPrefix(python string) string {
+	prefix := filepath.Dir(python)
+	if runtime.GOOS != "windows" {
+		prefix = filepath.Dir(prefix)
+	}
+	if _, err := os.Stat(filepath.Join(prefix, condaMeta)); err != nil {
+		return ""
+	}
+	return prefix
+}
+
+// activated gives the variables that processes in a conda environment have besides
+// those of all environments; none for one that others have made.
+func activated(prefix string) map[string]string {
+	var variables map[string]string
+	data, err := os.ReadFile(filepath.Join(prefix, filepath.FromSlash(condaVariables)))
+	if err == nil {
+		_ = json.Unmarshal(data, &variables) // what was changed by hand is not ours
+	}
+	all := map[string]string{}
+	maps.Copy(all, variables)
+	all["CONDA_PREFIX"] = prefix
+	return all
 }

@@ -66,6 +66,7 @@ func (p condaPlace) testPackages(t *testing.T) {
 	words := testenv.CondaPackage{Name: "words", Version: "2", Depends: []string{"python"}, Python: true, Files: map[string]string{
 		"site-packages/words_at.py": "place = '" + testenv.CondaPrefix + "/share/words'\n",
 		"share/words":               "hello from conda",
+		"etc/conda/activate.d/w.sh": "export WORDS_HOME=\"$CONDA_PREFIX/share\"; echo activated\n",
 		"bin/say-words":             "#!/bin/sh\ncat " + testenv.CondaPrefix + "/share/words\n"}}
 	spec := localSpec(links, "tinyone")
 	spec.Conda, spec.Channels = []string{"greeter >= 1.2"}, []string{"file://" + channel(t, greeter, words), p.base}
@@ -81,6 +82,8 @@ func (p condaPlace) testPackages(t *testing.T) {
 	require.Equal(t, "1.0", run(t, env, "python", "-c", "import tinyone; print(tinyone.version)"))
 	require.Equal(t, env.Version, run(t, env, "python", "-c", "import platform; print(platform.python_version())"))
 	require.Equal(t, env.Dir, env.Environ(nil)["CONDA_PREFIX"])
+	require.Equal(t, env.Dir+"/share", run(t, env, "python", "-c", "import os; print(os.environ['WORDS_HOME'])"))
+	require.Equal(t, map[string]string{"CONDA_PREFIX": env.Dir, "WORDS_HOME": env.Dir + "/share"}, activated(env.Dir))
 	frozen, err := env.Freeze(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, frozen, "tinyone==1.0")

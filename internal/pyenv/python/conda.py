@@ -8,12 +8,17 @@ preferred). What is done is told line by line, at last what went wrong.
 import asyncio
 import json
 import os
+import pathlib
+import shutil
+import subprocess
 import sys
 
 from rattler import Channel, ChannelConfig, Client, Config, Gateway, InstallerReporter, MatchSpec
 from rattler import Subdir, VirtualPackage, VirtualPackageOverrides, install, solve
+from rattler.shell import ActivationVariables, Shell, activate
 
-DEFAULT_ALIAS = "https://conda.anaconda.org/"
+# Where channels are that have a name and no URL.
+ALIAS = os.environ.get("CONDA_CHANNEL_ALIAS") or "https://conda.anaconda.org"
 
 
 class Teller(InstallerReporter):
@@ -39,7 +44,7 @@ async def make(request):
     # Mirrors, proxies and certificates of rattler's own configuration count.
     config = Config.load_from_default_locations("rattler")
     client = Client.from_config(config)
-    alias = ChannelConfig(channel_alias=os.environ.get("CONDA_CHANNEL_ALIAS") or DEFAULT_ALIAS)
+    alias = ChannelConfig(channel_alias=ALIAS.rstrip("/") + "/")
     specs = [MatchSpec(spec) for spec in request["specs"]]
     print("solving for %s: %s" % (Subdir.current(), ", ".join(map(str, specs))))
     records = await solve(
@@ -61,10 +66,25 @@ async def make(request):
     )
 
 
+def activated(prefix):
+    """Gives the variables that scripts of packages set in an environment in use."""
+    if not (prefix / "etc/conda/activate.d").is_dir() or os.name == "nt":
+        return {}
+    script = activate(prefix, ActivationVariables(), Shell.bash).script
+    tell = "exec 3>&1 1>&2\n" + script + "\nexec \"$0\" -I -c 'import json, os; print(json.dumps(dict(os.environ)))' >&3"
+    before = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    told = subprocess.run([shutil.which("bash") or "/bin/sh", "-c", tell, sys.executable],
+                          env=before, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+    own = {"HOME", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "CONDA_PREFIX", "CONDA_SHLVL", "LC_CTYPE"}
+    return {name: value for name, value in json.loads(told.stdout).items() if name not in own}
+
+
 def main():
     request = json.loads(sys.stdin.readline())
     try:
         asyncio.run(make(request))
+        prefix = pathlib.Path(request["prefix"])
+        (prefix / request["variables"]).write_text(json.dumps(activated(prefix)))
     except Exception as error:
         print(error)
         return 1
