@@ -66,7 +66,7 @@ func TestBuildContext(t *testing.T) {
 	require.Equal(t, "own:1", s.ok(t, register...))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "secret.key"), []byte("another"), 0o600))
 	require.Equal(t, "own:1", s.ok(t, register...), "what is ignored makes no new version")
-	require.Regexp(t, `Build context +[0-9a-f]{64}\nDockerfile +build/Dockerfile\n`, s.ok(t, "environment", "show", "own"))
+	require.Regexp(t, `Build context: +[0-9a-f]{64}\nDockerfile: +build/Dockerfile`, s.ok(t, "environment", "show", "own"))
 	require.NoError(t, os.RemoveAll(folder), "the workspace has what is needed")
 
 	require.Contains(t, s.fails(t, exitError, "environment", "build", "own"), "name a compute target that does")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -129,9 +131,15 @@ func (p condaPlace) testCredentials(t *testing.T) {
 	_, err := p.build(t.Context(), spec, log, map[string]string{"CHANNEL_PASSWORD": "an0ther-value"})
 	require.ErrorIs(t, err, azml.ErrDenied)
 	require.NotContains(t, log.String()+err.Error(), "an0ther")
-	_, err = p.build(t.Context(), spec, log, map[string]string{"CHANNEL_PASSWORD": "s3cret-value"})
+	env, err := p.build(t.Context(), spec, log, map[string]string{"CHANNEL_PASSWORD": "s3cret-value"})
 	require.NoError(t, err, "%s", log)
 	require.NotContains(t, log.String(), "s3cret")
+	noted, err := os.ReadFile(filepath.Join(env.Dir, condaMeta, "private-1.0-0.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(noted), `"http://`+host+`/noarch/private-1.0-0.conda"`)
+	found, err := exec.CommandContext(t.Context(), "grep", "-rl", "s3cret", env.Dir, p.env["RATTLER_CACHE_DIR"]).Output()
+	require.Error(t, err, "in %s", found)
+	require.Empty(t, found)
 }
 
 func (p condaPlace) testFailures(t *testing.T) {

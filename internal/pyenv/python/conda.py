@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,16 @@ async def make(request):
     )
 
 
+def forget_credentials(prefix):
+    """Takes users, passwords and tokens out of the URLs that rattler notes of packages."""
+    for file in (prefix / "conda-meta").glob("*.json"):
+        record = json.loads(file.read_text("utf-8"))
+        for key in ("url", "channel"):
+            if isinstance(record.get(key), str):
+                record[key] = re.sub("(://)[^/@]+@|/t/[^/]+(?=/)", r"\1", record[key])
+        file.write_text(json.dumps(record, indent=2), "utf-8")
+
+
 def activated(prefix):
     """Gives the variables that scripts of packages set in an environment in use."""
     if not (prefix / "etc/conda/activate.d").is_dir() or os.name == "nt":
@@ -84,6 +95,7 @@ def main():
     try:
         asyncio.run(make(request))
         prefix = pathlib.Path(request["prefix"])
+        forget_credentials(prefix)
         (prefix / request["variables"]).write_text(json.dumps(activated(prefix)))
     except Exception as error:
         print(error)
