@@ -3,7 +3,6 @@ package scoring
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -63,9 +62,9 @@ func (h *batchHandler) score(ctx context.Context, inputs []json.RawMessage) ([]o
 			outs[i].err = err
 			continue
 		}
-		body, err := json.Marshal(value)
+		body, err := written(value)
 		if err != nil {
-			outs[i].err = fmt.Errorf("the handler's answer can't be written as JSON: %w", err)
+			outs[i].err = err
 			continue
 		}
 		outs[i].value = &Response{Header: jsonHeader, Body: body, Elapsed: elapsed}

@@ -238,15 +238,10 @@ func nothing() {}
 // one; a clock answers late requests.
 func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
 	limit := &limited{Context: ctx}
-	begin := func() {
-		if ends := limit.begin(d.cfg.ScoringTimeout); late != nil {
-			d.clocks.start(&limit.clock, ends, late)
-		}
-	}
 	if req.begin = nil; d.traits.Ahead {
-		req.begin = begin
+		req.begin = func() { d.begin(limit, late) }
 	} else {
-		begin()
+		d.begin(limit, late)
 	}
 	resp, err := safeScore(limit, lease.Replica, req)
 	if err == nil && resp.Stream == nil {
@@ -269,6 +264,13 @@ func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *
 		d.fleet.Release(lease)
 		limit.end()
 	}, nil
+}
+
+// begin begins the time of a request.
+func (d *Deployment) begin(limit *limited, late func()) {
+	if ends := limit.begin(d.cfg.ScoringTimeout); late != nil {
+		d.clocks.start(&limit.clock, ends, late)
+	}
 }
 
 // safeScore turns a panic and an unusable status into errors.

@@ -54,7 +54,7 @@ func (i Inference) Options() openinference.Options { return i.s.inferenceOptions
 func (i Inference) Admits(authorization string) (why string) { return i.s.admits(authorization) }
 
 // Note writes a line of the log of requests.
-func (i Inference) Note(c *Call) { i.s.note(c) }
+func (i Inference) Note(c *Call) { i.s.note(c, time.Now()) }
 
 // repository shows what the server serves as one model.
 type repository struct {

@@ -178,8 +178,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // ended gives back what the request had, and logs it.
 func (s *Server) ended(rec *recorder) {
 	rec.share.leave()
+	now := time.Now()
+	if rec.by != nil {
+		rec.by.count(rec.status, now.Sub(rec.asked))
+	}
 	rec.call.Status, rec.call.Out = rec.status, rec.size
-	s.note(&rec.call)
+	s.note(&rec.call, now)
 }
 
 // health tells a probe whether requests would be answered. It takes no replica
