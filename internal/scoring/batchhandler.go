@@ -45,7 +45,7 @@ func (h *batchHandler) Score(ctx context.Context, req *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
-	return h.batcher.do(&member[json.RawMessage, *Response]{ctx: ctx, begin: req.begin, in: input, weight: 1, bytes: len(input), alone: req.alone})
+	return h.batcher.do(&member[json.RawMessage, *Response]{ctx: ctx, begin: req.begin, limit: req.limit, in: input, weight: 1, bytes: len(input), alone: req.alone})
 }
 
 // score calls the function.

@@ -238,6 +238,7 @@ func nothing() {}
 // one; a clock answers late requests.
 func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
 	limit := &limited{Context: ctx}
+	req.limit = d.cfg.ScoringTimeout
 	if req.begin = nil; d.traits.Ahead {
 		req.begin = func() { d.begin(limit, late) }
 	} else {
@@ -246,7 +247,7 @@ func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *
 	resp, err := safeScore(limit, lease.Replica, req)
 	if err == nil && resp.Stream == nil {
 		// Without room for its answer the replica gets no further request.
-		err = req.share.need(limit, int64(len(resp.Body)))
+		err = req.share.need(limit, resp.size())
 	}
 	if !limit.clock.stop() {
 		if resp != nil && resp.Stream != nil {

@@ -28,7 +28,7 @@ func (s *Server) inference(w *recorder, r *http.Request) {
 	}
 	opts := s.inferenceOptions()
 	opts.ReadBody = func(r *http.Request) ([]byte, error) { return s.readBody(w, r) }
-	openinference.NewHandler(repository{s, &w.call}, opts).ServeHTTP(w, r)
+	openinference.NewHandler(repository{s, w}, opts).ServeHTTP(w, r)
 }
 
 func (s *Server) inferenceOptions() openinference.Options {
@@ -58,8 +58,8 @@ func (i Inference) Note(c *Call) { i.s.note(c, time.Now()) }
 
 // repository shows what the server serves as one model.
 type repository struct {
-	s    *Server
-	call *Call // notes who is asked, unless nil
+	s  *Server
+	of *recorder // of the request that asks; nil for one that has its own bounds
 }
 
 // Model implements openinference.Repository. Without a version the deployment is
@@ -77,13 +77,13 @@ func (r repository) Model(_ context.Context, name, version string) (*openinferen
 		return nil, fmt.Errorf("%w: no deployment has traffic: name a version", azml.ErrUnavailable)
 	}
 	d := route.To
-	if r.call != nil {
-		r.call.Deployment = d.Name()
+	if r.of != nil {
+		r.of.call.Deployment = d.Name()
 	}
-	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: d.infer,
+	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: d.infer(r.of),
 		Metadata: openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
 	if d.traits.Inputs != nil && d.cfg.Observe == nil { // who observes is shown bodies
-		m.Tensors = d.inferTensors
+		m.Tensors = d.inferTensors(r.of)
 	}
 	for _, other := range table.Routes() {
 		m.Metadata.Versions = append(m.Metadata.Versions, other.Name)
@@ -93,33 +93,49 @@ func (r repository) Model(_ context.Context, name, version string) (*openinferen
 
 // infer scores a body for the protocol. What the script says of a request that it
 // refuses is for the client.
-func (d *Deployment) infer(ctx context.Context, body []byte) ([]byte, error) {
-	began := time.Now()
-	got, err := d.ask(ctx, question(body), maxInference)
-	d.count(counted(got.status, err), time.Since(began))
-	switch {
-	case err != nil:
-		return nil, err
-	case got.status == http.StatusOK:
-		return got.body, nil
-	case got.status >= http.StatusBadRequest && got.status < http.StatusInternalServerError:
-		return nil, fmt.Errorf("%w: %s", azml.ErrInvalid, message(got.body))
+func (d *Deployment) infer(of *recorder) func(ctx context.Context, body []byte) ([]byte, error) {
+	return func(ctx context.Context, body []byte) ([]byte, error) {
+		got, err := d.answerTo(ctx, question(body), of)
+		switch {
+		case err != nil:
+			return nil, err
+		case got.status == http.StatusOK:
+			return got.body, nil
+		case got.status >= http.StatusBadRequest && got.status < http.StatusInternalServerError:
+			return nil, fmt.Errorf("%w: %s", azml.ErrInvalid, message(got.body))
+		}
+		return nil, fmt.Errorf("the model's answer has the status %d", got.status)
 	}
-	return nil, fmt.Errorf("the model's answer has the status %d", got.status)
 }
 
 // inferTensors scores tensors that were held against the inputs, without writing them
 // as JSON and reading that.
-func (d *Deployment) inferTensors(ctx context.Context, inputs []openinference.Tensor) ([]openinference.Tensor, error) {
-	began := time.Now()
-	req := question(nil)
-	req.tensors = fromProtocol(inputs, d.cfg.Inputs)
-	got, err := d.ask(ctx, req, maxInference)
-	d.count(counted(got.status, err), time.Since(began))
-	if err != nil {
-		return nil, err
+func (d *Deployment) inferTensors(of *recorder) func(ctx context.Context, inputs []openinference.Tensor) ([]openinference.Tensor, error) {
+	return func(ctx context.Context, inputs []openinference.Tensor) ([]openinference.Tensor, error) {
+		req := question(nil)
+		req.tensors = fromProtocol(inputs, d.cfg.Inputs)
+		got, err := d.answerTo(ctx, req, of)
+		if err != nil {
+			return nil, err
+		}
+		return toProtocol(got.tensors)
 	}
-	return toProtocol(got.tensors)
+}
+
+// answerTo asks and counts. The question has what its request has of the room until it
+// is answered, which may be after the client has got an error.
+func (d *Deployment) answerTo(ctx context.Context, req *Request, of *recorder) (reply, error) {
+	began := time.Now()
+	if of != nil {
+		req.share = &share{}
+		*req.share, of.share = of.share, share{}
+	}
+	got, err := d.ask(ctx, req, maxInference)
+	if err == nil && of != nil {
+		of.share = *req.share
+	}
+	d.count(counted(got.status, err), time.Since(began))
+	return got, err
 }
 
 // counted gives the status under which a request is counted.
