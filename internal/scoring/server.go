@@ -64,6 +64,8 @@ type Server struct {
 	copies  chan struct{}
 	copying sync.WaitGroup
 	version []string
+	// protocol answers the Open Inference Protocol.
+	protocol http.Handler
 }
 
 // NewServer makes a server without deployments, which refuses all requests.
@@ -79,6 +81,7 @@ func NewServer(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies), version: []string{cfg.ServerVersion}}
 	s.SetLimits(Limits{})
+	s.protocol = s.newProtocol()
 	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
 	s.table.Store(none)
 	return s
