@@ -279,6 +279,9 @@ func (*Heartbeat) Schema() string { return "azml.heartbeat/1" }
 // "runs/<id>/nodes-<life>/<node>.json"; node 0 leads.
 type RunNode struct {
 	Meta
+	// Agent is the Agent.Job of the run that the node is of: a run that was queued anew
+	// has other nodes, and these records stay.
+	Agent string `json:"agent"`
 	// Attempt counts the starts of all processes, from 1. A node begins with an
 	// attempt when node 0 is Running in it.
 	Attempt int `json:"attempt"`
