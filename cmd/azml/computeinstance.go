@@ -115,13 +115,13 @@ func (a *app) operation(verb, short, done string, do func(ctx context.Context, t
 }
 
 func (a *app) computeStart() *cobra.Command {
-	return a.operation("start", "Start a compute instance", "Started", func(ctx context.Context, t *compute.Target) error {
+	return a.operation("start", "Start a compute instance, or have a stopped cluster give nodes to runs again", "Started", func(ctx context.Context, t *compute.Target) error {
 		return t.Start(ctx, &compute.StartOptions{Log: a.stderr})
 	})
 }
 
 func (a *app) computeStop() *cobra.Command {
-	return a.operation("stop", "Stop a compute instance; its files stay", "Stopped", func(ctx context.Context, t *compute.Target) error {
+	return a.operation("stop", "Stop a compute instance, whose files stay, or the nodes of a cluster, where runs wait until it is started", "Stopped", func(ctx context.Context, t *compute.Target) error {
 		return t.Stop(ctx, nil)
 	})
 }
