@@ -115,11 +115,11 @@ func (c *cluster) decide(ctx context.Context, target record.Compute) ([]schedule
 	var decisions []scheduler.Decision
 	state, err := c.update(ctx, c.mayDecide, func(s *record.ClusterState) error {
 		now, _ := c.now()
+		changed := setMembers(s, *target.Cluster, now)
 		in := compute.SchedulerInput(target, *s, now)
 		in.Queue = c.waiting(s)
 		decisions = scheduler.Decide(in)
 		quiet := c.decides(s) && c.beaten(c.opts.TakeOver/5)
-		changed := setMembers(s, *target.Cluster, now)
 		if len(decisions) == 0 && quiet && !changed {
 			return core.ErrNoChange
 		}
@@ -150,7 +150,7 @@ func (c *cluster) update(ctx context.Context, may func(*record.ClusterState) boo
 	if err == nil && written {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.lease, c.clock = began, clock{stored.Modified, time.Now()}
+		c.lease, c.clock = began, clock{stored.Modified.UTC().Round(0), time.Now()}
 	}
 	return stored.Value, err
 }
