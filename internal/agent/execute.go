@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -123,7 +124,10 @@ func (d *drive) watch(ctx context.Context) error {
 		followers.Go(func() { d.copyOutput(following, output, r) })
 		followers.Go(func() { d.followMetrics(following, r.metrics) })
 	}
-	followers.Go(func() { d.followLogs(following) })
+	followers.Go(func() { d.followLogs(following, d.codeDir(), "logs") })
+	if d.mpi() {
+		followers.Go(func() { d.followLogs(following, d.dir, rankDir) })
+	}
 	followers.Go(func() { d.sampleSystem(following) })
 	if d.mayRequeue() && d.place.rank == 0 {
 		followers.Go(func() { d.keepOutputs(following) })
@@ -191,6 +195,9 @@ func (d *drive) writeOutput(ended context.Context, write func() error) {
 func (d *drive) verdict(r *rank, status backend.JobStatus) error {
 	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: r.tail.lines()}}
 	what := d.what() + r.who
+	if d.mpi() {
+		what += mpiCulprit(f.LastLines)
+	}
 	switch status.State {
 	case backend.JobExited:
 		f.ExitCode = &status.ExitCode
@@ -201,8 +208,11 @@ func (d *drive) verdict(r *rank, status backend.JobStatus) error {
 		f.Code = systemError
 		f.Message = "it is not known how " + what + " ended: " + status.Reason
 	}
-	if n := len(f.LastLines); n > 0 {
-		f.Message += "; its last line: " + f.LastLines[n-1]
+	for _, line := range slices.Backward(f.LastLines) {
+		if strings.Trim(line, "- ") != "" { // mpirun frames what it says
+			f.Message += "; its last line: " + line
+			break
+		}
 	}
 	f.cause = errors.New(f.Message)
 	return f

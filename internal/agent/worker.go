@@ -127,7 +127,7 @@ func (d *drive) failNode(ctx context.Context, attempt int, cause error) error {
 // openNode makes folder, logs and metrics of this node.
 func (d *drive) openNode(ctx context.Context) error {
 	log := fmt.Sprintf("system_logs/prepare_node_%d.txt", d.place.rank)
-	return d.openAs(ctx, log, rankLog(d.place.rank*d.perNode()))
+	return d.openAs(ctx, log, d.logName(0))
 }
 
 // prepareNode is what node 0 does before it is Running.
@@ -153,11 +153,16 @@ func (d *drive) takePart(ctx context.Context, attempt int) error {
 	if err := d.say(ctx, ready); err != nil {
 		return err
 	}
-	main, err := d.awaitMain(ctx, func(n record.RunNode) bool { return n.Attempt == attempt && n.State == nodeRunning })
+	main, err := d.awaitMain(ctx, func(n record.RunNode) bool {
+		return n.Attempt == attempt && (n.State == nodeStopped || n.State == nodeRunning && (!d.mpi() || n.Launch != nil))
+	})
 	if err != nil {
 		return err
 	}
-	m := meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts}
+	if main.State == nodeStopped { // it failed before this node was to begin
+		return d.say(ctx, record.RunNode{Attempt: attempt, State: nodeStopped})
+	}
+	m := meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts, launch: main.Launch}
 	if err := d.startTracking(); err != nil {
 		return err
 	}

@@ -296,6 +296,9 @@ type RunNode struct {
 	Peers []string `json:"peers,omitempty"`
 	// PeerPorts is described with Peers.
 	PeerPorts [][]int `json:"peerPorts,omitempty"`
+	// Launch are the commands of mpirun's daemons, by node: for node 0, which has
+	// mpirun itself, it is empty. Node 0 gives it once it knows them.
+	Launch []string `json:"launch,omitempty"`
 	// Error says why the node has Failed.
 	Error *RunError `json:"error,omitempty"`
 }
