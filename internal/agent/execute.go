@@ -108,6 +108,7 @@ func (d *drive) watch(ctx context.Context) error {
 	// The followers outlive ctx: what the script still writes while it is
 	// being ended counts too. They end when it has. The output ends by itself,
 	// when all of it was read.
+	killed := killedForMemory()
 	following, ended := context.WithCancel(context.WithoutCancel(ctx))
 	defer ended()
 	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
@@ -148,7 +149,7 @@ func (d *drive) watch(ctx context.Context) error {
 	case cause != nil:
 		return cause
 	case failed != nil:
-		return d.verdict(failed, status)
+		return d.verdict(failed, status, killedForMemory() > killed)
 	}
 	return nil
 }
@@ -191,8 +192,9 @@ func (d *drive) writeOutput(ended context.Context, write func() error) {
 	}
 }
 
-// verdict says what the end of a process that failed means for the run.
-func (d *drive) verdict(r *rank, status backend.JobStatus) error {
+// verdict says what the end of a process that failed means for the run; hungry says that
+// the system has ended some process for want of memory meanwhile.
+func (d *drive) verdict(r *rank, status backend.JobStatus, hungry bool) error {
 	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: r.tail.lines()}}
 	what := d.what() + r.who
 	if d.mpi() {
@@ -207,6 +209,9 @@ func (d *drive) verdict(r *rank, status backend.JobStatus) error {
 	default:
 		f.Code = systemError
 		f.Message = "it is not known how " + what + " ended: " + status.Reason
+	}
+	if hungry {
+		f.Message += ": the system ended a process for want of memory"
 	}
 	for _, line := range slices.Backward(f.LastLines) {
 		if strings.Trim(line, "- ") != "" { // mpirun frames what it says

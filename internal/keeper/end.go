@@ -76,7 +76,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 	if k.run.Owner == nil { // of a queue: no agent has had it
 		return k.neverBegan(ctx, reason)
 	}
-	if k.run.Agent.Adopted {
+	if k.run.Agent.Adopted && !k.run.Agent.Left {
 		if err := k.salvage(ctx, reason); err != nil {
 			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
 		}

@@ -246,6 +246,9 @@ type Agent struct {
 	Requeue bool `json:"requeue,omitempty"`
 	// Adopted says that it has taken the run over from its submitter.
 	Adopted bool `json:"adopted,omitempty"`
+	// Left says that it was asked to end, and nobody wanted the run canceled: all that
+	// its script has left is stored, and why it had to end is for its keeper to say.
+	Left bool `json:"left,omitempty"`
 }
 
 // RunError says why a run failed.
