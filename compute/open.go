@@ -12,13 +12,22 @@ import (
 	"github.com/azml-go/azml/internal/core"
 )
 
-// CheckOptions are the options of Target.Check; there are none so far.
-type CheckOptions struct{}
+// CheckOptions are the options of Target.Check.
+type CheckOptions struct {
+	// Try also starts, on another target than this machine, a job that does nothing, in the target's own image where it has
+	// images, and waits for its end: so it is found that an image can't be pulled, that a
+	// pod is not admitted, or that there is no room, for which ctx bounds the wait.
+	Try bool
+}
 
 // Check connects to the target and tells whether it can take runs now. Errors:
-// ErrUnavailable, ErrDenied, ErrUnsupported, with what to do about it.
-func (t *Target) Check(ctx context.Context, _ *CheckOptions) (err error) {
+// ErrUnavailable, ErrDenied, ErrUnsupported, with what to do about it; with Try also
+// ErrFailed and ErrNotFound, and when ctx ends its error, with what the job waited for.
+func (t *Target) Check(ctx context.Context, opts *CheckOptions) (err error) {
 	defer t.h.Operation(&ctx, &err, "check", kind, t.Name())()
+	if opts == nil {
+		opts = &CheckOptions{}
+	}
 	if t.Type() == TypeLocal {
 		return t.h.Local().Check(ctx)
 	}
@@ -26,7 +35,7 @@ func (t *Target) Check(ctx context.Context, _ *CheckOptions) (err error) {
 		for _, m := range c.Members {
 			member, memberErr := NewClient(t.h).Get(ctx, m.Target, nil)
 			if memberErr == nil {
-				memberErr = member.Check(ctx, nil)
+				memberErr = member.Check(ctx, opts)
 			}
 			err = errors.Join(err, memberErr)
 		}
@@ -37,7 +46,10 @@ func (t *Target) Check(ctx context.Context, _ *CheckOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	return opened.Check(ctx)
+	if err := opened.Check(ctx); err != nil || !opts.Try {
+		return err
+	}
+	return try(ctx, opened)
 }
 
 // openSource opens a target by the driver of its type. Errors: ErrUnsupported.

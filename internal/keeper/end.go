@@ -124,6 +124,8 @@ func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 	switch {
 	case !k.run.Agent.Adopted && k.overdue(k.run):
 		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
+	case status.State == backend.JobExited && k.run.Agent.Left:
+		return reason + "was asked to end by it"
 	case status.State == backend.JobExited:
 		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)
 	case status.State == backend.JobKilled:
