@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,5 +66,6 @@ func TestKubernetesThatCannotTakeRuns(t *testing.T) {
 	require.Contains(t, s.fails(t, exitError, "compute", "doctor", "imageless", "--try"), "/no/such:1")
 	s.ok(t, attach("claimless", "--shared-claim", "nothing")...)
 	require.Contains(t, s.fails(t, exitError, "compute", "doctor", "claimless", "--try", "--within", "20s"), `persistentvolumeclaim "nothing" not found`)
-	require.Empty(t, cluster.Kubectl(t, "", "get", "jobs,secrets", "-o", "name"), "nothing is left")
+	require.Eventually(t, func() bool { return cluster.Kubectl(t, "", "get", "jobs,pods,secrets", "-o", "name") == "" },
+		5*time.Minute, 200*time.Millisecond, "nothing is left")
 }

@@ -172,9 +172,7 @@ func TestHowKubernetesEndsRuns(t *testing.T) {
 				runs++
 			}
 			require.Equal(t, 1, runs)
-			require.Eventually(t, func() bool {
-				return cluster.Kubectl(t, "", "get", "jobs,pods,secrets,services", "-n", on.Namespace, "-o", "name") == ""
-			}, 5*time.Minute, 200*time.Millisecond, "something is left of it")
+			nothingIn(t, cluster, on.Namespace)
 		})
 	}
 }
