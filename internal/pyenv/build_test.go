@@ -111,11 +111,14 @@ func TestBuildFailureLeavesNothing(t *testing.T) {
 func TestHints(t *testing.T) {
 	t.Parallel()
 	for line, class := range map[string]error{
-		"ERROR: No matching distribution found for nosuchthing":    azml.ErrInvalid,
-		"OSError: [Errno 28] No space left on device":              azml.ErrUnavailable,
-		"NewConnectionError: Failed to establish a new connection": azml.ErrUnavailable,
-		"ERROR: HTTP error 403 Client Error: Forbidden for url":    azml.ErrDenied,
-		"ERROR: ResolutionImpossible: for help visit":              azml.ErrInvalid,
+		"ERROR: No matching distribution found for nosuchthing":                                azml.ErrInvalid,
+		"OSError: [Errno 28] No space left on device":                                          azml.ErrUnavailable,
+		"NewConnectionError: Failed to establish a new connection":                             azml.ErrUnavailable,
+		"ERROR: HTTP error 403 Client Error: Forbidden for url":                                azml.ErrDenied,
+		"ERROR: ResolutionImpossible: for help visit":                                          azml.ErrInvalid,
+		"error sending request for url (https://h/c): invalid peer certificate: UnknownIssuer": azml.ErrUnavailable,
+		"HTTP status client error (403 Forbidden) for url (https://h/c/noarch)":                azml.ErrDenied,
+		"HTTP status server error (500 Internal Server Error) for url (https://h/c/noarch)":    azml.ErrUnavailable,
 	} {
 		failed := newBuildError("pip install", os.ErrInvalid, []string{line})
 		require.ErrorIs(t, failed, class, line)

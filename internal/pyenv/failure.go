@@ -66,6 +66,7 @@ var symptoms = []symptom{
 	{"could not find subdir", azml.ErrInvalid, "there is no such conda channel: check its name or URL"},
 	{"(401 unauthorized)", azml.ErrDenied, noChannel},
 	{"(403 forbidden)", azml.ErrDenied, noChannel},
+	{"invalid peer certificate", azml.ErrUnavailable, "the certificate of a conda channel is not trusted: check SSL_CERT_FILE"},
 	{"error sending request for url", azml.ErrUnavailable, "a conda channel can't be reached from this machine: check the network and the proxy variables"},
 	{"http status server error", azml.ErrUnavailable, "a conda channel has an error of its own: try again"},
 	{"temporary failure in name resolution", azml.ErrUnavailable, noIndex},

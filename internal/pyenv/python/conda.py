@@ -25,9 +25,12 @@ ALIAS = os.environ.get("CONDA_CHANNEL_ALIAS") or "https://conda.anaconda.org"
 class Teller(InstallerReporter):
     """Tells what is fetched and what is installed."""
 
+    def __init__(self):
+        self.names = {}
+
     def on_populate_cache_start(self, operation, package_name):
-        self.names.append(package_name)
-        return len(self.names) - 1
+        self.names[operation] = package_name
+        return operation
 
     def on_download_start(self, cache_entry):
         print("downloading " + self.names[cache_entry])
@@ -36,9 +39,6 @@ class Teller(InstallerReporter):
     def on_link_start(self, operation, package_name):
         print("installing " + package_name)
         return operation
-
-    def __init__(self):
-        self.names = []
 
 
 async def make(request):
