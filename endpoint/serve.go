@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -253,6 +254,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		return errors.Join(err, listener.Close())
 	}
 	s.server = newServer(s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), defaultPace())
+	s.server.ErrorLog = slog.NewLogLogger(s.logger().Handler(), slog.LevelWarn)
 	if s.unwatch, err = s.c.h.Telemetry().Deployments(s.name, s.measure); err != nil {
 		return errors.Join(err, listener.Close())
 	}
