@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/azml-go/azml"
 )
+
+// webhookDenied is what the API server says of what an admission webhook denies, with
+// whatever code that has.
+const webhookDenied = "denied the request"
 
 // classify gives an error of the API server, or of the way to it, its class.
 func classify(ctx context.Context, err error) error {
@@ -28,7 +33,7 @@ func classify(ctx context.Context, err error) error {
 		class = azml.ErrExists
 	case apierrors.IsConflict(err):
 		class = azml.ErrConflict
-	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), strings.Contains(err.Error(), webhookDenied):
 		class = azml.ErrDenied
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		class = azml.ErrInvalid

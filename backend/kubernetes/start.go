@@ -285,7 +285,7 @@ func (d *Driver) refusal(ctx context.Context, v view) error {
 	if err != nil || said == nil || said.Reason != "FailedCreate" || strings.Contains(said.Message, "exceeded quota") {
 		return nil //nolint:nilerr // events say more, and are not needed
 	}
-	for _, word := range []string{"denied the request", "denied request", "is forbidden", "is invalid", "violates PodSecurity"} {
+	for _, word := range []string{webhookDenied, "denied request", "is forbidden", "is invalid", "violates PodSecurity"} {
 		if strings.Contains(said.Message, word) {
 			return fmt.Errorf("%w: job %q: the cluster does not admit its pod: %s", azml.ErrDenied, v.id(), said.Message)
 		}

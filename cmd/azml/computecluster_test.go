@@ -5,15 +5,12 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
-	"github.com/azml-go/azml/internal/program"
 	"github.com/azml-go/azml/run"
 )
 
@@ -40,10 +37,10 @@ func TestCluster(t *testing.T) {
 	require.Equal(t, run.StatusQueued, s.status(t, "gang"))
 	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "it needs 2 nodes: 0 free")
 	// Built before anybody waits for it: that takes longer than all the rest.
-	program, err := (&program.Finder{CacheDir: t.TempDir()}).Find(t.Context(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
+	file, err := builtProgram()
 	require.NoError(t, err)
 	bin := t.TempDir()
-	require.NoError(t, os.Symlink(program, filepath.Join(bin, "azml")))
+	require.NoError(t, os.Symlink(file, filepath.Join(bin, "azml")))
 	cmd := s.command(t, "scheduler")
 	cmd.Env = append(cmd.Env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	require.NoError(t, cmd.Start())

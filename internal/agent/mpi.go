@@ -88,11 +88,14 @@ func (d *drive) planMpi(job *backend.Job, m meeting) error {
 	if err != nil {
 		return err
 	}
+	if job.Env["SHELL"] == "" {
+		job.Env["SHELL"] = "/bin/bash" // which need not be there; mpirun warns of users without one
+	}
 	if _, ok := job.Env["OMPI_MCA_hwloc_base_binding_policy"]; !ok {
 		job.Env["OMPI_MCA_hwloc_base_binding_policy"] = "none" // what else runs on the machine, mpirun does not know
 	}
 	if d.place.rank > 0 {
-		job.Command = []string{"sh", "-c", "exec " + strings.TrimSpace(m.launch[d.place.rank])}
+		job.Command = []string{"sh", "-c", m.launch[d.place.rank]}
 		return nil
 	}
 	job.Command = d.mpirun(d.run.Definition.Distributed.Processes)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/kubernetes"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
@@ -120,6 +121,11 @@ func TestHowKubernetesEndsRuns(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.Kubernetes(t)
 	deny(t, cluster)
+	refused := onCluster(t)
+	refused.PodPatch = "metadata: {labels: {denied: job-" + cluster.Namespace + "}}"
+	_, err := newPlace(t).openFor(t).Compute().Create(t.Context(), "k8s", refused, nil)
+	require.ErrorIs(t, err, azml.ErrDenied, "its Jobs are denied, and that is found before a run is there")
+	require.ErrorContains(t, err, `admission webhook "jobs.azml.test" denied the request: not on Fridays`)
 	for name, c := range map[string]struct {
 		script string
 		change func(*kubernetes.Target)
@@ -130,8 +136,6 @@ func TestHowKubernetesEndsRuns(t *testing.T) {
 		"no image": {"true", func(k *kubernetes.Target) { k.Image = cluster.Registry + "/no/such:1" }, nil, nil, "no/such:1"},
 		"its pod is denied": {"true", func(k *kubernetes.Target) { k.PodPatch = "metadata: {labels: {denied: " + cluster.Namespace + "}}" }, nil, nil,
 			`the cluster does not admit its pod: Error creating: admission webhook "pods.azml.test" denied the request: not on Fridays`},
-		"its Job is denied": {"true", func(k *kubernetes.Target) { k.PodPatch = "metadata: {labels: {denied: job-" + cluster.Namespace + "}}" }, nil, nil,
-			`admission webhook "jobs.azml.test" denied the request: not on Fridays`},
 		"quota for too long": {"true", func(k *kubernetes.Target) {
 			cluster.Kubectl(t, "", "create", "quota", "none", "--hard=pods=0", "-n", k.Namespace)
 		},

@@ -9,10 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
-	"github.com/azml-go/azml/run"
 )
 
 // nothingIn waits until nothing is left in a namespace.
@@ -58,50 +56,24 @@ func TestRunsOnKubernetesAreApart(t *testing.T) {
 	nothingIn(t, cluster, on.Namespace)
 }
 
-// TestSubmitterToKubernetesKilled kills the process that has submitted a run. Another one
-// sees the run to its end, or cancels it while its pod waits for a node: in the end no
-// Secret with a token is left, nor anything else.
+// TestSubmitterToKubernetesKilled kills the process that has submitted a run: another one
+// sees the run to its end, and no Secret with a token is left, nor anything else.
 func TestSubmitterToKubernetesKilled(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.Kubernetes(t)
-	file, err := programs()
+	on := onCluster(t)
+	on.Namespace = ownNamespace(t, cluster)
+	p := newPlace(t)
+	ws := p.openFor(t)
+	_, err := ws.Compute().Create(t.Context(), "k8s", on, nil)
 	require.NoError(t, err)
-	for name, nowhere := range map[string]bool{"while its pod waits": true, "while its script runs": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			on := onCluster(t)
-			on.Namespace = ownNamespace(t, cluster)
-			if nowhere {
-				on.NodeSelector = map[string]string{"azml-test": "none"}
-			}
-			p := newPlace(t)
-			ws := p.openFor(t)
-			_, err := ws.Compute().Create(t.Context(), "k8s", on, nil)
-			require.NoError(t, err)
-			w := start(t, errand{Name: "submit", Place: p, Dir: shell(t, "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done").Source, Program: file, Compute: "k8s"})
-			var r *run.Run
-			require.Eventually(t, func() bool {
-				for r, err = range ws.Runs().List(t.Context(), nil) {
-					require.NoError(t, err)
-					return r.Status() == run.StatusRunning || nowhere && cluster.Kubectl(t, "", "get", "secrets", "-n", on.Namespace, "-o", "name") != ""
-				}
-				return false
-			}, 5*time.Minute, 200*time.Millisecond)
-			if !nowhere {
-				hears(t, r, "begun\n")
-			}
-			require.NoError(t, w.cmd.Process.Kill())
-			require.Error(t, w.cmd.Wait())
-			if nowhere {
-				require.NoError(t, r.Cancel(t.Context(), nil))
-				require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrCanceled)
-			} else {
-				pod := strings.TrimSpace(cluster.Kubectl(t, "", "get", "pods", "-n", on.Namespace, "-o", "jsonpath={.items[*].metadata.name}"))
-				cluster.Kubectl(t, "", "exec", "-n", on.Namespace, pod, "--", "touch", "/tmp/go")
-				require.NoError(t, r.Wait(t.Context(), nil))
-				require.Equal(t, "begun\n", outputOf(t, r))
-			}
-			nothingIn(t, cluster, on.Namespace)
-		})
-	}
+	r, w := target{compute: "k8s"}.submitElsewhere(t, ws, p, &site{}, "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done")
+	hears(t, r, "begun\n")
+	require.NoError(t, w.cmd.Process.Kill())
+	require.Error(t, w.cmd.Wait())
+	pod := strings.TrimSpace(cluster.Kubectl(t, "", "get", "pods", "-n", on.Namespace, "-o", "jsonpath={.items[*].metadata.name}"))
+	cluster.Kubectl(t, "", "exec", "-n", on.Namespace, pod, "--", "touch", "/tmp/go")
+	require.NoError(t, r.Wait(t.Context(), nil))
+	require.Equal(t, "begun\n", outputOf(t, r))
+	nothingIn(t, cluster, on.Namespace)
 }

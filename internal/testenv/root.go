@@ -35,7 +35,8 @@ func debianRoot(ctx context.Context, called string, again bool, packages ...stri
 		root := filepath.Join(dir, "root")
 		defer os.RemoveAll(root)
 		include := append([]string{"python3", "python3-venv", "python3-pip", "ca-certificates"}, packages...)
-		_, err := output(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(include, ","), "bookworm", root)
+		// What it mounts into the folder, and starts there, is gone with it, however it ends.
+		_, err := output(ctx, "unshare", "--mount", "--pid", "--fork", "--kill-child", "debootstrap", "--variant=minbase", "--include="+strings.Join(include, ","), "bookworm", root)
 		if err != nil {
 			return err
 		}
