@@ -3,8 +3,11 @@
 package main
 
 import (
+	"bufio"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,4 +60,57 @@ func TestCluster(t *testing.T) {
 	require.Empty(t, status.Queue)
 	require.Len(t, status.Nodes, 3)
 	require.NotEmpty(t, status.Events)
+	s.stopsAndStarts(t)
+	s.watchesCluster(t)
+	s.ok(t, "compute", "doctor", "pool")
+	s.ok(t, "compute", "delete", "pool")
+	require.NotContains(t, s.ok(t, "compute", "list"), "pool")
+}
+
+// stopsAndStarts stops the cluster, has a run wait for it, and starts it again.
+func (s *shell) stopsAndStarts(t *testing.T) {
+	t.Helper()
+	s.ok(t, "compute", "stop", "pool")
+	s.ok(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--run-id", "later", "--compute", "pool", "--detach", "--command", "--", "true")
+	s.awaitCluster(t, func(c compute.ClusterStatus) bool { return c.Stopped && c.NodeStateCounts["off"] == 3 })
+	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "the cluster is stopped")
+	require.Contains(t, s.fails(t, 1, "compute", "doctor", "pool"), "the cluster is stopped")
+	require.Contains(t, s.fails(t, 1, "compute", "delete", "pool"), "later")
+	require.Equal(t, run.StatusQueued, s.status(t, "later"))
+	s.ok(t, "compute", "start", "pool")
+	require.Eventually(t, func() bool { return s.status(t, "later").Terminal() }, 10*time.Minute, 100*time.Millisecond)
+	require.Equal(t, run.StatusCompleted, s.status(t, "later"))
+	s.ok(t, "compute", "update", "pool", "--min-nodes", "1")
+	s.awaitCluster(t, func(c compute.ClusterStatus) bool { return c.CurrentNodeCount == 1 && c.NodeStateCounts["off"] == 2 })
+	s.ok(t, "compute", "update", "pool", "--min-nodes", "0", "--idle", "1s")
+	s.awaitCluster(t, func(c compute.ClusterStatus) bool { return c.NodeStateCounts["off"] == 3 })
+}
+
+// awaitCluster waits until the cluster is so.
+func (s *shell) awaitCluster(t *testing.T, is func(compute.ClusterStatus) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var c compute.ClusterStatus
+		s.json(t, &c, "compute", "nodes", "pool")
+		return is(c)
+	}, 10*time.Minute, 100*time.Millisecond)
+}
+
+// watchesCluster watches until two pages were shown.
+func (s *shell) watchesCluster(t *testing.T) {
+	t.Helper()
+	watch := s.command(t, "compute", "watch", "pool")
+	out, err := watch.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, watch.Start())
+	pages := 0
+	for lines := bufio.NewScanner(out); pages < 2 && lines.Scan(); {
+		if strings.Contains(lines.Text(), "NODE ") {
+			pages++
+		}
+	}
+	require.Equal(t, 2, pages)
+	require.NoError(t, watch.Process.Signal(os.Interrupt))
+	_, _ = io.Copy(io.Discard, out) // to its end
+	require.NoError(t, watch.Wait())
 }
