@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/keeper"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scheduler"
 )
@@ -31,6 +32,8 @@ type cluster struct {
 
 	wake chan struct{} // asks for a step at once
 
+	spares *keeper.Spares // agents whose runs are over, on idle nodes
+
 	mu    sync.Mutex
 	busy  map[string]bool // runs and nodes that a task of this process takes care of
 	ended map[string]bool // runs that have ended, whose entries may have been read before
@@ -43,7 +46,8 @@ type entry struct {
 }
 
 func newCluster(h core.Handle, name string, o Options) *cluster {
-	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]bool{}, wake: make(chan struct{}, 1),
+		spares: keeper.NewSpares(h)}
 }
 
 // errElsewhere says that another process schedules.
@@ -225,7 +229,7 @@ func what(d scheduler.Decision) string {
 func set(s *record.ClusterState, id string, state scheduler.State, reason string, now time.Time, run record.QueuedRun) {
 	for i := range s.Nodes {
 		if s.Nodes[i].ID == id {
-			s.Nodes[i] = record.ClusterNode{ID: id, State: string(state), Since: now, Reason: reason, Run: run.RunID, Experiment: run.Experiment}
+			s.Nodes[i] = record.ClusterNode{ID: id, State: string(state), Since: now, Reason: reason, Run: run.RunID, Experiment: run.Experiment, Spare: s.Nodes[i].Spare}
 		}
 	}
 	resizing := slices.ContainsFunc(s.Nodes, func(n record.ClusterNode) bool {

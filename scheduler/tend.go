@@ -39,6 +39,10 @@ func (c *cluster) tend(ctx context.Context, settings record.Cluster, s record.Cl
 			c.task(n.ID, func() { c.startNode(ctx, settings, n.ID) })
 		case scheduler.Leaving:
 			c.task(n.ID, func() { c.stopNode(ctx, settings, s, n.ID) })
+		case scheduler.Idle:
+			if n.Spare != "" && n.Spare != c.spares.Job(n.ID) {
+				c.task(n.ID, func() { c.forgetSpare(ctx, n) })
+			}
 		}
 	}
 	for id, nodes := range runs {
@@ -126,6 +130,7 @@ func (c *cluster) startNode(ctx context.Context, settings record.Cluster, id str
 
 // stopNode stops a node, and its machine with the last of its nodes.
 func (c *cluster) stopNode(ctx context.Context, settings record.Cluster, s record.ClusterState, id string) {
+	c.spares.Drop(id)
 	m := member(settings, id)
 	last := true
 	for _, n := range s.Nodes {
@@ -239,6 +244,18 @@ func (c *cluster) abandoned(ctx context.Context, id string) (bool, error) {
 // start starts the run's agent. An agent that another scheduler may have started,
 // and that has not taken the run over, is never let in any more.
 func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
+	if spare := c.spares.Take(nodes[0], r); spare != nil {
+		return false, c.startOn(ctx, settings, r, nodes, spare)
+	}
+	if over, err := c.ready(ctx, settings, r, nodes); over || err != nil {
+		return over, err
+	}
+	return false, c.startOn(ctx, settings, r, nodes, nil)
+}
+
+// ready tells whether nodes can take the run, which is over for them where it is not to
+// be begun, or not here.
+func (c *cluster) ready(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
 	for _, n := range nodes {
 		target := member(settings, n).Target
 		if err := c.check(ctx, target, backend.Limits{}); err != nil {
@@ -253,10 +270,18 @@ func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.R
 			return false, err
 		}
 	}
+	return false, c.undoSpares(ctx, nodes)
+}
+
+// startOn starts the run's agent, or gives it the spare one, unless that is nil.
+func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record.Run, nodes []string, spare *keeper.Spare) error {
 	former := r.Agent
 	a, token := keeper.NewAgent()
+	if spare != nil {
+		a.Job, a.Image = spare.Job(), spare.Image()
+	}
 	a.Nodes, a.Requeue = nodes, settings.Priority == string(compute.LowPriority)
-	_, err = history.Update(ctx, c.h, r.ID, core.Quiet, func(r *record.Run) error {
+	_, err := history.Update(ctx, c.h, r.ID, core.Quiet, func(r *record.Run) error {
 		if r.Status.Terminal() || r.Owner != nil || r.Agent != nil && (former == nil || r.Agent.Job != former.Job || r.Agent.Adopted) {
 			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, r.Status)
 		}
@@ -264,12 +289,15 @@ func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.R
 		return nil
 	})
 	if err != nil {
-		return false, err
+		if spare != nil {
+			spare.Dismiss()
+		}
+		return err
 	}
 	if former != nil {
 		c.undo(ctx, *former)
 	}
-	return false, keeper.Start(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()})
+	return keeper.StartOn(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()}, c.spares, spare)
 }
 
 // refuse fails a run that would not begin on any try.
@@ -337,6 +365,7 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 				continue
 			}
 			set(s, n.ID, scheduler.Idle, "the run "+id+" is over", c.h.Now(), record.QueuedRun{})
+			keepsSpare(s, n.ID, c.spares.Job(n.ID))
 		}
 		return nil
 	})
