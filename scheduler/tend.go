@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -208,10 +209,13 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	r := stored.Value
 	switch {
 	case r.Status.Terminal():
-		if r.Agent != nil { // another process has seen it to its end, but may have gone before all its nodes were done
+		// Another process has seen it to its end, but may have gone before all its nodes
+		// were done. Where they were freed since, its agent may have the next run.
+		has, err := c.hasNodes(ctx, id)
+		if err == nil && has && r.Agent != nil {
 			c.undo(ctx, *r.Agent)
 		}
-		return true, nil
+		return err == nil, err
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
 		return false, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
 	case r.Agent == nil || !r.Agent.Adopted:
@@ -228,6 +232,12 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 		return false, err
 	}
 	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil
+}
+
+// hasNodes tells whether the run has nodes now, and not only when this step began.
+func (c *cluster) hasNodes(ctx context.Context, id string) (bool, error) {
+	stored, err := core.Get[record.ClusterState](ctx, c.h, compute.StateRef(c.name).Key)
+	return slices.ContainsFunc(stored.Value.Nodes, func(n record.ClusterNode) bool { return n.Run == id }), err
 }
 
 // abandoned tells whether an entry's run will not come any more: its submitter was
@@ -354,6 +364,9 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 	_, err = core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
 		if s.Scheduler != c.h.Owner().ID {
 			return errElsewhere
+		}
+		if !slices.ContainsFunc(s.Nodes, func(n record.ClusterNode) bool { return n.Run == id }) {
+			return core.ErrNoChange
 		}
 		for _, n := range s.Nodes {
 			if n.Run != id {
