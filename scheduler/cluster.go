@@ -34,9 +34,12 @@ type cluster struct {
 
 	spares *keeper.Spares // agents whose runs are over, on idle nodes
 
+	listed time.Time // when the queue was listed last
+
 	mu    sync.Mutex
 	busy  map[string]bool // runs and nodes that a task of this process takes care of
 	ended map[string]bool // runs that have ended, whose entries may have been read before
+	freed []*freed        // nodes that the next step frees
 }
 
 // entry is a queued run, and the state of its object that was read.
@@ -62,8 +65,10 @@ func (c *cluster) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.readQueue(ctx); err != nil {
-		return err
+	if !c.queueKnown() {
+		if err := c.readQueue(ctx); err != nil {
+			return err
+		}
 	}
 	decisions, state, err := c.decide(ctx, *target.Value.Cluster)
 	if errors.Is(err, errElsewhere) {
@@ -77,6 +82,22 @@ func (c *cluster) step(ctx context.Context) error {
 	}
 	c.tend(ctx, *target.Value.Cluster, state)
 	return nil
+}
+
+// queueKnown tells whether the queue was listed a moment ago, and runs wait: then a node
+// that is free needs no other look before it gets one.
+func (c *cluster) queueKnown() bool {
+	if time.Since(c.listed) >= c.opts.Every {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.entries {
+		if !c.busy[e.run.RunID] && !c.ended[e.run.RunID] {
+			return true
+		}
+	}
+	return false
 }
 
 // readQueue reads what is new in the queue: one list, and a read for each entry
@@ -100,6 +121,7 @@ func (c *cluster) readQueue(ctx context.Context) error {
 		}
 		c.entries[info.Key] = entry{stored.ETag, stored.Value}
 	}
+	c.listed = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, e := range c.entries {
@@ -131,15 +153,18 @@ func (c *cluster) decide(ctx context.Context, settings record.Cluster) ([]schedu
 		return nil, record.ClusterState{}, err
 	}
 	var decisions []scheduler.Decision
+	over := c.takeFreed()
+	defer over.noted()
 	stored, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
 		if !c.mayDecide(s) {
 			return errElsewhere
 		}
+		changed := over.apply(s, settings, c.spares, c.h.Now())
 		in := compute.SchedulerInput(c.h, settings, *s)
 		in.Queue = c.waiting(s)
 		decisions = scheduler.Decide(in)
 		quiet := s.Scheduler == c.h.Owner().ID && c.h.Now().Sub(s.Modified) < c.opts.TakeOver/5
-		changed := setMembers(s, settings, c.h.Now())
+		changed = setMembers(s, settings, c.h.Now()) || changed
 		if len(decisions) == 0 && quiet && !changed {
 			return core.ErrNoChange
 		}

@@ -64,13 +64,18 @@ func (c *cluster) task(of string, do func()) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			delete(c.busy, of)
-			select {
-			case c.wake <- struct{}{}:
-			default: // a step is to be made already
-			}
+			c.awake()
 		}()
 		do()
 	})
+}
+
+// awake asks for a step at once.
+func (c *cluster) awake() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // one is to be made already
+	}
 }
 
 // become notes a node's new state, while it is still in the state that the task is
@@ -335,54 +340,3 @@ func (c *cluster) undo(ctx context.Context, a record.Agent) {
 
 // undoGrace is what an agent that is not wanted has to end.
 const undoGrace = 5 * time.Second
-
-// free takes the nodes from the run, and the run out of the queue when it has
-// ended. Nodes that do not answer any more were taken away.
-func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string) {
-	gone := map[string]error{}
-	stored, err := history.Get(ctx, c.h, id)
-	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
-	if !ended {
-		for _, n := range nodes {
-			if err := c.check(ctx, member(settings, n).Target, backend.Limits{}); err != nil {
-				gone[n] = err
-			}
-		}
-	} else if err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, id).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
-		return // the next step begins anew
-	}
-	if ended {
-		c.mu.Lock()
-		c.ended[id] = true
-		c.mu.Unlock()
-	}
-	lost := scheduler.Unusable
-	if settings.Priority == string(compute.LowPriority) {
-		lost = scheduler.Preempted
-	}
-	_, err = core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
-		if s.Scheduler != c.h.Owner().ID {
-			return errElsewhere
-		}
-		if !slices.ContainsFunc(s.Nodes, func(n record.ClusterNode) bool { return n.Run == id }) {
-			return core.ErrNoChange
-		}
-		for _, n := range s.Nodes {
-			if n.Run != id {
-				continue
-			}
-			if err := gone[n.ID]; err != nil {
-				set(s, n.ID, lost, err.Error(), c.h.Now(), record.QueuedRun{})
-				event(s, c.h.Now(), string(lost)+" "+n.ID, err.Error())
-				continue
-			}
-			set(s, n.ID, scheduler.Idle, "the run "+id+" is over", c.h.Now(), record.QueuedRun{})
-			keepsSpare(s, n.ID, c.spares.Job(n.ID))
-		}
-		return nil
-	})
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
-		c.h.Logger().Warn("nodes of a run could not be freed", "run", id, "error", err)
-	}
-}
