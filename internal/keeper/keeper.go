@@ -154,7 +154,6 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 	} else if start != nil {
 		wanted, done := k.answerFor(ctx)
 		defer done()
-		k.say(ctx, fmt.Sprintf("compute target %s: the agent is being started", k.run.Definition.Compute))
 		start.Another = k.mayStay()
 		if err := k.launch(wanted, job, k.seat.address, *start); err != nil {
 			if errors.Is(context.Cause(wanted), history.ErrCancelRequested) {
@@ -201,6 +200,24 @@ func untilCanceled(ctx context.Context, h core.Handle, run record.Run) error {
 		}
 	}
 	return nil
+}
+
+// sayAfter is how long something may take before the run's record says that the run
+// waits for it: that is a write, which mostly would take longer than the thing itself.
+const sayAfter = 300 * time.Millisecond
+
+// sayIfLong has say note what the run waits for when done isn't called soon. Meanwhile
+// k.run must stay as it is.
+func (k *keeper) sayIfLong(ctx context.Context, what string) (done func()) {
+	waiting, stop := context.WithCancel(ctx)
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		if sleep(waiting, sayAfter) {
+			k.say(ctx, fmt.Sprintf("compute target %s: %s", k.run.Definition.Compute, what))
+		}
+	}()
+	return func() { stop(); <-said }
 }
 
 // say notes what a run waits for that nobody drives yet.
