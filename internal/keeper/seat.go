@@ -139,27 +139,24 @@ func (k *keeper) outcome(ctx context.Context, job string) (backend.JobStatus, er
 		case e := <-ended:
 			return e.status, e.err
 		case q := <-k.seat.questions:
-			if !k.completed(ctx) {
+			run, ok := k.completed(ctx)
+			if !ok {
 				q.reply(nil)
 				continue
 			}
 			stop()
 			<-ended
-			k.park(q)
+			k.park(q, run)
 			return backend.JobStatus{}, nil
 		}
 	}
 }
 
-// completed tells whether the run has come to a good end, and its agent may stay.
-func (k *keeper) completed(ctx context.Context) bool {
+// completed gives the run when it has come to a good end, and its agent may stay.
+func (k *keeper) completed(ctx context.Context) (run record.Run, ok bool) {
 	if !k.mayStay() {
-		return false
+		return run, false
 	}
 	stored, err := k.read(ctx)
-	if err != nil || stored.Value.Status != record.Completed || !k.keeps(stored.Value) {
-		return false
-	}
-	k.run = stored.Value
-	return true
+	return stored.Value, err == nil && stored.Value.Status == record.Completed && k.keeps(stored.Value)
 }

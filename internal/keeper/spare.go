@@ -147,14 +147,14 @@ func (k *keeper) mayStay() bool {
 	return ok && near.Near() && containers
 }
 
-// park leaves the agent to who looks for one.
-func (k *keeper) park(q question) {
+// park leaves the agent, whose run this was, to who looks for one.
+func (k *keeper) park(q question, run record.Run) {
 	k.parked = true
-	node := k.run.Agent.Nodes[0]
+	node := run.Agent.Nodes[0]
 	if k.spare == nil {
 		k.seat.cacheDir = k.cacheDir
 	}
-	spare := &Spare{spares: k.spares, seat: k.seat, last: k.run, ask: q}
+	spare := &Spare{spares: k.spares, seat: k.seat, last: run, ask: q}
 	k.spares.mu.Lock()
 	defer k.spares.mu.Unlock()
 	spare.timer = time.AfterFunc(spareTime, func() { k.spares.expire(node, spare) })
