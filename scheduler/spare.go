@@ -22,11 +22,18 @@ func keepsSpare(s *record.ClusterState, node, job string) {
 // forgetSpare removes the job of an agent that waited on an idle node for another run,
 // and does no more: none came in time, or the process that it waited for is gone.
 func (c *cluster) forgetSpare(ctx context.Context, n record.ClusterNode) {
-	c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}})
-	_, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
-		if s.Scheduler != c.h.Owner().ID {
-			return errElsewhere
-		}
+	err := c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}})
+	if err == nil {
+		err = c.noteForgotten(ctx, n)
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
+		c.h.Logger().Warn("an agent that waits no more could not be removed", "node", n.ID, "error", err)
+	}
+}
+
+// noteForgotten notes that the agent waits no more, unless another one does by now.
+func (c *cluster) noteForgotten(ctx context.Context, n record.ClusterNode) error {
+	_, err := c.update(ctx, c.decides, func(s *record.ClusterState) error {
 		for _, now := range s.Nodes {
 			if now.ID == n.ID && now.Spare == n.Spare {
 				keepsSpare(s, n.ID, "")
@@ -35,9 +42,7 @@ func (c *cluster) forgetSpare(ctx context.Context, n record.ClusterNode) {
 		}
 		return core.ErrNoChange
 	})
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
-		c.h.Logger().Warn("it could not be noted that an agent waits no more", "node", n.ID, "error", err)
-	}
+	return err
 }
 
 // undoSpares removes the jobs of agents that waited on nodes which a new one gets.
@@ -48,7 +53,9 @@ func (c *cluster) undoSpares(ctx context.Context, nodes []string) error {
 	}
 	for _, n := range stored.Value.Nodes {
 		if n.Spare != "" && slices.Contains(nodes, n.ID) {
-			c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}})
+			if err := c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	nodes "github.com/azml-go/azml/backend/cluster"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
@@ -20,12 +20,8 @@ import (
 	"github.com/azml-go/azml/internal/scheduler"
 )
 
-const (
-	// startPatience is how long a node may take until it answers.
-	startPatience = 10 * time.Minute
-	// tryEvery is the time between two tries of what did not go well.
-	tryEvery = time.Second
-)
+// tryEvery is the time between two tries of what did not go well.
+const tryEvery = time.Second
 
 // tend has a task take care of each run that has nodes, and of each node that is
 // to be started or stopped, unless one of this process does already. So what a
@@ -37,9 +33,9 @@ func (c *cluster) tend(ctx context.Context, settings record.Cluster, s record.Cl
 		case scheduler.Running:
 			runs[n.Run] = append(runs[n.Run], n.ID)
 		case scheduler.Preparing:
-			c.task(n.ID, func() { c.startNode(ctx, settings, n.ID) })
+			c.task(n.ID, func() { c.startNode(ctx, n.ID) })
 		case scheduler.Leaving:
-			c.task(n.ID, func() { c.stopNode(ctx, settings, s, n.ID) })
+			c.task(n.ID, func() { c.stopNode(ctx, settings, n.ID) })
 		case scheduler.Idle:
 			if n.Spare != "" && n.Spare != c.spares.Job(n.ID) {
 				c.task(n.ID, func() { c.forgetSpare(ctx, n) })
@@ -81,15 +77,13 @@ func (c *cluster) awake() {
 // become notes a node's new state, while it is still in the state that the task is
 // for.
 func (c *cluster) become(ctx context.Context, id string, from, to scheduler.State, reason string) {
-	_, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
-		if s.Scheduler != c.h.Owner().ID {
-			return errElsewhere
-		}
+	_, err := c.update(ctx, c.decides, func(s *record.ClusterState) error {
+		now, _ := c.now()
 		for _, n := range s.Nodes {
 			if n.ID == id && n.State == string(from) {
-				set(s, id, to, reason, c.h.Now(), record.QueuedRun{})
+				set(s, id, to, reason, now, record.QueuedRun{})
 				if to == scheduler.Unusable || to == scheduler.Preempted {
-					event(s, c.h.Now(), string(to)+" "+id, reason)
+					event(s, now, string(to)+" "+id, reason)
 				}
 				return nil
 			}
@@ -99,75 +93,6 @@ func (c *cluster) become(ctx context.Context, id string, from, to scheduler.Stat
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
 		c.h.Logger().Warn("a node's state could not be noted", "node", id, "state", to, "error", err)
 	}
-}
-
-// member gives the member that a node is of.
-func member(settings record.Cluster, node string) record.ClusterMember {
-	target, _, _ := strings.Cut(node, "/")
-	for _, m := range settings.Members {
-		if m.Target == target {
-			return m
-		}
-	}
-	return record.ClusterMember{Target: target}
-}
-
-// startNode starts a node's machine and waits until it answers.
-func (c *cluster) startNode(ctx context.Context, settings record.Cluster, id string) {
-	m := member(settings, id)
-	starting, stop := context.WithTimeout(ctx, startPatience)
-	defer stop()
-	err := command(starting, m.Start)
-	for err == nil {
-		if err = c.check(starting, m.Target, backend.Limits{}); err == nil || m.Start == "" || !errors.Is(err, azml.ErrUnavailable) || !sleep(starting, tryEvery) {
-			break
-		}
-		err = nil // the machine is on its way
-	}
-	if ctx.Err() != nil {
-		return
-	}
-	if err != nil {
-		c.become(ctx, id, scheduler.Preparing, scheduler.Unusable, err.Error())
-		return
-	}
-	c.become(ctx, id, scheduler.Preparing, scheduler.Idle, "started")
-}
-
-// stopNode stops a node, and its machine with the last of its nodes.
-func (c *cluster) stopNode(ctx context.Context, settings record.Cluster, s record.ClusterState, id string) {
-	c.spares.Drop(id)
-	m := member(settings, id)
-	last := true
-	for _, n := range s.Nodes {
-		state := scheduler.State(n.State)
-		if n.ID != id && strings.HasPrefix(n.ID, m.Target+"/") && (state == scheduler.Idle || state == scheduler.Running || state == scheduler.Preparing) {
-			last = false
-		}
-	}
-	if last {
-		if err := command(ctx, m.Stop); err != nil {
-			if ctx.Err() == nil {
-				c.become(ctx, id, scheduler.Leaving, scheduler.Unusable, err.Error())
-			}
-			return
-		}
-	}
-	c.become(ctx, id, scheduler.Leaving, scheduler.Off, "stopped")
-}
-
-// command runs a command of a member's. Errors: ErrFailed with what it said.
-func command(ctx context.Context, line string) error {
-	if line == "" {
-		return nil
-	}
-	out, err := exec.CommandContext(ctx, "/bin/sh", "-c", line).CombinedOutput()
-	if err != nil {
-		const most = 500
-		said := strings.TrimSpace(strings.ToValidUTF8(string(out), ""))
-		return fmt.Errorf("%w: the command %q: %w: %s", azml.ErrFailed, line, err, said[:min(len(said), most)])
-	}
-	return nil
 }
 
 // check asks a target whether it can take runs with these limits.
@@ -206,7 +131,7 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, err error) {
 	stored, err := history.Get(ctx, c.h, id)
 	if errors.Is(err, azml.ErrNotFound) {
-		return c.abandoned(ctx, id)
+		return true, nil // it was deleted
 	}
 	if err != nil {
 		return false, err
@@ -218,7 +143,7 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 		// were done. Where they were freed since, its agent may have the next run.
 		has, err := c.hasNodes(ctx, id)
 		if err == nil && has && r.Agent != nil {
-			c.undo(ctx, *r.Agent)
+			err = c.undo(ctx, *r.Agent)
 		}
 		return err == nil, err
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
@@ -245,19 +170,9 @@ func (c *cluster) hasNodes(ctx context.Context, id string) (bool, error) {
 	return slices.ContainsFunc(stored.Value.Nodes, func(n record.ClusterNode) bool { return n.Run == id }), err
 }
 
-// abandoned tells whether an entry's run will not come any more: its submitter was
-// ended between the two.
-func (c *cluster) abandoned(ctx context.Context, id string) (bool, error) {
-	const patience = 15 * time.Minute
-	e, err := core.Get[record.QueuedRun](ctx, c.h, compute.EntryRef(c.name, id).Key)
-	if errors.Is(err, azml.ErrNotFound) {
-		return true, nil
-	}
-	return err == nil && c.h.Now().Sub(e.Value.Created) > patience, err
-}
-
 // start starts the run's agent. An agent that another scheduler may have started,
-// and that has not taken the run over, is never let in any more.
+// and that has not taken the run over, is never let in any more; it is ended first, and
+// so is one that had the run before it was queued anew: neither works beside the new one.
 func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
 	if spare := c.spares.Take(nodes[0], r); spare != nil {
 		return false, c.startOn(ctx, settings, r, nodes, spare)
@@ -272,7 +187,7 @@ func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.R
 // be begun, or not here.
 func (c *cluster) ready(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
 	for _, n := range nodes {
-		target := member(settings, n).Target
+		target := compute.MemberOf(settings, n).Target
 		if err := c.check(ctx, target, backend.Limits{}); err != nil {
 			if ctx.Err() == nil {
 				c.become(ctx, n, scheduler.Running, scheduler.Unusable, err.Error())
@@ -290,6 +205,12 @@ func (c *cluster) ready(ctx context.Context, settings record.Cluster, r record.R
 
 // startOn starts the run's agent, or gives it the spare one, unless that is nil.
 func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record.Run, nodes []string, spare *keeper.Spare) error {
+	if r.Former != nil {
+		if err := c.undo(ctx, *r.Former); err != nil {
+			spare.Dismiss()
+			return err
+		}
+	}
 	former := r.Agent
 	a, token := keeper.NewAgent()
 	if spare != nil {
@@ -300,17 +221,18 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 		if r.Status.Terminal() || r.Owner != nil || r.Agent != nil && (former == nil || r.Agent.Job != former.Job || r.Agent.Adopted) {
 			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, r.Status)
 		}
-		r.Agent = a
+		r.Agent, r.Former = a, former
 		return nil
 	})
 	if err != nil {
-		if spare != nil {
-			spare.Dismiss()
-		}
+		spare.Dismiss()
 		return err
 	}
 	if former != nil {
-		c.undo(ctx, *former)
+		if err := c.undo(ctx, *former); err != nil {
+			spare.Dismiss()
+			return err
+		}
 	}
 	return keeper.StartOn(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()}, c.spares, spare)
 }
@@ -326,16 +248,39 @@ func (c *cluster) refuse(ctx context.Context, id string, cause error) error {
 	return err
 }
 
-// undo ends the job of an agent that never had its run, or has no more.
-func (c *cluster) undo(ctx context.Context, a record.Agent) {
-	opened, _, err := compute.OpenNodes(ctx, c.h, a.Nodes)
+// undo ends the jobs of an agent that never had its run, or has no more, on each of its
+// nodes. A node that is gone, or can't be reached, is none to wait for: its agent has no
+// way to the workspace any more, and finds out by itself that it is not wanted.
+func (c *cluster) undo(ctx context.Context, a record.Agent) error {
+	for n, id := range a.Nodes {
+		err := c.endJob(ctx, id, nodes.JobID(a.Job, n))
+		switch {
+		case errors.Is(err, azml.ErrNotFound):
+		case errors.Is(err, azml.ErrUnavailable):
+			c.h.Logger().Warn("an agent that is not wanted could not be ended", "node", id, "job", a.Job, "error", err)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// endJob ends a job on a node and removes it.
+func (c *cluster) endJob(ctx context.Context, node, job string) (err error) {
+	target, _, _ := strings.Cut(node, "/")
+	found, err := compute.Lookup(ctx, c.h, target)
 	if err != nil {
-		return // its agent finds out by itself that it is not wanted
+		return err
 	}
-	defer opened.Close()
-	if opened.Cancel(ctx, a.Job, undoGrace) == nil {
-		_ = opened.Remove(ctx, a.Job)
+	opened, err := compute.Open(ctx, found)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	if err := opened.Cancel(ctx, job, undoGrace); err != nil {
+		return err
+	}
+	return opened.Remove(ctx, job)
 }
 
 // undoGrace is what an agent that is not wanted has to end.

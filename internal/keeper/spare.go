@@ -116,8 +116,12 @@ func (s *Spares) Close() {
 	s.leaving.Wait()
 }
 
-// Dismiss has the agent end, in the background.
-func (s *Spare) Dismiss() { s.spares.leaving.Go(s.end) }
+// Dismiss has the agent end, in the background. Nil is none.
+func (s *Spare) Dismiss() {
+	if s != nil {
+		s.spares.leaving.Go(s.end)
+	}
+}
 
 // end tells the agent that there is no run for it, and forgets its job.
 func (s *Spare) end() {
