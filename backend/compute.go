@@ -208,3 +208,11 @@ type Reachable interface {
 	// ErrNotFound, ErrUnsupported when its network lets nobody in.
 	Address(ctx context.Context, id string) (string, error)
 }
+
+// Near is an optional interface of Compute: a target whose jobs are reached by one
+// folder of this machine, that of ComputeSource.CacheDir, so that a lock in there tells
+// all who keep its jobs from each other.
+type Near interface {
+	// Near tells whether it is so.
+	Near() bool
+}

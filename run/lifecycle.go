@@ -287,10 +287,11 @@ func (r *Run) stream(ctx context.Context, w io.Writer) (stop func() error) {
 	}
 }
 
-// The time between two looks at a run's record grows from the first to the
-// second of these.
+// The time between two looks at a run's record grows from the first to the last of
+// these. From toldPoll on, a store that tells of changes does so.
 const (
 	firstPoll = 2 * time.Millisecond
+	toldPoll  = 10 * time.Millisecond
 	lastPoll  = time.Second
 )
 
@@ -298,6 +299,9 @@ const (
 func (r *Run) watch(ctx context.Context, progress func(Details)) error {
 	pause := firstPoll
 	last, waits := Status(""), ""
+	var changed <-chan struct{}
+	stop := func() {}
+	defer func() { stop() }()
 	for {
 		if err := r.Refresh(ctx); err != nil {
 			return err
@@ -310,7 +314,11 @@ func (r *Run) watch(ctx context.Context, progress func(Details)) error {
 		if last.Terminal() {
 			return nil
 		}
+		if pause >= toldPoll && changed == nil {
+			changed, stop = r.h.Changed(history.Ref(r.id).Key)
+		}
 		select {
+		case <-changed:
 		case <-time.After(pause):
 			pause = min(pause*5/4, lastPoll)
 		case <-ctx.Done():

@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/keeper"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scheduler"
 )
@@ -31,11 +32,16 @@ type cluster struct {
 
 	wake chan struct{} // asks for a step at once
 
+	spares *keeper.Spares // agents whose runs are over, on idle nodes
+
+	listed time.Time // when the queue was listed last
+
 	mu       sync.Mutex
 	clock    clock
 	lease    time.Time              // when this process began to write its last sign of life
 	busy     map[string]bool        // runs and nodes that a task of this process takes care of
 	ended    map[string]bool        // runs that have ended, whose entries may have been read before
+	freed    []*freed               // nodes that the next step frees
 	machines map[string]*sync.Mutex // whose commands run one at a time, by target
 }
 
@@ -50,7 +56,7 @@ type entry struct {
 
 func newCluster(h core.Handle, name string, o Options) *cluster {
 	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]bool{},
-		machines: map[string]*sync.Mutex{}, wake: make(chan struct{}, 1)}
+		machines: map[string]*sync.Mutex{}, wake: make(chan struct{}, 1), spares: keeper.NewSpares(h)}
 }
 
 // target is where the cluster's record is.
@@ -68,8 +74,10 @@ func (c *cluster) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.readQueue(ctx); err != nil {
-		return err
+	if !c.queueKnown() {
+		if err := c.readQueue(ctx); err != nil {
+			return err
+		}
 	}
 	decisions, state, err := c.decide(ctx, target.Value)
 	if errors.Is(err, errElsewhere) {
@@ -113,9 +121,12 @@ func (c *cluster) decide(ctx context.Context, target record.Compute) ([]schedule
 		}
 	}
 	var decisions []scheduler.Decision
+	over := c.takeFreed()
+	defer over.noted()
 	state, err := c.update(ctx, c.mayDecide, func(s *record.ClusterState) error {
 		now, _ := c.now()
-		changed := setMembers(s, *target.Cluster, now)
+		changed := over.apply(s, *target.Cluster, c.spares, now)
+		changed = setMembers(s, *target.Cluster, now) || changed
 		in := compute.SchedulerInput(target, *s, now)
 		in.Queue = c.waiting(s)
 		decisions = scheduler.Decide(in)
@@ -230,7 +241,7 @@ func what(d scheduler.Decision) string {
 func set(s *record.ClusterState, id string, state scheduler.State, reason string, now time.Time, run record.QueuedRun) {
 	for i := range s.Nodes {
 		if s.Nodes[i].ID == id {
-			s.Nodes[i] = record.ClusterNode{ID: id, State: string(state), Since: now, Reason: reason, Run: run.RunID, Experiment: run.Experiment}
+			s.Nodes[i] = record.ClusterNode{ID: id, State: string(state), Since: now, Reason: reason, Run: run.RunID, Experiment: run.Experiment, Spare: s.Nodes[i].Spare}
 		}
 	}
 	resizing := slices.ContainsFunc(s.Nodes, func(n record.ClusterNode) bool {

@@ -56,6 +56,7 @@ func (c *cluster) startNode(ctx context.Context, id string) {
 
 // stopNode stops a node, and its machine with the last of its nodes.
 func (c *cluster) stopNode(ctx context.Context, settings record.Cluster, id string) {
+	c.spares.Drop(id)
 	m := compute.MemberOf(settings, id)
 	err := c.alone(m.Target, func() error {
 		s, err := core.Get[record.ClusterState](ctx, c.h, compute.StateRef(c.name).Key)

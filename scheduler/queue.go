@@ -18,6 +18,22 @@ import (
 // readers is how many entries of a queue are read at once.
 const readers = 16
 
+// queueKnown tells whether the queue was listed a moment ago, and runs wait: then a node
+// that is free needs no other look before it gets one.
+func (c *cluster) queueKnown() bool {
+	if time.Since(c.listed) >= c.opts.Every {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.entries {
+		if e.there && !c.busy[e.run.RunID] && !c.ended[e.run.RunID] {
+			return true
+		}
+	}
+	return false
+}
+
 // readQueue reads what is new in the queue: one list, and for each entry that is new a
 // read, and a look for its run until that is there.
 func (c *cluster) readQueue(ctx context.Context) error {
@@ -44,6 +60,7 @@ func (c *cluster) readQueue(ctx context.Context) error {
 	for _, e := range news {
 		c.entries[compute.EntryRef(c.name, e.run.RunID).Key] = e
 	}
+	c.listed = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, e := range c.entries {

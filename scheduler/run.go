@@ -97,6 +97,7 @@ func clusters(ctx context.Context, ws *workspace.Workspace, named []string) ([]s
 // serve schedules one cluster until ctx ends.
 func serve(ctx context.Context, h core.Handle, name string, o Options) {
 	c := newCluster(h, name, o)
+	defer c.spares.Close()
 	defer c.tasks.Wait()
 	for {
 		if err := c.step(ctx); err != nil && ctx.Err() == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,10 @@ func (c *cluster) tend(ctx context.Context, settings record.Cluster, s record.Cl
 			c.task(n.ID, func() { c.startNode(ctx, n.ID) })
 		case scheduler.Leaving:
 			c.task(n.ID, func() { c.stopNode(ctx, settings, n.ID) })
+		case scheduler.Idle:
+			if n.Spare != "" && n.Spare != c.spares.Job(n.ID) {
+				c.task(n.ID, func() { c.forgetSpare(ctx, n) })
+			}
 		}
 	}
 	for id, nodes := range runs {
@@ -55,13 +60,18 @@ func (c *cluster) task(of string, do func()) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			delete(c.busy, of)
-			select {
-			case c.wake <- struct{}{}:
-			default: // a step is to be made already
-			}
+			c.awake()
 		}()
 		do()
 	})
+}
+
+// awake asks for a step at once.
+func (c *cluster) awake() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // one is to be made already
+	}
 }
 
 // become notes a node's new state, while it is still in the state that the task is
@@ -129,7 +139,10 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	r := stored.Value
 	switch {
 	case r.Status.Terminal():
-		if r.Agent != nil { // another process has seen it to its end, but may have gone before all its nodes were done
+		// Another process has seen it to its end, but may have gone before all its nodes
+		// were done. Where they were freed since, its agent may have the next run.
+		has, err := c.hasNodes(ctx, id)
+		if err == nil && has && r.Agent != nil {
 			err = c.undo(ctx, *r.Agent)
 		}
 		return err == nil, err
@@ -151,10 +164,28 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil
 }
 
+// hasNodes tells whether the run has nodes now, and not only when this step began.
+func (c *cluster) hasNodes(ctx context.Context, id string) (bool, error) {
+	stored, err := core.Get[record.ClusterState](ctx, c.h, compute.StateRef(c.name).Key)
+	return slices.ContainsFunc(stored.Value.Nodes, func(n record.ClusterNode) bool { return n.Run == id }), err
+}
+
 // start starts the run's agent. An agent that another scheduler may have started,
 // and that has not taken the run over, is never let in any more; it is ended first, and
 // so is one that had the run before it was queued anew: neither works beside the new one.
 func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
+	if spare := c.spares.Take(nodes[0], r); spare != nil {
+		return false, c.startOn(ctx, settings, r, nodes, spare)
+	}
+	if over, err := c.ready(ctx, settings, r, nodes); over || err != nil {
+		return over, err
+	}
+	return false, c.startOn(ctx, settings, r, nodes, nil)
+}
+
+// ready tells whether nodes can take the run, which is over for them where it is not to
+// be begun, or not here.
+func (c *cluster) ready(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
 	for _, n := range nodes {
 		target := compute.MemberOf(settings, n).Target
 		if err := c.check(ctx, target, backend.Limits{}); err != nil {
@@ -169,15 +200,24 @@ func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.R
 			return false, err
 		}
 	}
+	return false, c.undoSpares(ctx, nodes)
+}
+
+// startOn starts the run's agent, or gives it the spare one, unless that is nil.
+func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record.Run, nodes []string, spare *keeper.Spare) error {
 	if r.Former != nil {
 		if err := c.undo(ctx, *r.Former); err != nil {
-			return false, err
+			spare.Dismiss()
+			return err
 		}
 	}
 	former := r.Agent
 	a, token := keeper.NewAgent()
+	if spare != nil {
+		a.Job, a.Image = spare.Job(), spare.Image()
+	}
 	a.Nodes, a.Requeue = nodes, settings.Priority == string(compute.LowPriority)
-	_, err = history.Update(ctx, c.h, r.ID, core.Quiet, func(r *record.Run) error {
+	_, err := history.Update(ctx, c.h, r.ID, core.Quiet, func(r *record.Run) error {
 		if r.Status.Terminal() || r.Owner != nil || r.Agent != nil && (former == nil || r.Agent.Job != former.Job || r.Agent.Adopted) {
 			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, r.Status)
 		}
@@ -185,14 +225,16 @@ func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.R
 		return nil
 	})
 	if err != nil {
-		return false, err
+		spare.Dismiss()
+		return err
 	}
 	if former != nil {
 		if err := c.undo(ctx, *former); err != nil {
-			return false, err
+			spare.Dismiss()
+			return err
 		}
 	}
-	return false, keeper.Start(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()})
+	return keeper.StartOn(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()}, c.spares, spare)
 }
 
 // refuse fails a run that would not begin on any try.
@@ -243,48 +285,3 @@ func (c *cluster) endJob(ctx context.Context, node, job string) (err error) {
 
 // undoGrace is what an agent that is not wanted has to end.
 const undoGrace = 5 * time.Second
-
-// free takes the nodes from the run, and the run out of the queue when it has
-// ended. Nodes that do not answer any more were taken away.
-func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string) {
-	gone := map[string]error{}
-	stored, err := history.Get(ctx, c.h, id)
-	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
-	if !ended {
-		for _, n := range nodes {
-			if err := c.check(ctx, compute.MemberOf(settings, n).Target, backend.Limits{}); err != nil {
-				gone[n] = err
-			}
-		}
-	} else if err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, id).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
-		return // the next step begins anew
-	}
-	if ended {
-		c.mu.Lock()
-		c.ended[id] = true
-		c.mu.Unlock()
-	}
-	lost := scheduler.Unusable
-	if settings.Priority == string(compute.LowPriority) {
-		lost = scheduler.Preempted
-	}
-	_, err = c.update(ctx, c.decides, func(s *record.ClusterState) error {
-		now, _ := c.now()
-		for _, n := range s.Nodes {
-			if n.Run != id {
-				continue
-			}
-			if err := gone[n.ID]; err != nil {
-				set(s, n.ID, lost, err.Error(), now, record.QueuedRun{})
-				event(s, now, string(lost)+" "+n.ID, err.Error())
-				continue
-			}
-			set(s, n.ID, scheduler.Idle, "the run "+id+" is over", now, record.QueuedRun{})
-		}
-		return nil
-	})
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
-		c.h.Logger().Warn("nodes of a run could not be freed", "run", id, "error", err)
-	}
-}

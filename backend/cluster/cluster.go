@@ -66,6 +66,16 @@ func (c *Cluster) Check(ctx context.Context) error {
 	return c.each(len(c.nodes), func(n int) error { return c.nodes[n].Check(ctx) })
 }
 
+// Near implements backend.Near: all nodes must be.
+func (c *Cluster) Near() bool {
+	for _, node := range c.nodes {
+		if n, ok := backend.As[backend.Near](node); !ok || !n.Near() {
+			return false
+		}
+	}
+	return true
+}
+
 // Platform implements backend.Remote. Errors: also ErrUnsupported when the nodes
 // differ.
 func (c *Cluster) Platform(ctx context.Context) (backend.Platform, error) {

@@ -44,6 +44,9 @@ func (d *Driver) makeDirs(id string) error {
 	return errors.Join(err, os.Chmod(d.programsDir(), 0o755), os.Chmod(d.jobDir(id), 0o755), os.Chmod(d.sharedDir(), 0o777|os.ModeSticky)) // d.opts.Dir is closed to others
 }
 
+// Near implements backend.Near: containers have folders of this machine.
+func (d *Driver) Near() bool { return d.needLocal() == nil }
+
 // programName is what programs may be called.
 var programName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
 

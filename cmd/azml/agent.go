@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,10 +39,46 @@ end, whichever.`,
 			if err != nil {
 				return err
 			}
-			i.Gateway = cmp.Or(os.Getenv(backend.GatewayVariable), i.Gateway)
-			return a.withInstructed(cmd.Context(), i, func(h core.Handle) error { return experiment.Drive(cmd.Context(), h, i) })
+			return a.driveRuns(cmd.Context(), i)
 		},
 	}
+}
+
+// driveRuns drives a run, and then others as long as who has started this program has
+// one for it, and the place is as clean as another would be.
+func (a *app) driveRuns(ctx context.Context, i agent.Instructions) error {
+	place := agent.NewContainer()
+	for {
+		i.Gateway = cmp.Or(os.Getenv(backend.GatewayVariable), i.Gateway)
+		err := a.withInstructed(ctx, i, func(h core.Handle) error { return experiment.Drive(ctx, h, i) })
+		if err != nil || !i.Another || !place.Clean() {
+			return err
+		}
+		next := nextRun(ctx, i)
+		if next == nil {
+			return nil
+		}
+		i = *next
+	}
+}
+
+// nextPatience is how long an agent waits for another run.
+const nextPatience = time.Minute
+
+// nextRun asks for another run. Nil is none: this program's own has ended well, whatever
+// keeps it from another one.
+func nextRun(ctx context.Context, i agent.Instructions) *agent.Instructions {
+	asking, stop := context.WithTimeout(ctx, nextPatience)
+	defer stop()
+	text, err := gateway.Next(asking, i.Gateway, i.Token)
+	if err != nil || len(text) == 0 {
+		return nil
+	}
+	next, err := agent.ReadInstructions(bytes.NewReader(text))
+	if err != nil {
+		return nil
+	}
+	return &next
 }
 
 func (a *app) keeperCommand() *cobra.Command {

@@ -46,6 +46,9 @@ type Instructions struct {
 	Token string `json:"token,omitempty"`
 	// Who is the author of changes.
 	Who string `json:"who,omitempty"`
+	// Another says that the agent is to ask at the gateway, when its run has ended,
+	// for the instructions of another run, which it may have.
+	Another bool `json:"another,omitempty"`
 }
 
 // Encode gives the instructions as they are sent.

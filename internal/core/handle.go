@@ -78,6 +78,8 @@ type state struct {
 	tasks tasks
 	owned owned
 
+	changes changes
+
 	mu    sync.Mutex
 	last  map[string]int   // highest number seen per series, see Allot
 	turns map[string]*turn // series in which numbers are being taken

@@ -73,6 +73,9 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		return k.canceled(ctx)
 	}
 	reason := k.reason(ctx, status)
+	if k.run.Owner == nil && k.spare != nil { // a new agent will have it
+		return fmt.Errorf("%w: %s", azml.ErrUnavailable, reason)
+	}
 	if k.run.Owner == nil { // of a queue: no agent has had it
 		return k.neverBegan(ctx, reason)
 	}
@@ -173,16 +176,20 @@ func (k *keeper) salvage(ctx context.Context, reason string) error {
 		return err
 	}
 	k.run = stored.Value
+	handler, err := k.handler(next)
+	if err != nil {
+		return err
+	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
-	address, served, err := k.serve(serving, next)
+	address, served, err := k.serve(serving, next.Job, handler)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		stop()
 		<-served
-		k.clear(ctx, next.Job)
+		clearJob(ctx, k.h, k.target, next.Job)
 	}()
 	if err := k.launch(ctx, next.Job, address, agent.Instructions{RunID: k.run.ID, Token: token, Lost: reason, Who: k.h.Who()}); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -33,6 +34,14 @@ type keeper struct {
 	launched time.Time
 	// asked is when it was seen that somebody wants the run canceled.
 	asked time.Time
+	// seat is the agent's job and the way to it.
+	seat *seat
+	// spares gets the agent when its run has ended; nil for none that stays.
+	spares *Spares
+	// spare is the agent that was there before the run; nil for a new one.
+	spare *Spare
+	// parked says that spares has the seat now.
+	parked bool
 }
 
 // Start starts the agent of a run that was just submitted and keeps the run until
@@ -41,15 +50,23 @@ type keeper struct {
 // started is Failed with the reason. Errors: ErrConflict when another process
 // keeps it, those of the target.
 func Start(ctx context.Context, h core.Handle, i agent.Instructions) error {
-	return keep(ctx, h, i.RunID, &i)
+	return (&keeper{h: h}).keep(ctx, i.RunID, &i)
 }
 
 // Attach keeps a run whose agent runs already. Errors: as Start.
-func Attach(ctx context.Context, h core.Handle, id string) error { return keep(ctx, h, id, nil) }
+func Attach(ctx context.Context, h core.Handle, id string) error {
+	return (&keeper{h: h}).keep(ctx, id, nil)
+}
 
 // keep keeps the run; with instructions it starts the agent first.
-func keep(ctx context.Context, h core.Handle, id string, start *agent.Instructions) (err error) {
-	stored, err := history.Get(ctx, h, id)
+func (k *keeper) keep(ctx context.Context, id string, start *agent.Instructions) (err error) {
+	ended := false
+	defer func() {
+		if k.seat != nil && !k.parked {
+			err = errors.Join(err, k.seat.leave(ctx, k.h, ended))
+		}
+	}()
+	stored, err := history.Get(ctx, k.h, id)
 	if err != nil {
 		return err
 	}
@@ -59,20 +76,21 @@ func keep(ctx context.Context, h core.Handle, id string, start *agent.Instructio
 	if start == nil && !stored.Value.Agent.Adopted {
 		return fmt.Errorf("%w: the run's submitter is about to start its agent", azml.ErrConflict)
 	}
-	lease, err := takeLease(h, stored.Value.Agent.Job)
-	if err != nil {
-		return err
+	k.run = stored.Value
+	if k.seat == nil {
+		if k.seat, err = newSeat(k.h, k.run.Agent.Job); err != nil {
+			return err
+		}
 	}
-	k := &keeper{h: h, run: stored.Value}
-	ended := false
-	defer func() { giveUp(lease, ended) }()
 	if err := k.takeOver(ctx, start); err != nil {
 		return err
 	}
-	if err := k.open(ctx); err != nil {
-		return k.refused(ctx, start, err)
+	if k.spare == nil {
+		if err := k.open(ctx); err != nil {
+			return k.refused(ctx, start, err)
+		}
+		k.seat.target = k.target
 	}
-	defer func() { err = errors.Join(err, k.target.Close()) }()
 	ended, err = k.see(ctx, start)
 	return err
 }
@@ -126,33 +144,27 @@ func (k *keeper) refused(ctx context.Context, start *agent.Instructions, cause e
 // see sees the run to its end, and tells whether that has come.
 func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool, err error) {
 	job := k.run.Agent.Job // which is another's when one has to save what this one left
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
-	address, served, err := k.serve(serving, k.run.Agent)
-	if err != nil {
+	if err := k.lend(ctx); err != nil {
 		return false, k.refused(ctx, start, err)
 	}
-	defer func() {
-		stop()
-		<-served
-		if ended {
-			k.clear(ctx, job)
+	if k.spare != nil {
+		if err := k.spare.begin(ctx, k, *start); err != nil {
+			return false, err
 		}
-	}()
-	if start != nil {
+	} else if start != nil {
 		wanted, done := k.answerFor(ctx)
 		defer done()
-		k.say(ctx, fmt.Sprintf("compute target %s: the agent is being started", k.run.Definition.Compute))
-		if err := k.launch(wanted, job, address, *start); err != nil {
+		start.Another = k.mayStay()
+		if err := k.launch(wanted, job, k.seat.address, *start); err != nil {
 			if errors.Is(context.Cause(wanted), history.ErrCancelRequested) {
 				return true, k.canceled(ctx)
 			}
 			return true, k.refused(ctx, start, err)
 		}
 	}
-	status, err := k.wait(ctx, job)
-	if err != nil {
-		return false, err
+	status, err := k.outcome(ctx, job)
+	if err != nil || k.parked {
+		return k.parked, err
 	}
 	if err := k.settle(ctx, status); err != nil {
 		return false, err
@@ -190,6 +202,24 @@ func untilCanceled(ctx context.Context, h core.Handle, run record.Run) error {
 	return nil
 }
 
+// sayAfter is how long something may take before the run's record says that the run
+// waits for it: that is a write, which mostly would take longer than the thing itself.
+const sayAfter = 300 * time.Millisecond
+
+// sayIfLong has say note what the run waits for when done isn't called soon. Meanwhile
+// k.run must stay as it is.
+func (k *keeper) sayIfLong(ctx context.Context, what string) (done func()) {
+	waiting, stop := context.WithCancel(ctx)
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		if sleep(waiting, sayAfter) {
+			k.say(ctx, fmt.Sprintf("compute target %s: %s", k.run.Definition.Compute, what))
+		}
+	}()
+	return func() { stop(); <-said }
+}
+
 // say notes what a run waits for that nobody drives yet.
 func (k *keeper) say(ctx context.Context, what string) {
 	_, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
@@ -204,32 +234,38 @@ func (k *keeper) say(ctx context.Context, what string) {
 	}
 }
 
-// serve listens for the agent, again and again until ctx ends, and answers for the
-// store within the scope of the run. The channel is closed when it has ended.
-func (k *keeper) serve(ctx context.Context, a *record.Agent) (address string, served <-chan struct{}, err error) {
+// handler answers for the store within the scope of the run, to who has the agent's
+// token.
+func (k *keeper) handler(a *record.Agent) (*gateway.Handler, error) {
 	hash, err := hex.DecodeString(a.TokenHash)
 	var digest gateway.Digest
 	if err != nil || len(hash) != len(digest) {
-		return "", nil, fmt.Errorf("%w: the record of run %s has no hash of a token", azml.ErrDamaged, k.run.ID)
+		return nil, fmt.Errorf("%w: the record of run %s has no hash of a token", azml.ErrDamaged, k.run.ID)
 	}
 	copy(digest[:], hash)
-	handler := gateway.New(k.h.Objects(), k.h.Secrets(), digest, gateway.NewRunScope(k.h, k.run, rundata.NewScope(k.h, k.run)), k.h.Logger())
-	listener, address, err := k.target.Listen(ctx, a.Job)
+	return gateway.New(k.h.Objects(), k.h.Secrets(), digest, gateway.NewRunScope(k.h, k.run, rundata.NewScope(k.h, k.run)), k.h.Logger()), nil
+}
+
+// serve listens for the job, again and again until ctx ends, and has the handler
+// answer. The channel is closed when it has ended.
+func (k *keeper) serve(ctx context.Context, job string, handler http.Handler) (address string, served <-chan struct{}, err error) {
+	listener, address, err := k.target.Listen(ctx, job)
 	if err != nil {
 		return "", nil, err
 	}
+	h, target := k.h, k.target
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
 			if listener != nil {
-				err = gateway.Serve(ctx, listener, handler, k.h.Logger())
+				err = gateway.Serve(ctx, listener, handler, h.Logger())
 			}
 			if !sleep(ctx, tryEvery) {
 				return
 			}
-			k.h.Logger().Warn("the way from a run to its workspace was cut; listening anew", "run", k.run.ID, "error", err)
-			if listener, _, err = k.target.Listen(ctx, a.Job); err != nil {
+			h.Logger().Warn("the way from a run to its workspace was cut; listening anew", "job", job, "error", err)
+			if listener, _, err = target.Listen(ctx, job); err != nil {
 				listener = nil
 			}
 		}
@@ -274,12 +310,5 @@ func sleep(ctx context.Context, by time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// clear forgets the agent's job on the target.
-func (k *keeper) clear(ctx context.Context, job string) {
-	if err := k.target.Remove(ctx, job); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		k.h.Logger().Warn("what a run has left on its compute target could not be removed", "run", k.run.ID, "error", err)
 	}
 }

@@ -54,11 +54,7 @@ func NewAgent() (a *record.Agent, token string) {
 
 // launch puts the program on the target and starts the job.
 func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instructions) error {
-	on, err := k.target.Platform(ctx)
-	if err != nil {
-		return err
-	}
-	path, err := k.install(ctx, on)
+	path, err := k.install(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,6 +70,7 @@ func (k *keeper) launch(ctx context.Context, job, address string, i agent.Instru
 		return err
 	}
 	k.launched = k.h.Now()
+	defer k.sayIfLong(ctx, "the agent is being started")()
 	return k.start(ctx, backend.Job{ID: job, Command: []string{path, "agent"}, Dir: "/", Input: input, Image: image, Env: env, Nodes: max(k.run.Definition.Nodes, 1),
 		Limits: backend.Limits(k.run.Definition.Limits)})
 }
@@ -95,9 +92,10 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 	if err != nil {
 		return "", err
 	}
-	k.say(ctx, fmt.Sprintf("compute target %s: the image of environment %s:%s is made, or looked for", k.run.Definition.Compute, ref.Name, ref.Version))
+	done := k.sayIfLong(ctx, fmt.Sprintf("the image of environment %s:%s is made, or looked for", ref.Name, ref.Version))
 	began := time.Now()
 	made, err := k.build(ctx, images, stored.Value, log)
+	done()
 	switch {
 	case err != nil:
 	case made.Reused:
@@ -149,7 +147,12 @@ func (k *keeper) build(ctx context.Context, images backend.Images, env record.En
 }
 
 // install puts the program on the target, under a name that says its content.
-func (k *keeper) install(ctx context.Context, on backend.Platform) (string, error) {
+func (k *keeper) install(ctx context.Context) (string, error) {
+	defer k.sayIfLong(ctx, "the agent's program is brought there")()
+	on, err := k.target.Platform(ctx)
+	if err != nil {
+		return "", err
+	}
 	file, err := compute.Program(ctx, k.h, on)
 	if err != nil {
 		return "", err

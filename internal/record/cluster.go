@@ -71,6 +71,9 @@ type ClusterNode struct {
 	Run string `json:"runId,omitempty"`
 	// Experiment is described with Run.
 	Experiment string `json:"experiment,omitempty"`
+	// Spare is the job of an agent that waited there for another run when the last one
+	// had ended; it is to be removed by whoever schedules and doesn't know it.
+	Spare string `json:"spareJob,omitempty"`
 }
 
 // ClusterServed is when runs of an experiment and priority got nodes last.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/azml-go/azml/backend"
@@ -15,8 +14,6 @@ import (
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/scheduler"
-	"github.com/azml-go/azml/run"
-	clusters "github.com/azml-go/azml/scheduler"
 )
 
 // benchCluster measures clusters: a decision, a batch, and how well nodes are used.
@@ -125,108 +122,4 @@ func (b *bench) measureBatch(ctx context.Context) error {
 	f.Beside = []named{{"writes a run", float64(writes) / runs}, {"other requests a run", float64(reads) / runs}}
 	b.report(f)
 	return nil
-}
-
-// slots is how many runs the engine takes at once.
-const slots = 8
-
-// measureSlots measures how long one-second runs take on a full cluster beside
-// docker run by as many workers.
-func (b *bench) measureSlots(ctx context.Context) error {
-	dir, err := b.sub("shared")
-	if err != nil {
-		return err
-	}
-	p, stop, err := dockerPlace(ctx, "", dir)
-	if err != nil {
-		fmt.Fprintln(b.log, "the use of slots is left out:", err)
-		return nil
-	}
-	defer stop()
-	runs := 10 * slots
-	if b.big {
-		runs = 1000
-	}
-	ours, err := b.throughCluster(ctx, p, runs)
-	if err != nil {
-		return err
-	}
-	begun := time.Now()
-	todo := make(chan struct{})
-	var workers sync.WaitGroup
-	failed := make([]error, slots)
-	for w := range slots {
-		workers.Go(func() {
-			for range todo {
-				failed[w] = errors.Join(failed[w], p.bare(ctx, b.log, "/bin/sleep", "1"))
-			}
-		})
-	}
-	for range runs {
-		todo <- struct{}{}
-	}
-	close(todo)
-	workers.Wait()
-	if err := errors.Join(failed...); err != nil {
-		return err
-	}
-	bare := time.Since(begun)
-	use := func(took time.Duration) float64 { return 100 * float64(runs) / slots / took.Seconds() }
-	b.report(figure{Name: fmt.Sprintf("cluster-slot-use-%d-slots", slots), Value: use(ours), Unit: "%", Floor: &named{fmt.Sprintf("docker run by %d workers", slots), use(bare)},
-		Ratio: use(ours) / use(bare), N: runs, Note: "seconds that scripts ran, of those that slots were there; ratio: 1 is as well used as by docker run"})
-	return nil
-}
-
-// throughCluster gives how long one-second runs, which wait, take from the first
-// decision until the last has ended.
-func (b *bench) throughCluster(ctx context.Context, p place, runs int) (time.Duration, error) {
-	s, err := b.newSpaceOf(ctx, []backend.ComputeDriver{docker.Kind{}})
-	if err != nil {
-		return 0, err
-	}
-	defer s.close(ctx)
-	if _, err := s.Compute().Create(ctx, "box", p.config, nil); err != nil {
-		return 0, err
-	}
-	if _, err := s.Compute().Create(ctx, "pool", compute.Cluster{Members: []compute.Member{{Target: "box", Nodes: slots}}}, nil); err != nil {
-		return 0, err
-	}
-	exp, err := s.Experiments().CreateOrUpdate(ctx, "bench", nil)
-	if err != nil {
-		return 0, err
-	}
-	source, err := b.sub("source")
-	if err != nil {
-		return 0, err
-	}
-	config := experiment.ScriptRunConfig{Source: source, Command: []string{"/bin/sleep", "1"}, Compute: "box"}
-	first, err := exp.Submit(ctx, config, nil) // makes the image
-	if err == nil {
-		err = first.Wait(ctx, nil)
-	}
-	if err != nil {
-		return 0, err
-	}
-	config.Compute = "pool"
-	var waiting []*run.Run
-	for r, err := range exp.SubmitEach(ctx, config, copies(runs), nil) {
-		if err != nil {
-			return 0, err
-		}
-		waiting = append(waiting, r)
-	}
-	scheduling, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	begun := time.Now()
-	go func() {
-		defer close(ended)
-		_ = clusters.Run(scheduling, s.Workspace, nil) // it ends with its context
-	}()
-	defer func() { stop(); <-ended }()
-	for _, r := range waiting {
-		if err := r.Wait(ctx, nil); err != nil {
-			return 0, err
-		}
-	}
-	return time.Since(begun), nil
 }

@@ -1,0 +1,95 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/keeper"
+	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/scheduler"
+)
+
+// freed is a run that has its nodes no more.
+type freed struct {
+	run string
+	// gone are nodes that do not answer any more, with the reasons.
+	gone map[string]error
+	// noted is closed when a step has freed the nodes, or could not.
+	noted chan struct{}
+}
+
+// free takes the run out of the queue when it has ended, and has the next step take
+// its nodes from it, which gives them to others in the same write. Nodes that do not
+// answer any more were taken away.
+func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string) {
+	f := &freed{run: id, gone: map[string]error{}, noted: make(chan struct{})}
+	stored, err := history.Get(ctx, c.h, id)
+	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
+	if !ended {
+		for _, n := range nodes {
+			if err := c.check(ctx, compute.MemberOf(settings, n).Target, backend.Limits{}); err != nil {
+				f.gone[n] = err
+			}
+		}
+	} else if err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, id).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
+		return // the next step begins anew
+	}
+	c.mu.Lock()
+	c.ended[id] = c.ended[id] || ended
+	c.freed = append(c.freed, f)
+	c.mu.Unlock()
+	c.awake()
+	select {
+	case <-f.noted: // else who sees it on its nodes would begin anew
+	case <-ctx.Done():
+	}
+}
+
+// allFreed are the runs whose nodes one step frees.
+type allFreed []*freed
+
+// takeFreed gives those that the step is to free.
+func (c *cluster) takeFreed() allFreed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.freed
+	c.freed = nil
+	return all
+}
+
+// noted lets who has freed nodes go on.
+func (all allFreed) noted() {
+	for _, f := range all {
+		close(f.noted)
+	}
+}
+
+// apply frees the nodes in the state, and tells whether there were any.
+func (all allFreed) apply(s *record.ClusterState, settings record.Cluster, spares *keeper.Spares, now time.Time) (changed bool) {
+	for _, f := range all {
+		for _, n := range s.Nodes {
+			if n.Run != f.run {
+				continue
+			}
+			changed = true
+			if err := f.gone[n.ID]; err != nil {
+				lost := scheduler.Unusable
+				if settings.Priority == string(compute.LowPriority) {
+					lost = scheduler.Preempted
+				}
+				set(s, n.ID, lost, err.Error(), now, record.QueuedRun{})
+				event(s, now, string(lost)+" "+n.ID, err.Error())
+				continue
+			}
+			set(s, n.ID, scheduler.Idle, "the run "+f.run+" is over", now, record.QueuedRun{})
+			keepsSpare(s, n.ID, spares.Job(n.ID))
+		}
+	}
+	return changed
+}
