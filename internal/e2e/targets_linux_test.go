@@ -224,7 +224,7 @@ func TestTargetFaults(t *testing.T) {
 			require.EqualValues(t, megabytes<<20, n)
 		}},
 		"no newline": {"printf 'no newline'", "", nil, func(t *testing.T, r *run.Run) { require.Equal(t, "no newline", outputOf(t, r)) }},
-		"killed": {"kill -9 $$", "killed by signal 9", nil, nil},
+		"killed":     {"kill -9 $$", "killed by signal 9", nil, nil},
 		"an environment that can't be built": {"true", "build environment", func(c *experiment.ScriptRunConfig) {
 			c.Environment = environment.Spec{Python: environment.Python{PythonVersion: ">=99"}}
 		}, nil},
