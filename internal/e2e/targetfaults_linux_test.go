@@ -66,7 +66,7 @@ func TestTargetAgentAsked(t *testing.T) {
 		ws, _, s := onSite(t, on)
 		r := on.beginForking(t, ws, s)
 		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGTERM))
-		lost(t, ws, r, s, "its agent was asked to end")
+		lost(t, ws, r, s, "was asked to end")
 	})
 }
 

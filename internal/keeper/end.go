@@ -77,7 +77,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		_, err := k.neverBegan(ctx, reason, lost(status) && !k.overdue(k.run))
 		return err
 	}
-	if k.run.Agent.Adopted {
+	if k.run.Agent.Adopted && !k.run.Agent.Left {
 		if err := k.salvage(ctx, reason); err != nil {
 			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
 		}
@@ -106,7 +106,7 @@ func (k *keeper) neverBegan(ctx context.Context, reason string, lost bool) (anew
 	}}
 	if anew = lost && k.tries() < mostTries; anew {
 		step.To, step.Reason = record.Queued, "it waits for nodes anew: "+reason
-		step.Change = func(r *record.Run) { r.Agent = nil }
+		step.Change = (*record.Run).Requeue
 	}
 	_, err = history.Transition(ctx, k.h, k.run.ID, step)
 	if errors.Is(err, azml.ErrConflict) { // somebody was faster
@@ -149,6 +149,8 @@ func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 	switch {
 	case !k.run.Agent.Adopted && k.overdue(k.run):
 		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
+	case status.State == backend.JobExited && k.run.Agent.Left:
+		return reason + "was asked to end by it"
 	case status.State == backend.JobExited:
 		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)
 	case status.State == backend.JobKilled:
