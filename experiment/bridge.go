@@ -41,7 +41,10 @@ func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	if err != nil {
 		return err
 	}
-	e.drive(ctx, i.RunID)
+	driving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	defer context.AfterFunc(ctx, func() { stop(agent.ErrAsked) })()
+	e.drive(driving, i.RunID)
 	ended, err := history.Get(context.WithoutCancel(ctx), h, i.RunID)
 	if err == nil && !ended.Value.Status.Terminal() {
 		err = fmt.Errorf("%w: the run %s was left %s", azml.ErrFailed, i.RunID, ended.Value.Status)

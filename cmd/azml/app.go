@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/terminal"
 )
 
@@ -35,7 +36,7 @@ type app struct {
 const (
 	exitError    = 1
 	exitUsage    = 2
-	exitCanceled = 130
+	exitCanceled = agent.ExitAsked
 )
 
 // usageError is a mistake on the command line.

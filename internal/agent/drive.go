@@ -33,6 +33,13 @@ const (
 // driver was told to stop, when no caller's context bounds it any more.
 const finishTime = 5 * time.Minute
 
+// ErrAsked is the cause with which the context of an agent ends that is asked to end,
+// as happens when its machine is shut down or its node is taken away.
+var ErrAsked = fmt.Errorf("%w: the agent was asked to end, as when its machine is shut down", context.Canceled)
+
+// ExitAsked is the exit code of an agent that was asked to end and has no run yet.
+const ExitAsked = 130
+
 // errTooLong is the cause with which a script is ended at its time limit.
 var errTooLong = errors.New("time limit")
 
@@ -128,6 +135,17 @@ func (d *drive) requeued(ctx context.Context, outcome error) bool {
 		_, err := history.Transition(ctx, d.h, d.run.ID, step)
 		return err
 	}) == nil
+}
+
+// cancelRequested tells whether somebody wants the run canceled, which whoever ends
+// this process may have done first.
+func (d *drive) cancelRequested(ctx context.Context) (wanted bool) {
+	_ = persist(ctx, d.waits, func(ctx context.Context) error {
+		stored, err := history.Get(ctx, d.h, d.run.ID)
+		wanted = err == nil && stored.Value.Status == record.CancelRequested
+		return err
+	})
+	return wanted
 }
 
 // left has the keeper end a run whose agent was asked to end although nobody wanted the
@@ -269,6 +287,9 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		d.clean(ctx)
 		return outcome
 	}
+	if errors.Is(outcome, context.Canceled) && d.cancelRequested(ctx) {
+		outcome = history.ErrCancelRequested
+	}
 	if d.requeued(ctx, outcome) {
 		d.clean(ctx)
 		return outcome
@@ -315,6 +336,9 @@ func (d *drive) lastStep(outcome error) (history.Step, *record.RunError) {
 		return history.Step{To: record.Canceled, Reason: "canceled on request"}, nil
 	case d.place.count > 1 && errors.Is(outcome, context.Canceled):
 		e := d.systemError(errors.New("another node of the run was lost, or its agents were ended"))
+		return history.Step{To: record.Failed, Reason: e.RunError.Message}, &e.RunError
+	case errors.Is(outcome, ErrAsked):
+		e := d.systemError(errors.New("its agent was asked to end, as when its machine is shut down"))
 		return history.Step{To: record.Failed, Reason: e.RunError.Message}, &e.RunError
 	case errors.Is(outcome, azml.ErrClosed), errors.Is(outcome, context.Canceled):
 		return history.Step{To: record.Canceled, Reason: "the submitting program ended: " + outcome.Error()}, nil

@@ -17,8 +17,8 @@ func TestLimitsOfRuns(t *testing.T) {
 	limits := backend.Limits{CPUs: 0.5, Memory: 512 << 20, SharedMemory: 3 << 20}
 	set := func(c *experiment.ScriptRunConfig) { c.Limits = limits }
 	onEach(t, func(t *testing.T, on target) {
-		ws, _ := onTarget(t, on)
-		if on.compute != "box" && on.compute != "k8s" {
+		ws, _, s := onSite(t, on)
+		if s.engine == "" && !on.elsewhere {
 			_, err := on.submit(t, ws, "true", set)
 			require.ErrorIs(t, err, azml.ErrUnsupported)
 			for r, err := range ws.Runs().List(t.Context(), nil) {
@@ -31,7 +31,7 @@ df -k --output=size /dev/shm | tail -1 | tr -d ' '`, set)
 		require.NoError(t, r.Wait(t.Context(), nil))
 		require.Equal(t, "536870912\n3072\n", outputOf(t, r))
 		require.Equal(t, limits, r.Details().Limits)
-		if on.compute == "k8s" {
+		if on.elsewhere {
 			return // GPUs that no node has are waited for
 		}
 		_, err := on.submit(t, ws, "true", func(c *experiment.ScriptRunConfig) { c.Limits.GPUs = 1 << 20 })

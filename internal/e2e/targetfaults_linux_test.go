@@ -13,7 +13,6 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
-	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
@@ -57,6 +56,17 @@ func TestTargetAgentKilled(t *testing.T) {
 		r := on.beginForking(t, ws, s)
 		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGKILL))
 		lost(t, ws, r, s, "killed by signal 9", "ended without finishing it")
+	})
+}
+
+// TestTargetAgentAsked asks the agent to end, as a machine does that is shut down.
+func TestTargetAgentAsked(t *testing.T) {
+	t.Parallel()
+	onEachHere(t, func(t *testing.T, on target) {
+		ws, _, s := onSite(t, on)
+		r := on.beginForking(t, ws, s)
+		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGTERM))
+		lost(t, ws, r, s, "was asked to end")
 	})
 }
 
@@ -185,16 +195,7 @@ func TestTargetDiskFull(t *testing.T) {
 	t.Parallel()
 	const room = 160 << 20 // the program is there, too
 	onEachHere(t, func(t *testing.T, on target) {
-		inner := on.site
-		on.site = func(t *testing.T, p place) *site {
-			s := &site{dirs: []string{p.Cache}, shared: sharedFolder(t)}
-			if inner != nil {
-				s = inner(t, p)
-			}
-			testenv.SmallDiskAt(t, s.dirs[0], room)
-			return s
-		}
-		ws, _, s := onSite(t, on)
+		ws, _, s := on.onSmallDisk(t, room)
 		before := on.begin(t, ws, "true", nil) // puts there what all need
 		require.NoError(t, before.Wait(t.Context(), nil))
 		r := on.begin(t, ws, "echo begun; head -c 1G /dev/zero > outputs/all && exit 4; echo more; exit 3", nil)

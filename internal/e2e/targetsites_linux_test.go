@@ -40,6 +40,7 @@ type site struct {
 	server *testenv.SSHServer
 	wire   *faultproxy.Wire // the way to the server
 	engine string           // Docker's address
+	boxes  string           // the folder of what is kept here of its containers
 }
 
 // sharedFolder gives a folder that scripts see and write to, whoever they run as.
@@ -67,7 +68,8 @@ func far(t *testing.T, _ place) *site {
 func boxed(t *testing.T, p place) *site {
 	engine, shared := testenv.Docker(t).Host, sharedFolder(t)
 	config := docker.Config{Host: engine, Image: testenv.DockerImage, BuildNetwork: "host", Network: "none", Mounts: []docker.Mount{{Source: shared, Target: shared}}}
-	return &site{config: config, dirs: []string{filepath.Join(p.Cache, "docker")}, shared: shared, engine: engine}
+	dir := filepath.Join(p.Cache, "docker")
+	return &site{config: config, dirs: []string{dir}, shared: shared, engine: engine, boxes: dir}
 }
 
 // farBoxed is the engine of a machine that is reached by SSH.
@@ -75,7 +77,7 @@ func farBoxed(t *testing.T, p place) *site {
 	s, boxes := far(t, p), boxed(t, p)
 	config := s.config.(ssh.Target)
 	config.CacheDir, config.Containers = "", boxes.config
-	s.config, s.shared = config, boxes.shared
+	s.config, s.shared, s.engine, s.boxes = config, boxes.shared, boxes.engine, filepath.Join(config.Dir, "docker")
 	return s
 }
 
@@ -83,6 +85,10 @@ func farBoxed(t *testing.T, p place) *site {
 // by hand is there again afterwards, with nothing running.
 func (s *site) kill(t *testing.T, ws *workspace.Workspace, r *run.Run, remove bool) {
 	t.Helper()
+	if s.server != nil {
+		s.server.Kill()
+		defer s.server.Restart()
+	}
 	if s.engine != "" {
 		verb := []string{"kill"}
 		if remove {
@@ -91,11 +97,9 @@ func (s *site) kill(t *testing.T, ws *workspace.Workspace, r *run.Run, remove bo
 		ids := strings.Fields(s.docker(t, "ps", "-q", "--filter", "label=azml.job="+recordOf(t, ws, r).Agent.Job))
 		require.Len(t, ids, 1)
 		s.docker(t, append(verb, ids[0])...)
-		return
-	}
-	if s.server != nil {
-		s.server.Kill()
-		defer s.server.Restart()
+		if s.server == nil {
+			return
+		}
 	}
 	stopped := map[int]bool{} // first, so that none sees another's end, and what comes to save the rest is spared
 	for again := true; again; {
@@ -141,7 +145,7 @@ func (s *site) left(t *testing.T, r *run.Run) (left []string) {
 	for _, dir := range s.dirs {
 		_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			rest := strings.TrimPrefix(path, dir)
-			if err == nil && (entry.Type()&fs.ModeSocket != 0 || strings.Contains(rest, r.ID()) || strings.Contains(rest, "/agent-") && s.config != nil || filepath.Dir(path) == filepath.Join(dir, "jobs") && s.engine != "") {
+			if err == nil && (entry.Type()&fs.ModeSocket != 0 || strings.Contains(rest, r.ID()) || strings.Contains(rest, "/agent-") && s.config != nil || filepath.Dir(path) == filepath.Join(s.boxes, "jobs")) {
 				left = append(left, path)
 			}
 			return nil
@@ -150,7 +154,7 @@ func (s *site) left(t *testing.T, r *run.Run) (left []string) {
 	if s.engine == "" {
 		return left
 	}
-	names, err := os.ReadDir(filepath.Join(s.dirs[0], "shared")) // its drivers have
+	names, err := os.ReadDir(filepath.Join(s.boxes, "shared")) // its drivers have
 	require.NoError(t, err)
 	for _, name := range names {
 		left = append(left, strings.Fields(s.docker(t, "ps", "-aq", "--filter", "label=azml.driver="+name.Name()))...)

@@ -113,6 +113,8 @@ type Step struct {
 	// Agent, when not empty, makes the step fail with ErrConflict when the run has
 	// another agent than the one of this job.
 	Agent string
+	// Unowned makes the step fail with ErrConflict when somebody answers for the run.
+	Unowned bool
 	// Unclaimed makes the step fail with ErrConflict when somebody answers for the run,
 	// or has begun to start its agent.
 	Unclaimed bool
@@ -134,6 +136,9 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 		}
 		if step.Agent != "" && (r.Agent == nil || r.Agent.Job != step.Agent) {
 			return fmt.Errorf("%w: the run is %s and has another agent now", azml.ErrConflict, r.Status)
+		}
+		if step.Unowned && r.Owner != nil {
+			return fmt.Errorf("%w: the run is %s and its agent answers for it", azml.ErrConflict, r.Status)
 		}
 		if step.Unclaimed && (r.Owner != nil || r.Agent != nil) {
 			return fmt.Errorf("%w: the run is %s and is being begun", azml.ErrConflict, r.Status)

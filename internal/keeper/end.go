@@ -77,7 +77,8 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		return fmt.Errorf("%w: %s", azml.ErrUnavailable, reason)
 	}
 	if k.run.Owner == nil { // of a queue: no agent has had it
-		return k.neverBegan(ctx, reason)
+		_, err := k.neverBegan(ctx, reason, lost(status) && !k.overdue(k.run))
+		return err
 	}
 	if k.run.Agent.Adopted && !k.run.Agent.Left {
 		if err := k.salvage(ctx, reason); err != nil {
@@ -90,15 +91,39 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 	return nil
 }
 
-// neverBegan fails a run of a queue whose agent ended before it had it.
-func (k *keeper) neverBegan(ctx context.Context, reason string) error {
-	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Failed, Reason: reason, Agent: k.run.Agent.Job, Change: func(r *record.Run) {
+// mostTries is how often in a row a run of a queue loses its nodes before it has begun,
+// until that is no accident any more.
+const mostTries = 10
+
+// lost tells whether the agent ended for what became of its machine, and not by itself.
+func lost(s backend.JobStatus) bool {
+	return s.State != backend.JobExited || s.ExitCode == agent.ExitAsked
+}
+
+// neverBegan ends what there was of a run of a queue whose agent never had it: with
+// lost nodes it waits for others, else it has Failed. An agent that has it after all
+// keeps it.
+func (k *keeper) neverBegan(ctx context.Context, reason string, lost bool) (anew bool, err error) {
+	step := history.Step{To: record.Failed, Reason: reason, Agent: k.run.Agent.Job, Unowned: true, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: "SystemError", Message: reason, Phase: string(record.Queued)}
-	}})
-	if errors.Is(err, azml.ErrConflict) {
+	}}
+	if anew = lost && k.tries() < mostTries; anew {
+		step.To, step.Reason = record.Queued, "it waits for nodes anew: "+reason
+		step.Change = (*record.Run).Requeue
+	}
+	_, err = history.Transition(ctx, k.h, k.run.ID, step)
+	if errors.Is(err, azml.ErrConflict) { // somebody was faster
 		err = nil
 	}
-	return err
+	return anew, err
+}
+
+// tries is how often in a row the run had nodes and did not begin.
+func (k *keeper) tries() (n int) {
+	for i := len(k.run.History) - 1; i >= 0 && k.run.History[i].Status == record.Queued; i-- {
+		n++
+	}
+	return n
 }
 
 // keeps tells whether the run is still that of the agent that is kept: a scheduler

@@ -47,7 +47,8 @@ type keeper struct {
 // Start starts the agent of a run that was just submitted and keeps the run until
 // it has ended, or ctx has: then the agent goes on. This process answers for the run,
 // which it takes over from its submitter, until the agent does. A run whose agent could not be
-// started is Failed with the reason. Errors: ErrConflict when another process
+// started is Failed with the reason; one of a queue that lost its nodes before is Queued
+// again, without an agent. Errors: ErrConflict when another process
 // keeps it, those of the target.
 func Start(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	return (&keeper{h: h}).keep(ctx, i.RunID, &i)
@@ -126,12 +127,20 @@ func (k *keeper) open(ctx context.Context) error {
 	return err
 }
 
-// refused fails a run whose agent could not be started.
+// refused fails a run whose agent could not be started. One of a queue whose nodes do
+// not answer waits for others, which is no error.
 func (k *keeper) refused(ctx context.Context, start *agent.Instructions, cause error) error {
 	if start == nil || ctx.Err() != nil {
 		return cause
 	}
 	reason := fmt.Sprintf("the agent could not be started on %s: %v", k.run.Definition.Compute, cause)
+	if k.run.Owner == nil {
+		anew, err := k.neverBegan(ctx, reason, errors.Is(cause, azml.ErrUnavailable))
+		if anew && err == nil {
+			return nil
+		}
+		return errors.Join(cause, err)
+	}
 	_, err := history.Transition(ctx, k.h, k.run.ID, history.Step{To: record.Failed, Reason: reason, Owner: start.Owner, Agent: k.run.Agent.Job, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: "SystemError", Message: reason, Phase: string(r.History[len(r.History)-2].Status)}
 	}})
@@ -159,7 +168,7 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 			if errors.Is(context.Cause(wanted), history.ErrCancelRequested) {
 				return true, k.canceled(ctx)
 			}
-			return true, k.refused(ctx, start, err)
+			return ctx.Err() == nil, k.refused(ctx, start, err)
 		}
 	}
 	status, err := k.outcome(ctx, job)

@@ -36,14 +36,14 @@ const (
 // transitions is the table of legal transitions: every pair that is not here
 // is an error. Preparing and Queued may come in either order; stages may be
 // skipped, never gone back to, but for NotResponding, which can recover, and for a
-// run whose nodes were taken away, which is Queued again. A run
+// run whose nodes were taken away, which is Queued again, also when it had not begun. A run
 // that has ended goes on only when somebody resumes it.
 var transitions = map[Status][]Status{
 	NotStarted:      {Starting, Provisioning, Preparing, Queued, Running, CancelRequested, NotResponding, Failed, Canceled},
 	Starting:        {Provisioning, Preparing, Queued, Running, CancelRequested, NotResponding, Failed, Canceled},
 	Provisioning:    {Preparing, Queued, Running, CancelRequested, NotResponding, Failed, Canceled},
 	Preparing:       {Queued, Running, CancelRequested, NotResponding, Failed, Canceled},
-	Queued:          {Preparing, Running, CancelRequested, NotResponding, Failed, Canceled},
+	Queued:          {Preparing, Queued, Running, CancelRequested, NotResponding, Failed, Canceled},
 	Running:         {Queued, Finalizing, Completed, CancelRequested, NotResponding, Failed, Canceled},
 	Finalizing:      {Completed, CancelRequested, NotResponding, Failed, Canceled},
 	CancelRequested: {NotResponding, Completed, Failed, Canceled},

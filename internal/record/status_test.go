@@ -19,7 +19,7 @@ var table = []struct {
 	{Starting, "..xxxx.xx.xx"},
 	{Provisioning, "...xxx.xx.xx"},
 	{Preparing, "....xx.xx.xx"},
-	{Queued, "...x.x.xx.xx"},
+	{Queued, "...xxx.xx.xx"},
 	{Running, "....x.xxxxxx"},
 	{Finalizing, ".......xxxxx"},
 	{CancelRequested, "........xxxx"},
