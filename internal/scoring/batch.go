@@ -249,7 +249,7 @@ func (b *batcher[I, O]) score(batch []*member[I, O]) {
 	switch {
 	case err == nil:
 		b.costs.note(began.Add(took), weight, took)
-	case weight > 1 && errors.Is(err, context.DeadlineExceeded):
+	case weight > 1 && over(ctx, began.Add(took)):
 		b.costs.late(began.Add(took), weight, took)
 	}
 	b.dispatch(time.Now())
@@ -257,6 +257,13 @@ func (b *batcher[I, O]) score(batch []*member[I, O]) {
 	for _, m := range batch[1:] {
 		m.turn <- nil
 	}
+}
+
+// over tells whether a context's time was over. Its error may be that all requests have
+// ended, which is at the same time.
+func over(ctx context.Context, now time.Time) bool {
+	deadline, bounded := ctx.Deadline()
+	return bounded && !now.Before(deadline)
 }
 
 // one tries a request of a batch that failed by itself.
