@@ -20,7 +20,10 @@ type CheckOptions struct {
 	Try bool
 }
 
-// Check connects to the target and tells whether it can take runs now. Errors:
+// Check connects to the target and tells whether it can take runs now. Of a cluster it
+// connects to all members but those that are off and have a command that starts them,
+// and waits for a sign of life of its scheduler, which comes every few seconds, for ten
+// at most. Errors: ErrConflict for a cluster that is stopped or being deleted,
 // ErrUnavailable, ErrDenied, ErrUnsupported, with what to do about it; with Try also
 // ErrFailed and ErrNotFound, and when ctx ends its error, with what the job waited for.
 func (t *Target) Check(ctx context.Context, opts *CheckOptions) (err error) {
@@ -31,15 +34,8 @@ func (t *Target) Check(ctx context.Context, opts *CheckOptions) (err error) {
 	if t.Type() == TypeLocal {
 		return t.h.Local().Check(ctx)
 	}
-	if c := t.record.Cluster; c != nil {
-		for _, m := range c.Members {
-			member, memberErr := NewClient(t.h).Get(ctx, m.Target, nil)
-			if memberErr == nil {
-				memberErr = member.Check(ctx, opts)
-			}
-			err = errors.Join(err, memberErr)
-		}
-		return err
+	if t.record.Cluster != nil {
+		return t.checkCluster(ctx, opts)
 	}
 	opened, err := Open(ctx, t)
 	if err != nil {

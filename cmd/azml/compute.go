@@ -94,7 +94,7 @@ func (a *app) computeDetach() *cobra.Command {
 		Args:    exactly(1, "the name of a compute target"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				if err := a.deleteTarget(cmd.Context(), ws, args[0], true); err != nil {
+				if err := a.deleteTarget(cmd.Context(), ws, args[0], true, nil); err != nil {
 					return err
 				}
 				a.say("Detached %s", args[0])

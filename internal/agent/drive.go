@@ -121,7 +121,7 @@ func (d *drive) requeued(ctx context.Context, outcome error) bool {
 		return false
 	}
 	step := history.Step{To: record.Queued, Reason: "it waits for nodes anew: its agent was asked to end", Owner: d.h.Owner().ID, Change: func(r *record.Run) {
-		r.Owner, r.Agent = nil, nil
+		r.Requeue()
 		r.Warnings = append(r.Warnings, d.warnings...)
 	}}
 	return persist(ctx, d.waits, func(ctx context.Context) error {

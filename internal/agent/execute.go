@@ -62,7 +62,7 @@ func (d *drive) execute(ctx context.Context) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err := d.attempt(ctx, g, attempt)
-		if err == nil || ctx.Err() != nil || attempt > d.maxRestarts() {
+		if err == nil || ctx.Err() != nil || attempt > d.maxRestarts() || g.broken() {
 			return err
 		}
 		d.warn("attempt %d of %d: %v", attempt, d.maxRestarts()+1, err)
@@ -73,14 +73,16 @@ func (d *drive) execute(ctx context.Context) error {
 // nodes where there are any.
 func (d *drive) attempt(ctx context.Context, g *gang, attempt int) error {
 	meet, err := d.meetAt(ctx, g, attempt)
-	if err != nil {
-		return err
+	if err == nil {
+		err = d.plan(ctx, meet)
 	}
-	if err := d.plan(ctx, meet); err != nil {
-		return err
-	}
-	if g == nil {
+	switch {
+	case g == nil && err == nil:
 		return d.runRanks(ctx)
+	case g == nil:
+		return err
+	case err != nil:
+		return g.giveUp(ctx, attempt, err)
 	}
 	return g.lead(ctx, attempt, meet)
 }

@@ -128,11 +128,11 @@ func rankLog(number int) string {
 // plan makes the processes of the next attempt. Those of the last are forgotten.
 func (d *drive) plan(ctx context.Context, m meeting) error {
 	env := d.environ(ctx)
-	first := d.ranks == nil
 	for local := range d.perNode() {
 		number := d.place.rank*d.perNode() + local
 		name := d.logName(local)
 		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
+		first := local == len(d.ranks)
 		if first {
 			r := &rank{metrics: d.metricsFile(), log: d.output, tail: &d.tail}
 			if local > 0 {

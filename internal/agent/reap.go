@@ -118,7 +118,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], here 
 	}
 	if a := run.Value.Agent; a != nil && a.Requeue && phase != record.CancelRequested {
 		return settle(ctx, h, id, history.Step{To: record.Queued, Reason: "it waits for nodes anew: " + reason, Owner: me.ID, Change: func(r *record.Run) {
-			r.Owner, r.Agent = nil, nil
+			r.Requeue()
 			r.Warnings = append(r.Warnings, s.warnings...)
 		}})
 	}

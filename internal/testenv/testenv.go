@@ -27,6 +27,9 @@ const (
 	// AbilityPythonVenv is the making of virtual environments with packages
 	// installed over the network.
 	AbilityPythonVenv = "python-venv"
+	// AbilityConda is a channel of conda packages, packed from this machine's Python,
+	// and the package index that has what installs them.
+	AbilityConda = "conda"
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
@@ -89,6 +92,7 @@ func Abilities() []string {
 		AbilityGit,
 		AbilityPython,
 		AbilityPythonVenv,
+		AbilityConda,
 		AbilityInferenceServer,
 		AbilityMLServer,
 		AbilityAzureMLCore,
