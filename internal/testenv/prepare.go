@@ -81,6 +81,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return torch(ctx)
 	case AbilityMPI:
 		return mpi(ctx)
+	case AbilityDistributedImage:
+		return distributedRoot(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

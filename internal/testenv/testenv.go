@@ -75,6 +75,8 @@ const (
 	AbilityTorch = "torch"
 	// AbilityMPI is Open MPI's mpirun.
 	AbilityMPI = "mpi"
+	// AbilityDistributedImage is an image with PyTorch and Open MPI.
+	AbilityDistributedImage = "distributed-image"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -110,6 +112,7 @@ func Abilities() []string {
 		AbilityRegistry,
 		AbilityTorch,
 		AbilityMPI,
+		AbilityDistributedImage,
 		AbilityMount,
 	}
 }
