@@ -137,7 +137,7 @@ func (p condaPlace) testCredentials(t *testing.T) {
 	noted, err := os.ReadFile(filepath.Join(env.Dir, condaMeta, "private-1.0-0.json"))
 	require.NoError(t, err)
 	require.Contains(t, string(noted), `"http://`+host+`/noarch/private-1.0-0.conda"`)
-	found, err := exec.CommandContext(t.Context(), "grep", "-rl", "s3cret", env.Dir, p.env["RATTLER_CACHE_DIR"]).Output()
+	found, err := exec.CommandContext(t.Context(), "grep", "-rl", "s3cret", env.Dir).Output()
 	require.Error(t, err, "in %s", found)
 	require.Empty(t, found)
 }

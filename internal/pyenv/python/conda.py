@@ -21,6 +21,10 @@ from rattler.shell import ActivationVariables, Shell, activate
 # Where channels are that have a name and no URL.
 ALIAS = os.environ.get("CONDA_CHANNEL_ALIAS") or "https://conda.anaconda.org"
 
+# Where lists of packages are kept: rattler itself minds the variable for packages only.
+# Their URLs may have passwords.
+REPODATA = os.environ.get("RATTLER_CACHE_DIR") and pathlib.Path(os.environ["RATTLER_CACHE_DIR"], "repodata")
+
 
 class Teller(InstallerReporter):
     """Tells what is fetched and what is installed."""
@@ -51,7 +55,7 @@ async def make(request):
     records = await solve(
         sources=[Channel(name, alias) for name in request["channels"]],
         specs=specs,
-        gateway=Gateway.from_config(config, client=client),
+        gateway=Gateway.from_config(config, cache_dir=REPODATA, client=client),
         virtual_packages=VirtualPackage.detect(VirtualPackageOverrides.from_env()),
     )
     for record in sorted(records, key=lambda record: record.name.normalized):
