@@ -2,9 +2,9 @@ package compute
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -33,8 +33,14 @@ type GetOptions struct{}
 // ListOptions are the options of Client.List; there are none so far.
 type ListOptions struct{}
 
-// DeleteOptions are the options of Client.Delete; there are none so far.
-type DeleteOptions struct{}
+// DeleteOptions are the options of Client.Delete. They are for clusters.
+type DeleteOptions struct {
+	// Force deletes a cluster whose machines are not stopped. They stay as they are.
+	Force bool
+	// Patience is how long nothing may be heard of the cluster's scheduler, which has
+	// machines to stop; 30 seconds when zero.
+	Patience time.Duration
+}
 
 // Get finds the target of that name; "local" is always found. Errors:
 // ErrNotFound, ErrInvalid.
@@ -74,10 +80,17 @@ func (c *Client) List(ctx context.Context, _ *ListOptions) iter.Seq2[*Target, er
 
 // Delete removes the target's record and its credentials; the machine itself, and
 // what runs there, is left alone, but for a compute instance, which is deleted with
-// all its files first. Runs that name it keep the name. Errors: ErrNotFound,
-// ErrInvalid for "local".
-func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err error) {
+// all its files first, and for machines that a cluster has started by a command: it
+// waits until the cluster's scheduler has stopped them. Runs that name the target keep
+// the name. A cluster whose deletion was cut off takes no runs, and can be deleted
+// again. Errors: ErrNotFound; ErrInvalid for "local"; for a cluster ErrConflict when
+// runs wait for it, ErrUnavailable when no scheduler stops its machines, ErrFailed when
+// that went wrong.
+func (c *Client) Delete(ctx context.Context, name string, opts *DeleteOptions) (err error) {
 	defer c.h.Operation(&ctx, &err, "delete", kind, name)()
+	if opts == nil {
+		opts = &DeleteOptions{}
+	}
 	if name == LocalName {
 		return fmt.Errorf("%w: %q is this machine and always there", azml.ErrInvalid, name)
 	}
@@ -88,19 +101,15 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err != nil {
 		return err
 	}
-	switch {
-	case stored.Value.Cluster != nil:
-		err = c.unused(ctx, stored.Value)
-	case !stored.Value.Attached:
-		stored, err = c.deleteInstance(ctx, stored.Value)
+	if stored.Value.Cluster != nil {
+		return c.deleteCluster(ctx, name, opts)
 	}
-	if err != nil {
-		return err
+	if !stored.Value.Attached {
+		if stored, err = c.deleteInstance(ctx, stored.Value); err != nil {
+			return err
+		}
 	}
 	if err := core.Delete(ctx, c.h, ref(name), stored.ETag); err != nil {
-		return err
-	}
-	if err := c.h.Objects().Delete(ctx, StateRef(name).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
 	return core.DropCredentials(ctx, c.h, stored.Value.Secret)
@@ -114,20 +123,6 @@ func (c *Client) deleteInstance(ctx context.Context, r record.Compute) (core.Sto
 		return core.Stored[record.Compute]{}, err
 	}
 	return core.Get[record.Compute](ctx, c.h, ref(r.Name).Key)
-}
-
-// unused refuses to take away a cluster that runs wait for.
-func (c *Client) unused(ctx context.Context, r record.Compute) error {
-	if r.Cluster == nil {
-		return nil
-	}
-	for stored, err := range Entries(ctx, c.h, r.Name) {
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("%w: the run %s and maybe others wait for the cluster or have nodes of it: cancel them first", azml.ErrConflict, stored.Value.RunID)
-	}
-	return nil
 }
 
 func ref(name string) core.Ref {

@@ -2,12 +2,15 @@ package compute
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -106,4 +109,28 @@ func checkScale(r *record.Cluster, total int) error {
 		return fmt.Errorf("%w: idle time of %d s is negative", azml.ErrInvalid, r.IdleSeconds)
 	}
 	return nil
+}
+
+// MemberOf is for schedulers: the member that a node is of.
+func MemberOf(settings record.Cluster, node string) record.ClusterMember {
+	target, _, _ := strings.Cut(node, "/")
+	for _, m := range settings.Members {
+		if m.Target == target {
+			return m
+		}
+	}
+	return record.ClusterMember{Target: target}
+}
+
+// CheckQueue is for packages that queue runs: it tells whether a cluster is there and
+// takes runs. Errors: ErrNotFound when it was deleted, or is being.
+func CheckQueue(ctx context.Context, h core.Handle, name string) error {
+	target, err := core.Get[record.Compute](ctx, h, ref(name).Key)
+	switch {
+	case errors.Is(err, azml.ErrNotFound), err == nil && target.Value.Cluster == nil:
+		return fmt.Errorf("%w: the cluster %s was deleted", azml.ErrNotFound, name)
+	case err == nil && target.Value.State == string(StateDeleting):
+		return fmt.Errorf("%w: the cluster %s is being deleted", azml.ErrNotFound, name)
+	}
+	return err
 }

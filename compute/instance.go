@@ -29,18 +29,27 @@ type StartOptions struct {
 type StopOptions struct{}
 
 // Start starts a compute instance that was stopped, and returns when its notebook
-// server answers. What could not be made before is made now. Starting one that runs
-// does nothing. Errors: ErrUnsupported for a target that is none; ErrFailed,
-// ErrUnavailable.
+// server answers. What could not be made before is made now. A cluster gives nodes to
+// the runs that wait for it again. Starting what is started does nothing. Errors:
+// ErrUnsupported for other targets; ErrFailed, ErrUnavailable.
 func (t *Target) Start(ctx context.Context, opts *StartOptions) (err error) {
 	defer t.h.Operation(&ctx, &err, "start", kind, t.Name())()
+	if t.Type() == TypeCluster {
+		return t.hold(ctx, false)
+	}
 	return t.operate(ctx, OperationStart, func(i backend.Instance) error { return t.start(ctx, i, opts) })
 }
 
 // Stop stops a compute instance, which ends all kernels, terminals and runs on it.
-// Its files stay. Stopping one that does not run does nothing. Errors: as of Start.
+// Its files stay. A cluster gives no nodes to runs any more: those that have nodes go on,
+// the others wait until it is started, and its scheduler stops each node that has no
+// run, within seconds after Stop has returned. Stopping what is stopped does nothing.
+// Errors: as of Start.
 func (t *Target) Stop(ctx context.Context, _ *StopOptions) (err error) {
 	defer t.h.Operation(&ctx, &err, "stop", kind, t.Name())()
+	if t.Type() == TypeCluster {
+		return t.hold(ctx, true)
+	}
 	return t.operate(ctx, OperationStop, func(i backend.Instance) error { return i.StopInstance(ctx) })
 }
 

@@ -49,7 +49,7 @@ type QueuedRun struct {
 	NodeCount int `json:"nodeCount"`
 	// Priority is its priority.
 	Priority int `json:"priority"`
-	// Queued is when it was submitted.
+	// Queued is when it was submitted, by the store's clock.
 	Queued time.Time `json:"queued"`
 	// WaitsFor says why it waits.
 	WaitsFor string `json:"waitsFor"`
@@ -75,6 +75,9 @@ type ClusterStatus struct {
 	CurrentNodeCount int `json:"currentNodeCount"`
 	// NodeStateCounts counts nodes by state.
 	NodeStateCounts map[string]int `json:"nodeStateCounts"`
+	// Stopped says that the cluster was stopped: runs wait until it is started, and nodes
+	// stop when they have no run.
+	Stopped bool `json:"stopped"`
 	// MinNodes and MaxNodes bound the number of nodes that are started.
 	MinNodes int `json:"minNodeCount"`
 	// MaxNodes is described with MinNodes.
@@ -86,7 +89,7 @@ type ClusterStatus struct {
 	// Scheduler is the machine of the process that schedules, or did last; empty when none
 	// has yet.
 	Scheduler string `json:"scheduler,omitempty"`
-	// Heard is when that process gave its last sign of life.
+	// Heard is when that process gave its last sign of life, by the store's clock.
 	Heard time.Time `json:"schedulerHeard,omitzero"`
 	// Nodes are all nodes in order of their IDs.
 	Nodes []Node `json:"nodes"`
@@ -117,8 +120,8 @@ func (t *Target) Status(ctx context.Context, _ *StatusOptions) (_ ClusterStatus,
 		return none, err
 	}
 	s := ClusterStatus{AllocationState: Steady, AllocationStateTransitionTime: state.Value.Resized, NodeStateCounts: map[string]int{},
-		MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleBeforeScaleDown: time.Duration(c.IdleSeconds) * time.Second, Priority: Priority(c.Priority),
-		Scheduler: state.Value.Host, Heard: state.Value.Modified}
+		Stopped: c.Stopped, MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleBeforeScaleDown: time.Duration(c.IdleSeconds) * time.Second, Priority: Priority(c.Priority),
+		Scheduler: state.Value.Host, Heard: state.Modified}
 	if state.Value.Resizing {
 		s.AllocationState = Resizing
 	}
@@ -130,7 +133,7 @@ func (t *Target) Status(ctx context.Context, _ *StatusOptions) (_ ClusterStatus,
 	for _, e := range state.Value.Events {
 		s.Events = append(s.Events, Event(e))
 	}
-	s.Queue, err = t.queue(ctx, SchedulerInput(t.h, *c, state.Value))
+	s.Queue, err = t.queue(ctx, SchedulerInput(current.Value, state.Value, state.Modified))
 	return s, err
 }
 
@@ -140,19 +143,19 @@ func (t *Target) queue(ctx context.Context, in scheduler.Input) ([]QueuedRun, er
 	for _, n := range in.Nodes {
 		placed[n.Run] = true
 	}
-	var waiting []QueuedRun
 	for stored, err := range Entries(ctx, t.h, t.Name()) {
 		if err != nil {
 			return nil, err
 		}
-		q := stored.Value
-		if placed[q.RunID] {
-			continue
+		if !placed[stored.Value.RunID] {
+			in.Queue = append(in.Queue, Waiting(stored.Value, stored.Modified))
 		}
-		r := Waiting(q)
-		waiting = append(waiting, QueuedRun{RunID: q.RunID, Experiment: q.Experiment, NodeCount: q.Nodes, Priority: q.Priority, Queued: q.Created, WaitsFor: scheduler.Why(in, r)})
 	}
-	slices.SortFunc(waiting, func(a, b QueuedRun) int { return a.Queued.Compare(b.Queued) })
+	slices.SortFunc(in.Queue, scheduler.Older)
+	var waiting []QueuedRun
+	for _, r := range in.Queue {
+		waiting = append(waiting, QueuedRun{RunID: r.ID, Experiment: r.Experiment, NodeCount: r.Nodes, Priority: r.Priority, Queued: r.Queued, WaitsFor: scheduler.Why(in, r)})
+	}
 	return waiting, nil
 }
 
@@ -177,15 +180,18 @@ func Entries(ctx context.Context, h core.Handle, name string) iter.Seq2[core.Sto
 	return core.List[record.QueuedRun](ctx, h, QueuePrefix(name), nil)
 }
 
-// Waiting is for schedulers: a run as they see it.
-func Waiting(q record.QueuedRun) scheduler.Run {
-	return scheduler.Run{ID: q.RunID, Experiment: q.Experiment, Nodes: max(q.Nodes, 1), Priority: q.Priority, Queued: q.Created}
+// Waiting is for schedulers: a run as they see it, which was queued at that time of
+// the store's clock.
+func Waiting(q record.QueuedRun, queued time.Time) scheduler.Run {
+	return scheduler.Run{ID: q.RunID, Experiment: q.Experiment, Nodes: max(q.Nodes, 1), Priority: q.Priority, Queued: queued, Created: q.Created}
 }
 
-// SchedulerInput is for schedulers: a cluster as they see it, without its queue.
-func SchedulerInput(h core.Handle, c record.Cluster, s record.ClusterState) scheduler.Input {
-	in := scheduler.Input{Now: h.Now(), Served: map[scheduler.Flow]time.Time{},
-		Config: scheduler.Config{MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleBeforeScaleDown: time.Duration(c.IdleSeconds) * time.Second}}
+// SchedulerInput is for schedulers: a cluster as they see it, without its queue, at a
+// time of the store's clock.
+func SchedulerInput(target record.Compute, s record.ClusterState, now time.Time) scheduler.Input {
+	c := *target.Cluster
+	in := scheduler.Input{Now: now, Served: map[scheduler.Flow]time.Time{},
+		Config: scheduler.Config{MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleBeforeScaleDown: time.Duration(c.IdleSeconds) * time.Second, Held: Held(target)}}
 	for _, n := range s.Nodes {
 		in.Nodes = append(in.Nodes, scheduler.Node{ID: n.ID, State: scheduler.State(n.State), Since: n.Since, Run: n.Run, Experiment: n.Experiment})
 	}
@@ -193,4 +199,16 @@ func SchedulerInput(h core.Handle, c record.Cluster, s record.ClusterState) sche
 		in.Served[scheduler.Flow{Experiment: served.Experiment, Priority: served.Priority}] = served.Time
 	}
 	return in
+}
+
+// Held is for schedulers: it says why a cluster gives no nodes to runs, and is empty when
+// it does.
+func Held(target record.Compute) string {
+	switch {
+	case target.State == string(StateDeleting):
+		return "the cluster is being deleted"
+	case target.Cluster.Stopped:
+		return "the cluster is stopped"
+	}
+	return ""
 }

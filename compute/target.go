@@ -25,6 +25,8 @@ const (
 	StateSucceeded State = "Succeeded"
 	// StateFailed says that a compute instance could not be made.
 	StateFailed State = "Failed"
+	// StateDeleting says that a cluster is being deleted: it takes no runs any more.
+	StateDeleting State = "Deleting"
 )
 
 // Target is a compute target as it was last read. It is immutable and safe for

@@ -57,3 +57,23 @@ func (c *Client) Update(ctx context.Context, name string, opts *UpdateOptions) (
 	}
 	return &Target{c.h, stored.Value}, nil
 }
+
+// hold stops a cluster, or starts it again.
+func (t *Target) hold(ctx context.Context, stopped bool) error {
+	detail := "start"
+	if stopped {
+		detail = "stop"
+	}
+	_, err := core.Update(ctx, t.h, ref(t.Name()), core.Updated(detail), func(r *record.Compute) error {
+		switch {
+		case r.Cluster == nil:
+			return fmt.Errorf("%w: it is a target of type %s now and no cluster", azml.ErrInvalid, r.Type)
+		case r.Cluster.Stopped == stopped:
+			return core.ErrNoChange
+		}
+		changed := *r.Cluster
+		changed.Stopped, r.Cluster = stopped, &changed
+		return nil
+	})
+	return err
+}

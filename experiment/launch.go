@@ -33,7 +33,7 @@ type way struct {
 func (e *Experiment) wayTo(ctx context.Context, target *compute.Target, detach bool, limits backend.Limits) (way, *record.Agent, error) {
 	w := way{detach: detach, remote: target.Type() != compute.TypeLocal}
 	if target.Type() == compute.TypeCluster {
-		return way{remote: true, queued: true}, nil, nil
+		return way{remote: true, queued: true}, nil, compute.CheckQueue(ctx, e.h, target.Name())
 	}
 	if detach {
 		if e.h.Location() == "" {

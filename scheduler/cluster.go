@@ -31,27 +31,37 @@ type cluster struct {
 
 	wake chan struct{} // asks for a step at once
 
-	mu    sync.Mutex
-	busy  map[string]bool // runs and nodes that a task of this process takes care of
-	ended map[string]bool // runs that have ended, whose entries may have been read before
+	mu       sync.Mutex
+	clock    clock
+	lease    time.Time              // when this process began to write its last sign of life
+	busy     map[string]bool        // runs and nodes that a task of this process takes care of
+	ended    map[string]bool        // runs that have ended, whose entries may have been read before
+	machines map[string]*sync.Mutex // whose commands run one at a time, by target
 }
 
 // entry is a queued run, and the state of its object that was read.
 type entry struct {
-	etag backend.ETag
-	run  record.QueuedRun
+	etag   backend.ETag
+	run    record.QueuedRun
+	queued time.Time // by the store's clock
+	there  bool      // the run's record is: before that, its submitter is about to write it
+	seen   time.Time // when it was read first
 }
 
 func newCluster(h core.Handle, name string, o Options) *cluster {
-	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]bool{},
+		machines: map[string]*sync.Mutex{}, wake: make(chan struct{}, 1)}
 }
+
+// target is where the cluster's record is.
+func (c *cluster) target() string { return "compute/" + c.name + ".json" }
 
 // errElsewhere says that another process schedules.
 var errElsewhere = fmt.Errorf("%w: another process schedules the cluster", azml.ErrConflict)
 
 // step does what has to be done now, if it is this process that schedules.
 func (c *cluster) step(ctx context.Context) error {
-	target, err := core.Get[record.Compute](ctx, c.h, "compute/"+c.name+".json")
+	target, err := core.Get[record.Compute](ctx, c.h, c.target())
 	if errors.Is(err, azml.ErrNotFound) || err == nil && target.Value.Cluster == nil {
 		return nil // it was deleted, and may be created anew
 	}
@@ -61,7 +71,7 @@ func (c *cluster) step(ctx context.Context) error {
 	if err := c.readQueue(ctx); err != nil {
 		return err
 	}
-	decisions, state, err := c.decide(ctx, *target.Value.Cluster)
+	decisions, state, err := c.decide(ctx, target.Value)
 	if errors.Is(err, errElsewhere) {
 		return nil
 	}
@@ -72,44 +82,15 @@ func (c *cluster) step(ctx context.Context) error {
 		c.h.Logger().Info("cluster "+c.name, "what", what(d), "reason", d.Reason)
 	}
 	c.tend(ctx, *target.Value.Cluster, state)
-	return nil
+	return c.giveUp(ctx)
 }
 
-// readQueue reads what is new in the queue: one list, and a read for each entry
-// that is new.
-func (c *cluster) readQueue(ctx context.Context) error {
-	seen := make(map[string]bool, len(c.entries))
-	for info, err := range c.h.Objects().List(ctx, &backend.ListOptions{Prefix: compute.QueuePrefix(c.name)}) {
-		if err != nil {
-			return err
-		}
-		seen[info.Key] = true
-		if c.entries[info.Key].etag == info.ETag {
-			continue
-		}
-		stored, err := core.Get[record.QueuedRun](ctx, c.h, info.Key)
-		if errors.Is(err, azml.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		c.entries[info.Key] = entry{stored.ETag, stored.Value}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for key, e := range c.entries {
-		if !seen[key] {
-			delete(c.entries, key)
-			delete(c.ended, e.run.RunID)
-		}
-	}
-	return nil
-}
+// decides tells whether it is this process that schedules.
+func (c *cluster) decides(s *record.ClusterState) bool { return s.Scheduler == c.h.Owner().ID }
 
 // mayDecide tells whether this process schedules, or may take the other's place.
 func (c *cluster) mayDecide(s *record.ClusterState) bool {
-	if s.Scheduler == "" || s.Scheduler == c.h.Owner().ID {
+	if s.Scheduler == "" || c.decides(s) {
 		return true
 	}
 	if s.Beat != c.heard || c.heardAt.IsZero() {
@@ -122,39 +103,64 @@ func (c *cluster) mayDecide(s *record.ClusterState) bool {
 // that decide at the same time one does it again, and then on what the other has
 // decided. When there is nothing to note, nothing is written, but for a sign of
 // life now and then.
-func (c *cluster) decide(ctx context.Context, settings record.Cluster) ([]scheduler.Decision, record.ClusterState, error) {
-	if err := c.begin(ctx, settings); err != nil {
+func (c *cluster) decide(ctx context.Context, target record.Compute) ([]scheduler.Decision, record.ClusterState, error) {
+	if err := c.begin(ctx); err != nil {
 		return nil, record.ClusterState{}, err
 	}
-	var decisions []scheduler.Decision
-	stored, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
-		if !c.mayDecide(s) {
-			return errElsewhere
+	if _, known := c.now(); !known { // this sign of life tells the store's time
+		if _, err := c.update(ctx, c.mayDecide, func(*record.ClusterState) error { return nil }); err != nil {
+			return nil, record.ClusterState{}, err
 		}
-		in := compute.SchedulerInput(c.h, settings, *s)
+	}
+	var decisions []scheduler.Decision
+	state, err := c.update(ctx, c.mayDecide, func(s *record.ClusterState) error {
+		now, _ := c.now()
+		changed := setMembers(s, *target.Cluster, now)
+		in := compute.SchedulerInput(target, *s, now)
 		in.Queue = c.waiting(s)
 		decisions = scheduler.Decide(in)
-		quiet := s.Scheduler == c.h.Owner().ID && c.h.Now().Sub(s.Modified) < c.opts.TakeOver/5
-		changed := setMembers(s, settings, c.h.Now())
+		quiet := c.decides(s) && c.beaten(c.opts.TakeOver/5)
 		if len(decisions) == 0 && quiet && !changed {
 			return core.ErrNoChange
 		}
-		s.Scheduler, s.Host = c.h.Owner().ID, c.h.Owner().Host
-		s.Beat++
-		c.note(s, decisions)
+		c.note(s, decisions, now)
 		return nil
 	})
-	return decisions, stored.Value, err
+	return decisions, state, err
+}
+
+// update changes the state as a process that may. It is a sign of life, and tells the
+// time. Errors: errElsewhere.
+func (c *cluster) update(ctx context.Context, may func(*record.ClusterState) bool, change func(*record.ClusterState) error) (record.ClusterState, error) {
+	var began time.Time
+	written := false
+	stored, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
+		began, written = time.Now(), false
+		if !may(s) {
+			return errElsewhere
+		}
+		if err := change(s); err != nil {
+			return err
+		}
+		s.Scheduler, s.Host = c.h.Owner().ID, c.h.Owner().Host
+		s.Beat++
+		written = true
+		return nil
+	})
+	if err == nil && written {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.lease, c.clock = began, clock{stored.Modified.UTC().Round(0), time.Now()}
+	}
+	return stored.Value, err
 }
 
 // begin makes the state when there is none.
-func (c *cluster) begin(ctx context.Context, settings record.Cluster) error {
+func (c *cluster) begin(ctx context.Context) error {
 	if _, err := c.h.Objects().Stat(ctx, compute.StateRef(c.name).Key); !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
-	var s record.ClusterState
-	setMembers(&s, settings, c.h.Now())
-	_, err := core.CreateQuiet(ctx, c.h, compute.StateRef(c.name).Key, s)
+	_, err := core.CreateQuiet(ctx, c.h, compute.StateRef(c.name).Key, record.ClusterState{})
 	if errors.Is(err, azml.ErrExists) {
 		return nil
 	}
@@ -189,16 +195,15 @@ func (c *cluster) waiting(s *record.ClusterState) []scheduler.Run {
 	defer c.mu.Unlock()
 	queue := make([]scheduler.Run, 0, len(c.entries))
 	for _, e := range c.entries {
-		if !placed[e.run.RunID] && !c.busy[e.run.RunID] && !c.ended[e.run.RunID] {
-			queue = append(queue, compute.Waiting(e.run))
+		if e.there && !placed[e.run.RunID] && !c.busy[e.run.RunID] && !c.ended[e.run.RunID] {
+			queue = append(queue, compute.Waiting(e.run, e.queued))
 		}
 	}
 	return queue
 }
 
 // note writes decisions into the state.
-func (c *cluster) note(s *record.ClusterState, decisions []scheduler.Decision) {
-	now := c.h.Now()
+func (c *cluster) note(s *record.ClusterState, decisions []scheduler.Decision, now time.Time) {
 	for _, d := range decisions {
 		var e entry
 		if d.Kind == scheduler.Place {

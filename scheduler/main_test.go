@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -28,12 +29,18 @@ import (
 // schedulerEnv makes this program schedule the place in it until it is ended.
 const schedulerEnv = "AZML_TEST_SCHEDULER"
 
+// dieEnv has it killed at the write of that number.
+const dieEnv = "AZML_TEST_DIE_AT"
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(schedulerEnv); dir != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
 		ws, err := openPlace(ctx, dir)
-		if err == nil {
+		if write, isSet := os.LookupEnv(dieEnv); err == nil && isSet {
+			n, _ := strconv.ParseInt(write, 10, 64)
+			scheduler.ServeAndDie(ctx, workspace.Handle(ws), computes, "pool", hasty, n)
+		} else if err == nil {
 			err = scheduler.Run(ctx, ws, &fast)
 		}
 		if ctx.Err() == nil {
@@ -53,6 +60,13 @@ var programDir string
 // fast are options for tests. Schedulers of a loaded machine may be silent for
 // seconds, which costs no more than a change of places.
 var fast = scheduler.Options{Every: 50 * time.Millisecond, TakeOver: 2 * time.Second}
+
+// patient are those where commands start and stop machines, which are ended when this
+// process can give no sign of life for long, and hasty those where one is alive at a time.
+var (
+	patient = scheduler.Options{Every: 50 * time.Millisecond, TakeOver: 20 * time.Second}
+	hasty   = scheduler.Options{Every: 20 * time.Millisecond, TakeOver: 300 * time.Millisecond}
+)
 
 // azml builds the program, once for all tests and for the processes they start.
 var azml = sync.OnceValues(func() (string, error) {
@@ -75,8 +89,10 @@ func openPlace(ctx context.Context, dir string) (*workspace.Workspace, error) {
 		return nil, err
 	}
 	return workspace.Open(ctx, filepath.Join(dir, "ws"), &workspace.OpenOptions{CacheDir: filepath.Join(dir, "cache"), SecretsKeyFile: filepath.Join(dir, "key"),
-		Computes: []backend.ComputeDriver{process.ComputeDriver{}}, Program: file})
+		Computes: computes, Program: file})
 }
+
+var computes = []backend.ComputeDriver{process.ComputeDriver{}}
 
 // open opens a new workspace with a cluster "pool" of nodes that are folders of this
 // machine.
@@ -96,7 +112,7 @@ func open(t *testing.T, c compute.Cluster, nodes int) (*workspace.Workspace, str
 		require.NoError(t, err)
 		member := compute.Member{Target: name}
 		if i < len(c.Members) {
-			member.Start, member.Stop = c.Members[i].Start, c.Members[i].Stop
+			member.Start, member.Stop, member.Nodes = c.Members[i].Start, c.Members[i].Stop, c.Members[i].Nodes
 			c.Members[i] = member
 			continue
 		}
@@ -110,13 +126,19 @@ func open(t *testing.T, c compute.Cluster, nodes int) (*workspace.Workspace, str
 // schedule schedules until the test ends, and before the workspace is closed.
 func schedule(t *testing.T, ws *workspace.Workspace) {
 	t.Helper()
+	t.Cleanup(scheduleFor(t, ws, fast))
+}
+
+// scheduleFor schedules until end is called.
+func scheduleFor(t *testing.T, ws *workspace.Workspace, o scheduler.Options) (end func()) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- scheduler.Run(ctx, ws, &fast) }()
-	t.Cleanup(func() {
+	go func() { ended <- scheduler.Run(ctx, ws, &o) }()
+	return func() {
 		stop()
 		require.ErrorIs(t, <-ended, context.Canceled)
-	})
+	}
 }
 
 // submit submits a shell script to the cluster.

@@ -24,6 +24,8 @@ type Options struct {
 	// before this one takes its place, by this process's own clock; 15 seconds when
 	// zero. All processes should have the same.
 	TakeOver time.Duration
+
+	abandon time.Duration // abandonedAfter, but for tests
 }
 
 // discoverEvery is the time between two looks for new clusters.
@@ -42,6 +44,9 @@ func Run(ctx context.Context, ws *workspace.Workspace, opts *Options) error {
 	}
 	if o.TakeOver <= 0 {
 		o.TakeOver = 15 * time.Second
+	}
+	if o.abandon == 0 {
+		o.abandon = abandonedAfter
 	}
 	for _, name := range o.Clusters {
 		target, err := ws.Compute().Get(ctx, name, nil)

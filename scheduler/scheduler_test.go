@@ -69,7 +69,7 @@ func TestNodesAreStartedByCommands(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	ws, _ := open(t, compute.Cluster{IdleBeforeScaleDown: time.Second, Members: []compute.Member{
 		{Start: "echo no such machine >&2; exit 3"}, {Start: "echo woken >>" + log, Stop: "echo stopped >>" + log}}}, 2)
-	schedule(t, ws)
+	t.Cleanup(scheduleFor(t, ws, patient))
 	r := submit(t, ws, "churn", "true", nil)
 	require.NoError(t, r.Wait(t.Context(), nil))
 	eventually(t, ws, "stopped", func(s compute.ClusterStatus) bool { return s.NodeStateCounts["off"] == 1 })
@@ -130,6 +130,37 @@ func TestSchedulersThatAreKilled(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"0", "1", "2", "3", "4", "5", "6", "7"}, strings.Fields(string(said)), "every run ran once")
 	eventually(t, ws, "nothing is left", func(s compute.ClusterStatus) bool { return len(s.Queue) == 0 && s.NodeStateCounts["running"] == 0 })
+}
+
+// TestDyingAtEveryWrite has schedulers killed at their first write, their second, and so
+// on, before it is done or after, while runs wait, begin, run and end: none is lost, and
+// none runs twice.
+func TestDyingAtEveryWrite(t *testing.T) {
+	t.Parallel()
+	ws, dir := open(t, compute.Cluster{}, 2)
+	ran := filepath.Join(dir, "ran")
+	var runs []*run.Run
+	for i := range 4 {
+		runs = append(runs, submit(t, ws, fmt.Sprint("e", i%2), fmt.Sprintf("echo %d >>%s", i, ran), nil))
+	}
+	file, err := azml()
+	require.NoError(t, err)
+	for write := 1; write <= 14 && len(status(t, ws).Queue)+status(t, ws).NodeStateCounts["running"] > 0; write++ {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), schedulerEnv+"="+dir, "AZML_TEST_PROGRAM="+file, fmt.Sprint(dieEnv, "=", write))
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		require.NoError(t, cmd.Start())
+		require.Error(t, cmd.Wait(), "it is killed at the latest when it gives a sign of life")
+		t.Logf("write %d: %v wait", write, len(status(t, ws).Queue))
+	}
+	schedule(t, ws)
+	for _, r := range runs {
+		require.NoError(t, r.Wait(t.Context(), nil))
+	}
+	said, err := os.ReadFile(ran)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"0", "1", "2", "3"}, strings.Fields(string(said)), "every run ran once")
+	requireFree(t, ws)
 }
 
 func TestWhatIsRefused(t *testing.T) {

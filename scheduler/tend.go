@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	nodes "github.com/azml-go/azml/backend/cluster"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
@@ -19,12 +19,8 @@ import (
 	"github.com/azml-go/azml/internal/scheduler"
 )
 
-const (
-	// startPatience is how long a node may take until it answers.
-	startPatience = 10 * time.Minute
-	// tryEvery is the time between two tries of what did not go well.
-	tryEvery = time.Second
-)
+// tryEvery is the time between two tries of what did not go well.
+const tryEvery = time.Second
 
 // tend has a task take care of each run that has nodes, and of each node that is
 // to be started or stopped, unless one of this process does already. So what a
@@ -36,9 +32,9 @@ func (c *cluster) tend(ctx context.Context, settings record.Cluster, s record.Cl
 		case scheduler.Running:
 			runs[n.Run] = append(runs[n.Run], n.ID)
 		case scheduler.Preparing:
-			c.task(n.ID, func() { c.startNode(ctx, settings, n.ID) })
+			c.task(n.ID, func() { c.startNode(ctx, n.ID) })
 		case scheduler.Leaving:
-			c.task(n.ID, func() { c.stopNode(ctx, settings, s, n.ID) })
+			c.task(n.ID, func() { c.stopNode(ctx, settings, n.ID) })
 		}
 	}
 	for id, nodes := range runs {
@@ -71,15 +67,13 @@ func (c *cluster) task(of string, do func()) {
 // become notes a node's new state, while it is still in the state that the task is
 // for.
 func (c *cluster) become(ctx context.Context, id string, from, to scheduler.State, reason string) {
-	_, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
-		if s.Scheduler != c.h.Owner().ID {
-			return errElsewhere
-		}
+	_, err := c.update(ctx, c.decides, func(s *record.ClusterState) error {
+		now, _ := c.now()
 		for _, n := range s.Nodes {
 			if n.ID == id && n.State == string(from) {
-				set(s, id, to, reason, c.h.Now(), record.QueuedRun{})
+				set(s, id, to, reason, now, record.QueuedRun{})
 				if to == scheduler.Unusable || to == scheduler.Preempted {
-					event(s, c.h.Now(), string(to)+" "+id, reason)
+					event(s, now, string(to)+" "+id, reason)
 				}
 				return nil
 			}
@@ -89,74 +83,6 @@ func (c *cluster) become(ctx context.Context, id string, from, to scheduler.Stat
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
 		c.h.Logger().Warn("a node's state could not be noted", "node", id, "state", to, "error", err)
 	}
-}
-
-// member gives the member that a node is of.
-func member(settings record.Cluster, node string) record.ClusterMember {
-	target, _, _ := strings.Cut(node, "/")
-	for _, m := range settings.Members {
-		if m.Target == target {
-			return m
-		}
-	}
-	return record.ClusterMember{Target: target}
-}
-
-// startNode starts a node's machine and waits until it answers.
-func (c *cluster) startNode(ctx context.Context, settings record.Cluster, id string) {
-	m := member(settings, id)
-	starting, stop := context.WithTimeout(ctx, startPatience)
-	defer stop()
-	err := command(starting, m.Start)
-	for err == nil {
-		if err = c.check(starting, m.Target, backend.Limits{}); err == nil || m.Start == "" || !errors.Is(err, azml.ErrUnavailable) || !sleep(starting, tryEvery) {
-			break
-		}
-		err = nil // the machine is on its way
-	}
-	if ctx.Err() != nil {
-		return
-	}
-	if err != nil {
-		c.become(ctx, id, scheduler.Preparing, scheduler.Unusable, err.Error())
-		return
-	}
-	c.become(ctx, id, scheduler.Preparing, scheduler.Idle, "started")
-}
-
-// stopNode stops a node, and its machine with the last of its nodes.
-func (c *cluster) stopNode(ctx context.Context, settings record.Cluster, s record.ClusterState, id string) {
-	m := member(settings, id)
-	last := true
-	for _, n := range s.Nodes {
-		state := scheduler.State(n.State)
-		if n.ID != id && strings.HasPrefix(n.ID, m.Target+"/") && (state == scheduler.Idle || state == scheduler.Running || state == scheduler.Preparing) {
-			last = false
-		}
-	}
-	if last {
-		if err := command(ctx, m.Stop); err != nil {
-			if ctx.Err() == nil {
-				c.become(ctx, id, scheduler.Leaving, scheduler.Unusable, err.Error())
-			}
-			return
-		}
-	}
-	c.become(ctx, id, scheduler.Leaving, scheduler.Off, "stopped")
-}
-
-// command runs a command of a member's. Errors: ErrFailed with what it said.
-func command(ctx context.Context, line string) error {
-	if line == "" {
-		return nil
-	}
-	out, err := exec.CommandContext(ctx, "/bin/sh", "-c", line).CombinedOutput()
-	if err != nil {
-		const most = 500
-		said := strings.TrimSpace(strings.ToValidUTF8(string(out), ""))
-		return fmt.Errorf("%w: the command %q: %w: %s", azml.ErrFailed, line, err, said[:min(len(said), most)])
-	}
-	return nil
 }
 
 // check asks a target whether it can take runs with these limits.
@@ -195,7 +121,7 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, err error) {
 	stored, err := history.Get(ctx, c.h, id)
 	if errors.Is(err, azml.ErrNotFound) {
-		return c.abandoned(ctx, id)
+		return true, nil // it was deleted
 	}
 	if err != nil {
 		return false, err
@@ -204,9 +130,9 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	switch {
 	case r.Status.Terminal():
 		if r.Agent != nil { // another process has seen it to its end, but may have gone before all its nodes were done
-			c.undo(ctx, *r.Agent)
+			err = c.undo(ctx, *r.Agent)
 		}
-		return true, nil
+		return err == nil, err
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
 		return false, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
 	case r.Agent == nil || !r.Agent.Adopted:
@@ -225,22 +151,12 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil
 }
 
-// abandoned tells whether an entry's run will not come any more: its submitter was
-// ended between the two.
-func (c *cluster) abandoned(ctx context.Context, id string) (bool, error) {
-	const patience = 15 * time.Minute
-	e, err := core.Get[record.QueuedRun](ctx, c.h, compute.EntryRef(c.name, id).Key)
-	if errors.Is(err, azml.ErrNotFound) {
-		return true, nil
-	}
-	return err == nil && c.h.Now().Sub(e.Value.Created) > patience, err
-}
-
 // start starts the run's agent. An agent that another scheduler may have started,
-// and that has not taken the run over, is never let in any more.
+// and that has not taken the run over, is never let in any more; it is ended first, and
+// so is one that had the run before it was queued anew: neither works beside the new one.
 func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
 	for _, n := range nodes {
-		target := member(settings, n).Target
+		target := compute.MemberOf(settings, n).Target
 		if err := c.check(ctx, target, backend.Limits{}); err != nil {
 			if ctx.Err() == nil {
 				c.become(ctx, n, scheduler.Running, scheduler.Unusable, err.Error())
@@ -253,6 +169,11 @@ func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.R
 			return false, err
 		}
 	}
+	if r.Former != nil {
+		if err := c.undo(ctx, *r.Former); err != nil {
+			return false, err
+		}
+	}
 	former := r.Agent
 	a, token := keeper.NewAgent()
 	a.Nodes, a.Requeue = nodes, settings.Priority == string(compute.LowPriority)
@@ -260,14 +181,16 @@ func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.R
 		if r.Status.Terminal() || r.Owner != nil || r.Agent != nil && (former == nil || r.Agent.Job != former.Job || r.Agent.Adopted) {
 			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, r.Status)
 		}
-		r.Agent = a
+		r.Agent, r.Former = a, former
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
 	if former != nil {
-		c.undo(ctx, *former)
+		if err := c.undo(ctx, *former); err != nil {
+			return false, err
+		}
 	}
 	return false, keeper.Start(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()})
 }
@@ -283,16 +206,39 @@ func (c *cluster) refuse(ctx context.Context, id string, cause error) error {
 	return err
 }
 
-// undo ends the job of an agent that never had its run, or has no more.
-func (c *cluster) undo(ctx context.Context, a record.Agent) {
-	opened, _, err := compute.OpenNodes(ctx, c.h, a.Nodes)
+// undo ends the jobs of an agent that never had its run, or has no more, on each of its
+// nodes. A node that is gone, or can't be reached, is none to wait for: its agent has no
+// way to the workspace any more, and finds out by itself that it is not wanted.
+func (c *cluster) undo(ctx context.Context, a record.Agent) error {
+	for n, id := range a.Nodes {
+		err := c.endJob(ctx, id, nodes.JobID(a.Job, n))
+		switch {
+		case errors.Is(err, azml.ErrNotFound):
+		case errors.Is(err, azml.ErrUnavailable):
+			c.h.Logger().Warn("an agent that is not wanted could not be ended", "node", id, "job", a.Job, "error", err)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// endJob ends a job on a node and removes it.
+func (c *cluster) endJob(ctx context.Context, node, job string) (err error) {
+	target, _, _ := strings.Cut(node, "/")
+	found, err := compute.Lookup(ctx, c.h, target)
 	if err != nil {
-		return // its agent finds out by itself that it is not wanted
+		return err
 	}
-	defer opened.Close()
-	if opened.Cancel(ctx, a.Job, undoGrace) == nil {
-		_ = opened.Remove(ctx, a.Job)
+	opened, err := compute.Open(ctx, found)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	if err := opened.Cancel(ctx, job, undoGrace); err != nil {
+		return err
+	}
+	return opened.Remove(ctx, job)
 }
 
 // undoGrace is what an agent that is not wanted has to end.
@@ -306,7 +252,7 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
 	if !ended {
 		for _, n := range nodes {
-			if err := c.check(ctx, member(settings, n).Target, backend.Limits{}); err != nil {
+			if err := c.check(ctx, compute.MemberOf(settings, n).Target, backend.Limits{}); err != nil {
 				gone[n] = err
 			}
 		}
@@ -323,20 +269,18 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 	if settings.Priority == string(compute.LowPriority) {
 		lost = scheduler.Preempted
 	}
-	_, err = core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
-		if s.Scheduler != c.h.Owner().ID {
-			return errElsewhere
-		}
+	_, err = c.update(ctx, c.decides, func(s *record.ClusterState) error {
+		now, _ := c.now()
 		for _, n := range s.Nodes {
 			if n.Run != id {
 				continue
 			}
 			if err := gone[n.ID]; err != nil {
-				set(s, n.ID, lost, err.Error(), c.h.Now(), record.QueuedRun{})
-				event(s, c.h.Now(), string(lost)+" "+n.ID, err.Error())
+				set(s, n.ID, lost, err.Error(), now, record.QueuedRun{})
+				event(s, now, string(lost)+" "+n.ID, err.Error())
 				continue
 			}
-			set(s, n.ID, scheduler.Idle, "the run "+id+" is over", c.h.Now(), record.QueuedRun{})
+			set(s, n.ID, scheduler.Idle, "the run "+id+" is over", now, record.QueuedRun{})
 		}
 		return nil
 	})

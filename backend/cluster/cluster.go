@@ -102,8 +102,8 @@ func (c *Cluster) Install(ctx context.Context, name string, program backend.Cont
 	return paths[0], nil
 }
 
-// nodeID names a job on one of its nodes.
-func nodeID(id string, node int) string {
+// JobID gives the ID that a job of a cluster has on one of its nodes.
+func JobID(id string, node int) string {
 	if node == 0 {
 		return id
 	}
@@ -141,7 +141,7 @@ func (c *Cluster) statuses(ctx context.Context, id string) ([]backend.JobStatus,
 	}
 	var all []backend.JobStatus
 	for n, node := range c.nodesOf(id) {
-		s, err := node.Status(ctx, nodeID(id, n))
+		s, err := node.Status(ctx, JobID(id, n))
 		if n > 0 && errors.Is(err, azml.ErrNotFound) {
 			break
 		}
@@ -168,7 +168,7 @@ func (c *Cluster) Output(ctx context.Context, id string, opts *backend.OutputOpt
 	}
 	of := *opts
 	of.Node = 0
-	r, err := c.nodes[opts.Node].Output(ctx, nodeID(id, opts.Node), &of)
+	r, err := c.nodes[opts.Node].Output(ctx, JobID(id, opts.Node), &of)
 	return r, onNode(opts.Node, err)
 }
 
@@ -185,7 +185,7 @@ func (c *Cluster) Remove(ctx context.Context, id string) error {
 		}
 	}
 	for n := len(all) - 1; n >= 0; n-- {
-		err := c.nodes[n].Remove(ctx, nodeID(id, n))
+		err := c.nodes[n].Remove(ctx, JobID(id, n))
 		if err != nil && (n == 0 || !errors.Is(err, azml.ErrNotFound)) {
 			return onNode(n, err)
 		}

@@ -14,7 +14,7 @@ func (c *Cluster) Listen(ctx context.Context, id string) (net.Listener, string, 
 	m := &merged{conns: make(chan accepted), closed: make(chan struct{})}
 	var addresses []string
 	for n, node := range c.nodesOf(id) {
-		l, address, err := node.Listen(ctx, nodeID(id, n))
+		l, address, err := node.Listen(ctx, JobID(id, n))
 		if err != nil {
 			return nil, "", errors.Join(onNode(n, err), m.Close())
 		}

@@ -64,7 +64,7 @@ func (c *Cluster) on(job backend.Job, node int, main string) backend.Job {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	addresses, count := c.gateways[job.ID], job.Nodes
-	job.ID, job.Nodes, job.Env = nodeID(job.ID, node), 0, maps.Clone(job.Env)
+	job.ID, job.Nodes, job.Env = JobID(job.ID, node), 0, maps.Clone(job.Env)
 	if job.Env == nil {
 		job.Env = map[string]string{}
 	}
@@ -85,9 +85,9 @@ func (c *Cluster) undo(ctx context.Context, job backend.Job) error {
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	return c.each(job.Nodes, func(n int) error {
-		err := c.nodes[n].Cancel(ctx, nodeID(job.ID, n), 0)
+		err := c.nodes[n].Cancel(ctx, JobID(job.ID, n), 0)
 		if err == nil {
-			err = c.nodes[n].Remove(ctx, nodeID(job.ID, n))
+			err = c.nodes[n].Remove(ctx, JobID(job.ID, n))
 		}
 		if errors.Is(err, azml.ErrNotFound) {
 			return nil

@@ -32,7 +32,7 @@ func (c *Cluster) Wait(ctx context.Context, id string) (backend.JobStatus, error
 	ends := make(chan end, len(all))
 	for n := range all {
 		go func() {
-			s, err := c.nodes[n].Wait(watching, nodeID(id, n))
+			s, err := c.nodes[n].Wait(watching, JobID(id, n))
 			if errors.Is(err, azml.ErrNotFound) && n > 0 {
 				s, err = backend.JobStatus{State: backend.JobLost, Reason: "its target does not know it any more"}, nil
 			}
@@ -61,7 +61,7 @@ func (c *Cluster) Cancel(ctx context.Context, id string, grace time.Duration) er
 		return err
 	}
 	return c.each(len(all), func(n int) error {
-		err := c.nodes[n].Cancel(ctx, nodeID(id, n), grace)
+		err := c.nodes[n].Cancel(ctx, JobID(id, n), grace)
 		if n > 0 && errors.Is(err, azml.ErrNotFound) {
 			return nil
 		}

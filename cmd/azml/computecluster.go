@@ -108,7 +108,11 @@ const shownEvents = 10
 
 // clusterTable shows a cluster's status.
 func clusterTable(t *table, s compute.ClusterStatus) {
-	t.field("State", fmt.Sprintf("%s, %d of %d nodes started", s.AllocationState, s.CurrentNodeCount, s.MaxNodes))
+	state := fmt.Sprintf("%s, %d of %d nodes started", s.AllocationState, s.CurrentNodeCount, s.MaxNodes)
+	if s.Stopped {
+		state += "; stopped: runs wait until azml compute start"
+	}
+	t.field("State", state)
 	if s.Scheduler == "" {
 		t.field("Scheduler", "none yet: run azml scheduler")
 	} else {

@@ -35,7 +35,7 @@ func (a *app) computeCreate() *cobra.Command {
 		Short:   "Make a compute target",
 		Example: "  azml compute create instance desk --image python:3.12-slim",
 	}
-	cmd.AddCommand(a.computeCreateInstance(), a.computeCreateCluster())
+	cmd.AddCommand(a.computeCreateInstance(), a.computeCreateCluster(), a.computeAttachKubernetes())
 	return cmd
 }
 
@@ -115,13 +115,13 @@ func (a *app) operation(verb, short, done string, do func(ctx context.Context, t
 }
 
 func (a *app) computeStart() *cobra.Command {
-	return a.operation("start", "Start a compute instance", "Started", func(ctx context.Context, t *compute.Target) error {
+	return a.operation("start", "Start a compute instance, or have a stopped cluster give nodes to runs again", "Started", func(ctx context.Context, t *compute.Target) error {
 		return t.Start(ctx, &compute.StartOptions{Log: a.stderr})
 	})
 }
 
 func (a *app) computeStop() *cobra.Command {
-	return a.operation("stop", "Stop a compute instance; its files stay", "Stopped", func(ctx context.Context, t *compute.Target) error {
+	return a.operation("stop", "Stop a compute instance, whose files stay, or the nodes of a cluster, where runs wait until it is started", "Stopped", func(ctx context.Context, t *compute.Target) error {
 		return t.Stop(ctx, nil)
 	})
 }
@@ -143,14 +143,17 @@ func (a *app) computeOpen() *cobra.Command {
 }
 
 func (a *app) computeDelete() *cobra.Command {
-	return &cobra.Command{
-		Use:     "delete NAME",
-		Short:   "Delete a compute instance with all its files, or a cluster, whose targets stay",
+	var opts compute.DeleteOptions
+	cmd := &cobra.Command{
+		Use:   "delete NAME",
+		Short: "Delete a compute instance with all its files, or a cluster, whose targets stay",
+		Long: `Delete a compute instance with all its files, or a cluster, whose targets stay. Machines
+that a cluster has started by a command are stopped first, by its scheduler.`,
 		Example: "  azml compute delete desk",
 		Args:    exactly(1, "the name of a compute instance or a cluster"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				if err := a.deleteTarget(cmd.Context(), ws, args[0], false); err != nil {
+				if err := a.deleteTarget(cmd.Context(), ws, args[0], false, &opts); err != nil {
 					return err
 				}
 				a.say("Deleted %s", args[0])
@@ -158,11 +161,13 @@ func (a *app) computeDelete() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&opts.Force, "force", false, "delete a cluster whose machines are not stopped; they stay as they are")
+	return cmd
 }
 
 // deleteTarget deletes a target of the kind that is meant: one that was attached
 // outlives that, one that was made does not.
-func (a *app) deleteTarget(ctx context.Context, ws *workspace.Workspace, name string, attached bool) error {
+func (a *app) deleteTarget(ctx context.Context, ws *workspace.Workspace, name string, attached bool, opts *compute.DeleteOptions) error {
 	target, err := ws.Compute().Get(ctx, name, nil)
 	if err != nil {
 		return err
@@ -173,5 +178,5 @@ func (a *app) deleteTarget(ctx context.Context, ws *workspace.Workspace, name st
 	case !d.IsAttached && attached:
 		return usage("%s was made by azml: azml compute delete %s deletes it", name, name)
 	}
-	return ws.Compute().Delete(ctx, name, nil)
+	return ws.Compute().Delete(ctx, name, opts)
 }

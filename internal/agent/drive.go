@@ -121,11 +121,30 @@ func (d *drive) requeued(ctx context.Context, outcome error) bool {
 		return false
 	}
 	step := history.Step{To: record.Queued, Reason: "it waits for nodes anew: its agent was asked to end", Owner: d.h.Owner().ID, Change: func(r *record.Run) {
-		r.Owner, r.Agent = nil, nil
+		r.Requeue()
 		r.Warnings = append(r.Warnings, d.warnings...)
 	}}
 	return persist(ctx, d.waits, func(ctx context.Context) error {
 		_, err := history.Transition(ctx, d.h, d.run.ID, step)
+		return err
+	}) == nil
+}
+
+// left has the keeper end a run whose agent was asked to end although nobody wanted the
+// run canceled: its target knows why, such as that a pod was evicted.
+func (d *drive) left(ctx context.Context, outcome error) bool {
+	if !d.run.Remote() || d.place.count > 1 || !errors.Is(outcome, context.Canceled) {
+		return false
+	}
+	return persist(ctx, d.waits, func(ctx context.Context) error {
+		_, err := history.Update(ctx, d.h, d.run.ID, core.Quiet, func(r *record.Run) error {
+			if !r.Remote() || r.Status == record.CancelRequested || r.Owner == nil || r.Owner.ID != d.h.Owner().ID {
+				return fmt.Errorf("%w: the run is %s", azml.ErrConflict, r.Status)
+			}
+			r.Agent.Left = true
+			r.Warnings = append(r.Warnings, d.warnings...)
+			return nil
+		})
 		return err
 	}) == nil
 }
@@ -251,6 +270,11 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		return outcome
 	}
 	if d.requeued(ctx, outcome) {
+		d.clean(ctx)
+		return outcome
+	}
+	if d.left(ctx, outcome) {
+		d.endMade(ctx)
 		d.clean(ctx)
 		return outcome
 	}

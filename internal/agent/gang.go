@@ -35,19 +35,31 @@ const (
 
 // gang is the nodes of a run, as node 0 leads them. They speak with each other
 // by records: each has one that it alone writes.
-type gang struct{ d *drive }
+type gang struct {
+	d *drive
+	// lost says that a node can't go on with any attempt.
+	lost bool
+}
+
+// broken tells whether no further attempt can succeed. Without other nodes it is false.
+func (g *gang) broken() bool { return g != nil && g.lost }
 
 // say writes what this node tells the others.
 func (d *drive) say(ctx context.Context, n record.RunNode) error {
+	n.Agent = d.run.Agent.Job
 	return persist(ctx, d.waits, func(ctx context.Context) error {
 		return core.PutQuiet(ctx, d.h, history.NodeKey(d.run, d.place.rank), n)
 	})
 }
 
-// hear reads what another node says, and the zero RunNode before it says anything.
+// hear reads what another node says, and the zero RunNode before it says anything:
+// what there is of nodes that the run had before it was queued anew is not heard.
 func (d *drive) hear(ctx context.Context, node int) (record.RunNode, error) {
 	stored, err := core.Get[record.RunNode](ctx, d.h, history.NodeKey(d.run, node))
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrUnavailable) {
+		return record.RunNode{}, nil
+	}
+	if err == nil && stored.Value.Agent != d.run.Agent.Job {
 		return record.RunNode{}, nil
 	}
 	return stored.Value, err
@@ -65,7 +77,7 @@ func pause(ctx context.Context) error {
 
 // gather waits until all nodes are prepared.
 func (d *drive) gather(ctx context.Context) (*gang, error) {
-	g := &gang{d}
+	g := &gang{d: d}
 	limit := time.Duration(d.run.Definition.MaxStart+d.run.Definition.MaxPrepare)*time.Second + gatherTime
 	limited, stop := context.WithTimeoutCause(ctx, limit, errTooLong)
 	defer stop()
@@ -86,7 +98,7 @@ func (g *gang) all(ctx context.Context, attempt int) ([]record.RunNode, error) {
 				return nil, err
 			}
 			if n.State == nodeFailed && n.Attempt >= attempt {
-				return nil, g.failure(node, n)
+				return nil, g.failure(node, attempt, n)
 			}
 			if n.State == nodeReady && n.Attempt == attempt {
 				others[node] = n
@@ -100,8 +112,9 @@ func (g *gang) all(ctx context.Context, attempt int) ([]record.RunNode, error) {
 	return others, nil
 }
 
-// failure is that of another node.
-func (g *gang) failure(node int, n record.RunNode) error {
+// failure is that of another node in an attempt, or in all that may come.
+func (g *gang) failure(node, attempt int, n record.RunNode) error {
+	g.lost = g.lost || n.Attempt > attempt
 	f := &failure{RunError: record.RunError{Code: systemError, Message: fmt.Sprintf("node %d failed", node)}}
 	if n.Error != nil {
 		f.RunError = *n.Error
@@ -124,6 +137,15 @@ func (g *gang) ready(ctx context.Context, attempt int, m meeting) (meeting, erro
 	return m, nil
 }
 
+// giveUp tells the other nodes that an attempt does not begin, since node 0 could not
+// plan it or one of them could not: they go on to the next.
+func (g *gang) giveUp(ctx context.Context, attempt int, cause error) error {
+	if ctx.Err() != nil {
+		return cause
+	}
+	return errors.Join(cause, g.d.say(ctx, record.RunNode{Attempt: attempt, State: nodeStopped}))
+}
+
 // lead runs the processes of an attempt here while the other nodes run theirs. It
 // fails with the first that fails anywhere.
 func (g *gang) lead(ctx context.Context, attempt int, m meeting) error {
@@ -141,11 +163,15 @@ func (g *gang) lead(ctx context.Context, attempt int, m meeting) error {
 		}
 		over <- err
 	}()
+	handed := g.handOver(running, stop, said)
 	err := g.d.runRanks(running)
+	if handErr := handed(); err == nil {
+		err = handErr
+	}
 	if err != nil {
 		stop(err)
 	}
-	if othersErr := <-over; err == nil {
+	if othersErr := <-over; err == nil || othersErr != nil && errors.Is(err, context.Canceled) { // for what they say
 		err = othersErr
 	}
 	said.State = nodeDone
@@ -202,8 +228,8 @@ func (g *gang) others(ctx context.Context, attempt int) error {
 				return err
 			case n.Attempt == attempt && n.State == nodeDone:
 				done++
-			case n.Attempt == attempt && n.State == nodeFailed:
-				return g.failure(node, n)
+			case n.Attempt >= attempt && n.State == nodeFailed:
+				return g.failure(node, attempt, n)
 			}
 		}
 		if done == g.d.place.count-1 {

@@ -95,7 +95,7 @@ func (d *drive) work(ctx context.Context) error {
 		err = d.prepareNode(ctx)
 	}
 	if err != nil {
-		return d.failNode(ctx, 1, err)
+		return d.failNode(ctx, err)
 	}
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan struct{})
@@ -104,20 +104,26 @@ func (d *drive) work(ctx context.Context) error {
 		d.metrics.Run(writing)
 	}()
 	defer func() { stopWriting(); <-written }()
+	return d.takeParts(ctx)
+}
+
+// takeParts takes part in one attempt after another, until ctx ends.
+func (d *drive) takeParts(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		if err := d.takePart(ctx, attempt); err != nil {
-			return d.failNode(ctx, attempt, err)
+			return d.failNode(ctx, err)
 		}
 	}
 }
 
-// failNode tells node 0 that this node can't go on, and waits until it is done with
-// the run: a node that just ended would take node 0 with it before that knows why.
-func (d *drive) failNode(ctx context.Context, attempt int, cause error) error {
+// failNode tells node 0 that this node can't go on, with no attempt that may come, and
+// waits until it is done with the run: a node that just ended would take node 0 with it
+// before that knows why.
+func (d *drive) failNode(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := d.sayFailed(ctx, attempt, cause); err != nil {
+	if err := d.sayFailed(ctx, d.maxRestarts()+1, cause); err != nil {
 		return errors.Join(cause, err)
 	}
 	<-ctx.Done()
@@ -127,7 +133,7 @@ func (d *drive) failNode(ctx context.Context, attempt int, cause error) error {
 // openNode makes folder, logs and metrics of this node.
 func (d *drive) openNode(ctx context.Context) error {
 	log := fmt.Sprintf("system_logs/prepare_node_%d.txt", d.place.rank)
-	return d.openAs(ctx, log, rankLog(d.place.rank*d.perNode()))
+	return d.openAs(ctx, log, d.logName(0))
 }
 
 // prepareNode is what node 0 does before it is Running.
@@ -143,8 +149,12 @@ func (d *drive) prepareNode(ctx context.Context) error {
 	return err
 }
 
-// takePart runs the processes of an attempt when node 0 does.
+// takePart takes part in an attempt, until node 0 is done with it. Only what keeps the
+// node from going on is an error.
 func (d *drive) takePart(ctx context.Context, attempt int) error {
+	over := func(n record.RunNode) bool {
+		return n.Attempt > attempt || n.Attempt == attempt && n.State == nodeStopped
+	}
 	ports, err := freePorts(d.perNode(), false)
 	if err != nil {
 		return err
@@ -153,23 +163,37 @@ func (d *drive) takePart(ctx context.Context, attempt int) error {
 	if err := d.say(ctx, ready); err != nil {
 		return err
 	}
-	main, err := d.awaitMain(ctx, func(n record.RunNode) bool { return n.Attempt == attempt && n.State == nodeRunning })
+	main, err := d.awaitMain(ctx, func(n record.RunNode) bool {
+		return over(n) || n.Attempt == attempt && n.State == nodeRunning && (!d.mpi() || n.Launch != nil)
+	})
+	if err != nil || over(main) {
+		return err
+	}
+	if err := d.planPart(ctx, main); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		err = d.sayFailed(ctx, attempt, err)
+	} else {
+		err = d.runAttempt(ctx, attempt)
+	}
 	if err != nil {
 		return err
 	}
-	m := meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts}
+	_, err = d.awaitMain(ctx, over)
+	return err
+}
+
+// planPart plans the processes of this node for the attempt that node 0 runs.
+func (d *drive) planPart(ctx context.Context, main record.RunNode) error {
 	if err := d.startTracking(); err != nil {
 		return err
 	}
-	defer d.stopTracking() // what can't be planned
-	if err := d.plan(ctx, m); err != nil {
-		return err
-	}
-	err = d.runAttempt(ctx, attempt)
+	err := d.plan(ctx, meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts, launch: main.Launch})
 	if err != nil {
-		return err
+		d.stopTracking()
+		d.tracking = nil
 	}
-	_, err = d.awaitMain(ctx, func(n record.RunNode) bool { return n.Attempt > attempt || n.State == nodeStopped })
 	return err
 }
 

@@ -45,5 +45,5 @@ func Adopt[T any, P pointer[T]](ctx context.Context, h Handle, key string, from 
 	if err != nil {
 		return Stored[T]{}, err
 	}
-	return Stored[T]{Value: from.Value, ETag: info.ETag, raw: data}, nil
+	return Stored[T]{Value: from.Value, ETag: info.ETag, Modified: info.Modified, raw: data}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -30,7 +31,10 @@ type Stored[T any] struct {
 	Value T
 	// ETag marks the state that was read.
 	ETag backend.ETag
-	raw  []byte
+	// Modified is when that state was written, by the store's clock; zero when the
+	// record was not read from the store.
+	Modified time.Time
+	raw      []byte
 }
 
 // pointer ties a record's struct to its methods.
@@ -52,7 +56,9 @@ func Get[T any, P pointer[T]](ctx context.Context, h Handle, key string) (Stored
 	if err != nil {
 		return Stored[T]{}, err
 	}
-	return Restore[T, P](key, data, info.ETag)
+	s, err := Restore[T, P](key, data, info.ETag)
+	s.Modified = info.Modified
+	return s, err
 }
 
 // Read gives a small object whole. One that is replaced while it is read is
@@ -244,7 +250,7 @@ func write[T any, P pointer[T]](ctx context.Context, h Handle, key string, s Sto
 	if err != nil {
 		return Stored[T]{}, err
 	}
-	s.ETag, s.raw = info.ETag, data
+	s.ETag, s.Modified, s.raw = info.ETag, info.Modified, data
 	return s, nil
 }
 

@@ -14,6 +14,8 @@ type Cluster struct {
 	Priority string `json:"vmPriority"`
 	// Members are the targets that its nodes are of.
 	Members []ClusterMember `json:"members"`
+	// Stopped says that no run gets nodes, and that all nodes are to be stopped.
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // ClusterMember is a compute target that gives nodes to a cluster.
@@ -60,7 +62,8 @@ type ClusterNode struct {
 	ID string `json:"nodeId"`
 	// State is its state, since Since and for Reason.
 	State string `json:"nodeState"`
-	// Since is described with State.
+	// Since is described with State. It is a time of the store's clock, as Time of
+	// ClusterServed and ClusterEvent are: schedulers have clocks that differ.
 	Since time.Time `json:"since"`
 	// Reason is described with State.
 	Reason string `json:"reason,omitempty"`

@@ -58,6 +58,9 @@ type Run struct {
 	// Agent is the program that drives the run on its compute target, nil when the
 	// submitting process does, or a program that opens the workspace by itself.
 	Agent *Agent `json:"agent,omitempty"`
+	// Former is the agent that had the run, or was about to, before the present one or
+	// before it was queued anew: it is ended before another one begins.
+	Former *Agent `json:"formerAgent,omitempty"`
 	// Error says why the run failed.
 	Error *RunError `json:"error,omitempty"`
 	// Warnings are what went wrong without failing the run.
@@ -84,6 +87,9 @@ type Run struct {
 	// Import says where the run was carried over from, nil for one made here.
 	Import *Import `json:"import,omitempty"`
 }
+
+// Requeue has the run wait for nodes anew.
+func (r *Run) Requeue() { r.Owner, r.Agent, r.Former = nil, nil, r.Agent }
 
 // Remote tells whether an agent on another machine or in a container drives the
 // run, so that its target alone knows whether it is still there.
@@ -246,6 +252,9 @@ type Agent struct {
 	Requeue bool `json:"requeue,omitempty"`
 	// Adopted says that it has taken the run over from its submitter.
 	Adopted bool `json:"adopted,omitempty"`
+	// Left says that it was asked to end, and nobody wanted the run canceled: all that
+	// its script has left is stored, and why it had to end is for its keeper to say.
+	Left bool `json:"left,omitempty"`
 }
 
 // RunError says why a run failed.
@@ -279,6 +288,9 @@ func (*Heartbeat) Schema() string { return "azml.heartbeat/1" }
 // "runs/<id>/nodes-<life>/<node>.json"; node 0 leads.
 type RunNode struct {
 	Meta
+	// Agent is the Agent.Job of the run that the node is of: a run that was queued anew
+	// has other nodes, and these records stay.
+	Agent string `json:"agent"`
 	// Attempt counts the starts of all processes, from 1. A node begins with an
 	// attempt when node 0 is Running in it.
 	Attempt int `json:"attempt"`
@@ -296,6 +308,9 @@ type RunNode struct {
 	Peers []string `json:"peers,omitempty"`
 	// PeerPorts is described with Peers.
 	PeerPorts [][]int `json:"peerPorts,omitempty"`
+	// Launch are the commands of mpirun's daemons, by node: for node 0, which has
+	// mpirun itself, it is empty. Node 0 gives it once it knows them.
+	Launch []string `json:"launch,omitempty"`
 	// Error says why the node has Failed.
 	Error *RunError `json:"error,omitempty"`
 }

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"container/heap"
 	"strings"
 	"time"
@@ -27,13 +28,13 @@ func (q *queue) waitsSince() time.Time {
 
 func (q *queue) starves(now time.Time) bool { return now.Sub(q.waitsSince()) > starvesAfter }
 
-// older is the order within a flow. Times of several submitters may be equal.
-func older(a, b *Run) bool {
-	if c := a.Queued.Compare(b.Queued); c != 0 {
-		return c < 0
-	}
-	return strings.Compare(a.ID, b.ID) < 0
+// Older is the order within a flow, as slices.SortFunc wants it. Stores may count in
+// whole seconds, and times of several submitters may be equal.
+func Older(a, b Run) int {
+	return cmp.Or(a.Queued.Compare(b.Queued), a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
 }
+
+func older(a, b *Run) bool { return Older(*a, *b) < 0 }
 
 // byAge is a heap of runs.
 type byAge []*Run

@@ -54,8 +54,11 @@ type Run struct {
 	Nodes int
 	// Priority puts it before those with a lower one.
 	Priority int
-	// Queued is when it began to wait.
+	// Queued is when it began to wait, by the clock that Input.Now is of.
 	Queued time.Time
+	// Created is the same by its submitter's clock, which may be wrong: it only orders
+	// runs that began to wait at the same time.
+	Created time.Time
 }
 
 // Flow is those runs of an experiment that have one priority.
@@ -74,6 +77,8 @@ type Config struct {
 	MaxNodes int
 	// IdleBeforeScaleDown is how long a node that nothing needs stays.
 	IdleBeforeScaleDown time.Duration
+	// Held, when not empty, says why no run gets nodes and all are stopped.
+	Held string
 }
 
 // Input is all that a decision depends on.
@@ -99,7 +104,7 @@ const (
 	Place Kind = "place"
 	// Start starts a node.
 	Start Kind = "start"
-	// Stop stops an idle node.
+	// Stop stops a node that is idle, or failed and is not needed.
 	Stop Kind = "stop"
 )
 
@@ -122,8 +127,11 @@ const (
 	// holdAfter is how long a run that needs several nodes lets others go first that
 	// need fewer. Then free nodes are kept until there are enough.
 	holdAfter = time.Minute
-	// retryAfter is how long a node that failed, or was taken away, is left alone.
+	// retryAfter is how long a node that failed, or was taken away, is left alone. Then it
+	// is started again when runs need it, and else stopped: its machine may be on.
 	retryAfter = 2 * time.Minute
+	// heldRetryAfter is that for a cluster whose nodes are all to be stopped.
+	heldRetryAfter = 10 * time.Second
 )
 
 // Decide tells what to do now. Runs are taken flow by flow: those that have
@@ -148,6 +156,8 @@ func Why(in Input, run Run) string {
 		}
 	}
 	switch {
+	case in.Config.Held != "":
+		return in.Config.Held
 	case run.Nodes > in.Config.MaxNodes:
 		return fmt.Sprintf("it needs %d nodes, and the cluster has at most %d", run.Nodes, in.Config.MaxNodes)
 	case started > 0 && free+started >= run.Nodes:
@@ -178,6 +188,9 @@ type plan struct {
 }
 
 func newPlan(in Input) *plan {
+	if in.Config.Held != "" {
+		in.Config.MinNodes, in.Config.MaxNodes = 0, 0
+	}
 	p := &plan{Input: in, inUse: map[string]int{}}
 	for _, n := range in.Nodes {
 		switch n.State {
@@ -293,7 +306,7 @@ func (p *plan) reason(q *queue) string {
 // scale starts and stops nodes.
 func (p *plan) scale() []Decision {
 	alive, ready := 0, len(p.idle)
-	var off []Node
+	var off, broken []Node
 	for _, n := range p.Nodes {
 		switch n.State {
 		case Idle, Running:
@@ -304,14 +317,15 @@ func (p *plan) scale() []Decision {
 		case Off:
 			off = append(off, n)
 		case Unusable, Preempted:
-			if p.Now.Sub(n.Since) > retryAfter {
-				off = append(off, n)
+			if p.Now.Sub(n.Since) > p.leftAlone() {
+				broken = append(broken, n)
 			}
 		}
 	}
 	wanted := max(p.Config.MinNodes, min(p.Config.MaxNodes, alive-ready+p.demand))
+	starts := min(len(off)+len(broken), max(0, wanted-alive))
 	var decisions []Decision
-	for _, n := range off[:max(0, min(len(off), wanted-alive))] {
+	for _, n := range slices.Concat(off, broken)[:starts] {
 		reason := fmt.Sprintf("%d nodes are wanted by runs that wait, %d are free or being started", p.demand, ready)
 		if alive < p.Config.MinNodes {
 			reason = fmt.Sprintf("the minimum is %d nodes", p.Config.MinNodes)
@@ -319,6 +333,9 @@ func (p *plan) scale() []Decision {
 		decisions = append(decisions, Decision{Kind: Start, Nodes: []string{n.ID}, Reason: reason})
 		alive++
 		ready++
+	}
+	for _, n := range broken[max(0, starts-len(off)):] {
+		decisions = append(decisions, Decision{Kind: Stop, Nodes: []string{n.ID}, Reason: fmt.Sprintf("it was %s, its machine may be on, and nothing needs it", n.State)})
 	}
 	for i := len(p.idle) - 1; i >= 0 && alive > wanted; i-- { // those that were idle for longest
 		n := p.idle[i]
@@ -328,11 +345,22 @@ func (p *plan) scale() []Decision {
 			break
 		}
 		reason := fmt.Sprintf("idle for %s, and nothing waits", idle.Round(time.Second))
-		if over {
+		switch {
+		case p.Config.Held != "":
+			reason = p.Config.Held
+		case over:
 			reason = fmt.Sprintf("the maximum is %d nodes", p.Config.MaxNodes)
 		}
 		decisions = append(decisions, Decision{Kind: Stop, Nodes: []string{n.ID}, Reason: reason})
 		alive--
 	}
 	return decisions
+}
+
+// leftAlone is how long nothing is done about a node that failed or was taken away.
+func (p *plan) leftAlone() time.Duration {
+	if p.Config.Held != "" {
+		return heldRetryAfter
+	}
+	return retryAfter
 }

@@ -38,28 +38,31 @@ func TestDecide(t *testing.T) {
 		served map[scheduler.Flow]time.Time
 		want   []string
 	}{
-		"nothing":                             {long, fleet(off, off), 0, nil, nil, nil},
-		"the oldest first":                    {long, fleet(idle), 5 * time.Second, []scheduler.Run{waiting("b", "x", 1, 0, 2), waiting("a", "x", 1, 0, 1)}, nil, []string{"place a"}},
-		"a priority goes before age":          {long, fleet(idle), 5 * time.Second, []scheduler.Run{waiting("b", "x", 1, 1, 2), waiting("a", "x", 1, 0, 1)}, nil, []string{"place b"}},
-		"who has starved goes before all":     {long, fleet(idle), 11 * time.Minute, []scheduler.Run{waiting("b", "x", 1, 1, 600), waiting("a", "x", 1, 0, 1)}, nil, []string{"place a"}},
-		"who was served has not starved":      {long, fleet(idle), 11 * time.Minute, []scheduler.Run{waiting("b", "x", 1, 1, 600), waiting("a", "x", 1, 0, 1)}, map[scheduler.Flow]time.Time{{Experiment: "x"}: start.Add(10 * time.Minute)}, []string{"place b"}},
-		"experiments share":                   {long, fleet(idle, idle), 5 * time.Second, []scheduler.Run{waiting("a", "x", 1, 0, 1), waiting("b", "x", 1, 0, 1), waiting("c", "y", 1, 0, 3)}, nil, []string{"place a", "place c"}},
-		"a gang begins whole":                 {long, fleet(idle, idle, idle), 5 * time.Second, []scheduler.Run{waiting("a", "x", 3, 0, 1)}, nil, []string{"place a"}},
-		"a gang lets others go at first":      {long, fleet(idle, busy, busy, busy), 5 * time.Second, []scheduler.Run{waiting("a", "x", 2, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
-		"a gang that waits keeps what is":     {long, fleet(idle, busy, busy, busy), 2 * time.Minute, []scheduler.Run{waiting("a", "x", 2, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, nil},
-		"more than there can be holds none":   {long, fleet(idle), 2 * time.Minute, []scheduler.Run{waiting("a", "x", 5, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
-		"a gang that broken nodes lack to":    {long, fleet(idle, idle, idle, scheduler.Unusable), 90 * time.Second, []scheduler.Run{waiting("a", "x", 4, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
-		"nodes start for who waits":           {long, fleet(off, off, off, off, off), 0, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, []string{"start n0", "start n1"}},
-		"never more than the maximum":         {long, fleet(off, off, off, off, off, off), 0, []scheduler.Run{waiting("a", "x", 4, 0, 0), waiting("b", "x", 4, 0, 0)}, nil, []string{"start n0", "start n1", "start n2", "start n3"}},
-		"those being started count":           {long, fleet(preparing, preparing, off), 0, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, nil},
-		"the minimum is kept":                 {scheduler.Config{MinNodes: 2, MaxNodes: 3}, fleet(off, off, off), 0, nil, nil, []string{"start n0", "start n1"}},
-		"idle nodes stay for a while":         {long, fleet(idle, idle), 59 * time.Second, nil, nil, nil},
-		"idle nodes stop":                     {long, fleet(idle, idle), 61 * time.Second, nil, nil, []string{"stop n1", "stop n0"}},
-		"the minimum does not stop":           {scheduler.Config{MinNodes: 1, MaxNodes: 3}, fleet(idle, idle), time.Hour, nil, nil, []string{"stop n1"}},
-		"nothing stops while something waits": {long, fleet(idle, busy), time.Hour, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, nil},
-		"a smaller maximum":                   {scheduler.Config{MaxNodes: 1, IdleBeforeScaleDown: time.Hour}, fleet(idle, idle), 0, nil, nil, []string{"stop n1"}},
-		"a failed node is left alone":         {long, fleet(scheduler.Unusable), time.Minute, []scheduler.Run{waiting("a", "x", 1, 0, 0)}, nil, nil},
-		"and tried again":                     {long, fleet(scheduler.Unusable, scheduler.Preempted), 3 * time.Minute, []scheduler.Run{waiting("a", "x", 1, 0, 0)}, nil, []string{"start n0"}},
+		"nothing":                               {long, fleet(off, off), 0, nil, nil, nil},
+		"the oldest first":                      {long, fleet(idle), 5 * time.Second, []scheduler.Run{waiting("b", "x", 1, 0, 2), waiting("a", "x", 1, 0, 1)}, nil, []string{"place a"}},
+		"a priority goes before age":            {long, fleet(idle), 5 * time.Second, []scheduler.Run{waiting("b", "x", 1, 1, 2), waiting("a", "x", 1, 0, 1)}, nil, []string{"place b"}},
+		"who has starved goes before all":       {long, fleet(idle), 11 * time.Minute, []scheduler.Run{waiting("b", "x", 1, 1, 600), waiting("a", "x", 1, 0, 1)}, nil, []string{"place a"}},
+		"who was served has not starved":        {long, fleet(idle), 11 * time.Minute, []scheduler.Run{waiting("b", "x", 1, 1, 600), waiting("a", "x", 1, 0, 1)}, map[scheduler.Flow]time.Time{{Experiment: "x"}: start.Add(10 * time.Minute)}, []string{"place b"}},
+		"experiments share":                     {long, fleet(idle, idle), 5 * time.Second, []scheduler.Run{waiting("a", "x", 1, 0, 1), waiting("b", "x", 1, 0, 1), waiting("c", "y", 1, 0, 3)}, nil, []string{"place a", "place c"}},
+		"a gang begins whole":                   {long, fleet(idle, idle, idle), 5 * time.Second, []scheduler.Run{waiting("a", "x", 3, 0, 1)}, nil, []string{"place a"}},
+		"a gang lets others go at first":        {long, fleet(idle, busy, busy, busy), 5 * time.Second, []scheduler.Run{waiting("a", "x", 2, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
+		"a gang that waits keeps what is":       {long, fleet(idle, busy, busy, busy), 2 * time.Minute, []scheduler.Run{waiting("a", "x", 2, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, nil},
+		"more than there can be holds none":     {long, fleet(idle), 2 * time.Minute, []scheduler.Run{waiting("a", "x", 5, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
+		"a gang that broken nodes lack to":      {long, fleet(idle, idle, idle, scheduler.Unusable), 90 * time.Second, []scheduler.Run{waiting("a", "x", 4, 0, 1), waiting("b", "y", 1, 0, 2)}, nil, []string{"place b"}},
+		"nodes start for who waits":             {long, fleet(off, off, off, off, off), 0, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, []string{"start n0", "start n1"}},
+		"never more than the maximum":           {long, fleet(off, off, off, off, off, off), 0, []scheduler.Run{waiting("a", "x", 4, 0, 0), waiting("b", "x", 4, 0, 0)}, nil, []string{"start n0", "start n1", "start n2", "start n3"}},
+		"those being started count":             {long, fleet(preparing, preparing, off), 0, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, nil},
+		"the minimum is kept":                   {scheduler.Config{MinNodes: 2, MaxNodes: 3}, fleet(off, off, off), 0, nil, nil, []string{"start n0", "start n1"}},
+		"idle nodes stay for a while":           {long, fleet(idle, idle), 59 * time.Second, nil, nil, nil},
+		"idle nodes stop":                       {long, fleet(idle, idle), 61 * time.Second, nil, nil, []string{"stop n1", "stop n0"}},
+		"the minimum does not stop":             {scheduler.Config{MinNodes: 1, MaxNodes: 3}, fleet(idle, idle), time.Hour, nil, nil, []string{"stop n1"}},
+		"nothing stops while something waits":   {long, fleet(idle, busy), time.Hour, []scheduler.Run{waiting("a", "x", 2, 0, 0)}, nil, nil},
+		"a smaller maximum":                     {scheduler.Config{MaxNodes: 1, IdleBeforeScaleDown: time.Hour}, fleet(idle, idle), 0, nil, nil, []string{"stop n1"}},
+		"a failed node is left alone":           {long, fleet(scheduler.Unusable), time.Minute, []scheduler.Run{waiting("a", "x", 1, 0, 0)}, nil, nil},
+		"or stopped when nothing needs it":      {long, fleet(scheduler.Unusable, scheduler.Preempted, off), 3 * time.Minute, nil, nil, []string{"stop n0", "stop n1"}},
+		"those that are off are started first":  {long, fleet(scheduler.Unusable, off), 3 * time.Minute, []scheduler.Run{waiting("a", "x", 1, 0, 1)}, nil, []string{"start n1", "stop n0"}},
+		"a held cluster stops all but who runs": {scheduler.Config{MinNodes: 1, MaxNodes: 4, IdleBeforeScaleDown: time.Hour, Held: "the cluster is stopped"}, fleet(idle, off, busy, scheduler.Unusable), time.Minute, []scheduler.Run{waiting("a", "x", 1, 0, 1)}, nil, []string{"stop n3", "stop n0"}},
+		"and tried again":                       {long, fleet(scheduler.Unusable, scheduler.Preempted), 3 * time.Minute, []scheduler.Run{waiting("a", "x", 1, 0, 0)}, nil, []string{"start n0", "stop n1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,6 +87,7 @@ func TestWhy(t *testing.T) {
 		return scheduler.Input{Config: config, Now: start.Add(2 * time.Minute), Nodes: fleet(states...)}
 	}
 	require.Contains(t, scheduler.Why(in(), waiting("a", "x", 5, 0, 0)), "at most 4")
+	require.Equal(t, "it is stopped", scheduler.Why(scheduler.Input{Config: scheduler.Config{MaxNodes: 4, Held: "it is stopped"}}, waiting("a", "x", 1, 0, 0)))
 	require.Contains(t, scheduler.Why(in(scheduler.Preparing), waiting("a", "x", 1, 0, 0)), "1 being started")
 	require.Contains(t, scheduler.Why(in(scheduler.Idle), waiting("a", "x", 2, 0, 0)), "kept until there are enough")
 	require.Contains(t, scheduler.Why(in(scheduler.Idle), waiting("a", "x", 1, 0, 0)), "before it")

@@ -1,0 +1,157 @@
+package scheduler
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// clocked gives a process that has the store and a clock that is so much off.
+func clocked(t *testing.T, objects *memory.Objects, off time.Duration) core.Handle {
+	t.Helper()
+	h := core.New(core.Config{Objects: objects, Secrets: memory.NewSecrets(), CacheDir: t.TempDir(), Now: func() time.Time { return time.Now().Add(off) }})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	return h
+}
+
+// pool makes a cluster of a target that nobody has attached: nodes are given, and
+// nothing runs on them.
+func pool(t *testing.T, h core.Handle, nodes int) {
+	t.Helper()
+	_, err := core.CreateQuiet(t.Context(), h, "compute/pool.json", record.Compute{Name: "pool", Type: string(compute.TypeCluster), State: "Succeeded",
+		Cluster: &record.Cluster{MaxNodes: nodes, IdleSeconds: 1800, Members: []record.ClusterMember{{Target: "box", Nodes: nodes}}}})
+	require.NoError(t, err)
+}
+
+// enqueue queues a run as its submitter does, who may be ended before it is there.
+func enqueue(t *testing.T, h core.Handle, id string, nodes int, submitted bool) {
+	t.Helper()
+	_, err := core.CreateQuiet(t.Context(), h, compute.EntryRef("pool", id).Key, record.QueuedRun{RunID: id, Experiment: "e", Nodes: nodes})
+	require.NoError(t, err)
+	if submitted {
+		come(t, h, id)
+	}
+}
+
+func come(t *testing.T, h core.Handle, id string) {
+	t.Helper()
+	_, err := core.CreateQuiet(t.Context(), h, history.Ref(id).Key, record.Run{ID: id, Experiment: "e", Status: record.Queued})
+	require.NoError(t, err)
+}
+
+// read reads the queue and gives the IDs of the runs that wait, the oldest first.
+func (c *cluster) waitingNow(t *testing.T) (ids []string) {
+	t.Helper()
+	require.NoError(t, c.readQueue(t.Context()))
+	for _, r := range c.waiting(&record.ClusterState{}) {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+// TestEntriesWithoutRuns have no turn, and are given up after a while.
+func TestEntriesWithoutRuns(t *testing.T) {
+	t.Parallel()
+	h := clocked(t, memory.NewObjects(), 0)
+	pool(t, h, 1)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour})
+	enqueue(t, h, "a", 1, false)
+	enqueue(t, h, "b", 1, true)
+	require.Equal(t, []string{"b"}, c.waitingNow(t), "it holds nobody up")
+	come(t, h, "a")
+	require.ElementsMatch(t, []string{"a", "b"}, c.waitingNow(t), "it comes late")
+
+	enqueue(t, h, "c", 1, false)
+	require.NoError(t, c.readQueue(t.Context()))
+	require.NoError(t, c.giveUp(t.Context()))
+	_, err := h.Objects().Stat(t.Context(), compute.EntryRef("pool", "c").Key)
+	require.NoError(t, err, "not yet")
+	c.opts.abandon = -time.Second
+	require.NoError(t, c.giveUp(t.Context()))
+	_, err = h.Objects().Stat(t.Context(), compute.EntryRef("pool", "c").Key)
+	require.ErrorIs(t, err, azml.ErrNotFound)
+	for _, id := range []string{"a", "b"} {
+		_, err := h.Objects().Stat(t.Context(), compute.EntryRef("pool", id).Key)
+		require.NoError(t, err, "whose run is there waits for as long as it takes")
+	}
+
+	enqueue(t, h, "d", 1, false)
+	require.NoError(t, c.readQueue(t.Context()))
+	come(t, h, "d") // while it is given up, and the submitter is killed before it looks
+	require.NoError(t, c.giveUp(t.Context()))
+	require.ElementsMatch(t, []string{"a", "b", "d"}, c.waitingNow(t))
+}
+
+// TestClocksThatAreOff has schedulers and submitters with clocks that are an hour
+// ahead or behind: all times that count are the store's, and one schedules.
+func TestClocksThatAreOff(t *testing.T) {
+	t.Parallel()
+	objects := memory.NewObjects()
+	ahead, behind, right := clocked(t, objects, time.Hour), clocked(t, objects, -time.Hour), clocked(t, objects, 0)
+	pool(t, right, 4)
+	enqueue(t, ahead, "first", 4, true) // a gang, whose time to be let go first by others is counted
+	enqueue(t, behind, "second", 1, true)
+	began := time.Now()
+	near := func(what string, at time.Time) {
+		t.Helper()
+		require.WithinRange(t, at, began.Add(-time.Minute), time.Now().Add(time.Minute), what)
+	}
+	var schedulers []*cluster
+	for _, h := range []core.Handle{ahead, behind} {
+		c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour})
+		require.NoError(t, c.readQueue(t.Context()))
+		schedulers = append(schedulers, c)
+	}
+	target, err := core.Get[record.Compute](t.Context(), right, "compute/pool.json")
+	require.NoError(t, err)
+	decisions, state, err := schedulers[0].decide(t.Context(), target.Value)
+	require.NoError(t, err)
+	require.NotEmpty(t, decisions)
+	_, _, err = schedulers[1].decide(t.Context(), target.Value)
+	require.ErrorIs(t, err, errElsewhere, "its clock says that nothing was heard for two hours")
+	for _, n := range state.Nodes {
+		near("node", n.Since)
+	}
+	for _, e := range state.Events {
+		near("event", e.Time)
+	}
+	for _, c := range schedulers {
+		for _, r := range c.waiting(&state) {
+			near("queued "+r.ID, r.Queued)
+		}
+	}
+	// The other one takes over: for it, too, nothing is older than it is.
+	schedulers[1].opts.TakeOver = time.Nanosecond
+	time.Sleep(time.Millisecond)
+	decisions, state, err = schedulers[1].decide(t.Context(), target.Value)
+	require.NoError(t, err)
+	require.Empty(t, decisions, "all nodes are being started")
+	require.Equal(t, behind.Owner().ID, state.Scheduler)
+	for _, n := range state.Nodes {
+		schedulers[1].become(t.Context(), n.ID, "preparing", "idle", "started")
+	}
+	decisions, state, err = schedulers[1].decide(t.Context(), target.Value)
+	require.NoError(t, err)
+	require.Len(t, decisions, 1)
+	require.Equal(t, "first", decisions[0].Run, "who was first is first, whatever the submitters' clocks say")
+	near("served", state.Served[0].Time)
+	_, _, err = schedulers[0].decide(t.Context(), target.Value)
+	require.ErrorIs(t, err, errElsewhere)
+	before, err := core.Get[record.ClusterState](t.Context(), right, compute.StateRef("pool").Key)
+	require.NoError(t, err)
+	for _, n := range state.Nodes {
+		schedulers[0].become(t.Context(), n.ID, "running", "idle", "an old scheduler says so")
+	}
+	now, err := core.Get[record.ClusterState](t.Context(), right, compute.StateRef("pool").Key)
+	require.NoError(t, err)
+	require.Equal(t, before.ETag, now.ETag, "who does not schedule any more changes nothing")
+}
