@@ -58,7 +58,7 @@ func heap() int {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc) //nolint:gosec // no test has so many
+	return int(m.HeapAlloc)
 }
 
 // TestThousandAtOnce submits a thousand runs at once. Nothing of them stays in the

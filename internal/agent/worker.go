@@ -169,13 +169,11 @@ func (d *drive) takePart(ctx context.Context, attempt int) error {
 	if err != nil || over(main) {
 		return err
 	}
-	if err := d.planPart(ctx, main); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		err = d.sayFailed(ctx, attempt, err)
-	} else {
+	switch err = d.planPart(ctx, main); {
+	case err == nil:
 		err = d.runAttempt(ctx, attempt)
+	case ctx.Err() == nil:
+		err = d.sayFailed(ctx, attempt, err)
 	}
 	if err != nil {
 		return err
