@@ -14,7 +14,7 @@ import (
 )
 
 // checkCluster tells whether runs get nodes of the cluster.
-func (t *Target) checkCluster(ctx context.Context) error {
+func (t *Target) checkCluster(ctx context.Context, opts *CheckOptions) error {
 	current, err := core.Get[record.Compute](ctx, t.h, ref(t.Name()).Key)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (t *Target) checkCluster(ctx context.Context) error {
 		}
 		member, err := NewClient(t.h).Get(ctx, m.Target, nil)
 		if err == nil {
-			err = member.Check(ctx, nil)
+			err = member.Check(ctx, opts)
 		}
 		all = errors.Join(all, err)
 	}

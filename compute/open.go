@@ -12,28 +12,40 @@ import (
 	"github.com/azml-go/azml/internal/core"
 )
 
-// CheckOptions are the options of Target.Check; there are none so far.
-type CheckOptions struct{}
+// CheckOptions are the options of Target.Check.
+type CheckOptions struct {
+	// Try also starts, on another target than this machine, a job that does nothing, in the target's own image where it has
+	// images, and waits for its end: so it is found that an image can't be pulled, that a
+	// pod is not admitted, or that there is no room, for which ctx bounds the wait.
+	Try bool
+}
 
 // Check connects to the target and tells whether it can take runs now. Of a cluster it
 // connects to all members but those that are off and have a command that starts them,
 // and waits for a sign of life of its scheduler, which comes every few seconds, for ten
 // at most. Errors: ErrConflict for a cluster that is stopped or being deleted,
-// ErrUnavailable, ErrDenied, ErrUnsupported, with what to do about it.
-func (t *Target) Check(ctx context.Context, _ *CheckOptions) (err error) {
+// ErrUnavailable, ErrDenied, ErrUnsupported, with what to do about it; with Try also
+// ErrFailed and ErrNotFound, and when ctx ends its error, with what the job waited for.
+func (t *Target) Check(ctx context.Context, opts *CheckOptions) (err error) {
 	defer t.h.Operation(&ctx, &err, "check", kind, t.Name())()
+	if opts == nil {
+		opts = &CheckOptions{}
+	}
 	if t.Type() == TypeLocal {
 		return t.h.Local().Check(ctx)
 	}
 	if t.record.Cluster != nil {
-		return t.checkCluster(ctx)
+		return t.checkCluster(ctx, opts)
 	}
 	opened, err := Open(ctx, t)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	return opened.Check(ctx)
+	if err := opened.Check(ctx); err != nil || !opts.Try {
+		return err
+	}
+	return try(ctx, opened)
 }
 
 // openSource opens a target by the driver of its type. Errors: ErrUnsupported.

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,7 +27,7 @@ type accepted struct {
 	version  int
 	endpoint string
 	keys     []string
-	digests  [][sha256.Size]byte
+	hashes   []uint64 // of keys, by keySeed
 	clock    func() time.Time
 }
 
@@ -44,7 +45,7 @@ func (k *keyring) load(ctx context.Context, h core.Handle, r *record.Endpoint) e
 		}
 		if value != "" {
 			a.keys = append(a.keys, value)
-			a.digests = append(a.digests, sha256.Sum256([]byte(value)))
+			a.hashes = append(a.hashes, maphash.String(keySeed, value))
 		}
 	}
 	k.now.Store(a)
@@ -61,18 +62,24 @@ func (k *keyring) outdated(r *record.Endpoint) bool {
 // open says that nothing is asked for.
 func (k *keyring) open() bool { return k.now.Load().auth == record.AuthNone }
 
-// authorize tells whether what the client sent lets it in. Keys are compared by digests
-// of one length, and all of them, so the time tells nothing.
+// keySeed makes hashes that nobody outside of this process knows.
+var keySeed = maphash.MakeSeed()
+
+// authorize tells whether what the client sent lets it in. The time tells nothing of the
+// keys, nor how long they are: a wrong key has another hash, by a seed that is drawn for
+// this process, and only what has the same one is compared, by all its bytes.
 func (k *keyring) authorize(sent string) bool {
 	a := k.now.Load()
 	if a.auth == record.AuthToken {
 		return a.token(sent)
 	}
-	given, found := sha256.Sum256([]byte(sent)), 0
-	for i := range a.digests {
-		found |= subtle.ConstantTimeCompare(given[:], a.digests[i][:])
+	given := maphash.String(keySeed, sent)
+	for i, key := range a.keys {
+		if a.hashes[i] == given && subtle.ConstantTimeCompare([]byte(sent), []byte(key)) == 1 {
+			return true
+		}
 	}
-	return found == 1
+	return false
 }
 
 // A token is "aet_<seconds since 1970 at which it ends>_<HMAC-SHA-256 of that

@@ -1,8 +1,11 @@
 package endpoint
 
 import (
+	"errors"
 	"net"
 	"net/http"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -44,10 +47,27 @@ func (l pacing) Accept() (net.Conn, error) {
 	return &paced{Conn: connection, piece: l.pace.piece}, nil
 }
 
+// paced is a connection whose deadlines cost little: net/http sets six of them for each
+// request, most of which nothing ever waits for.
 type paced struct {
 	net.Conn
 	piece time.Duration
-	until atomic.Int64 // the deadline that is set, in Unix nanoseconds; 0 when that is not known
+	until atomic.Int64 // the deadline for writing that is set, in Unix nanoseconds; 0 when that is not known
+	reads readDeadline
+}
+
+// Read reads until the deadline.
+func (c *paced) Read(p []byte) (int, error) {
+	for again := false; ; again = true {
+		if err := c.reads.begin(c.Conn, again); err != nil {
+			return 0, err
+		}
+		n, err := c.Conn.Read(p)
+		c.reads.end()
+		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+	}
 }
 
 // Write writes piece by piece, each within its time.
@@ -65,17 +85,80 @@ func (c *paced) setDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// SetWriteDeadline sets another deadline, as net/http does after each request and TLS
-// when it has greeted.
+// SetReadDeadline sets the deadline of what is being read and of what is read next.
+func (c *paced) SetReadDeadline(t time.Time) error { return c.reads.set(c.Conn, t) }
+
+// SetWriteDeadline sets another deadline, as TLS does when it has greeted. To take away
+// one that Write has set, as net/http does after each request, is not needed: the next
+// Write has its own.
 func (c *paced) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.until.Load() != 0 {
+		return nil
+	}
 	c.until.Store(0)
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// SetDeadline sets another deadline, as SetWriteDeadline does.
+// SetDeadline sets both, as SetReadDeadline and SetWriteDeadline do.
 func (c *paced) SetDeadline(t time.Time) error {
-	c.until.Store(0)
-	return c.Conn.SetDeadline(t)
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// readDeadline is the deadline for reading from a connection, which the connection gets
+// only while something reads, and only if the one that it has is not earlier: who is
+// woken too early reads on.
+type readDeadline struct {
+	mu      sync.Mutex
+	want    time.Time // zero for none
+	has     time.Time // of the connection
+	reading int
+}
+
+// begin gives the connection the deadline, since something reads from now on; again, for
+// it was woken by a deadline. Errors: os.ErrDeadlineExceeded when it is over.
+func (d *readDeadline) begin(conn net.Conn, again bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.want.IsZero() && !again {
+		d.reading++
+		return nil
+	}
+	now := time.Now()
+	if !d.want.IsZero() && !now.Before(d.want) {
+		return os.ErrDeadlineExceeded
+	}
+	if err := d.give(conn, now); err != nil {
+		return err
+	}
+	d.reading++
+	return nil
+}
+
+// end says that nothing reads any more.
+func (d *readDeadline) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reading--
+}
+
+func (d *readDeadline) set(conn net.Conn, t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.want = t
+	if d.reading == 0 {
+		return nil
+	}
+	return d.give(conn, time.Now())
+}
+
+// give sets the connection's deadline, unless one is yet to come that is not later. The
+// caller holds the lock.
+func (d *readDeadline) give(conn net.Conn, now time.Time) error {
+	if now.Before(d.has) && (d.want.IsZero() || !d.has.After(d.want)) {
+		return nil
+	}
+	d.has = d.want
+	return conn.SetReadDeadline(d.want)
 }
 
 func inPieces(p []byte, each time.Duration, until func(time.Time) error, write func([]byte) (int, error)) (written int, err error) {

@@ -25,6 +25,14 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		if r.URL.Path == "/empty" {
 			return
 		}
+		if r.URL.Path == "/long" { // longer than any time for reading
+			select {
+			case <-time.After(3 * short):
+			case <-r.Context().Done():
+			}
+			returned <- r.Context().Err()
+			return
+		}
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return
 		}
@@ -45,10 +53,12 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	}
 	plain := start(t, p, false)
 	for name, sent := range map[string]string{
-		"nothing":                 "",
-		"half a header":           "POST /score HTTP/1.1\r\nHost: x\r\n",
-		"half a body":             "POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
-		"nothing after a request": "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n",
+		"nothing":                       "",
+		"half a header":                 "POST /score HTTP/1.1\r\nHost: x\r\n",
+		"half a body":                   "POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+		"nothing after a request":       "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n",
+		"half a header after a request": "GET /empty HTTP/1.1\r\nHost: x\r\n\r\nPOST /score HTTP/1.1\r\n",
+		"half a body after a request":   "GET /empty HTTP/1.1\r\nHost: x\r\n\r\nPOST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
 	} {
 		t.Run(name, func(t *testing.T) {
 			connection := dial(t, plain)
@@ -75,6 +85,22 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			}
 		}
 		require.ErrorContains(t, <-returned, "timeout")
+	})
+	t.Run("answers that take long", func(t *testing.T) {
+		connection := dial(t, plain)
+		in := bufio.NewReader(connection)
+		for range 3 {
+			_, err := io.WriteString(connection, "POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+			require.NoError(t, err)
+			response, err := http.ReadResponse(in, nil)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.NoError(t, <-returned)
+		}
+		_, err := io.WriteString(connection, "GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		require.NoError(t, connection.Close())
+		require.ErrorIs(t, <-returned, context.Canceled, "who leaves is noticed")
 	})
 	t.Run("a stream of HTTP/2 that nobody takes", func(t *testing.T) {
 		server := start(t, pace{header: time.Minute, body: time.Minute, idle: time.Minute, piece: short}, true)

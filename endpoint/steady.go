@@ -20,6 +20,7 @@ type steady struct {
 
 	mu      sync.Mutex
 	buffer  []byte
+	spare   []byte // the buffer to be filled next
 	dropped int
 	closed  bool
 }
@@ -65,7 +66,7 @@ func (s *steady) Write(p []byte) (int, error) {
 func (s *steady) take() (data []byte, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, s.buffer = s.buffer, nil
+	data, s.buffer, s.spare = s.buffer, s.spare[:0], nil
 	if s.dropped > 0 {
 		data = append(data, s.lost(s.dropped)...)
 		s.dropped = 0
@@ -82,6 +83,9 @@ func (s *steady) pass() {
 		data, closed := s.take()
 		for len(data) > 0 {
 			if _, err := s.log.Write(data); err == nil {
+				s.mu.Lock()
+				s.spare = data
+				s.mu.Unlock()
 				break
 			}
 			if s.isClosed() { // Close tries once more

@@ -61,8 +61,8 @@ type BuildOptions struct {
 // context is stored until garbage collection finds it unused. Of those
 // who build the same at the same time, in any process of this machine, one does
 // and the others wait. What fails or is cut off leaves nothing. Errors: ErrNotFound
-// and ErrInvalid; ErrUnavailable when an index or the disk was the reason;
-// ErrUnsupported when conda is needed and missing.
+// and ErrInvalid; ErrUnavailable when an index, a channel or the disk was the
+// reason.
 func (c *Client) Build(ctx context.Context, spec Spec, opts *BuildOptions) (_ Built, err error) {
 	defer c.h.Operation(&ctx, &err, "build", kind, spec.Name)()
 	if opts == nil {

@@ -71,10 +71,12 @@ type Python struct {
 	// PipOptions are pip's options, one each, such as "--index-url https://…". A
 	// password belongs into an environment variable, named as "${NAME}" in the URL.
 	PipOptions []string `json:"pipOptions,omitempty"`
-	// Conda are packages that only conda can install. They need conda on the
-	// machine that runs the script.
+	// Conda are packages from conda, such as "cudatoolkit=11.8", without python and
+	// pip. With some, the environment has a Python of its own.
 	Conda []string `json:"conda,omitempty"`
-	// Channels are conda's channels, the first one preferred.
+	// Channels are where conda packages come from, names or URLs, the first one
+	// preferred; conda-forge when there is none. A password belongs into an
+	// environment variable, named as "${NAME}" in the URL.
 	Channels []string `json:"channels,omitempty"`
 	// UserManaged says that the interpreter and its packages are there already
 	// and nothing is to be installed.

@@ -19,20 +19,21 @@ type Distributed interface {
 	nodes() (int, record.Distributed, error)
 }
 
-// Mpi starts the script by mpirun, which must be installed where it runs.
+// Mpi starts the script by mpirun of Open MPI, which must be installed on each node.
+// Processes are numbered by node; none is bound to a processor unless the variable
+// OMPI_MCA_hwloc_base_binding_policy says so.
 type Mpi struct {
 	// ProcessCountPerNode is how many processes run on each node, 1 when zero.
 	ProcessCountPerNode int
-	// NodeCount is the number of nodes, 1 when zero. More than one is not supported.
+	// NodeCount is the number of nodes, 1 when zero. They must reach node 0 at any port.
 	NodeCount int
 }
 
 func (m Mpi) nodes() (int, record.Distributed, error) {
 	n := cmp.Or(m.NodeCount, 1)
-	if n > 1 {
-		return 0, record.Distributed{}, fmt.Errorf("%w: mpirun on %d nodes: only one is possible", azml.ErrUnsupported, n)
-	}
-	return n, record.Distributed{Framework: agent.Mpi, Processes: cmp.Or(m.ProcessCountPerNode, 1)}, nil
+	each := cmp.Or(m.ProcessCountPerNode, 1)
+	_, err := perNode(each*n, n)
+	return n, record.Distributed{Framework: agent.Mpi, Processes: each}, err
 }
 
 // PyTorch gives each process the variables that torch.distributed's env:// reads:

@@ -73,8 +73,8 @@ func TestProcessesOfMpi(t *testing.T) {
 	testenv.MPI(t)
 	r, err := submitShell(t, `echo "rank $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE"`, experiment.Mpi{ProcessCountPerNode: 2}, 0)
 	require.NoError(t, err)
-	lines := strings.Split(strings.TrimSpace(logText(t, r, "user_logs/std_log.txt")), "\n")
-	require.ElementsMatch(t, []string{"rank 0 of 2", "rank 1 of 2"}, lines)
+	require.Equal(t, "rank 0 of 2\n", logText(t, r, "user_logs/std_log.txt"))
+	require.Equal(t, "rank 1 of 2\n", logText(t, r, "user_logs/std_log_process_1.txt"))
 }
 
 // TestOneProcessFails has the others end, and says which it was.
@@ -120,6 +120,7 @@ func TestDistributedThatIsRefused(t *testing.T) {
 		"negative servers":        {experiment.TensorFlow{ParameterServerCount: -1}, 0, azml.ErrInvalid},
 		"two nodes on one":        {experiment.PyTorch{NodeCount: 2}, 0, azml.ErrUnsupported},
 		"mpirun on two nodes":     {experiment.Mpi{NodeCount: 2}, 0, azml.ErrUnsupported},
+		"less than no processes":  {experiment.Mpi{ProcessCountPerNode: -1}, 0, azml.ErrInvalid},
 	} {
 		_, err := exp.Submit(t.Context(), experiment.ScriptRunConfig{Source: t.TempDir(), Command: []string{"true"}, Distributed: c.d, MaxRestarts: c.restarts}, nil)
 		require.ErrorIs(t, err, c.class, name)

@@ -136,6 +136,23 @@ func TestGangRestarts(t *testing.T) {
 	requireFree(t, ws)
 }
 
+// TestNodeZeroFailsAtOnce has an attempt be over before the other node sees that it has
+// begun: that node takes part in the next.
+func TestNodeZeroFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	ws, dir := open(t, compute.Cluster{}, 2)
+	schedule(t, ws)
+	r := submit(t, ws, "gang", fmt.Sprintf(`[ $RANK != 0 ] || { echo x >>%[1]s; test $(wc -l <%[1]s) -ge 3; }`, filepath.Join(dir, "tries")),
+		func(c *experiment.ScriptRunConfig) {
+			c.Distributed, c.MaxRestarts = experiment.PyTorch{CommunicationBackend: "gloo", NodeCount: 2}, 2
+		})
+	require.NoError(t, r.Wait(t.Context(), nil))
+	for _, warning := range r.Details().Warnings {
+		require.Contains(t, warning, "attempt ")
+	}
+	requireFree(t, ws)
+}
+
 // TestAgentIsKilled has the agent of a node killed: the run fails, and nothing goes
 // on; with nodes of low priority it runs anew, and finds what it had in outputs/.
 func TestAgentIsKilled(t *testing.T) {

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -127,9 +128,12 @@ var needed = []struct {
 	{"", "events", []string{"list"}},
 }
 
-// Check tells whether the API server answers and this user may do what jobs need. It
-// is two requests. Errors: ErrUnavailable, ErrDenied naming the rights that are
-// missing, ErrUnsupported for nodes of another system than Linux.
+// Check tells whether the API server answers, this user may do what jobs need, and the
+// namespace would take a Job such as theirs, which is not made: it has to be there, and
+// nothing in it may refuse the Job. It is three requests. Errors: ErrUnavailable,
+// ErrNotFound for the namespace, ErrDenied naming the rights that are missing or saying who
+// refuses, ErrInvalid for what the target's settings make of a Job, ErrUnsupported for
+// nodes of another system than Linux.
 func (d *Driver) Check(ctx context.Context) error {
 	on, err := d.Platform(ctx)
 	if err != nil {
@@ -154,6 +158,22 @@ func (d *Driver) Check(ctx context.Context) error {
 	if len(missing) > 0 && !review.Status.Incomplete {
 		return fmt.Errorf("%w: in namespace %s this user may not: %s; docs/kubernetes.md has a Role that is enough",
 			azml.ErrDenied, d.cluster.namespace, strings.Join(missing, ", "))
+	}
+	return d.rehearse(ctx, on)
+}
+
+// rehearse has the API server look at a Job as those of jobs are.
+func (d *Driver) rehearse(ctx context.Context, on backend.Platform) error {
+	m, err := d.manifest(backend.Job{ID: "rehearsal", Image: cmp.Or(d.target.Image, "any")}, on, carrying{})
+	if err != nil {
+		return err
+	}
+	_, err = d.cluster.jobs.Create(ctx, m, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	switch err = classify(ctx, err); {
+	case errors.Is(err, azml.ErrNotFound):
+		return fmt.Errorf("namespace %s: make it, or name another: %w", d.cluster.namespace, err)
+	case err != nil:
+		return fmt.Errorf("namespace %s does not take a Job as runs have it: %w", d.cluster.namespace, err)
 	}
 	return nil
 }

@@ -133,8 +133,10 @@ func refuseUnknown(cmd *cobra.Command) {
 
 // checkFlags makes what is wrong with flags an error of usage.
 func (a *app) checkFlags(cmd *cobra.Command, _ []string) error {
-	if err := cmd.ValidateFlagGroups(); err != nil {
-		return usageError{err}
+	for _, check := range []func() error{cmd.ValidateRequiredFlags, cmd.ValidateFlagGroups} {
+		if err := check(); err != nil {
+			return usageError{err}
+		}
 	}
 	if !slices.Contains(outputs, a.output) {
 		return usage("output %q: use table, json or yaml", a.output)

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/backend"
@@ -102,18 +105,23 @@ func (a *app) computeDetach() *cobra.Command {
 }
 
 func (a *app) computeDoctor() *cobra.Command {
-	return &cobra.Command{
-		Use:     "doctor NAME",
-		Short:   "Tell whether a compute target can take runs now, and what to fix",
-		Example: "  azml compute doctor apart",
-		Args:    exactly(1, "the name of a compute target"),
+	var opts compute.CheckOptions
+	var within time.Duration
+	cmd := &cobra.Command{
+		Use:   "doctor NAME",
+		Short: "Tell whether a compute target can take runs now, and what to fix",
+		Example: `  azml compute doctor apart
+  azml compute doctor k8s --try                          # starts a job, too: is its image there, is it admitted, is there room`,
+		Args: exactly(1, "the name of a compute target"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 				target, err := ws.Compute().Get(cmd.Context(), args[0], nil)
 				if err != nil {
 					return err
 				}
-				if err := target.Check(cmd.Context(), nil); err != nil {
+				ctx, stop := context.WithTimeout(cmd.Context(), within)
+				defer stop()
+				if err := target.Check(ctx, &opts); err != nil {
 					return err
 				}
 				a.say("%s can take runs", target.Name())
@@ -121,4 +129,7 @@ func (a *app) computeDoctor() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&opts.Try, "try", false, "start a job that does nothing, too, and wait for its end")
+	cmd.Flags().DurationVar(&within, "within", 5*time.Minute, "give up after this time")
+	return cmd
 }

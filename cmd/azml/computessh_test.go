@@ -4,11 +4,14 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/testenv"
 )
 
@@ -54,4 +57,35 @@ func TestAttachSSH(t *testing.T) {
 	server.Kill()
 	require.Contains(t, s.fails(t, 1, "compute", "doctor", "box"), "unavailable")
 	server.Restart()
+}
+
+// TestAttachSSHWithDocker attaches the engine of a machine that is reached by SSH, and
+// makes an image there.
+func TestAttachSSHWithDocker(t *testing.T) {
+	t.Parallel()
+	server, engine := testenv.SSHD(t), testenv.Docker(t)
+	s, key := setup(t), filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(key, server.Key, 0o600))
+	attach := []string{"compute", "attach", "ssh", "far", "--address", "127.0.0.1", "--port", fmt.Sprint(server.Port), "--user", server.User,
+		"--key-file", key, "--host-key", server.HostKey, "--dir", t.TempDir(), "--image", testenv.DockerImage, "--network", "none", "--build-network", "host"}
+	require.Contains(t, s.fails(t, exitUsage, attach...), "goes with --docker")
+	attach = append(attach, "--docker", "--docker-host")
+	require.Contains(t, s.fails(t, exitError, append(attach, "unix:///no/such/engine")...), "no Docker engine answers")
+	s.fails(t, exitError, "compute", "show", "far")
+	require.Equal(t, "far", s.ok(t, append(attach, engine.Host, "--memory", "512m")...))
+	var d compute.Details
+	s.json(t, &d, "compute", "show", "far")
+	require.Equal(t, compute.Type("SSH"), d.Type)
+	require.Contains(t, s.ok(t, "compute", "show", "far", "-o", "yaml"), testenv.DockerImage)
+	s.ok(t, "compute", "doctor", "far")
+
+	requirements := filepath.Join(t.TempDir(), "requirements.txt")
+	require.NoError(t, os.WriteFile(requirements, []byte("iniconfig==2.0.0\n"), 0o600))
+	var b environment.Built
+	s.json(t, &b, "environment", "build", "-r", requirements, "--compute", "far")
+	require.Equal(t, environment.FormImage, b.Form)
+	require.Contains(t, s.ok(t, "environment", "explain", "-r", requirements, "--compute", "far"), "it is reused")
+	require.Contains(t, s.ok(t, "compute", "list"), "far")
+	s.ok(t, "compute", "detach", "far")
+	s.fails(t, exitError, "compute", "show", "far")
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,4 +46,36 @@ func TestDocker(t *testing.T) {
 	require.Contains(t, s.ok(t, "environment", "explain", "e", "--compute", "box"), "it has to be made")
 	s.fails(t, exitUsage, "environment", "build")
 	s.fails(t, exitUsage, "environment", "prune", "--unused", "0")
+}
+
+// TestBuildContext registers an environment with a folder and makes it an image.
+func TestBuildContext(t *testing.T) {
+	t.Parallel()
+	engine := testenv.Docker(t)
+	s := setup(t)
+	s.ok(t, "compute", "attach", "docker", "box", "--host", engine.Host, "--network", "none", "--build-network", "host")
+	folder, mark := t.TempDir(), rand.Text() // as in no image that was made before
+	for name, text := range map[string]string{"build/Dockerfile": "FROM " + testenv.DockerImage + "\nCOPY mark /mark\nRUN echo it has $(cat /mark)\n", "mark": mark, ".dockerignore": "*.key\n", "secret.key": "k"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	register := []string{"environment", "register", "--name", "own", "--build-context", folder}
+	require.Contains(t, s.fails(t, exitError, register...), `has no file "Dockerfile"`)
+	require.Contains(t, s.fails(t, exitUsage, append(register, "--image", testenv.DockerImage)...), "none of the others can be")
+	register = append(register, "--dockerfile", "build/Dockerfile")
+	require.Equal(t, "own:1", s.ok(t, register...))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "secret.key"), []byte("another"), 0o600))
+	require.Equal(t, "own:1", s.ok(t, register...), "what is ignored makes no new version")
+	require.Regexp(t, `Build context: +[0-9a-f]{64}\nDockerfile: +build/Dockerfile`, s.ok(t, "environment", "show", "own"))
+	require.NoError(t, os.RemoveAll(folder), "the workspace has what is needed")
+
+	require.Contains(t, s.fails(t, exitError, "environment", "build", "own"), "name a compute target that does")
+	got := s.call(t, "environment", "build", "own", "--compute", "box", "-o", "json")
+	require.Zero(t, got.code, got.stderr)
+	require.Contains(t, got.stderr, "it has "+mark, "what the builder says is shown")
+	var b environment.Built
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &b))
+	require.Equal(t, environment.FormImage, b.Form)
+	require.Contains(t, s.ok(t, "environment", "build", "own:1", "--compute", "box"), "was there already")
+	require.Contains(t, s.ok(t, "environment", "prune", "--unused", "1ns", "--compute", "box"), b.Place)
 }

@@ -130,6 +130,25 @@ func (d *drive) requeued(ctx context.Context, outcome error) bool {
 	}) == nil
 }
 
+// left has the keeper end a run whose agent was asked to end although nobody wanted the
+// run canceled: its target knows why, such as that a pod was evicted.
+func (d *drive) left(ctx context.Context, outcome error) bool {
+	if !d.run.Remote() || d.place.count > 1 || !errors.Is(outcome, context.Canceled) {
+		return false
+	}
+	return persist(ctx, d.waits, func(ctx context.Context) error {
+		_, err := history.Update(ctx, d.h, d.run.ID, core.Quiet, func(r *record.Run) error {
+			if !r.Remote() || r.Status == record.CancelRequested || r.Owner == nil || r.Owner.ID != d.h.Owner().ID {
+				return fmt.Errorf("%w: the run is %s", azml.ErrConflict, r.Status)
+			}
+			r.Agent.Left = true
+			r.Warnings = append(r.Warnings, d.warnings...)
+			return nil
+		})
+		return err
+	}) == nil
+}
+
 // steps prepares the run and runs its command.
 func (d *drive) steps(ctx context.Context) error {
 	if err := d.prepareInTime(ctx); err != nil {
@@ -251,6 +270,11 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		return outcome
 	}
 	if d.requeued(ctx, outcome) {
+		d.clean(ctx)
+		return outcome
+	}
+	if d.left(ctx, outcome) {
+		d.endMade(ctx)
 		d.clean(ctx)
 		return outcome
 	}

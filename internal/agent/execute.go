@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -109,6 +110,7 @@ func (d *drive) watch(ctx context.Context) error {
 	// The followers outlive ctx: what the script still writes while it is
 	// being ended counts too. They end when it has. The output ends by itself,
 	// when all of it was read.
+	killed := killedForMemory()
 	following, ended := context.WithCancel(context.WithoutCancel(ctx))
 	defer ended()
 	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
@@ -125,7 +127,10 @@ func (d *drive) watch(ctx context.Context) error {
 		followers.Go(func() { d.copyOutput(following, output, r) })
 		followers.Go(func() { d.followMetrics(following, r.metrics) })
 	}
-	followers.Go(func() { d.followLogs(following) })
+	followers.Go(func() { d.followLogs(following, d.codeDir(), "logs") })
+	if d.mpi() {
+		followers.Go(func() { d.followLogs(following, d.dir, rankDir) })
+	}
 	followers.Go(func() { d.sampleSystem(following) })
 	if d.mayRequeue() && d.place.rank == 0 {
 		followers.Go(func() { d.keepOutputs(following) })
@@ -146,7 +151,7 @@ func (d *drive) watch(ctx context.Context) error {
 	case cause != nil:
 		return cause
 	case failed != nil:
-		return d.verdict(failed, status)
+		return d.verdict(failed, status, killedForMemory() > killed)
 	}
 	return nil
 }
@@ -189,10 +194,14 @@ func (d *drive) writeOutput(ended context.Context, write func() error) {
 	}
 }
 
-// verdict says what the end of a process that failed means for the run.
-func (d *drive) verdict(r *rank, status backend.JobStatus) error {
+// verdict says what the end of a process that failed means for the run; hungry says that
+// the system has ended some process for want of memory meanwhile.
+func (d *drive) verdict(r *rank, status backend.JobStatus, hungry bool) error {
 	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: r.tail.lines()}}
 	what := d.what() + r.who
+	if d.mpi() {
+		what += mpiCulprit(f.LastLines)
+	}
 	switch status.State {
 	case backend.JobExited:
 		f.ExitCode = &status.ExitCode
@@ -203,8 +212,14 @@ func (d *drive) verdict(r *rank, status backend.JobStatus) error {
 		f.Code = systemError
 		f.Message = "it is not known how " + what + " ended: " + status.Reason
 	}
-	if n := len(f.LastLines); n > 0 {
-		f.Message += "; its last line: " + f.LastLines[n-1]
+	if hungry {
+		f.Message += ": the system ended a process for want of memory"
+	}
+	for _, line := range slices.Backward(f.LastLines) {
+		if strings.Trim(line, "- ") != "" { // mpirun frames what it says
+			f.Message += "; its last line: " + line
+			break
+		}
 	}
 	f.cause = errors.New(f.Message)
 	return f

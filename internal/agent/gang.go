@@ -163,7 +163,11 @@ func (g *gang) lead(ctx context.Context, attempt int, m meeting) error {
 		}
 		over <- err
 	}()
+	handed := g.handOver(running, stop, said)
 	err := g.d.runRanks(running)
+	if handErr := handed(); err == nil {
+		err = handErr
+	}
 	if err != nil {
 		stop(err)
 	}

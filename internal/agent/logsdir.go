@@ -49,17 +49,17 @@ func (f *followed) close(ctx context.Context) error {
 	return errors.Join(f.masked.Flush(), f.writer.Close(ctx))
 }
 
-// followLogs streams what the script writes below logs/ into logs of the run,
-// live. Hidden files are left alone. A file that shrinks is taken to begin
-// anew.
-func (d *drive) followLogs(ended context.Context) {
+// followLogs streams what is written below a folder of root, such as the script's
+// logs/, into logs of the run, live. Hidden files are left alone. A file that shrinks is
+// taken to begin anew.
+func (d *drive) followLogs(ended context.Context, root, dir string) {
 	open, failed := map[string]*followed{}, map[string]bool{}
 	poll(ended, func(ctx context.Context) {
-		err := walk(d.codeDir(), "logs", func(name string, info fs.FileInfo) error {
+		err := walk(root, dir, func(name string, info fs.FileInfo) error {
 			if strings.HasPrefix(path.Base(name), ".") || !info.Mode().IsRegular() {
 				return nil
 			}
-			if err := d.followFile(ctx, open, name, info); err != nil && !failed[name] {
+			if err := d.followFile(ctx, open, root, name, info); err != nil && !failed[name] {
 				failed[name] = true
 				d.warn("%s could not be streamed at once: %v", name, err)
 			}
@@ -67,7 +67,7 @@ func (d *drive) followLogs(ended context.Context) {
 		})
 		if err != nil && !failed[""] {
 			failed[""] = true
-			d.warn("logs/ could not be read: %v", err)
+			d.warn("%s/ could not be read: %v", dir, err)
 		}
 	})
 	for name, f := range open {
@@ -79,7 +79,7 @@ func (d *drive) followLogs(ended context.Context) {
 	}
 }
 
-func (d *drive) followFile(ctx context.Context, open map[string]*followed, name string, info fs.FileInfo) error {
+func (d *drive) followFile(ctx context.Context, open map[string]*followed, root, name string, info fs.FileInfo) error {
 	f := open[name]
 	if f == nil {
 		if !d.before.changed(name, info) {
@@ -101,7 +101,7 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, name 
 	if info.Size() == f.offset {
 		return nil
 	}
-	file, err := os.Open(filepath.Join(d.codeDir(), filepath.FromSlash(name)))
+	file, err := os.Open(filepath.Join(root, filepath.FromSlash(name)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -70,6 +71,8 @@ type meeting struct {
 	main  string   // where that is
 	peers []string // the nodes' addresses
 	ports [][]int  // a port for each process, by node
+	// launch are the commands of mpirun's daemons, by node.
+	launch []string
 }
 
 // perNode is how many processes this agent starts.
@@ -106,6 +109,14 @@ func (d *drive) jobs() []string {
 	return names
 }
 
+// logName names the log of a process of this node.
+func (d *drive) logName(local int) string {
+	if d.mpi() && d.place.rank > 0 {
+		return fmt.Sprintf("system_logs/mpirun_node_%d.txt", d.place.rank)
+	}
+	return rankLog(d.place.rank*d.perNode() + local)
+}
+
 // rankLog names the log of a process.
 func rankLog(number int) string {
 	if number == 0 {
@@ -119,6 +130,7 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 	env := d.environ(ctx)
 	for local := range d.perNode() {
 		number := d.place.rank*d.perNode() + local
+		name := d.logName(local)
 		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
 		first := local == len(d.ranks)
 		if first {
@@ -126,12 +138,15 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 			if local > 0 {
 				r.metrics, r.tail = filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", number)), &tail{}
 				var err error
-				if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, rankLog(number))); err != nil {
+				if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, name)); err != nil {
 					return d.systemError(err)
 				}
 			}
-			if d.run.Definition.Distributed != nil && d.place.count*d.perNode() > 1 {
+			if d.run.Definition.Distributed != nil && !d.mpi() && d.place.count*d.perNode() > 1 {
 				r.who = fmt.Sprintf(" (rank %d on node %d)", number, d.place.rank)
+			}
+			if d.mpi() && d.place.rank > 0 {
+				r.who = fmt.Sprintf(" (mpirun's daemon on node %d)", d.place.rank)
 			}
 			d.ranks = append(d.ranks, r)
 		} else if err := d.h.Local().Remove(ctx, job.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
@@ -140,24 +155,31 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 		if !first || d.again() {
 			err := d.ranks[local].log.Flush(ctx)
 			if err == nil {
-				err = d.noteBase(ctx, job.ID, rankLog(number))
+				err = d.noteBase(ctx, job.ID, name)
+			}
+			for _, log := range d.rankLogs() {
+				if err == nil {
+					err = d.noteBase(ctx, path.Base(log), log)
+				}
 			}
 			if err != nil {
 				return d.systemError(err)
 			}
 		}
 		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics
-		d.distribute(&job, m, number, local)
+		if err := d.distribute(&job, m, number, local); err != nil {
+			return d.systemError(err)
+		}
 		d.ranks[local].job = job
 	}
 	return nil
 }
 
 // distribute adds what the framework wants its processes to be told.
-func (d *drive) distribute(job *backend.Job, m meeting, number, local int) {
+func (d *drive) distribute(job *backend.Job, m meeting, number, local int) error {
 	c := d.run.Definition.Distributed
 	if c == nil {
-		return
+		return nil
 	}
 	world := d.place.count * d.perNode()
 	switch c.Framework {
@@ -173,8 +195,9 @@ func (d *drive) distribute(job *backend.Job, m meeting, number, local int) {
 		job.Env["AZUREML_COMMUNICATOR"] = "OpenMpi"
 		job.Env["AZ_BATCH_MASTER_NODE"] = net.JoinHostPort(m.main, strconv.Itoa(m.port))
 		job.Env["OMPI_ALLOW_RUN_AS_ROOT"], job.Env["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1", "1" // containers often have no other user
-		job.Command = append([]string{"mpirun", "--oversubscribe", "-n", strconv.Itoa(c.Processes)}, job.Command...)
+		return d.planMpi(job, m)
 	}
+	return nil
 }
 
 // tfConfig gives TensorFlow's description of all processes: first the parameter

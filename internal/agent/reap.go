@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -203,23 +206,46 @@ func (s *salvage) endLeftJob(ctx context.Context) error {
 func (s *salvage) saveOutput(ctx context.Context) error {
 	var all error
 	for local, job := range s.jobs() {
-		if err := s.saveOutputOf(ctx, job, rankLog(s.place.rank*s.perNode()+local)); local == 0 || !errors.Is(err, azml.ErrNotFound) {
+		err := s.saveOutputOf(ctx, job, s.logName(local), func(offset int64) (io.ReadCloser, error) {
+			return s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
+		})
+		if local == 0 || !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
+	}
+	for _, name := range s.rankLogs() {
+		err := s.saveOutputOf(ctx, path.Base(name), name, func(offset int64) (io.ReadCloser, error) {
+			return openAt(filepath.Join(s.dir, filepath.FromSlash(name)), offset)
+		})
+		if !errors.Is(err, fs.ErrNotExist) {
 			all = errors.Join(all, err)
 		}
 	}
 	return all
 }
 
+// openAt opens a file to be read from there on.
+func openAt(file string, offset int64) (io.ReadCloser, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // saveOutputOf appends what the log lacks of a process's output. Where secrets are
 // masked in it, the whole of it is masked once more, for the log's size says nothing
 // of how much of the output is in it.
-func (s *salvage) saveOutputOf(ctx context.Context, job, name string) error {
+func (s *salvage) saveOutputOf(ctx context.Context, process, name string, open func(offset int64) (io.ReadCloser, error)) error {
 	key := history.LogKey(s.run, name)
 	stored, err := history.LogSize(ctx, s.h, key)
 	if err != nil {
 		return err
 	}
-	base, err := s.base(job)
+	base, err := s.base(process)
 	if err != nil {
 		return err
 	}
@@ -228,7 +254,7 @@ func (s *salvage) saveOutputOf(ctx context.Context, job, name string) error {
 	if s.hidden != nil {
 		offset = 0
 	}
-	output, err := s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
+	output, err := open(offset)
 	if err != nil {
 		return err
 	}
@@ -238,7 +264,7 @@ func (s *salvage) saveOutputOf(ctx context.Context, job, name string) error {
 		return err
 	}
 	last := io.Writer(&s.tail)
-	if job != s.jobName(0) {
+	if process != s.jobName(0) {
 		last = io.Discard
 	}
 	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(last)

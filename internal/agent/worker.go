@@ -133,7 +133,7 @@ func (d *drive) failNode(ctx context.Context, cause error) error {
 // openNode makes folder, logs and metrics of this node.
 func (d *drive) openNode(ctx context.Context) error {
 	log := fmt.Sprintf("system_logs/prepare_node_%d.txt", d.place.rank)
-	return d.openAs(ctx, log, rankLog(d.place.rank*d.perNode()))
+	return d.openAs(ctx, log, d.logName(0))
 }
 
 // prepareNode is what node 0 does before it is Running.
@@ -164,7 +164,7 @@ func (d *drive) takePart(ctx context.Context, attempt int) error {
 		return err
 	}
 	main, err := d.awaitMain(ctx, func(n record.RunNode) bool {
-		return over(n) || n.Attempt == attempt && n.State == nodeRunning
+		return over(n) || n.Attempt == attempt && n.State == nodeRunning && (!d.mpi() || n.Launch != nil)
 	})
 	if err != nil || over(main) {
 		return err
@@ -187,7 +187,7 @@ func (d *drive) planPart(ctx context.Context, main record.RunNode) error {
 	if err := d.startTracking(); err != nil {
 		return err
 	}
-	err := d.plan(ctx, meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts})
+	err := d.plan(ctx, meeting{port: main.Ports[0], main: main.Main, peers: main.Peers, ports: main.PeerPorts, launch: main.Launch})
 	if err != nil {
 		d.stopTracking()
 		d.tracking = nil

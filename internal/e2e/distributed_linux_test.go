@@ -1,45 +1,112 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/backend/docker"
+	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/scheduler"
+	"github.com/azml-go/azml/workspace"
 )
 
-// TestDistributedOnKubernetes has two processes on each of two pods, which reach the
-// first of them by the address that they are given.
-func TestDistributedOnKubernetes(t *testing.T) {
-	t.Parallel()
-	on := target{name: "in Kubernetes", compute: "k8s", site: clustered, elsewhere: true}
-	ws, _ := onTarget(t, on)
-	const script = `
-import os, socket
-rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-main = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
-if rank == 0:
-    with socket.create_server(("0.0.0.0", main[1])) as s:
-        said = sorted(s.accept()[0].recv(10).decode() for _ in range(size - 1))
-    print("heard", *said)
-else:
-    while True:
-        try:
-            with socket.create_connection(main, timeout=5) as s:
-                s.sendall(str(rank).encode())
-                break
-        except OSError:
-            pass
-    print("rank", rank, "of", size, "on node", os.environ["NODE_RANK"])
-`
-	r := on.begin(t, ws, "", func(c *experiment.ScriptRunConfig) {
-		c.Command = []string{"python3", "-c", script}
-		c.Distributed = experiment.PyTorch{CommunicationBackend: "gloo", NodeCount: 2, ProcessCount: 4}
+// onDistributed gives a workspace that has a target by that name with at least two nodes,
+// whose image has PyTorch and Open MPI.
+func onDistributed(t *testing.T, called string) *workspace.Workspace {
+	t.Helper()
+	if called == "k8s" {
+		on := onCluster(t)
+		on.Image = testenv.Kubernetes(t).Distributed(t)
+		ws := newPlace(t).openFor(t)
+		_, err := ws.Compute().Create(t.Context(), called, on, nil)
+		require.NoError(t, err)
+		return ws
+	}
+	engine := testenv.Docker(t)
+	image := engine.Distributed(t)
+	ws := newPlace(t).openFor(t)
+	_, err := ws.Compute().Create(t.Context(), "box", docker.Config{Host: engine.Host, Image: image, Network: "host"}, nil)
+	require.NoError(t, err)
+	_, err = ws.Compute().Create(t.Context(), called, compute.Cluster{Members: []compute.Member{{Target: "box", Nodes: 2}}}, nil)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- scheduler.Run(ctx, ws, &scheduler.Options{Every: 50 * time.Millisecond}) }()
+	t.Cleanup(func() {
+		stop()
+		require.ErrorIs(t, <-ended, context.Canceled)
 	})
-	require.NoError(t, r.Wait(t.Context(), nil))
-	require.Equal(t, "heard 1 2 3\n", outputOf(t, r))
+	return ws
+}
+
+// distributedTargets are a cluster whose nodes are containers, and a Kubernetes.
+var distributedTargets = []string{"containers", "k8s"}
+
+// submitDistributed runs a script of the example on two nodes with two processes each, and
+// gives what each of them has said.
+func submitDistributed(t *testing.T, ws *workspace.Workspace, on, script string, how experiment.Distributed) (*run.Run, []string) {
+	t.Helper()
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "distributed", nil)
+	require.NoError(t, err)
+	r, err := exp.Submit(t.Context(), experiment.ScriptRunConfig{
+		Source: filepath.Join("..", "..", "examples", "distributed", "src"), Script: script, Compute: on, Distributed: how,
+		Environment: environment.Spec{Python: environment.Python{UserManaged: true, InterpreterPath: "python3"}},
+		Variables:   map[string]string{"OMP_NUM_THREADS": "1"},
+	}, nil)
+	require.NoError(t, err)
+	if err := r.Wait(t.Context(), nil); err != nil {
+		require.NoError(t, err, "%s", outputOf(t, r))
+	}
+	said := []string{outputOf(t, r)}
 	for rank := 1; rank < 4; rank++ {
-		require.Equal(t, fmt.Sprintf("rank %d of 4 on node %d\n", rank, rank/2), logOf(t, r, fmt.Sprintf("user_logs/std_log_process_%d.txt", rank)))
+		said = append(said, logOf(t, r, fmt.Sprintf("user_logs/std_log_process_%d.txt", rank)))
+	}
+	return r, said
+}
+
+// TestMpiOnClusters has a real mpirun start its daemons on two nodes, which are containers,
+// and pods, and their processes sum over all of them.
+func TestMpiOnClusters(t *testing.T) {
+	t.Parallel()
+	for _, on := range distributedTargets {
+		t.Run(on, func(t *testing.T) {
+			t.Parallel()
+			ws := onDistributed(t, on)
+			r, said := submitDistributed(t, ws, on, "reduce.py", experiment.Mpi{NodeCount: 2, ProcessCountPerNode: 2})
+			for rank, text := range said {
+				require.Equal(t, fmt.Sprintf("rank %d of 4 on node %d: sum 10\n", rank, rank/2), text)
+				require.EqualValues(t, 1, series(t, r, fmt.Sprintf("sum_of_rank_%d", rank), 0))
+			}
+		})
+	}
+}
+
+// TestTorchOnClusters has real torch.distributed sum over all processes and train a
+// model: the same script on two nodes with two processes each, as containers and as pods.
+func TestTorchOnClusters(t *testing.T) {
+	t.Parallel()
+	for _, on := range distributedTargets {
+		t.Run(on, func(t *testing.T) {
+			t.Parallel()
+			ws := onDistributed(t, on)
+			r, said := submitDistributed(t, ws, on, "train.py", experiment.PyTorch{CommunicationBackend: "gloo", NodeCount: 2, ProcessCount: 4})
+			for rank, text := range said {
+				require.Equal(t, "sum 10 of 4\nfits True\nsame True\n", text, "rank %d", rank)
+				require.EqualValues(t, 4, series(t, r, fmt.Sprintf("loss_of_rank_%d", rank), 0))
+			}
+			files, err := r.Files(t.Context(), "outputs")
+			require.NoError(t, err)
+			require.Len(t, files, 1)
+			require.Equal(t, "outputs/model.pt", files[0].Path)
+		})
 	}
 }

@@ -1,7 +1,6 @@
 package files
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -12,12 +11,9 @@ import (
 	"github.com/azml-go/azml"
 )
 
-// readAhead is how much of a file is fetched at once by who reads it from
-// beginning to end.
-const readAhead = 8 << 20
-
-// Reader reads one stored file. It keeps up to 16 MiB in memory. It is safe
-// for concurrent use; calls wait for each other.
+// Reader reads one stored file. It keeps up to 16 MiB in memory, of a store on
+// another machine up to 36 MiB. It is safe for concurrent use; calls wait for each
+// other.
 type Reader struct {
 	s    *Store
 	ctx  context.Context // of all reads, as with http.Response.Body
@@ -29,6 +25,8 @@ type Reader struct {
 	closed bool
 	window map[digest][]byte // chunks that were fetched last
 	next   int               // the chunk that a sequential reader asks for next
+	ahead  []*ahead          // what is fetched before it is asked for, in order
+	asking sync.WaitGroup    // has all that was ever fetched so
 }
 
 var (
@@ -39,10 +37,11 @@ var (
 // Open gives a reader of the content of a regular file. ctx governs all its
 // reads. Each chunk's digest is checked before a byte of it is handed out; a
 // read that meets a missing or damaged chunk gives ErrDamaged, naming the file
-// and the chunk. Who reads in order pays one request for 8 MiB, who reads here
-// and there one for each chunk; the first who meets a chunk that this process
-// does not know looks for new pack indexes. Cost of Open itself: none. Errors:
-// ErrInvalid.
+// and the chunk. Who reads in order pays one request for 8 MiB, and where the store
+// is on another machine the next two go on meanwhile, in goroutines that end by
+// themselves and that Close waits for; who reads here and there pays one for each
+// chunk. The first who meets a chunk that this process does not know looks for
+// new pack indexes. Cost of Open itself: none. Errors: ErrInvalid.
 func (s *Store) Open(ctx context.Context, f File) (*Reader, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
@@ -106,10 +105,13 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// Close frees the memory. Later reads give ErrClosed.
+// Close frees the memory and gives up what is being read ahead. Later reads give
+// ErrClosed.
 func (r *Reader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.dropAhead()
+	r.asking.Wait()
 	r.closed, r.window = true, nil
 	return nil
 }
@@ -134,55 +136,31 @@ func (r *Reader) readSome(p []byte, offset int64) (int, error) {
 	return copy(p, data[offset-start:]), nil
 }
 
-// chunk gives the bytes of chunk i, which are in the window or fetched.
+// chunk gives the bytes of chunk i, which are in the window, were read ahead, or
+// are fetched.
 func (r *Reader) chunk(i int) ([]byte, error) {
 	d, _ := parseDigest(r.file.Chunks[i].Digest) // validated by Open
+	inOrder := i == r.next
 	if data, ok := r.window[d]; ok {
+		if inOrder {
+			r.next++ // the same bytes again
+		}
 		return data, nil
 	}
-	first, total := i, int64(0)
-	wanted := map[digest]want{}
-	for i < len(r.ends) && (i == first || first == r.next && total < readAhead) {
-		c := r.file.Chunks[i]
-		cd, _ := parseDigest(c.Digest)
-		wanted[cd] = want{cd, c.Size}
-		total += c.Size
-		i++
-	}
-	data, err := r.fill(d, wanted)
-	if err == nil {
-		r.next = i
-	}
-	return data, err
-}
-
-// fill replaces the window by the wanted chunks and gives the one with d.
-func (r *Reader) fill(d digest, wanted map[digest]want) ([]byte, error) {
-	list := make([]want, 0, len(wanted))
-	for _, w := range wanted {
-		list = append(list, w)
-	}
-	var mu sync.Mutex
-	r.window = map[digest][]byte{}
-	var failed error
-	err := r.s.fetch(r.ctx, list, func(w want, data []byte, err error) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if err == nil && int64(len(data)) != wanted[w.digest].size {
-			err = fmt.Errorf("%w: chunk %s has %d bytes", azml.ErrDamaged, w.digest, len(data))
+	w := r.takeAhead(i)
+	r.window = nil
+	if w.chunks[d] == nil {
+		end := i + 1
+		if inOrder {
+			end = r.endOfWindow(i)
 		}
-		if err == nil {
-			r.window[w.digest] = bytes.Clone(data)
-		} else if w.digest == d {
-			failed = err
+		if w = r.fetch(r.ctx, i, end); w.failed[d] != nil {
+			return nil, fmt.Errorf("read %q: %w", r.file.Path, w.failed[d])
 		}
-		return nil
-	})
-	if err == nil {
-		err = failed
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read %q: %w", r.file.Path, err)
+	r.window, r.next = w.chunks, w.end
+	if inOrder && i > 0 && !r.s.local {
+		r.readAhead()
 	}
-	return r.window[d], nil
+	return w.chunks[d], nil
 }

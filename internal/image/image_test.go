@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -99,7 +103,7 @@ func TestBuildFails(t *testing.T) {
 	}{
 		"no such package": {pyenv.Spec{Pip: []string{"azml-there-is-no-such-package==1"}}, "a requirement has no version that fits"},
 		"no such Python":  {pyenv.Spec{PythonVersion: "2.7"}, "the package needs another Python version"},
-		"no conda":        {pyenv.Spec{Conda: []string{"cudatoolkit"}}, ""},
+		"no channel":      {pyenv.Spec{Conda: []string{"cudatoolkit"}, Channels: []string{"file:///no/such/channel"}}, "there is no such conda channel"},
 	} {
 		var log bytes.Buffer
 		_, err := build(t, d, described(c.spec), &log)
@@ -111,4 +115,39 @@ func TestBuildFails(t *testing.T) {
 	}
 	_, err := build(t, d, described(pyenv.Spec{Pip: []string{"--nonsense"}}), io.Discard)
 	require.ErrorIs(t, err, azml.ErrInvalid)
+}
+
+// TestBuildConda makes an image with a conda environment, from channels that an HTTP
+// server of this machine has, which wants a password.
+func TestBuildConda(t *testing.T) {
+	t.Parallel()
+	own, base := t.TempDir(), testenv.Docker(t).CondaChannel(t)
+	testenv.PackConda(t, own, testenv.CondaPackage{Name: "words", Version: "2", Depends: []string{"python"}, Python: true, Files: map[string]string{
+		"site-packages/words.py":    "place = '" + testenv.CondaPrefix + "/share'\n",
+		"etc/conda/activate.d/w.sh": "export WORDS_HOME=$CONDA_PREFIX/share\n"}})
+	channels := http.NewServeMux()
+	channels.Handle("/own/", http.StripPrefix("/own", http.FileServer(http.Dir(own))))
+	channels.Handle("/base/", http.StripPrefix("/base", http.FileServer(http.Dir(base))))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "s3cret-value" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		channels.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	at := strings.Replace(server.URL, "//", "//me:s3cret-value@", 1)
+	d := open(t)
+	var log bytes.Buffer
+	env := described(pyenv.Spec{PythonVersion: ">=3.9", Conda: []string{"words"}, Channels: []string{at + "/own", at + "/base"}, Pip: []string{"iniconfig==2.1.0"}})
+	made, err := build(t, d, env, &log)
+	require.NoError(t, err, log.String())
+	require.Contains(t, log.String(), "installing words")
+	require.NotContains(t, log.String(), "s3cret")
+	require.Equal(t, "/opt/azml/environment/share 2.1.0 /opt/azml/environment []\n", says(t, d, made,
+		"import glob, importlib.metadata as m, sys, words; print(words.place, m.version('iniconfig'), sys.prefix, glob.glob('/tmp/*'))"))
+	require.Equal(t, "1\n", says(t, d, made, "import subprocess; print(subprocess.run(['grep', '-rqs', 's3cret', '/opt', '/tmp', '/root', '/var', '/etc']).returncode)"))
+	history, err := exec.CommandContext(t.Context(), "docker", "-H", testenv.Docker(t).Host, "history", "--no-trunc", made.Name).CombinedOutput()
+	require.NoError(t, err, "%s", history)
+	require.NotContains(t, string(history), "s3cret")
 }

@@ -76,7 +76,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 	if k.run.Owner == nil { // of a queue: no agent has had it
 		return k.neverBegan(ctx, reason)
 	}
-	if k.run.Agent.Adopted {
+	if k.run.Agent.Adopted && !k.run.Agent.Left {
 		if err := k.salvage(ctx, reason); err != nil {
 			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
 		}
@@ -124,6 +124,8 @@ func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 	switch {
 	case !k.run.Agent.Adopted && k.overdue(k.run):
 		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
+	case status.State == backend.JobExited && k.run.Agent.Left:
+		return reason + "was asked to end by it"
 	case status.State == backend.JobExited:
 		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)
 	case status.State == backend.JobKilled:

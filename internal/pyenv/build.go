@@ -25,9 +25,6 @@ type BuildOptions struct {
 	// Python is the interpreter to build with, a path or a name on the PATH;
 	// when empty, the first that fits of python3, python and pythonX.Y.
 	Python string
-	// Conda is the program that makes environments with conda packages; when
-	// empty, the first of micromamba, mamba and conda on the PATH.
-	Conda string
 	// Env is the whole environment of the tools; nil is the part of the
 	// process's own that they need (PATH, HOME, proxies, PIP_*, …), with the
 	// variables that the spec names as "${NAME}".
@@ -38,12 +35,12 @@ type BuildOptions struct {
 // packages is made once for each spec and kept in the cache; of builders at
 // the same time, in any process, one builds and the others wait. A spec
 // without packages costs nothing: it is the base interpreter itself. A user
-// managed one is only looked up.
+// managed one is only looked up. What installs conda packages is an environment
+// of its own in the cache, made by the first spec that has some.
 //
 // A build that fails or whose ctx ends leaves nothing behind. Errors:
 // ErrInvalid for an unsound spec, ErrNotFound when no interpreter fits,
-// ErrUnsupported when conda is needed and missing, *BuildError when a tool
-// failed, and the error of ctx.
+// *BuildError when a tool failed, and the error of ctx.
 func Build(ctx context.Context, spec Spec, opts *BuildOptions) (*Env, error) {
 	if opts == nil {
 		opts = &BuildOptions{}

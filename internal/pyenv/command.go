@@ -23,6 +23,7 @@ type command struct {
 	args  []string
 	env   map[string]string
 	dir   string
+	input io.Reader // nil for none
 }
 
 // run runs the tool in a process group of its own, which is killed as a whole
@@ -63,7 +64,7 @@ func (c command) output(ctx context.Context) ([]byte, error) {
 func (c command) prepare(ctx context.Context) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	cmd.Env = environList(c.env)
-	cmd.Dir = c.dir
+	cmd.Dir, cmd.Stdin = c.dir, c.input
 	// A child that left the group may hold the output open.
 	cmd.WaitDelay = killDelay
 	ownGroup(cmd)

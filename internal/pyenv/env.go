@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -35,7 +34,8 @@ type Env struct {
 
 // Environ gives base as a process needs it to run in the environment: the
 // interpreter's folder is first on the PATH, so that "python" and the
-// packages' scripts are the right ones; VIRTUAL_ENV (or CONDA_PREFIX) is set;
+// packages' scripts are the right ones; VIRTUAL_ENV is set, or CONDA_PREFIX and what
+// scripts of conda packages set when an environment is activated;
 // PYTHONHOME is gone; PYTHONUNBUFFERED is 1 unless base says otherwise, because
 // a log that is read live needs each line at once. base is not changed.
 func (e *Env) Environ(base map[string]string) map[string]string {
@@ -53,23 +53,15 @@ func (e *Env) Environ(base map[string]string) map[string]string {
 	for _, name := range []string{"PYTHONHOME", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV", "CONDA_PREFIX"} {
 		delete(env, name)
 	}
-	switch {
-	case e.Dir == "":
-	case e.isConda():
-		env["CONDA_PREFIX"] = e.Dir
-	default:
+	if prefix := condaPrefix(e.Python); prefix != "" {
+		maps.Copy(env, activated(prefix))
+	} else if e.Dir != "" {
 		env["VIRTUAL_ENV"] = e.Dir
 	}
 	if _, given := env["PYTHONUNBUFFERED"]; !given {
 		env["PYTHONUNBUFFERED"] = "1"
 	}
 	return env
-}
-
-// isConda tells a conda environment by the folder that conda keeps in each.
-func (e *Env) isConda() bool {
-	_, err := os.Stat(filepath.Join(e.Dir, "conda-meta"))
-	return err == nil
 }
 
 // Freeze lists the installed packages with their exact versions, as pip

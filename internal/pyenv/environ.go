@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// toolVariables are the variables of the process that Python, pip and conda
+// toolVariables are the variables of the process that Python, pip and rattler
 // get: what they need to find programs, folders, indexes and certificates.
 // Packages run code of their own while they are installed, so nothing else of
 // the process's environment is shown to them.
@@ -23,7 +23,7 @@ var toolVariables = []string{
 }
 
 // toolPrefixes are beginnings of further such variables.
-var toolPrefixes = []string{"LC_", "XDG_", "PIP_", "PYENV_", "CONDA_", "MAMBA_"}
+var toolPrefixes = []string{"LC_", "XDG_", "PIP_", "PYENV_", "CONDA_", "RATTLER_"}
 
 // toolEnviron gives the environment of the tools: base when it is not nil,
 // else the allowed part of the process's own, with the variables that the spec
@@ -39,7 +39,7 @@ func toolEnviron(base map[string]string, s Spec) map[string]string {
 			env[name] = value
 		}
 	}
-	for _, line := range slices.Concat(s.PipOptions, s.Pip, s.Constraints) {
+	for _, line := range slices.Concat(s.PipOptions, s.Pip, s.Constraints, s.Channels) {
 		for _, match := range variable.FindAllStringSubmatch(line, -1) {
 			if value, ok := os.LookupEnv(match[1]); ok {
 				env[match[1]] = value

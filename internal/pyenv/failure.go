@@ -50,10 +50,11 @@ type symptom struct {
 
 // Hints that several symptoms share.
 const (
-	noIndex = "the package index can't be reached from this machine: check the network and the proxy variables"
-	refused = "the package index refuses the credentials in the index URL"
-	noVenv  = "this Python can't make virtual environments: install its venv package (on Debian python3-venv)"
-	noWheel = "a package has no ready wheel for this machine and could not be compiled: " +
+	noIndex   = "the package index can't be reached from this machine: check the network and the proxy variables"
+	refused   = "the package index refuses the credentials in the index URL"
+	noChannel = "a conda channel refuses the credentials, or wants some"
+	noVenv    = "this Python can't make virtual environments: install its venv package (on Debian python3-venv)"
+	noWheel   = "a package has no ready wheel for this machine and could not be compiled: " +
 		"choose a version with a wheel, or install the compiler and headers that the log asks for"
 )
 
@@ -61,6 +62,12 @@ const (
 // the index could not be reached, so the network stands first.
 var symptoms = []symptom{
 	{"no space left on device", azml.ErrUnavailable, "the disk is full: free space or choose another cache folder"},
+	{"cannot solve the request", azml.ErrInvalid, "no set of conda packages fits: check names, versions and channels of those that are named"},
+	{"could not find subdir", azml.ErrInvalid, "there is no such conda channel: check its name or URL"},
+	{"(401 unauthorized)", azml.ErrDenied, noChannel},
+	{"(403 forbidden)", azml.ErrDenied, noChannel},
+	{"error sending request for url", azml.ErrUnavailable, "a conda channel can't be reached from this machine: check the network and the proxy variables"},
+	{"http status server error", azml.ErrUnavailable, "a conda channel has an error of its own: try again"},
 	{"temporary failure in name resolution", azml.ErrUnavailable, noIndex},
 	{"failed to establish a new connection", azml.ErrUnavailable, noIndex},
 	{"connection refused", azml.ErrUnavailable, noIndex},
@@ -79,7 +86,6 @@ var symptoms = []symptom{
 	{"failed building wheel", azml.ErrInvalid, noWheel},
 	{"metadata-generation-failed", azml.ErrInvalid, noWheel},
 	{"subprocess-exited-with-error", azml.ErrInvalid, noWheel},
-	{"packagesnotfounderror", azml.ErrInvalid, "a conda package is in none of the channels: check its name and the channels"},
 }
 
 // newBuildError finds the reason in the tool's last lines.

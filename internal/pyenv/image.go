@@ -15,8 +15,8 @@ import (
 // imageDir is where images have the environment.
 const imageDir = "/opt/azml/environment"
 
-// Setup says how an environment gets into an image that has a Python, or conda
-// where the spec needs it. The zero Setup leaves the image as it is.
+// Setup says how an environment gets into an image that has a Python, which conda
+// packages need to be installed by, too. The zero Setup leaves the image as it is.
 type Setup struct {
 	// Script is for /bin/sh, run as root.
 	Script string
@@ -40,7 +40,7 @@ func InImage(ctx context.Context, spec Spec, log io.Writer, run func(setup Setup
 		return err
 	}
 	setup := spec.setup()
-	lines := &lineWriter{to: log, mask: newMasker(spec, setup.Env)}
+	lines := &lineWriter{to: log, mask: newMasker(spec, toolEnviron(nil, spec))}
 	err := run(setup, lines)
 	lines.flush()
 	if err == nil || !errors.Is(err, azml.ErrFailed) || ctx.Err() != nil {
@@ -59,23 +59,34 @@ func (s Spec) setup() Setup {
 	var b strings.Builder
 	b.WriteString("set -e\n")
 	if len(s.Conda) > 0 {
-		s.writeConda(&b)
-	} else {
-		writeFindPython(&b, clauses)
+		clauses, _ = parseVersions(condaToolPython) // of what installs; the environment has its own
 	}
+	writeFindPython(&b, clauses)
 	if s.Empty() {
 		return Setup{Script: b.String()}
 	}
-	if len(s.Conda) == 0 {
+	b.WriteString(forgetCertificates)
+	env := toolEnviron(nil, s)
+	setup := Setup{Env: imageEnviron(env, s), Path: []string{imageDir + "/bin"}}
+	if len(s.Conda) > 0 {
+		setup.Input = s.writeConda(&b, env)
+	} else {
 		b.WriteString("\"$python\" -I -m venv --system-site-packages " + imageDir + "\n")
 	}
-	setup := Setup{Env: imageEnviron(toolEnviron(nil, s), s), Path: []string{imageDir + "/bin"}}
 	if len(s.Pip) > 0 {
-		setup.Input = s.writePip(&b)
+		setup.Input = append(setup.Input, s.writePip(&b)...)
 	}
 	setup.Script = b.String()
 	return setup
 }
+
+// forgetCertificates has the script do without those files of certificates that the
+// image does not have.
+const forgetCertificates = `for certificates in PIP_CERT SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE; do
+	eval "file=\${$certificates:-}"
+	[ -z "$file" ] || [ -e "$file" ] || unset "$certificates"
+done
+`
 
 // writeFindPython has the script take the first Python that fits.
 func writeFindPython(b *strings.Builder, clauses []clause) {
@@ -112,23 +123,19 @@ func (c clause) python() string {
 	}
 }
 
-// writeConda has the script make a conda environment.
-func (s Spec) writeConda(b *strings.Builder) {
-	args := []string{"create", "--yes", "--quiet", "--prefix", imageDir}
-	if len(s.Channels) > 0 {
-		args = append(args, "--override-channels")
-	}
-	for _, channel := range s.Channels {
-		args = append(args, "--channel", channel)
-	}
-	args = append(append(args, condaPython(s.PythonVersion), "pip"), s.Conda...)
-	b.WriteString(`conda=$(command -v micromamba || command -v mamba || command -v conda) || {
-	echo "the packages from conda need conda in the base image: none of micromamba, mamba and conda is there" >&2; exit 1; }
-"$conda"`)
-	for _, arg := range args {
-		b.WriteString(" " + shellWord(arg))
-	}
-	b.WriteString("\n")
+// writeConda has the script make a conda environment, by what is not kept in the
+// image, and gives what it reads of the script's input.
+func (s Spec) writeConda(b *strings.Builder, env map[string]string) []byte {
+	fmt.Fprintf(b, `tool=$(mktemp -d)
+trap 'rm -rf "$tool"' EXIT
+"$python" -I -m venv "$tool/python"
+"$tool/python/bin/python" -I -m pip install --no-cache-dir --disable-pip-version-check --no-input --no-color \
+	--progress-bar off --quiet %s
+IFS= read -r request
+printf '%%s\n' "$request" | RATTLER_CACHE_DIR="$tool/cache" "$tool/python/bin/python" -I -u -c %s
+rm -rf "$tool"
+`, shellWord(condaTool), shellWord(condaScript))
+	return s.condaInput(imageDir, false, env)
 }
 
 // between stands between the requirements and the constraints of the input. No
@@ -138,11 +145,7 @@ const between = "----"
 // writePip has the script install the requirements, which come through its input:
 // the script itself can be seen in process lists.
 func (s Spec) writePip(b *strings.Builder) []byte {
-	fmt.Fprintf(b, `for certificates in PIP_CERT SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE; do
-	eval "file=\${$certificates:-}"
-	[ -z "$file" ] || [ -e "$file" ] || unset "$certificates"
-done
-lists=$(mktemp -d)
+	fmt.Fprintf(b, `lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
 : > "$lists/constraints"
 list=requirements
@@ -160,12 +163,12 @@ done
 	return []byte(input.String())
 }
 
-// imageVariables are those variables of pip and of proxies that mean the same in
+// imageVariables are those variables of pip, conda and proxies that mean the same in
 // an image. Files of certificates count where the image has them.
 var imageVariables = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
 	"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_NO_INDEX", "PIP_PROXY", "PIP_CERT",
-	"PIP_DEFAULT_TIMEOUT", "PIP_TIMEOUT", "PIP_RETRIES",
+	"PIP_DEFAULT_TIMEOUT", "PIP_TIMEOUT", "PIP_RETRIES", "CONDA_CHANNEL_ALIAS", "CONDA_OVERRIDE_CUDA",
 }
 
 // imageEnviron keeps of a machine's environment what is for images, and what the

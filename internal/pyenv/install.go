@@ -2,13 +2,10 @@ package pyenv
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
-
-	"github.com/azml-go/azml"
 )
 
 // install makes an environment with all packages at dir, an empty folder.
@@ -44,54 +41,6 @@ func (b *builder) createVenv(ctx context.Context, dir string) (marker, error) {
 		inside = filepath.Join("Scripts", "python.exe")
 	}
 	return marker{Python: inside, Version: python.Version}, nil
-}
-
-func (b *builder) createConda(ctx context.Context, dir string) (marker, error) {
-	tool, err := b.condaTool()
-	if err != nil {
-		return marker{}, err
-	}
-	// Conda makes the folder itself and takes an existing one for a mistake.
-	if err := os.Remove(dir); err != nil {
-		return marker{}, azmlIO("prepare the environment's folder", err)
-	}
-	args := []string{tool, "create", "--yes", "--quiet", "--prefix", dir}
-	if len(b.spec.Channels) > 0 {
-		args = append(args, "--override-channels")
-	}
-	for _, channel := range b.spec.Channels {
-		args = append(args, "--channel", channel)
-	}
-	args = append(append(args, condaPython(b.spec.PythonVersion), "pip"), b.spec.Conda...)
-	b.logf("making a conda environment with %s", tool)
-	if err := (command{phase: "conda create", args: args, env: b.env}).run(ctx, b.opts.Log, b.mask); err != nil {
-		return marker{}, err
-	}
-	inside := filepath.Join("bin", "python")
-	if runtime.GOOS == "windows" {
-		inside = "python.exe"
-	}
-	python, err := probe(ctx, filepath.Join(dir, inside), b.env)
-	if err != nil {
-		return marker{}, newBuildError("conda create", err, nil)
-	}
-	return marker{Python: inside, Version: python.Version}, nil
-}
-
-// condaTool finds conda or says how to do without.
-func (b *builder) condaTool() (string, error) {
-	names := []string{"micromamba", "mamba", "conda"}
-	if b.opts.Conda != "" {
-		names = []string{b.opts.Conda}
-	}
-	for _, name := range names {
-		if path, err := lookPath(name, b.env); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("%w: the packages %s come from conda, and none of %s is on the PATH: "+
-		"install one of them, or move the packages to the pip list if a package index has them",
-		azml.ErrUnsupported, strings.Join(b.spec.Conda, ", "), strings.Join(names, ", "))
 }
 
 // installPip installs all requirements at once, so that pip resolves them

@@ -84,31 +84,6 @@ func TestEnviron(t *testing.T) {
 	require.Equal(t, map[string]string{"PATH": "/usr/bin", "PYTHONUNBUFFERED": ""}, plain)
 }
 
-func TestConda(t *testing.T) {
-	t.Parallel()
-	dir, cache := t.TempDir(), t.TempDir()
-	opts := &BuildOptions{CacheDir: cache, Env: map[string]string{"PATH": dir}}
-	spec := Spec{PythonVersion: "3.11", Conda: []string{"cudatoolkit=11.8"}, Channels: []string{"conda-forge"}}
-	_, err := Build(t.Context(), spec, opts)
-	require.ErrorIs(t, err, azml.ErrUnsupported)
-	require.ErrorContains(t, err, "cudatoolkit=11.8")
-	require.ErrorContains(t, err, "pip list")
-
-	opts.Env["PATH"] += string(filepath.ListSeparator) + "/usr/bin" + string(filepath.ListSeparator) + "/bin"
-	python := fake(t, dir, "made-python", answer("x", "3.11.9"))
-	fake(t, dir, "mamba", `echo "$@"
-[ -e "$5" ] && { echo "prefix is there already"; exit 1; }
-mkdir -p "$5/bin" "$5/conda-meta"
-cp `+python+` "$5/bin/python"`)
-	log := newLines()
-	opts.Log = log
-	env, err := Build(t.Context(), spec, opts)
-	require.NoError(t, err, "%s", log)
-	require.Equal(t, "3.11.9", env.Version)
-	require.Contains(t, log.String(), "--override-channels --channel conda-forge python=3.11 pip cudatoolkit=11.8")
-	require.Equal(t, env.Dir, env.Environ(nil)["CONDA_PREFIX"])
-}
-
 func TestToolsSeeOnlyTheirVariables(t *testing.T) {
 	t.Setenv("AZML_TEST_SECRET", "x") // not parallel: it changes the process's environment
 	t.Setenv("PIP_INDEX_URL", "https://index.example.org")

@@ -26,10 +26,12 @@ type Spec struct {
 	// Their order is kept. A password belongs into an environment variable of
 	// the machine, named as "${NAME}" in the URL, which pip fills in.
 	PipOptions []string
-	// Conda are packages that only conda can install, without python and pip,
-	// such as "cudatoolkit=11.8".
+	// Conda are packages from conda, without python and pip, such as
+	// "cudatoolkit=11.8". With some, the environment has a Python of its own.
 	Conda []string
-	// Channels are conda's channels, the first one preferred.
+	// Channels are where conda packages come from, names or URLs, the first one
+	// preferred; conda-forge when there is none. "${NAME}" in a URL is the value
+	// of that environment variable of the machine that makes the environment.
 	Channels []string
 	// UserManaged says that the interpreter and its packages are there already
 	// and nothing is to be installed.

@@ -149,7 +149,7 @@ type Python struct {
 	Constraints []string `json:"constraints,omitempty"`
 	// PipOptions are pip's own options, such as "--index-url …".
 	PipOptions []string `json:"pipOptions,omitempty"`
-	// Conda are packages that only conda can install.
+	// Conda are packages from conda.
 	Conda []string `json:"conda,omitempty"`
 	// Channels are conda's channels.
 	Channels []string `json:"channels,omitempty"`

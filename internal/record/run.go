@@ -252,6 +252,9 @@ type Agent struct {
 	Requeue bool `json:"requeue,omitempty"`
 	// Adopted says that it has taken the run over from its submitter.
 	Adopted bool `json:"adopted,omitempty"`
+	// Left says that it was asked to end, and nobody wanted the run canceled: all that
+	// its script has left is stored, and why it had to end is for its keeper to say.
+	Left bool `json:"left,omitempty"`
 }
 
 // RunError says why a run failed.
@@ -305,6 +308,9 @@ type RunNode struct {
 	Peers []string `json:"peers,omitempty"`
 	// PeerPorts is described with Peers.
 	PeerPorts [][]int `json:"peerPorts,omitempty"`
+	// Launch are the commands of mpirun's daemons, by node: for node 0, which has
+	// mpirun itself, it is empty. Node 0 gives it once it knows them.
+	Launch []string `json:"launch,omitempty"`
 	// Error says why the node has Failed.
 	Error *RunError `json:"error,omitempty"`
 }

@@ -37,6 +37,7 @@ func (d *Deployment) ask(ctx context.Context, req *Request, most int64) (reply, 
 	go func() {
 		resp, done, err := d.Score(ctx, req, late)
 		if err != nil {
+			req.share.leave()
 			if !errors.Is(err, errLate) {
 				ended <- result{err: err}
 			}
@@ -44,6 +45,12 @@ func (d *Deployment) ask(ctx context.Context, req *Request, most int64) (reply, 
 		}
 		defer done()
 		answer, err := whole(resp, most)
+		if err == nil {
+			err = req.share.need(ctx, int64(len(answer)))
+		}
+		if err != nil {
+			req.share.leave()
+		}
 		ended <- result{reply{resp.Status, answer, resp.tensors}, err}
 	}()
 	got := <-ended

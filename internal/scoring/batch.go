@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -14,7 +15,8 @@ import (
 
 // Batching says how requests are sent to a scorer together. Those that find all
 // its slots busy wait for the next batch. With a free slot one waits for others
-// only while what was measured says that it pays, see costs.
+// only while what was measured says that it pays, and no more go together than are
+// likely to end within their time, see costs.
 type Batching struct {
 	// Slots is how many batches run at once; default 1.
 	Slots int
@@ -70,6 +72,7 @@ type batcher[I, O any] struct {
 type member[I, O any] struct {
 	ctx    context.Context //nolint:containedctx // the request's own
 	begin  func()          // begins the request's time, unless nil
+	limit  time.Duration   // how long that is; 0 for no limit
 	in     I
 	weight int    // how much it counts for Most
 	bytes  int    // how large it is
@@ -141,8 +144,8 @@ func (b *batcher[I, O]) leave(m *member[I, O]) bool {
 // is called with the lock held.
 func (b *batcher[I, O]) dispatch(now time.Time) {
 	for b.busy < b.Slots && len(b.waiting) > 0 {
-		batch, weight := b.next()
-		if weight < b.Most && !batch[0].alone && len(batch) == len(b.waiting) && b.gathers(now, weight) {
+		batch, weight, left := b.next(now)
+		if weight < b.Most && !batch[0].alone && len(batch) == len(b.waiting) && b.costs.fits(weight+1, left) && b.gathers(now, weight) {
 			return
 		}
 		if b.timer != nil {
@@ -156,19 +159,36 @@ func (b *batcher[I, O]) dispatch(now time.Time) {
 }
 
 // next gives the requests of the next batch: those of the first one's kind, in their
-// order, as many as may go together.
-func (b *batcher[I, O]) next() (batch []*member[I, O], weight int) {
+// order, as many as may go together and are likely to end in the time that is left for
+// each of them.
+func (b *batcher[I, O]) next(now time.Time) (batch []*member[I, O], weight int, left time.Duration) {
 	first := b.waiting[0]
+	left = first.left(now)
 	bytes := 0
 	for _, m := range b.waiting {
-		if m != first && (first.alone || m.alone || m.kind != first.kind || weight+m.weight > b.Most || bytes+m.bytes > maxBatchBytes) {
+		shortest := min(left, m.left(now))
+		if m != first && (first.alone || m.alone || m.kind != first.kind || weight+m.weight > b.Most || bytes+m.bytes > maxBatchBytes ||
+			!b.costs.fits(weight+m.weight, shortest)) {
 			continue
 		}
 		batch = append(batch, m)
 		weight += m.weight
 		bytes += m.bytes
+		left = shortest
 	}
-	return batch, weight
+	return batch, weight, left
+}
+
+// left gives how long the request may take if it begins now.
+func (m *member[I, O]) left(now time.Time) time.Duration {
+	left := m.limit
+	if left == 0 {
+		left = math.MaxInt64
+	}
+	if own, ok := m.ctx.Deadline(); ok {
+		left = min(left, own.Sub(now))
+	}
+	return left
 }
 
 // gathers tells whether a free slot waits for more requests than those of this
@@ -226,8 +246,11 @@ func (b *batcher[I, O]) score(batch []*member[I, O]) {
 	end()
 	b.mu.Lock()
 	b.busy--
-	if err == nil {
+	switch {
+	case err == nil:
 		b.costs.note(began.Add(took), weight, took)
+	case weight > 1 && errors.Is(err, context.DeadlineExceeded):
+		b.costs.late(began.Add(took), weight, took)
 	}
 	b.dispatch(time.Now())
 	b.mu.Unlock()

@@ -92,7 +92,7 @@ func TestBatch(t *testing.T) {
 			t.Parallel()
 			h := newHeld()
 			scorer := BatchHandler(h.score, c.cfg).(*batchHandler)
-			s := serve(t, options{}, scorer)
+			s := serve(t, options{ScoringTimeout: time.Hour}, scorer) // which no batch comes near
 			var all sync.WaitGroup
 			all.Go(func() { s.ask(t, "POST", "/score", `0`) })
 			<-h.started
@@ -181,7 +181,7 @@ func TestBatchTimeout(t *testing.T) {
 	t.Parallel()
 	h := newHeld()
 	scorer := BatchHandler(func(ctx context.Context, inputs []json.RawMessage) ([]any, error) {
-		if len(inputs) > 1 {
+		if string(inputs[0]) == `1` {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -199,6 +199,54 @@ func TestBatchTimeout(t *testing.T) {
 	close(h.release)
 	all.Wait()
 	require.Equal(t, []int{http.StatusGatewayTimeout, http.StatusGatewayTimeout}, statuses)
+}
+
+// TestBatchesEndInTime: no more requests go together than end within their time, as far as
+// that was measured, also when what they cost has changed.
+func TestBatchesEndInTime(t *testing.T) {
+	t.Parallel()
+	const limit = 10 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		each := time.Second
+		var sizes []int
+		scorer := BatchHandler(func(ctx context.Context, inputs []json.RawMessage) ([]any, error) {
+			sizes = append(sizes, len(inputs))
+			select {
+			case <-time.After(each * time.Duration(len(inputs))):
+				return make([]any, len(inputs)), nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}, Batching{Wait: -1})
+		d, err := (&options{ScoringTimeout: limit}).deployment(t.Context(), "slow", scorer)
+		require.NoError(t, err)
+		round := func() (failed int64) {
+			sizes = nil
+			var late atomic.Int64
+			var all sync.WaitGroup
+			for range defaultMostTogether {
+				all.Go(func() {
+					_, done, err := d.Score(t.Context(), &Request{Method: http.MethodPost, Body: []byte(`1`)}, nil)
+					if err != nil {
+						late.Add(1)
+						return
+					}
+					done()
+				})
+			}
+			all.Wait()
+			return late.Load()
+		}
+		require.Zero(t, round())
+		require.Equal(t, []int{1, 5, 5, 5, 5, 5, 5, 1}, sizes, "half of the time is for what is not as it was")
+		each = 4 * time.Second
+		require.Equal(t, int64(5), round(), "the first of them, by which that is measured")
+		require.Zero(t, round())
+		for _, size := range sizes {
+			require.LessOrEqual(t, size, 2)
+		}
+		require.NoError(t, d.Close(t.Context()))
+	})
 }
 
 // TestCosts: it pays to wait where a batch costs much by itself and requests come often.

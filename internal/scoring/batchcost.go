@@ -1,6 +1,9 @@
 package scoring
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // costs are what batches were seen to cost, and how soon requests come. A batch of
 // weight n is taken to cost fixed + each × n, by a line through the last batches.
@@ -76,6 +79,13 @@ func (c *costs) note(now time.Time, weight int, took time.Duration) {
 	}
 }
 
+// late takes in a batch whose time was over: what others have cost before says no more
+// what one costs now.
+func (c *costs) late(now time.Time, weight int, took time.Duration) {
+	c.one, c.n, c.t, c.nn, c.nt = 0, 0, 0, 0, 0
+	c.note(now, weight, took)
+}
+
 // line gives the seconds of a batch that don't depend on its weight, and those for
 // each unit of it.
 func (c *costs) line() (fixed, each float64) {
@@ -83,6 +93,17 @@ func (c *costs) line() (fixed, each float64) {
 		return 0, 0
 	}
 	return c.share * c.t / c.one, (1 - c.share) * c.t / c.n
+}
+
+// fits tells whether a batch is likely to end within a time, or in a half of it: what was
+// measured is what some have cost that went before. While nothing was measured each
+// request that has a limit goes alone.
+func (c *costs) fits(weight int, left time.Duration) bool {
+	if left == math.MaxInt64 {
+		return true
+	}
+	fixed, each := c.line()
+	return c.one > 0 && 2*(fixed+each*float64(weight)) <= left.Seconds()
 }
 
 // next gives in how many seconds another request may be expected, 0 when that is not

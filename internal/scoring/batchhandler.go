@@ -3,7 +3,6 @@ package scoring
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -46,7 +45,7 @@ func (h *batchHandler) Score(ctx context.Context, req *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
-	return h.batcher.do(&member[json.RawMessage, *Response]{ctx: ctx, begin: req.begin, in: input, weight: 1, bytes: len(input), alone: req.alone})
+	return h.batcher.do(&member[json.RawMessage, *Response]{ctx: ctx, begin: req.begin, limit: req.limit, in: input, weight: 1, bytes: len(input), alone: req.alone})
 }
 
 // score calls the function.
@@ -63,9 +62,9 @@ func (h *batchHandler) score(ctx context.Context, inputs []json.RawMessage) ([]o
 			outs[i].err = err
 			continue
 		}
-		body, err := json.Marshal(value)
+		body, err := written(value)
 		if err != nil {
-			outs[i].err = fmt.Errorf("the handler's answer can't be written as JSON: %w", err)
+			outs[i].err = err
 			continue
 		}
 		outs[i].value = &Response{Header: jsonHeader, Body: body, Elapsed: elapsed}

@@ -238,20 +238,16 @@ func nothing() {}
 // one; a clock answers late requests.
 func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
 	limit := &limited{Context: ctx}
-	begin := func() {
-		if ends := limit.begin(d.cfg.ScoringTimeout); late != nil {
-			d.clocks.start(&limit.clock, ends, late)
-		}
-	}
+	req.limit = d.cfg.ScoringTimeout
 	if req.begin = nil; d.traits.Ahead {
-		req.begin = begin
+		req.begin = func() { d.begin(limit, late) }
 	} else {
-		begin()
+		d.begin(limit, late)
 	}
 	resp, err := safeScore(limit, lease.Replica, req)
 	if err == nil && resp.Stream == nil {
 		// Without room for its answer the replica gets no further request.
-		err = req.share.need(limit, int64(len(resp.Body)))
+		err = req.share.need(limit, resp.size())
 	}
 	if !limit.clock.stop() {
 		if resp != nil && resp.Stream != nil {
@@ -269,6 +265,13 @@ func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *
 		d.fleet.Release(lease)
 		limit.end()
 	}, nil
+}
+
+// begin begins the time of a request.
+func (d *Deployment) begin(limit *limited, late func()) {
+	if ends := limit.begin(d.cfg.ScoringTimeout); late != nil {
+		d.clocks.start(&limit.clock, ends, late)
+	}
 }
 
 // safeScore turns a panic and an unusable status into errors.

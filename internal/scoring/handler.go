@@ -12,7 +12,7 @@ import (
 )
 
 // HandlerFunc is a scoring function in Go: valid JSON in, anything that
-// encoding/json can write out. For a GET request the input is an object of the
+// encoding/json can write out, of which a json.RawMessage is sent as it is. For a GET request the input is an object of the
 // query's parameters. An error that wraps azml.ErrInvalid is answered with 400
 // and its text, any other error with 500 and a text that gives nothing away.
 type HandlerFunc func(ctx context.Context, input json.RawMessage) (any, error)
@@ -44,11 +44,23 @@ func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	body, err := written(value)
+	if err != nil {
+		return nil, err
+	}
+	return &Response{Header: jsonHeader, Body: body, Elapsed: elapsed}, nil
+}
+
+// written gives a function's answer as JSON, which it may be already.
+func written(value any) ([]byte, error) {
+	if raw, is := value.(json.RawMessage); is && json.Valid(raw) {
+		return raw, nil
+	}
 	body, err := json.Marshal(value)
 	if err != nil {
 		return nil, fmt.Errorf("the handler's answer can't be written as JSON: %w", err)
 	}
-	return &Response{Header: jsonHeader, Body: body, Elapsed: elapsed}, nil
+	return body, nil
 }
 
 // jsonInput gives the request's input as valid JSON.

@@ -26,9 +26,23 @@ func (s *Server) inference(w *recorder, r *http.Request) {
 	if !open && !s.authorized(w, r) {
 		return
 	}
+	s.protocol.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), recorderKey{}, w)))
+}
+
+// recorderKey is the key of a request's recorder in its context, for what is asked by
+// the protocol's handler. A request over a connection of its own has none.
+type recorderKey struct{}
+
+func recorderOf(ctx context.Context) *recorder {
+	w, _ := ctx.Value(recorderKey{}).(*recorder)
+	return w
+}
+
+// newProtocol makes the handler of the protocol.
+func (s *Server) newProtocol() http.Handler {
 	opts := s.inferenceOptions()
-	opts.ReadBody = func(r *http.Request) ([]byte, error) { return s.readBody(w, r) }
-	openinference.NewHandler(repository{s, &w.call}, opts).ServeHTTP(w, r)
+	opts.ReadBody = func(r *http.Request) ([]byte, error) { return s.readBody(recorderOf(r.Context()), r) }
+	return openinference.NewHandler(repository{s}, opts)
 }
 
 func (s *Server) inferenceOptions() openinference.Options {
@@ -44,7 +58,7 @@ type Inference struct{ s *Server }
 func (s *Server) Inference() Inference { return Inference{s} }
 
 // Models are the service as a model, and its deployments as the versions of it.
-func (i Inference) Models() openinference.Repository { return repository{s: i.s} }
+func (i Inference) Models() openinference.Repository { return repository{i.s} }
 
 // Options say what the service tells of itself, and its bounds now.
 func (i Inference) Options() openinference.Options { return i.s.inferenceOptions() }
@@ -54,17 +68,14 @@ func (i Inference) Options() openinference.Options { return i.s.inferenceOptions
 func (i Inference) Admits(authorization string) (why string) { return i.s.admits(authorization) }
 
 // Note writes a line of the log of requests.
-func (i Inference) Note(c *Call) { i.s.note(c) }
+func (i Inference) Note(c *Call) { i.s.note(c, time.Now()) }
 
 // repository shows what the server serves as one model.
-type repository struct {
-	s    *Server
-	call *Call // notes who is asked, unless nil
-}
+type repository struct{ s *Server }
 
 // Model implements openinference.Repository. Without a version the deployment is
 // picked by its share of the traffic.
-func (r repository) Model(_ context.Context, name, version string) (*openinference.Model, error) {
+func (r repository) Model(ctx context.Context, name, version string) (*openinference.Model, error) {
 	if name != r.s.cfg.Service {
 		return nil, fmt.Errorf("%w: there is no model %q: its name is that of the service, %q", azml.ErrNotFound, name, r.s.cfg.Service)
 	}
@@ -77,8 +88,8 @@ func (r repository) Model(_ context.Context, name, version string) (*openinferen
 		return nil, fmt.Errorf("%w: no deployment has traffic: name a version", azml.ErrUnavailable)
 	}
 	d := route.To
-	if r.call != nil {
-		r.call.Deployment = d.Name()
+	if w := recorderOf(ctx); w != nil {
+		w.call.Deployment = d.Name()
 	}
 	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: d.infer,
 		Metadata: openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
@@ -94,9 +105,7 @@ func (r repository) Model(_ context.Context, name, version string) (*openinferen
 // infer scores a body for the protocol. What the script says of a request that it
 // refuses is for the client.
 func (d *Deployment) infer(ctx context.Context, body []byte) ([]byte, error) {
-	began := time.Now()
-	got, err := d.ask(ctx, question(body), maxInference)
-	d.count(counted(got.status, err), time.Since(began))
+	got, err := d.answerTo(ctx, question(body))
 	switch {
 	case err != nil:
 		return nil, err
@@ -111,15 +120,30 @@ func (d *Deployment) infer(ctx context.Context, body []byte) ([]byte, error) {
 // inferTensors scores tensors that were held against the inputs, without writing them
 // as JSON and reading that.
 func (d *Deployment) inferTensors(ctx context.Context, inputs []openinference.Tensor) ([]openinference.Tensor, error) {
-	began := time.Now()
 	req := question(nil)
 	req.tensors = fromProtocol(inputs, d.cfg.Inputs)
-	got, err := d.ask(ctx, req, maxInference)
-	d.count(counted(got.status, err), time.Since(began))
+	got, err := d.answerTo(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	return toProtocol(got.tensors)
+}
+
+// answerTo asks and counts. The question has what its request has of the room until it
+// is answered, which may be after the client has got an error.
+func (d *Deployment) answerTo(ctx context.Context, req *Request) (reply, error) {
+	of := recorderOf(ctx)
+	began := time.Now()
+	if of != nil {
+		req.share = &share{}
+		*req.share, of.share = of.share, share{}
+	}
+	got, err := d.ask(ctx, req, maxInference)
+	if err == nil && of != nil {
+		of.share = *req.share
+	}
+	d.count(counted(got.status, err), time.Since(began))
+	return got, err
 }
 
 // counted gives the status under which a request is counted.

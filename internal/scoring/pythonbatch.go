@@ -30,7 +30,7 @@ func (p *Python) Together() int {
 
 // together has a request scored with others.
 func (p *Python) together(ctx context.Context, req *Request) (*Response, error) {
-	return p.batcher.do(&member[*Request, *Response]{ctx: ctx, begin: req.begin, in: req, weight: 1, bytes: len(req.Body), alone: req.alone})
+	return p.batcher.do(&member[*Request, *Response]{ctx: ctx, begin: req.begin, limit: req.limit, in: req, weight: 1, bytes: len(req.Body), alone: req.alone})
 }
 
 // scoreBatch runs run_batch() for several requests, run() for one.

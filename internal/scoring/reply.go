@@ -30,6 +30,8 @@ type recorder struct {
 	values [7]string // of headers, without a slice of its own for each
 	set    int       // how many of values are taken
 	share  share     // of the room for bodies
+	asked  time.Time // when the body was there
+	by     *Deployment
 }
 
 // setHeader sets a header, whose name is in canonical form.
@@ -45,6 +47,7 @@ func (r *recorder) setHeader(header http.Header, name, value string) {
 
 // answeredBy tells client and log which deployment answers.
 func (r *recorder) answeredBy(d *Deployment) {
+	r.by = d
 	r.Header()[headerDeployment] = d.nameHeader
 	r.call.Deployment = d.Name()
 }
@@ -119,8 +122,7 @@ func (s *Server) reply(w *recorder, resp *Response) error {
 	w.call.Ran = resp.Elapsed
 	if resp.Elapsed > 0 {
 		var text [24]byte
-		ms := float64(resp.Elapsed) / float64(time.Millisecond)
-		w.setHeader(header, headerRunMilliseconds, string(strconv.AppendFloat(text[:0], ms, 'f', 3, 64)))
+		w.setHeader(header, headerRunMilliseconds, string(appendMillis(text[:0], resp.Elapsed)))
 	}
 	w.WriteHeader(resp.Status)
 	if _, err := w.Write(resp.Body); err != nil && resp.Stream == nil {

@@ -30,13 +30,13 @@ type Call struct {
 	Out int64
 }
 
-// note writes one line of the log of requests.
-func (s *Server) note(c *Call) {
+// note writes one line of the log of requests, for a request that ends now.
+func (s *Server) note(c *Call, now time.Time) {
 	if s.cfg.Requests == nil {
 		return
 	}
 	buffer := lines.Get().(*[]byte)
-	*buffer = c.append((*buffer)[:0], time.Now())
+	*buffer = c.append((*buffer)[:0], now)
 	_, _ = s.cfg.Requests.Write(*buffer) // a log that can't be written must not stop the service
 	lines.Put(buffer)
 }
@@ -92,7 +92,14 @@ func appendTime(line []byte, now time.Time) []byte {
 }
 
 func appendMilliseconds(line []byte, name string, d time.Duration) []byte {
-	return strconv.AppendFloat(append(line, name...), float64(d)/float64(time.Millisecond), 'f', 3, 64)
+	return appendMillis(append(line, name...), d)
+}
+
+// appendMillis adds a time in milliseconds, with the microseconds behind the point.
+func appendMillis(text []byte, d time.Duration) []byte {
+	micros := d.Round(time.Microsecond).Microseconds()
+	text = strconv.AppendInt(text, micros/1000, 10)
+	return append(text, '.', byte('0'+micros/100%10), byte('0'+micros/10%10), byte('0'+micros%10))
 }
 
 // appendText adds a field, unless it is empty.

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/azml-go/azml"
 )
@@ -25,23 +25,57 @@ const (
 // errNoRoom says that the large bodies of other requests take all the memory.
 var errNoRoom = fmt.Errorf("%w: the large bodies of other requests take all the memory there is for them", azml.ErrUnavailable)
 
-// room is the memory for bodies of more than freeBody, of requests and of answers.
+// room is the memory for bodies of more than freeBody, of requests and of answers. Who
+// finds none waits, in order. A body that grows keeps what it has while it waits for
+// more, so all could wait for each other: one request at a time, the first of those that
+// wait, has what it needs beside the rest. It is safe for concurrent use.
 type room struct {
-	free *semaphore.Weighted
-	size int64
+	size int64         // for all but that one
 	wait time.Duration // of a body that is being read
+
+	mu      sync.Mutex
+	free    int64
+	beside  bool // a request has what it needs beside the rest
+	waiting []*wanting
+}
+
+// wanting is a share that waits for more.
+type wanting struct {
+	share *share
+	more  int64
+	there chan struct{} // closed when it has it
 }
 
 func newRoom(maxBody int64) *room {
-	size := max(bodiesAtOnce*maxBody, leastRoom)
-	return &room{semaphore.NewWeighted(size), size, roomWait}
+	size := max((bodiesAtOnce-1)*maxBody, leastRoom)
+	return &room{size: size, wait: roomWait, free: size}
+}
+
+// admit gives those that wait what they want, in the order in which they came. The
+// caller holds the lock.
+func (r *room) admit() {
+	for len(r.waiting) > 0 {
+		first := r.waiting[0]
+		switch {
+		case first.more <= r.free:
+			r.free -= first.more
+			first.share.held += first.more
+		case !r.beside:
+			r.beside, first.share.beside = true, true
+		default:
+			return
+		}
+		r.waiting = r.waiting[1:]
+		close(first.there)
+	}
 }
 
 // share is what one request has of a room. The zero value, or nil, is of none, which
 // has no bounds. It is for one goroutine at a time.
 type share struct {
-	of   *room
-	held int64
+	of     *room
+	held   int64
+	beside bool // it has what it needs, beside the room's size
 }
 
 // need waits until the share is so large that a body of size bytes fits. What is
@@ -51,27 +85,45 @@ func (s *share) need(ctx context.Context, size int64) error {
 	if more == 0 {
 		return nil
 	}
-	if err := s.of.free.Acquire(ctx, more); err != nil {
-		return err
+	w := &wanting{s, more, make(chan struct{})}
+	s.of.mu.Lock()
+	s.of.waiting = append(s.of.waiting, w)
+	s.of.admit()
+	s.of.mu.Unlock()
+	select {
+	case <-w.there:
+		return nil
+	case <-ctx.Done():
 	}
-	s.held += more
-	return nil
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	at := slices.Index(s.of.waiting, w)
+	if at < 0 { // it has got it at this very moment
+		return nil
+	}
+	s.of.waiting = slices.Delete(s.of.waiting, at, at+1)
+	s.of.admit()
+	return ctx.Err()
 }
 
 // needNow is need for who does not wait.
 func (s *share) needNow(size int64) bool {
 	more := s.lacks(size)
-	if more > 0 && !s.of.free.TryAcquire(more) {
+	if more == 0 {
+		return true
+	}
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	if len(s.of.waiting) > 0 || more > s.of.free {
 		return false
 	}
-	if more > 0 {
-		s.held += more
-	}
+	s.of.free -= more
+	s.held += more
 	return true
 }
 
 func (s *share) lacks(size int64) int64 {
-	if s == nil || s.of == nil || size <= freeBody {
+	if s == nil || s.of == nil || s.beside || size <= freeBody {
 		return 0
 	}
 	return max(0, min(size, s.of.size)-s.held)
@@ -79,10 +131,15 @@ func (s *share) lacks(size int64) int64 {
 
 // leave gives everything back.
 func (s *share) leave() {
-	if s.held > 0 {
-		s.of.free.Release(s.held)
-		s.held = 0
+	if s == nil || s.held == 0 && !s.beside {
+		return
 	}
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.of.free += s.held
+	s.of.beside = s.of.beside && !s.beside
+	s.held, s.beside = 0, false
+	s.of.admit()
 }
 
 // readBody reads a body of at most most bytes. What it allocates is bounded by what

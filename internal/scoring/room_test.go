@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -38,7 +40,7 @@ func TestReadBody(t *testing.T) {
 			}
 			require.LessOrEqual(t, share.held, int64(most)+1)
 			share.leave()
-			require.True(t, share.of.free.TryAcquire(share.of.size), "all is given back")
+			require.Equal(t, share.of.size, share.of.free, "all is given back")
 		}
 	}
 }
@@ -58,7 +60,9 @@ func TestRoomForBodies(t *testing.T) {
 	room := s.scoring.limits.Load().room
 	room.wait = 50 * time.Millisecond
 	require.Equal(t, 200, s.ask(t, "POST", "/score", strings.Repeat(" ", 1<<20)+`"x"`).status)
-	require.True(t, room.free.TryAcquire(room.size), "nothing is held between requests")
+	others := [2]share{{of: room}, {of: room}}
+	require.True(t, others[0].needNow(room.size), "nothing is held between requests")
+	require.NoError(t, others[1].need(t.Context(), 1<<20), "one has what it needs beside that")
 	for _, path := range []string{"/score", "/v2/models/model/infer"} {
 		got := s.ask(t, "POST", path, strings.Repeat(" ", 1<<20)+`"x"`)
 		require.Equal(t, 503, got.status, path)
@@ -72,8 +76,68 @@ func TestRoomForBodies(t *testing.T) {
 	require.Never(t, func() bool { return s.deployment.Stats().Calls == 0 }, 50*time.Millisecond, time.Millisecond, "the replica waits with its answer")
 	s.scoring.SetLimits(Limits{MaxBody: 16 << 20})
 	require.Same(t, room, s.scoring.limits.Load().room, "the same limit has the same room")
-	room.free.Release(room.size)
+	others[0].leave()
+	others[1].leave()
 	got := <-answered
 	require.Equal(t, 200, got.status)
 	require.Len(t, got.body, 1000002)
+}
+
+// TestGrowingBodies: bodies that have together more than there is room for, and which keep
+// what they have while they wait for more, are all read, one after the other if need be.
+func TestGrowingBodies(t *testing.T) {
+	t.Parallel()
+	const most, bodies = 1 << 20, 40
+	synctest.Test(t, func(t *testing.T) {
+		room := newRoom(most)
+		room.size, room.free = 3*most, 3*most
+		var all sync.WaitGroup
+		for range bodies {
+			all.Go(func() {
+				s := &share{of: room}
+				for size := int64(2 * freeBody); size <= most; size *= 2 {
+					time.Sleep(time.Millisecond) // all grow at the same time
+					if err := s.grow(t.Context(), size); err != nil {
+						t.Error(err)
+					}
+				}
+				time.Sleep(time.Millisecond)
+				s.leave()
+			})
+		}
+		all.Wait()
+		require.Equal(t, room.size, room.free)
+		require.False(t, room.beside)
+		require.Empty(t, room.waiting)
+	})
+}
+
+// TestRoomIsLeft: who waits no longer holds up nobody, and nothing of what it had is lost.
+func TestRoomIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		room := newRoom(leastRoom)
+		holds, beside := &share{of: room}, &share{of: room}
+		require.NoError(t, holds.need(t.Context(), room.size-freeBody))
+		require.NoError(t, beside.need(t.Context(), 1<<20))
+		ctx, cancel := context.WithCancel(t.Context())
+		large, small := make(chan error, 1), make(chan error, 1)
+		go func() { large <- (&share{of: room}).need(ctx, 1<<20) }()
+		synctest.Wait()
+		next := &share{of: room}
+		require.False(t, next.needNow(freeBody+1), "others were there first")
+		holds.leave()
+		synctest.Wait()
+		require.NoError(t, <-large)
+		require.True(t, holds.needNow(room.free))
+		go func() { large <- (&share{of: room}).need(ctx, 1<<20) }()
+		synctest.Wait()
+		go func() { small <- next.need(t.Context(), freeBody+1) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-large, context.Canceled)
+		beside.leave()
+		require.NoError(t, <-small)
+		require.True(t, next.beside)
+	})
 }

@@ -101,7 +101,7 @@ func TestMirroredRequests(t *testing.T) {
 		require.Equal(t, `"main"`, s.ask(t, "POST", "/score", "2").body)
 	}
 	require.Eventually(t, func() bool { return b.Stats().Failures > 0 }, 10*time.Second, time.Millisecond)
-	require.EqualValues(t, shadow.Load(), b.Stats().Mirrored)
+	require.Eventually(t, func() bool { return shadow.Load() == b.Stats().Mirrored }, 10*time.Second, time.Millisecond, "none is lost")
 }
 
 // under puts load on the service until the returned function is called, which

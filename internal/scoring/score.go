@@ -49,8 +49,7 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invoc
 		return
 	}
 	req.Invocations = invocations
-	began := time.Now()
-	defer func() { d.count(w.status, time.Since(began)) }()
+	w.asked = time.Now()
 	if to, ok := s.table.Load().Mirror(d.Name()); ok && r.Method == http.MethodPost {
 		s.mirror(to.To, req)
 	}

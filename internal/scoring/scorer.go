@@ -84,11 +84,12 @@ type Request struct {
 	// Invocations says that the request is by MLflow's protocol.
 	Invocations bool
 
-	begin   func()   // begins the time of scoring; nil when that has begun
-	share   *share   // of the room for bodies; nil for what has no bounds
-	alone   bool     // a replica has ended with it: it is not to be scored with others
-	tensors []Tensor // the inputs, of a request that has no body
-	batch   []int    // the lengths of the bodies in Body, of a batch; nil of one request
+	begin   func()        // begins the time of scoring; nil when that has begun
+	limit   time.Duration // how long scoring may take; 0 for no limit
+	share   *share        // of the room for bodies; nil for what has no bounds
+	alone   bool          // a replica has ended with it: it is not to be scored with others
+	tensors []Tensor      // the inputs, of a request that has no body
+	batch   []int         // the lengths of the bodies in Body, of a batch; nil of one request
 }
 
 // Response is the answer to one request.
@@ -111,4 +112,14 @@ type Response struct {
 	tensors []Tensor // the outputs, of a request that had tensors
 	told    bool     // Header says whether the user's code failed
 	parts   []part   // of a batch: the answers whose bodies are in Body
+}
+
+// size gives about how many bytes of memory the answer takes, but for what is streamed.
+func (r *Response) size() int64 {
+	size := int64(len(r.Body))
+	for _, t := range r.tensors {
+		const most = 8 // of a number
+		size += most * values(t.Shape)
+	}
+	return size
 }

@@ -64,6 +64,8 @@ type Server struct {
 	copies  chan struct{}
 	copying sync.WaitGroup
 	version []string
+	// protocol answers the Open Inference Protocol.
+	protocol http.Handler
 }
 
 // NewServer makes a server without deployments, which refuses all requests.
@@ -79,6 +81,7 @@ func NewServer(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies), version: []string{cfg.ServerVersion}}
 	s.SetLimits(Limits{})
+	s.protocol = s.newProtocol()
 	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
 	s.table.Store(none)
 	return s
@@ -178,8 +181,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // ended gives back what the request had, and logs it.
 func (s *Server) ended(rec *recorder) {
 	rec.share.leave()
+	now := time.Now()
+	if rec.by != nil {
+		rec.by.count(rec.status, now.Sub(rec.asked))
+	}
 	rec.call.Status, rec.call.Out = rec.status, rec.size
-	s.note(&rec.call)
+	s.note(&rec.call, now)
 }
 
 // health tells a probe whether requests would be answered. It takes no replica

@@ -103,7 +103,7 @@ func (s *tensorModel) Score(ctx context.Context, req *Request) (*Response, error
 		rows = int(inputs[0].Shape[0])
 		alone = alone || slices.ContainsFunc(inputs, func(t Tensor) bool { return len(t.Shape) == 0 || t.Shape[0] != int64(rows) })
 	}
-	got, err := s.batcher.do(&member[[]Tensor, prediction]{ctx: ctx, begin: req.begin, in: inputs, weight: rows, bytes: bytes, kind: rest(inputs), alone: alone})
+	got, err := s.batcher.do(&member[[]Tensor, prediction]{ctx: ctx, begin: req.begin, limit: req.limit, in: inputs, weight: rows, bytes: bytes, kind: rest(inputs), alone: alone})
 	if err != nil {
 		return nil, err
 	}

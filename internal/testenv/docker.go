@@ -107,10 +107,6 @@ func findDocker(ctx context.Context) (string, error) {
 	return path, err
 }
 
-// certificates are the authorities that this machine trusts, which may be more
-// than Debian's: package indexes are reached through a proxy with its own, say.
-const certificates = "/etc/ssl/certs/ca-certificates.crt"
-
 // importDockerImage gives the image to a new engine.
 func importDockerImage(ctx context.Context, dir string) error {
 	root, err := pythonRoot(ctx)
@@ -122,34 +118,13 @@ func importDockerImage(ctx context.Context, dir string) error {
 		return err
 	}
 	defer engine.stop()
-	_, err = output(ctx, "docker", "-H", engine.Host, "import", root, DockerImage)
-	return err
+	return engine.importImage(ctx, root, DockerImage)
 }
 
-// pythonRoot gives a file, .tar.gz, with all files of [DockerImage], made of packages.
-func pythonRoot(ctx context.Context) (string, error) {
-	c, err := openCache()
-	if err != nil {
-		return "", err
-	}
-	dir, err := c.installed(ctx, "python-root-1", false, func(dir string) error {
-		root := filepath.Join(dir, "root")
-		defer os.RemoveAll(root)
-		_, err := output(ctx, "debootstrap", "--variant=minbase", "--include=python3,python3-venv,python3-pip,ca-certificates", "bookworm", root)
-		if err != nil {
-			return err
-		}
-		trusted, err := os.ReadFile(certificates)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(root, certificates), trusted, 0o644)
-		}
-		if err != nil {
-			return err
-		}
-		_, err = output(ctx, "sh", "-c", `tar -C "$1" --exclude=./var/cache/apt --exclude=./var/lib/apt/lists --exclude=./usr/share/doc -c . | gzip -1 > "$1.tar.gz"`, "sh", root)
-		return err
-	})
-	return filepath.Join(dir, "root.tar.gz"), err
+// importImage makes an image of a file with all its files.
+func (e *DockerEngine) importImage(ctx context.Context, root, called string) error {
+	_, err := output(ctx, "docker", "-H", e.Host, "import", root, called)
+	return err
 }
 
 // runDocker runs an engine in the folder $1 until standard input ends, as it

@@ -163,7 +163,7 @@ func startKubernetes(ctx context.Context, tools, called string) (*KubernetesClus
 		err = c.up(ctx)
 	}
 	if err == nil {
-		err = c.push(ctx, image)
+		err = c.push(ctx, c.Image, image)
 	}
 	if err == nil && first { // what killed tests left is nobody's
 		_, err = c.Run(ctx, "", "delete", "namespace", "-l", namespaceLabel+"=yes", "--wait=false")
@@ -244,9 +244,9 @@ func allFree(ports []string) bool {
 	return true
 }
 
-// push gives the registry the image, unless it is there.
-func (c *KubernetesCluster) push(ctx context.Context, root string) error {
-	to, err := name.NewTag(c.Image)
+// push gives the registry an image with the files of root, unless it is there.
+func (c *KubernetesCluster) push(ctx context.Context, called, root string) error {
+	to, err := name.NewTag(called)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return python(ctx)
 	case AbilityPythonVenv:
 		return venv(ctx, "probe", true, []string{"iniconfig==2.1.0"}, nil) // any small package
+	case AbilityConda:
+		return condaChannel(ctx, true)
 	case AbilityAzurite:
 		return azurite(ctx, true)
 	case AbilityMLflowJava:
@@ -79,6 +81,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return torch(ctx)
 	case AbilityMPI:
 		return mpi(ctx)
+	case AbilityDistributedImage:
+		return distributedRoot(ctx, true)
 	case AbilityMount:
 		return fmt.Sprintf("as user %d", os.Geteuid()), canMount()
 	}

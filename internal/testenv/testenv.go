@@ -27,6 +27,9 @@ const (
 	// AbilityPythonVenv is the making of virtual environments with packages
 	// installed over the network.
 	AbilityPythonVenv = "python-venv"
+	// AbilityConda is a channel of conda packages, packed from this machine's Python,
+	// and the package index that has what installs them.
+	AbilityConda = "conda"
 	// AbilityInferenceServer is the azureml-inference-server-http that contract
 	// tests compare answers with.
 	AbilityInferenceServer = "inference-server"
@@ -72,6 +75,8 @@ const (
 	AbilityTorch = "torch"
 	// AbilityMPI is Open MPI's mpirun.
 	AbilityMPI = "mpi"
+	// AbilityDistributedImage is an image with PyTorch and Open MPI.
+	AbilityDistributedImage = "distributed-image"
 	// AbilityMount is the right to mount file systems, for tests of full disks.
 	AbilityMount = "mount"
 )
@@ -87,6 +92,7 @@ func Abilities() []string {
 		AbilityGit,
 		AbilityPython,
 		AbilityPythonVenv,
+		AbilityConda,
 		AbilityInferenceServer,
 		AbilityMLServer,
 		AbilityAzureMLCore,
@@ -106,6 +112,7 @@ func Abilities() []string {
 		AbilityRegistry,
 		AbilityTorch,
 		AbilityMPI,
+		AbilityDistributedImage,
 		AbilityMount,
 	}
 }

@@ -96,11 +96,13 @@ func inCloud(measures ...func(c *cloud, ctx context.Context) error) func(ctx con
 }
 
 // turns is rounds for what takes long: a few turns, the first of which does not
-// count.
+// count. Each side begins when the disk has written what those before it left,
+// else the order would decide.
 func turns(ctx context.Context, n int, sides ...side) ([]series, error) {
 	out := make([]series, len(sides))
 	for turn := -1; turn < n; turn++ {
 		for i, do := range sides {
+			settleDisk()
 			s, err := do(ctx)
 			if err != nil {
 				return nil, err

@@ -48,9 +48,10 @@ func (c *cloud) benchBig(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	got, err := turns(ctx, 3, ours.up, timed(func(ctx context.Context) error { return putFile(ctx, objects, path) }), timed(func(ctx context.Context) error { return c.sdkUp(ctx, path) }),
-		ours.downAndAway, timed(func(ctx context.Context) error { return getFile(ctx, objects, path+".got") }), timed(func(ctx context.Context) error { return c.sdkDown(ctx, path+".got") }),
-		timed(func(ctx context.Context) error { return c.sdkDownHashed(ctx, path+".got", size) }))
+	got, err := turns(ctx, 3,
+		ours.up, timed(func(ctx context.Context) error { return putFile(ctx, objects, path) }), timed(func(ctx context.Context) error { return c.sdkUp(ctx, path) }),
+		ours.downAndAway, intoFile(path+".got", func(ctx context.Context, f *os.File) error { return getFile(ctx, objects, f) }), intoFile(path+".got", c.sdkDown),
+		intoFile(path+".got", func(ctx context.Context, f *os.File) error { return c.sdkDownHashed(ctx, f, size) }))
 	if err != nil {
 		return err
 	}
@@ -78,6 +79,21 @@ func (c *cloud) benchBig(ctx context.Context) error {
 func (c *carrier) downAndAway(ctx context.Context) (sample, error) {
 	s, err := c.down(ctx)
 	return s, errors.Join(err, os.RemoveAll(c.restored))
+}
+
+// intoFile is a side that gets something into a new file, and removes that when
+// its time was taken, as downAndAway does.
+func intoFile(path string, get func(ctx context.Context, f *os.File) error) side {
+	return func(ctx context.Context) (sample, error) {
+		s, err := timed(func(ctx context.Context) error {
+			f, err := os.Create(path)
+			if err != nil {
+				return err
+			}
+			return errors.Join(get(ctx, f), f.Close())
+		})(ctx)
+		return s, errors.Join(err, os.Remove(path))
+	}
 }
 
 // fill writes a file of random bytes.
@@ -132,18 +148,14 @@ func putFile(ctx context.Context, objects backend.Objects, path string) error {
 	return err
 }
 
-func getFile(ctx context.Context, objects backend.Objects, path string) error {
+func getFile(ctx context.Context, objects backend.Objects, f *os.File) error {
 	object, err := objects.Get(ctx, "big", &backend.GetOptions{})
 	if err != nil {
 		return err
 	}
 	defer object.Body.Close()
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
 	_, err = io.Copy(f, object.Body)
-	return errors.Join(err, f.Close(), os.Remove(path))
+	return err
 }
 
 func (c *cloud) sdkUp(ctx context.Context, path string) error {
@@ -156,29 +168,22 @@ func (c *cloud) sdkUp(ctx context.Context, path string) error {
 	return err
 }
 
-func (c *cloud) sdkDown(ctx context.Context, path string) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = c.client.NewBlobClient("sdk/big").DownloadFile(ctx, f, &blob.DownloadFileOptions{BlockSize: 8 << 20, Concurrency: azureWorkers})
-	return errors.Join(err, f.Close(), os.Remove(path))
+func (c *cloud) sdkDown(ctx context.Context, f *os.File) error {
+	_, err := c.client.NewBlobClient("sdk/big").DownloadFile(ctx, f, &blob.DownloadFileOptions{BlockSize: 8 << 20, Concurrency: azureWorkers})
+	return err
 }
 
 // sdkDownHashed is sdkDown with a digest of each block, as whoever wants to know
 // that he has what was stored must make one.
-func (c *cloud) sdkDownHashed(ctx context.Context, path string, size int64) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
+func (c *cloud) sdkDownHashed(ctx context.Context, f *os.File, size int64) error {
 	const block = 8 << 20
 	work, buffers := newWork(ctx, azureWorkers), make(chan []byte, azureWorkers)
 	for range azureWorkers {
 		buffers <- make([]byte, block)
 	}
-	for offset := int64(0); offset < size; offset += block {
-		if err = work.run(func(ctx context.Context) error {
+	var err error
+	for offset := int64(0); offset < size && err == nil; offset += block {
+		err = work.run(func(ctx context.Context) error {
 			buffer := <-buffers
 			defer func() { buffers <- buffer }()
 			part := buffer[:min(block, size-offset)]
@@ -190,11 +195,9 @@ func (c *cloud) sdkDownHashed(ctx context.Context, path string, size int64) erro
 			}
 			_, err := f.WriteAt(part, offset)
 			return err
-		}); err != nil {
-			break
-		}
+		})
 	}
-	return errors.Join(err, work.wait(), f.Close(), os.Remove(path))
+	return errors.Join(err, work.wait())
 }
 
 // benchSmall measures many small files beside one blob for each.

@@ -13,22 +13,31 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/workspace"
 )
 
 // childFlag as the first argument makes this program one of its own children:
 // a server, so that its CPU time is its own, or the command that is submitted.
 const (
-	childFlag   = "-child"
-	childClock  = "clock"
-	childLog    = "log"
-	childBare   = "bare"
-	childGo     = "go"
-	childPython = "python"
-	childScript = "script"
-	childStream = "stream"
-	childTable  = "table"
+	childFlag  = "-child"
+	childClock = "clock"
+	childLog   = "log"
+	childBare  = "bare"
+	// childObserved is childGo with the metrics and a hundredth of the traces of OpenTelemetry.
+	childObserved = "observed"
+	childGo       = "go"
+	childPython   = "python"
+	childScript   = "script"
+	childStream   = "stream"
+	childTable    = "table"
 )
+
+// childProfile is the variable with the file for a child's CPU profile.
+const childProfile = "AZML_BENCH_PROFILE"
 
 // target is a server to be loaded.
 type target struct {
@@ -37,6 +46,9 @@ type target struct {
 	// Key is what it asks for.
 	Key string `json:"key"`
 }
+
+// noopAnswer is what the function that does nothing answers, and the floor.
+const noopAnswer = `{"ok":true}`
 
 const noopScript = "def init(): pass\ndef run(data): return {'ok': True}\n"
 
@@ -85,7 +97,7 @@ func serveBare() error {
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"ok":true}`)
+		_, _ = io.WriteString(w, noopAnswer)
 	})}
 	go func() { _ = server.Serve(listener) }()
 	defer server.Close()
@@ -94,12 +106,20 @@ func serveBare() error {
 
 // serveEndpoint deploys an endpoint with key authentication.
 func serveEndpoint(ctx context.Context, kind, dir string) error {
-	ws, err := openIn(ctx, dir)
+	opts := optionsIn(dir)
+	if kind == childObserved {
+		meters := metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))
+		defer meters.Shutdown(context.WithoutCancel(ctx))
+		tracers := trace.NewTracerProvider(trace.WithSampler(trace.ParentBased(trace.TraceIDRatioBased(0.01))))
+		defer tracers.Shutdown(context.WithoutCancel(ctx))
+		opts.MeterProvider, opts.TracerProvider = meters, tracers
+	}
+	ws, err := workspace.Open(ctx, filepath.Join(dir, "workspace"), opts)
 	if err != nil {
 		return err
 	}
 	defer ws.Close(context.WithoutCancel(ctx))
-	config := endpoint.Config{Handler: func(context.Context, json.RawMessage) (any, error) { return map[string]bool{"ok": true}, nil }}
+	config := endpoint.Config{Handler: func(context.Context, json.RawMessage) (any, error) { return json.RawMessage(noopAnswer), nil }}
 	if kind == childPython {
 		source := filepath.Join(dir, "source")
 		if err := os.MkdirAll(source, 0o755); err != nil {

@@ -18,6 +18,9 @@ func cpuSeconds() float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
+// settleDisk waits until what was written so far is on the disk.
+func settleDisk() { syscall.Sync() }
+
 // peakMemory gives the most memory that an ended process had at a time, in MB.
 func peakMemory(p *os.ProcessState) float64 {
 	u, ok := p.SysUsage().(*syscall.Rusage)

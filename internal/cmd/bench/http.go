@@ -41,6 +41,14 @@ func (b *bench) measureEndpoint(ctx context.Context, kind string, peers bool) (e
 	}
 	defer func() { err = errors.Join(err, bare.stop()) }()
 	servers := []*server{ours, bare}
+	if kind == childGo {
+		observed, err := b.startChild(ctx, "with OpenTelemetry", childObserved)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, observed.stop()) }()
+		servers = append(servers, observed)
+	}
 	if peers {
 		started, err := b.startScoringPeers(ctx)
 		for _, peer := range started {

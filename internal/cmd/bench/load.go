@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -92,6 +94,9 @@ func (c *caller) call(ctx context.Context) error {
 	if _, err := c.conn.Write(c.request()); err != nil {
 		return err
 	}
+	if plain, err := c.skipPlain(); plain || err != nil {
+		return err
+	}
 	resp, err := http.ReadResponse(c.in, nil) //nolint:bodyclose // read to its end below, and it ends the connection's turn
 	if err != nil {
 		return err
@@ -107,6 +112,48 @@ func (c *caller) call(ctx context.Context) error {
 		c.close()
 	}
 	return nil
+}
+
+// skipPlain skips an answer with the status 200 and a Content-Length, if that is what
+// comes. It looks at nothing else, as wrk does: the load takes its time from the same
+// processors as the server.
+func (c *caller) skipPlain() (bool, error) {
+	head, err := c.peekHead()
+	if err != nil {
+		return false, err
+	}
+	line, rest, _ := bytes.Cut(head, []byte("\r\n"))
+	plain, length := bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")), -1
+	for plain && len(rest) > 0 {
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		name, value, _ := bytes.Cut(line, []byte(": "))
+		switch {
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return false, err
+			}
+		case bytes.EqualFold(name, []byte("Connection")):
+			plain = bytes.EqualFold(value, []byte("keep-alive"))
+		}
+	}
+	if !plain || length < 0 {
+		return false, nil
+	}
+	_, err = c.in.Discard(len(head) + len("\r\n\r\n") + length)
+	return true, err
+}
+
+// peekHead gives the head of the answer that comes, without the empty line at its end.
+func (c *caller) peekHead() ([]byte, error) {
+	for n := 1; ; n = c.in.Buffered() + 1 {
+		if _, err := c.in.Peek(n); err != nil {
+			return nil, err
+		}
+		there, _ := c.in.Peek(c.in.Buffered()) // which reads nothing
+		if head, _, found := bytes.Cut(there, []byte("\r\n\r\n")); found {
+			return head, nil
+		}
+	}
 }
 
 func (c *caller) close() {

@@ -119,8 +119,11 @@ func logAndDie(ctx context.Context, dir string) error {
 // openIn opens the workspace of a scratch folder, and makes it when it is not
 // there.
 func openIn(ctx context.Context, dir string) (*workspace.Workspace, error) {
-	return workspace.Open(ctx, filepath.Join(dir, "workspace"), &workspace.OpenOptions{CacheDir: filepath.Join(dir, "cache"),
-		SecretsKeyFile: filepath.Join(dir, "secrets.key")})
+	return workspace.Open(ctx, filepath.Join(dir, "workspace"), optionsIn(dir))
+}
+
+func optionsIn(dir string) *workspace.OpenOptions {
+	return &workspace.OpenOptions{CacheDir: filepath.Join(dir, "cache"), SecretsKeyFile: filepath.Join(dir, "secrets.key")}
 }
 
 // killed gives the number of the peer's points that are there. It counts until

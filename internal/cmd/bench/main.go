@@ -94,7 +94,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var code int
 	if len(os.Args) > 1 && os.Args[1] == childFlag {
-		code = child(ctx, os.Args[2:])
+		code = profiled(os.Getenv(childProfile), os.Stderr, func() int { return child(ctx, os.Args[2:]) })
 	} else {
 		code = benchmark(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	}
@@ -118,26 +118,26 @@ func benchmark(ctx context.Context, args []string, out, log io.Writer) int {
 		return 1
 	}
 	defer os.RemoveAll(b.dir)
-	if b.profile == "" {
-		return b.all(ctx, chosen)
-	}
-	return b.profiled(func() int { return b.all(ctx, chosen) })
+	return profiled(b.profile, b.log, func() int { return b.all(ctx, chosen) })
 }
 
-// profiled writes a CPU profile of do.
-func (b *bench) profiled(do func() int) int {
-	f, err := os.Create(b.profile)
+// profiled writes a CPU profile of do to a file, unless that is "".
+func profiled(file string, log io.Writer, do func() int) int {
+	if file == "" {
+		return do()
+	}
+	f, err := os.Create(file)
 	if err == nil {
 		err = pprof.StartCPUProfile(f)
 	}
 	if err != nil {
-		fmt.Fprintln(b.log, "bench:", err)
+		fmt.Fprintln(log, "bench:", err)
 		return 1
 	}
 	code := do()
 	pprof.StopCPUProfile()
 	if err := f.Close(); err != nil {
-		fmt.Fprintln(b.log, "bench:", err)
+		fmt.Fprintln(log, "bench:", err)
 		return 1
 	}
 	return code
@@ -151,7 +151,7 @@ func (b *bench) parse(args []string) ([]group, error) {
 	peers := flags.String("vs", "", "`peers` to install and measure, too, of: "+strings.Join(allPeers(), ","))
 	flags.Float64Var(&b.seconds, "seconds", 2, "the time for each figure, about")
 	flags.BoolVar(&b.big, "big", false, "take snapshots with a file of 1 GB beside the small ones, send one to Azure's emulator and search 10,000 runs there, seal 20 million points, and search among 100,000 runs, register a dataset of a million files, too; more of the server's artifacts and versions")
-	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`")
+	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of this process to this `file`, and of each server of its own to one beside it, with the server's kind behind the name")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

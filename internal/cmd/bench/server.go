@@ -45,6 +45,9 @@ func (b *bench) startChild(ctx context.Context, name, kind string, more ...strin
 		args = append(append(args, dir), more...)
 	}
 	s := &server{name: name, cmd: exec.CommandContext(ctx, self, args...)}
+	if b.profile != "" {
+		s.cmd.Env = append(os.Environ(), childProfile+"="+b.profile+"."+kind)
+	}
 	begun := time.Now()
 	out, err := s.start()
 	if err != nil {
