@@ -209,6 +209,14 @@ type Reachable interface {
 	Address(ctx context.Context, id string) (string, error)
 }
 
+// Rehearser is an optional interface of Compute: a target that can tell, without starting
+// anything, whether it would take a job. It is for who sets a target up, for what a job has
+// of its own, such as its image and limits, may be what decides.
+type Rehearser interface {
+	// Rehearse tells what is in the way of a job. Errors: as Check, and ErrNotFound.
+	Rehearse(ctx context.Context) error
+}
+
 // Near is an optional interface of Compute: a target whose jobs are reached by one
 // folder of this machine, that of ComputeSource.CacheDir, so that a lock in there tells
 // all who keep its jobs from each other.

@@ -154,7 +154,7 @@ func (c *Client) try(ctx context.Context, source backend.ComputeSource, skip boo
 	case instance:
 		_, err = i.InstanceStatus(ctx)
 	default:
-		err = opened.Check(ctx)
+		err = rehearsed(ctx, opened)
 	}
 	return instance, err
 }

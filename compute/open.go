@@ -42,10 +42,21 @@ func (t *Target) Check(ctx context.Context, opts *CheckOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	if err := opened.Check(ctx); err != nil || !opts.Try {
+	if err := rehearsed(ctx, opened); err != nil || !opts.Try {
 		return err
 	}
 	return try(ctx, opened)
+}
+
+// rehearsed checks a target, and whether it would take a job where it can tell that.
+func rehearsed(ctx context.Context, target backend.Compute) error {
+	if err := target.Check(ctx); err != nil {
+		return err
+	}
+	if r, can := backend.As[backend.Rehearser](target); can {
+		return r.Rehearse(ctx)
+	}
+	return nil
 }
 
 // openSource opens a target by the driver of its type. Errors: ErrUnsupported.

@@ -159,17 +159,24 @@ func (d *Driver) Check(ctx context.Context) error {
 		return fmt.Errorf("%w: in namespace %s this user may not: %s; docs/kubernetes.md has a Role that is enough",
 			azml.ErrDenied, d.cluster.namespace, strings.Join(missing, ", "))
 	}
-	return d.rehearse(ctx, on)
+	return nil
 }
 
-// rehearse has the API server look at a Job as those of jobs are.
-func (d *Driver) rehearse(ctx context.Context, on backend.Platform) error {
+// Rehearse implements backend.Rehearser: it has the API server look at a Job as those
+// of jobs are.
+func (d *Driver) Rehearse(ctx context.Context) error {
+	on, err := d.Platform(ctx)
+	if err != nil {
+		return err
+	}
 	m, err := d.manifest(backend.Job{ID: "rehearsal", Image: cmp.Or(d.target.Image, "any")}, on, carrying{})
 	if err != nil {
 		return err
 	}
 	_, err = d.cluster.jobs.Create(ctx, m, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	switch err = classify(ctx, err); {
+	case err != nil && strings.Contains(err.Error(), "does not support dry run"): // a webhook, of which nothing is known then
+		return nil
 	case errors.Is(err, azml.ErrNotFound):
 		return fmt.Errorf("namespace %s: make it, or name another: %w", d.cluster.namespace, err)
 	case err != nil:

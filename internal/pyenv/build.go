@@ -66,7 +66,8 @@ func Build(ctx context.Context, spec Spec, opts *BuildOptions) (*Env, error) {
 type builder struct {
 	spec Spec
 	opts BuildOptions
-	env  map[string]string
+	env  map[string]string // of the tools
+	urls map[string]string // what URLs of the spec may name
 	mask *masker
 	hash string
 }
@@ -80,8 +81,8 @@ func newBuilder(spec Spec, opts BuildOptions) (*builder, error) {
 		return nil, err
 	}
 	opts.CacheDir = dir
-	env := toolEnviron(opts.Env, spec)
-	return &builder{spec: spec, opts: opts, env: env, mask: newMasker(spec, env), hash: spec.Hash()}, nil
+	urls := toolEnviron(opts.Env, spec)
+	return &builder{spec: spec, opts: opts, env: withoutChannels(urls, spec), urls: urls, mask: newMasker(spec, urls), hash: spec.Hash()}, nil
 }
 
 // cacheDir makes the folder absolute, because environments hold their path.

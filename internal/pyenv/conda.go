@@ -199,6 +199,9 @@ func checkCondaPackage(pkg string) error {
 	if !condaPackage.MatchString(joinCondaVersion(pkg)) {
 		return fmt.Errorf("%q is not a conda package such as \"cudatoolkit=11.8\"", pkg)
 	}
+	if strings.HasPrefix(pkg, "defaults::") {
+		return fmt.Errorf("%q: defaults stands for several channels: list it as a channel, or name one of them before the package", pkg)
+	}
 	return nil
 }
 

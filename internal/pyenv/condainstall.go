@@ -100,7 +100,7 @@ func (b *builder) createConda(ctx context.Context, dir string) (marker, error) {
 		return marker{}, fmt.Errorf("make what installs conda packages: %w", err)
 	}
 	create := command{phase: "conda create", args: []string{tool.Python, "-I", "-u", "-c", condaScript}, env: b.env,
-		input: bytes.NewReader(b.spec.condaInput(dir, runtime.GOOS == "windows", b.env))}
+		input: bytes.NewReader(b.spec.condaInput(dir, runtime.GOOS == "windows", b.urls))}
 	if err := create.run(ctx, b.opts.Log, b.mask); err != nil {
 		return marker{}, err
 	}

@@ -110,7 +110,7 @@ func (p condaPlace) testChannels(t *testing.T) {
 	company := t.TempDir()
 	testenv.PackConda(t, filepath.Join(company, "mine"), own("shared", "9"))
 	log = newLines()
-	_, err = p.build(t.Context(), Spec{Conda: []string{"shared"}, Channels: []string{"mine", p.base}}, log, map[string]string{"CONDA_CHANNEL_ALIAS": "file://" + company})
+	_, err = p.build(t.Context(), Spec{Conda: []string{"mine::shared"}, Channels: []string{"mine", p.base}}, log, map[string]string{"CONDA_CHANNEL_ALIAS": "file://" + company})
 	require.NoError(t, err, "%s", log)
 	require.Contains(t, log.String(), "shared 9 0 from file://"+company+"/mine")
 }

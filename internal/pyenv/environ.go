@@ -1,6 +1,7 @@
 package pyenv
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,14 +40,34 @@ func toolEnviron(base map[string]string, s Spec) map[string]string {
 			env[name] = value
 		}
 	}
-	for _, line := range slices.Concat(s.PipOptions, s.Pip, s.Constraints, s.Channels) {
-		for _, match := range variable.FindAllStringSubmatch(line, -1) {
-			if value, ok := os.LookupEnv(match[1]); ok {
-				env[match[1]] = value
-			}
+	for _, name := range named(s.PipOptions, s.Pip, s.Constraints, s.Channels) {
+		if value, ok := os.LookupEnv(name); ok {
+			env[name] = value
 		}
 	}
 	return env
+}
+
+// withoutChannels leaves out what only the URLs of channels name, such as a password:
+// rattler gets it by its standard input, and packages run code of their own.
+func withoutChannels(env map[string]string, s Spec) map[string]string {
+	out := maps.Clone(env)
+	for _, name := range named(s.Channels) {
+		if !forTools(name) && !slices.Contains(named(s.PipOptions, s.Pip, s.Constraints), name) {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
+// named lists the variables that lines name.
+func named(lines ...[]string) (names []string) {
+	for _, line := range slices.Concat(lines...) {
+		for _, match := range variable.FindAllStringSubmatch(line, -1) {
+			names = append(names, match[1])
+		}
+	}
+	return names
 }
 
 func forTools(name string) bool {

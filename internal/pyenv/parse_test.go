@@ -148,6 +148,7 @@ func TestParseCondaRefuses(t *testing.T) {
 		"a: [":                                  "conda file",
 		"dependencies: numpy":                   "line 1: a list",
 		"dependencies:\n- --help":               "line 2",
+		"dependencies:\n- defaults::numpy":      "several channels",
 		"dependencies:\n- python=three":         "line 2",
 		"dependencies:\n- pip:\n  - -e .":       "line 3: requirements, line 1: -e",
 		"dependencies:\n- pip: a":               "a list is expected",

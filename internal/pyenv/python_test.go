@@ -88,7 +88,13 @@ func TestToolsSeeOnlyTheirVariables(t *testing.T) {
 	t.Setenv("AZML_TEST_SECRET", "x") // not parallel: it changes the process's environment
 	t.Setenv("PIP_INDEX_URL", "https://index.example.org")
 	t.Setenv("MY_INDEX_PASSWORD", "y")
-	env := toolEnviron(nil, Spec{PipOptions: []string{"--index-url https://u:${MY_INDEX_PASSWORD}@h/"}})
+	t.Setenv("MY_CHANNEL_PASSWORD", "z")
+	spec := Spec{PipOptions: []string{"--index-url https://u:${MY_INDEX_PASSWORD}@h/"},
+		Channels: []string{"https://u:${MY_CHANNEL_PASSWORD}@h/", "https://u:${MY_INDEX_PASSWORD}@h/", "${PIP_INDEX_URL}/conda"}}
+	known := toolEnviron(nil, spec)
+	require.Equal(t, "z", known["MY_CHANNEL_PASSWORD"])
+	env := withoutChannels(known, spec)
+	require.NotContains(t, env, "MY_CHANNEL_PASSWORD", "packages run code of their own")
 	require.NotContains(t, env, "AZML_TEST_SECRET")
 	require.Equal(t, "https://index.example.org", env["PIP_INDEX_URL"])
 	require.Equal(t, "y", env["MY_INDEX_PASSWORD"])

@@ -46,7 +46,7 @@ func (d *Deployment) ask(ctx context.Context, req *Request, most int64) (reply, 
 		defer done()
 		answer, err := whole(resp, most)
 		if err == nil {
-			err = req.share.need(ctx, int64(len(answer)))
+			err = req.share.grow(ctx, int64(len(answer)))
 		}
 		if err != nil {
 			req.share.leave()

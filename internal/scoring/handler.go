@@ -51,10 +51,11 @@ func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
 	return &Response{Header: jsonHeader, Body: body, Elapsed: elapsed}, nil
 }
 
-// written gives a function's answer as JSON, which it may be already.
+// written gives a function's answer as JSON, which it may be already; what the function
+// keeps of it stays its own.
 func written(value any) ([]byte, error) {
 	if raw, is := value.(json.RawMessage); is && json.Valid(raw) {
-		return raw, nil
+		return bytes.Clone(raw), nil
 	}
 	body, err := json.Marshal(value)
 	if err != nil {

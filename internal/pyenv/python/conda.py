@@ -45,12 +45,18 @@ class Teller(InstallerReporter):
         return operation
 
 
+def spec_of(text, alias):
+    """Reads a spec, in which a channel's name may stand before the package's."""
+    channel, names, rest = text.partition("::")
+    return MatchSpec(Channel(channel, alias).base_url.rstrip("/") + "::" + rest if names else text)
+
+
 async def make(request):
     # Mirrors, proxies and certificates of rattler's own configuration count.
     config = Config.load_from_default_locations("rattler")
     client = Client.from_config(config)
     alias = ChannelConfig(channel_alias=ALIAS.rstrip("/") + "/")
-    specs = [MatchSpec(spec) for spec in request["specs"]]
+    specs = [spec_of(spec, alias) for spec in request["specs"]]
     print("solving for %s: %s" % (Subdir.current(), ", ".join(map(str, specs))))
     records = await solve(
         sources=[Channel(name, alias) for name in request["channels"]],
@@ -95,6 +101,8 @@ def activated(prefix):
 
 
 def main():
+    sys.stdin.reconfigure(encoding="utf-8")  # whatever the machine's own is
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     request = json.loads(sys.stdin.readline())
     try:
         asyncio.run(make(request))
