@@ -36,11 +36,21 @@ func (c *Client) deleteCluster(ctx context.Context, name string, opts *DeleteOpt
 			return err
 		}
 	}
-	// The state goes first: without it, a scheduler that has not seen the mark decides nothing.
-	if err := c.h.Objects().Delete(ctx, StateRef(name).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
+	if err := c.dropState(ctx, name); err != nil {
 		return err
 	}
-	return core.Delete(ctx, c.h, ref(name), marked.ETag)
+	if err := core.Delete(ctx, c.h, ref(name), marked.ETag); err != nil {
+		return err
+	}
+	return c.dropState(ctx, name) // which a scheduler that had not seen the mark may have begun anew
+}
+
+func (c *Client) dropState(ctx context.Context, name string) error {
+	err := c.h.Objects().Delete(ctx, StateRef(name).Key, &backend.DeleteOptions{})
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // mark gives the cluster a provisioning state.

@@ -33,19 +33,21 @@ func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	if err := agent.Adopt(ctx, h, i); err != nil {
 		return err
 	}
-	stored, err := history.Get(ctx, h, i.RunID)
-	if err != nil {
-		return err
-	}
-	e, err := NewClient(h).Get(ctx, stored.Value.Experiment, nil)
-	if err != nil {
-		return err
-	}
-	driving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	// From here on the run is this process's to end.
+	lasting := context.WithoutCancel(ctx)
+	driving, stop := context.WithCancelCause(lasting)
 	defer stop(nil)
 	defer context.AfterFunc(ctx, func() { stop(agent.ErrAsked) })()
+	stored, err := history.Get(lasting, h, i.RunID)
+	if err != nil {
+		return err
+	}
+	e, err := NewClient(h).Get(lasting, stored.Value.Experiment, nil)
+	if err != nil {
+		return err
+	}
 	e.drive(driving, i.RunID)
-	ended, err := history.Get(context.WithoutCancel(ctx), h, i.RunID)
+	ended, err := history.Get(lasting, h, i.RunID)
 	if err == nil && !ended.Value.Status.Terminal() {
 		err = fmt.Errorf("%w: the run %s was left %s", azml.ErrFailed, i.RunID, ended.Value.Status)
 	}

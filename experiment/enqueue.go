@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -31,8 +32,16 @@ func (e *Experiment) enqueue(ctx context.Context, draft record.Run) (core.Stored
 		}
 		return stored, err
 	}
-	return stored, e.queued(ctx, stored, entry)
+	looking, stop := context.WithTimeout(context.WithoutCancel(ctx), lookTime) // the run is there, whoever stops waiting for it
+	defer stop()
+	if err = e.queued(looking, stored, entry); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		err = fmt.Errorf("the run %s is queued, but whether its cluster still takes it could not be seen: %w", draft.ID, err)
+	}
+	return stored, err
 }
+
+// lookTime bounds the looks after a queued run.
+const lookTime = 30 * time.Second
 
 // queued looks, now that the run is there, whether the cluster still is, and the entry:
 // who takes them away looks for the run afterwards. A run whose cluster is gone is

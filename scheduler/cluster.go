@@ -180,20 +180,23 @@ func (c *cluster) begin(ctx context.Context) error {
 
 // setMembers adds nodes of the members that the state lacks.
 func setMembers(s *record.ClusterState, settings record.Cluster, now time.Time) (changed bool) {
-	there := map[string]bool{}
+	there, wanted := map[string]bool{}, map[string]bool{}
 	for _, n := range s.Nodes {
 		there[n.ID] = true
 	}
 	for _, m := range settings.Members {
 		for i := range m.Nodes {
 			id := fmt.Sprintf("%s/%d", m.Target, i)
+			wanted[id] = true
 			if !there[id] {
 				s.Nodes = append(s.Nodes, record.ClusterNode{ID: id, State: string(scheduler.Off), Since: now})
 				changed = true
 			}
 		}
 	}
-	return changed
+	before := len(s.Nodes)
+	s.Nodes = slices.DeleteFunc(s.Nodes, func(n record.ClusterNode) bool { return n.State == string(scheduler.Off) && !wanted[n.ID] })
+	return changed || len(s.Nodes) < before
 }
 
 // waiting gives the runs that have no nodes.

@@ -129,13 +129,12 @@ func (c *cluster) giveUp(ctx context.Context) error {
 		delete(c.entries, key)
 		c.h.Logger().Warn("a run that was queued was never submitted", "cluster", c.name, "run", e.run.RunID)
 		there, err := c.submitted(ctx, e.run.RunID)
+		if there || err != nil { // an entry too many is given up again
+			if _, againErr := core.CreateQuiet(ctx, c.h, key, e.run); againErr != nil && !errors.Is(againErr, azml.ErrExists) {
+				err = errors.Join(err, againErr)
+			}
+		}
 		if err != nil {
-			return err
-		}
-		if there {
-			_, err = core.CreateQuiet(ctx, c.h, key, e.run)
-		}
-		if err != nil && !errors.Is(err, azml.ErrExists) {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/scheduler"
 )
 
 // clocked gives a process that has the store and a clock that is so much off.
@@ -154,4 +155,43 @@ func TestClocksThatAreOff(t *testing.T) {
 	now, err := core.Get[record.ClusterState](t.Context(), right, compute.StateRef("pool").Key)
 	require.NoError(t, err)
 	require.Equal(t, before.ETag, now.ETag, "who does not schedule any more changes nothing")
+}
+
+// TestNodesThatFailBeforeTheAgentHasTheRun are taken from the run: it waits for others,
+// and can be canceled as if nobody had begun it.
+func TestNodesThatFailBeforeTheAgentHasTheRun(t *testing.T) {
+	t.Parallel()
+	h := clocked(t, memory.NewObjects(), 0)
+	pool(t, h, 1) // of a target that nobody has attached
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour})
+	for before, after := range map[record.Status]record.Status{record.Queued: record.Queued, record.CancelRequested: record.Canceled} {
+		id := string(before)
+		_, err := core.CreateQuiet(t.Context(), h, history.Ref(id).Key, record.Run{ID: id, Experiment: "e", Status: before, Agent: &record.Agent{Job: "agent-old", Nodes: []string{"box/0"}}})
+		require.NoError(t, err)
+		stored, err := history.Get(t.Context(), h, id)
+		require.NoError(t, err)
+		over, err := c.ready(t.Context(), record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 1}}}, stored.Value, []string{"box/0"})
+		require.True(t, over)
+		require.ErrorIs(t, err, azml.ErrNotFound)
+		stored, err = history.Get(t.Context(), h, id)
+		require.NoError(t, err)
+		require.Equal(t, after, stored.Value.Status)
+		if after == record.Queued {
+			require.Nil(t, stored.Value.Agent)
+			require.Equal(t, "agent-old", stored.Value.Former.Job, "it is ended before another one begins")
+		}
+	}
+}
+
+// TestNodesOfNoMember are forgotten when they are off, such as those of a cluster that
+// had the name before.
+func TestNodesOfNoMember(t *testing.T) {
+	t.Parallel()
+	off, running := string(scheduler.Off), string(scheduler.Running)
+	s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "old/0", State: off}, {ID: "old/1", State: running}, {ID: "box/0", State: off}}}
+	settings := record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 1}}}
+	require.True(t, setMembers(&s, settings, time.Now()))
+	require.Len(t, s.Nodes, 2)
+	require.Equal(t, "old/1", s.Nodes[0].ID, "it has a run")
+	require.False(t, setMembers(&s, settings, time.Now()))
 }

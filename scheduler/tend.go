@@ -191,6 +191,7 @@ func (c *cluster) ready(ctx context.Context, settings record.Cluster, r record.R
 		if err := c.check(ctx, target, backend.Limits{}); err != nil {
 			if ctx.Err() == nil {
 				c.become(ctx, n, scheduler.Running, scheduler.Unusable, err.Error())
+				err = errors.Join(err, c.unplace(ctx, r))
 			}
 			return true, err
 		}
@@ -200,7 +201,37 @@ func (c *cluster) ready(ctx context.Context, settings record.Cluster, r record.R
 			return false, err
 		}
 	}
-	return false, c.undoSpares(ctx, nodes)
+	return false, nil
+}
+
+// unplace has a run wait for nodes anew, or ends it when that is wanted, of which an agent
+// was started, perhaps, and has not taken it over.
+func (c *cluster) unplace(ctx context.Context, r record.Run) error {
+	if r.Agent == nil || r.Agent.Adopted {
+		return nil
+	}
+	if r.Former != nil { // the record has room for one
+		if err := c.undo(ctx, *r.Former); err != nil {
+			return err
+		}
+	}
+	canceled := false
+	_, err := history.Update(ctx, c.h, r.ID, core.Quiet, func(now *record.Run) error {
+		mine := now.Owner == nil && now.Agent != nil && now.Agent.Job == r.Agent.Job && !now.Agent.Adopted
+		if canceled = mine && now.Status == record.CancelRequested; !mine || now.Status != record.Queued {
+			return core.ErrNoChange
+		}
+		now.Requeue()
+		return nil
+	})
+	if err != nil || !canceled {
+		return err
+	}
+	_, err = history.Transition(ctx, c.h, r.ID, history.Step{To: record.Canceled, Reason: "canceled on request, before it began", Agent: r.Agent.Job, Unowned: true})
+	if errors.Is(err, azml.ErrConflict) { // its agent has it after all
+		return nil
+	}
+	return err
 }
 
 // startOn starts the run's agent, or gives it the spare one, unless that is nil.
@@ -234,6 +265,11 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 			return err
 		}
 	}
+	if spare == nil { // one that has taken a run meanwhile would have kept this one from it
+		if err := c.undoSpares(ctx, nodes); err != nil {
+			return err
+		}
+	}
 	return keeper.StartOn(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()}, c.spares, spare)
 }
 
@@ -256,7 +292,7 @@ func (c *cluster) undo(ctx context.Context, a record.Agent) error {
 		err := c.endJob(ctx, id, nodes.JobID(a.Job, n))
 		switch {
 		case errors.Is(err, azml.ErrNotFound):
-		case errors.Is(err, azml.ErrUnavailable):
+		case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrDenied):
 			c.h.Logger().Warn("an agent that is not wanted could not be ended", "node", id, "job", a.Job, "error", err)
 		case err != nil:
 			return err

@@ -26,7 +26,7 @@ func TestCluster(t *testing.T) {
 	for _, node := range []string{"red", "blue"} {
 		s.ok(t, "compute", "attach", "process", node, "--dir", filepath.Join(dir, node), "--cache-dir", filepath.Join(dir, node+"-cache"))
 	}
-	require.Contains(t, s.fails(t, 1, "compute", "create", "cluster", "pool"), "member")
+	require.Contains(t, s.fails(t, 2, "compute", "create", "cluster", "pool"), "member")
 	require.Contains(t, s.fails(t, 2, "compute", "create", "cluster", "pool", "--member", "red=many"), "TARGET=NODES")
 	require.Contains(t, s.fails(t, 1, "compute", "create", "cluster", "pool", "--member", "green"), "not found")
 	s.ok(t, "compute", "create", "cluster", "pool", "--member", "red=2", "--member", "blue", "--start", "red=true", "--idle", "1s")

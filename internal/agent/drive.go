@@ -299,6 +299,9 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		d.clean(ctx)
 		return outcome
 	}
+	if errors.Is(outcome, context.Canceled) && d.cancelRequested(ctx) { // meanwhile
+		outcome = history.ErrCancelRequested
+	}
 	step, runErr := d.lastStep(outcome)
 	step.Reason = d.hidden.Text(step.Reason)
 	step.Owner = d.h.Owner().ID

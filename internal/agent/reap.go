@@ -61,7 +61,7 @@ func Reap(ctx context.Context, h core.Handle, run core.Stored[record.Run]) (core
 // works on while its way to the workspace is cut, for a night when a laptop is
 // closed; whoever keeps it asks its target, and knows at once when it is gone.
 func failAfter(r record.Run) time.Duration {
-	if r.Remote() {
+	if r.Remote() && !r.Agent.Left {
 		return history.RemoteFailAfter
 	}
 	return history.FailAfter

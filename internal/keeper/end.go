@@ -112,7 +112,11 @@ func (k *keeper) neverBegan(ctx context.Context, reason string, lost bool) (anew
 		step.Change = (*record.Run).Requeue
 	}
 	_, err = history.Transition(ctx, k.h, k.run.ID, step)
-	if errors.Is(err, azml.ErrConflict) { // somebody was faster
+	if errors.Is(err, azml.ErrConflict) { // somebody was faster, who may want it canceled
+		stored, getErr := history.Get(ctx, k.h, k.run.ID)
+		if getErr == nil && stored.Value.Status == record.CancelRequested && stored.Value.Owner == nil && k.keeps(stored.Value) {
+			return false, k.canceled(ctx)
+		}
 		err = nil
 	}
 	return anew, err

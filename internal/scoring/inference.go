@@ -58,7 +58,7 @@ type Inference struct{ s *Server }
 func (s *Server) Inference() Inference { return Inference{s} }
 
 // Models are the service as a model, and its deployments as the versions of it.
-func (i Inference) Models() openinference.Repository { return repository{i.s} }
+func (i Inference) Models() openinference.Repository { return repository(i) }
 
 // Options say what the service tells of itself, and its bounds now.
 func (i Inference) Options() openinference.Options { return i.s.inferenceOptions() }

@@ -109,9 +109,9 @@ func serveEndpoint(ctx context.Context, kind, dir string) error {
 	opts := optionsIn(dir)
 	if kind == childObserved {
 		meters := metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))
-		defer meters.Shutdown(context.WithoutCancel(ctx))
+		defer func() { _ = meters.Shutdown(context.WithoutCancel(ctx)) }()
 		tracers := trace.NewTracerProvider(trace.WithSampler(trace.ParentBased(trace.TraceIDRatioBased(0.01))))
-		defer tracers.Shutdown(context.WithoutCancel(ctx))
+		defer func() { _ = tracers.Shutdown(context.WithoutCancel(ctx)) }()
 		opts.MeterProvider, opts.TracerProvider = meters, tracers
 	}
 	ws, err := workspace.Open(ctx, filepath.Join(dir, "workspace"), opts)
