@@ -156,7 +156,7 @@ func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 	switch {
 	case !k.run.Agent.Adopted && k.overdue(k.run):
 		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
-	case status.State == backend.JobExited && k.run.Agent.Left:
+	case k.run.Agent.Left && (status.State == backend.JobExited || byInterrupt(status)):
 		return reason + "was asked to end by it"
 	case status.State == backend.JobExited:
 		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)
@@ -169,6 +169,12 @@ func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 		reason += ": " + words
 	}
 	return reason
+}
+
+// byInterrupt tells whether the job ended by an interrupt, which is also what targets with
+// containers make of agent.ExitAsked.
+func byInterrupt(s backend.JobStatus) bool {
+	return s.State == backend.JobKilled && strings.HasPrefix(s.Reason, fmt.Sprintf("killed by signal %d ", agent.ExitAsked-128))
 }
 
 // lastWords gives the end of what the agent has said.
