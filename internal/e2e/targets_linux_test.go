@@ -233,7 +233,7 @@ func TestTargetFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			onEachHere(t, func(t *testing.T, on target) {
-				ws, _ := onTarget(t, on)
+				ws, _, s := onSite(t, on)
 				r, err := on.submit(t, ws, c.script, c.change)
 				if err == nil { // else its keeper could not even start the agent, for want of its image
 					err = r.Wait(t.Context(), nil)
@@ -246,6 +246,9 @@ func TestTargetFaults(t *testing.T) {
 				}
 				if c.check != nil {
 					c.check(t, r)
+				}
+				if r != nil {
+					s.requireNothing(t, r)
 				}
 			})
 		})
