@@ -68,12 +68,20 @@ func onTarget(t *testing.T, on target) (*workspace.Workspace, place) {
 
 func onSite(t *testing.T, on target) (*workspace.Workspace, place, *site) {
 	t.Helper()
+	file, err := programs()
+	require.NoError(t, err)
+	return onSiteWith(t, on, file)
+}
+
+// onSiteWith is onSite with another program azml.
+func onSiteWith(t *testing.T, on target, file string) (*workspace.Workspace, place, *site) {
+	t.Helper()
 	p := newPlace(t)
 	s := &site{dirs: []string{p.Cache}, shared: sharedFolder(t)}
 	if on.site != nil {
 		s = on.site(t, p) // first, to outlive the workspace, which waits for its runs
 	}
-	ws := p.openFor(t)
+	ws := p.openWith(t, file)
 	if s.config != nil {
 		_, err := ws.Compute().Create(t.Context(), on.compute, s.config, nil)
 		require.NoError(t, err)
@@ -86,6 +94,12 @@ func (p place) openFor(t *testing.T) *workspace.Workspace {
 	t.Helper()
 	file, err := programs()
 	require.NoError(t, err)
+	return p.openWith(t, file)
+}
+
+// openWith is openFor with another program azml.
+func (p place) openWith(t *testing.T, file string) *workspace.Workspace {
+	t.Helper()
 	opts := p.options()
 	opts.Computes, opts.Program = drivers(), file
 	ws, err := workspace.Open(t.Context(), p.Dir, opts)
