@@ -287,9 +287,6 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		d.clean(ctx)
 		return outcome
 	}
-	if errors.Is(outcome, context.Canceled) && d.cancelRequested(ctx) {
-		outcome = history.ErrCancelRequested
-	}
 	if d.requeued(ctx, outcome) {
 		d.clean(ctx)
 		return outcome
@@ -299,7 +296,7 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		d.clean(ctx)
 		return outcome
 	}
-	if errors.Is(outcome, context.Canceled) && d.cancelRequested(ctx) { // meanwhile
+	if errors.Is(outcome, context.Canceled) && d.cancelRequested(ctx) {
 		outcome = history.ErrCancelRequested
 	}
 	step, runErr := d.lastStep(outcome)
