@@ -67,6 +67,9 @@ func (c *cloud) benchBig(ctx context.Context) error {
 		f.Note = "ratio: of speeds, ours to the SDK's; 1 is as fast"
 		c.bench.report(f)
 	}
+	if err := c.benchLine(ctx, ours, path, size); err != nil {
+		return err
+	}
 	for _, places := range []int64{1, 4, 100} {
 		if err := c.bigChanged(ctx, ours, path, random, places); err != nil {
 			return err
