@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"golang.org/x/time/rate"
+
+	"github.com/azml-go/azml/internal/files"
+)
+
+// A line that is slower than this machine, as one to a storage account is.
+const (
+	lineSpeed = 250e6   // bytes a second of all connections together: 2 Gbit/s
+	lineAhead = 4 << 20 // what comes while nobody reads: systems keep as much for a few connections
+	lineRead  = 64 << 10
+)
+
+// behindLine is the same container at the other end of such a line.
+func (c *cloud) behindLine() (*cloud, error) {
+	line := rate.NewLimiter(lineSpeed, lineAhead)
+	far := &cloud{bench: c.bench, connection: c.connection, name: c.name, transport: newCloudTransport()}
+	far.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &lined{conn, line}, nil
+	}
+	var err error
+	far.client, err = container.NewClientFromConnectionString(c.connection, c.name, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: far}})
+	return far, err
+}
+
+// lined is a connection of which no more comes than the line carries.
+type lined struct {
+	net.Conn
+	line *rate.Limiter
+}
+
+// Read implements net.Conn.
+func (l *lined) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p[:min(len(p), lineRead)])
+	if n > 0 {
+		_ = l.line.WaitN(context.Background(), n) // never more than lineAhead, and without an end
+	}
+	return n, err
+}
+
+// benchLine measures the download of what benchBig has stored over such a line.
+func (c *cloud) benchLine(ctx context.Context, stored *carrier, path string, size int64) error {
+	far, err := c.behindLine()
+	if err != nil {
+		return err
+	}
+	defer far.transport.CloseIdleConnections()
+	objects, err := far.store(fmt.Sprintf("files/%d", stored.n))
+	if err != nil {
+		return err
+	}
+	ours := &carrier{cloud: far, store: files.New(objects, nil), manifest: stored.manifest}
+	got, err := turns(ctx, 3, ours.downAndAway(size), intoFile(c.bench, path+".got", size, far.sdkDown))
+	if err != nil {
+		return err
+	}
+	f := figureOf(fmt.Sprintf("azure-down-%dMiB-line-of-%d-MB/s", size>>20, int(lineSpeed/1e6)), "MB/s", 1, got[0], "the SDK's own calls, of one blob", got[1])
+	f.Ratio = ratio(got[1].value, got[0].value)
+	f.Value, f.Floor.Value = float64(size)/1e6/f.Value, float64(size)/1e6/f.Floor.Value
+	f.Beside = []named{{"CPU s", median(got[0].cpu)}, {"floor's CPU s", median(got[1].cpu)}}
+	f.Note = "ratio: of speeds, ours to the SDK's; 1 is as fast"
+	c.bench.report(f)
+	return nil
+}
