@@ -1,14 +1,9 @@
 package endpoint_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,38 +12,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/internal/testenv"
 )
-
-// selfSigned makes a certificate for this machine and those who trust it.
-func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	made, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(made)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
 
 // TestHTTPS: with a certificate an endpoint speaks HTTPS alone, by HTTP/1.1 and HTTP/2, and
 // who does not trust it sends neither key nor request.
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
-	certificate, trusted := selfSigned(t)
-	ep := deploy(t, open(t), "secure", endpoint.Config{}, &endpoint.DeployOptions{PrimaryKey: "first", Serve: &endpoint.ServeOptions{Certificate: &certificate}})
+	certificate := testenv.NewCertificate(t)
+	ep := deploy(t, open(t), "secure", endpoint.Config{}, &endpoint.DeployOptions{PrimaryKey: "first", Serve: &endpoint.ServeOptions{Certificate: &certificate.Pair}})
 	require.True(t, strings.HasPrefix(ep.ScoringURI(), "https://127.0.0.1:"), ep.ScoringURI())
-	answer, err := ep.Invoke(t.Context(), []byte("1"), &endpoint.InvokeOptions{RootCAs: trusted})
+	answer, err := ep.Invoke(t.Context(), []byte("1"), &endpoint.InvokeOptions{RootCAs: certificate.Pool})
 	require.NoError(t, err)
 	require.JSONEq(t, "1", string(answer))
 	_, err = ep.Invoke(t.Context(), []byte("1"), nil)
 	require.ErrorAs(t, err, new(x509.UnknownAuthorityError))
 
 	for _, proto := range []int{1, 2} {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: proto == 2, MaxConnsPerHost: 1}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certificate.Pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: proto == 2, MaxConnsPerHost: 1}
 		defer transport.CloseIdleConnections()
 		for range 3 { // on one connection
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, ep.ScoringURI(), strings.NewReader("2"))

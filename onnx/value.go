@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -12,20 +13,55 @@ import (
 	"github.com/azml-go/azml/model"
 )
 
-// types are NumPy's names of the types that are served.
-var types = map[ort.TensorElementDataType]string{
-	ort.TensorElementDataTypeFloat:  "float32",
-	ort.TensorElementDataTypeDouble: "float64",
-	ort.TensorElementDataTypeInt8:   "int8",
-	ort.TensorElementDataTypeInt16:  "int16",
-	ort.TensorElementDataTypeInt32:  "int32",
-	ort.TensorElementDataTypeInt64:  "int64",
-	ort.TensorElementDataTypeUint8:  "uint8",
-	ort.TensorElementDataTypeUint16: "uint16",
-	ort.TensorElementDataTypeUint32: "uint32",
-	ort.TensorElementDataTypeUint64: "uint64",
-	ort.TensorElementDataTypeBool:   "bool",
-	ort.TensorElementDataTypeString: "str",
+// element is a type of values that is served.
+type element struct {
+	onnx ort.TensorElementDataType
+	// name is NumPy's.
+	name string
+	// slice is the Go type of the values, and tensor that of what ONNX Runtime has them in.
+	slice, tensor reflect.Type
+	// empty makes n values; nil for texts, which need memory that is not Go's.
+	empty func(n int64) any
+	// bind gives a tensor of values.
+	bind func(h *holder, shape []int64, values any) (ort.Value, error)
+	// values gives those of a tensor.
+	values func(v ort.Value) (any, error)
+}
+
+// elements are all types that are served.
+var elements = []element{
+	numbers[float32](ort.TensorElementDataTypeFloat, "float32"),
+	numbers[float64](ort.TensorElementDataTypeDouble, "float64"),
+	numbers[int8](ort.TensorElementDataTypeInt8, "int8"),
+	numbers[int16](ort.TensorElementDataTypeInt16, "int16"),
+	numbers[int32](ort.TensorElementDataTypeInt32, "int32"),
+	numbers[int64](ort.TensorElementDataTypeInt64, "int64"),
+	numbers[uint8](ort.TensorElementDataTypeUint8, "uint8"),
+	numbers[uint16](ort.TensorElementDataTypeUint16, "uint16"),
+	numbers[uint32](ort.TensorElementDataTypeUint32, "uint32"),
+	numbers[uint64](ort.TensorElementDataTypeUint64, "uint64"),
+	numbers[bool](ort.TensorElementDataTypeBool, "bool"),
+	{ort.TensorElementDataTypeString, "str", reflect.TypeFor[[]string](), reflect.TypeFor[*ort.StringTensor](), nil,
+		func(_ *holder, shape []int64, values any) (ort.Value, error) { return texts(shape, values.([]string)) },
+		func(v ort.Value) (any, error) { return v.(*ort.StringTensor).GetContents() }},
+}
+
+// numbers are values that Go and ONNX Runtime have in the same memory.
+func numbers[T ort.TensorData](onnx ort.TensorElementDataType, name string) element {
+	return element{onnx, name, reflect.TypeFor[[]T](), reflect.TypeFor[*ort.Tensor[T]](),
+		func(n int64) any { return make([]T, n) },
+		func(h *holder, shape []int64, values any) (ort.Value, error) { return bound(h, shape, values.([]T)) },
+		func(v ort.Value) (any, error) { return v.(*ort.Tensor[T]).GetData(), nil }}
+}
+
+// elementWith gives the type of which is says so, nil when there is none.
+func elementWith(is func(e *element) bool) *element {
+	for i := range elements {
+		if is(&elements[i]) {
+			return &elements[i]
+		}
+	}
+	return nil
 }
 
 // fieldOf describes an input or output. An output that is a list of maps, as
@@ -36,10 +72,11 @@ func fieldOf(info ort.InputOutputInfo, output bool) (model.Field, error) {
 		f.Type, f.Shape = "float32", []int{-1, -1}
 		return f, nil
 	}
-	known := false
-	if f.Type, known = types[info.DataType]; !known || info.OrtValueType != ort.ONNXTypeTensor {
+	e := elementWith(func(e *element) bool { return e.onnx == info.DataType })
+	if e == nil || info.OrtValueType != ort.ONNXTypeTensor {
 		return f, fmt.Errorf("%s: only tensors of numbers, truth values and texts can be served", info.String())
 	}
+	f.Type = e.name
 	if len(info.Dimensions) == 0 {
 		return f, fmt.Errorf("%s: a value without dimensions can't be served", info.String())
 	}
@@ -51,36 +88,11 @@ func fieldOf(info ort.InputOutputInfo, output bool) (model.Field, error) {
 
 // bind gives a value that uses the tensor's memory; texts are copied.
 func (h *holder) bind(t endpoint.Tensor) (ort.Value, error) {
-	var v ort.Value
-	var err error
-	switch data := t.Data.(type) {
-	case []float32:
-		v, err = bound(h, t.Shape, data)
-	case []float64:
-		v, err = bound(h, t.Shape, data)
-	case []int8:
-		v, err = bound(h, t.Shape, data)
-	case []int16:
-		v, err = bound(h, t.Shape, data)
-	case []int32:
-		v, err = bound(h, t.Shape, data)
-	case []int64:
-		v, err = bound(h, t.Shape, data)
-	case []uint8:
-		v, err = bound(h, t.Shape, data)
-	case []uint16:
-		v, err = bound(h, t.Shape, data)
-	case []uint32:
-		v, err = bound(h, t.Shape, data)
-	case []uint64:
-		v, err = bound(h, t.Shape, data)
-	case []bool:
-		v, err = bound(h, t.Shape, data)
-	case []string:
-		v, err = texts(t.Shape, data)
-	default:
+	e := elementWith(func(e *element) bool { return e.slice == reflect.TypeOf(t.Data) })
+	if e == nil {
 		return nil, fmt.Errorf("a %T is no slice of values", t.Data)
 	}
+	v, err := e.bind(h, t.Shape, t.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -113,75 +125,30 @@ func texts(shape []int64, data []string) (ort.Value, error) {
 // empty gives a tensor for an output to be written to; false for texts, which need
 // memory that is not Go's.
 func empty(f model.Field, shape []int64) (endpoint.Tensor, bool) {
+	e := elementWith(func(e *element) bool { return e.name == f.Type })
+	if e == nil || e.empty == nil {
+		return endpoint.Tensor{}, false
+	}
 	n := int64(1)
 	for _, length := range shape {
 		n *= length
 	}
-	t := endpoint.Tensor{Name: f.Name, Shape: shape}
-	switch f.Type {
-	case "float32":
-		t.Data = make([]float32, n)
-	case "float64":
-		t.Data = make([]float64, n)
-	case "int8":
-		t.Data = make([]int8, n)
-	case "int16":
-		t.Data = make([]int16, n)
-	case "int32":
-		t.Data = make([]int32, n)
-	case "int64":
-		t.Data = make([]int64, n)
-	case "uint8":
-		t.Data = make([]uint8, n)
-	case "uint16":
-		t.Data = make([]uint16, n)
-	case "uint32":
-		t.Data = make([]uint32, n)
-	case "uint64":
-		t.Data = make([]uint64, n)
-	case "bool":
-		t.Data = make([]bool, n)
-	}
-	return t, t.Data != nil
+	return endpoint.Tensor{Name: f.Name, Shape: shape, Data: e.empty(n)}, true
 }
 
 // tensorOf gives what a value holds. The memory is Go's, and stays when the value is
 // freed.
-func tensorOf(v ort.Value) (endpoint.Tensor, error) {
-	t := endpoint.Tensor{Shape: slices.Clone([]int64(v.GetShape()))}
-	switch v := v.(type) {
-	case *ort.Tensor[float32]:
-		t.Data = v.GetData()
-	case *ort.Tensor[float64]:
-		t.Data = v.GetData()
-	case *ort.Tensor[int8]:
-		t.Data = v.GetData()
-	case *ort.Tensor[int16]:
-		t.Data = v.GetData()
-	case *ort.Tensor[int32]:
-		t.Data = v.GetData()
-	case *ort.Tensor[int64]:
-		t.Data = v.GetData()
-	case *ort.Tensor[uint8]:
-		t.Data = v.GetData()
-	case *ort.Tensor[uint16]:
-		t.Data = v.GetData()
-	case *ort.Tensor[uint32]:
-		t.Data = v.GetData()
-	case *ort.Tensor[uint64]:
-		t.Data = v.GetData()
-	case *ort.Tensor[bool]:
-		t.Data = v.GetData()
-	case *ort.StringTensor:
-		data, err := v.GetContents()
-		t.Data = data
-		return t, err
-	case *ort.Sequence:
-		return table(v)
-	default:
+func tensorOf(v ort.Value) (t endpoint.Tensor, err error) {
+	if list, is := v.(*ort.Sequence); is {
+		return table(list)
+	}
+	e := elementWith(func(e *element) bool { return e.tensor == reflect.TypeOf(v) })
+	if e == nil {
 		return t, fmt.Errorf("a %T can't be served", v)
 	}
-	return t, nil
+	t.Shape = slices.Clone([]int64(v.GetShape()))
+	t.Data, err = e.values(v)
+	return t, err
 }
 
 // table gives a list of maps from classes to probabilities as a tensor, a row for

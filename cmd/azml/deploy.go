@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/internal/runconfig"
@@ -66,8 +67,11 @@ func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
 		return opts, nil
 	}
 	pair, err := tls.LoadX509KeyPair(s.certificate, s.key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --tls-cert %s and --tls-key %s: %w", azml.ErrInvalid, s.certificate, s.key, err)
+	}
 	opts.Certificate = &pair
-	return opts, err
+	return opts, nil
 }
 
 // args gives the flags as another process gets them.

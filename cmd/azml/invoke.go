@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -30,18 +32,13 @@ func (a *app) endpointInvoke() *cobra.Command {
 	cmd.Flags().StringVar(&file, "file", "", "file with the request")
 	cmd.Flags().StringVar(&opts.ContentType, "content-type", "", "type of the request (default application/json)")
 	cmd.Flags().StringVar(&opts.Deployment, "deployment", "", "the deployment that is to answer (default: one by its share of the traffic)")
-	var authority string
-	cmd.Flags().StringVar(&authority, "cacert", "", "file with the certificate of the authority to trust (default: the system's)")
+	var trust trustFlag
+	trust.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("data", "file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if authority != "" {
-			pem, err := os.ReadFile(authority)
-			if err != nil {
-				return err
-			}
-			if opts.RootCAs = x509.NewCertPool(); !opts.RootCAs.AppendCertsFromPEM(pem) {
-				return usage("--cacert %s: there is no certificate in it", authority)
-			}
+		var err error
+		if opts.RootCAs, err = trust.authorities(); err != nil {
+			return err
 		}
 		body, err := a.request(cmd.Context(), cmd.Flags().Changed("data"), data, file)
 		if err != nil {
@@ -50,12 +47,43 @@ func (a *app) endpointInvoke() *cobra.Command {
 		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
 			answer, err := e.Invoke(cmd.Context(), body, &opts)
 			if err != nil {
-				return err
+				return trustHint(err)
 			}
 			return a.printAnswer(answer)
 		})
 	}
 	return cmd
+}
+
+// trustFlag is --cacert of the commands that send requests.
+type trustFlag struct{ file string }
+
+func (f *trustFlag) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.file, "cacert", "", "file with the certificate of the authority to trust (default: the system's)")
+}
+
+// authorities gives those to trust, nil for the system's.
+func (f *trustFlag) authorities() (*x509.CertPool, error) {
+	if f.file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(f.file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, usage("--cacert %s: there is no certificate in it", f.file)
+	}
+	return pool, nil
+}
+
+// trustHint adds what helps against a certificate that is not trusted.
+func trustHint(err error) error {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return fmt.Errorf("%w (--cacert FILE names whom to trust)", err)
+	}
+	return err
 }
 
 // request reads what to send.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"strconv"
 	"strings"
@@ -199,20 +200,27 @@ it answers: its sample request, or what --data or --file gives. It ends with 1 w
 	cmd.Flags().StringVarP(&data, "data", "d", "", "the request")
 	cmd.Flags().StringVar(&file, "file", "", "file with the request")
 	cmd.MarkFlagsMutuallyExclusive("data", "file")
+	var trust trustFlag
+	trust.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		authorities, err := trust.authorities()
+		if err != nil {
+			return err
+		}
 		var body []byte
 		if cmd.Flags().Changed("data") || file != "" {
-			var err error
 			if body, err = a.request(cmd.Context(), file == "", data, file); err != nil {
 				return err
 			}
 		}
-		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error { return a.testDeployments(cmd.Context(), e, body) })
+		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
+			return a.testDeployments(cmd.Context(), e, body, authorities)
+		})
 	}
 	return cmd
 }
 
-func (a *app) testDeployments(ctx context.Context, e *endpoint.Endpoint, body []byte) error {
+func (a *app) testDeployments(ctx context.Context, e *endpoint.Endpoint, body []byte, authorities *x509.CertPool) error {
 	var rows []testRow
 	failed := false
 	if now := e.Details().Current; now != nil {
@@ -225,10 +233,10 @@ func (a *app) testDeployments(ctx context.Context, e *endpoint.Endpoint, body []
 				return usage("deployment %s has no sample request: give --data or --file", d.Name)
 			}
 			began := time.Now()
-			answer, err := e.Invoke(ctx, request, &endpoint.InvokeOptions{Deployment: d.Name})
+			answer, err := e.Invoke(ctx, request, &endpoint.InvokeOptions{Deployment: d.Name, RootCAs: authorities})
 			row := testRow{Deployment: d.Name, OK: err == nil, Milliseconds: float64(time.Since(began).Microseconds()) / 1000, Answer: string(bytes.TrimSpace(answer))}
 			if err != nil {
-				row.Answer, failed = err.Error(), true
+				row.Answer, failed = trustHint(err).Error(), true
 			}
 			rows = append(rows, row)
 		}

@@ -12,12 +12,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	pb "github.com/azml-go/azml/internal/openinference/inferencepb"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/internal/workspacetest"
 )
 
@@ -122,6 +124,31 @@ func TestServe(t *testing.T) {
 	require.NotContains(t, string(text), "ServerLive")
 	_, err = c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
 	require.Equal(t, codes.Unavailable, status.Code(err))
+}
+
+// TestServeWithCertificate: with the endpoint's certificate calls are encrypted, and who
+// does not trust it sends neither key nor request.
+func TestServeWithCertificate(t *testing.T) {
+	t.Parallel()
+	certificate := testenv.NewCertificate(t)
+	ep, err := workspacetest.Open(t).Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		PrimaryKey: "first", Serve: &endpoint.ServeOptions{Certificate: &certificate.Pair, GRPC: Listen("127.0.0.1:0")}})
+	require.NoError(t, err)
+	address := ep.Details().Hosts[0].GRPC
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	said, err := dialBy(t, address, credentials.NewClientTLSFromCert(certificate.Pool, "")).ModelInfer(ctx, numbers(1, 1.25))
+	require.NoError(t, err)
+	require.Equal(t, []float64{2, 2.5}, said.GetOutputs()[0].GetContents().GetFp64Contents())
+	for name, client := range map[string]pb.GRPCInferenceServiceClient{
+		"of another authority": dialBy(t, address, credentials.NewClientTLSFromCert(testenv.NewCertificate(t).Pool, "")),
+		"of another name":      dialBy(t, address, credentials.NewClientTLSFromCert(certificate.Pool, "example.org")),
+		"not encrypted":        dial(t, address),
+	} {
+		_, err := client.ModelInfer(ctx, numbers(1))
+		require.Equal(t, codes.Unavailable, status.Code(err), name)
+	}
+	_, err = dialBy(t, address, credentials.NewClientTLSFromCert(certificate.Pool, "")).ModelInfer(t.Context(), numbers(1))
+	require.Equal(t, codes.Unauthenticated, status.Code(err), "a key is asked for all the same")
 }
 
 // TestStopWaits: a call that is under way is answered when the endpoint stops.

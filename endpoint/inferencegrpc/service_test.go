@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -75,7 +76,12 @@ func serveModels(t *testing.T, score func(body []byte) ([]byte, error)) pb.GRPCI
 
 func dial(t *testing.T, address string) pb.GRPCInferenceServiceClient {
 	t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return dialBy(t, address, insecure.NewCredentials())
+}
+
+func dialBy(t *testing.T, address string, by credentials.TransportCredentials) pb.GRPCInferenceServiceClient {
+	t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(by))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
 	return pb.NewGRPCInferenceServiceClient(conn)

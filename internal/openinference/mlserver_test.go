@@ -42,7 +42,9 @@ func ask(t *testing.T, url, method, path, body string) (int, any) {
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	var said any
-	_ = json.NewDecoder(resp.Body).Decode(&said) // nothing is said where the status says all
+	if json.NewDecoder(resp.Body).Decode(&said) == nil { // nothing is said where the status says all
+		require.Equal(t, "application/json", resp.Header.Get("Content-Type"), path)
+	}
 	return resp.StatusCode, shared(said)
 }
 

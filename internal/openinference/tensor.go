@@ -52,7 +52,7 @@ func (t *Tensor) read(sent tensorJSON) error {
 	if len(sent.Data) == 0 {
 		return fmt.Errorf("it has no data")
 	}
-	r := reader{text: sent.Data, tensor: t}
+	r := reader{Lists: Lists{Text: sent.Data}, tensor: t}
 	return r.list(0)
 }
 
@@ -89,62 +89,33 @@ func elements(shape []int64) (int64, error) {
 	return size, nil
 }
 
-// appendNested appends the values nested as the shape says; one alone for the empty
-// shape.
+// appendNested appends the values nested as the shape says.
 func (t *Tensor) appendNested(out []byte) []byte {
-	next := 0
-	return t.nest(out, t.Shape, &next)
+	return AppendNested(out, t.Shape, func(out []byte, i int) []byte { return t.Data.appendJSON(out, t.Datatype, i) })
 }
 
-func (t *Tensor) nest(out []byte, shape []int64, next *int) []byte {
-	if len(shape) == 0 {
-		*next++
-		return t.Data.appendJSON(out, t.Datatype, *next-1)
-	}
-	out = append(out, '[')
-	for i := range shape[0] {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = t.nest(out, shape[1:], next)
-	}
-	return append(out, ']')
-}
-
-// reader reads the lists of a tensor's data from text that is known to be JSON.
+// reader reads the lists of a tensor's data.
 type reader struct {
-	text   []byte
+	Lists
+
 	tensor *Tensor
 	nested bool // lists stand in the list
 }
 
-// peek gives the first character behind spaces, 0 at the end.
-func (r *reader) peek() byte {
-	for len(r.text) > 0 {
-		switch c := r.text[0]; c {
-		case ' ', '\t', '\n', '\r', ',':
-			r.text = r.text[1:]
-		default:
-			return c
-		}
-	}
-	return 0
-}
-
 // list reads a list at a depth, with what it holds.
 func (r *reader) list(depth int) error {
-	if r.peek() != '[' {
+	if r.Peek() != '[' {
 		return fmt.Errorf("its data are no list")
 	}
-	r.text = r.text[1:]
+	r.Skip()
 	count := int64(0)
-	for r.peek() != ']' {
+	for r.Peek() != ']' {
 		count++
 		if err := r.item(depth, count); err != nil {
 			return err
 		}
 	}
-	r.text = r.text[1:]
+	r.Skip()
 	if r.nested && (depth >= len(r.tensor.Shape) || count != r.tensor.Shape[depth]) {
 		return errNesting
 	}
@@ -155,7 +126,7 @@ var errNesting = fmt.Errorf("its data are not nested as the shape says")
 
 // item reads a value, or a list below another.
 func (r *reader) item(depth int, count int64) error {
-	switch r.peek() {
+	switch r.Peek() {
 	case '{':
 		return fmt.Errorf("value %d: an object is no %s", count, r.tensor.Datatype)
 	case '[':
@@ -175,31 +146,17 @@ func (r *reader) item(depth int, count int64) error {
 
 // value reads a value that is no list.
 func (r *reader) value() any {
-	if r.text[0] == '"' {
-		end := 1
-		for r.text[end] != '"' {
-			if r.text[end] == '\\' {
-				end++
-			}
-			end++
-		}
+	word := r.Word()
+	switch {
+	case word[0] == '"':
 		var text string
-		_ = json.Unmarshal(r.text[:end+1], &text) // it is JSON
-		r.text = r.text[end+1:]
+		_ = json.Unmarshal([]byte(word), &text) // it is JSON
 		return text
-	}
-	end := 0
-	for end < len(r.text) && r.text[end] != ',' && r.text[end] != ']' && r.text[end] > ' ' {
-		end++
-	}
-	word := string(r.text[:end])
-	r.text = r.text[end:]
-	switch word {
-	case "true":
+	case word == "true":
 		return true
-	case "false":
+	case word == "false":
 		return false
-	case "null":
+	case word == "null":
 		return nil
 	}
 	return json.Number(word)

@@ -79,7 +79,7 @@ type contractCase struct {
 }
 
 var plainCases = []contractCase{
-	{name: "health", method: "GET", path: "/", status: 200, want: "Healthy", header: []string{"X-Request-Id: *"}},
+	{name: "health", method: "GET", path: "/", status: 200, want: "Healthy", header: []string{"X-Request-Id: *", "Content-Type: text/html; charset=utf-8"}},
 	{name: "head health", method: "HEAD", path: "/", status: 200},
 	{name: "string in, JSON out", method: "POST", path: "/score", body: `{"a": 1}`, status: 200,
 		want:   `{"got": "{\"a\": 1}", "type": "str"}`,

@@ -127,8 +127,9 @@ func TestSchemaSwaggerLikeReal(t *testing.T) {
 	}
 }
 
-// TestRandomInputsLikeReal sends the same random queries, bodies and ids to
-// both servers.
+// TestRandomInputsLikeReal sends the same random routes, queries, bodies and ids, good
+// and bad, to both servers: what they answer is the same, and so are the headers that
+// the contract names.
 func TestRandomInputsLikeReal(t *testing.T) {
 	python := testenv.InferenceServer(t)
 	seed := rand.Uint64()
@@ -145,17 +146,57 @@ func TestRandomInputsLikeReal(t *testing.T) {
 		}
 		return text
 	}
-	for range 150 {
-		method, path, body := "GET", "/score?"+random(pieces), ""
-		if rng.IntN(2) == 0 {
-			method, body = "POST", random(bodies)
-		}
-		want, got := real.ask(t, method, path, body), ours.ask(t, method, path, body)
-		require.Equal(t, want.status, got.status, "%s %s %q", method, path, body)
-		if want.status == http.StatusOK {
-			require.Equal(t, strings.TrimSuffix(want.body, "\n"), got.body, "%s %s %q", method, path, body)
-		}
+	// IDs that are too long are refused everywhere, by the package where there is something.
+	targets := []struct {
+		method, path string
+		ids          bool
+	}{
+		{"POST", "/score", true}, {"GET", "/score", true}, {"POST", "/%73core", true}, {"GET", "/", true}, {"GET", "/swagger.json", true},
+		{"POST", "/", false}, {"PATCH", "/score", false}, {"GET", "/score/", false}, {"POST", "/SCORE", false}, {"POST", "/score/x", false}, {"GET", "/nope", false},
 	}
+	names := []string{headerRequestID, headerClientID, headerLegacyID, headerTraceID, "Origin", "Content-Type"}
+	const requests = 300
+	statuses := map[int]int{}
+	for range requests {
+		to := targets[min(rng.IntN(len(targets)), rng.IntN(len(targets)))]
+		path, body := to.path+"?"+random(pieces), ""
+		if to.method != "GET" {
+			body = random(bodies)
+		}
+		var headers []string
+		for range rng.IntN(4) {
+			if to.ids {
+				headers = append(headers, names[rng.IntN(len(names))]+": "+strings.Repeat("i", 1+rng.IntN(110)))
+			}
+		}
+		want, got := real.ask(t, to.method, path, body, headers...), ours.ask(t, to.method, path, body, headers...)
+		sent := fmt.Sprintf("%s %s %q %q", to.method, path, body, headers)
+		require.Equal(t, want.status, got.status, sent)
+		if want.status == http.StatusNotFound || want.status == http.StatusMethodNotAllowed {
+			require.NotEmpty(t, got.header.Get(headerRequestID), "the package gives no IDs there: %s", sent)
+		} else {
+			require.Equal(t, contractHeaders(want), contractHeaders(got), sent)
+		}
+		if want.status == http.StatusOK && !strings.HasPrefix(path, "/swagger.json") { // whose words differ
+			require.Equal(t, strings.TrimSuffix(want.body, "\n"), got.body, sent)
+		}
+		statuses[want.status]++
+	}
+	t.Logf("%v", statuses)
+}
+
+// contractHeaders gives the headers that the contract is about: their values, or that
+// there is one where each request has its own.
+func contractHeaders(a answer) map[string]string {
+	found := map[string]string{}
+	for _, name := range []string{headerRequestID, headerClientID, headerLegacyID, headerTraceID, "Content-Type", headerRunFailed, headerRunMilliseconds, "Access-Control-Allow-Origin"} {
+		value := a.header.Get(name)
+		if len(value) == 36 || name == headerRunMilliseconds && value != "" {
+			value = "*" // made by the server
+		}
+		found[name] = value
+	}
+	return found
 }
 
 // BenchmarkRealPackage is the same no-op script behind the real package.

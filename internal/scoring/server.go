@@ -206,7 +206,7 @@ func (s *Server) health(w *recorder, r *http.Request, name string) {
 		refuse(w, http.StatusServiceUnavailable, "No replica of the service is ready.")
 		return
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8") // as the contract's own server says
 	if r.Method != http.MethodOptions {
 		_, _ = io.WriteString(w, "Healthy") // a probe that is gone needs no answer
 	}

@@ -24,7 +24,7 @@ func readTensors(body []byte, inputs []openinference.TensorMetadata) ([]Tensor, 
 	}
 	list := make([]Tensor, len(inputs))
 	for i, m := range inputs {
-		r := &valueReader{text: values[m.Name], shape: append([]int64(nil), m.Shape...), takes: m}
+		r := &valueReader{Lists: openinference.Lists{Text: values[m.Name]}, shape: append([]int64(nil), m.Shape...), takes: m}
 		data, err := kinds[m.Datatype].read(r)
 		if err != nil {
 			return nil, fmt.Errorf("%w: input %q: %w; the model takes %s of shape %v", azml.ErrInvalid, m.Name, err, m.Datatype, m.Shape)
@@ -127,31 +127,16 @@ func writeTensors(outputs []Tensor) ([]byte, error) {
 			out = append(out, ',')
 		}
 		out = append(append(out, name...), ':')
-		next := 0
-		out = nest(out, t.Shape, &next, t.Data, kinds[datatype].write)
+		write := kinds[datatype].write
+		out = openinference.AppendNested(out, t.Shape, func(out []byte, i int) []byte { return write(out, t.Data, i) })
 	}
 	return append(out, '}'), nil
 }
 
-// nest writes values nested as the shape says.
-func nest(out []byte, shape []int64, next *int, values any, write func([]byte, any, int) []byte) []byte {
-	if len(shape) == 0 {
-		*next++
-		return write(out, values, *next-1)
-	}
-	out = append(out, '[')
-	for i := range shape[0] {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = nest(out, shape[1:], next, values, write)
-	}
-	return append(out, ']')
-}
-
-// valueReader reads nested lists from text that is known to be JSON.
+// valueReader reads the lists of an input.
 type valueReader struct {
-	text  []byte
+	openinference.Lists
+
 	shape []int64 // -1 where no list was read yet
 	takes openinference.TensorMetadata
 }
@@ -162,32 +147,32 @@ func readValues[T any](r *valueReader, parse func(*valueReader) (T, error)) (any
 	for _, n := range r.shape {
 		size *= max(n, 1)
 	}
-	out := make([]T, 0, min(size, int64(len(r.text))))
+	out := make([]T, 0, min(size, int64(len(r.Text))))
 	err := readList(r, 0, &out, parse)
 	return out, err
 }
 
 // readList reads what stands at a depth: a list for each dimension, then a value.
 func readList[T any](r *valueReader, depth int, out *[]T, parse func(*valueReader) (T, error)) error {
-	next := r.peek()
+	next := r.Peek()
 	if depth == len(r.shape) {
 		if next == '[' {
 			return fmt.Errorf("it has more than %d dimensions", len(r.shape))
 		}
-		before := r.text
+		before := r.Text
 		value, err := parse(r)
 		if err != nil {
-			return fmt.Errorf("%.40s is no %s", before[:len(before)-len(r.text)], r.takes.Datatype)
+			return fmt.Errorf("%.40s is no %s", before[:len(before)-len(r.Text)], r.takes.Datatype)
 		}
 		*out = append(*out, value)
 		return nil
 	}
 	if next != '[' {
-		return fmt.Errorf("%.40s stands where a list belongs, in dimension %d", r.word(), depth+1)
+		return fmt.Errorf("%.40s stands where a list belongs, in dimension %d", r.Word(), depth+1)
 	}
-	r.text = r.text[1:]
+	r.Skip()
 	count := int64(0)
-	for r.peek() != ']' {
+	for r.Peek() != ']' {
 		if count++; r.shape[depth] >= 0 && count > r.shape[depth] {
 			return fmt.Errorf("dimension %d has more than %d values", depth+1, r.shape[depth])
 		}
@@ -195,7 +180,7 @@ func readList[T any](r *valueReader, depth int, out *[]T, parse func(*valueReade
 			return err
 		}
 	}
-	r.text = r.text[1:]
+	r.Skip()
 	if r.shape[depth] == -1 {
 		r.shape[depth] = count
 	}
@@ -203,41 +188,4 @@ func readList[T any](r *valueReader, depth int, out *[]T, parse func(*valueReade
 		return fmt.Errorf("dimension %d has %d values and not %d", depth+1, count, r.shape[depth])
 	}
 	return nil
-}
-
-// peek gives the first character behind spaces and commas.
-func (r *valueReader) peek() byte {
-	for len(r.text) > 0 {
-		switch c := r.text[0]; c {
-		case ' ', '\t', '\n', '\r', ',':
-			r.text = r.text[1:]
-		default:
-			return c
-		}
-	}
-	return 0
-}
-
-// word takes a value that is no list: a text with its quotes, a number, a word, or
-// the whole of an object.
-func (r *valueReader) word() string {
-	end := 0
-	switch r.text[0] {
-	case '"':
-		for end = 1; r.text[end] != '"'; end++ {
-			if r.text[end] == '\\' {
-				end++
-			}
-		}
-		end++
-	case '{':
-		end = len(r.text)
-	default:
-		for end < len(r.text) && r.text[end] != ',' && r.text[end] != ']' && r.text[end] > ' ' {
-			end++
-		}
-	}
-	word := string(r.text[:end])
-	r.text = r.text[end:]
-	return word
 }

@@ -11,7 +11,7 @@ import (
 
 func floats[T float32 | float64](bits int) kind {
 	k := kindOf(func(r *valueReader) (T, error) {
-		word := r.word()
+		word := r.Word()
 		if word == "null" {
 			return T(math.NaN()), nil
 		}
@@ -32,7 +32,7 @@ func floats[T float32 | float64](bits int) kind {
 
 func ints[T int8 | int16 | int32 | int64](bits int) kind {
 	k := kindOf(func(r *valueReader) (T, error) {
-		word := r.word()
+		word := r.Word()
 		n, err := strconv.ParseInt(word, 10, bits)
 		if err != nil {
 			n, err = wholeFloat(word, bits)
@@ -48,7 +48,7 @@ func ints[T int8 | int16 | int32 | int64](bits int) kind {
 
 func uints[T uint8 | uint16 | uint32 | uint64](bits int) kind {
 	k := kindOf(func(r *valueReader) (T, error) {
-		word := r.word()
+		word := r.Word()
 		n, err := strconv.ParseUint(word, 10, bits)
 		if err != nil {
 			var whole int64
@@ -68,7 +68,7 @@ func uints[T uint8 | uint16 | uint32 | uint64](bits int) kind {
 
 func bools() kind {
 	k := kindOf(func(r *valueReader) (bool, error) {
-		switch r.word() {
+		switch r.Word() {
 		case "true":
 			return true, nil
 		case "false":
@@ -83,7 +83,7 @@ func bools() kind {
 
 func texts() kind {
 	k := kindOf(func(r *valueReader) (text string, err error) {
-		word := r.word()
+		word := r.Word()
 		if word[0] != '"' || json.Unmarshal([]byte(word), &text) != nil {
 			return "", errValue
 		}

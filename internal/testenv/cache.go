@@ -45,12 +45,18 @@ func openCache() (cache, error) {
 	return cache{dir}, os.MkdirAll(dir, 0o755)
 }
 
-// KeepCache keeps the cache where it is for a process whose tests move the
-// user's cache folder: what they need is not installed anew.
+// KeepCache keeps the cache where it is, and Go's, for a process whose tests move the
+// user's cache folder: what they need is neither installed nor compiled anew.
 func KeepCache() error {
 	c, err := openCache()
 	if err != nil {
 		return err
+	}
+	const compiled = "GOCACHE"
+	if user, err := os.UserCacheDir(); err == nil && os.Getenv(compiled) == "" {
+		if err := os.Setenv(compiled, filepath.Join(user, "go-build")); err != nil {
+			return err
+		}
 	}
 	return os.Setenv(cacheVariable, c.dir)
 }
