@@ -93,6 +93,18 @@ func clientAttributes(r *http.Request) (list []attribute.KeyValue) {
 	return list
 }
 
+// answerAttributes tell of the answer, likewise.
+func answerAttributes(status int, read, written int64) []attribute.KeyValue {
+	list := []attribute.KeyValue{semconv.HTTPResponseStatusCode(status)}
+	if read > 0 {
+		list = append(list, semconv.HTTPRequestBodySize(int(read)))
+	}
+	if written > 0 {
+		list = append(list, semconv.HTTPResponseBodySize(int(written)))
+	}
+	return list
+}
+
 // httpMethod is the method as an attribute; whatever clients make up is one value.
 func httpMethod(method string) (_ attribute.KeyValue, known bool) {
 	switch method {

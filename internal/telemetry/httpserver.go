@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -96,7 +95,7 @@ func (h *httpServer) ended(ctx context.Context, span trace.Span, known *facts, x
 	}
 	if span.IsRecording() {
 		span.SetStatus(spanStatus(status))
-		span.SetAttributes(semconv.HTTPResponseStatusCode(status), semconv.HTTPRequestBodySize(int(x.read)), semconv.HTTPResponseBodySize(int(x.written)))
+		span.SetAttributes(answerAttributes(status, x.read, x.written)...)
 	}
 	span.End()
 	with := known.metricAttributes(status)
