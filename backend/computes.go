@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"io"
+	"log/slog"
 )
 
 // ComputeDriver opens the compute targets of one type. It is safe for concurrent
@@ -51,4 +52,7 @@ type ComputeSource struct {
 	// platform, for drivers that put it on their targets. It is set when a target
 	// is opened. Errors: ErrNotFound with what to do.
 	Program func(ctx context.Context, on Platform) (path string, err error)
+	// Logger is told of what works on the target, but not as it should. It is set when
+	// a target is opened; nil discards it.
+	Logger *slog.Logger
 }

@@ -66,7 +66,7 @@ func openSource(ctx context.Context, h core.Handle, source backend.ComputeSource
 		return nil, fmt.Errorf("%w: this program has no driver for compute targets of type %s: give it to the workspace when it is opened (backend/%s, Computes of workspace.OpenOptions)",
 			azml.ErrUnsupported, source.Type, strings.ToLower(source.Type))
 	}
-	source.CacheDir = h.CacheDir()
+	source.CacheDir, source.Logger = h.CacheDir(), h.Logger()
 	source.Program = func(ctx context.Context, on backend.Platform) (string, error) { return Program(ctx, h, on) }
 	return driver.Open(ctx, source)
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,6 +49,20 @@ func Starter[T any, C backend.Compute](open func(on T) (C, error)) {
 // process, this test program started anew, on the target that JSON makes of on, and
 // kills that process once it has said how the start went.
 func StartAndDie(t TB, on any, job backend.Job) error {
+	said, kill := StartElsewhere(t, on, job)
+	buf := make([]byte, 1000)
+	n, err := said.Read(buf)
+	require.NoError(t, err)
+	kill()
+	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
+		return errors.New(answer)
+	}
+	return nil
+}
+
+// StartElsewhere is StartAndDie for who wants to kill the process before it has said on
+// said how the start went. kill returns when the process is gone, and can be called again.
+func StartElsewhere(t TB, on any, job backend.Job) (said io.Reader, kill func()) {
 	given, err := json.Marshal(on)
 	require.NoError(t, err)
 	input, err := json.Marshal(job)
@@ -57,13 +73,8 @@ func StartAndDie(t TB, on any, job backend.Job) error {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // killed
-	if answer := strings.TrimSpace(string(buf[:n])); answer != "<nil>" {
-		return errors.New(answer)
-	}
-	return nil
+	return out, sync.OnceFunc(func() {
+		require.NoError(t, cmd.Process.Kill())
+		_ = cmd.Wait() // killed
+	})
 }

@@ -91,7 +91,7 @@ func (d *Driver) withdraw(ctx context.Context, v view) error {
 			return err
 		}
 	}
-	if err := d.annotate(ctx, v.job.Name, map[string]string{endedAnnotation: string(text)}, new(true)); err != nil {
+	if err := d.annotate(ctx, v.job.Name, map[string]string{endedAnnotation: string(text)}, map[string]any{"suspend": true}); err != nil {
 		return err
 	}
 	if _, err = d.Wait(ctx, s.ID); errors.Is(err, azml.ErrNotFound) { // who was starting it has taken it away

@@ -57,7 +57,7 @@ func (c carrying) to(container *corev1.Container, nodes int) {
 // withProgram gives the image that is the given one and the program, in the target's
 // registry, where it is made once for each of both. There is none for an image of
 // another registry, whose layers would have to be copied, nor where this machine can't
-// make it: then the program is brought to each pod.
+// make it, which is told: then the program is brought to each pod.
 func (d *Driver) withProgram(ctx context.Context, image string, own program) (carrying, error) {
 	base, err := name.ParseReference(image)
 	if err != nil || d.target.Registry == "" {
@@ -76,6 +76,9 @@ func (d *Driver) withProgram(ctx context.Context, image string, own program) (ca
 		if err == nil {
 			return carrying{to.Name(), own}, nil
 		}
+	}
+	if ctx.Err() == nil {
+		d.opts.Logger.Warn("the registry gives no image that has azml in it: it is brought into each pod, which takes longer", "image", image, "registry", d.target.Registry, "error", err)
 	}
 	return carrying{}, ctx.Err()
 }

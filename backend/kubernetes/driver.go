@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,8 +37,11 @@ type Options struct {
 	Pod func(*corev1.PodTemplateSpec)
 	// Patience is for how long the starting of a job and the waiting for it go on
 	// while the API server, or the registry of the job's image, does not answer; two
-	// minutes when zero.
+	// minutes when zero. A Job whose starting process has died ends after three times
+	// that.
 	Patience time.Duration
+	// Logger is told of what works, but not as it should; nil discards it.
+	Logger *slog.Logger
 }
 
 // Driver runs jobs in a namespace of a cluster. It implements backend.Compute and
@@ -71,6 +75,9 @@ func New(target Target, opts *Options) (*Driver, error) {
 	}
 	if d.opts.Name == "" {
 		d.opts.Name = "azml"
+	}
+	if d.opts.Logger == nil {
+		d.opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if d.opts.Patience == 0 {
 		d.opts.Patience = 2 * time.Minute

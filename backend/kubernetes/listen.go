@@ -125,7 +125,15 @@ func (l *listener) listen(n int) error {
 		return passing(err)
 	}
 	stop := context.AfterFunc(l.ctx, func() { _ = inner.Close() })
+	accepting, accepted := context.WithCancel(l.ctx)
+	adopted := make(chan struct{})
+	go func() {
+		defer close(adopted)
+		l.driver.adopt(accepting, l.id)
+	}()
 	l.accept(inner)
+	accepted()
+	<-adopted
 	_ = inner.Close()
 	if stop() { // the connection was lost
 		_ = client.Close()

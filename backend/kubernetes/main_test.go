@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -31,11 +32,12 @@ type placed struct {
 	Name       string
 	CacheDir   string
 	Program    string
+	Patience   time.Duration
 }
 
 func (p placed) driver() (*kubernetes.Driver, error) {
 	p.Target.Kubeconfig = p.Kubeconfig
-	return kubernetes.New(p.Target, &kubernetes.Options{Name: p.Name, CacheDir: p.CacheDir, Patience: 30 * time.Second,
+	return kubernetes.New(p.Target, &kubernetes.Options{Name: p.Name, CacheDir: p.CacheDir, Patience: cmp.Or(p.Patience, 30*time.Second),
 		Program: func(context.Context, backend.Platform) (string, error) { return p.Program, nil }})
 }
 

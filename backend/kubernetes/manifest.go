@@ -9,7 +9,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -80,17 +79,14 @@ func (d *Driver) manifest(job backend.Job, on backend.Platform, with carrying) (
 		metav1.SetMetaDataLabel(&template.ObjectMeta, name, value)
 	}
 	metav1.SetMetaDataAnnotation(&template.ObjectMeta, jobAnnotation, job.ID)
-	keep := d.target.KeepEnded
-	if keep == 0 {
-		keep = 7 * 24 * time.Hour
-	}
 	m := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: d.name(job.ID), Labels: labels, Annotations: map[string]string{jobAnnotation: job.ID, startAnnotation: start, imageAnnotation: job.Image}},
 		Spec: batchv1.JobSpec{
-			BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(keep / time.Second)), Template: template,
+			BackoffLimit: new(int32(0)), Template: template,
 			PodReplacementPolicy: new(batchv1.Failed), // never two pods at a time
 			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob,
 				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}}}},
 		}}
+	d.expires(m)
 	if job.Nodes > 1 {
 		beginsTogether(m, job.Nodes)
 	}

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -139,7 +137,10 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 			return fmt.Errorf("job %q: %w", job.ID, err)
 		}
 	}
-	if err := d.whenRun(ctx, m, job.ID, programs); err != nil {
+	stop := d.keepStarting(ctx, m)
+	err = d.whenRun(ctx, m, job.ID, programs)
+	stop()
+	if err != nil {
 		return err
 	}
 	return d.begun(ctx, m)
@@ -203,23 +204,19 @@ func (d *Driver) begun(ctx context.Context, m *batchv1.Job) error {
 		if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
-		return d.annotate(ctx, m.Name, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano)}, nil)
+		return d.annotate(ctx, m.Name, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano)},
+			map[string]any{"activeDeadlineSeconds": nil, "ttlSecondsAfterFinished": d.keepEnded()})
 	})
 }
 
-// annotate adds annotations to a Job, and changes its specification when suspend is
-// given.
-func (d *Driver) annotate(ctx context.Context, name string, annotations map[string]string, suspend *bool) error {
-	patch := map[string]any{"metadata": map[string]any{"annotations": annotations}}
-	if suspend != nil {
-		patch["spec"] = map[string]any{"suspend": *suspend}
+// annotate adds annotations to a Job, and changes what is given of its specification.
+func (d *Driver) annotate(ctx context.Context, name string, annotations map[string]string, spec map[string]any) error {
+	changes := map[string]any{"metadata": map[string]any{"annotations": annotations}}
+	if spec != nil {
+		changes["spec"] = spec
 	}
-	text, err := json.Marshal(patch)
-	if err != nil {
-		return err
-	}
-	_, err = d.cluster.jobs.Patch(ctx, name, types.MergePatchType, text, metav1.PatchOptions{})
-	return classify(ctx, err)
+	_, err := d.patch(ctx, name, changes)
+	return err
 }
 
 // hindrance gives the error of a job that will never run as it is; nil for one that

@@ -119,7 +119,7 @@ func (n node) status() backend.JobStatus {
 	case n.job.Annotations[begunAnnotation] == "":
 		s.Started, s.Reason = running.StartedAt.UTC(), "it is being started"
 		if time.Since(s.Started) > startPatience {
-			s.Reason = "the starting process died before the command ran"
+			s.Reason = starterDied
 		}
 	default:
 		s.Started = running.StartedAt.UTC()
@@ -170,6 +170,10 @@ func (n node) final(s backend.JobStatus) backend.JobStatus {
 	var told backend.JobStatus
 	if text := n.job.Annotations[endedAnnotation]; text != "" && json.Unmarshal([]byte(text), &told) == nil {
 		return told
+	}
+	if n.abandoned() {
+		s.State, s.Reason = backend.JobLost, starterDied
+		return s
 	}
 	if n.pod == nil {
 		s.State, s.Reason = backend.JobLost, "its pod is gone"

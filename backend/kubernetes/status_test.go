@@ -35,6 +35,7 @@ func TestStates(t *testing.T) {
 		Message: `{"status":{"ID":"a","State":"Killed","Reason":"killed by signal 11 (segmentation fault)"},"size":3,"whole":true}`}})
 	begun := map[string]string{jobAnnotation: "a", begunAnnotation: "2026-11-26T00:00:00Z"}
 	failed := batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Message: "the pod was disrupted"}}}
+	abandoned := batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailureTarget, Status: corev1.ConditionTrue, Reason: batchv1.JobReasonDeadlineExceeded}}}
 	for name, c := range map[string]struct {
 		annotations map[string]string
 		status      batchv1.JobStatus
@@ -52,6 +53,7 @@ func TestStates(t *testing.T) {
 		"pod gone":        {begun, failed, nil, backend.JobLost, "its pod is gone: the pod was disrupted"},
 		"holder killed":   {begun, failed, killed, backend.JobKilled, "killed by signal 9 (killed)"},
 		"signal":          {begun, failed, said, backend.JobKilled, "killed by signal 11 (segmentation fault)"},
+		"abandoned":       {map[string]string{jobAnnotation: "a"}, abandoned, nil, backend.JobLost, "the starting process died before the command ran"},
 		"cancelled early": {map[string]string{jobAnnotation: "a", endedAnnotation: `{"ID":"a","State":"Killed","Reason":"cancelled before it began"}`}, batchv1.JobStatus{}, nil, backend.JobKilled, "cancelled before it began"},
 	} {
 		s := node{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}.status()

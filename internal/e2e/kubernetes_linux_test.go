@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,8 +15,14 @@ import (
 	"github.com/azml-go/azml/internal/testenv"
 )
 
-// clustered is a namespace of a real Kubernetes.
-func clustered(t *testing.T, _ place) *site { return &site{config: onCluster(t)} }
+// clustered is a namespace of a real Kubernetes, in which nothing else is.
+func clustered(t *testing.T, _ place) *site {
+	cluster, on := testenv.Kubernetes(t), onCluster(t)
+	on.Namespace = ownNamespace(t, cluster)
+	return &site{config: on, lists: func(t *testing.T) []string {
+		return strings.Fields(cluster.Kubectl(t, "", "get", "jobs,pods,secrets,services", "-n", on.Namespace, "-o", "name"))
+	}}
+}
 
 func onCluster(t *testing.T) kubernetes.Target {
 	cluster := testenv.Kubernetes(t)

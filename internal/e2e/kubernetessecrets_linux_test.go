@@ -9,8 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/run"
 )
 
 // nothingIn waits until nothing is left in a namespace.
@@ -53,6 +55,42 @@ func TestRunsOnKubernetesAreApart(t *testing.T) {
 	require.NoError(t, r.Wait(t.Context(), nil))
 	require.Equal(t, "own run 200\nother run 403\nno token 401\nsecret 200 ****\nother secret 404\nuser 65532\nbegun\n", outputOf(t, r))
 	require.NoError(t, other.Complete(t.Context()))
+	nothingIn(t, cluster, on.Namespace)
+}
+
+// TestSubmitterToKubernetesKilledEarly kills the process that submits a run while that
+// waits for a node: the run has Failed with the reason when the time of its Job is over,
+// and nothing is left of it.
+func TestSubmitterToKubernetesKilledEarly(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	on := onCluster(t)
+	on.Namespace, on.NodeSelector = ownNamespace(t, cluster), map[string]string{"azml-test": "none"}
+	p := newPlace(t)
+	ws := p.openFor(t)
+	_, err := ws.Compute().Create(t.Context(), "k8s", on, nil)
+	require.NoError(t, err)
+	file, err := programs()
+	require.NoError(t, err)
+	w := start(t, errand{Name: "submit", Place: p, Dir: shell(t, "true").Source, Program: file, Compute: "k8s"})
+	defer func() { _ = w.cmd.Process.Kill() }()
+	var r *run.Run
+	require.Eventually(t, func() bool {
+		for found, err := range ws.Runs().List(t.Context(), nil) {
+			if err == nil && strings.Contains(found.Details().WaitsFor, "0/1 nodes are available") {
+				r = found
+			}
+		}
+		return r != nil
+	}, 5*time.Minute, 200*time.Millisecond, "it waits for a node")
+	require.NoError(t, w.cmd.Process.Kill())
+	require.Error(t, w.cmd.Wait())
+	job := strings.TrimSpace(cluster.Kubectl(t, "", "get", "jobs", "-n", on.Namespace, "-o", "jsonpath={.items[*].metadata.name}"))
+	limits := strings.Fields(cluster.Kubectl(t, "", "get", "jobs", job, "-n", on.Namespace, "-o", "jsonpath={.spec.activeDeadlineSeconds} {.spec.ttlSecondsAfterFinished}"))
+	require.Len(t, limits, 2, "both are there, of minutes")
+	cluster.Kubectl(t, "", "patch", "job", job, "-n", on.Namespace, "--type=merge", "-p", `{"spec": {"activeDeadlineSeconds": 1}}`) // as if they had passed
+	require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrFailed)
+	require.Contains(t, r.Details().Reason, "the starting process died before the command ran")
 	nothingIn(t, cluster, on.Namespace)
 }
 

@@ -169,7 +169,10 @@ func onEach(t *testing.T, test func(t *testing.T, on target)) {
 }
 
 // onEachHere runs a test on each kind of target whose processes and files can be
-// seen from this machine.
+// seen from this machine. Of Kubernetes other tests show the same: that its pods are ended
+// and lost TestHowKubernetesEndsRuns, that its submitter is killed
+// TestSubmitterToKubernetesKilled and TestSubmitterToKubernetesKilledEarly, that it is cut
+// off TestOutages of backend/kubernetes. A node's full disk evicts pods.
 func onEachHere(t *testing.T, test func(t *testing.T, on target)) {
 	for _, on := range targets() {
 		if on.elsewhere {
@@ -246,7 +249,7 @@ func TestTargetFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onEachHere(t, func(t *testing.T, on target) {
+			onEach(t, func(t *testing.T, on target) {
 				ws, _, s := onSite(t, on)
 				r, err := on.submit(t, ws, c.script, c.change)
 				if err == nil { // else its keeper could not even start the agent, for want of its image

@@ -41,6 +41,8 @@ type site struct {
 	wire   *faultproxy.Wire // the way to the server
 	engine string           // Docker's address
 	boxes  string           // the folder of what is kept here of its containers
+	// lists gives what is on a target that can't be seen from this machine.
+	lists func(t *testing.T) []string
 }
 
 // sharedFolder gives a folder that scripts see and write to, whoever they run as.
@@ -130,7 +132,7 @@ func (s *site) processes() []int { return processesAbout(append(slices.Clone(s.d
 func (s *site) requireNothing(t *testing.T, r *run.Run) {
 	t.Helper()
 	left := s.left(t, r)
-	for began := time.Now(); len(left) > 0 && time.Since(began) < time.Minute; left = s.left(t, r) {
+	for began := time.Now(); len(left) > 0 && time.Since(began) < 5*time.Minute; left = s.left(t, r) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	require.Empty(t, left, "left behind")
@@ -138,6 +140,9 @@ func (s *site) requireNothing(t *testing.T, r *run.Run) {
 
 func (s *site) left(t *testing.T, r *run.Run) (left []string) {
 	t.Helper()
+	if s.lists != nil {
+		return s.lists(t)
+	}
 	for _, pid := range s.processes() {
 		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		left = append(left, fmt.Sprintf("process %d: %q", pid, args))

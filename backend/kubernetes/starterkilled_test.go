@@ -1,0 +1,170 @@
+package kubernetes_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/backendtest"
+	"github.com/azml-go/azml/backend/kubernetes"
+	"github.com/azml-go/azml/internal/testenv"
+)
+
+// TestStarterKilled kills the process that starts a job, after each request in turn that
+// makes or changes something in the cluster, of which it doesn't get the answer. Nothing
+// is left after a while, and who looks at the job before is told why.
+func TestStarterKilled(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	const starterDied = "the starting process died before the command ran"
+	noNode := func(t *kubernetes.Target) { t.NodeSelector = map[string]string{"azml-test": "none"} }
+	for name, c := range map[string]struct {
+		after  string // the last request
+		nodes  int
+		on     func(*kubernetes.Target)
+		admit  bool // out of a queue
+		reason string
+	}{
+		"its Job is made":            {"POST jobs", 1, noNode, false, starterDied},
+		"its Secret is made":         {"POST secrets", 1, noNode, false, starterDied},
+		"its service is made":        {"POST services", 2, noNode, false, starterDied},
+		"it is in a queue":           {"POST secrets", 1, func(t *kubernetes.Target) { t.Queue = "team-a" }, true, starterDied},
+		"its program is to be there": {"GET exec", 1, func(*kubernetes.Target) {}, false, starterDied},
+		"its command runs":           {"DELETE secrets", 1, func(*kubernetes.Target) {}, false, starterDied + "|cancelled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, d := apart(t, cluster, c.on)
+			job := shell("a", "exec sleep 1000")
+			job.Nodes = c.nodes
+			killAfter(t, p, job, c.after)
+			if c.admit {
+				cluster.Kubectl(t, "", "patch", "jobs", strings.TrimSpace(cluster.Kubectl(t, "", "get", "jobs", "-n", p.Target.Namespace, "-o", "jsonpath={.items[0].metadata.name}")),
+					"-n", p.Target.Namespace, "--type=merge", "-p", `{"spec": {"suspend": false}}`)
+			}
+			s, err := d.Wait(t.Context(), "a")
+			require.NoError(t, err)
+			require.NotEqual(t, backend.JobRunning, s.State)
+			require.Regexp(t, c.reason, s.Reason)
+			require.Eventually(t, func() bool {
+				return cluster.Kubectl(t, "", "get", "jobs,pods,secrets,services", "-n", p.Target.Namespace, "-o", "name") == ""
+			}, 5*time.Minute, 200*time.Millisecond, "something is left")
+		})
+	}
+}
+
+// TestAdopted has a job go on whose starting process was killed just when its command
+// began, as another one listens for it.
+func TestAdopted(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	p, d := apart(t, cluster, func(*kubernetes.Target) {})
+	killAfter(t, p, shell("a", "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; exit 7"), "DELETE secrets")
+	l, _, err := d.Listen(t.Context(), "a")
+	require.NoError(t, err)
+	defer l.Close()
+	require.Eventually(t, func() bool {
+		return cluster.Kubectl(t, "", "get", "jobs", "-n", p.Target.Namespace, "-o", "jsonpath={.items[*].spec.activeDeadlineSeconds}") == ""
+	}, 5*time.Minute, 100*time.Millisecond, "it has no deadline any more")
+	read(t, d, "a", "begun\n")
+	pod := strings.TrimSpace(cluster.Kubectl(t, "", "get", "pods", "-n", p.Target.Namespace, "-o", "jsonpath={.items[0].metadata.name}"))
+	cluster.Kubectl(t, "", "exec", "-n", p.Target.Namespace, pod, "--", "touch", "/tmp/go")
+	s, err := d.Wait(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, 7, s.ExitCode, s.Reason)
+	require.Empty(t, cluster.Kubectl(t, "", "get", "secrets", "-n", p.Target.Namespace, "-o", "name"))
+}
+
+// apart gives a target with a namespace of its own.
+func apart(t *testing.T, cluster *testenv.KubernetesCluster, change func(*kubernetes.Target)) (placed, *kubernetes.Driver) {
+	t.Helper()
+	p := place(t, cluster)
+	p.Target.Namespace = cluster.Namespace + "-" + strings.ToLower(rand.Text()[:6])
+	p.Patience = 8 * time.Second
+	cluster.Kubectl(t, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"azml-test": "yes"}}}`, p.Target.Namespace), "create", "-f", "-")
+	t.Cleanup(func() {
+		_, _ = cluster.Run(context.Background(), "", "delete", "namespace", p.Target.Namespace, "--wait=false")
+	})
+	cluster.Kubectl(t, "", "wait", "--for=create", "serviceaccount/default", "-n", p.Target.Namespace, "--timeout=300s")
+	change(&p.Target)
+	d, err := p.driver()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return p, d
+}
+
+// killAfter has another process start the job, and kills it when the API server has done
+// a request, "METHOD resource".
+func killAfter(t *testing.T, p placed, job backend.Job, after string) {
+	t.Helper()
+	config, err := clientcmd.RESTConfigFromKubeConfig(p.Kubeconfig)
+	require.NoError(t, err)
+	way, err := rest.TransportFor(config)
+	require.NoError(t, err)
+	to, err := url.Parse(config.Host)
+	require.NoError(t, err)
+	killed, kill := make(chan struct{}), make(chan func(), 1)
+	once := sync.OnceFunc(func() { (<-kill)(); close(killed) })
+	proxy := &httputil.ReverseProxy{
+		Transport: way, FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		ModifyResponse: func(answer *http.Response) error {
+			if r := answer.Request; r.Method+" "+resourceOf(r.URL.Path) == after && answer.StatusCode < http.StatusMultipleChoices {
+				once()
+			}
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	server := httptest.NewServer(proxy)
+	defer server.Close()
+	defer server.CloseClientConnections()
+	p.Kubeconfig = fmt.Appendf(nil, `
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: %q}}]
+contexts: [{name: x, context: {cluster: c}}]
+current-context: x
+`, server.URL)
+	said, die := backendtest.StartElsewhere(t, p, job)
+	kill <- die
+	t.Cleanup(die)
+	answered := make(chan string, 1)
+	go func() {
+		buf := make([]byte, 1000)
+		if n, _ := said.Read(buf); n > 0 { // else it was killed
+			answered <- string(buf[:n])
+		}
+	}()
+	select {
+	case <-killed:
+	case answer := <-answered:
+		t.Fatalf("it was not killed, and said: %s", answer)
+	}
+}
+
+// resourceOf gives the kind of what a request is about.
+func resourceOf(of string) string {
+	for range 2 {
+		switch name := path.Base(of); name {
+		case "jobs", "secrets", "services", "exec":
+			return name
+		}
+		of = path.Dir(of)
+	}
+	return ""
+}
