@@ -42,6 +42,9 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 	}
 	c.mu.Lock()
 	c.ended[id] = c.ended[id] || ended
+	if pause := record.TryPause(stored.Value.Try()); !ended && pause > 0 {
+		c.rest[id] = time.Now().Add(pause)
+	}
 	c.freed = append(c.freed, f)
 	c.mu.Unlock()
 	c.awake()

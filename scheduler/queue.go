@@ -67,6 +67,7 @@ func (c *cluster) readQueue(ctx context.Context) error {
 		if !seen[key] {
 			delete(c.entries, key)
 			delete(c.ended, e.run.RunID)
+			delete(c.rest, e.run.RunID)
 		}
 	}
 	return ctx.Err()

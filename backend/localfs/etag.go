@@ -20,6 +20,11 @@ func infoOf(key string, fi fs.FileInfo) backend.Info {
 	return backend.Info{Key: key, Size: fi.Size(), ETag: etagOf(fi), Modified: fi.ModTime()}
 }
 
+// clocksApart is by how much the clocks of this process and of the file system may differ
+// before the file system's is the one that counts: the processes of a store may be on
+// machines whose clocks are hours apart, and its times are to be one clock's.
+const clocksApart = time.Minute
+
 // stamp sets the modification time of the opened file, whose path is name: now, but later than
 // the floors. File systems round times down, some to two seconds, so it looks
 // what was stored and reaches further until that is later, too.
@@ -30,8 +35,9 @@ func (s *Store) stamp(f *os.File, name string, floors ...time.Time) (fs.FileInfo
 			floor = t
 		}
 	}
+	var off time.Duration // of the file system's clock, when it is far from this process's
 	for step := time.Nanosecond; ; step *= 10 {
-		t := time.Now()
+		t := time.Now().Add(off)
 		if earliest := floor.Add(step); t.Before(earliest) {
 			t = earliest
 		}
@@ -39,8 +45,15 @@ func (s *Store) stamp(f *os.File, name string, floors ...time.Time) (fs.FileInfo
 			return nil, err
 		}
 		fi, err := f.Stat()
-		if err != nil || fi.ModTime().After(floor) {
-			return fi, err
+		if err != nil {
+			return nil, err
+		}
+		if there := changeTime(fi); off == 0 && !there.IsZero() && time.Since(there).Abs() > clocksApart {
+			off = time.Until(there)
+			continue
+		}
+		if fi.ModTime().After(floor) {
+			return fi, nil
 		}
 		if step > time.Minute {
 			return nil, fmt.Errorf("%w: this file system does not keep modification times", azml.ErrUnsupported)

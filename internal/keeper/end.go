@@ -107,8 +107,9 @@ func (k *keeper) neverBegan(ctx context.Context, reason string, lost bool) (anew
 	step := history.Step{To: record.Failed, Reason: reason, Agent: k.run.Agent.Job, Unowned: true, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: "SystemError", Message: reason, Phase: string(record.Queued)}
 	}}
-	if anew = lost && k.tries() < mostTries; anew {
-		step.To, step.Reason = record.Queued, "it waits for nodes anew: "+reason
+	if try := k.run.Try(); lost && try < mostTries {
+		anew = true
+		step.To, step.Reason = record.Queued, fmt.Sprintf("it waits for nodes anew: %s; try %d of %d follows after %s", reason, try+1, mostTries, record.TryPause(try+1))
 		step.Change = (*record.Run).Requeue
 	}
 	_, err = history.Transition(ctx, k.h, k.run.ID, step)
@@ -120,14 +121,6 @@ func (k *keeper) neverBegan(ctx context.Context, reason string, lost bool) (anew
 		err = nil
 	}
 	return anew, err
-}
-
-// tries is how often in a row the run had nodes and did not begin.
-func (k *keeper) tries() (n int) {
-	for i := len(k.run.History) - 1; i >= 0 && k.run.History[i].Status == record.Queued; i-- {
-		n++
-	}
-	return n
 }
 
 // keeps tells whether the run is still that of the agent that is kept: a scheduler

@@ -91,6 +91,26 @@ type Run struct {
 // Requeue has the run wait for nodes anew.
 func (r *Run) Requeue() { r.Owner, r.Agent, r.Former = nil, nil, r.Agent }
 
+// Try is the number of the try, from 1 on, in which a run of a queue is to begin, or
+// does: how often in a row it was Queued.
+func (r *Run) Try() (n int) {
+	for i := len(r.History) - 1; i >= 0 && r.History[i].Status == Queued; i-- {
+		n++
+	}
+	return max(n, 1)
+}
+
+// TryPause is how long a run waits, at least, before it gets nodes for the try of that
+// number: nothing before the first, a second before the next, and twice as long before
+// each further one, up to a minute. So ten tries outlast an engine that is started anew.
+func TryPause(try int) time.Duration {
+	const longest = time.Minute
+	if try < 2 {
+		return 0
+	}
+	return min(longest, time.Second<<min(try-2, 6))
+}
+
 // Remote tells whether an agent on another machine or in a container drives the
 // run, so that its target alone knows whether it is still there.
 func (r *Run) Remote() bool { return r.Agent != nil && r.Agent.Adopted && !r.Status.Terminal() }
