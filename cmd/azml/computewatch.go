@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -238,10 +239,17 @@ func (s *clusterSection) add(c terminal.Color, cells ...string) {
 	s.rows, s.colors = append(s.rows, cells), append(s.colors, c)
 }
 
+// urgency orders nodes by their states: what fails is seen where there is little room.
+var urgency = []string{"unusable", "preempted", "preparing", "leaving", "running", "idle"}
+
 // nodes are those that are not off, and how many those are.
 func (p *clusterPage) nodes() clusterSection {
 	s := clusterSection{heading: []string{"NODE", "STATE", "FOR", "RUN", "REASON"}}
-	for _, n := range p.status.Nodes {
+	all := slices.Clone(p.status.Nodes)
+	slices.SortStableFunc(all, func(a, b compute.Node) int {
+		return slices.Index(urgency, a.NodeState) - slices.Index(urgency, b.NodeState)
+	})
+	for _, n := range all {
 		c, reason := terminal.Yellow, n.Reason
 		switch n.NodeState {
 		case "off":
@@ -300,7 +308,11 @@ func (p *clusterPage) section(s clusterSection, share int, room *int) {
 	p.line()
 	p.line(colored(terminal.Dim, "%s", strings.TrimRight(p.cells(s.heading, widths), " ")))
 	for i, row := range s.rows[:shown] {
-		p.line(text("%s", p.cells(row[:1], widths)), colored(s.colors[i], "%s", p.cells(row[1:2], widths[1:])), text("%s", strings.TrimRight(p.cells(row[2:], widths[2:]), " ")))
+		second, rest := p.cells(row[1:2], widths[1:]), strings.TrimRight(p.cells(row[2:], widths[2:]), " ")
+		if rest == "" {
+			second = strings.TrimRight(second, " ")
+		}
+		p.line(text("%s", p.cells(row[:1], widths)), colored(s.colors[i], "%s", second), text("%s", rest))
 	}
 	if more > 0 && shown < len(s.rows) && before+share > len(p.lines) {
 		p.line(colored(terminal.Dim, "%d more", more))
