@@ -7,17 +7,25 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
 )
 
 // ServeAndDie schedules a cluster and has this process killed at a write to the store:
 // every other one is done before that.
 func ServeAndDie(ctx context.Context, h core.Handle, computes []backend.ComputeDriver, name string, o Options, write int64) {
-	o.abandon = abandonedAfter
+	o.abandon, o.takenAfter = abandonedAfter, history.FailAfter
 	serve(ctx, core.New(core.Config{Objects: &dying{Objects: h.Objects(), at: write}, Secrets: h.Secrets(), Local: h.Local(), Computes: computes,
 		CacheDir: h.CacheDir(), Program: h.Program(), Workspace: h.Workspace()}), name, o)
+}
+
+// TakenAfter gives options by which nodes that do not answer for so long were taken away.
+func TakenAfter(o Options, silent time.Duration) Options {
+	o.takenAfter = silent
+	return o
 }
 
 // dying is a store at a write to which this process is killed.

@@ -32,7 +32,7 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
 	if !ended {
 		for _, n := range nodes {
-			if err := c.check(ctx, compute.MemberOf(settings, n).Target, backend.Limits{}); err != nil {
+			if err := c.answers(ctx, compute.MemberOf(settings, n).Target); err != nil {
 				f.gone[n] = err
 			}
 		}

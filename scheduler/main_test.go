@@ -18,6 +18,7 @@ import (
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/backend/ssh"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/program"
@@ -92,10 +93,10 @@ func openPlace(ctx context.Context, dir string) (*workspace.Workspace, error) {
 		Computes: computes, Program: file})
 }
 
-var computes = []backend.ComputeDriver{process.ComputeDriver{}}
+var computes = []backend.ComputeDriver{process.ComputeDriver{}, ssh.ComputeDriver{}}
 
 // open opens a new workspace with a cluster "pool" of nodes that are folders of this
-// machine.
+// machine, unless there are none.
 func open(t *testing.T, c compute.Cluster, nodes int) (*workspace.Workspace, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -118,8 +119,10 @@ func open(t *testing.T, c compute.Cluster, nodes int) (*workspace.Workspace, str
 		}
 		c.Members = append(c.Members, member)
 	}
-	_, err = ws.Compute().Create(t.Context(), "pool", c, nil)
-	require.NoError(t, err)
+	if nodes > 0 {
+		_, err = ws.Compute().Create(t.Context(), "pool", c, nil)
+		require.NoError(t, err)
+	}
 	return ws, dir
 }
 

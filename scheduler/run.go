@@ -9,6 +9,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -25,7 +26,8 @@ type Options struct {
 	// zero. All processes should have the same.
 	TakeOver time.Duration
 
-	abandon time.Duration // abandonedAfter, but for tests
+	abandon    time.Duration // abandonedAfter, but for tests
+	takenAfter time.Duration // history.FailAfter, but for tests
 }
 
 // discoverEvery is the time between two looks for new clusters.
@@ -47,6 +49,9 @@ func Run(ctx context.Context, ws *workspace.Workspace, opts *Options) error {
 	}
 	if o.abandon == 0 {
 		o.abandon = abandonedAfter
+	}
+	if o.takenAfter == 0 {
+		o.takenAfter = history.FailAfter
 	}
 	for _, name := range o.Clusters {
 		target, err := ws.Compute().Get(ctx, name, nil)

@@ -64,7 +64,7 @@ func TestEntriesWithoutRuns(t *testing.T) {
 	t.Parallel()
 	h := clocked(t, memory.NewObjects(), 0)
 	pool(t, h, 1)
-	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour})
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
 	enqueue(t, h, "a", 1, false)
 	enqueue(t, h, "b", 1, true)
 	require.Equal(t, []string{"b"}, c.waitingNow(t), "it holds nobody up")
@@ -108,7 +108,7 @@ func TestClocksThatAreOff(t *testing.T) {
 	}
 	var schedulers []*cluster
 	for _, h := range []core.Handle{ahead, behind} {
-		c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour})
+		c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
 		require.NoError(t, c.readQueue(t.Context()))
 		schedulers = append(schedulers, c)
 	}
@@ -163,7 +163,7 @@ func TestNodesThatFailBeforeTheAgentHasTheRun(t *testing.T) {
 	t.Parallel()
 	h := clocked(t, memory.NewObjects(), 0)
 	pool(t, h, 1) // of a target that nobody has attached
-	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour})
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
 	for before, after := range map[record.Status]record.Status{record.Queued: record.Queued, record.CancelRequested: record.Canceled} {
 		id := string(before)
 		_, err := core.CreateQuiet(t.Context(), h, history.Ref(id).Key, record.Run{ID: id, Experiment: "e", Status: before, Agent: &record.Agent{Job: "agent-old", Nodes: []string{"box/0"}}})

@@ -112,8 +112,14 @@ func (c *cluster) check(ctx context.Context, name string, limits backend.Limits)
 // drive sees a run that has nodes to its end, or until it waits for nodes anew,
 // and frees the nodes.
 func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string, nodes []string) {
+	there, stop := c.whileThere(ctx, settings, nodes)
+	defer stop()
 	for ctx.Err() == nil {
-		over, err := c.keep(ctx, settings, id, nodes)
+		over, err := c.keep(there, settings, id, nodes)
+		if there.Err() != nil && ctx.Err() == nil && !over {
+			err = c.takenAway(ctx, id, nodes, context.Cause(there))
+			over = err == nil
+		}
 		if over {
 			c.free(ctx, settings, id, nodes)
 			return
@@ -289,7 +295,7 @@ func (c *cluster) refuse(ctx context.Context, id string, cause error) error {
 // way to the workspace any more, and finds out by itself that it is not wanted.
 func (c *cluster) undo(ctx context.Context, a record.Agent) error {
 	for n, id := range a.Nodes {
-		err := c.endJob(ctx, id, nodes.JobID(a.Job, n))
+		err := c.within(ctx, func(ctx context.Context) error { return c.endJob(ctx, id, nodes.JobID(a.Job, n)) })
 		switch {
 		case errors.Is(err, azml.ErrNotFound):
 		case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrDenied):

@@ -93,7 +93,7 @@ func TestThousandAtOnce(t *testing.T) { //nolint:paralleltest // see above
 	objects.lists.Store(0)
 	objects.reads.Store(0)
 	objects.stats.Store(0)
-	c := newCluster(workspace.Handle(ws), "pool", Options{TakeOver: time.Hour, abandon: time.Hour})
+	c := newCluster(workspace.Handle(ws), "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
 	for look := int64(1); look <= 3; look++ {
 		require.NoError(t, c.readQueue(t.Context()))
 		require.Equal(t, look, objects.lists.Load(), "a look at the queue is one list")

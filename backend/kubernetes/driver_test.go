@@ -18,14 +18,16 @@ import (
 	"github.com/azml-go/azml/internal/testenv"
 )
 
+// TestConformance is done with no more rights than the manual's manifest gives.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.Kubernetes(t)
+	least := account(t, cluster)
 	backendtest.Compute(t, func(t *testing.T) backendtest.ComputeHarness {
 		dir := t.TempDir()
 		require.NoError(t, os.Chmod(dir, 0o777))
 		p := place(t, cluster)
-		p.Target.PodPatch = hostFolder(dir)
+		p.Kubeconfig, p.Target.PodPatch = least, hostFolder(dir)
 		return backendtest.ComputeHarness{
 			Compute: open(t, p),
 			Dir:     "/shared",

@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/backend/kubernetes"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 )
 
 func shell(id, script string) backend.Job {
@@ -38,8 +39,46 @@ func read(t *testing.T, d *kubernetes.Driver, id, want string) io.ReadCloser {
 func TestOutages(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.KubernetesAlone(t)
+	t.Run("taint and room", func(t *testing.T) { roomTaken(t, cluster) })
 	t.Run("API server", func(t *testing.T) { serverKilled(t, cluster) })
 	t.Run("kubelet", func(t *testing.T) { kubeletKilled(t, cluster) })
+}
+
+// roomTaken has the node taken by those that put up with its taint, and its one GPU by the
+// job of the highest priority.
+func roomTaken(t *testing.T, cluster *testenv.KubernetesCluster) {
+	cluster.Kubectl(t, "", "taint", "node", "node", "azml-test=yes:NoSchedule")
+	cluster.Kubectl(t, "", "patch", "node", "node", "--subresource=status", "--type=json", "-p", `[{"op": "add", "path": "/status/capacity/nvidia.com~1gpu", "value": "1"}]`)
+	cluster.Kubectl(t, "", "create", "priorityclass", "high", "--value=1000")
+	p := place(t, cluster)
+	untolerated := open(t, p)
+	refused := make(chan error, 1)
+	go func() { refused <- untolerated.Start(t.Context(), shell("none", "true")) }()
+	p.Target.Tolerations = []corev1.Toleration{{Key: "azml-test", Operator: corev1.TolerationOpEqual, Value: "yes"}}
+	p.Target.Limits.GPUs = 1
+	low := open(t, p)
+	require.NoError(t, low.Start(t.Context(), shell("low", "trap 'echo saved; exit 3' TERM; echo ready; while :; do sleep 0.05; done")))
+	r := read(t, low, "low", "ready\n")
+	p.Target.PriorityClass = "high"
+	high := open(t, p)
+	require.NoError(t, high.Start(t.Context(), shell("high", "true")))
+	rest, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Contains(t, string(rest), "saved\n")
+	s, err := low.Wait(t.Context(), "low")
+	require.NoError(t, err)
+	require.Contains(t, []backend.JobState{backend.JobKilled, backend.JobLost}, s.State) // its pod is gone soon after its end
+	require.Regexp(t, "PreemptionByScheduler|DisruptionTarget", s.Reason)
+	s, err = high.Wait(t.Context(), "high")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobExited, s.State, s.Reason)
+
+	s, err = untolerated.Status(t.Context(), "none")
+	require.NoError(t, err)
+	require.Contains(t, s.Reason, "untolerated taint")
+	require.NoError(t, untolerated.Cancel(t.Context(), "none", time.Minute))
+	require.ErrorIs(t, <-refused, azml.ErrFailed)
+	cluster.Kubectl(t, "", "taint", "node", "node", "azml-test-")
 }
 
 // serverKilled kills the API server while jobs run and while one is started, and

@@ -139,38 +139,6 @@ func clusterTable(t *table, s compute.ClusterStatus) {
 	}
 }
 
-func (a *app) computeWatch() *cobra.Command {
-	return &cobra.Command{
-		Use:     "watch NAME",
-		Short:   "Show a cluster live: nodes, queue, and why each run waits",
-		Example: "  azml compute watch pool",
-		Args:    exactly(1, "the name of a cluster"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			return a.with(ctx, func(ws *workspace.Workspace) error {
-				const every = time.Second
-				for {
-					s, err := clusterStatus(ctx, ws, args[0])
-					if err != nil {
-						return err
-					}
-					if a.output == outputTable {
-						fmt.Fprint(a.stdout, "\x1b[H\x1b[2J") // a new page
-					}
-					if err := a.show(s, func(t *table) { clusterTable(t, s) }); err != nil {
-						return err
-					}
-					select {
-					case <-time.After(every):
-					case <-ctx.Done():
-						return nil
-					}
-				}
-			})
-		},
-	}
-}
-
 func (a *app) computeUpdate() *cobra.Command {
 	var opts compute.UpdateOptions
 	var least, most int

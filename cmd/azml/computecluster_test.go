@@ -96,21 +96,36 @@ func (s *shell) awaitCluster(t *testing.T, is func(compute.ClusterStatus) bool) 
 	}, 10*time.Minute, 100*time.Millisecond)
 }
 
-// watchesCluster watches until two pages were shown.
+// watchesCluster watches until a decision is seen, and on a terminal.
 func (s *shell) watchesCluster(t *testing.T) {
 	t.Helper()
 	watch := s.command(t, "compute", "watch", "pool")
 	out, err := watch.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, watch.Start())
-	pages := 0
-	for lines := bufio.NewScanner(out); pages < 2 && lines.Scan(); {
-		if strings.Contains(lines.Text(), "NODE ") {
-			pages++
+	lines := bufio.NewScanner(out)
+	await := func(want string) {
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
 		}
+		require.Fail(t, "it has ended", "without %q: %v", want, lines.Err())
 	}
-	require.Equal(t, 2, pages)
+	await("NODE ")
+	s.ok(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--run-id", "seen", "--compute", "pool", "--detach", "--command", "--", "true")
+	await("place seen on ")
 	require.NoError(t, watch.Process.Signal(os.Interrupt))
 	_, _ = io.Copy(io.Discard, out) // to its end
 	require.NoError(t, watch.Wait())
+	require.Eventually(t, func() bool { return s.status(t, "seen").Terminal() }, 10*time.Minute, 100*time.Millisecond)
+
+	sc := s.onTerminal(t, 100, 24, "compute", "watch", "pool")
+	sc.await("the decision", contains("place seen on "))
+	sc.await("who schedules", contains("scheduled on "))
+	_, err = sc.master.WriteString("q")
+	require.NoError(t, err)
+	code, after := sc.end()
+	require.Zero(t, code, after)
+	require.Contains(t, after, "nodes started", "the last state stays")
 }
