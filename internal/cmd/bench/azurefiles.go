@@ -109,9 +109,9 @@ func intoFile(b *bench, path string, size int64, get func(ctx context.Context, f
 }
 
 // takeMemory has the system find the memory that a file of this size takes while it
-// is written. A virtual machine gives memory that nobody uses back to its host
-// within seconds, and pays for each page that it wants again: over a second for a
-// GiB, which whoever writes first would pay for all who write after him.
+// is written. On a virtual machine whoever first writes one after a few seconds may
+// pay over a second of CPU time for a GiB, probably since memory that nobody uses
+// goes back to the host, and whoever writes after him finds his pages.
 func (b *bench) takeMemory(size int64) error {
 	path := filepath.Join(b.dir, "memory")
 	return errors.Join(fill(path, zeros{}, size), os.Remove(path))
