@@ -75,7 +75,7 @@ func TestServeWithCertificate(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, plain.Body.Close())
 	require.Equal(t, http.StatusBadRequest, plain.StatusCode)
-	old, err := tls.Dial("tcp", strings.TrimPrefix(d.Hosts[0].URL, "https://"), &tls.Config{RootCAs: mine.Pool, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}) //nolint:gosec // it is refused
+	old, err := tls.Dial("tcp", strings.TrimPrefix(d.Hosts[0].URL, "https://"), &tls.Config{RootCAs: mine.Pool, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}) // it is refused
 	if err == nil {
 		require.NoError(t, old.Close())
 	}
