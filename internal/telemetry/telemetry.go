@@ -129,17 +129,6 @@ func Environ(ctx context.Context) map[string]string {
 	return env
 }
 
-// Handler makes spans, of that name, and metrics of the requests that next
-// answers, by OpenTelemetry's conventions for HTTP servers. A request's own trace context is
-// taken over.
-func (r *Recorder) Handler(next http.Handler, span string) http.Handler {
-	if !r.on {
-		return next
-	}
-	name := otelhttp.WithSpanNameFormatter(func(string, *http.Request) string { return span })
-	return otelhttp.NewHandler(next, span, append(r.options(), name)...)
-}
-
 // Transport makes spans and metrics of the requests that next sends, which carry
 // the trace context.
 func (r *Recorder) Transport(next http.RoundTripper) http.RoundTripper {
