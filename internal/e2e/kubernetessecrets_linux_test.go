@@ -88,7 +88,7 @@ func TestSubmitterToKubernetesKilledEarly(t *testing.T) {
 	job := strings.TrimSpace(cluster.Kubectl(t, "", "get", "jobs", "-n", on.Namespace, "-o", "jsonpath={.items[*].metadata.name}"))
 	limits := strings.Fields(cluster.Kubectl(t, "", "get", "jobs", job, "-n", on.Namespace, "-o", "jsonpath={.spec.activeDeadlineSeconds} {.spec.ttlSecondsAfterFinished}"))
 	require.Len(t, limits, 2, "both are there, of minutes")
-	cluster.Kubectl(t, "", "patch", "job", job, "-n", on.Namespace, "--type=merge", "-p", `{"spec": {"activeDeadlineSeconds": 1}}`) // as if they had passed
+	cluster.Kubectl(t, "", "patch", "job", job, "-n", on.Namespace, "--type=merge", "-p", `{"spec": {"activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": 1}}`) // as if they had passed
 	require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrFailed)
 	require.Regexp(t, "ended without finishing it|the starting process died before the command ran", r.Details().Reason)
 	nothingIn(t, cluster, on.Namespace)
