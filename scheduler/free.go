@@ -36,9 +36,6 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 				f.gone[n] = err
 			}
 		}
-	} else if err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, id).Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
-		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
-		return // the next step begins anew
 	}
 	c.mu.Lock()
 	c.ended[id] = c.ended[id] || ended
@@ -48,9 +45,27 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 	c.freed = append(c.freed, f)
 	c.mu.Unlock()
 	c.awake()
+	if ended { // meanwhile: the nodes wait for the state alone
+		c.dequeue(ctx, id)
+	}
 	select {
 	case <-f.noted: // else who sees it on its nodes would begin anew
 	case <-ctx.Done():
+	}
+}
+
+// dequeue takes an ended run out of the queue, however long that takes: nobody else of
+// this process would, and the next scheduler gives it a node, for as long as it takes to see.
+func (c *cluster) dequeue(ctx context.Context, id string) {
+	for {
+		err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, id).Key, &backend.DeleteOptions{})
+		if err == nil || errors.Is(err, azml.ErrNotFound) || ctx.Err() != nil {
+			return
+		}
+		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
+		if !sleep(ctx, tryEvery) {
+			return
+		}
 	}
 }
 

@@ -304,6 +304,7 @@ func (c *cluster) undo(ctx context.Context, a record.Agent) error {
 			return err
 		}
 	}
+	keeper.Forget(c.h, a.Job)
 	return nil
 }
 

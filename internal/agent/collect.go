@@ -23,12 +23,10 @@ import (
 func (d *drive) collect(running context.Context, outcome error) error {
 	ctx, cancel := outlive(running, finishTime)
 	defer cancel()
-	if d.status == record.Running && outcome == nil {
-		if err := d.enter(ctx, record.Finalizing, "collecting outputs"); err != nil {
-			outcome = err
-		}
+	err, refused := d.finalizing(ctx, d.status == record.Running && outcome == nil)
+	if refused != nil {
+		outcome = refused
 	}
-	err := d.saveAll(ctx)
 	if err == nil {
 		return d.takeOutputs(running, outcome)
 	}
@@ -40,6 +38,23 @@ func (d *drive) collect(running context.Context, outcome error) error {
 		return outcome
 	}
 	return d.systemError(fmt.Errorf("save what the run left: %w", err))
+}
+
+// finalizing stores what the script has left while the run's record is told so, unless it
+// was not told of a good end: mostly there is less to store than the record takes.
+func (d *drive) finalizing(ctx context.Context, tell bool) (err, refused error) {
+	if !tell {
+		return d.saveAll(ctx), nil
+	}
+	var entered core.Stored[record.Run]
+	var entering sync.WaitGroup
+	entering.Go(func() { entered, refused = d.transition(ctx, record.Finalizing, "collecting outputs") })
+	err = d.saveAll(ctx)
+	entering.Wait()
+	if refused == nil {
+		d.entered(ctx, entered)
+	}
+	return err, refused
 }
 
 // saveAll stores outputs, logs and metrics, all at once; it waits for a store

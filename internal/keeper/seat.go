@@ -93,6 +93,14 @@ func (s *seat) leave(ctx context.Context, h core.Handle, ended bool) error {
 	return err
 }
 
+// Forget removes what the keeper of an agent that is not wanted any more has left on this
+// machine when it was killed. It does nothing while somebody keeps the agent's run.
+func Forget(h core.Handle, job string) {
+	if lease, err := takeLease(h, job); err == nil {
+		giveUp(lease, true)
+	}
+}
+
 // clearJob forgets an agent's job on the target.
 func clearJob(ctx context.Context, h core.Handle, target backend.OpenedCompute, job string) {
 	if err := target.Remove(ctx, job); err != nil && !errors.Is(err, azml.ErrNotFound) {
