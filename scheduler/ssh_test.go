@@ -33,6 +33,7 @@ func hostOff(t *testing.T) *host {
 	dir := t.TempDir()
 	h := &host{testenv.SSHD(t), filepath.Join(dir, "log"), filepath.Join(dir, "jobs")}
 	h.server.Kill()
+	t.Cleanup(func() { testenv.KillProcessesAbout(h.jobs) }) // what a machine that is taken away takes along
 	return h
 }
 
@@ -76,7 +77,7 @@ func TestMachinesReachedBySSH(t *testing.T) {
 	_, err := ws.Compute().Create(t.Context(), "pool", compute.Cluster{Priority: compute.LowPriority, MaxNodes: 1, IdleBeforeScaleDown: time.Second,
 		Members: []compute.Member{red.member("red"), blue.member("blue")}}, nil)
 	require.NoError(t, err)
-	t.Cleanup(scheduleFor(t, ws, scheduler.TakenAfter(patient, 10*time.Second)))
+	t.Cleanup(scheduleFor(t, ws, scheduler.TakenAfter(patient, 30*time.Second)))
 	file := filepath.Join(dir, "begun")
 	r := submit(t, ws, "woken", "mkdir -p outputs; cat outputs/step && exit; echo 7 >outputs/step; touch "+file+"; exec sleep 1000", nil)
 	first, second, firstName := red, blue, "red"

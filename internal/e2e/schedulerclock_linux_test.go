@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -118,6 +119,6 @@ func TestSchedulersClockSkew(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, left)
 	}
-	require.Empty(t, processesAbout(base))
+	require.Empty(t, testenv.ProcessesAbout(base))
 	clean(t, ws)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
@@ -30,7 +31,7 @@ func (on target) beginForking(t *testing.T, ws *workspace.Workspace, s *site) *r
 	r := on.begin(t, ws, forking, func(c *experiment.ScriptRunConfig) { c.Variables = map[string]string{"PLACE": s.shared} })
 	hears(t, r, "begun\n")
 	require.Eventually(t, func() bool { return series(t, r, "n", 0) == 1 }, time.Minute, 20*time.Millisecond, "what it logs is there")
-	require.GreaterOrEqual(t, len(processesAbout(s.shared)), 2)
+	require.GreaterOrEqual(t, len(testenv.ProcessesAbout(s.shared)), 2)
 	return r
 }
 

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -103,19 +102,7 @@ func (s *site) kill(t *testing.T, ws *workspace.Workspace, r *run.Run, remove bo
 			return
 		}
 	}
-	stopped := map[int]bool{} // first, so that none sees another's end, and what comes to save the rest is spared
-	for again := true; again; {
-		again = false
-		for _, pid := range s.processes() {
-			if !stopped[pid] {
-				_ = syscall.Kill(pid, syscall.SIGSTOP) // it may be gone
-				stopped[pid], again = true, true
-			}
-		}
-	}
-	for pid := range stopped {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
+	testenv.KillProcessesAbout(s.words()...)
 }
 
 func (s *site) docker(t *testing.T, args ...string) string {
@@ -125,8 +112,8 @@ func (s *site) docker(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// processes gives what runs on the target, for this test alone.
-func (s *site) processes() []int { return processesAbout(append(slices.Clone(s.dirs), s.shared)...) }
+// words are what the processes of the target, for this test alone, are known by.
+func (s *site) words() []string { return append(slices.Clone(s.dirs), s.shared) }
 
 // requireNothing waits until nothing of a run is left on the target: no process, container, socket or file.
 func (s *site) requireNothing(t *testing.T, r *run.Run) {
@@ -143,7 +130,7 @@ func (s *site) left(t *testing.T, r *run.Run) (left []string) {
 	if s.lists != nil {
 		return s.lists(t)
 	}
-	for _, pid := range s.processes() {
+	for _, pid := range testenv.ProcessesAbout(s.words()...) {
 		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		left = append(left, fmt.Sprintf("process %d: %q", pid, args))
 	}
@@ -165,23 +152,6 @@ func (s *site) left(t *testing.T, r *run.Run) (left []string) {
 		left = append(left, strings.Fields(s.docker(t, "ps", "-aq", "--filter", "label=azml.driver="+name.Name()))...)
 	}
 	return left
-}
-
-// processesAbout gives the processes that have one of the words among their arguments or variables.
-func processesAbout(words ...string) (pids []int) {
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		args, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		if slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(args, []byte(word)) || bytes.Contains(env, []byte(word)) }) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 func recordOf(t *testing.T, ws *workspace.Workspace, r *run.Run) record.Run {
@@ -217,7 +187,7 @@ func agentOf(t *testing.T, ws *workspace.Workspace, r *run.Run) int {
 // keeperOf gives the process that keeps a detached run of the place.
 func keeperOf(t *testing.T, p place) int {
 	t.Helper()
-	for _, supervisor := range processesAbout(p.Cache) {
+	for _, supervisor := range testenv.ProcessesAbout(p.Cache) {
 		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", supervisor))
 		if !bytes.Contains(args, []byte("/keeper-")) {
 			continue
