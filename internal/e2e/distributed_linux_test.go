@@ -38,6 +38,13 @@ func onDistributed(t *testing.T, called string) *workspace.Workspace {
 	require.NoError(t, err)
 	_, err = ws.Compute().Create(t.Context(), called, compute.Cluster{Members: []compute.Member{{Target: "box", Nodes: 2}}}, nil)
 	require.NoError(t, err)
+	schedule(t, ws)
+	return ws
+}
+
+// schedule has this process schedule the clusters of the workspace until the test ends.
+func schedule(t *testing.T, ws *workspace.Workspace) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- scheduler.Run(ctx, ws, &scheduler.Options{Every: 50 * time.Millisecond}) }()
@@ -45,7 +52,6 @@ func onDistributed(t *testing.T, called string) *workspace.Workspace {
 		stop()
 		require.ErrorIs(t, <-ended, context.Canceled)
 	})
-	return ws
 }
 
 // distributedTargets are a cluster whose nodes are containers, and a Kubernetes.

@@ -141,10 +141,7 @@ func TestHowKubernetesEndsRuns(t *testing.T) {
 		},
 			func(c *experiment.ScriptRunConfig) { c.MaxStart = 5 * time.Second }, nil, "exceeded quota: none"},
 		"out of memory": {`python3 -c 'x = bytearray(1 << 30)'`, func(k *kubernetes.Target) { k.Limits.Memory = 128 << 20 }, nil, nil, "exit code 137: the system ended a process for want of memory"},
-		"evicted": {"echo begun; exec sleep 1000", nil, nil, func(t *testing.T, namespace, pod string) {
-			cluster.Kubectl(t, fmt.Sprintf(`{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": %q, "namespace": %q}}`, pod, namespace),
-				"create", "--raw", "/api/v1/namespaces/"+namespace+"/pods/"+pod+"/eviction", "-f", "-")
-		}, "EvictionByEvictionAPI"},
+		"evicted":       {"echo begun; exec sleep 1000", nil, nil, func(t *testing.T, namespace, pod string) { evict(t, cluster, namespace, pod) }, "EvictionByEvictionAPI"},
 		"its pod is lost": {"echo begun; exec sleep 1000", nil, nil, func(t *testing.T, namespace, pod string) {
 			cluster.Kubectl(t, "", "delete", "pod", pod, "-n", namespace, "--force", "--grace-period=0")
 		}, "(was asked to end by it|its pod is gone)"},
@@ -179,6 +176,13 @@ func TestHowKubernetesEndsRuns(t *testing.T) {
 			nothingIn(t, cluster, on.Namespace)
 		})
 	}
+}
+
+// evict has the cluster end a pod, as it does with those of nodes that are to be emptied.
+func evict(t *testing.T, cluster *testenv.KubernetesCluster, namespace, pod string) {
+	t.Helper()
+	cluster.Kubectl(t, fmt.Sprintf(`{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": %q, "namespace": %q}}`, pod, namespace),
+		"create", "--raw", "/api/v1/namespaces/"+namespace+"/pods/"+pod+"/eviction", "-f", "-")
 }
 
 // ownNamespace makes a namespace that the test has for itself.

@@ -10,8 +10,9 @@ import (
 )
 
 // ProcessesAbout gives the processes, but for this one, that have one of the words among
-// their arguments or variables.
+// their arguments or variables. Empty words mean nothing.
 func ProcessesAbout(words ...string) (pids []int) {
+	words = slices.DeleteFunc(slices.Clone(words), func(word string) bool { return word == "" })
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
