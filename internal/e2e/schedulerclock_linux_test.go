@@ -36,10 +36,14 @@ func awaitCluster(t *testing.T, ws *workspace.Workspace, what string, is func(co
 	pool, err := ws.Compute().Get(t.Context(), "pool", nil)
 	require.NoError(t, err)
 	var s compute.ClusterStatus
-	require.Eventually(t, func() bool {
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		s, err = pool.Status(t.Context(), nil)
-		return err == nil && is(s)
-	}, 10*time.Minute, 50*time.Millisecond, what)
+		require.NoError(t, err)
+		if is(s) {
+			break
+		}
+		require.Less(t, time.Since(began), 5*time.Minute, "%s: %+v", what, s)
+	}
 	return s
 }
 
