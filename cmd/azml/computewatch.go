@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,25 +42,61 @@ func (a *app) watchCluster(ctx context.Context, ws *workspace.Workspace, name st
 	if err != nil {
 		return err
 	}
-	p := &clusterPage{name: name, status: s, style: a.style()}
+	p := &clusterPage{name: name, status: s, heardAt: time.Now(), style: a.style()}
 	if out, isFile := a.stdout.(*os.File); isFile && a.output == outputTable && terminal.IsTerminal(out) && os.Getenv("TERM") != "dumb" {
 		return a.clusterScreen(ctx, ws, p, out)
 	}
 	return a.clusterReports(ctx, ws, p)
 }
 
-// look looks at the cluster again; what it can't see is said, and it is as it was. Errors:
-// ErrNotFound when it was deleted.
-func (p *clusterPage) look(ctx context.Context, ws *workspace.Workspace) error {
-	s, err := clusterStatus(ctx, ws, p.name)
+// clusterLook is what a look at a cluster gave.
+type clusterLook struct {
+	status compute.ClusterStatus
+	err    error
+}
+
+// clusterLooks looks at the cluster each second, beside who draws it, whom a slow store
+// doesn't hold up then. leave ends it, and waits for the look that is under way.
+func clusterLooks(ctx context.Context, ws *workspace.Workspace, name string) (_ <-chan clusterLook, leave func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	looks := make(chan clusterLook)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			select {
+			case <-time.After(lookAtClusterEvery):
+			case <-ctx.Done():
+				return
+			}
+			var l clusterLook
+			l.status, l.err = clusterStatus(ctx, ws, name)
+			if ctx.Err() != nil { // which is no trouble of the store's
+				return
+			}
+			select {
+			case looks <- l:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return looks, func() { cancel(); looking.Wait() }
+}
+
+// take takes what a look gave; of what could not be seen the page says why, and the
+// cluster is as it was. Errors: ErrNotFound when it was deleted.
+func (p *clusterPage) take(l clusterLook, now time.Time) error {
 	p.trouble = ""
 	switch {
-	case err == nil:
-		p.status = s
-	case errors.Is(err, azml.ErrNotFound):
-		return err
+	case l.err == nil:
+		if !l.status.Heard.Equal(p.status.Heard) {
+			p.heardAt = now
+		}
+		p.status = l.status
+	case errors.Is(l.err, azml.ErrNotFound):
+		return l.err
 	default:
-		p.trouble = err.Error()
+		p.trouble = l.err.Error()
 	}
 	return nil
 }
@@ -76,6 +113,8 @@ func (a *app) clusterScreen(ctx context.Context, ws *workspace.Workspace, p *clu
 }
 
 func (a *app) clusterLive(ctx context.Context, ws *workspace.Workspace, p *clusterPage, out *os.File) (err error) {
+	looks, leave := clusterLooks(ctx, ws, p.name)
+	defer leave() // when the terminal is as it was
 	pushed, restore := a.keys()
 	defer restore()
 	screen, err := terminal.OpenScreen(out)
@@ -87,9 +126,8 @@ func (a *app) clusterLive(ctx context.Context, ws *workspace.Workspace, p *clust
 			err = closeErr
 		}
 	}()
-	redraw, look := time.NewTicker(redrawEvery), time.NewTicker(lookAtClusterEvery)
+	redraw := time.NewTicker(redrawEvery)
 	defer redraw.Stop()
-	defer look.Stop()
 	for {
 		p.width, p.height = screen.Size()
 		p.now, p.lines = time.Now(), nil
@@ -99,8 +137,8 @@ func (a *app) clusterLive(ctx context.Context, ws *workspace.Workspace, p *clust
 		}
 		select {
 		case <-redraw.C:
-		case <-look.C:
-			if err := p.look(ctx, ws); err != nil {
+		case l := <-looks:
+			if err := p.take(l, time.Now()); err != nil {
 				return err
 			}
 		case key := <-pushed:
@@ -119,16 +157,19 @@ func (a *app) clusterReports(ctx context.Context, ws *workspace.Workspace, p *cl
 	if err := a.show(shown, func(t *table) { clusterTable(t, shown) }); err != nil {
 		return err
 	}
+	looks, leave := clusterLooks(ctx, ws, p.name)
+	defer leave()
 	for {
+		told := p.trouble
 		select {
-		case <-time.After(lookAtClusterEvery):
+		case l := <-looks:
+			if err := p.take(l, time.Now()); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return nil
 		}
-		if err := p.look(ctx, ws); err != nil && ctx.Err() == nil {
-			return err
-		}
-		if p.trouble != "" && ctx.Err() == nil {
+		if p.trouble != "" && p.trouble != told {
 			a.say("%s", p.trouble)
 		}
 		s := p.status
@@ -166,7 +207,8 @@ func newEvents(before, now []compute.Event) []compute.Event {
 type clusterPage struct {
 	name          string
 	status        compute.ClusterStatus
-	trouble       string // why status is old
+	heardAt       time.Time // when the scheduler's last sign of life was seen, by this machine's clock
+	trouble       string    // why status is old
 	style         terminal.Style
 	width, height int
 	now           time.Time
@@ -199,7 +241,7 @@ func (p *clusterPage) head() {
 	p.line(colored(terminal.Bold, "%s", p.name), text("  "), colored(allocationColor(s), "%s", s.AllocationState),
 		text("  %d of %d nodes started, at least %d, %s; %s", s.CurrentNodeCount, s.MaxNodes, s.MinNodes, s.Priority, countOf(len(s.Queue), "run waits", "runs wait")))
 	const silent = 30 * time.Second // twice what schedulers wait for each other
-	switch heard := p.now.Sub(s.Heard); {
+	switch heard := p.now.Sub(p.heardAt); {
 	case s.Stopped:
 		p.line(colored(terminal.Yellow, "It is stopped: runs wait until azml compute start %s", p.name))
 	case s.Scheduler == "":
@@ -304,6 +346,12 @@ func (p *clusterPage) section(s clusterSection, share int, room *int) {
 			widths[i] = min(max(widths[i], terminal.Width(cell(text))), p.width/3)
 		}
 	}
+	roomForMore := share > shown+sectionFrame
+	if more > 0 && !roomForMore {
+		s.heading = slices.Clone(s.heading)
+		s.heading[0] += fmt.Sprintf(" (%d of %d)", shown, len(s.rows))
+		widths[0] = max(widths[0], terminal.Width(s.heading[0]))
+	}
 	before := len(p.lines)
 	p.line()
 	p.line(colored(terminal.Dim, "%s", strings.TrimRight(p.cells(s.heading, widths), " ")))
@@ -314,7 +362,7 @@ func (p *clusterPage) section(s clusterSection, share int, room *int) {
 		}
 		p.line(text("%s", p.cells(row[:1], widths)), colored(s.colors[i], "%s", second), text("%s", rest))
 	}
-	if more > 0 && shown < len(s.rows) && before+share > len(p.lines) {
+	if more > 0 && roomForMore {
 		p.line(colored(terminal.Dim, "%d more", more))
 	}
 	*room -= len(p.lines) - before

@@ -1,15 +1,25 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/terminal"
+	"github.com/azml-go/azml/workspace"
 )
 
 // busyCluster is a cluster with something in each section, at that time.
@@ -54,7 +64,7 @@ func TestPageOfACluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p.name, p.now = "pool", now
+			p.name, p.now, p.heardAt = "pool", now, p.status.Heard
 			p.draw()
 			golden(t, "cluster-"+name, strings.Join(p.lines, "\n")+"\n")
 		})
@@ -66,7 +76,7 @@ func TestPageOfAClusterFitsEverySize(t *testing.T) {
 	busy, now := busyCluster()
 	for width := 1; width <= 130; width += 3 {
 		for height := 1; height <= 50; height++ {
-			p := clusterPage{name: "pool", status: busy, trouble: "trouble", width: width, height: height, now: now}
+			p := clusterPage{name: "pool", status: busy, heardAt: now, trouble: "trouble", width: width, height: height, now: now}
 			p.draw()
 			require.LessOrEqual(t, len(p.lines), height)
 			for _, line := range p.lines {
@@ -75,6 +85,86 @@ func TestPageOfAClusterFitsEverySize(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestClockOfAStoreThatIsWrong is no silence of the scheduler's.
+func TestClockOfAStoreThatIsWrong(t *testing.T) {
+	t.Parallel()
+	s, now := busyCluster()
+	s.Heard = now.Add(-time.Hour)
+	p := &clusterPage{name: "pool", status: s, heardAt: now, width: 100, height: 24}
+	drawn := func(after time.Duration) string {
+		p.now, p.lines = now.Add(after), nil
+		p.draw()
+		return strings.Join(p.lines, "\n")
+	}
+	require.NotContains(t, drawn(29*time.Second), "Nothing heard")
+	require.NoError(t, p.take(clusterLook{status: s}, now.Add(29*time.Second)))
+	require.Contains(t, drawn(31*time.Second), "Nothing heard of the scheduler on desk for 31s")
+	s.Heard = s.Heard.Add(10 * time.Second)
+	require.NoError(t, p.take(clusterLook{status: s}, now.Add(31*time.Second)))
+	require.NotContains(t, drawn(60*time.Second), "Nothing heard")
+}
+
+// hangingObjects is a store that can be made to hang.
+type hangingObjects struct {
+	backend.Objects
+	hangs atomic.Bool
+	hung  chan struct{} // has an item when something hangs
+}
+
+// Get hangs until ctx ends.
+func (o *hangingObjects) Get(ctx context.Context, key string, opts *backend.GetOptions) (*backend.Object, error) {
+	if !o.hangs.Load() {
+		return o.Objects.Get(ctx, key, opts)
+	}
+	select {
+	case o.hung <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestLeavingAClusterWhoseStoreHangs needs one key.
+func TestLeavingAClusterWhoseStoreHangs(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("pseudo-terminals are Unix's")
+	}
+	store := &hangingObjects{Objects: memory.NewObjects(), hung: make(chan struct{}, 1)}
+	ws, err := workspace.Create(t.Context(), workspace.Config{Objects: store, Secrets: memory.NewSecrets(), Name: "hanging", CacheDir: t.TempDir(), Computes: computeDrivers()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ws.Close(context.Background())) })
+	_, err = ws.Compute().Create(t.Context(), "box", process.Target{Dir: t.TempDir()}, nil)
+	require.NoError(t, err)
+	_, err = ws.Compute().Create(t.Context(), "pool", compute.Cluster{Members: []compute.Member{{Target: "box"}}}, nil)
+	require.NoError(t, err)
+	s, err := clusterStatus(t.Context(), ws, "pool")
+	require.NoError(t, err)
+
+	master, slave, err := pty.Open()
+	require.NoError(t, err)
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = io.Copy(io.Discard, master) })
+	t.Cleanup(func() {
+		require.NoError(t, slave.Close())
+		require.NoError(t, master.Close())
+		reading.Wait()
+	})
+	for _, key := range []string{"q", string(rune(terminal.CtrlC))} {
+		store.hangs.Store(true)
+		left := make(chan error, 1)
+		go func() {
+			a := &app{stdin: slave, stdout: slave, stderr: slave, output: outputTable}
+			left <- a.clusterScreen(t.Context(), ws, &clusterPage{name: "pool", status: s}, slave)
+		}()
+		<-store.hung
+		_, err = master.WriteString(key)
+		require.NoError(t, err)
+		require.NoError(t, <-left)
+	}
+	store.hangs.Store(false)
 }
 
 // TestNewEvents also has the oldest forgotten meanwhile.

@@ -43,7 +43,7 @@ func TestLineageFromCommitToEndpoint(t *testing.T) {
 		return said
 	}
 	require.Contains(t, deploy(), "starting the endpoint")
-	require.Contains(t, deploy("--deployment", "green", "--traffic", "10", "--sample", write(t, t.TempDir(), "sample.json", "1")), " …", "its phase")
+	require.Contains(t, deploy("--deployment", "green", "--traffic", "10", "--sample", write(t, t.TempDir(), "sample.json", "1")), "storing the deployment …", "its phase")
 
 	var l workspace.Lineage
 	s.json(t, &l, "model", "lineage", "churn")

@@ -195,7 +195,7 @@ func (sc *screen) read() {
 // await waits until the last frame is as it should be.
 func (sc *screen) await(what string, is func(lines []string) bool) {
 	sc.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	last := ""
 	for {
 		select {

@@ -50,8 +50,8 @@ var (
 	SecretName = rule("secret", `^[a-zA-Z0-9-]{1,127}$`, "1 to 127 letters, digits or '-'")
 )
 
-// rule makes a rule whose pattern is compiled when it is first asked for: all of them at
-// the start of each process, agents among them, would take 6 ms and 12 MB.
+// rule makes a rule whose pattern is compiled when it is first asked for, and not
+// with all the others at the start of each process, agents among them.
 func rule(kind, pattern, text string) NameRule {
 	return NameRule{kind, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) }), text}
 }

@@ -23,8 +23,9 @@ func (l *Lists) Peek() byte {
 func (l *Lists) Skip() { l.Text = l.Text[1:] }
 
 // Word takes the value that Peek has given the first character of, which is no list: a
-// text with its quotes, a number, a word, or of an object all that is left.
-func (l *Lists) Word() string {
+// text with its quotes, a number, a word, or of an object all that is left. It is a part
+// of Text.
+func (l *Lists) Word() []byte {
 	end := 0
 	switch l.Text[0] {
 	case '"':
@@ -41,7 +42,7 @@ func (l *Lists) Word() string {
 			end++
 		}
 	}
-	word := string(l.Text[:end])
+	word := l.Text[:end:end]
 	l.Text = l.Text[end:]
 	return word
 }

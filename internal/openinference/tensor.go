@@ -147,16 +147,17 @@ func (r *reader) item(depth int, count int64) error {
 // value reads a value that is no list.
 func (r *reader) value() any {
 	word := r.Word()
-	switch {
-	case word[0] == '"':
+	if word[0] == '"' {
 		var text string
-		_ = json.Unmarshal([]byte(word), &text) // it is JSON
+		_ = json.Unmarshal(word, &text) // it is JSON
 		return text
-	case word == "true":
+	}
+	switch string(word) {
+	case "true":
 		return true
-	case word == "false":
+	case "false":
 		return false
-	case word == "null":
+	case "null":
 		return nil
 	}
 	return json.Number(word)

@@ -12,10 +12,10 @@ import (
 func floats[T float32 | float64](bits int) kind {
 	k := kindOf(func(r *valueReader) (T, error) {
 		word := r.Word()
-		if word == "null" {
+		if string(word) == "null" {
 			return T(math.NaN()), nil
 		}
-		f, err := strconv.ParseFloat(word, bits)
+		f, err := strconv.ParseFloat(string(word), bits)
 		return T(f), err
 	}, func(out []byte, value T) []byte {
 		if f := float64(value); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -33,7 +33,7 @@ func floats[T float32 | float64](bits int) kind {
 func ints[T int8 | int16 | int32 | int64](bits int) kind {
 	k := kindOf(func(r *valueReader) (T, error) {
 		word := r.Word()
-		n, err := strconv.ParseInt(word, 10, bits)
+		n, err := strconv.ParseInt(string(word), 10, bits)
 		if err != nil {
 			n, err = wholeFloat(word, bits)
 		}
@@ -49,7 +49,7 @@ func ints[T int8 | int16 | int32 | int64](bits int) kind {
 func uints[T uint8 | uint16 | uint32 | uint64](bits int) kind {
 	k := kindOf(func(r *valueReader) (T, error) {
 		word := r.Word()
-		n, err := strconv.ParseUint(word, 10, bits)
+		n, err := strconv.ParseUint(string(word), 10, bits)
 		if err != nil {
 			var whole int64
 			if whole, err = wholeFloat(word, bits+1); whole < 0 {
@@ -68,7 +68,7 @@ func uints[T uint8 | uint16 | uint32 | uint64](bits int) kind {
 
 func bools() kind {
 	k := kindOf(func(r *valueReader) (bool, error) {
-		switch r.Word() {
+		switch string(r.Word()) {
 		case "true":
 			return true, nil
 		case "false":
@@ -84,7 +84,7 @@ func bools() kind {
 func texts() kind {
 	k := kindOf(func(r *valueReader) (text string, err error) {
 		word := r.Word()
-		if word[0] != '"' || json.Unmarshal([]byte(word), &text) != nil {
+		if word[0] != '"' || json.Unmarshal(word, &text) != nil {
 			return "", errValue
 		}
 		return text, nil
@@ -119,9 +119,9 @@ func converted[To, From number](numbers []From) []To {
 
 // wholeFloat reads a whole number that is written with a fraction or an exponent,
 // as 7.0 is.
-func wholeFloat(word string, bits int) (int64, error) {
+func wholeFloat(word []byte, bits int) (int64, error) {
 	const exact = 53 // bits of a whole number in a float64
-	f, err := strconv.ParseFloat(word, 64)
+	f, err := strconv.ParseFloat(string(word), 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) >= math.Pow(2, float64(min(bits-1, exact))) {
 		return 0, errValue
 	}

@@ -21,6 +21,11 @@ type origin struct {
 	secure              bool
 }
 
+// clone gives one that doesn't keep the head of the request, whose parts the texts are.
+func (o origin) clone() origin {
+	return origin{strings.Clone(o.method), strings.Clone(o.host), strings.Clone(o.proto), o.secure}
+}
+
 // facts are the attributes of all requests of an origin.
 type facts struct {
 	span    []attribute.KeyValue
@@ -128,8 +133,11 @@ func splitHostPort(address string) (host string, port int) {
 	return host, int(number)
 }
 
-// mostRemembered bounds what clients can have remembered.
-const mostRemembered = 256
+// What clients can have remembered is bounded: so many keys, of so many bytes each.
+const (
+	mostRemembered    = 256
+	longestRemembered = 300
+)
 
 // remembered keeps what was made for a key. Beyond a bound, which only clients reach
 // that invent keys, it is made anew each time. The zero value is ready.
@@ -146,15 +154,24 @@ func (m *remembered[K, V]) find(key K) (value V, ok bool) {
 	return value, ok
 }
 
+// full tells whether nothing more is remembered. It takes no lock.
+func (m *remembered[K, V]) full() bool {
+	all := m.now.Load()
+	return all != nil && len(*all) >= mostRemembered
+}
+
 // add gives the value, which it remembers where there is room.
 func (m *remembered[K, V]) add(key K, value V) V {
+	if m.full() {
+		return value
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	next := map[K]V{key: value}
+	if m.full() { // meanwhile
+		return value
+	}
 	if all := m.now.Load(); all != nil {
-		if len(*all) >= mostRemembered {
-			return value
-		}
 		maps.Copy(next, *all)
 	}
 	m.now.Store(&next)

@@ -11,14 +11,16 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // Handler makes spans, of that name, and metrics of the requests that next
 // answers, by OpenTelemetry's conventions for HTTP servers. A request's own trace context is
-// taken over. What a request costs beyond next is some two microseconds; of one that is not sampled no
-// more of a span is made than the context of the trace.
+// taken over. What a request costs beyond next is 2 to 4 µs when it is not sampled: no more
+// of a span is made then than the context of the trace. next must use neither the request's body nor
+// the writer after it has returned: what they count is read then.
 func (r *Recorder) Handler(next http.Handler, span string) http.Handler {
 	if !r.on {
 		return next
@@ -38,7 +40,7 @@ func (r *Recorder) Handler(next http.Handler, span string) http.Handler {
 	return h
 }
 
-// httpServer is a handler with spans and metrics. otelhttp makes the same ones and takes several times as long:
+// httpServer is a handler with spans and metrics. otelhttp makes the same ones and takes more than twice as long:
 // it makes attributes and copies of headers anew for each request.
 type httpServer struct {
 	next         http.Handler
@@ -78,15 +80,21 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *httpServer) facts(r *http.Request) *facts {
 	from := origin{r.Method, r.Host, r.Proto, r.TLS != nil}
 	known, ok := h.origins.find(from)
-	if !ok {
-		known = h.origins.add(from, newFacts(from))
+	if ok {
+		return known
 	}
-	return known
+	from = from.clone()
+	known = newFacts(from)
+	if len(from.method)+len(from.host)+len(from.proto) > longestRemembered {
+		return known
+	}
+	return h.origins.add(from, known)
 }
 
 // ended records the request, also when its handler panics.
 func (h *httpServer) ended(ctx context.Context, span trace.Span, known *facts, x *exchange, began time.Time) {
-	status := x.status
+	took := time.Since(began).Seconds()
+	status, brokeOff := x.status, x.status != 0 && !x.returned
 	switch {
 	case status == 0 && x.returned:
 		status = http.StatusOK // which net/http answers then
@@ -96,12 +104,16 @@ func (h *httpServer) ended(ctx context.Context, span trace.Span, known *facts, x
 	if span.IsRecording() {
 		span.SetStatus(spanStatus(status))
 		span.SetAttributes(answerAttributes(status, x.read, x.written)...)
+		if brokeOff {
+			span.SetStatus(codes.Error, "the answer broke off")
+			span.SetAttributes(semconv.ErrorTypeKey.String("panic"))
+		}
 	}
 	span.End()
 	with := known.metricAttributes(status)
 	h.requestSize.Inst().Record(ctx, x.read, with...)
 	h.responseSize.Inst().Record(ctx, x.written, with...)
-	h.duration.Inst().Record(ctx, time.Since(began).Seconds(), with...)
+	h.duration.Inst().Record(ctx, took, with...)
 }
 
 // spanStatus is the conventions': only the server's own failures are errors.
@@ -135,8 +147,11 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts the bytes of the answer.
+// Write counts the bytes of the answer; without a status before, it is 200.
 func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
 	n, err := x.ResponseWriter.Write(p)
 	x.written += int64(n)
 	return n, err

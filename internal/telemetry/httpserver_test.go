@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -63,6 +64,11 @@ func (k kept) metrics(t *testing.T) map[string]metricdata.Metrics {
 // answer reads the request and answers with the status that its query names.
 func answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
+	if r.URL.RawQuery == "late" {
+		_, _ = io.WriteString(w, "answer")
+		w.WriteHeader(http.StatusInternalServerError) // it is 200 already
+		return
+	}
 	var status int
 	if _, err := fmt.Sscan(r.URL.RawQuery, &status); err == nil {
 		w.WriteHeader(status)
@@ -81,6 +87,7 @@ func TestHandlerIsTheConventions(t *testing.T) {
 		"an empty body":       func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, 0 },
 		"refused":             func(r *http.Request) { r.URL.RawQuery = "404" },
 		"failed":              func(r *http.Request) { r.URL.RawQuery = "503" },
+		"failed too late":     func(r *http.Request) { r.URL.RawQuery = "late" },
 		"without an answer":   func(r *http.Request) { r.URL.RawQuery = "204" },
 		"another method":      func(r *http.Request) { r.Method = "PURGE" },
 		"the usual port":      func(r *http.Request) { r.Host = "models.example.com:80" },
@@ -186,6 +193,39 @@ func TestHandlersThatPanic(t *testing.T) {
 	require.Contains(t, k.spans.Ended()[0].Attributes(), attribute.Int("http.response.status_code", 500))
 }
 
+// TestAnswersThatBreakOff are failures, whatever their status was.
+func TestAnswersThatBreakOff(t *testing.T) {
+	t.Parallel()
+	k := keep(sdktrace.AlwaysSample())
+	handler := k.handler(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "the first half")
+		panic(http.ErrAbortHandler)
+	})
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	})
+	span := k.spans.Ended()[0]
+	require.Equal(t, sdktrace.Status{Code: codes.Error, Description: "the answer broke off"}, span.Status())
+	require.Contains(t, span.Attributes(), attribute.Int("http.response.status_code", 200))
+	require.Contains(t, span.Attributes(), attribute.String("error.type", "panic"))
+}
+
+// TestLongHosts are counted, and not remembered.
+func TestLongHosts(t *testing.T) {
+	t.Parallel()
+	k := keep(sdktrace.NeverSample())
+	handler := k.handler(t, answer)
+	for range 2 {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/score", strings.NewReader("question"))
+		r.Host = strings.Repeat("h", longestRemembered)
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	require.Nil(t, handler.(*httpServer).origins.now.Load())
+	points := k.metrics(t)["http.server.request.duration"].Data.(metricdata.Histogram[float64]).DataPoints
+	require.Len(t, points, 1)
+	require.EqualValues(t, 2, points[0].Count)
+}
+
 // TestWhatClientsInvent is counted rightly, and bounds what is remembered.
 func TestWhatClientsInvent(t *testing.T) {
 	t.Parallel()
@@ -210,10 +250,12 @@ func TestWhatClientsInvent(t *testing.T) {
 func TestAnswersInPieces(t *testing.T) {
 	t.Parallel()
 	k := keep(sdktrace.NeverSample())
-	more := make(chan struct{})
+	more, flushed := make(chan struct{}), make(chan error, 1)
 	server := httptest.NewServer(k.handler(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "first")
-		if http.NewResponseController(w).Flush() == nil {
+		err := http.NewResponseController(w).Flush()
+		flushed <- err
+		if err == nil {
 			<-more
 		}
 	}))
@@ -226,5 +268,6 @@ func TestAnswersInPieces(t *testing.T) {
 	_, err = io.ReadFull(response.Body, piece)
 	close(more)
 	require.NoError(t, err)
+	require.NoError(t, <-flushed)
 	require.NoError(t, response.Body.Close())
 }
