@@ -10,6 +10,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	nodes "github.com/azml-go/azml/backend/cluster"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
@@ -248,5 +249,28 @@ func TestEndedRunsOnNodes(t *testing.T) {
 			require.True(t, over)
 			require.Equal(t, test.canceled, driver.canceled.Load())
 		})
+	}
+}
+
+// TestAgentsOnNodesThatAreGone are noted there, to be ended when those answer again.
+func TestAgentsOnNodesThatAreGone(t *testing.T) {
+	t.Parallel()
+	h := clocked(t, memory.NewObjects(), 0)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Queued,
+		Former: &record.Agent{Job: "agent-a", Nodes: []string{"box/0", "box/1"}}})
+	require.NoError(t, err)
+	settings := record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 2}}} // which nobody has attached
+	done := make(chan struct{})
+	go func() { defer close(done); c.free(t.Context(), settings, "a", []string{"box/0", "box/1"}) }()
+	<-c.wake
+	over := c.takeFreed()
+	s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
+	require.True(t, over.apply(&s, settings, c.spares, time.Now()))
+	over.noted()
+	<-done
+	for i, n := range s.Nodes {
+		require.Equal(t, string(scheduler.Unusable), n.State)
+		require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
 	}
 }
