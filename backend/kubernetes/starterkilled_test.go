@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -117,6 +118,7 @@ func killAfter(t *testing.T, p placed, job backend.Job, after string) {
 	require.NoError(t, err)
 	way, err := rest.TransportFor(config)
 	require.NoError(t, err)
+	defer utilnet.CloseIdleConnectionsFor(way)
 	to, err := url.Parse(config.Host)
 	require.NoError(t, err)
 	dying, killed, kill := make(chan struct{}), make(chan struct{}), make(chan func(), 1)
