@@ -7,6 +7,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	members "github.com/azml-go/azml/backend/cluster"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/keeper"
@@ -19,6 +20,9 @@ type freed struct {
 	run string
 	// gone are nodes that do not answer any more, with the reasons.
 	gone map[string]error
+	// left are the jobs of the run's agents there, which may be there still when those
+	// answer again.
+	left map[string]string
 	// noted is closed when a step has freed the nodes, or could not.
 	noted chan struct{}
 }
@@ -27,13 +31,18 @@ type freed struct {
 // its nodes from it, which gives them to others in the same write. Nodes that do not
 // answer any more were taken away.
 func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string) {
-	f := &freed{run: id, gone: map[string]error{}, noted: make(chan struct{})}
+	f := &freed{run: id, gone: map[string]error{}, left: map[string]string{}, noted: make(chan struct{})}
 	stored, err := history.Get(ctx, c.h, id)
 	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
 	if !ended {
 		for _, n := range nodes {
 			if err := c.answers(ctx, compute.MemberOf(settings, n).Target); err != nil {
 				f.gone[n] = err
+			}
+		}
+		if a := stored.Value.Former; a != nil {
+			for i, n := range a.Nodes {
+				f.left[n] = members.JobID(a.Job, i)
 			}
 		}
 	}
@@ -103,6 +112,9 @@ func (all allFreed) apply(s *record.ClusterState, settings record.Cluster, spare
 				}
 				set(s, n.ID, lost, err.Error(), now, record.QueuedRun{})
 				event(s, now, string(lost)+" "+n.ID, err.Error())
+				if job := f.left[n.ID]; job != "" {
+					keepsSpare(s, n.ID, job)
+				}
 				continue
 			}
 			set(s, n.ID, scheduler.Idle, "the run "+f.run+" is over", now, record.QueuedRun{})

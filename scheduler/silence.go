@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -26,32 +27,42 @@ func (c *cluster) whileThere(ctx context.Context, settings record.Cluster, nodes
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		var silent time.Time // since when
+		silent := map[string]time.Time{} // since when, by node
 		for sleep(there, c.opts.takenAfter/10) {
 			asked := time.Now()
-			why := c.unanswered(there, settings, nodes)
-			switch {
-			case why == nil:
-				silent = time.Time{}
-			case silent.IsZero():
-				silent = asked
-			case time.Since(silent) > c.opts.takenAfter && c.beaten(c.opts.TakeOver): // else another may schedule, and reach them
-				cancel(fmt.Errorf("%w: nothing was heard of a node for %s, it was taken away: %w", azml.ErrUnavailable, time.Since(silent).Round(time.Second), why))
-				return
+			unanswered := c.unanswered(there, settings, nodes)
+			for _, n := range nodes {
+				switch why := unanswered[n]; {
+				case why == nil:
+					delete(silent, n)
+				case silent[n].IsZero():
+					silent[n] = asked
+				case time.Since(silent[n]) > c.opts.takenAfter && c.beaten(c.opts.TakeOver): // else another may schedule, and reach them
+					cancel(fmt.Errorf("%w: nothing was heard of node %s for %s, it was taken away: %w", azml.ErrUnavailable, n, time.Since(silent[n]).Round(time.Second), why))
+					return
+				}
 			}
 		}
 	}()
 	return there, func() { cancel(nil); <-ended }
 }
 
-// unanswered gives the error of a node that does not answer, nil when all do.
-func (c *cluster) unanswered(ctx context.Context, settings record.Cluster, nodes []string) error {
+// unanswered asks the nodes, all at once, and gives the errors of those that do not answer.
+func (c *cluster) unanswered(ctx context.Context, settings record.Cluster, nodes []string) map[string]error {
+	var asked sync.WaitGroup
+	var mu sync.Mutex
+	unanswered := map[string]error{}
 	for _, n := range nodes {
-		if err := c.answers(ctx, compute.MemberOf(settings, n).Target); errors.Is(err, azml.ErrUnavailable) {
-			return fmt.Errorf("node %s: %w", n, err)
-		}
+		asked.Go(func() {
+			if err := c.answers(ctx, compute.MemberOf(settings, n).Target); errors.Is(err, azml.ErrUnavailable) {
+				mu.Lock()
+				defer mu.Unlock()
+				unanswered[n] = err
+			}
+		})
 	}
-	return nil
+	asked.Wait()
+	return unanswered
 }
 
 // answers is check, whose answer comes soon: targets are patient with a way that is cut.
@@ -66,7 +77,7 @@ func (c *cluster) within(ctx context.Context, do func(context.Context) error) er
 	defer stop()
 	err := do(asking)
 	if asking.Err() != nil && ctx.Err() == nil && err != nil {
-		return fmt.Errorf("%w: no answer within %s", azml.ErrUnavailable, c.opts.takenAfter/2)
+		return fmt.Errorf("%w: no answer within %s: %w", azml.ErrUnavailable, c.opts.takenAfter/2, err)
 	}
 	return err
 }

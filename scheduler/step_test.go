@@ -2,13 +2,17 @@ package scheduler
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	nodes "github.com/azml-go/azml/backend/cluster"
 	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -194,4 +198,79 @@ func TestNodesOfNoMember(t *testing.T) {
 	require.Len(t, s.Nodes, 2)
 	require.Equal(t, "old/1", s.Nodes[0].ID, "it has a run")
 	require.False(t, setMembers(&s, settings, time.Now()))
+}
+
+// canceling opens targets of this machine, and counts the jobs that are to end there.
+type canceling struct {
+	process.ComputeDriver
+	canceled atomic.Int64
+}
+
+func (c *canceling) Open(ctx context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
+	opened, err := c.ComputeDriver.Open(ctx, source)
+	return &cancelingTarget{opened, c}, err
+}
+
+type cancelingTarget struct {
+	backend.OpenedCompute
+	driver *canceling
+}
+
+func (t *cancelingTarget) Cancel(ctx context.Context, id string, grace time.Duration) error {
+	t.driver.canceled.Add(1)
+	return t.OpenedCompute.Cancel(ctx, id, grace)
+}
+
+// TestEndedRunsOnNodes have nodes anew, as their entries were in the queue still: their
+// agents are ended on the nodes that they had last, and on no others, where they may have
+// other runs by now.
+func TestEndedRunsOnNodes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		placed   string
+		canceled int64
+	}{"the same": {"box/0", 1}, "another": {"box/1", 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			driver := &canceling{}
+			h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir(), Computes: []backend.ComputeDriver{driver}})
+			t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+			pool(t, h, 2)
+			_, err := compute.NewClient(h).Create(t.Context(), "box", process.Target{Dir: t.TempDir(), CacheDir: t.TempDir()}, nil)
+			require.NoError(t, err)
+			_, err = core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Completed,
+				Agent: &record.Agent{Job: "agent-a", Nodes: []string{"box/0"}, Adopted: true}})
+			require.NoError(t, err)
+			_, err = core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Nodes: []record.ClusterNode{{ID: test.placed, State: string(scheduler.Running), Run: "a"}}})
+			require.NoError(t, err)
+			c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+			over, err := c.keep(t.Context(), record.Cluster{}, "a", []string{test.placed})
+			require.NoError(t, err)
+			require.True(t, over)
+			require.Equal(t, test.canceled, driver.canceled.Load())
+		})
+	}
+}
+
+// TestAgentsOnNodesThatAreGone are noted there, to be ended when those answer again.
+func TestAgentsOnNodesThatAreGone(t *testing.T) {
+	t.Parallel()
+	h := clocked(t, memory.NewObjects(), 0)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Queued,
+		Former: &record.Agent{Job: "agent-a", Nodes: []string{"box/0", "box/1"}}})
+	require.NoError(t, err)
+	settings := record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 2}}} // which nobody has attached
+	done := make(chan struct{})
+	go func() { defer close(done); c.free(t.Context(), settings, "a", []string{"box/0", "box/1"}) }()
+	<-c.wake
+	over := c.takeFreed()
+	s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
+	require.True(t, over.apply(&s, settings, c.spares, time.Now()))
+	over.noted()
+	<-done
+	for i, n := range s.Nodes {
+		require.Equal(t, string(scheduler.Unusable), n.State)
+		require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
+	}
 }

@@ -146,9 +146,10 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	switch {
 	case r.Status.Terminal():
 		// Another process has seen it to its end, but may have gone before all its nodes
-		// were done. Where they were freed since, its agent may have the next run.
+		// were done. Where they were freed since, its agent may have the next run, even while
+		// this one has other nodes, as its entry was still in the queue.
 		has, err := c.hasNodes(ctx, id)
-		if err == nil && has && r.Agent != nil {
+		if err == nil && has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
 			err = c.undo(ctx, *r.Agent)
 		}
 		return err == nil, err

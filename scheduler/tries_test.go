@@ -53,7 +53,7 @@ func (t *restartingTarget) Start(ctx context.Context, job backend.Job) error {
 }
 
 // TestTriesHavePauses has a run lose its nodes before it begins, with other nodes free: it
-// tries again after pauses that grow, while another run that waits has its turn.
+// tries again after pauses that grow.
 func TestTriesHavePauses(t *testing.T) {
 	t.Parallel()
 	dir, engine := t.TempDir(), &restarting{fails: 3}

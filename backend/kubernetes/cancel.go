@@ -27,7 +27,7 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 		return d.withdraw(ctx, v)
 	}
 	if len(v.nodes) > 1 {
-		if err := d.annotate(ctx, v.job.Name, map[string]string{cancelledAnnotation: "yes"}, nil); err != nil {
+		if _, err := d.patch(ctx, v.job, map[string]string{cancelledAnnotation: "yes"}, nil); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,7 @@ func (d *Driver) withdraw(ctx context.Context, v view) error {
 			return err
 		}
 	}
-	if err := d.annotate(ctx, v.job.Name, map[string]string{endedAnnotation: string(text)}, map[string]any{"suspend": true}); err != nil {
+	if _, err := d.patch(ctx, v.job, map[string]string{endedAnnotation: string(text)}, map[string]any{"suspend": true}); err != nil {
 		return err
 	}
 	if _, err = d.Wait(ctx, s.ID); errors.Is(err, azml.ErrNotFound) { // who was starting it has taken it away

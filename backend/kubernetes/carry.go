@@ -3,8 +3,10 @@ package kubernetes
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -57,7 +60,7 @@ func (c carrying) to(container *corev1.Container, nodes int) {
 // withProgram gives the image that is the given one and the program, in the target's
 // registry, where it is made once for each of both. There is none for an image of
 // another registry, whose layers would have to be copied, nor where this machine can't
-// make it, which is told: then the program is brought to each pod.
+// make it, which is told once for each image: then the program is brought to each pod.
 func (d *Driver) withProgram(ctx context.Context, image string, own program) (carrying, error) {
 	base, err := name.ParseReference(image)
 	if err != nil || d.target.Registry == "" {
@@ -68,6 +71,9 @@ func (d *Driver) withProgram(ctx context.Context, image string, own program) (ca
 		return carrying{}, nil //nolint:nilerr // as above
 	}
 	found, err := remote.Head(base, d.options(ctx)...)
+	if answer, ok := errors.AsType[*transport.Error](err); ok && answer.StatusCode == http.StatusNotFound {
+		return carrying{}, nil // as above
+	}
 	if err == nil {
 		to := repository.Tag(carriedTag(found.Digest, own))
 		if _, err = remote.Head(to, d.options(ctx)...); err != nil {
@@ -77,10 +83,13 @@ func (d *Driver) withProgram(ctx context.Context, image string, own program) (ca
 			return carrying{to.Name(), own}, nil
 		}
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() != nil {
+		return carrying{}, ctx.Err()
+	}
+	if _, told := d.uncarried.LoadOrStore(image, true); !told {
 		d.opts.Logger.Warn("the registry gives no image that has azml in it: it is brought into each pod, which takes longer", "image", image, "registry", d.target.Registry, "error", err)
 	}
-	return carrying{}, ctx.Err()
+	return carrying{}, nil
 }
 
 // carriedTag is the tag of what is an image and a program.

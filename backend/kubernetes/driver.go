@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -53,6 +54,8 @@ type Driver struct {
 	cluster *cluster
 	// registries is the way to those of images.
 	registries *http.Transport
+	// uncarried are images of which it was told that the registry gives none with azml in it.
+	uncarried *sync.Map
 	// life ends with Close.
 	life context.Context
 	end  context.CancelFunc
@@ -69,7 +72,7 @@ func New(target Target, opts *Options) (*Driver, error) {
 	if err := target.check(); err != nil {
 		return nil, err
 	}
-	d := &Driver{target: target}
+	d := &Driver{target: target, uncarried: new(sync.Map)}
 	if opts != nil {
 		d.opts = *opts
 	}

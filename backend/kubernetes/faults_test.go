@@ -48,8 +48,12 @@ func TestOutages(t *testing.T) {
 // job of the highest priority.
 func roomTaken(t *testing.T, cluster *testenv.KubernetesCluster) {
 	cluster.Kubectl(t, "", "taint", "node", "node", "azml-test=yes:NoSchedule")
+	t.Cleanup(func() { // for the tests that follow in this cluster
+		_, _ = cluster.Run(context.Background(), "", "taint", "node", "node", "azml-test-")
+	})
 	cluster.Kubectl(t, "", "patch", "node", "node", "--subresource=status", "--type=json", "-p", `[{"op": "add", "path": "/status/capacity/nvidia.com~1gpu", "value": "1"}]`)
 	cluster.Kubectl(t, "", "create", "priorityclass", "high", "--value=1000")
+	t.Cleanup(func() { _, _ = cluster.Run(context.Background(), "", "delete", "priorityclass", "high") })
 	p := place(t, cluster)
 	untolerated := open(t, p)
 	refused := make(chan error, 1)
@@ -78,7 +82,6 @@ func roomTaken(t *testing.T, cluster *testenv.KubernetesCluster) {
 	require.Contains(t, s.Reason, "untolerated taint")
 	require.NoError(t, untolerated.Cancel(t.Context(), "none", time.Minute))
 	require.ErrorIs(t, <-refused, azml.ErrFailed)
-	cluster.Kubectl(t, "", "taint", "node", "node", "azml-test-")
 }
 
 // serverKilled kills the API server while jobs run and while one is started, and

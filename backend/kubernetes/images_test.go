@@ -2,9 +2,7 @@ package kubernetes_test
 
 import (
 	"bytes"
-	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -99,24 +97,6 @@ rm /etc/issue; rm -r /usr/share/base-files; echo changed > /etc/motd; chown 1234
 		require.NoError(t, err)
 		require.Fail(t, "builds leave nothing", s.ID)
 	}
-}
-
-// TestRegistryFails has it told that the registry gives no image with azml in it.
-func TestRegistryFails(t *testing.T) {
-	t.Parallel()
-	cluster := testenv.Kubernetes(t)
-	p := place(t, cluster)
-	p.Target.Kubeconfig, p.Target.Registry = p.Kubeconfig, cluster.Registry+"/no/such"
-	var log bytes.Buffer
-	d, err := kubernetes.New(p.Target, &kubernetes.Options{Name: p.Name, CacheDir: p.CacheDir, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-		Program: func(context.Context, backend.Platform) (string, error) { return p.Program, nil }})
-	require.NoError(t, err)
-	defer d.Close()
-	missing := p.Target.Registry + ":1"
-	err = d.Start(t.Context(), backend.Job{ID: "a", Image: missing, Dir: "/", Command: []string{"/bin/true"}})
-	require.ErrorIs(t, err, azml.ErrNotFound)
-	require.Contains(t, log.String(), "it is brought into each pod")
-	require.Contains(t, log.String(), "image="+missing)
 }
 
 // TestRecipes are those that a cluster can't follow, and one that needs nothing.

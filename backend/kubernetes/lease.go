@@ -49,21 +49,27 @@ func (d *Driver) keepStarting(ctx context.Context, m *batchv1.Job) (stop func())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		d.renew(ctx, m.Name)
+		d.renew(ctx, m)
 	}()
 	return func() { cancel(); <-ended }
 }
 
 // renew moves a deadline on until ctx ends. Kubernetes counts it from when the Job was
 // first to have pods, by a clock that may differ from ours: so it is counted from the last
-// time that this was not yet so. What fails is tried again.
-func (d *Driver) renew(ctx context.Context, name string) {
+// time that this was not yet so. What fails is tried again. It ends when somebody else
+// has noted that the command runs, which has no deadline any more.
+func (d *Driver) renew(ctx context.Context, of *batchv1.Job) {
 	last := time.Now()
 	since, started := last, (*metav1.Time)(nil)
 	for pause(ctx, d.renewEvery()) {
 		now := time.Now()
 		deadline := seconds(passed(since, now) + d.lease())
-		m, err := d.patch(ctx, name, map[string]any{"spec": map[string]any{"activeDeadlineSeconds": deadline}})
+		m, err := d.patch(ctx, of, nil, map[string]any{"activeDeadlineSeconds": deadline})
+		if err == nil && m.Annotations[begunAnnotation] != "" {
+			if m, err = d.patch(ctx, of, nil, map[string]any{"activeDeadlineSeconds": nil}); err == nil {
+				return
+			}
+		}
 		if err != nil {
 			continue
 		}
@@ -96,19 +102,28 @@ func (d *Driver) adopt(ctx context.Context, id string) {
 		v, err := d.look(ctx, id)
 		switch {
 		case err != nil || !v.running():
-		case v.job.Annotations[begunAnnotation] != "" || d.begun(ctx, v.job) == nil:
+		case v.job.Annotations[begunAnnotation] != "" && v.job.Spec.ActiveDeadlineSeconds == nil || d.begun(ctx, v.job) == nil:
 			return
 		}
 	}
 }
 
-// patch changes a Job.
-func (d *Driver) patch(ctx context.Context, name string, changes map[string]any) (*batchv1.Job, error) {
+// patch adds annotations to a Job, and changes what is given of its specification.
+// Errors: also ErrInvalid when another one has its name.
+func (d *Driver) patch(ctx context.Context, of *batchv1.Job, annotations map[string]string, spec map[string]any) (*batchv1.Job, error) {
+	metadata := map[string]any{"uid": of.UID}
+	changes := map[string]any{"metadata": metadata}
+	if annotations != nil { // null would take away all there are
+		metadata["annotations"] = annotations
+	}
+	if spec != nil {
+		changes["spec"] = spec
+	}
 	text, err := json.Marshal(changes)
 	if err != nil {
 		return nil, err
 	}
-	m, err := d.cluster.jobs.Patch(ctx, name, types.MergePatchType, text, metav1.PatchOptions{})
+	m, err := d.cluster.jobs.Patch(ctx, of.Name, types.MergePatchType, text, metav1.PatchOptions{})
 	return m, classify(ctx, err)
 }
 

@@ -152,7 +152,7 @@ func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, program
 	var early tries
 	return d.follow(ctx, id, func(v view) (done bool, err error) {
 		if v.ended() {
-			return true, v.failure()
+			return true, v.startFailure()
 		}
 		if err := d.hindrance(ctx, v); err != nil {
 			return false, err
@@ -178,8 +178,19 @@ func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, program
 	})
 }
 
+// startFailure is the failure of a job whose starter is there: when the deadline has ended
+// the Job, that was this machine asleep, or cut off for long, and another try may go well.
+func (v view) startFailure() error {
+	err := v.failure()
+	if err != nil && v.nodes[0].abandoned() && v.job.Annotations[endedAnnotation] == "" {
+		return fmt.Errorf("%w: job %q: its deadline could not be moved on in time", azml.ErrUnavailable, v.id())
+	}
+	return err
+}
+
 // died gives the reason of a pod that ended while programs were brought into it, nil
-// when its command has run meanwhile, and the error itself of one that goes on.
+// when its command has run meanwhile, or runs, as who listens for it has noted, and the
+// error itself of one that goes on.
 func (d *Driver) died(ctx context.Context, id string, err error) error {
 	if ctx.Err() != nil || refused(err) && !errors.Is(err, azml.ErrFailed) {
 		return err
@@ -188,10 +199,15 @@ func (d *Driver) died(ctx context.Context, id string, err error) error {
 	defer stop()
 	reason := err
 	_ = d.follow(waiting, id, func(v view) (bool, error) {
-		if v.ended() {
-			reason = v.failure()
+		switch {
+		case v.ended():
+			reason = v.startFailure()
+		case len(v.nodes) == 1 && v.job.Annotations[begunAnnotation] != "": // of several, another may lack its program
+			reason = nil
+		default:
+			return false, nil
 		}
-		return v.ended(), nil
+		return true, nil
 	})
 	return reason
 }
@@ -204,19 +220,10 @@ func (d *Driver) begun(ctx context.Context, m *batchv1.Job) error {
 		if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
-		return d.annotate(ctx, m.Name, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano)},
+		_, err = d.patch(ctx, m, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano)},
 			map[string]any{"activeDeadlineSeconds": nil, "ttlSecondsAfterFinished": d.keepEnded()})
+		return err
 	})
-}
-
-// annotate adds annotations to a Job, and changes what is given of its specification.
-func (d *Driver) annotate(ctx context.Context, name string, annotations map[string]string, spec map[string]any) error {
-	changes := map[string]any{"metadata": map[string]any{"annotations": annotations}}
-	if spec != nil {
-		changes["spec"] = spec
-	}
-	_, err := d.patch(ctx, name, changes)
-	return err
 }
 
 // hindrance gives the error of a job that will never run as it is; nil for one that
@@ -231,7 +238,7 @@ func (d *Driver) hindrance(ctx context.Context, v view) error {
 		case n.pod == nil:
 			err = d.refusal(ctx, v)
 		case n.ended():
-			err = v.failure()
+			err = v.startFailure()
 		default:
 			err = n.hindrance(v.id())
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -48,7 +49,7 @@ func TestStarterKilled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, d := apart(t, cluster, c.on)
+			p, d := apart(t, cluster, 8*time.Second, c.on)
 			job := shell("a", "exec sleep 1000")
 			job.Nodes = c.nodes
 			killAfter(t, p, job, c.after)
@@ -72,14 +73,15 @@ func TestStarterKilled(t *testing.T) {
 func TestAdopted(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.Kubernetes(t)
-	p, d := apart(t, cluster, func(*kubernetes.Target) {})
+	p, d := apart(t, cluster, 40*time.Second, func(*kubernetes.Target) {}) // it is to be adopted before its deadline, however slow all is
 	killAfter(t, p, shell("a", "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; exit 7"), "DELETE secrets")
 	l, _, err := d.Listen(t.Context(), "a")
 	require.NoError(t, err)
 	defer l.Close()
 	require.Eventually(t, func() bool {
-		return cluster.Kubectl(t, "", "get", "jobs", "-n", p.Target.Namespace, "-o", "jsonpath={.items[*].spec.activeDeadlineSeconds}") == ""
-	}, 5*time.Minute, 100*time.Millisecond, "it has no deadline any more")
+		begun, deadline, _ := strings.Cut(cluster.Kubectl(t, "", "get", "jobs", "-n", p.Target.Namespace, "-o", "jsonpath={.items[0].metadata.annotations.azml/begun}/{.items[0].spec.activeDeadlineSeconds}"), "/")
+		return begun != "" && deadline == ""
+	}, 5*time.Minute, 100*time.Millisecond, "it has begun, and no deadline any more")
 	read(t, d, "a", "begun\n")
 	pod := strings.TrimSpace(cluster.Kubectl(t, "", "get", "pods", "-n", p.Target.Namespace, "-o", "jsonpath={.items[0].metadata.name}"))
 	cluster.Kubectl(t, "", "exec", "-n", p.Target.Namespace, pod, "--", "touch", "/tmp/go")
@@ -89,12 +91,12 @@ func TestAdopted(t *testing.T) {
 	require.Empty(t, cluster.Kubectl(t, "", "get", "secrets", "-n", p.Target.Namespace, "-o", "name"))
 }
 
-// apart gives a target with a namespace of its own.
-func apart(t *testing.T, cluster *testenv.KubernetesCluster, change func(*kubernetes.Target)) (placed, *kubernetes.Driver) {
+// apart gives a target with a namespace of its own, and a driver that looks on, with the
+// usual patience.
+func apart(t *testing.T, cluster *testenv.KubernetesCluster, patience time.Duration, change func(*kubernetes.Target)) (placed, *kubernetes.Driver) {
 	t.Helper()
 	p := place(t, cluster)
 	p.Target.Namespace = cluster.Namespace + "-" + strings.ToLower(rand.Text()[:6])
-	p.Patience = 8 * time.Second
 	cluster.Kubectl(t, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"azml-test": "yes"}}}`, p.Target.Namespace), "create", "-f", "-")
 	t.Cleanup(func() {
 		_, _ = cluster.Run(context.Background(), "", "delete", "namespace", p.Target.Namespace, "--wait=false")
@@ -104,6 +106,7 @@ func apart(t *testing.T, cluster *testenv.KubernetesCluster, change func(*kubern
 	d, err := p.driver()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	p.Patience = patience
 	return p, d
 }
 
@@ -115,10 +118,11 @@ func killAfter(t *testing.T, p placed, job backend.Job, after string) {
 	require.NoError(t, err)
 	way, err := rest.TransportFor(config)
 	require.NoError(t, err)
+	defer utilnet.CloseIdleConnectionsFor(way)
 	to, err := url.Parse(config.Host)
 	require.NoError(t, err)
-	killed, kill := make(chan struct{}), make(chan func(), 1)
-	once := sync.OnceFunc(func() { (<-kill)(); close(killed) })
+	dying, killed, kill := make(chan struct{}), make(chan struct{}), make(chan func(), 1)
+	once := sync.OnceFunc(func() { close(dying); (<-kill)(); close(killed) })
 	proxy := &httputil.ReverseProxy{
 		Transport: way, FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
@@ -146,14 +150,18 @@ current-context: x
 	answered := make(chan string, 1)
 	go func() {
 		buf := make([]byte, 1000)
-		if n, _ := said.Read(buf); n > 0 { // else it was killed
-			answered <- string(buf[:n])
-		}
+		n, err := said.Read(buf)
+		answered <- fmt.Sprintf("%s (%v)", buf[:n], err)
 	}()
 	select {
 	case <-killed:
-	case answer := <-answered:
-		t.Fatalf("it was not killed, and said: %s", answer)
+	case answer := <-answered: // nothing, when it was killed
+		select {
+		case <-dying:
+			<-killed
+		default:
+			t.Fatalf("it was not killed, and said: %s", answer)
+		}
 	}
 }
 

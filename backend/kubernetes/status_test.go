@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 )
 
@@ -54,12 +55,19 @@ func TestStates(t *testing.T) {
 		"holder killed":   {begun, failed, killed, backend.JobKilled, "killed by signal 9 (killed)"},
 		"signal":          {begun, failed, said, backend.JobKilled, "killed by signal 11 (segmentation fault)"},
 		"abandoned":       {map[string]string{jobAnnotation: "a"}, abandoned, nil, backend.JobLost, "the starting process died before the command ran"},
-		"cancelled early": {map[string]string{jobAnnotation: "a", endedAnnotation: `{"ID":"a","State":"Killed","Reason":"cancelled before it began"}`}, batchv1.JobStatus{}, nil, backend.JobKilled, "cancelled before it began"},
+		"cancelled early": {map[string]string{jobAnnotation: "a", endedAnnotation: `{"ID":"a","State":"Killed","Reason":"cancelled before it began"}`}, abandoned, nil, backend.JobKilled, "cancelled before it began"},
 	} {
-		s := node{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}.status()
+		n := node{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: c.annotations}, Status: c.status}, pod: c.pod}
+		s := n.status()
 		require.Equal(t, c.state, s.State, name)
 		require.Equal(t, c.reason, s.Reason, name)
 		require.Equal(t, "a", s.ID, name)
+		switch err := (view{job: n.job, nodes: []node{n}}).startFailure(); name {
+		case "abandoned": // its starter is there after all
+			require.ErrorIs(t, err, azml.ErrUnavailable)
+		case "cancelled early":
+			require.ErrorIs(t, err, azml.ErrFailed)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func TestSchedulersClockSkew(t *testing.T) {
 	}
 	log, ran := filepath.Join(base, "log"), filepath.Join(base, "ran")
 	command := func(says string) string {
-		return fmt.Sprintf("mkdir %[1]s.now || { echo overlap >>%[1]s; exit 1; }; echo %[2]s >>%[1]s; sleep 0.3; rmdir %[1]s.now", log, says)
+		return fmt.Sprintf("exec 9>>%[1]s.now; flock -n 9 || { echo overlap >>%[1]s; exit 1; }; echo %[2]s >>%[1]s; sleep 0.3", log, says)
 	}
 	_, err = ws.Compute().Create(t.Context(), "pool", compute.Cluster{IdleBeforeScaleDown: time.Second,
 		Members: []compute.Member{{Target: "woken", Nodes: 2, Start: command("on"), Stop: command("off")}, {Target: "plain"}}}, nil)
@@ -119,10 +119,11 @@ func TestSchedulersClockSkew(t *testing.T) {
 		require.WithinRange(t, e.Time, began.Add(-time.Minute), time.Now().Add(time.Minute), "%s, by the store's clock", e.What)
 	}
 	for _, pattern := range []string{"woken/agent-*", "plain/agent-*", "cache/azml/keepers/*/*"} {
-		left, err := filepath.Glob(filepath.Join(base, pattern))
-		require.NoError(t, err)
-		require.Empty(t, left)
+		require.Eventually(t, func() bool {
+			left, err := filepath.Glob(filepath.Join(base, pattern))
+			return err == nil && len(left) == 0
+		}, 5*time.Minute, 50*time.Millisecond, pattern+" is left")
 	}
-	require.Empty(t, testenv.ProcessesAbout(base))
+	require.Eventually(t, func() bool { return len(testenv.ProcessesAbout(base)) == 0 }, 5*time.Minute, 50*time.Millisecond, "processes are left")
 	clean(t, ws)
 }
