@@ -112,8 +112,17 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker, bind Da
 	defer cancel()
 	stop(nil)
 	keeper.Wait()
-	defer history.Seal(finishing, h, id)
+	defer d.seal(finishing)
 	return d.finish(finishing, outcome)
+}
+
+// seal seals the metrics of the run, which has its last status: who kept it may have gone
+// since, and the way to the store with them. What is not done in time is left to a garbage
+// collection.
+func (d *drive) seal(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, finishTime)
+	defer cancel()
+	history.Seal(ctx, d.h, d.run.ID)
 }
 
 // WorkDir gives the folder on this machine that the run works in.

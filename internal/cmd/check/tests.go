@@ -51,7 +51,7 @@ func tests(ctx context.Context, j *job) error {
 
 // testFlags are what go test is told for all tests.
 func (j *job) testFlags(ctx context.Context) []string {
-	flags := []string{"test", "-json", "-timeout=30m"}
+	flags := []string{"test", "-json", "-timeout=60m"}
 	switch {
 	case j.check.short:
 		return append(flags, "-short")
