@@ -186,6 +186,7 @@ when it is gone.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.with(ctx, func(ws *workspace.Workspace) error {
+				a.say("The clusters of %s have a scheduler here until Ctrl-C; runs go on then.", ws.Name())
 				err := scheduler.Run(ctx, ws, &scheduler.Options{Clusters: args})
 				if ctx.Err() != nil {
 					return nil // it was stopped

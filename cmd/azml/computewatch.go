@@ -112,43 +112,22 @@ func (a *app) clusterScreen(ctx context.Context, ws *workspace.Workspace, p *clu
 	return a.show(p.status, func(t *table) { clusterTable(t, p.status) })
 }
 
-func (a *app) clusterLive(ctx context.Context, ws *workspace.Workspace, p *clusterPage, out *os.File) (err error) {
+func (a *app) clusterLive(ctx context.Context, ws *workspace.Workspace, p *clusterPage, out *os.File) error {
 	looks, leave := clusterLooks(ctx, ws, p.name)
 	defer leave() // when the terminal is as it was
-	pushed, restore := a.keys()
-	defer restore()
-	screen, err := terminal.OpenScreen(out)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closeErr := screen.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	redraw := time.NewTicker(redrawEvery)
-	defer redraw.Stop()
-	for {
-		p.width, p.height = screen.Size()
-		p.now, p.lines = time.Now(), nil
-		p.draw()
-		if err := screen.Draw(p.lines); err != nil {
-			return err
-		}
+	return a.live(ctx, out, nil, func(width, height int) ([]string, error) {
 		select {
-		case <-redraw.C:
 		case l := <-looks:
 			if err := p.take(l, time.Now()); err != nil {
-				return err
+				return nil, err
 			}
-		case key := <-pushed:
-			if key == 'q' || key == 'Q' || key == terminal.CtrlC {
-				return nil
-			}
-		case <-ctx.Done():
-			return nil
+		default:
 		}
-	}
+		p.width, p.height = width, height
+		p.now, p.lines = time.Now(), nil
+		p.draw()
+		return p.lines, nil
+	})
 }
 
 // clusterReports writes what changes.
@@ -239,7 +218,7 @@ func (p *clusterPage) draw() {
 func (p *clusterPage) head() {
 	s := p.status
 	p.line(colored(terminal.Bold, "%s", p.name), text("  "), colored(allocationColor(s), "%s", s.AllocationState),
-		text("  %d of %d nodes started, at least %d, %s; %s", s.CurrentNodeCount, s.MaxNodes, s.MinNodes, s.Priority, countOf(len(s.Queue), "run waits", "runs wait")))
+		text("  %d of %d nodes started, at least %d, %s; %s", s.CurrentNodeCount, s.MaxNodes, s.MinNodes, s.Priority, count(len(s.Queue), "waiting run")))
 	const silent = 30 * time.Second // twice what schedulers wait for each other
 	switch heard := p.now.Sub(p.heardAt); {
 	case s.Stopped:
@@ -261,13 +240,6 @@ func allocationColor(s compute.ClusterStatus) terminal.Color {
 		return terminal.Yellow
 	}
 	return terminal.Green
-}
-
-func countOf(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // clusterSection is a heading and rows, with the color of each row's second cell.

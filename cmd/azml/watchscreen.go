@@ -10,7 +10,7 @@ import (
 	"github.com/azml-go/azml/internal/watch"
 )
 
-// redrawEvery is the time between two looks while a run is watched.
+// redrawEvery is the time between two pages of what is watched.
 const redrawEvery = 250 * time.Millisecond
 
 // watchScreen shows the run on the whole terminal, and at its end, or when the
@@ -27,7 +27,17 @@ func (a *app) watchScreen(ctx context.Context, w *watch.Watcher, out *os.File) e
 }
 
 // watchLive draws until the watcher has ended, ctx has, or the user leaves.
-func (a *app) watchLive(ctx context.Context, w *watch.Watcher, out *os.File, style terminal.Style) (err error) {
+func (a *app) watchLive(ctx context.Context, w *watch.Watcher, out *os.File, style terminal.Style) error {
+	return a.live(ctx, out, w.Ended(), func(width, height int) ([]string, error) {
+		v := &runPage{style: style, now: time.Now(), width: width, height: height}
+		w.Look(v.now, v.draw)
+		return v.lines, nil
+	})
+}
+
+// live shows what draw gives on the whole terminal, again and again, until there is
+// nothing more to come, ctx ends, the user leaves or draw fails.
+func (a *app) live(ctx context.Context, out *os.File, ended <-chan struct{}, draw func(width, height int) ([]string, error)) (err error) {
 	pushed, restore := a.keys()
 	defer restore()
 	screen, err := terminal.OpenScreen(out)
@@ -42,10 +52,11 @@ func (a *app) watchLive(ctx context.Context, w *watch.Watcher, out *os.File, sty
 	ticker := time.NewTicker(redrawEvery)
 	defer ticker.Stop()
 	for {
-		v := &runPage{style: style, now: time.Now()}
-		v.width, v.height = screen.Size()
-		w.Look(v.now, v.draw)
-		if err := screen.Draw(v.lines); err != nil {
+		lines, err := draw(screen.Size())
+		if err == nil {
+			err = screen.Draw(lines)
+		}
+		if err != nil {
 			return err
 		}
 		select {
@@ -54,7 +65,7 @@ func (a *app) watchLive(ctx context.Context, w *watch.Watcher, out *os.File, sty
 			if key == 'q' || key == 'Q' || key == terminal.CtrlC {
 				return nil
 			}
-		case <-w.Ended():
+		case <-ended:
 			return nil
 		case <-ctx.Done():
 			return nil

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,14 +21,22 @@ import (
 	"github.com/azml-go/azml/workspace"
 )
 
-// schedulerOf starts a process that schedules the clusters of the place's workspace.
+// schedulerOf starts a process that schedules the clusters of the place's workspace, and
+// returns when it says that it does.
 func (p place) schedulerOf(t *testing.T, file string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(file, "-w", p.Dir, "scheduler")
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Dir(p.Cache), "XDG_CONFIG_HOME="+filepath.Dir(filepath.Dir(p.Key)))
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	cmd.Stdout = t.Output()
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, where the test came so far
+	said := bufio.NewReader(stderr)
+	line, err := said.ReadString('\n')
+	require.NoError(t, err, line)
+	require.Contains(t, line, "have a scheduler here")
+	go func() { _, _ = io.Copy(t.Output(), said) }()
 	return cmd
 }
 
