@@ -11,6 +11,7 @@ import (
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/keeper"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scheduler"
 )
@@ -72,7 +73,7 @@ func (c *cluster) dequeue(ctx context.Context, id string) {
 			return
 		}
 		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
-		if !sleep(ctx, tryEvery) {
+		if !pause.For(ctx, tryEvery) {
 			return
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scheduler"
 )
@@ -40,7 +41,7 @@ func (c *cluster) startNode(ctx context.Context, id string) {
 	defer stop()
 	err = c.alone(m.Target, func() error { return c.command(starting, m.Target, m.Start) })
 	for err == nil {
-		if err = c.check(starting, m.Target, backend.Limits{}); err == nil || m.Start == "" || !errors.Is(err, azml.ErrUnavailable) || !sleep(starting, tryEvery) {
+		if err = c.check(starting, m.Target, backend.Limits{}); err == nil || m.Start == "" || !errors.Is(err, azml.ErrUnavailable) || !pause.For(starting, tryEvery) {
 			break
 		}
 		err = nil // the machine is on its way
@@ -170,7 +171,7 @@ func (c *cluster) whileLeased(ctx context.Context) (leased context.Context, stop
 	go func() {
 		defer close(watched)
 		for c.beaten(c.opts.TakeOver * 4 / 5) {
-			if !sleep(leased, c.opts.TakeOver/20) {
+			if !pause.For(leased, c.opts.TakeOver/20) {
 				return
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -76,7 +77,7 @@ func Run(ctx context.Context, ws *workspace.Workspace, opts *Options) error {
 				all.Go(func() { serve(ctx, workspace.Handle(ws), name, o) })
 			}
 		}
-		if !sleep(ctx, discoverEvery) {
+		if !pause.For(ctx, discoverEvery) {
 			return context.Cause(ctx)
 		}
 	}
@@ -114,17 +115,5 @@ func serve(ctx context.Context, h core.Handle, name string, o Options) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// sleep waits, and gives false when ctx ends before.
-func sleep(ctx context.Context, by time.Duration) bool {
-	timer := time.NewTimer(by)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -28,7 +29,7 @@ func (c *cluster) whileThere(ctx context.Context, settings record.Cluster, nodes
 	go func() {
 		defer close(ended)
 		silent := map[string]time.Time{} // since when, by node
-		for sleep(there, c.opts.takenAfter/10) {
+		for pause.For(there, c.opts.takenAfter/10) {
 			asked := time.Now()
 			unanswered := c.unanswered(there, settings, nodes)
 			for _, n := range nodes {

@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/keeper"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scheduler"
 )
@@ -127,7 +128,7 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 		if err != nil && ctx.Err() == nil {
 			c.h.Logger().Info("a run is not kept by this process", "run", id, "error", err)
 		}
-		if !sleep(ctx, tryEvery) {
+		if !pause.For(ctx, tryEvery) {
 			return
 		}
 	}

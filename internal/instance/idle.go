@@ -11,6 +11,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
+	"github.com/azml-go/azml/internal/pause"
 )
 
 // jupyter is a Jupyter server.
@@ -48,7 +49,7 @@ func (j *jupyter) answers(ctx context.Context) error {
 		if j.get(ctx, "/api", &version) == nil {
 			return nil
 		}
-		if !sleep(ctx, 100*time.Millisecond) {
+		if !pause.For(ctx, 100*time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}
@@ -63,7 +64,7 @@ func (j *jupyter) unused(ctx context.Context, s Setup) bool {
 	}
 	const often = 30 * time.Second
 	for last := time.Now(); ; {
-		if !sleep(ctx, min(s.IdleShutdown/4, often)) {
+		if !pause.For(ctx, min(s.IdleShutdown/4, often)) {
 			return false
 		}
 		// What does not answer may be busy.
@@ -115,13 +116,4 @@ func runsJob(ctx context.Context, dir string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-func sleep(ctx context.Context, by time.Duration) bool {
-	select {
-	case <-time.After(by):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -29,7 +30,7 @@ const (
 // force ends an agent that does not do what it should: one that does not carry out
 // a cancel, or has not taken the run over in time.
 func (k *keeper) force(ctx context.Context, job string) {
-	for sleep(ctx, lookEvery) {
+	for pause.For(ctx, lookEvery) {
 		stored, err := history.Get(ctx, k.h, k.run.ID)
 		if err == nil && stored.Value.Status == record.CancelRequested && k.asked.IsZero() {
 			k.asked = k.h.Now()
@@ -137,7 +138,7 @@ func (k *keeper) canceled(ctx context.Context) error {
 func (k *keeper) read(ctx context.Context) (core.Stored[record.Run], error) {
 	for {
 		stored, err := history.Get(ctx, k.h, k.run.ID)
-		if !errors.Is(err, azml.ErrUnavailable) || !sleep(ctx, tryEvery) {
+		if !errors.Is(err, azml.ErrUnavailable) || !pause.For(ctx, tryEvery) {
 			return stored, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/gateway"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/rundata"
 )
@@ -203,7 +204,7 @@ func (k *keeper) answerFor(ctx context.Context) (wanted context.Context, done fu
 
 // untilCanceled waits until somebody wants the run canceled, or ctx ends.
 func untilCanceled(ctx context.Context, h core.Handle, run record.Run) error {
-	for sleep(ctx, lookEvery) {
+	for pause.For(ctx, lookEvery) {
 		if stored, err := history.Get(ctx, h, run.ID); err == nil && stored.Value.Status == record.CancelRequested {
 			return history.ErrCancelRequested
 		}
@@ -222,7 +223,7 @@ func (k *keeper) sayIfLong(ctx context.Context, what string) (done func()) {
 	said := make(chan struct{})
 	go func() {
 		defer close(said)
-		if sleep(waiting, sayAfter) {
+		if pause.For(waiting, sayAfter) {
 			k.say(ctx, fmt.Sprintf("compute target %s: %s", k.run.Definition.Compute, what))
 		}
 	}()
@@ -270,7 +271,7 @@ func (k *keeper) serve(ctx context.Context, job string, handler http.Handler) (a
 			if listener != nil {
 				err = gateway.Serve(ctx, listener, handler, h.Logger())
 			}
-			if !sleep(ctx, tryEvery) {
+			if !pause.For(ctx, tryEvery) {
 				return
 			}
 			h.Logger().Warn("the way from a run to its workspace was cut; listening anew", "job", job, "error", err)
@@ -304,20 +305,8 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 		case err == nil || !errors.Is(err, azml.ErrUnavailable):
 			return status, err
 		}
-		if !sleep(ctx, tryEvery) {
+		if !pause.For(ctx, tryEvery) {
 			return status, err
 		}
-	}
-}
-
-// sleep waits, and gives false when ctx ends before.
-func sleep(ctx context.Context, by time.Duration) bool {
-	timer := time.NewTimer(by)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

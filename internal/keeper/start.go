@@ -7,6 +7,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/pause"
 )
 
 // start starts the agent's job within the time that the run has for that. What the
@@ -22,7 +23,7 @@ func (k *keeper) start(ctx context.Context, job backend.Job) error {
 	said, last := make(chan struct{}), ""
 	go func() {
 		defer close(said)
-		for sleep(watching, lookEvery) {
+		for pause.For(watching, lookEvery) {
 			status, err := k.target.Status(watching, job.ID)
 			if err != nil || status.Reason == "" || status.Reason == last {
 				continue

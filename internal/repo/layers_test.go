@@ -16,6 +16,7 @@ var ranks = map[string]int{
 
 	"tabular":                            5,
 	"internal/inorder":                   5,
+	"internal/pause":                     5,
 	"internal/fingerprint":               5,
 	"internal/textvalue":                 7,
 	"internal/datafile":                  7,
