@@ -3,14 +3,9 @@ package server
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -20,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/workspace"
 )
@@ -147,13 +143,7 @@ func TestLoggedPointsOutliveTheServer(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
+	own := testenv.NewCertificate(t)
 	srv, err := New(workspacetest.Open(t), nil)
 	require.NoError(t, err)
 	srv.limits.header = 300 * time.Millisecond
@@ -162,11 +152,9 @@ func TestTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- srv.Serve(ctx, l, &ServeOptions{TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}})
+		done <- srv.Serve(ctx, l, &ServeOptions{TLS: &tls.Config{Certificates: []tls.Certificate{own.Pair}, MinVersion: tls.VersionTLS12}})
 	}()
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12})
+	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: own.Pool, ServerName: "localhost", MinVersion: tls.VersionTLS12})
 	require.NoError(t, err)
 	_, err = io.WriteString(conn, "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	require.NoError(t, err)
