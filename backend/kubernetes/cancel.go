@@ -78,7 +78,8 @@ func (d *Driver) deletePod(ctx context.Context, pod *corev1.Pod, grace time.Dura
 	return err
 }
 
-// withdraw ends a job whose command has not begun. Its Job stays, suspended, to say so.
+// withdraw ends a job whose command has not begun. Its Job stays to say so, with no pod and
+// a deadline that is over, so that it goes in its time also when nobody removes it.
 func (d *Driver) withdraw(ctx context.Context, v view) error {
 	s := v.status()
 	s.State, s.Reason, s.Ended = backend.JobKilled, "cancelled before it began", time.Now().UTC()
@@ -91,7 +92,8 @@ func (d *Driver) withdraw(ctx context.Context, v view) error {
 			return err
 		}
 	}
-	if _, err := d.patch(ctx, v.job, map[string]string{endedAnnotation: string(text)}, map[string]any{"suspend": true}); err != nil {
+	over := map[string]any{"parallelism": 0, "activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": d.keepEnded()}
+	if _, err := d.patch(ctx, v.job, map[string]string{endedAnnotation: string(text)}, over); err != nil {
 		return err
 	}
 	if _, err = d.Wait(ctx, s.ID); errors.Is(err, azml.ErrNotFound) { // who was starting it has taken it away

@@ -68,6 +68,32 @@ func TestStarterKilled(t *testing.T) {
 	}
 }
 
+// TestCancelledJobsGo cancels a job that waits, whose starter was killed, and removes
+// nothing: that goes by itself, long before the starter's deadline.
+func TestCancelledJobsGo(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	for name, nodes := range map[string]int{"one pod": 1, "two pods": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, d := apart(t, cluster, 20*time.Minute, func(t *kubernetes.Target) {
+				t.NodeSelector, t.KeepEnded = map[string]string{"azml-test": "none"}, 10*time.Second
+			})
+			job := shell("a", "exec sleep 1000")
+			job.Nodes = nodes
+			killAfter(t, p, job, "POST secrets")
+			require.NoError(t, d.Cancel(t.Context(), "a", time.Second))
+			s, err := d.Status(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, backend.JobKilled, s.State)
+			require.Equal(t, "cancelled before it began", s.Reason)
+			require.Eventually(t, func() bool {
+				return cluster.Kubectl(t, "", "get", "jobs,pods,secrets,services", "-n", p.Target.Namespace, "-o", "name") == ""
+			}, 5*time.Minute, 200*time.Millisecond, "something is left")
+		})
+	}
+}
+
 // TestAdopted has a job go on whose starting process was killed just when its command
 // began, as another one listens for it.
 func TestAdopted(t *testing.T) {
