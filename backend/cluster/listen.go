@@ -6,6 +6,9 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
+
+	"github.com/azml-go/azml"
 )
 
 // Listen implements backend.Remote: it listens on all nodes, and Start tells each
@@ -21,6 +24,7 @@ func (c *Cluster) Listen(ctx context.Context, id string) (net.Listener, string, 
 		m.listeners = append(m.listeners, l)
 		addresses = append(addresses, address)
 	}
+	m.left.Store(int64(len(m.listeners)))
 	for _, l := range m.listeners {
 		m.all.Go(func() { m.accept(l) })
 	}
@@ -39,9 +43,11 @@ type accepted struct {
 	err  error
 }
 
-// merged is a listener of all nodes. It fails when one of them does.
+// merged is a listener of all nodes. It fails when one of them does, but goes on without
+// those whose nodes are done with the job, until all are.
 type merged struct {
 	listeners []net.Listener
+	left      atomic.Int64 // that are not done
 	conns     chan accepted
 	all       sync.WaitGroup
 	once      sync.Once
@@ -51,6 +57,9 @@ type merged struct {
 func (m *merged) accept(l net.Listener) {
 	for {
 		conn, err := l.Accept()
+		if errors.Is(err, azml.ErrClosed) && m.left.Add(-1) > 0 {
+			return
+		}
 		select {
 		case m.conns <- accepted{conn, err}:
 		case <-m.closed:

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/compute"
+	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 )
 
 // TestPodsAsNodes has a cluster whose nodes are pods. A run whose pod is evicted goes on
-// in another one with what it had in outputs/, runs wait for their turn, and nothing is left
-// of any.
+// in another one with what it had in outputs/, runs wait for their turn, a run on two nodes
+// begins on both, and nothing is left of any.
 func TestPodsAsNodes(t *testing.T) {
 	t.Parallel()
 	cluster, on := testenv.Kubernetes(t), onCluster(t)
@@ -43,10 +45,17 @@ func TestPodsAsNodes(t *testing.T) {
 		require.NoError(t, err)
 		others = append(others, r)
 	}
-	for _, r := range append(others, evicted) {
+	both, err := target{compute: "pool"}.submit(t, ws, "echo rank $RANK of $WORLD_SIZE", func(c *experiment.ScriptRunConfig) {
+		c.Distributed = experiment.PyTorch{NodeCount: 2}
+	})
+	require.NoError(t, err)
+	for _, r := range append(others, evicted, both) {
 		require.NoError(t, r.Wait(t.Context(), nil))
 	}
 	require.Contains(t, outputOf(t, evicted), "7\n")
+	for rank, name := range []string{"user_logs/std_log.txt", "user_logs/std_log_process_1.txt"} {
+		require.Contains(t, logOf(t, both, name), fmt.Sprintf("rank %d of 2\n", rank))
+	}
 	s := awaitCluster(t, ws, "all nodes are off", func(s compute.ClusterStatus) bool { return len(s.Queue) == 0 && s.NodeStateCounts["off"] == 2 })
 	placed := 0
 	for _, e := range s.Events {
