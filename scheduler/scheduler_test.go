@@ -194,3 +194,30 @@ func TestWhatIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, azmlerrors.ErrInvalid)
 	require.Empty(t, status(t, ws).Queue, "nothing is left of what was refused")
 }
+
+// TestExperimentsHaveTheirTurn has an experiment with few runs come after one with many:
+// on real nodes it does not wait for their end.
+func TestExperimentsHaveTheirTurn(t *testing.T) {
+	t.Parallel()
+	ws, _ := open(t, compute.Cluster{}, 2)
+	var runs []*run.Run
+	for range 6 {
+		runs = append(runs, submit(t, ws, "early", "sleep 0.2", nil))
+	}
+	for range 2 {
+		runs = append(runs, submit(t, ws, "late", "sleep 0.2", nil))
+	}
+	schedule(t, ws)
+	for _, r := range runs {
+		require.NoError(t, r.Wait(t.Context(), nil))
+	}
+	var order []string
+	for _, e := range status(t, ws).Events {
+		if id, is := strings.CutPrefix(e.What, "place "); is {
+			name, _, _ := strings.Cut(id, "_")
+			order = append(order, name)
+		}
+	}
+	require.Len(t, order, len(runs))
+	require.NotContains(t, order[len(order)-3:], "late", "%v", order)
+}
