@@ -22,6 +22,7 @@ import (
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/program"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/scheduler"
 	"github.com/azml-go/azml/workspace"
@@ -100,6 +101,7 @@ var computes = []backend.ComputeDriver{process.ComputeDriver{}, ssh.ComputeDrive
 func open(t *testing.T, c compute.Cluster, nodes int) (*workspace.Workspace, string) {
 	t.Helper()
 	dir := t.TempDir()
+	t.Cleanup(func() { testenv.KillProcessesAbout(dir) }) // agents that were done as the scheduler's end cut them off
 	ws, err := openPlace(t.Context(), dir)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -17,6 +17,7 @@ import (
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -57,6 +58,7 @@ func (t *restartingTarget) Start(ctx context.Context, job backend.Job) error {
 func TestTriesHavePauses(t *testing.T) {
 	t.Parallel()
 	dir, engine := t.TempDir(), &restarting{fails: 3}
+	t.Cleanup(func() { testenv.KillProcessesAbout(dir) }) // as open does
 	file, err := azml()
 	require.NoError(t, err)
 	ws, err := workspace.Open(t.Context(), filepath.Join(dir, "ws"), &workspace.OpenOptions{CacheDir: filepath.Join(dir, "cache"), SecretsKeyFile: filepath.Join(dir, "key"),
