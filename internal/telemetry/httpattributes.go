@@ -13,64 +13,62 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
 )
 
-// origin is what many requests have in common.
-type origin struct {
-	method, host, proto string
-	secure              bool
+// alike is what the requests of many clients have in common.
+type alike struct {
+	method, host, proto, path, agent string
+	secure                           bool
 }
 
 // clone gives one that doesn't keep the head of the request, whose parts the texts are.
-func (o origin) clone() origin {
-	return origin{strings.Clone(o.method), strings.Clone(o.host), strings.Clone(o.proto), o.secure}
+func (a alike) clone() alike {
+	return alike{strings.Clone(a.method), strings.Clone(a.host), strings.Clone(a.proto), strings.Clone(a.path), strings.Clone(a.agent), a.secure}
 }
 
-// facts are the attributes of all requests of an origin.
+func (a alike) length() int {
+	return len(a.method) + len(a.host) + len(a.proto) + len(a.path) + len(a.agent)
+}
+
+// facts are what is told of all requests that are alike.
 type facts struct {
-	span    []attribute.KeyValue
+	start   []trace.SpanStartOption // samplers see what a span has from its beginning
 	metric  []attribute.KeyValue
 	metrics remembered[int, []metric.RecordOption] // by the status
 }
 
 // newFacts makes the attributes.
-func newFacts(o origin) *facts {
-	method, known := httpMethod(o.method)
+func newFacts(a alike) *facts {
+	method, known := httpMethod(a.method)
 	scheme, usual := "http", 80
-	if o.secure {
+	if a.secure {
 		scheme, usual = "https", 443
 	}
-	host, port := splitHostPort(o.host)
+	host, port := splitHostPort(a.host)
 	both := []attribute.KeyValue{method, semconv.URLScheme(scheme), semconv.ServerAddress(host)}
 	if port > 0 && port != usual {
 		both = append(both, semconv.ServerPort(port))
 	}
-	name, version, _ := strings.Cut(o.proto, "/")
+	name, version, _ := strings.Cut(a.proto, "/")
 	if version != "" {
 		both = append(both, semconv.NetworkProtocolVersion(version))
 	}
-	f := &facts{span: both[:len(both):len(both)], metric: both[:len(both):len(both)]}
+	span := both[:len(both):len(both)]
 	if !known {
-		f.span = append(f.span, semconv.HTTPRequestMethodOriginal(o.method))
+		span = append(span, semconv.HTTPRequestMethodOriginal(a.method))
 	}
+	if a.path != "" {
+		span = append(span, semconv.URLPath(a.path))
+	}
+	if a.agent != "" {
+		span = append(span, semconv.UserAgentOriginal(a.agent))
+	}
+	f := &facts{start: []trace.SpanStartOption{serverKind, trace.WithAttributes(span...)}, metric: both[:len(both):len(both)]}
 	if name != "" {
 		f.metric = append(f.metric, semconv.NetworkProtocolName(strings.ToLower(name)))
 	}
 	return f
-}
-
-// requestAttributes are those that a span has from its beginning, so that samplers see
-// them.
-func (f *facts) requestAttributes(r *http.Request) []attribute.KeyValue {
-	const more = 2
-	list := append(make([]attribute.KeyValue, 0, len(f.span)+more), f.span...)
-	if r.URL.Path != "" {
-		list = append(list, semconv.URLPath(r.URL.Path))
-	}
-	if agent := r.UserAgent(); agent != "" {
-		list = append(list, semconv.UserAgentOriginal(agent))
-	}
-	return list
 }
 
 // metricAttributes are those of a request's metrics.

@@ -49,7 +49,7 @@ type httpServer struct {
 	requestSize  httpconv.ServerRequestBodySize
 	responseSize httpconv.ServerResponseBodySize
 	duration     httpconv.ServerRequestDuration
-	origins      remembered[origin, *facts]
+	known        remembered[alike, *facts]
 }
 
 var serverKind = trace.WithSpanKind(trace.SpanKindServer)
@@ -62,7 +62,7 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, carried := r.Header["Traceparent"]; carried {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	}
-	ctx, span := h.tracer.Start(ctx, h.span, serverKind, trace.WithAttributes(known.requestAttributes(r)...))
+	ctx, span := h.tracer.Start(ctx, h.span, known.start...)
 	x := &exchange{ResponseWriter: w, body: r.Body}
 	defer h.ended(ctx, span, known, x, began)
 	if span.IsRecording() {
@@ -78,17 +78,17 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // facts gives what is known of requests like this one.
 func (h *httpServer) facts(r *http.Request) *facts {
-	from := origin{r.Method, r.Host, r.Proto, r.TLS != nil}
-	known, ok := h.origins.find(from)
+	like := alike{r.Method, r.Host, r.Proto, r.URL.Path, r.UserAgent(), r.TLS != nil}
+	known, ok := h.known.find(like)
 	if ok {
 		return known
 	}
-	from = from.clone()
-	known = newFacts(from)
-	if len(from.method)+len(from.host)+len(from.proto) > longestRemembered {
+	like = like.clone()
+	known = newFacts(like)
+	if like.length() > longestRemembered {
 		return known
 	}
-	return h.origins.add(from, known)
+	return h.known.add(like, known)
 }
 
 // ended records the request, also when its handler panics.
