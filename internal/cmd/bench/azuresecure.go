@@ -8,10 +8,6 @@ import (
 	"path/filepath"
 )
 
-// secureDowns are the turns of downloads, more than elsewhere: a few percent are
-// looked for.
-const secureDowns = 9
-
 // benchSecure measures a big file over TLS, the only way to a storage account, in
 // an emulator of its own.
 func (c *cloud) benchSecure(ctx context.Context) error {
@@ -34,7 +30,7 @@ func (c *cloud) benchSecure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	down, err := turns(ctx, secureDowns, ours.downAndAway(size), intoFile(c.bench, path+".got", size, far.sdkDown))
+	down, err := turns(ctx, downTurns, ours.downAndAway(size), intoFile(c.bench, path+".got", size, far.sdkDown))
 	if err != nil {
 		return err
 	}
