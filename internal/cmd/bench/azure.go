@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/azml-go/azml/backend/azureblob"
@@ -30,24 +34,50 @@ type cloud struct {
 	stop       func() error
 }
 
-// newCloud starts the emulator.
-func (b *bench) newCloud(ctx context.Context) (*cloud, error) {
+// newCloud starts the emulator, which is reached by TLS when it is secure.
+func (b *bench) newCloud(ctx context.Context, secure bool) (*cloud, error) {
 	dir, err := b.sub("azurite")
 	if err != nil {
 		return nil, err
 	}
-	server, stop, err := testenv.LaunchAzurite(ctx, testenv.AzuriteOptions{Dir: dir})
+	server, stop, err := testenv.LaunchAzurite(ctx, testenv.AzuriteOptions{Dir: dir, OAuth: secure})
 	if err != nil {
 		return nil, err
 	}
 	c := &cloud{bench: b, connection: server.ConnectionString(), name: cloudName, transport: newCloudTransport(), stop: stop}
-	if c.client, err = container.NewClientFromConnectionString(c.connection, c.name, nil); err == nil {
+	if secure {
+		err = c.trust(server.Certificate)
+	}
+	if err == nil {
+		err = c.connect()
+	}
+	if err == nil {
 		_, err = c.client.Create(ctx, nil)
 	}
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
 	return c, nil
+}
+
+// connect makes the SDK's client. It has the transport that our store has.
+func (c *cloud) connect() (err error) {
+	c.client, err = container.NewClientFromConnectionString(c.connection, c.name, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: c}})
+	return err
+}
+
+// trust has the transport take servers with the certificate of this file.
+func (c *cloud) trust(file string) error {
+	certificate, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(certificate) {
+		return fmt.Errorf("%s has no certificate", file)
+	}
+	c.transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	return nil
 }
 
 // cloudName is the container's name.
@@ -81,7 +111,7 @@ func (c *cloud) store(prefix string) (*azureblob.Store, error) {
 // inCloud measures something in a container of its own.
 func inCloud(measures ...func(c *cloud, ctx context.Context) error) func(ctx context.Context, b *bench) error {
 	return func(ctx context.Context, b *bench) error {
-		c, err := b.newCloud(ctx)
+		c, err := b.newCloud(ctx, false)
 		if err != nil {
 			return err
 		}

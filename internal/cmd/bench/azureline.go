@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"golang.org/x/time/rate"
 
 	"github.com/azml-go/azml/internal/files"
@@ -30,9 +28,7 @@ func (c *cloud) behindLine() (*cloud, error) {
 		}
 		return &lined{conn, line}, nil
 	}
-	var err error
-	far.client, err = container.NewClientFromConnectionString(c.connection, c.name, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: far}})
-	return far, err
+	return far, far.connect()
 }
 
 // lined is a connection of which no more comes than the line carries.
@@ -66,11 +62,6 @@ func (c *cloud) benchLine(ctx context.Context, stored *carrier, path string, siz
 	if err != nil {
 		return err
 	}
-	f := figureOf(fmt.Sprintf("azure-down-%dMiB-line-of-%d-MB/s", size>>20, int(lineSpeed/1e6)), "MB/s", 1, got[0], "the SDK's own calls, of one blob", got[1])
-	f.Ratio = ratio(got[1].value, got[0].value)
-	f.Value, f.Floor.Value = float64(size)/1e6/f.Value, float64(size)/1e6/f.Floor.Value
-	f.Beside = []named{{"CPU s", median(got[0].cpu)}, {"floor's CPU s", median(got[1].cpu)}}
-	f.Note = "ratio: of speeds, ours to the SDK's; 1 is as fast"
-	c.bench.report(f)
+	c.bench.report(speedFigure(fmt.Sprintf("azure-down-%dMiB-line-of-%d-MB/s", size>>20, int(lineSpeed/1e6)), size, got[0], got[1]))
 	return nil
 }

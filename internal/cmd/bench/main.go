@@ -62,7 +62,7 @@ var groups = []group{
 	{"http-onnx", benchONNX},
 	{"server", benchServer},
 	{"server-files", benchServerFiles},
-	{"azure-files", inCloud((*cloud).benchBig, (*cloud).benchSmall)},
+	{"azure-files", inCloud((*cloud).benchBig, (*cloud).benchSecure, (*cloud).benchSmall)},
 	{"azure-metrics", inCloud((*cloud).benchMetrics)},
 	{"azure-runs", inCloud((*cloud).benchRuns)},
 }
