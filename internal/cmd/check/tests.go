@@ -72,9 +72,10 @@ func (j *job) packages() []string {
 // wait for a process, a container or a clock most of the time.
 const atOnce = 2
 
-// testFlags are what go test is told for all tests.
+// testFlags are what go test is told for all tests. It does not vet, which a step of its own
+// does, and leaves out what debuggers alone need, with which linking takes longer.
 func (j *job) testFlags(ctx context.Context) []string {
-	flags := []string{"test", "-json", "-timeout=60m", fmt.Sprintf("-parallel=%d", atOnce*runtime.GOMAXPROCS(0))}
+	flags := []string{"test", "-json", "-timeout=60m", "-vet=off", "-ldflags=-s -w", fmt.Sprintf("-parallel=%d", atOnce*runtime.GOMAXPROCS(0))}
 	switch {
 	case j.check.short:
 		return append(flags, "-short")
