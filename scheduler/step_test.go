@@ -18,6 +18,7 @@ import (
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scheduler"
+	"github.com/azml-go/azml/internal/workspacetest"
 )
 
 // clocked gives a process that has the store and a clock that is so much off.
@@ -200,27 +201,6 @@ func TestNodesOfNoMember(t *testing.T) {
 	require.False(t, setMembers(&s, settings, time.Now()))
 }
 
-// canceling opens targets of this machine, and counts the jobs that are to end there.
-type canceling struct {
-	process.ComputeDriver
-	canceled atomic.Int64
-}
-
-func (c *canceling) Open(ctx context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
-	opened, err := c.ComputeDriver.Open(ctx, source)
-	return &cancelingTarget{opened, c}, err
-}
-
-type cancelingTarget struct {
-	backend.OpenedCompute
-	driver *canceling
-}
-
-func (t *cancelingTarget) Cancel(ctx context.Context, id string, grace time.Duration) error {
-	t.driver.canceled.Add(1)
-	return t.OpenedCompute.Cancel(ctx, id, grace)
-}
-
 // TestEndedRunsOnNodes have nodes anew, as their entries were in the queue still: their
 // agents are ended on the nodes that they had last, and on no others, where they may have
 // other runs by now.
@@ -232,7 +212,11 @@ func TestEndedRunsOnNodes(t *testing.T) {
 	}{"the same": {"box/0", 1}, "another": {"box/1", 0}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			driver := &canceling{}
+			var canceled atomic.Int64
+			driver := &workspacetest.Processes{Cancel: func(ctx context.Context, target backend.OpenedCompute, id string, grace time.Duration) error {
+				canceled.Add(1)
+				return target.Cancel(ctx, id, grace)
+			}}
 			h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir(), Computes: []backend.ComputeDriver{driver}})
 			t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
 			pool(t, h, 2)
@@ -247,7 +231,7 @@ func TestEndedRunsOnNodes(t *testing.T) {
 			over, err := c.keep(t.Context(), record.Cluster{}, "a", []string{test.placed})
 			require.NoError(t, err)
 			require.True(t, over)
-			require.Equal(t, test.canceled, driver.canceled.Load())
+			require.Equal(t, test.canceled, canceled.Load())
 		})
 	}
 }

@@ -18,39 +18,28 @@ import (
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
 
-// restarting opens real targets of an engine that is being started anew: it answers, and
-// ends whatever is started, so many times.
+// restarting is an engine that is being started anew: it answers, and ends whatever is
+// started, so many times.
 type restarting struct {
-	process.ComputeDriver
-
 	mu    sync.Mutex
 	fails int
 	tries []time.Time
 }
 
-func (r *restarting) Open(ctx context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
-	opened, err := r.ComputeDriver.Open(ctx, source)
-	return &restartingTarget{opened, r}, err
-}
-
-type restartingTarget struct {
-	backend.OpenedCompute
-	driver *restarting
-}
-
-func (t *restartingTarget) Start(ctx context.Context, job backend.Job) error {
-	t.driver.mu.Lock()
-	t.driver.tries = append(t.driver.tries, time.Now())
-	fails := len(t.driver.tries) <= t.driver.fails
-	t.driver.mu.Unlock()
+func (r *restarting) start(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+	r.mu.Lock()
+	r.tries = append(r.tries, time.Now())
+	fails := len(r.tries) <= r.fails
+	r.mu.Unlock()
 	if fails {
 		return fmt.Errorf("%w: the engine is being started anew", azmlerrors.ErrUnavailable)
 	}
-	return t.OpenedCompute.Start(ctx, job)
+	return target.Start(ctx, job)
 }
 
 // TestTriesHavePauses has a run lose its nodes before it begins, with other nodes free: it
@@ -62,7 +51,7 @@ func TestTriesHavePauses(t *testing.T) {
 	file, err := azml()
 	require.NoError(t, err)
 	ws, err := workspace.Open(t.Context(), filepath.Join(dir, "ws"), &workspace.OpenOptions{CacheDir: filepath.Join(dir, "cache"), SecretsKeyFile: filepath.Join(dir, "key"),
-		Computes: []backend.ComputeDriver{engine}, Program: file})
+		Computes: []backend.ComputeDriver{&workspacetest.Processes{Start: engine.start}}, Program: file})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, stop := context.WithTimeout(context.Background(), time.Minute)

@@ -46,36 +46,6 @@ var azmlProgram = sync.OnceValues(func() (dir string, err error) {
 	return f.Find(context.Background(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
 })
 
-// driver opens real targets of processes that start what start makes of a job.
-type driver struct {
-	process.ComputeDriver
-	start func(ctx context.Context, job backend.Job) (backend.Job, error)
-	// started, when not nil, is told when a job was started.
-	started func()
-}
-
-func (d *driver) Open(ctx context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
-	opened, err := d.ComputeDriver.Open(ctx, source)
-	return &target{opened, d}, err
-}
-
-type target struct {
-	backend.OpenedCompute
-	driver *driver
-}
-
-func (t *target) Start(ctx context.Context, job backend.Job) error {
-	job, err := t.driver.start(ctx, job)
-	if err != nil {
-		return err
-	}
-	err = t.OpenedCompute.Start(ctx, job)
-	if err == nil && t.driver.started != nil {
-		t.driver.started()
-	}
-	return err
-}
-
 // instead has a shell script be the agent.
 func instead(job backend.Job, script string) backend.Job {
 	job.Command = []string{"/bin/sh", "-c", script}
@@ -85,7 +55,7 @@ func instead(job backend.Job, script string) backend.Job {
 // place is a workspace with a target, and a run there that begins.
 type place struct {
 	h      core.Handle
-	driver *driver
+	driver *workspacetest.Processes
 	dir    string
 	start  agent.Instructions
 }
@@ -98,7 +68,7 @@ func setup(t *testing.T, nodes ...string) *place {
 	dir := t.TempDir()
 	file, err := azmlProgram()
 	require.NoError(t, err)
-	p := &place{driver: &driver{}, dir: dir}
+	p := &place{driver: &workspacetest.Processes{}, dir: dir}
 	opts := workspacetest.Options(dir)
 	opts.Computes, opts.Program = []backend.ComputeDriver{p.driver}, file
 	ws, err := workspace.Open(t.Context(), filepath.Join(dir, "ws"), opts)
@@ -201,7 +171,13 @@ func TestBeforeItIsAdopted(t *testing.T) {
 				c.before(t, p)
 			}
 			own := p.run(t).Agent.Job
-			p.driver.start = func(_ context.Context, job backend.Job) (backend.Job, error) { return c.start(t, p, job) }
+			p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+				job, err := c.start(t, p, job)
+				if err != nil {
+					return err
+				}
+				return target.Start(ctx, job)
+			}
 			require.ErrorIs(t, keeper.Start(t.Context(), p.h, p.start), c.class)
 			r := p.run(t)
 			require.Equal(t, c.status, r.Status)
@@ -248,11 +224,11 @@ func TestOneKeeper(t *testing.T) {
 	require.ErrorIs(t, keeper.Attach(t.Context(), p.h, id), azml.ErrConflict, "its submitter is about to start it")
 	job := p.run(t).Agent.Job
 	began := make(chan struct{})
-	p.driver.start = func(_ context.Context, job backend.Job) (backend.Job, error) {
+	p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
 		p.update(t, adopted(job.ID))
-		return instead(job, "exec sleep 1000"), nil
+		defer close(began)
+		return target.Start(ctx, instead(job, "exec sleep 1000"))
 	}
-	p.driver.started = func() { close(began) }
 	first, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() { left <- keeper.Start(first, p.h, p.start) }()
@@ -265,8 +241,9 @@ func TestOneKeeper(t *testing.T) {
 	require.ErrorIs(t, <-left, context.Canceled)
 	require.Equal(t, record.Starting, p.run(t).Status, "the agent goes on")
 
-	p.driver.started = nil
-	p.driver.start = func(_ context.Context, job backend.Job) (backend.Job, error) { return instead(job, "exit 1"), nil } // nothing can be saved
+	p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+		return target.Start(ctx, instead(job, "exit 1")) // nothing can be saved
+	}
 	require.NoError(t, opened.Cancel(t.Context(), job, 0))
 	require.NoError(t, keeper.Attach(t.Context(), p.h, id))
 	r := p.run(t)

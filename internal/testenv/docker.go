@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -27,11 +28,11 @@ type DockerEngine struct {
 
 	dir   string
 	stop  func()
+	inUse bool          // it has ended because of another, which has its folder
 	ended chan struct{} // closed when it has ended
 }
 
-// engine is the one that this process has started; its data can be used by one
-// at a time.
+// engine is the one that this process has started.
 var engine struct {
 	sync.Mutex
 	users   int
@@ -40,14 +41,13 @@ var engine struct {
 
 // Docker gives a Docker engine that has [DockerImage]. It is one for all tests
 // of a process, and ends with the last of those that have asked for it; other
-// processes wait meanwhile.
+// processes have others.
 func Docker(t testing.TB) *DockerEngine {
 	t.Helper()
-	dir := need(t, AbilityDocker, func() (string, error) { return docker(t.Context(), false) })
 	engine.Lock()
 	defer engine.Unlock()
 	if engine.users == 0 {
-		running, err := startDocker(t.Context(), dir)
+		running, err := ownDocker(t.Context(), false)
 		if err != nil {
 			Skip(t, AbilityDocker, err.Error())
 		}
@@ -66,18 +66,31 @@ func Docker(t testing.TB) *DockerEngine {
 
 // LaunchDocker is Docker for programs that are no tests; stop ends the engine.
 func LaunchDocker(ctx context.Context) (engine *DockerEngine, stop func(), err error) {
-	dir, err := docker(ctx, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	if engine, err = startDocker(ctx, dir); err != nil {
+	if engine, err = ownDocker(ctx, true); err != nil {
 		return nil, nil, err
 	}
 	return engine, engine.stop, nil
 }
 
-// docker gives the folder of the engine's data, prepared with the image.
-func docker(ctx context.Context, again bool) (string, error) {
+// errDockerInUse is that another engine has the folder.
+var errDockerInUse = errors.New("another engine uses the folder")
+
+// ownDocker starts an engine in the first folder that no other engine has, for one at a
+// time can use its data.
+func ownDocker(ctx context.Context, again bool) (*DockerEngine, error) {
+	for n := 1; ; n++ {
+		dir, err := docker(ctx, n, again)
+		if err != nil {
+			return nil, err
+		}
+		if e, err := startDocker(ctx, dir); !errors.Is(err, errDockerInUse) {
+			return e, err
+		}
+	}
+}
+
+// docker gives the n-th folder of an engine's data, prepared with the image.
+func docker(ctx context.Context, n int, again bool) (string, error) {
 	if os.Geteuid() != 0 {
 		return "", errors.New("only root can start an engine")
 	}
@@ -88,7 +101,11 @@ func docker(ctx context.Context, again bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.installed(ctx, "docker-"+strings.NewReplacer("/", "-", ":", "-").Replace(DockerImage), again, func(dir string) error {
+	name := "docker-" + strings.NewReplacer("/", "-", ":", "-").Replace(DockerImage)
+	if n > 1 {
+		name += fmt.Sprintf("-engine-%d", n)
+	}
+	return c.installed(ctx, name, again, func(dir string) error {
 		return importDockerImage(ctx, dir)
 	})
 }
@@ -129,8 +146,9 @@ func (e *DockerEngine) importImage(ctx context.Context, root, called string) err
 
 // runDocker runs an engine in the folder $1 until standard input ends, as it
 // does when its starter dies, and starts it anew when there is a file "again". The
-// lock is not handed down: processes of jobs may outlive the engine.
-const runDocker = `exec 9> "$1/lock"; flock 9 || exit
+// lock is not handed down: processes of jobs may outlive the engine. It exits with
+// [dockerInUse] when another engine has the folder.
+const runDocker = `exec 9> "$1/lock"; flock --nonblock 9 || exit 75
 rm -f "$1/again" "$1/pid" "$1/log" "$1"/socket*
 { while :; do
 	rm -f "$1/run/containerd/containerd.pid" # of one that was killed with its engine
@@ -143,13 +161,15 @@ cat
 until kill "$(cat "$1/pid")"; do sleep 0.1; done
 wait`
 
-// dockerPatience is how long an engine may take to be ready, and other processes'
-// tests with theirs before.
-const dockerPatience = 8 * time.Minute
+// dockerInUse is the code that runDocker exits with when another engine has the folder.
+const dockerInUse = 75
+
+// dockerPatience is how long an engine may take to be ready on a busy machine.
+const dockerPatience = 4 * time.Minute
 
 func startDocker(ctx context.Context, dir string) (*DockerEngine, error) {
-	// One of its own, so that the engine of another process doesn't answer.
-	socket := filepath.Join(dir, "socket-"+strconv.Itoa(os.Getpid()))
+	// One of its own, so that another engine that has the folder doesn't answer.
+	socket := filepath.Join(dir, "socket-"+rand.Text()[:8])
 	e := &DockerEngine{Host: "unix://" + socket, dir: dir, ended: make(chan struct{})}
 	cmd := exec.Command("sh", "-c", runDocker, "sh", dir, e.Host)
 	input, err := cmd.StdinPipe()
@@ -162,6 +182,7 @@ func startDocker(ctx context.Context, dir string) (*DockerEngine, error) {
 	go func() {
 		defer close(e.ended)
 		_ = cmd.Wait() // its log says why it ended
+		e.inUse = cmd.ProcessState.ExitCode() == dockerInUse
 	}()
 	e.stop = func() {
 		_ = input.Close()
@@ -194,6 +215,9 @@ func (e *DockerEngine) ready(ctx context.Context) error {
 			continue
 		case <-ctx.Done():
 		case <-e.ended:
+			if e.inUse {
+				return errDockerInUse
+			}
 		}
 		said, _ := os.ReadFile(filepath.Join(e.dir, "log"))
 		return fmt.Errorf("the engine is not ready: %w: %s", err, oneLine(string(said)))

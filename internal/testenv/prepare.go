@@ -70,7 +70,7 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 	case AbilitySSHD:
 		return sshd(ctx)
 	case AbilityDocker:
-		return docker(ctx, true)
+		return docker(ctx, 1, true)
 	case AbilityKubernetes:
 		return kubernetes(ctx, true)
 	case AbilityPrometheus:

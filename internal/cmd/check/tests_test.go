@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,11 +135,22 @@ func TestOnceNot(t *testing.T) {}
 	require.True(t, strings.HasSuffix(out.String(), "\n4 passed, 2 failed, 0 skipped\n"), out.String())
 }
 
-func TestStrictPackagesAreThere(t *testing.T) {
+func TestNamedPackagesAreThere(t *testing.T) {
 	t.Parallel()
-	for _, folder := range strict {
+	for _, folder := range slices.Concat(strict, longest) {
 		require.DirExists(t, filepath.Join("..", "..", "..", folder))
 	}
+}
+
+// TestLongestPackagesBegin: the go command takes packages in the order that it is told, each
+// once.
+func TestLongestPackagesBegin(t *testing.T) {
+	t.Parallel()
+	c, _ := checkerOf(t, map[string]string{"go.mod": badModule["go.mod"], "good/a.go": "package good\n", "scheduler/a.go": "package scheduler\n"})
+	j := &job{check: c, log: io.Discard}
+	listed, err := j.output(t.Context(), "go", append([]string{"list"}, j.packages()...)...)
+	require.NoError(t, err)
+	require.Equal(t, []string{"example.com/bad/scheduler", "example.com/bad/good"}, strings.Fields(listed))
 }
 
 func TestEndlessLineIsAnError(t *testing.T) {
