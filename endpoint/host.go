@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,7 @@ type host struct {
 	requests *steady
 	scoring  *scoring.Server
 	server   *http.Server
+	tls      *tls.Config // of server, nil for plain HTTP
 	// stopGRPC ends the further protocol.
 	stopGRPC func(ctx context.Context)
 	stopped  chan struct{} // closed when all has ended

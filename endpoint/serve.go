@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/certificate"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/scoring"
@@ -37,8 +38,12 @@ type ServeOptions struct {
 	// Address is the host:port to listen on; a free port of the loopback
 	// interface when empty.
 	Address string
-	// Certificate makes it HTTPS; nil for plain HTTP.
+	// Certificate makes it HTTPS; nil for plain HTTP, unless there is CertificateFile.
 	Certificate *tls.Certificate
+	// CertificateFile and KeyFile are files (PEM) with a certificate and its key, in
+	// place of Certificate. When they are renewed, new connections get what is new
+	// within a second; while there is no whole pair in them, that of before.
+	CertificateFile, KeyFile string
 	// GRPC is a further protocol with an address of its own, such as
 	// inferencegrpc.Listen("127.0.0.1:8001") gives; nil for none. The certificate, keys, routes and limits are
 	// those of HTTP.
@@ -51,8 +56,9 @@ type Protocol interface {
 	// Address is the host:port that it is to listen on.
 	Address() string
 	// Serve listens and answers until stop is called, which gives requests under
-	// way until ctx's end, with spans and metrics of the recorder. It gives the address that it listens on. Errors: ErrUnavailable.
-	Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate, recorder *telemetry.Recorder) (address string, stop func(ctx context.Context), err error)
+	// way until ctx's end, with spans and metrics of the recorder; over TLS unless config is nil. It gives the address
+	// that it listens on. Errors: ErrUnavailable.
+	Serve(ctx context.Context, service scoring.Inference, config *tls.Config, recorder *telemetry.Recorder) (address string, stop func(ctx context.Context), err error)
 }
 
 // check tells what is wrong with the options for an endpoint of these settings,
@@ -68,7 +74,22 @@ func (o *ServeOptions) check(settings *Settings) error {
 			return fmt.Errorf("%w: address %q: write host:port, such as 127.0.0.1:8080", azml.ErrInvalid, address)
 		}
 	}
-	return nil
+	_, err := o.tls(slog.New(slog.DiscardHandler))
+	return err
+}
+
+// tls gives what HTTPS needs, nil for plain HTTP. The log is told of renewed files.
+func (o *ServeOptions) tls(log *slog.Logger) (*tls.Config, error) {
+	switch {
+	case o.CertificateFile == "" && o.KeyFile == "":
+		if o.Certificate == nil {
+			return nil, nil
+		}
+		return &tls.Config{Certificates: []tls.Certificate{*o.Certificate}, MinVersion: tls.VersionTLS12}, nil
+	case o.Certificate != nil:
+		return nil, fmt.Errorf("%w: give Certificate or CertificateFile and KeyFile, not both", azml.ErrInvalid)
+	}
+	return certificate.Files{Certificate: o.CertificateFile, Key: o.KeyFile}.Config(log)
 }
 
 // addresses are those that were given.
@@ -245,6 +266,9 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	}
 	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), Requests: s.requests})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
+	if s.tls, err = s.opts.tls(s.logger()); err != nil {
+		return err
+	}
 	listener, err := listen(ctx, cmp.Or(s.opts.Address, "127.0.0.1:0"))
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
@@ -296,7 +320,7 @@ func (s *host) serveGRPC(ctx context.Context) (address string, err error) {
 	if s.opts.GRPC == nil {
 		return "", nil
 	}
-	address, stop, err := s.opts.GRPC.Serve(ctx, s.scoring.Inference(), s.opts.Certificate, s.c.h.Telemetry())
+	address, stop, err := s.opts.GRPC.Serve(ctx, s.scoring.Inference(), s.tls, s.c.h.Telemetry())
 	if err == nil {
 		s.stopGRPC = stop
 	}
@@ -304,10 +328,10 @@ func (s *host) serveGRPC(ctx context.Context) (address string, err error) {
 }
 
 func (s *host) listenOn(listener net.Listener) error {
-	if s.opts.Certificate == nil {
+	if s.tls == nil {
 		return s.server.Serve(listener)
 	}
-	s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.opts.Certificate}, MinVersion: tls.VersionTLS12}
+	s.server.TLSConfig = s.tls.Clone() // the server adds HTTP/2 to it, which gRPC does, too
 	return s.server.ServeTLS(listener, "", "")
 }
 
@@ -330,7 +354,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 // announce says that the endpoint answers.
 func (s *host) announce(ctx context.Context, address, grpc string) error {
 	scheme := "http://"
-	if s.opts.Certificate != nil {
+	if s.tls != nil {
 		scheme = "https://"
 	}
 	s.note("serving on %s%s", scheme, address)

@@ -12,14 +12,20 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/certificate"
 	"github.com/azml-go/azml/internal/core"
 )
 
 // ServeOptions are the options of Serve.
 type ServeOptions struct {
 	// TLS makes Serve speak TLS with its clients; it must have a certificate.
-	// Nil means plain HTTP, over which tokens can be read by who is in between.
+	// Nil means plain HTTP, over which tokens can be read by who is in between,
+	// unless there is CertificateFile.
 	TLS *tls.Config
+	// CertificateFile and KeyFile are files (PEM) with a certificate and its key, in
+	// place of TLS. When they are renewed, new connections get what is new within a
+	// second; while there is no whole pair in them, that of before.
+	CertificateFile, KeyFile string
 	// Ready is called when the address was found to be a safe one, just before
 	// the first request is answered. Nil is not called.
 	Ready func()
@@ -33,21 +39,26 @@ type ServeOptions struct {
 //
 // An address that other machines reach is refused as long as the workspace has
 // no token and Options.Token is empty, and with Options.NoAuth. Errors:
-// ErrDenied for that, ErrUnavailable when the listener fails.
+// ErrDenied for that, ErrInvalid when there is no certificate in the files,
+// ErrUnavailable when the listener fails.
 func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) (err error) {
 	defer core.Wrap(&err, "serve", kind, s.h.Workspace().Name)
 	if opts == nil {
 		opts = &ServeOptions{}
 	}
-	if err := s.checkAddress(ctx, l.Addr()); err != nil {
+	config, err := s.tls(opts)
+	if err == nil {
+		err = s.checkAddress(ctx, l.Addr())
+	}
+	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	if opts.Ready != nil {
 		opts.Ready()
 	}
 	l = netutil.LimitListener(l, s.limits.connections)
-	if opts.TLS != nil {
-		l = tls.NewListener(l, opts.TLS)
+	if config != nil {
+		l = tls.NewListener(l, config)
 	}
 	server := &http.Server{
 		Handler: s, ReadHeaderTimeout: s.limits.header, IdleTimeout: s.limits.idle, MaxHeaderBytes: s.limits.headerBytes,
@@ -70,6 +81,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) 
 		return nil
 	}
 	return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+}
+
+// tls gives what HTTPS needs, nil for plain HTTP.
+func (s *Server) tls(opts *ServeOptions) (*tls.Config, error) {
+	if opts.CertificateFile == "" && opts.KeyFile == "" {
+		return opts.TLS, nil
+	}
+	if opts.TLS != nil {
+		return nil, fmt.Errorf("%w: give TLS or CertificateFile and KeyFile, not both", azml.ErrInvalid)
+	}
+	return certificate.Files{Certificate: opts.CertificateFile, Key: opts.KeyFile}.Config(s.log)
 }
 
 // checkAddress refuses to be reached by others without a token.

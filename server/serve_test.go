@@ -144,6 +144,35 @@ func TestLoggedPointsOutliveTheServer(t *testing.T) {
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	own := testenv.NewCertificate(t)
+	for name, opts := range map[string]ServeOptions{
+		"config": {TLS: &tls.Config{Certificates: []tls.Certificate{own.Pair}, MinVersion: tls.VersionTLS12}},
+		"files":  {CertificateFile: own.File, KeyFile: own.KeyFile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkTLS(t, own, &opts)
+		})
+	}
+}
+
+func TestTLSRefused(t *testing.T) {
+	t.Parallel()
+	own, another := testenv.NewCertificate(t), testenv.NewCertificate(t)
+	srv, err := New(workspacetest.Open(t), nil)
+	require.NoError(t, err)
+	for name, opts := range map[string]ServeOptions{
+		"another's key": {CertificateFile: own.File, KeyFile: another.KeyFile},
+		"no key":        {CertificateFile: own.File},
+		"both":          {CertificateFile: own.File, KeyFile: own.KeyFile, TLS: &tls.Config{MinVersion: tls.VersionTLS12}},
+	} {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		require.ErrorIs(t, srv.Serve(t.Context(), l, &opts), azml.ErrInvalid, name)
+	}
+}
+
+func checkTLS(t *testing.T, own testenv.Certificate, opts *ServeOptions) {
+	t.Helper()
 	srv, err := New(workspacetest.Open(t), nil)
 	require.NoError(t, err)
 	srv.limits.header = 300 * time.Millisecond
@@ -152,7 +181,7 @@ func TestTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- srv.Serve(ctx, l, &ServeOptions{TLS: &tls.Config{Certificates: []tls.Certificate{own.Pair}, MinVersion: tls.VersionTLS12}})
+		done <- srv.Serve(ctx, l, opts)
 	}()
 	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: own.Pool, ServerName: "localhost", MinVersion: tls.VersionTLS12})
 	require.NoError(t, err)

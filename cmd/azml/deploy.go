@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/internal/runconfig"
@@ -52,26 +50,18 @@ func (s *serveFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.address, "address", "", "HOST:PORT to listen on (default: a free port of the loopback interface)")
 	f.StringVar(&s.grpc, "grpc", "", "HOST:PORT for the Open Inference Protocol over gRPC (default: it is not served)")
-	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate for HTTPS")
+	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate (PEM) for HTTPS; a renewed one is taken within a second")
 	f.StringVar(&s.key, "tls-key", "", "file with the certificate's key")
 	f.StringVar(&s.metrics, "metrics-address", "", metricsHelp)
 	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 }
 
-func (s *serveFlags) options() (*endpoint.ServeOptions, error) {
-	opts := &endpoint.ServeOptions{Address: s.address}
+func (s *serveFlags) options() *endpoint.ServeOptions {
+	opts := &endpoint.ServeOptions{Address: s.address, CertificateFile: s.certificate, KeyFile: s.key}
 	if s.grpc != "" {
 		opts.GRPC = inferencegrpc.Listen(s.grpc)
 	}
-	if s.certificate == "" {
-		return opts, nil
-	}
-	pair, err := tls.LoadX509KeyPair(s.certificate, s.key)
-	if err != nil {
-		return nil, fmt.Errorf("%w: --tls-cert %s and --tls-key %s: %w", azml.ErrInvalid, s.certificate, s.key, err)
-	}
-	opts.Certificate = &pair
-	return opts, nil
+	return opts
 }
 
 // args gives the flags as another process gets them.
@@ -326,13 +316,9 @@ func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, na
 // serve serves the endpoint in this process until ctx ends, or somebody stops or
 // deletes the endpoint.
 func (a *app) serve(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
-	opts, err := s.options()
-	if err != nil {
-		return err
-	}
 	p := a.progress()
 	p.set("starting the endpoint, and building its environment if it is new …")
-	e, err := ws.Endpoints().Serve(ctx, name, opts)
+	e, err := ws.Endpoints().Serve(ctx, name, s.options())
 	p.clear()
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func TestServeWithCertificate(t *testing.T) {
 	mine, another := testenv.NewCertificate(t), testenv.NewCertificate(t)
 	withTLS := []string{"--tls-cert", mine.File, "--tls-key", mine.KeyFile}
 	require.Contains(t, s.fails(t, exitUsage, "endpoint", "serve", "safe", "--tls-cert", mine.File), "tls-key")
-	require.Contains(t, s.fails(t, exitError, "endpoint", "serve", "safe", "--tls-cert", mine.File, "--tls-key", another.KeyFile), "--tls-key "+another.KeyFile)
+	require.Contains(t, s.fails(t, exitError, "endpoint", "serve", "safe", "--tls-cert", mine.File, "--tls-key", another.KeyFile), another.KeyFile)
 	require.Contains(t, s.fails(t, exitError, "endpoint", "serve", "safe", "--tls-cert", "/none.pem", "--tls-key", mine.KeyFile), "/none.pem")
 
 	s.ok(t, "endpoint", "create", "safe")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,7 +45,7 @@ nothing but /health is answered without one.`,
 	f.StringArrayVar(&s.opts.AllowedHosts, "allow-host", nil, "name under which clients may call the server, beside localhost, this machine's name and IP addresses (repeatable)")
 	f.StringArrayVar(&s.opts.CORSOrigins, "cors-origin", nil, "origin, such as https://ml.example.com, of another site whose pages may call the server (repeatable)")
 	f.BoolVar(&s.opts.NoAuth, "no-auth", false, "let in everybody on this machine, even when there are tokens; only on a loopback address")
-	f.StringVar(&s.certFile, "tls-cert", "", "file with the certificate (PEM), to serve HTTPS")
+	f.StringVar(&s.certFile, "tls-cert", "", "file with the certificate (PEM), to serve HTTPS; a renewed one is taken within a second")
 	f.StringVar(&s.keyFile, "tls-key", "", "file with the certificate's key (PEM)")
 	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 	cmd.MarkFlagsMutuallyExclusive("no-auth", "token-file")
@@ -67,14 +66,7 @@ func (a *app) serveClients(ctx context.Context, ws *workspace.Workspace, s *serv
 	if err != nil {
 		return err
 	}
-	opts := &server.ServeOptions{}
-	if s.certFile != "" {
-		pair, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
-		if err != nil {
-			return fmt.Errorf("certificate: %w", err)
-		}
-		opts.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	}
+	opts := &server.ServeOptions{CertificateFile: s.certFile, KeyFile: s.keyFile}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
 	if err != nil {
 		return err

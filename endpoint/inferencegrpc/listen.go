@@ -47,7 +47,7 @@ const (
 )
 
 // Serve implements endpoint.Protocol.
-func (p protocol) Serve(ctx context.Context, service scoring.Inference, certificate *tls.Certificate, recorder *telemetry.Recorder) (string, func(context.Context), error) {
+func (p protocol) Serve(ctx context.Context, service scoring.Inference, config *tls.Config, recorder *telemetry.Recorder) (string, func(context.Context), error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.address)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: gRPC: %w", azml.ErrUnavailable, err)
@@ -60,8 +60,8 @@ func (p protocol) Serve(ctx context.Context, service scoring.Inference, certific
 		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(tracers), otelgrpc.WithMeterProvider(meters),
 			otelgrpc.WithPropagators(propagation.TraceContext{}))))
 	}
-	if certificate != nil {
-		opts = append(opts, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12})))
+	if config != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(config)))
 	}
 	server := grpc.NewServer(opts...)
 	register(server, service.Models(), service.Options())

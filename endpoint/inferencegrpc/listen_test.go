@@ -2,10 +2,12 @@ package inferencegrpc
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +151,54 @@ func TestServeWithCertificate(t *testing.T) {
 	}
 	_, err = dialBy(t, address, credentials.NewClientTLSFromCert(certificate.Pool, "")).ModelInfer(t.Context(), numbers(1))
 	require.Equal(t, codes.Unauthenticated, status.Code(err), "a key is asked for all the same")
+}
+
+// TestRenewedCertificate: what is renewed in the files is what clients of either protocol
+// get that connect from then on; a connection from before goes on; the service's log tells
+// of it.
+func TestRenewedCertificate(t *testing.T) {
+	t.Parallel()
+	old, renewed := testenv.NewCertificate(t), testenv.NewCertificate(t)
+	serve := &endpoint.ServeOptions{CertificateFile: old.File, KeyFile: old.KeyFile, GRPC: Listen("127.0.0.1:0")}
+	ws := workspacetest.Open(t)
+	_, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		Serve: &endpoint.ServeOptions{CertificateFile: old.File, KeyFile: renewed.KeyFile}})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{PrimaryKey: "first", Serve: serve})
+	require.NoError(t, err)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	call := func(pool *x509.CertPool) (byGRPC, byHTTP error) {
+		_, byGRPC = dialBy(t, ep.Details().Hosts[0].GRPC, credentials.NewClientTLSFromCert(pool, "")).ModelInfer(ctx, numbers(1))
+		_, byHTTP = ep.Invoke(t.Context(), []byte(`{"data": [1]}`), &endpoint.InvokeOptions{RootCAs: pool})
+		return byGRPC, byHTTP
+	}
+	kept := dialBy(t, ep.Details().Hosts[0].GRPC, credentials.NewClientTLSFromCert(old.Pool, ""))
+	_, err = kept.ModelInfer(ctx, numbers(1))
+	require.NoError(t, err)
+	byGRPC, byHTTP := call(old.Pool)
+	require.NoError(t, byGRPC)
+	require.NoError(t, byHTTP)
+
+	require.NoError(t, os.Rename(renewed.File, old.File))
+	require.NoError(t, os.Rename(renewed.KeyFile, old.KeyFile))
+	require.Eventually(t, func() bool {
+		byGRPC, byHTTP := call(renewed.Pool)
+		return byGRPC == nil && byHTTP == nil
+	}, time.Minute, 100*time.Millisecond)
+	byGRPC, byHTTP = call(old.Pool)
+	require.Equal(t, codes.Unavailable, status.Code(byGRPC))
+	require.ErrorAs(t, byHTTP, new(x509.UnknownAuthorityError))
+	_, err = kept.ModelInfer(ctx, numbers(1))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		log, err := ep.Logs(t.Context(), nil)
+		if err != nil { // nothing was written yet
+			return false
+		}
+		defer log.Close()
+		text, _ := io.ReadAll(log)
+		return strings.Contains(string(text), "the certificate was renewed")
+	}, time.Minute, 50*time.Millisecond)
 }
 
 // TestStopWaits: a call that is under way is answered when the endpoint stops.

@@ -38,7 +38,7 @@ func (l *Lists) Word() []byte {
 	case '{':
 		end = len(l.Text)
 	default:
-		for end < len(l.Text) && l.Text[end] != ',' && l.Text[end] != ']' && l.Text[end] > ' ' {
+		for end < len(l.Text) && l.Text[end] != ',' && l.Text[end] != ']' && l.Text[end] != '}' && l.Text[end] > ' ' {
 			end++
 		}
 	}

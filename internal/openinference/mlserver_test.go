@@ -121,13 +121,18 @@ func randomInput(random *rand.Rand, name string) map[string]any {
 	return map[string]any{"name": name, "shape": shape, "datatype": kind.datatype, "data": data}
 }
 
-// What the protocol says is answered as MLServer does. It is compared where it
-// follows the protocol: it takes values that their datatype can't hold, data that
-// isn't what the shape says, and requests without inputs, and answers malformed
-// ones with 422 in words of its own.
-func TestAnswersAreMLServers(t *testing.T) {
+func TestBesideMLServer(t *testing.T) {
 	t.Parallel()
 	theirs := startMLServer(t)
+	t.Run("answers", func(t *testing.T) { checkAnswers(t, theirs) })
+	t.Run("random requests", func(t *testing.T) { checkRandomRequests(t, theirs) })
+}
+
+// checkAnswers: what the protocol says is answered as MLServer does. It is compared where it
+// follows the protocol: where it doesn't,
+// checkRandomRequests knows.
+func checkAnswers(t *testing.T, theirs string) {
+	t.Helper()
 	ours := serve(t, openinference.Metadata{Versions: []string{"1"}}, func(body string) (string, error) {
 		var asked struct{ Inputs json.RawMessage }
 		err := json.Unmarshal([]byte(body), &asked)

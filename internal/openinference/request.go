@@ -1,12 +1,11 @@
 package openinference
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/azml-go/azml"
 )
@@ -23,36 +22,70 @@ type Request struct {
 	Outputs []string
 }
 
-// requestJSON is a request as it is sent.
-type requestJSON struct {
-	ID         string         `json:"id"`
-	Parameters map[string]any `json:"parameters"`
-	Inputs     []tensorJSON   `json:"inputs"`
-	Outputs    []struct {
-		Name string `json:"name"`
-	} `json:"outputs"`
-}
-
 // ParseRequest reads a request. Errors: ErrInvalid naming the tensor.
 func ParseRequest(body []byte) (*Request, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	var sent requestJSON
-	if err := d.Decode(&sent); err != nil {
-		return nil, fmt.Errorf("%w: the request is no inference request: %w", azml.ErrInvalid, err)
+	r := &Request{}
+	err := checkJSON(body)
+	if err == nil {
+		err = members("the request", body, r.take)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%w: the request is more than one JSON value", azml.ErrInvalid)
-	}
-	r := &Request{ID: sent.ID, Parameters: sent.Parameters, Inputs: make([]Tensor, len(sent.Inputs))}
-	for i, input := range sent.Inputs {
-		if err := r.Inputs[i].read(input); err != nil {
-			return nil, fmt.Errorf("%w: input %q: %w", azml.ErrInvalid, input.Name, err)
-		}
-	}
-	for _, output := range sent.Outputs {
-		r.Outputs = append(r.Outputs, output.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
 	return r, nil
+}
+
+// checkJSON tells why a body is no JSON, as which it has to be UTF-8.
+func checkJSON(body []byte) error {
+	if !utf8.Valid(body) {
+		return fmt.Errorf("the request is no UTF-8")
+	}
+	if json.Valid(body) {
+		return nil
+	}
+	return fmt.Errorf("the request is no JSON: %w", json.Unmarshal(body, new(any))) // which tells why
+}
+
+// take takes a member of the request.
+func (r *Request) take(name string, value []byte) (err error) {
+	switch name {
+	case "id":
+		r.ID, err = textOf(name, value)
+	case "parameters":
+		r.Parameters, err = parametersOf(value)
+	case "inputs":
+		r.Inputs = nil
+		err = items(name, value, r.takeInput)
+	case "outputs":
+		r.Outputs = nil
+		err = items(name, value, r.takeOutput)
+	}
+	return err
+}
+
+func (r *Request) takeInput(input []byte) error {
+	t := sentTensor{}
+	err := members("it", input, t.take)
+	if err == nil {
+		err = t.read()
+	}
+	if err != nil {
+		return fmt.Errorf("input %q: %w", t.Name, err)
+	}
+	r.Inputs = append(r.Inputs, t.Tensor)
+	return nil
+}
+
+func (r *Request) takeOutput(output []byte) error {
+	wanted := ""
+	err := members("an output", output, func(name string, value []byte) (err error) {
+		if name == "name" {
+			wanted, err = textOf(name, value)
+		}
+		return err
+	})
+	r.Outputs = append(r.Outputs, wanted)
+	return err
 }
 
 // Check tells what is wrong with a request: with its inputs' names, shapes and

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 )
 
 // Tensor is a named array of values.
@@ -21,7 +22,7 @@ type Tensor struct {
 	Data Data
 }
 
-// tensorJSON is a tensor as it is sent.
+// tensorJSON is a tensor as it is written.
 type tensorJSON struct {
 	Name       string          `json:"name"`
 	Shape      []int64         `json:"shape"`
@@ -42,18 +43,64 @@ func (t Tensor) MarshalJSON() ([]byte, error) {
 	return json.Marshal(tensorJSON{t.Name, t.Shape, t.Datatype, t.Parameters, append(data, ']')})
 }
 
-// read takes a tensor as it was sent: its data in row-major order, or nested as
-// its shape says.
-func (t *Tensor) read(sent tensorJSON) error {
-	t.Name, t.Shape, t.Datatype, t.Parameters = sent.Name, sent.Shape, sent.Datatype, sent.Parameters
+// sentTensor is a tensor whose data are yet to be read.
+type sentTensor struct {
+	Tensor
+
+	data []byte
+}
+
+// take takes a member of what was sent.
+func (t *sentTensor) take(name string, value []byte) (err error) {
+	switch name {
+	case "name":
+		t.Name, err = textOf(name, value)
+	case "shape":
+		t.Shape, err = shapeOf(value)
+	case "datatype":
+		var text string
+		text, err = textOf(name, value)
+		t.Datatype = Datatype(text)
+	case "parameters":
+		t.Parameters, err = parametersOf(value)
+	case "data":
+		t.data = value
+	}
+	return err
+}
+
+// read reads the data: in row-major order, or nested as the shape says.
+func (t *sentTensor) read() error {
 	if _, err := t.check(); err != nil {
 		return err
 	}
-	if len(sent.Data) == 0 {
+	if len(t.data) == 0 {
 		return fmt.Errorf("it has no data")
 	}
-	r := reader{Lists: Lists{Text: sent.Data}, tensor: t}
+	r := reader{Lists: Lists{Text: t.data}, tensor: &t.Tensor}
 	return r.list(0)
+}
+
+// shapeOf reads a shape.
+func shapeOf(value []byte) ([]int64, error) {
+	shape := []int64{}
+	err := items("shape", value, func(item []byte) error {
+		n, err := strconv.ParseInt(string(item), 10, 64)
+		if err != nil {
+			return fmt.Errorf("its shape has %.40s, which is no length", item)
+		}
+		shape = append(shape, n)
+		return nil
+	})
+	return shape, err
+}
+
+// parametersOf reads the parameters of a request or a tensor.
+func parametersOf(value []byte) (parameters map[string]any, err error) {
+	if err := json.Unmarshal(value, &parameters); err != nil {
+		return nil, fmt.Errorf("the parameters are no JSON object")
+	}
+	return parameters, nil
 }
 
 // check gives the number of values that the tensor must have.
@@ -148,9 +195,7 @@ func (r *reader) item(depth int, count int64) error {
 func (r *reader) value() any {
 	word := r.Word()
 	if word[0] == '"' {
-		var text string
-		_ = json.Unmarshal(word, &text) // it is JSON
-		return text
+		return unquote(word)
 	}
 	switch string(word) {
 	case "true":

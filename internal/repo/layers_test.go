@@ -23,6 +23,7 @@ var ranks = map[string]int{
 	"internal/delimited":                 8,
 	"internal/jsonlines":                 8,
 	"internal/parquetfile":               8,
+	"internal/certificate":               9,
 	"internal/collect":                   9,
 	"internal/expr":                      12,
 	"internal/openinference":             9,
