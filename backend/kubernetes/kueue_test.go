@@ -31,10 +31,20 @@ func TestKueue(t *testing.T) {
 		t.Parallel()
 		gang(t, cluster, inQueue(t, cluster, p, "wide", "200m"))
 	})
-	t.Run("cancelled, the starter killed", func(t *testing.T) {
+	t.Run("a place taken back", func(t *testing.T) {
 		t.Parallel()
-		cancelledInQueue(t, cluster)
+		takenBack(t, cluster, inQueue(t, cluster, p, "fickle", "100m"))
 	})
+	inQueue(t, cluster, p, "ample", "1000m")
+	for name, c := range map[string]struct{ queue, has string }{
+		"never admitted":    {"nowhere", "workload"},
+		"admitted, no node": {"ample", "pod"},
+	} {
+		t.Run("cancelled, "+name, func(t *testing.T) {
+			t.Parallel()
+			cancelledInQueue(t, cluster, c.queue, c.has)
+		})
+	}
 }
 
 // inQueue makes a queue with so many processors.
@@ -131,16 +141,46 @@ func gang(t *testing.T, cluster *testenv.KubernetesCluster, p placed) {
 	require.Equal(t, backend.JobExited, s.State, s.Reason)
 }
 
-// cancelledInQueue cancels a job that nothing would ever admit, and that nobody removes.
-func cancelledInQueue(t *testing.T, cluster *testenv.KubernetesCluster) {
-	p, d := apart(t, cluster, 20*time.Minute, func(t *kubernetes.Target) { t.Queue = "nowhere" })
+// takenBack has a queue take back the place of a job that runs, and give it anew.
+func takenBack(t *testing.T, cluster *testenv.KubernetesCluster, p placed) {
+	d := open(t, p)
+	require.NoError(t, d.Start(t.Context(), untilTold("taken")))
+	stop := func(policy string) {
+		cluster.Kubectl(t, "", "patch", "clusterqueue", p.Target.Queue, "--type=merge", "-p", fmt.Sprintf(`{"spec": {"stopPolicy": %q}}`, policy))
+	}
+	pods := func() string {
+		return cluster.Kubectl(t, "", "get", "pods", "-o", `jsonpath={.items[?(@.metadata.annotations.azml/job=="taken")].metadata.uid}`)
+	}
+	first := pods()
+	stop("HoldAndDrain")
+	s, err := d.Wait(t.Context(), "taken")
+	require.NoError(t, err)
+	require.Contains(t, []backend.JobState{backend.JobKilled, backend.JobLost}, s.State) // its pod is gone soon after its end
+	require.Eventually(t, func() bool { return pods() == "" }, 5*time.Minute, 100*time.Millisecond)
+	stop("None")
+	require.Eventually(t, func() bool { return pods() != "" && pods() != first }, 5*time.Minute, 100*time.Millisecond, "it has a place again")
+	s, err = d.Wait(t.Context(), "taken")
+	require.NoError(t, err)
+	require.Equal(t, backend.JobLost, s.State, "it runs no second time")
+	require.NoError(t, d.Remove(t.Context(), "taken"))
+	require.Eventually(t, func() bool { return pods() == "" }, 5*time.Minute, 100*time.Millisecond)
+}
+
+// cancelledInQueue cancels a job that waits, as soon as the cluster has what it comes to.
+// Its starter was killed, and nobody removes it.
+func cancelledInQueue(t *testing.T, cluster *testenv.KubernetesCluster, queue, has string) {
+	p, d := apart(t, cluster, 20*time.Minute, func(t *kubernetes.Target) {
+		t.Queue, t.NodeSelector = queue, map[string]string{"azml-test": "none"}
+	})
+	cluster.Kubectl(t, `{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": {"name": "ample"}, "spec": {"clusterQueue": "ample"}}`,
+		"apply", "-n", p.Target.Namespace, "-f", "-")
 	job := shell("a", "true")
 	job.Nodes = 2
 	killAfter(t, p, job, "POST services")
 	left := func() string {
 		return cluster.Kubectl(t, "", "get", "jobs,pods,secrets,services,workloads", "-n", p.Target.Namespace, "-o", "name")
 	}
-	require.Eventually(t, func() bool { return strings.Contains(left(), "workload") }, 5*time.Minute, 100*time.Millisecond, "Kueue knows it")
+	require.Eventually(t, func() bool { return strings.Contains(left(), has+"/") || strings.Contains(left(), has+".") }, 5*time.Minute, 100*time.Millisecond)
 	require.NoError(t, d.Cancel(t.Context(), "a", time.Second))
 	_, err := d.Status(t.Context(), "a")
 	require.ErrorIs(t, err, azml.ErrNotFound)
