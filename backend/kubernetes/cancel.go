@@ -16,7 +16,8 @@ import (
 )
 
 // Cancel implements backend.Compute. The program in the pod does the work, so it goes
-// on when this process ends. A job that has no running pod gets none any more.
+// on when this process ends. A job that has no running pod gets none any more; one of a queue
+// that has not begun is removed, too.
 func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) error {
 	deadline := time.Now().Add(grace)
 	v, err := d.look(ctx, id)

@@ -87,7 +87,7 @@ func (c *KubernetesCluster) installKueue(ctx context.Context, dir string) error 
 		return err
 	}
 	if !strings.Contains(manifests, kueueImage) {
-		return errors.New("Kueue's manifests don't name the image " + kueueImage)
+		return errors.New("the manifests of Kueue don't name the image " + kueueImage)
 	}
 	own := strings.NewReplacer(kueueImage, image, "runAsNonRoot: true", "runAsUser: 65532") // whom its own image names
 	if _, err := c.Run(ctx, own.Replace(manifests), "apply", "--namespace=", "--server-side", "-f", "-"); err != nil {
