@@ -16,7 +16,8 @@ import (
 )
 
 // Cancel implements backend.Compute. The program in the pod does the work, so it goes
-// on when this process ends. A job that has no running pod gets none any more.
+// on when this process ends. A job that has no running pod gets none any more; one of a queue
+// that has not begun is removed, too.
 func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) error {
 	deadline := time.Now().Add(grace)
 	v, err := d.look(ctx, id)
@@ -79,7 +80,8 @@ func (d *Driver) deletePod(ctx context.Context, pod *corev1.Pod, grace time.Dura
 }
 
 // withdraw ends a job whose command has not begun. Its Job stays to say so, with no pod and
-// a deadline that is over, so that it goes in its time also when nobody removes it.
+// a deadline that is over, so that it goes in its time also when nobody removes it. That of a
+// queue goes at once: while it is suspended no deadline counts.
 func (d *Driver) withdraw(ctx context.Context, v view) error {
 	s := v.status()
 	s.State, s.Reason, s.Ended = backend.JobKilled, "cancelled before it began", time.Now().UTC()
@@ -93,11 +95,15 @@ func (d *Driver) withdraw(ctx context.Context, v view) error {
 		}
 	}
 	over := map[string]any{"parallelism": 0, "activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": d.keepEnded()}
-	if _, err := d.patch(ctx, v.job, map[string]string{endedAnnotation: string(text)}, over); err != nil {
+	m, err := d.patch(ctx, v.job, map[string]string{endedAnnotation: string(text)}, over)
+	if err != nil {
 		return err
 	}
 	if _, err = d.Wait(ctx, s.ID); errors.Is(err, azml.ErrNotFound) { // who was starting it has taken it away
 		return nil
+	}
+	if err == nil && (suspended(m) || m.Labels[queueLabel] != "") {
+		err = d.discard(ctx, m)
 	}
 	return err
 }

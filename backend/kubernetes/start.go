@@ -150,7 +150,7 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, programs []program) error {
 	var failing time.Time // since when an image can't be pulled
 	var early tries
-	return d.follow(ctx, id, func(v view) (done bool, err error) {
+	err := d.follow(ctx, id, func(v view) (done bool, err error) {
 		if v.ended() {
 			return true, v.startFailure()
 		}
@@ -176,6 +176,10 @@ func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, program
 		}
 		return done, err
 	})
+	if errors.Is(err, errNoJob) {
+		return fmt.Errorf("%w: job %q: somebody has cancelled it, or deleted its Job %s", azml.ErrFailed, id, m.Name)
+	}
+	return err
 }
 
 // startFailure is the failure of a job whose starter is there: when the deadline has ended
@@ -285,7 +289,7 @@ func pullClass(message string) error {
 // refusal gives the error of a Job whose pod the cluster doesn't admit. A quota that
 // is exceeded is none: others may end.
 func (d *Driver) refusal(ctx context.Context, v view) error {
-	said, err := d.lastEvent(ctx, v.job.Name)
+	said, err := d.lastEvent(ctx, v.job.Name, "")
 	if err != nil || said == nil || said.Reason != "FailedCreate" || strings.Contains(said.Message, "exceeded quota") {
 		return nil //nolint:nilerr // events say more, and are not needed
 	}
@@ -297,9 +301,14 @@ func (d *Driver) refusal(ctx context.Context, v view) error {
 	return nil
 }
 
-// lastEvent gives the newest event about an object, nil when there is none.
-func (d *Driver) lastEvent(ctx context.Context, name string) (*corev1.Event, error) {
-	list, err := d.cluster.events.List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
+// lastEvent gives the newest event about an object, of those with the reason unless that is
+// "", and nil when there is none.
+func (d *Driver) lastEvent(ctx context.Context, name, reason string) (*corev1.Event, error) {
+	wanted := "involvedObject.name=" + name
+	if reason != "" {
+		wanted += ",reason=" + reason
+	}
+	list, err := d.cluster.events.List(ctx, metav1.ListOptions{FieldSelector: wanted})
 	if err != nil {
 		return nil, classify(ctx, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,11 +29,14 @@ type node struct {
 	pod *corev1.Pod
 }
 
+// errNoJob is azml.ErrNotFound of a job, and of nothing that belongs to one.
+var errNoJob = fmt.Errorf("%w", azml.ErrNotFound)
+
 // look asks for a job. It is two requests.
 func (d *Driver) look(ctx context.Context, id string) (view, error) {
 	job, err := d.cluster.jobs.Get(ctx, d.name(id), metav1.GetOptions{})
 	if err = classify(ctx, err); errors.Is(err, azml.ErrNotFound) {
-		return view{}, fmt.Errorf("%w: job %q", azml.ErrNotFound, id)
+		return view{}, fmt.Errorf("%w: job %q", errNoJob, id)
 	}
 	if err != nil {
 		return view{}, err
@@ -130,10 +134,13 @@ func (n node) status() backend.JobStatus {
 	return s
 }
 
+// suspended tells whether a Job is to have no pods yet.
+func suspended(m *batchv1.Job) bool { return m.Spec.Suspend != nil && *m.Spec.Suspend }
+
 // waitsFor says in words why a pod does not run yet.
 func (n node) waitsFor() string {
 	if n.pod == nil {
-		if n.job.Spec.Suspend != nil && *n.job.Spec.Suspend {
+		if suspended(n.job) {
 			if queue := n.job.Labels[queueLabel]; queue != "" {
 				return "it waits for the queue " + queue
 			}
@@ -233,20 +240,41 @@ func (n node) failure(id string) error {
 	return fmt.Errorf("%w: job %q: %s", azml.ErrFailed, id, s.Reason)
 }
 
-// Status implements backend.Compute. It is two requests, and one more for a job that
-// has no pod.
+// Status implements backend.Compute. It is two requests, and for a job that has no pod one
+// more, or two when it is in a queue.
 func (d *Driver) Status(ctx context.Context, id string) (backend.JobStatus, error) {
 	v, err := d.look(ctx, id)
 	if err != nil {
 		return backend.JobStatus{}, err
 	}
 	s := v.status()
-	if s.State == backend.JobRunning && slices.ContainsFunc(v.nodes, func(n node) bool { return n.pod == nil }) {
-		if said, err := d.lastEvent(ctx, v.job.Name); err == nil && said != nil && said.Type == corev1.EventTypeWarning {
+	switch {
+	case s.State != backend.JobRunning || !slices.ContainsFunc(v.nodes, func(n node) bool { return n.pod == nil }):
+	case suspended(v.job):
+		if said := d.queueSays(ctx, v.job); said != "" {
+			s.Reason += ": " + said
+		}
+	default:
+		if said, err := d.lastEvent(ctx, v.job.Name, ""); err == nil && said != nil && said.Type == corev1.EventTypeWarning {
 			s.Reason = "it waits for its pod: " + said.Message
 		}
 	}
 	return s, nil
+}
+
+// queueSays gives why Kueue does not admit a Job, "" when it has not said that. It says so of
+// the Workload that it has made for the Job, which we may not read, nor need to: events tell
+// of that, too.
+func (d *Driver) queueSays(ctx context.Context, m *batchv1.Job) string {
+	made, err := d.lastEvent(ctx, m.Name, "CreatedWorkload")
+	if err != nil || made == nil {
+		return ""
+	}
+	said, err := d.lastEvent(ctx, path.Base(made.Message), "") // which ends with its namespace and name
+	if err != nil || said == nil || said.Type != corev1.EventTypeWarning {
+		return ""
+	}
+	return said.Message
 }
 
 // Wait implements backend.Compute. It watches the job's pod. Errors: also

@@ -109,3 +109,18 @@ func TestStatesOfNodes(t *testing.T) {
 		require.Equal(t, c.reason, s.Reason, name)
 	}
 }
+
+// TestSecondPods are those that a queue has made of a Job whose command has begun.
+func TestSecondPods(t *testing.T) {
+	t.Parallel()
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "j", UID: "1", Annotations: map[string]string{jobAnnotation: "a"}}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: owned(job)}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+	v := newView(job)
+	v.take(pod)
+	require.Equal(t, backend.JobRunning, v.status().State, "its first one")
+	job.Annotations[begunAnnotation] = "2026-11-26T00:00:00Z"
+	v = newView(job)
+	v.take(pod)
+	require.Equal(t, backend.JobLost, v.status().State)
+	require.Equal(t, "its pod is gone", v.status().Reason)
+}

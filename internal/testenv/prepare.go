@@ -73,6 +73,8 @@ func prepare(ctx context.Context, ability string) (found string, err error) {
 		return docker(ctx, 1, true)
 	case AbilityKubernetes:
 		return kubernetes(ctx, true)
+	case AbilityKueue:
+		return kueue(ctx, true)
 	case AbilityPrometheus:
 		return prometheus(ctx, true)
 	case AbilityRegistry:

@@ -67,6 +67,8 @@ const (
 	AbilityDocker = "docker"
 	// AbilityKubernetes is a Kubernetes of one node, from a folder with its programs.
 	AbilityKubernetes = "kubernetes"
+	// AbilityKueue is Kueue, built from its source, in such a Kubernetes.
+	AbilityKueue = "kueue"
 	// AbilityPrometheus is a Prometheus, which asks for metrics.
 	AbilityPrometheus = "prometheus"
 	// AbilityRegistry is a registry of images.
@@ -108,6 +110,7 @@ func Abilities() []string {
 		AbilitySSHD,
 		AbilityDocker,
 		AbilityKubernetes,
+		AbilityKueue,
 		AbilityPrometheus,
 		AbilityRegistry,
 		AbilityTorch,

@@ -1,0 +1,98 @@
+package testenv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// kueueModule is Kueue, whose module has its manifests, too.
+const kueueModule = "sigs.k8s.io/kueue@v0.17.0"
+
+// kueueImage is what those manifests name.
+const kueueImage = "us-central1-docker.pkg.dev/k8s-staging-images/kueue/kueue:main"
+
+// Kueue gives a cluster that no other process uses, in which Kueue runs as its own
+// manifests have it, with webhooks and rights. There is no queue yet.
+func Kueue(t testing.TB) *KubernetesCluster {
+	t.Helper()
+	dir := need(t, AbilityKueue, func() (string, error) { return kueue(t.Context(), false) })
+	c := kubernetesNamed(t, alone+strconv.Itoa(os.Getpid())+"-kueue")
+	if err := c.installKueue(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// kueue gives a folder with Kueue's manifests and the files of its image, which are one
+// static program, built from its source.
+func kueue(ctx context.Context, again bool) (string, error) {
+	if _, err := kubernetes(ctx, again); err != nil { // then nothing is to be built
+		return "", fmt.Errorf("there is no Kubernetes for it: %w", err)
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return "", err
+	}
+	c, err := openCache()
+	if err != nil {
+		return "", err
+	}
+	_, version, _ := strings.Cut(kueueModule, "@")
+	return c.installed(ctx, "kueue-"+version, again, func(dir string) error {
+		manifests, err := moduleFolder(ctx, goTool, kueueModule, dir)
+		if err != nil {
+			return err
+		}
+		if err := os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join(manifests, "config"))); err != nil {
+			return err
+		}
+		command, version, _ := strings.Cut(kueueModule, "@")
+		_, err = output(ctx, "env", "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0", goTool, "install", "-ldflags=-s -w", command+"/cmd/kueue@"+version)
+		if err != nil {
+			return err
+		}
+		_, err = output(ctx, "sh", "-c", `cd "$1" && mv kueue manager && tar --owner=0 --group=0 -cf image.tar manager && rm manager`, "sh", dir)
+		return err
+	})
+}
+
+// moduleFolder gives the folder with the source of a module. It is asked for in a folder
+// that is in no module.
+func moduleFolder(ctx context.Context, goTool, module, in string) (string, error) {
+	said, err := output(ctx, goTool, "-C", in, "mod", "download", "-json", module)
+	if err != nil {
+		return "", err
+	}
+	var found struct{ Dir string }
+	return found.Dir, json.Unmarshal([]byte(said), &found)
+}
+
+// installKueue installs Kueue, and waits until it is there.
+func (c *KubernetesCluster) installKueue(ctx context.Context, dir string) error {
+	image := c.Registry + "/azml-test/kueue:1"
+	err := c.push(ctx, image, filepath.Join(dir, "image.tar"))
+	if err != nil {
+		return err
+	}
+	manifests, err := c.Run(ctx, "", "kustomize", filepath.Join(dir, "config", "default"))
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(manifests, kueueImage) {
+		return errors.New("the manifests of Kueue don't name the image " + kueueImage)
+	}
+	own := strings.NewReplacer(kueueImage, image, "runAsNonRoot: true", "runAsUser: 65532") // whom its own image names
+	if _, err := c.Run(ctx, own.Replace(manifests), "apply", "--namespace=", "--server-side", "-f", "-"); err != nil {
+		return err
+	}
+	_, err = c.Run(ctx, "", "wait", "-n", "kueue-system", "--for=condition=Available", "deployment/kueue-controller-manager", "--timeout=300s")
+	return err
+}
