@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,8 +17,8 @@ import (
 // kueueModule is Kueue, whose module has its manifests, too.
 const kueueModule = "sigs.k8s.io/kueue@v0.17.0"
 
-// kueueImage is what those manifests name.
-const kueueImage = "us-central1-docker.pkg.dev/k8s-staging-images/kueue/kueue:main"
+// kueueImage finds the image that those manifests name.
+var kueueImage = regexp.MustCompile(`image: \S+/kueue:\S+`)
 
 // Kueue gives a cluster that no other process uses, in which Kueue runs as its own
 // manifests have it, with webhooks and rights. There is no queue yet.
@@ -86,11 +87,12 @@ func (c *KubernetesCluster) installKueue(ctx context.Context, dir string) error 
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(manifests, kueueImage) {
-		return errors.New("the manifests of Kueue don't name the image " + kueueImage)
+	if !kueueImage.MatchString(manifests) {
+		return errors.New("the manifests of Kueue name no image of it")
 	}
-	own := strings.NewReplacer(kueueImage, image, "runAsNonRoot: true", "runAsUser: 65532") // whom its own image names
-	if _, err := c.Run(ctx, own.Replace(manifests), "apply", "--namespace=", "--server-side", "-f", "-"); err != nil {
+	own := kueueImage.ReplaceAllLiteralString(manifests, "image: "+image)
+	own = strings.ReplaceAll(own, "runAsNonRoot: true", "runAsUser: 65532") // whom its own image names
+	if _, err := c.Run(ctx, own, "apply", "--namespace=", "--server-side", "-f", "-"); err != nil {
 		return err
 	}
 	_, err = c.Run(ctx, "", "wait", "-n", "kueue-system", "--for=condition=Available", "deployment/kueue-controller-manager", "--timeout=300s")
