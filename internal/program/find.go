@@ -18,11 +18,11 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
-// The import paths of the programs: azml, and the part of it that drives runs elsewhere.
-const (
-	Package      = "github.com/azml-go/azml/cmd/azml"
-	AgentPackage = Package + "-agent"
-)
+// Package is the program's import path.
+const Package = "github.com/azml-go/azml/cmd/azml"
+
+// AgentPackage is that of the part of it that targets need.
+const AgentPackage = Package + "-agent"
 
 // Finder finds the program, once for each platform. It is safe for concurrent use.
 type Finder struct {
