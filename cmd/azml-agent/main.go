@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	ctx, stop := interrupt.Notice().Watch(context.Background(), os.Stderr)
+	ctx, stop := interrupt.Notice(os.Exit).Watch(context.Background(), os.Stderr)
 	err := run(ctx, os.Args[1:])
 	interrupted := ctx.Err() != nil
 	stop()

@@ -19,6 +19,6 @@ import (
 )
 
 func main() {
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupts: interrupt.Notice()}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupts: interrupt.Notice(os.Exit)}
 	os.Exit(a.run(context.Background(), os.Args[1:]))
 }

@@ -14,20 +14,21 @@ import (
 	"github.com/azml-go/azml/internal/agent"
 )
 
-// Signals are those that a program is interrupted by.
+// Signals are those that a program is interrupted by; the zero one has none, as in tests.
 type Signals struct {
-	signals <-chan os.Signal // nil when there are none, as in tests
+	signals <-chan os.Signal
+	exit    func(code int)
 }
 
-// Notice has this program get its signals here from now on. A hangup that whoever started
-// it has it ignore stays ignored.
-func Notice() Signals {
+// Notice has this program get its signals here from now on, to be ended by exit. A hangup
+// that whoever started it has it ignore stays ignored.
+func Notice(exit func(code int)) Signals {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	return Signals{signals}
+	return Signals{signals, exit}
 }
 
 // Watch gives a context that ends with the first interrupt. The second one ends the
@@ -39,7 +40,7 @@ func (s Signals) Watch(ctx context.Context, stderr io.Writer) (context.Context, 
 	watching.Go(func() {
 		for _, react := range []func(){cancel, func() {
 			fmt.Fprintln(stderr, "\nazml: ended at once; what was going on may be left unfinished")
-			os.Exit(agent.ExitAsked)
+			s.exit(agent.ExitAsked)
 		}} {
 			select {
 			case <-done:
