@@ -49,6 +49,15 @@ func Program(ctx context.Context, h core.Handle, on backend.Platform) (string, e
 	return f.Find(ctx, on)
 }
 
+// Agent is Program for who needs no more than an agent and jobs.
+func Agent(ctx context.Context, h core.Handle, on backend.Platform) (string, error) {
+	f, err := finder(h)
+	if err != nil {
+		return "", err
+	}
+	return f.FindAgent(ctx, on)
+}
+
 // ProgramHere is Program for what is started on this machine itself.
 func ProgramHere(ctx context.Context, h core.Handle) (string, error) {
 	f, err := finder(h)

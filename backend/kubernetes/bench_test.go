@@ -52,10 +52,10 @@ func BenchmarkStart(b *testing.B) {
 	require.NoError(b, err)
 	find := program.Finder{CacheDir: b.TempDir()}
 	d, err := kubernetes.New(kubernetes.Target{Kubeconfig: kubeconfig, Namespace: cluster.Namespace, Image: cluster.Image},
-		&kubernetes.Options{Name: b.Name(), CacheDir: b.TempDir(), Program: find.Find})
+		&kubernetes.Options{Name: b.Name(), CacheDir: b.TempDir(), Program: find.FindAgent})
 	require.NoError(b, err)
 	defer d.Close()
-	_, err = find.Find(b.Context(), backend.Platform{OS: "linux", Arch: runtime.GOARCH}) // so that building it is no part of the figure
+	_, err = find.FindAgent(b.Context(), backend.Platform{OS: "linux", Arch: runtime.GOARCH}) // so that building it is no part of the figure
 	require.NoError(b, err)
 	var total time.Duration
 	n := 0

@@ -79,7 +79,7 @@ func (t *tries) do(ctx context.Context, n node, do func() error) (done bool, err
 }
 
 // serveScript waits until the job's own program is there, and ready for others.
-const serveScript = `until [ -S ` + socketFile + ` ]; do sleep 0.05 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
+const serveScript = `until [ -S ` + socketFile + ` ]; do sleep 0.02 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
 
 // carrier is the two pipes of a program in a pod.
 type carrier struct {

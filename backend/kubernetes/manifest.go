@@ -61,8 +61,8 @@ const (
 // not at all.
 const awaitProgram = `trap 'exit 143' TERM
 n=0; until [ -x ` + runnerFile + ` ]; do
-	n=$((n+1)); [ $n -lt 18000 ] || { echo "nobody has brought the program" >&2; exit 1; }
-	sleep 0.05 2>/dev/null || sleep 1
+	n=$((n+1)); [ $n -lt 45000 ] || { echo "nobody has brought the program" >&2; exit 1; }
+	sleep 0.02 2>/dev/null || sleep 1
 done
 exec ` + runnerFile + ` jobs hold ` + workFolder + ` ` + requestFolder + `/` + requestFile + ` ` + endFile
 

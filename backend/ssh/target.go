@@ -156,6 +156,6 @@ func (ComputeDriver) Open(_ context.Context, source backend.ComputeSource) (back
 
 // config is for the driver.
 func (t Target) config(source backend.ComputeSource) Config {
-	return Config{Address: t.Address, Port: t.Port, User: t.Username, HostKey: HostKey{Known: t.HostKey}, Dir: t.Dir, Program: source.Program,
+	return Config{Address: t.Address, Port: t.Port, User: t.Username, HostKey: HostKey{Known: t.HostKey}, Dir: t.Dir, Program: source.Agent,
 		Credential: func(context.Context) (Credential, error) { return t.Credential, nil }}
 }

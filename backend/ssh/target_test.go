@@ -23,7 +23,7 @@ import (
 type thisProgram struct{ ssh.ComputeDriver }
 
 func (d thisProgram) Open(ctx context.Context, source backend.ComputeSource) (backend.OpenedCompute, error) {
-	source.Program = func(context.Context, backend.Platform) (string, error) { return os.Executable() }
+	source.Agent = func(context.Context, backend.Platform) (string, error) { return os.Executable() }
 	return d.ComputeDriver.Open(ctx, source)
 }
 

@@ -1,23 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/azure"
-	"github.com/azml-go/azml/backend"
-	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
-	"github.com/azml-go/azml/internal/gateway"
+	"github.com/azml-go/azml/internal/drive"
 	"github.com/azml-go/azml/internal/keeper"
 	"github.com/azml-go/azml/workspace"
 )
@@ -35,50 +28,9 @@ end, whichever.`,
 		Example: "  azml agent < instructions.json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			i, err := agent.ReadInstructions(a.stdin)
-			if err != nil {
-				return err
-			}
-			return a.driveRuns(cmd.Context(), i)
+			return drive.Runs(cmd.Context(), a.stdin, a.withInstructed)
 		},
 	}
-}
-
-// driveRuns drives a run, and then others as long as who has started this program has
-// one for it, and the place is as clean as another would be.
-func (a *app) driveRuns(ctx context.Context, i agent.Instructions) error {
-	place := agent.NewContainer()
-	for {
-		i.Gateway = cmp.Or(os.Getenv(backend.GatewayVariable), i.Gateway)
-		err := a.withInstructed(ctx, i, func(h core.Handle) error { return experiment.Drive(ctx, h, i) })
-		if err != nil || !i.Another || !place.Clean() {
-			return err
-		}
-		next := nextRun(ctx, i)
-		if next == nil {
-			return nil
-		}
-		i = *next
-	}
-}
-
-// nextPatience is how long an agent waits for another run.
-const nextPatience = time.Minute
-
-// nextRun asks for another run. Nil is none: this program's own has ended well, whatever
-// keeps it from another one.
-func nextRun(ctx context.Context, i agent.Instructions) *agent.Instructions {
-	asking, stop := context.WithTimeout(ctx, nextPatience)
-	defer stop()
-	text, err := gateway.Next(asking, i.Gateway, i.Token)
-	if err != nil || len(text) == 0 {
-		return nil
-	}
-	next, err := agent.ReadInstructions(bytes.NewReader(text))
-	if err != nil {
-		return nil
-	}
-	return &next
 }
 
 func (a *app) keeperCommand() *cobra.Command {
@@ -104,25 +56,16 @@ is read from the standard input.`,
 
 // withInstructed opens the workspace that the instructions name for the time of fn.
 func (a *app) withInstructed(ctx context.Context, i agent.Instructions, fn func(h core.Handle) error) (err error) {
-	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if i.Gateway == "" {
-		ws, err := a.openInstructed(ctx, i, log)
-		if err != nil {
-			return err
-		}
-		defer closeAfter(ctx, ws, &err)
-		return fn(workspace.Handle(ws))
+	log := drive.Logger(a.stderr)
+	if i.Gateway != "" {
+		return drive.ThroughGateway(log)(ctx, i, fn)
 	}
-	h, closer, err := gateway.Open(ctx, i.Gateway, i.Token, gateway.OpenOptions{CacheDir: i.CacheDir, Who: i.Who, Logger: log})
+	ws, err := a.openInstructed(ctx, i, log)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
-		defer cancel()
-		err = errors.Join(err, h.Close(closing), closer.Close())
-	}()
-	return fn(h)
+	defer closeAfter(ctx, ws, &err)
+	return fn(workspace.Handle(ws))
 }
 
 // openInstructed opens a workspace that this machine reaches by itself.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/agent"
+	"github.com/azml-go/azml/internal/interrupt"
 	"github.com/azml-go/azml/internal/terminal"
 )
 
@@ -21,7 +22,7 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	interrupts     interrupts
+	interrupts     interrupt.Signals
 	args           []string
 
 	location string // of the workspace: a folder or a URL
@@ -56,7 +57,7 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // run carries out one command line and gives the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	ctx, stop := a.interrupts.watch(ctx, a.stderr)
+	ctx, stop := a.interrupts.Watch(ctx, a.stderr)
 	defer stop()
 	a.args = args
 	root := a.rootCommand()

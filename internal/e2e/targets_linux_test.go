@@ -49,15 +49,18 @@ func targets() []target {
 	}
 }
 
-// programs builds the program azml, once for all tests.
+// programs builds the program azml, and beside it azml-agent, once for all tests.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "azml-e2e-")
 	if err != nil {
 		return "", err
 	}
 	atEnd = append(atEnd, func() { _ = os.RemoveAll(dir) })
-	f := &program.Finder{CacheDir: dir}
-	return f.Find(context.Background(), backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH})
+	f, here := &program.Finder{CacheDir: dir}, backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if _, err := f.FindAgent(context.Background(), here); err != nil {
+		return "", err
+	}
+	return f.Find(context.Background(), here)
 })
 
 // onTarget opens a new workspace that knows the target. What it has begun on the target must be gone at the end.

@@ -41,7 +41,7 @@ func Ready(ctx context.Context, h core.Handle, target backend.Remote, limits bac
 	if err != nil {
 		return err
 	}
-	_, err = compute.Program(ctx, h, on)
+	_, err = compute.Agent(ctx, h, on)
 	return err
 }
 
@@ -153,7 +153,7 @@ func (k *keeper) install(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	file, err := compute.Program(ctx, k.h, on)
+	file, err := compute.Agent(ctx, k.h, on)
 	if err != nil {
 		return "", err
 	}

@@ -70,6 +70,8 @@ var ranks = map[string]int{
 	"endpoint":                           50,
 	"endpoint/inferencegrpc":             55,
 	"experiment":                         50,
+	"internal/interrupt":                 26,
+	"internal/drive":                     52,
 	"pipeline":                           60,
 	"tensorboard":                        60,
 	"mirror":                             65,
