@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -28,7 +29,7 @@ func IsURL(location string) bool { return strings.Contains(location, "://") }
 const publicCloud = ".blob.core.windows.net"
 
 // containerName is what Azure takes.
-var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+var containerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`) })
 
 // parse reads the URL of a workspace.
 func parse(text string) (place, error) {
@@ -69,7 +70,7 @@ func parse(text string) (place, error) {
 	if p.account == "" || p.container == "" {
 		return place{}, invalid("it names no account or no container")
 	}
-	if !containerName.MatchString(p.container) {
+	if !containerName().MatchString(p.container) {
 		return place{}, invalid("containers have names of 3 to 63 small letters, digits and single \"-\"")
 	}
 	if p.prefix != "" {
@@ -93,14 +94,14 @@ func vaultOf(u *url.URL) (string, error) {
 		return names[0], nil
 	case strings.Contains(names[0], "."):
 		return "https://" + names[0], nil
-	case !vaultName.MatchString(names[0]):
+	case !vaultName().MatchString(names[0]):
 		return "", invalid("key vaults have names of 3 to 24 letters, digits and \"-\"")
 	}
 	return "https://" + names[0] + ".vault.azure.net", nil
 }
 
 // vaultName is what Azure takes.
-var vaultName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{2,23}$`)
+var vaultName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{2,23}$`) })
 
 // local tells whether a host is a machine's address, as that of Azurite is: then
 // the account is in the path.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -34,7 +35,7 @@ func (s *said) Unwrap() error { return s.cause }
 func failure(err error) error {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		text := fmt.Sprintf("Azure answered %d", answer.StatusCode)
-		if codeForm.MatchString(answer.ErrorCode) {
+		if codeForm().MatchString(answer.ErrorCode) {
 			text += " " + answer.ErrorCode
 		}
 		return &said{text, answer}
@@ -46,7 +47,7 @@ func failure(err error) error {
 }
 
 // codeForm is that of the service's codes; other servers may answer anything.
-var codeForm = regexp.MustCompile(`^[A-Za-z0-9]{1,80}$`)
+var codeForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]{1,80}$`) })
 
 // status gives the status of an answer, 0 when err is none.
 func status(err error) int {

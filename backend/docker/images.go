@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -30,7 +31,7 @@ const (
 )
 
 // imageHash is what hashes of recipes look like.
-var imageHash = regexp.MustCompile(`^[a-z0-9]{1,100}$`)
+var imageHash = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]{1,100}$`) })
 
 func imageName(hash string) string { return imageRepository + ":" + hash }
 
@@ -68,7 +69,7 @@ func (d *Driver) BuildImage(ctx context.Context, recipe backend.ImageRecipe, log
 
 func checkRecipe(recipe backend.ImageRecipe) error {
 	switch {
-	case !imageHash.MatchString(recipe.Hash):
+	case !imageHash().MatchString(recipe.Hash):
 		return fmt.Errorf("%w: %q is no hash of an image", azml.ErrInvalid, recipe.Hash)
 	case recipe.Base == "" && recipe.Dockerfile == "" && recipe.Context == nil:
 		return fmt.Errorf("%w: an image needs a base image or a Dockerfile: name one for the environment, or for the target", azml.ErrInvalid)
@@ -155,7 +156,7 @@ func (d *Driver) Images(ctx context.Context) iter.Seq2[backend.Image, error] {
 		hashes := map[string]bool{}
 		for _, image := range list.Items {
 			for _, tag := range image.RepoTags {
-				if hash, ok := strings.CutPrefix(tag, imageRepository+":"); ok && imageHash.MatchString(hash) {
+				if hash, ok := strings.CutPrefix(tag, imageRepository+":"); ok && imageHash().MatchString(hash) {
 					hashes[hash] = true
 				}
 			}
@@ -178,7 +179,7 @@ func (d *Driver) Images(ctx context.Context) iter.Seq2[backend.Image, error] {
 
 // RemoveImage implements backend.Images. Layers that other images have stay.
 func (d *Driver) RemoveImage(ctx context.Context, hash string) error {
-	if !imageHash.MatchString(hash) {
+	if !imageHash().MatchString(hash) {
 		return fmt.Errorf("%w: %q is no hash of an image", azml.ErrInvalid, hash)
 	}
 	unlock, err := d.lockImage(ctx, hash, io.Discard)

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -30,7 +31,7 @@ var _ backend.Images = (*Driver)(nil)
 const hashLabel = "azml.hash"
 
 // imageHash is what hashes of recipes look like.
-var imageHash = regexp.MustCompile(`^[a-z0-9]{1,100}$`)
+var imageHash = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]{1,100}$`) })
 
 // DefaultImage implements backend.Images.
 func (d *Driver) DefaultImage() string { return d.target.Image }
@@ -74,7 +75,7 @@ func (d *Driver) BuildImage(ctx context.Context, recipe backend.ImageRecipe, log
 
 func (d *Driver) checkRecipe(recipe backend.ImageRecipe) error {
 	switch {
-	case !imageHash.MatchString(recipe.Hash):
+	case !imageHash().MatchString(recipe.Hash):
 		return fmt.Errorf("%w: %q is no hash of an image", azml.ErrInvalid, recipe.Hash)
 	case recipe.Dockerfile != "" || recipe.Context != nil:
 		return fmt.Errorf("%w: Kubernetes follows no Dockerfile: build its image elsewhere and name that as the base", azml.ErrUnsupported)
@@ -237,7 +238,7 @@ func (d *Driver) hashes(ctx context.Context) ([]string, error) {
 	if err = registryError(ctx, d.target.Registry, err); errors.Is(err, azml.ErrNotFound) { // nothing was pushed yet
 		return nil, nil
 	}
-	hashes := slices.DeleteFunc(tags, func(tag string) bool { return !imageHash.MatchString(tag) })
+	hashes := slices.DeleteFunc(tags, func(tag string) bool { return !imageHash().MatchString(tag) })
 	slices.Sort(hashes)
 	return hashes, err
 }
@@ -245,7 +246,7 @@ func (d *Driver) hashes(ctx context.Context) ([]string, error) {
 // RemoveImage implements backend.Images. What other images have of it stays. Errors:
 // also ErrUnsupported for a registry that deletes nothing.
 func (d *Driver) RemoveImage(ctx context.Context, hash string) error {
-	if !imageHash.MatchString(hash) {
+	if !imageHash().MatchString(hash) {
 		return fmt.Errorf("%w: %q is no hash of an image", azml.ErrInvalid, hash)
 	}
 	if d.target.Registry == "" {

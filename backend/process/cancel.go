@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/supervisor"
 )
 
 // Cancel implements backend.Compute. The supervisor does the work, so it goes
@@ -32,10 +33,10 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 				return err
 			}
 		case len(orphans) > 0 && time.Now().After(deadline):
-			signalGroups(orphans, syscall.SIGKILL)
+			supervisor.Signal(orphans, syscall.SIGKILL)
 		case len(orphans) > 0 && !warned:
 			warned = true
-			signalGroups(orphans, syscall.SIGTERM, syscall.SIGCONT)
+			supervisor.Signal(orphans, syscall.SIGTERM, syscall.SIGCONT)
 		}
 		if err := p.nap(ctx); err != nil {
 			return err
@@ -47,27 +48,27 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 // is gone meanwhile: the process is taken hold of first and the lock looked at
 // after, so that no other process of the same number can be meant.
 func (d *Driver) ask(r record, grace time.Duration) (bool, error) {
-	supervisor, err := os.FindProcess(r.Supervisor)
+	process, err := os.FindProcess(r.Supervisor)
 	if err != nil {
 		return false, nil
 	}
-	defer supervisor.Release()
+	defer process.Release()
 	if err := writeGrace(filepath.Join(d.dir, folder(r.ID)), grace); err != nil {
 		return false, classify(err)
 	}
 	if again, err := d.read(r.ID); err != nil || !again.held {
 		return false, err
 	}
-	if err := supervisor.Signal(syscall.SIGTERM); err != nil {
+	if err := process.Signal(syscall.SIGTERM); err != nil {
 		return false, nil
 	}
-	_ = supervisor.Signal(syscall.SIGCONT)
+	_ = process.Signal(syscall.SIGCONT)
 	return true, nil
 }
 
 // writeGrace leaves the time for the supervisor, whole at every moment.
 func writeGrace(dir string, grace time.Duration) error {
-	f, err := os.CreateTemp(dir, cancelFile+"-*")
+	f, err := os.CreateTemp(dir, supervisor.CancelFile+"-*")
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func writeGrace(dir string, grace time.Duration) error {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, cancelFile))
+		err = os.Rename(f.Name(), filepath.Join(dir, supervisor.CancelFile))
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())

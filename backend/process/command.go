@@ -14,36 +14,37 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/supervisor"
 )
 
 // maxInput is the seam's limit of a job's input.
 const maxInput = 64 << 10
 
 // newSpec checks the job and finds its command.
-func newSpec(job backend.Job) (spec, error) {
+func newSpec(job backend.Job) (supervisor.Spec, error) {
 	if err := errors.Join(backend.CheckNodes(job), refuse(job)); err != nil {
-		return spec{}, err
+		return supervisor.Spec{}, err
 	}
 	if len(job.Command) == 0 || job.Command[0] == "" {
-		return spec{}, fmt.Errorf("%w: job %q has no command", azml.ErrInvalid, job.ID)
+		return supervisor.Spec{}, fmt.Errorf("%w: job %q has no command", azml.ErrInvalid, job.ID)
 	}
 	for _, arg := range append([]string{job.Dir}, job.Command...) {
 		if strings.ContainsRune(arg, 0) {
-			return spec{}, fmt.Errorf("%w: job %q: the command or its folder holds a NUL character", azml.ErrInvalid, job.ID)
+			return supervisor.Spec{}, fmt.Errorf("%w: job %q: the command or its folder holds a NUL character", azml.ErrInvalid, job.ID)
 		}
 	}
 	if !filepath.IsAbs(job.Dir) {
-		return spec{}, fmt.Errorf("%w: job %q: folder %q is not an absolute path", azml.ErrInvalid, job.ID, job.Dir)
+		return supervisor.Spec{}, fmt.Errorf("%w: job %q: folder %q is not an absolute path", azml.ErrInvalid, job.ID, job.Dir)
 	}
 	if info, err := os.Stat(job.Dir); err != nil || !info.IsDir() {
-		return spec{}, fmt.Errorf("%w: job %q: folder %s is not there", azml.ErrInvalid, job.ID, job.Dir)
+		return supervisor.Spec{}, fmt.Errorf("%w: job %q: folder %s is not there", azml.ErrInvalid, job.ID, job.Dir)
 	}
 	env, err := environ(job)
 	if err != nil {
-		return spec{}, err
+		return supervisor.Spec{}, err
 	}
 	path, err := lookPath(job)
-	return spec{path: path, args: job.Command, dir: job.Dir, env: env, input: job.Input}, err
+	return supervisor.Spec{Path: path, Args: job.Command, Dir: job.Dir, Env: env, Input: job.Input}, err
 }
 
 // refuse tells what a job asks for that a process does not have.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/supervisor"
 	"github.com/azml-go/azml/backend/process"
 )
 
@@ -37,7 +39,7 @@ func known(t *testing.T, dir, id, field string) any {
 	return fields[field]
 }
 
-func supervisor(t *testing.T, dir, id string) int {
+func supervisorOf(t *testing.T, dir, id string) int {
 	pid := int(known(t, dir, id, "supervisor").(float64))
 	require.Positive(t, pid)
 	return pid
@@ -48,7 +50,7 @@ func TestSupervisorKilled(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir)
 	require.NoError(t, d.Start(t.Context(), shell(t, "a", "sleep 1000 & sleep 1000")))
-	require.NoError(t, syscall.Kill(supervisor(t, dir, "a"), syscall.SIGKILL))
+	require.NoError(t, syscall.Kill(supervisorOf(t, dir, "a"), syscall.SIGKILL))
 	require.Eventually(t, func() bool {
 		s, err := d.Status(t.Context(), "a")
 		require.NoError(t, err)
@@ -69,7 +71,7 @@ func TestSupervisorStopped(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir)
 	require.NoError(t, d.Start(t.Context(), shell(t, "a", "exec sleep 1000")))
-	require.NoError(t, syscall.Kill(supervisor(t, dir, "a"), syscall.SIGSTOP))
+	require.NoError(t, syscall.Kill(supervisorOf(t, dir, "a"), syscall.SIGSTOP))
 	require.NoError(t, d.Cancel(t.Context(), "a", time.Second))
 	s, err := d.Status(t.Context(), "a")
 	require.NoError(t, err)
@@ -84,7 +86,7 @@ func TestSignalsForTheSupervisor(t *testing.T) {
 	d := open(t, dir)
 	require.NoError(t, d.Start(t.Context(), shell(t, "a", "until [ -e go ]; do sleep 0.02; done; exit 3")))
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1} {
-		require.NoError(t, syscall.Kill(supervisor(t, dir, "a"), s))
+		require.NoError(t, syscall.Kill(supervisorOf(t, dir, "a"), s))
 	}
 	folder := known(t, dir, "a", "dir").(string)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "go"), nil, 0o600))
@@ -92,6 +94,23 @@ func TestSignalsForTheSupervisor(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, s.ExitCode)
 	require.Empty(t, s.Reason)
+}
+
+// TestSupervisorBeginsEarly starts this test's program as a supervisor: it is none of those that
+// wait for the libraries that the program links.
+func TestSupervisorBeginsEarly(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	var initialised bytes.Buffer
+	cmd := &exec.Cmd{Path: self, Args: []string{supervisor.Name, t.TempDir()}, Env: []string{"GODEBUG=inittrace=1"}, Stderr: &initialised}
+	var ended *exec.ExitError
+	require.ErrorAs(t, cmd.Run(), &ended, "it was told nothing")
+	require.Equal(t, 1, ended.ExitCode())
+	require.Contains(t, initialised.String(), "init os ")
+	for _, late := range []string{"encoding/json", "path/filepath", "regexp", "net", "github.com/stretchr/testify/assert"} {
+		require.NotContains(t, initialised.String(), "init "+late+" ")
+	}
 }
 
 // TestRecords are the records that crashes leave.

@@ -5,9 +5,10 @@
 // the command. Only the parent of a process learns its exit code, and the
 // starting process may die before the job does; so the parent must be somebody
 // who lives exactly as long as the job. The supervisor is the running program
-// itself, started anew: this package's init recognises the supervisor's name
-// in os.Args[0] and never lets main begin. It starts the command, gathers its
-// exit code, ends what the command leaves behind, and ends itself.
+// itself, started anew: the init of a package that this one imports recognises the
+// supervisor's name in os.Args[0] and never lets main begin. It starts the
+// command, gathers its exit code, ends what the command leaves behind, and ends
+// itself.
 //
 // A job is a folder below the driver's one, named after the job's ID:
 //

@@ -16,6 +16,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/supervisor"
 )
 
 // Options are the options of New.
@@ -79,7 +80,7 @@ func (d *Driver) Check(ctx context.Context) error {
 	if err != nil {
 		return classify(err)
 	}
-	return d.launch(ctx, filepath.Base(tmp), tmp, spec{}, files)
+	return d.launch(ctx, filepath.Base(tmp), tmp, supervisor.Spec{}, files)
 }
 
 // Close stops watching over the jobs that this driver started. They go on, and

@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/internal/supervisor"
 )
 
 // watch is a supervisor that this driver started and must reap.
@@ -29,7 +31,7 @@ type watch struct {
 // launch starts a supervisor, has it start the command, and watches over it.
 // When the context ends meanwhile, the job is ended again. When it gives an
 // error, the supervisor is gone.
-func (d *Driver) launch(ctx context.Context, id, dir string, s spec, files jobFiles) error {
+func (d *Driver) launch(ctx context.Context, id, dir string, s supervisor.Spec, files jobFiles) error {
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()
@@ -72,7 +74,7 @@ func (d *Driver) follow(id string, w *watch) {
 	close(w.ended)
 }
 
-func startSupervisor(dir string, s spec, files jobFiles) (*watch, error) {
+func startSupervisor(dir string, s supervisor.Spec, files jobFiles) (*watch, error) {
 	exe, err := executable()
 	if err != nil {
 		return nil, fmt.Errorf("%w: where is this program: %w", azml.ErrUnsupported, err)
@@ -89,7 +91,7 @@ func startSupervisor(dir string, s spec, files jobFiles) (*watch, error) {
 	}
 	defer out.Close()
 	cmd := &exec.Cmd{
-		Path: exe, Args: []string{supervisorName, dir}, Dir: "/", Env: loaderEnv(),
+		Path: exe, Args: []string{supervisor.Name, dir}, Dir: "/", Env: loaderEnv(),
 		Stdin: in, Stdout: out, ExtraFiles: []*os.File{files.record, files.output},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
@@ -98,8 +100,16 @@ func startSupervisor(dir string, s spec, files jobFiles) (*watch, error) {
 		return nil, fmt.Errorf("%w: start the supervisor: %w", azml.ErrUnavailable, err)
 	}
 	// A supervisor that is dead already is met again as a missing answer.
-	_, _ = io.WriteString(specs, s.encode())
+	_, _ = specs.Write(s.Encode())
 	return &watch{cmd: cmd, answers: answers, answer: make(chan error, 1), ended: make(chan struct{})}, nil
+}
+
+// executable is this program, on Linux also when its file was replaced or deleted.
+func executable() (string, error) {
+	if runtime.GOOS == "linux" {
+		return "/proc/self/exe", nil
+	}
+	return os.Executable()
 }
 
 // loaderEnv gives the variables that this program's own libraries may be found

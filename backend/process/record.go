@@ -16,13 +16,13 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/internal/supervisor"
 )
 
 // The files in a job's folder.
 const (
 	recordFile = "job.jsonl"
 	outputFile = "output"
-	cancelFile = "cancel"
 )
 
 // record is what job.jsonl says. Every line of the file holds some of the
@@ -34,20 +34,10 @@ type record struct {
 	Dir     string    `json:"dir,omitempty"`
 	Created time.Time `json:"created,omitzero"`
 
-	// Written by the supervisor when the command runs. Birth and Boot are the
-	// kernel's start time of PID and the boot's ID, empty where the system
-	// doesn't tell: they say whether a PID still means the same process.
-	Supervisor int       `json:"supervisor,omitempty"`
-	PID        int       `json:"pid,omitempty"`
-	Birth      uint64    `json:"birth,omitempty"`
-	Boot       string    `json:"boot,omitempty"`
-	Started    time.Time `json:"started,omitzero"`
-
+	// Written by the supervisor when the command runs.
+	supervisor.Beginning
 	// Written by the supervisor when no process is left.
-	ExitCode  int       `json:"exit_code,omitempty"`
-	Signal    int       `json:"signal,omitempty"`
-	Cancelled bool      `json:"cancelled,omitempty"`
-	Ended     time.Time `json:"ended,omitzero"`
+	supervisor.End
 
 	// held says that the lock is held: the supervisor, or Start before it,
 	// lives.
@@ -114,7 +104,7 @@ func (r record) status() backend.JobStatus {
 		s.State, s.Reason = backend.JobRunning, "its supervisor was killed, its processes still run"
 	case r.PID == 0:
 		s.State, s.Reason = backend.JobLost, "the starting process died before the command ran"
-	case r.Boot != bootID():
+	case r.Boot != supervisor.BootID():
 		s.State, s.Reason = backend.JobLost, "the machine was started anew"
 	default:
 		s.State, s.Reason = backend.JobLost, "its supervisor was killed"
@@ -137,8 +127,8 @@ func (r record) outcome() (backend.JobState, int, string) {
 
 // orphans gives the process groups that outlived the supervisor.
 func (r record) orphans() []int {
-	if r.PID == 0 || !r.Ended.IsZero() || r.held || r.Boot != bootID() {
+	if r.PID == 0 || !r.Ended.IsZero() || r.held || r.Boot != supervisor.BootID() {
 		return nil
 	}
-	return sessionGroups(r.PID, r.Birth)
+	return supervisor.SessionGroups(r.PID, r.Birth)
 }

@@ -34,7 +34,7 @@ func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	if err != nil {
 		return err
 	}
-	s.leftoverGrace = d.grace
+	s.LeftoverGrace = d.grace
 	files, err := d.claim(job, dir)
 	if err != nil {
 		return err

@@ -100,12 +100,12 @@ type Collector struct {
 }
 
 // names is what a collection may be called.
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+var names = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`) })
 
 // CheckPercent tells what is wrong with a choice of collections.
 func CheckPercent(percent map[string]float64) error {
 	for name, p := range percent {
-		if !names.MatchString(name) {
+		if !names().MatchString(name) {
 			return fmt.Errorf("%w: collection %q: use 1 to 63 of a-z, 0-9, - and _", azml.ErrInvalid, name)
 		}
 		if math.IsNaN(p) || p <= 0 || p > 100 {

@@ -107,20 +107,21 @@ const (
 // sideways lists the allowed imports between packages of one rank, each with
 // its reason.
 var sideways = map[string]string{
-	"backend/ssh -> backend/ssh/jobs":               "jobs of a machine are asked for over SSH",
-	"backend/docker -> backend/ssh/jobs":            "jobs of a container that is a machine are asked for by docker exec",
-	"backend/ssh/jobs -> backend/internal/layer":    "what a job changes in its container becomes an image",
-	"backend/kubernetes -> backend/ssh/jobs":        "the program in a pod is asked as the one on a machine",
-	"backend/cluster -> backend/internal/jobset":    "the ends of several nodes are one end, wherever they are",
-	"backend/docker -> backend/internal/jobset":     "jobs of all drivers are listed and forgotten alike",
-	"backend/kubernetes -> backend/internal/jobset": "jobs of all drivers are listed and forgotten alike",
-	"backend/process -> backend/internal/jobset":    "jobs of all drivers are listed and forgotten alike",
-	"backend/ssh/jobs -> backend/process":           "the far machine does what local compute does",
-	"backend/azureblob -> backend/internal/trybody": "requests of Azure's clients are tried again",
-	"backend/keyvault -> backend/internal/trybody":  "requests of Azure's clients are tried again",
-	"internal/core -> internal/files":               "an opened workspace holds its file store",
-	"internal/runconfig -> internal/pyenv":          "a run configuration describes a Python environment",
-	"internal/snapshot -> internal/files":           "a snapshot is a manifest of files",
+	"backend/ssh -> backend/ssh/jobs":                "jobs of a machine are asked for over SSH",
+	"backend/docker -> backend/ssh/jobs":             "jobs of a container that is a machine are asked for by docker exec",
+	"backend/ssh/jobs -> backend/internal/layer":     "what a job changes in its container becomes an image",
+	"backend/kubernetes -> backend/ssh/jobs":         "the program in a pod is asked as the one on a machine",
+	"backend/cluster -> backend/internal/jobset":     "the ends of several nodes are one end, wherever they are",
+	"backend/docker -> backend/internal/jobset":      "jobs of all drivers are listed and forgotten alike",
+	"backend/kubernetes -> backend/internal/jobset":  "jobs of all drivers are listed and forgotten alike",
+	"backend/process -> backend/internal/jobset":     "jobs of all drivers are listed and forgotten alike",
+	"backend/process -> backend/internal/supervisor": "the process between a program and its job begins before all else",
+	"backend/ssh/jobs -> backend/process":            "the far machine does what local compute does",
+	"backend/azureblob -> backend/internal/trybody":  "requests of Azure's clients are tried again",
+	"backend/keyvault -> backend/internal/trybody":   "requests of Azure's clients are tried again",
+	"internal/core -> internal/files":                "an opened workspace holds its file store",
+	"internal/runconfig -> internal/pyenv":           "a run configuration describes a Python environment",
+	"internal/snapshot -> internal/files":            "a snapshot is a manifest of files",
 }
 
 // helperUsers are the programs, not linked into anybody's product, that use a

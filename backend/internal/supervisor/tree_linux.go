@@ -1,12 +1,10 @@
-package process
+package supervisor
 
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -51,9 +49,9 @@ func jobGroups(int) []int {
 	return slices.Compact(groups)
 }
 
-// sessionGroups gives the process groups of a session, unless the session is a
+// SessionGroups gives the process groups of a session, unless the session is a
 // later one of the same number.
-func sessionGroups(leader int, birth uint64) []int {
+func SessionGroups(leader int, birth uint64) []int {
 	var groups []int
 	for _, p := range processes() {
 		if p.session != leader || p.group <= 1 || p.zombie {
@@ -70,11 +68,11 @@ func sessionGroups(leader int, birth uint64) []int {
 
 // processes reads the process table.
 func processes() []proc {
-	names, _ := filepath.Glob("/proc/[0-9]*")
-	table := make([]proc, 0, len(names))
-	for _, name := range names {
-		pid, err := strconv.Atoi(filepath.Base(name))
-		if err != nil {
+	entries, _ := os.ReadDir("/proc")
+	table := make([]proc, 0, len(entries))
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil { // no process
 			continue
 		}
 		if p, ok := readProc(pid); ok {
@@ -91,16 +89,16 @@ func readProc(pid int) (p proc, ok bool) {
 	if err != nil {
 		return proc{}, false
 	}
-	f := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	f := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
 	if len(f) < 20 {
 		return proc{}, false
 	}
 	p.pid = pid
-	p.parent, _ = strconv.Atoi(f[1])
-	p.group, _ = strconv.Atoi(f[2])
-	p.session, _ = strconv.Atoi(f[3])
-	p.birth, _ = strconv.ParseUint(f[19], 10, 64)
-	p.zombie = f[0] == "Z" || f[0] == "X"
+	p.parent, _ = strconv.Atoi(string(f[1]))
+	p.group, _ = strconv.Atoi(string(f[2]))
+	p.session, _ = strconv.Atoi(string(f[3]))
+	p.birth, _ = strconv.ParseUint(string(f[19]), 10, 64)
+	p.zombie = f[0][0] == 'Z' || f[0][0] == 'X'
 	return p, true
 }
 
@@ -110,11 +108,8 @@ func birth(pid int) uint64 {
 	return p.birth
 }
 
-// bootID names this run of the machine.
-func bootID() string {
+// BootID names this run of the machine.
+func BootID() string {
 	data, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(data))
+	return string(bytes.TrimSpace(data))
 }
-
-// executable is this program, also when its file was replaced or deleted.
-func executable() (string, error) { return "/proc/self/exe", nil }

@@ -1,31 +1,35 @@
 //go:build linux || darwin
 
-package process
+package supervisor
 
 import (
 	"errors"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// supervisorName is os.Args[0] of a supervisor; os.Args[1] is the job's folder.
-const supervisorName = "azml-job-supervisor"
+// Name is os.Args[0] of a supervisor; os.Args[1] is the job's folder.
+const Name = "azml-job-supervisor"
 
-// The supervisor's files beside standard input, which the spec comes on, and
-// standard output, which its answer goes to and which stays open for as long
-// as it lives.
+// The job's files that a supervisor inherits.
 const (
-	recordFD = 3
-	outputFD = 4
+	// RecordFD is what is known of the job. The supervisor's lock on it says that it
+	// lives.
+	RecordFD = 3
+	// OutputFD is what the command writes.
+	OutputFD = 4
 )
 
+// CancelFile is the file in the job's folder that says how much time an end may
+// take that SIGTERM asks the supervisor for.
+const CancelFile = "cancel"
+
 func init() {
-	if len(os.Args) == 2 && os.Args[0] == supervisorName {
+	if len(os.Args) == 2 && os.Args[0] == Name {
 		// At once: what os.Exit does for a program (the race detector, for one,
 		// sleeps a second) is not for its supervisors.
 		syscall.Exit(supervise(os.Args[1]))
@@ -35,26 +39,24 @@ func init() {
 // supervise is the supervisor's whole life. Its answer is "ok", or "errno N"
 // when the command could not be started.
 func supervise(dir string) int {
-	syscall.CloseOnExec(recordFD)
-	syscall.CloseOnExec(outputFD)
+	syscall.CloseOnExec(RecordFD)
+	syscall.CloseOnExec(OutputFD)
 	asks := make(chan time.Duration, 2)
 	cancelled := catchSignals(dir, asks)
 	s, err := readSpec(os.Stdin)
 	if err != nil {
 		return 1 // Start died while it wrote the spec: nothing must run
 	}
-	if s.path == "" {
+	if s.Path == "" {
 		return answer("ok")
 	}
 	pid, err := s.start()
 	if err != nil {
 		return answer("errno " + strconv.Itoa(errnoOf(err)))
 	}
-	log := os.NewFile(recordFD, recordFile)
-	err = record{
-		Supervisor: os.Getpid(), PID: pid, Birth: birth(pid), Boot: bootID(), Started: time.Now(),
-	}.appendTo(log)
-	if err != nil { // a job that can't be recorded must not run
+	log := os.NewFile(RecordFD, "record")
+	begun := Beginning{Supervisor: os.Getpid(), PID: pid, Birth: birth(pid), Boot: BootID(), Started: time.Now()}
+	if _, err := log.Write(begun.line()); err != nil { // a job that can't be recorded must not run
 		asks <- 0
 		go endGroups(asks, pid)
 		reap(pid, func(syscall.WaitStatus) {})
@@ -62,7 +64,7 @@ func supervise(dir string) int {
 	}
 	answer("ok")
 	go endGroups(asks, pid)
-	end := record{}
+	end := End{}
 	reap(pid, func(ws syscall.WaitStatus) {
 		end.Cancelled = cancelled.Load()
 		if ws.Signaled() {
@@ -70,10 +72,12 @@ func supervise(dir string) int {
 		} else {
 			end.ExitCode = ws.ExitStatus()
 		}
-		asks <- s.leftoverGrace
+		if left(pid) {
+			asks <- s.LeftoverGrace
+		}
 	})
 	end.Ended = time.Now()
-	if end.appendTo(log) != nil || log.Sync() != nil {
+	if _, err := log.Write(end.line()); err != nil || log.Sync() != nil {
 		return 1
 	}
 	return 0
@@ -95,7 +99,7 @@ func errnoOf(err error) int {
 
 // start starts the command in a session of its own. Its output goes straight
 // to the file, so that it needs nobody to carry it.
-func (s spec) start() (int, error) {
+func (s Spec) start() (int, error) {
 	if err := adoptOrphans(); err != nil {
 		return 0, err
 	}
@@ -104,18 +108,18 @@ func (s spec) start() (int, error) {
 		return 0, err
 	}
 	defer input.Close()
-	return syscall.ForkExec(s.path, s.args, &syscall.ProcAttr{
-		Dir:   s.dir,
-		Env:   s.env,
-		Files: []uintptr{input.Fd(), outputFD, outputFD},
+	return syscall.ForkExec(s.Path, s.Args, &syscall.ProcAttr{
+		Dir:   s.Dir,
+		Env:   s.Env,
+		Files: []uintptr{input.Fd(), OutputFD, OutputFD},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 }
 
 // openInput gives what the command reads. The input goes through a pipe, which
 // is seen by nobody else; a command that doesn't read it is not waited for.
-func (s spec) openInput() (*os.File, error) {
-	if len(s.input) == 0 {
+func (s Spec) openInput() (*os.File, error) {
+	if len(s.Input) == 0 {
 		return os.Open(os.DevNull)
 	}
 	r, w, err := os.Pipe()
@@ -123,7 +127,7 @@ func (s spec) openInput() (*os.File, error) {
 		return nil, err
 	}
 	go func() {
-		_, _ = w.Write(s.input) // fails when the command ends before it has read all
+		_, _ = w.Write(s.Input) // fails when the command ends before it has read all
 		_ = w.Close()
 	}()
 	return r, nil
@@ -142,7 +146,7 @@ func catchSignals(dir string, asks chan<- time.Duration) *atomic.Bool {
 	go func() {
 		for range term {
 			cancelled.Store(true)
-			asks <- readGrace(filepath.Join(dir, cancelFile))
+			asks <- readGrace(dir + "/" + CancelFile)
 		}
 	}()
 	return &cancelled
@@ -179,6 +183,17 @@ func reap(pid int, ended func(syscall.WaitStatus)) {
 	}
 }
 
+// left tells whether anything of the job is there after its command has ended. It may
+// take up what has ended, too. Mostly there is nothing, and the process table need not be
+// read.
+func left(pid int) bool {
+	_, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+	return !errors.Is(err, syscall.ECHILD) || syscall.Kill(-pid, 0) == nil
+}
+
+// maxPause is the longest time between two looks at what is being ended.
+const maxPause = 100 * time.Millisecond
+
 // endGroups waits for the first ask and then ends the job: SIGTERM, with
 // SIGCONT for those that are stopped, and SIGKILL again and again from when the
 // shortest time asked for is over. A group gets a signal as one, so that its
@@ -186,7 +201,7 @@ func reap(pid int, ended func(syscall.WaitStatus)) {
 func endGroups(asks <-chan time.Duration, pid int) {
 	grace := <-asks
 	deadline := time.Now().Add(grace)
-	signalGroups(jobGroups(pid), syscall.SIGTERM, syscall.SIGCONT)
+	Signal(jobGroups(pid), syscall.SIGTERM, syscall.SIGCONT)
 	for left := time.Until(deadline); left > 0; left = time.Until(deadline) {
 		select {
 		case grace = <-asks:
@@ -198,7 +213,7 @@ func endGroups(asks <-chan time.Duration, pid int) {
 	}
 	go drain(asks)
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
-		signalGroups(jobGroups(pid), syscall.SIGKILL)
+		Signal(jobGroups(pid), syscall.SIGKILL)
 		time.Sleep(pause)
 	}
 }
@@ -209,7 +224,8 @@ func drain(asks <-chan time.Duration) {
 	}
 }
 
-func signalGroups(groups []int, signals ...syscall.Signal) {
+// Signal sends the signals to the process groups, one after another.
+func Signal(groups []int, signals ...syscall.Signal) {
 	for _, s := range signals {
 		for _, g := range groups {
 			_ = syscall.Kill(-g, s) // gone already, or no longer ours to end
