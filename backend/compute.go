@@ -46,7 +46,8 @@ type Compute interface {
 	// Cancel asks the job's processes to end (SIGTERM where there are
 	// signals), all of them, also those the command started, and ends them by
 	// force (SIGKILL) when they still run after grace. It returns when none is
-	// left. Cancelling a job that has ended does nothing. Errors: ErrNotFound.
+	// left. Cancelling a job that has ended does nothing; one that never began may be
+	// forgotten, as by Remove. Errors: ErrNotFound.
 	Cancel(ctx context.Context, id string, grace time.Duration) error
 
 	// Remove forgets an ended job and deletes what the target kept for it.

@@ -52,8 +52,8 @@ type ComputeSource struct {
 	// platform, for drivers that put it on their targets. It is set when a target
 	// is opened. Errors: ErrNotFound with what to do.
 	Program func(ctx context.Context, on Platform) (path string, err error)
-	// Agent is Program for what only runs jobs: that may be a smaller program, which
-	// does no more. It is the file that Install is given for runs.
+	// Agent is Program for what drives runs and jobs on the target: that may be a smaller
+	// program, which does no more. It is the file that Install is given for runs.
 	Agent func(ctx context.Context, on Platform) (path string, err error)
 	// Logger is told of what works on the target, but not as it should. It is set when
 	// a target is opened; nil discards it.

@@ -63,7 +63,8 @@ type OpenOptions struct {
 	// Program is the file of the program azml, which is started for runs that
 	// outlive this process and sent to other machines: one that is linked
 	// statically. When empty it is looked for beside this program, in PATH, and
-	// is built where Go is there.
+	// is built where Go is there. Where azml-agent of the same source lies beside it,
+	// that is sent instead.
 	Program string
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger

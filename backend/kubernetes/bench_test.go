@@ -45,7 +45,7 @@ func BenchmarkBareJob(b *testing.B) {
 }
 
 // BenchmarkStart is from the call of Start to the command's first instruction, with the
-// whole azml to be brought into the pod.
+// azml-agent to be brought into the pod.
 func BenchmarkStart(b *testing.B) {
 	cluster := testenv.Kubernetes(b)
 	kubeconfig, err := os.ReadFile(cluster.Kubeconfig)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -21,8 +22,11 @@ import (
 func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) error {
 	deadline := time.Now().Add(grace)
 	v, err := d.look(ctx, id)
-	if err != nil || v.status().State != backend.JobRunning {
+	if err != nil {
 		return err
+	}
+	if v.status().State != backend.JobRunning {
+		return d.leaveQueue(ctx, v.job)
 	}
 	if v.job.Annotations[begunAnnotation] == "" || len(v.nodes) == 1 && !v.running() {
 		return d.withdraw(ctx, v)
@@ -102,10 +106,19 @@ func (d *Driver) withdraw(ctx context.Context, v view) error {
 	if _, err = d.Wait(ctx, s.ID); errors.Is(err, azml.ErrNotFound) { // who was starting it has taken it away
 		return nil
 	}
-	if err == nil && (suspended(m) || m.Labels[queueLabel] != "") {
-		err = d.discard(ctx, m)
+	if err == nil {
+		err = d.leaveQueue(ctx, m)
 	}
 	return err
+}
+
+// leaveQueue removes the Job of a job that was cancelled before it began, when it is in a
+// queue.
+func (d *Driver) leaveQueue(ctx context.Context, m *batchv1.Job) error {
+	if m.Annotations[endedAnnotation] == "" || m.Annotations[begunAnnotation] != "" || !suspended(m) && m.Labels[queueLabel] == "" {
+		return nil
+	}
+	return d.discard(ctx, m)
 }
 
 // Remove implements backend.Compute.

@@ -52,7 +52,8 @@ func (c carrying) to(container *corev1.Container, nodes int) {
 	}
 	script := "mkdir -p " + binFolder + "\n"
 	for _, called := range names {
-		script += "ln -s " + path.Join(carriedFolder, c.own.name) + " " + path.Join(binFolder, called) + "\n"
+		name := path.Join(binFolder, called)
+		script += "[ -e " + name + " ] || ln -s " + path.Join(carriedFolder, c.own.name) + " " + name + " 2>/dev/null\n" // who has the command begin may be first
 	}
 	container.Command = []string{shell, "-c", script + awaitProgram}
 }

@@ -102,7 +102,7 @@ func (d *Driver) adopt(ctx context.Context, id string) {
 		v, err := d.look(ctx, id)
 		switch {
 		case err != nil || !v.running():
-		case v.job.Annotations[begunAnnotation] != "" && v.job.Spec.ActiveDeadlineSeconds == nil || d.begun(ctx, v.job) == nil:
+		case v.job.Annotations[begunAnnotation] != "" && v.job.Spec.ActiveDeadlineSeconds == nil || d.begun(ctx, v.job, v.pods()) == nil:
 			return
 		}
 	}

@@ -48,6 +48,8 @@ const (
 	imageAnnotation = "azml/image"
 	// begunAnnotation is on Jobs whose command has begun.
 	begunAnnotation = "azml/begun"
+	// podsAnnotation has the UIDs of the pods in which it has.
+	podsAnnotation = "azml/pods"
 	// endedAnnotation has the final status of jobs that were cancelled before they
 	// had a pod that could say it.
 	endedAnnotation = "azml/ended"
@@ -61,8 +63,8 @@ const (
 // not at all.
 const awaitProgram = `trap 'exit 143' TERM
 n=0; until [ -x ` + runnerFile + ` ]; do
-	n=$((n+1)); [ $n -lt 45000 ] || { echo "nobody has brought the program" >&2; exit 1; }
-	sleep 0.02 2>/dev/null || sleep 1
+	[ $n -lt 45000 ] || { echo "nobody has brought the program" >&2; exit 1; }
+	if sleep 0.02 2>/dev/null; then n=$((n+1)); else sleep 1; n=$((n+50)); fi
 done
 exec ` + runnerFile + ` jobs hold ` + workFolder + ` ` + requestFolder + `/` + requestFile + ` ` + endFile
 

@@ -45,20 +45,31 @@ func nodesOf(job *batchv1.Job) int32 {
 	return 1
 }
 
-// take makes a pod that of its node when it is the Job's, and the newest. One that has not
-// run on a Job that has begun is not the job's: a queue that took the place back has given it
-// anew, and there is nothing to run.
+// take makes a pod that of its node when it is the Job's, and the newest. On a Job that has
+// begun only those are the job's in which it has: others are of a queue that took the place
+// back and has given it anew, and there is nothing to run.
 func (v view) take(pod *corev1.Pod) {
 	i, _ := strconv.Atoi(cmp.Or(pod.Annotations[batchv1.JobCompletionIndexAnnotation], "0"))
 	if !metav1.IsControlledBy(pod, v.job) || i < 0 || i >= len(v.nodes) {
 		return
 	}
-	if v.job.Annotations[begunAnnotation] != "" && pod.Status.Phase == corev1.PodPending {
+	if in := v.job.Annotations[podsAnnotation]; in != "" && !slices.Contains(strings.Fields(in), string(pod.UID)) {
 		return
 	}
 	if n := &v.nodes[i]; n.pod == nil || n.pod.CreationTimestamp.Before(&pod.CreationTimestamp) {
 		n.pod = pod
 	}
+}
+
+// pods gives the UIDs of the pods.
+func (v view) pods() string {
+	var all []string
+	for _, n := range v.nodes {
+		if n.pod != nil {
+			all = append(all, string(n.pod.UID))
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // id is the job's ID.

@@ -138,22 +138,24 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 		}
 	}
 	stop := d.keepStarting(ctx, m)
-	err = d.whenRun(ctx, m, job.ID, programs)
+	pods, err := d.whenRun(ctx, m, job.ID, programs)
 	stop()
 	if err != nil {
 		return err
 	}
-	return d.begun(ctx, m)
+	return d.begun(ctx, m, pods)
 }
 
-// whenRun has the command begin as soon as the containers of all pods run.
-func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, programs []program) error {
+// whenRun has the command begin as soon as the containers of all pods run, and gives
+// their UIDs.
+func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, programs []program) (pods string, err error) {
 	var failing time.Time // since when an image can't be pulled
 	var early tries
-	err := d.follow(ctx, id, func(v view) (done bool, err error) {
+	err = d.follow(ctx, id, func(v view) (done bool, err error) {
 		if v.ended() {
 			return true, v.startFailure()
 		}
+		pods = v.pods()
 		if err := d.hindrance(ctx, v); err != nil {
 			return false, err
 		}
@@ -177,9 +179,9 @@ func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, program
 		return done, err
 	})
 	if errors.Is(err, errNoJob) {
-		return fmt.Errorf("%w: job %q: somebody has cancelled it, or deleted its Job %s", azml.ErrFailed, id, m.Name)
+		err = fmt.Errorf("%w: job %q: somebody has cancelled it, or deleted its Job %s", azml.ErrFailed, id, m.Name)
 	}
-	return err
+	return pods, err
 }
 
 // startFailure is the failure of a job whose starter is there: when the deadline has ended
@@ -216,15 +218,15 @@ func (d *Driver) died(ctx context.Context, id string, err error) error {
 	return reason
 }
 
-// begun notes that the command runs, and takes away what it was started by: a second
-// pod, if there ever were one, would find nothing to run.
-func (d *Driver) begun(ctx context.Context, m *batchv1.Job) error {
+// begun notes that the command runs in these pods, and takes away what it was started by: a
+// second pod, if there ever were one, would find nothing to run.
+func (d *Driver) begun(ctx context.Context, m *batchv1.Job, pods string) error {
 	return d.persist(ctx, func() error {
 		err := d.cluster.secrets.Delete(ctx, secretOf(m), metav1.DeleteOptions{})
 		if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
-		_, err = d.patch(ctx, m, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano)},
+		_, err = d.patch(ctx, m, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano), podsAnnotation: pods},
 			map[string]any{"activeDeadlineSeconds": nil, "ttlSecondsAfterFinished": d.keepEnded()})
 		return err
 	})

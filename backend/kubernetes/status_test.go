@@ -9,6 +9,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -114,13 +115,18 @@ func TestStatesOfNodes(t *testing.T) {
 func TestSecondPods(t *testing.T) {
 	t.Parallel()
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "j", UID: "1", Annotations: map[string]string{jobAnnotation: "a"}}}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: owned(job)}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+	pending := func(uid types.UID) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid, OwnerReferences: owned(job)}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+	}
 	v := newView(job)
-	v.take(pod)
-	require.Equal(t, backend.JobRunning, v.status().State, "its first one")
-	job.Annotations[begunAnnotation] = "2026-11-26T00:00:00Z"
+	v.take(pending("first"))
+	require.Equal(t, backend.JobRunning, v.status().State)
+	job.Annotations[begunAnnotation], job.Annotations[podsAnnotation] = "2026-11-26T00:00:00Z", v.pods()
 	v = newView(job)
-	v.take(pod)
+	v.take(pending("first"))
+	require.Equal(t, backend.JobRunning, v.status().State, "the kubelet tells of what runs in it a second later")
+	v = newView(job)
+	v.take(pending("second"))
 	require.Equal(t, backend.JobLost, v.status().State)
 	require.Equal(t, "its pod is gone", v.status().Reason)
 }

@@ -1,6 +1,6 @@
 // Command azml-agent is the part of azml that compute targets need: it drives runs that
 // have the workspace through a gateway, and runs jobs for an azml on another machine.
-// azml puts it on targets instead of itself where it lies beside it, for it is a third
+// azml puts it on targets instead of itself where it lies beside it, for it is half
 // as big; it understands nothing but what azml asks of it.
 package main
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,7 @@ func TestRefusedRequests(t *testing.T) {
 	}{
 		"no inputs":            {&pb.ModelInferRequest{ModelName: "m"}, "no inputs"},
 		"no such datatype":     {one("FLOAT", []int64{1}, nil), `datatype "FLOAT"`},
+		"deep":                 {one("FP32", slices.Repeat([]int64{1}, 1_000_000), &pb.InferTensorContents{Fp32Contents: []float32{1}}), "more than 64 dimensions"},
 		"too few":              {one("FP32", []int64{2}, &pb.InferTensorContents{Fp32Contents: []float32{1}}), "1 values, the shape [2] has 2"},
 		"another list":         {one("FP32", []int64{1}, &pb.InferTensorContents{Fp64Contents: []float64{1}}), "0 values"},
 		"too large":            {one("INT8", []int64{1}, &pb.InferTensorContents{IntContents: []int32{128}}), "128 is no INT8"},

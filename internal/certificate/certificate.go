@@ -32,44 +32,53 @@ type Files struct {
 // Errors: ErrInvalid when there is no pair to begin with.
 func (f Files) Config(log *slog.Logger) (*tls.Config, error) {
 	r := &reader{files: f, log: log}
-	pair, stamps, err := f.read()
+	pair, now, err := f.read()
 	if err != nil {
 		return nil, err
 	}
-	r.took(pair, stamps)
+	r.took(pair, now)
 	return &tls.Config{GetCertificate: r.get, MinVersion: tls.VersionTLS12}, nil
 }
 
-// stamp tells a file from what it was before.
-type stamp struct {
-	modified time.Time
-	size     int64
+// stamps tell both files from what they were before.
+type stamps [2]os.FileInfo
+
+func (s stamps) same(others stamps) bool {
+	for i, info := range s {
+		if !os.SameFile(info, others[i]) || !info.ModTime().Equal(others[i].ModTime()) || info.Size() != others[i].Size() {
+			return false
+		}
+	}
+	return true
 }
 
 // stamps gives those of both files.
-func (f Files) stamps() (stamps [2]stamp, err error) {
+func (f Files) stamps() (now stamps, err error) {
 	for i, name := range []string{f.Certificate, f.Key} {
 		info, err := os.Stat(name)
 		if err != nil {
-			return stamps, f.wrong(err)
+			return now, f.wrong(err)
 		}
-		stamps[i] = stamp{info.ModTime(), info.Size()}
+		now[i] = info
 	}
-	return stamps, nil
+	return now, nil
 }
 
 // read gives the pair with the stamps from before it was read: what is written meanwhile
 // has others.
-func (f Files) read() (*tls.Certificate, [2]stamp, error) {
-	stamps, err := f.stamps()
+func (f Files) read() (*tls.Certificate, stamps, error) {
+	if f.Certificate == "" || f.Key == "" {
+		return nil, stamps{}, fmt.Errorf("%w: certificate %q with key %q: both files are needed", azml.ErrInvalid, f.Certificate, f.Key)
+	}
+	now, err := f.stamps()
 	if err != nil {
-		return nil, stamps, err
+		return nil, now, err
 	}
 	pair, err := tls.LoadX509KeyPair(f.Certificate, f.Key)
 	if err != nil {
-		return nil, stamps, f.wrong(err)
+		return nil, now, f.wrong(err)
 	}
-	return &pair, stamps, nil
+	return &pair, now, nil
 }
 
 func (f Files) wrong(err error) error {
@@ -84,8 +93,8 @@ type reader struct {
 
 	looking sync.Mutex // who holds it has what follows
 	looked  time.Time
-	stamps  [2]stamp // of the pair
-	told    bool     // that the files have no pair now
+	stamps  stamps // of the pair
+	told    bool   // that the files have no pair now
 }
 
 // get implements tls.Config.GetCertificate. Nobody waits for who looks at the files.
@@ -102,13 +111,13 @@ func (r *reader) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // look takes what the files have, if it is another pair than before.
 func (r *reader) look() {
 	r.looked = time.Now()
-	if stamps, err := r.files.stamps(); err == nil && stamps == r.stamps {
+	if now, err := r.files.stamps(); err == nil && now.same(r.stamps) {
 		r.told = false
 		return
 	}
-	pair, stamps, err := r.files.read()
+	pair, now, err := r.files.read()
 	if err == nil {
-		r.took(pair, stamps)
+		r.took(pair, now)
 		r.log.Info("the certificate was renewed", "file", r.files.Certificate, "expires", pair.Leaf.NotAfter)
 		return
 	}
@@ -118,7 +127,7 @@ func (r *reader) look() {
 	}
 }
 
-func (r *reader) took(pair *tls.Certificate, stamps [2]stamp) {
+func (r *reader) took(pair *tls.Certificate, now stamps) {
 	r.pair.Store(pair)
-	r.stamps, r.told, r.looked = stamps, false, time.Now()
+	r.stamps, r.told, r.looked = now, false, time.Now()
 }

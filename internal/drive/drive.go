@@ -1,5 +1,5 @@
 // Package drive is what a program does that was started as the agent of a run, or of
-// several: azml itself, or azml-agent, which does nothing else.
+// several: azml itself, or azml-agent.
 package drive
 
 import (

@@ -57,10 +57,11 @@ var programs = sync.OnceValues(func() (string, error) {
 	}
 	atEnd = append(atEnd, func() { _ = os.RemoveAll(dir) })
 	f, here := &program.Finder{CacheDir: dir}, backend.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH}
-	if _, err := f.FindAgent(context.Background(), here); err != nil {
-		return "", err
+	azml, err := f.Find(context.Background(), here)
+	if err == nil {
+		_, err = f.FindAgent(context.Background(), here)
 	}
-	return f.Find(context.Background(), here)
+	return azml, err
 })
 
 // onTarget opens a new workspace that knows the target. What it has begun on the target must be gone at the end.

@@ -226,8 +226,11 @@ func TestOneKeeper(t *testing.T) {
 	began := make(chan struct{})
 	p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
 		p.update(t, adopted(job.ID))
-		defer close(began)
-		return target.Start(ctx, instead(job, "exec sleep 1000"))
+		err := target.Start(ctx, instead(job, "exec sleep 1000"))
+		if err == nil {
+			close(began)
+		}
+		return err
 	}
 	first, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)

@@ -11,7 +11,8 @@ import (
 // second one lacks from the first.
 
 // members calls take with the name and the value of each member of an object that is
-// known to be JSON; what is null is as if it were not there. what is the object for errors.
+// known to be JSON; the value is nil for null, which is as if the member were not there. what
+// is the object for errors.
 func members(what string, object []byte, take func(name string, value []byte) error) error {
 	l := Lists{Text: object}
 	if l.Peek() != '{' {
@@ -24,7 +25,7 @@ func members(what string, object []byte, take func(name string, value []byte) er
 		l.Peek()
 		value := l.whole()
 		if string(value) == "null" {
-			continue
+			value = nil
 		}
 		if err := take(name, value); err != nil {
 			return err
@@ -33,8 +34,11 @@ func members(what string, object []byte, take func(name string, value []byte) er
 	return nil
 }
 
-// items calls take with each item of a list that is known to be JSON.
+// items calls take with each item of a list that is known to be JSON, or nil.
 func items(name string, list []byte, take func(item []byte) error) error {
+	if list == nil {
+		return nil
+	}
 	l := Lists{Text: list}
 	if l.Peek() != '[' {
 		return fmt.Errorf("the member %q is no list", name)
@@ -81,8 +85,11 @@ func unquote(word []byte) string {
 	return text
 }
 
-// textOf gives the text of a member that must be one.
+// textOf gives the text of a member that must be one, or nil.
 func textOf(name string, value []byte) (string, error) {
+	if value == nil {
+		return "", nil
+	}
 	if value[0] != '"' {
 		return "", fmt.Errorf("the member %q is no text", name)
 	}

@@ -69,7 +69,10 @@ func (r *Request) takeInput(input []byte) error {
 	if err == nil {
 		err = t.read()
 	}
-	if err != nil {
+	switch {
+	case err != nil && t.Name == "": // which may stand behind what is wrong
+		return fmt.Errorf("input %d: %w", len(r.Inputs)+1, err)
+	case err != nil:
 		return fmt.Errorf("input %q: %w", t.Name, err)
 	}
 	r.Inputs = append(r.Inputs, t.Tensor)
@@ -89,7 +92,7 @@ func (r *Request) takeOutput(output []byte) error {
 }
 
 // Check tells what is wrong with a request: with its inputs' names, shapes and
-// numbers of values. Errors: ErrInvalid.
+// numbers of values, and the names of its outputs. Errors: ErrInvalid.
 func (r *Request) Check() error {
 	if len(r.Inputs) == 0 {
 		return fmt.Errorf("%w: the request has no inputs", azml.ErrInvalid)
@@ -107,6 +110,19 @@ func (r *Request) Check() error {
 		if err != nil {
 			return fmt.Errorf("%w: input %q: %w", azml.ErrInvalid, input.Name, err)
 		}
+	}
+	return r.checkOutputs()
+}
+
+// checkOutputs tells what is wrong with the outputs that are wanted: one that is asked
+// for many times would take its memory as often.
+func (r *Request) checkOutputs() error {
+	seen := map[string]bool{}
+	for i, wanted := range r.Outputs {
+		if wanted == "" || seen[wanted] {
+			return fmt.Errorf("%w: output %d: name each output that you want once, not %q", azml.ErrInvalid, i+1, wanted)
+		}
+		seen[wanted] = true
 	}
 	return nil
 }

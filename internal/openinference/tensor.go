@@ -81,8 +81,11 @@ func (t *sentTensor) read() error {
 	return r.list(0)
 }
 
-// shapeOf reads a shape.
+// shapeOf reads a shape, nil of nil.
 func shapeOf(value []byte) ([]int64, error) {
+	if value == nil {
+		return nil, nil
+	}
 	shape := []int64{}
 	err := items("shape", value, func(item []byte) error {
 		n, err := strconv.ParseInt(string(item), 10, 64)
@@ -90,15 +93,21 @@ func shapeOf(value []byte) ([]int64, error) {
 			return fmt.Errorf("its shape has %.40s, which is no length", item)
 		}
 		shape = append(shape, n)
-		return nil
+		return checkDimensions(len(shape))
 	})
 	return shape, err
 }
 
-// parametersOf reads the parameters of a request or a tensor.
+// parametersOf reads the parameters of a request or a tensor, nil of nil.
 func parametersOf(value []byte) (parameters map[string]any, err error) {
-	if err := json.Unmarshal(value, &parameters); err != nil {
+	switch {
+	case value == nil:
+		return nil, nil
+	case value[0] != '{':
 		return nil, fmt.Errorf("the parameters are no JSON object")
+	}
+	if err := json.Unmarshal(value, &parameters); err != nil {
+		return nil, fmt.Errorf("the parameters can't be read: %w", err)
 	}
 	return parameters, nil
 }
@@ -111,10 +120,24 @@ func (t *Tensor) check() (size int64, err error) {
 	return elements(t.Shape)
 }
 
+// mostDimensions is how many a tensor may have: NumPy takes no more, and lists are
+// nested as deep.
+const mostDimensions = 64
+
+func checkDimensions(n int) error {
+	if n > mostDimensions {
+		return fmt.Errorf("the shape has more than %d dimensions", mostDimensions)
+	}
+	return nil
+}
+
 // elements gives the number of values in a shape.
 func elements(shape []int64) (int64, error) {
 	if shape == nil {
 		return 0, fmt.Errorf("it has no shape")
+	}
+	if err := checkDimensions(len(shape)); err != nil {
+		return 0, err
 	}
 	if slices.ContainsFunc(shape, func(n int64) bool { return n < 0 }) {
 		return 0, fmt.Errorf("the shape %v has a negative length", shape)

@@ -3,6 +3,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"debug/buildinfo"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
@@ -63,8 +65,8 @@ func (f *Finder) FindHere(ctx context.Context) (string, error) {
 }
 
 // FindAgent is Find for who needs no more than an agent and jobs: it gives azml-agent,
-// a third as big, where one of the same version lies beside the azml that Find gives
-// without having Go build one, or else has Go build azml-agent.
+// half as big, where one of the same source lies beside an azml, or else azml where that
+// is found, or else has Go build azml-agent.
 func (f *Finder) FindAgent(ctx context.Context, on backend.Platform) (string, error) {
 	return f.find(ctx, wanted{on: on, agent: true})
 }
@@ -91,17 +93,19 @@ func (f *Finder) find(ctx context.Context, want wanted) (string, error) {
 func (f *Finder) look(ctx context.Context, want wanted) (string, error) {
 	on := want.on
 	if f.Chosen != "" {
-		version, err := fits(f.Chosen, Package, want)
-		if err != nil {
+		if err := fits(f.Chosen, Package, want); err != nil {
 			return "", fmt.Errorf("%w: the program %s, which was named to drive runs: %w", azml.ErrInvalid, f.Chosen, err)
 		}
-		return instead(f.Chosen, version, want)
+		return filepath.Abs(cmp.Or(agentBeside(f.Chosen, want), f.Chosen))
 	}
 	var tried []string
 	for _, path := range places(on) {
-		version, err := fits(path, Package, want)
+		if agent := agentBeside(path, want); agent != "" {
+			return filepath.Abs(agent)
+		}
+		err := fits(path, Package, want)
 		if err == nil {
-			return instead(path, version, want)
+			return filepath.Abs(path)
 		}
 		if !errors.Is(err, os.ErrNotExist) {
 			tried = append(tried, fmt.Sprintf("%s: %v", path, err))
@@ -119,18 +123,46 @@ func (f *Finder) look(ctx context.Context, want wanted) (string, error) {
 		"or build it with CGO_ENABLED=0 GOOS=%[2]s GOARCH=%[3]s go build %s; tried: %s", azml.ErrNotFound, on.OS, on.Arch, Package, strings.Join(tried, "; "))
 }
 
-// instead gives the file of azml, or where an agent will do, of the one beside it that
-// was built of the same source.
-func instead(path, version string, want wanted) (string, error) {
-	if want.agent {
-		for _, name := range []string{"azml-agent-" + want.on.OS + "-" + want.on.Arch, "azml-agent"} {
-			agent := filepath.Join(filepath.Dir(path), name)
-			if its, err := fits(agent, AgentPackage, want); err == nil && its == version {
-				return filepath.Abs(agent)
-			}
+// agentBeside gives the azml-agent for the platform that lies beside an azml, which may be
+// for another platform itself, and was built of the same source; "" when there is none, or
+// an agent will not do.
+func agentBeside(azml string, want wanted) string {
+	if !want.agent {
+		return ""
+	}
+	for _, name := range []string{"azml-agent-" + want.on.OS + "-" + want.on.Arch, "azml-agent"} {
+		agent := filepath.Join(filepath.Dir(azml), name)
+		if fits(agent, AgentPackage, want) == nil && sameSource(azml, agent) {
+			return agent
 		}
 	}
-	return filepath.Abs(path)
+	return ""
+}
+
+// oneBuild is how long after its agent an azml of the same build may be written.
+const oneBuild = time.Minute
+
+// sameSource tells whether an agent was built of the same source as azml. What was built of
+// changes that nobody has committed has no version that tells: then the agent may not be
+// from before.
+func sameSource(azml, agent string) bool {
+	its, err := buildinfo.ReadFile(azml)
+	if err != nil || its.Path != Package {
+		return false
+	}
+	agents, err := buildinfo.ReadFile(agent)
+	if err != nil || its.Main.Version != agents.Main.Version {
+		return false
+	}
+	if version := its.Main.Version; version != "" && version != "(devel)" && !strings.Contains(version, "+dirty") {
+		return true
+	}
+	of, err := os.Stat(azml)
+	if err != nil {
+		return false
+	}
+	written, err := os.Stat(agent)
+	return err == nil && written.ModTime().After(of.ModTime().Add(-oneBuild))
 }
 
 // places lists where the program may be. Beside this program there may be one for
@@ -150,27 +182,26 @@ func places(on backend.Platform) []string {
 	return all
 }
 
-// fits gives the version of the file's source, and an error unless it is the program
-// that is wanted.
-func fits(path, program string, want wanted) (version string, err error) {
+// fits gives an error unless the file is the program that is wanted.
+func fits(path, program string, want wanted) error {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if info.Path != program {
-		return "", errors.New("it is another program")
+		return errors.New("it is another program")
 	}
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
 	if got := (backend.Platform{OS: settings["GOOS"], Arch: settings["GOARCH"]}); got != want.on {
-		return "", fmt.Errorf("it is for %s/%s", got.OS, got.Arch)
+		return fmt.Errorf("it is for %s/%s", got.OS, got.Arch)
 	}
 	if settings["CGO_ENABLED"] != "0" && !want.here {
-		return "", errors.New("it is linked with libraries of this machine: build it with CGO_ENABLED=0")
+		return errors.New("it is linked with libraries of this machine: build it with CGO_ENABLED=0")
 	}
-	return info.Main.Version, nil
+	return nil
 }
 
 // build has Go build the program, where Go and the module's source are there. Go

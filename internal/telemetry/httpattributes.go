@@ -16,59 +16,76 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// alike is what the requests of many clients have in common.
-type alike struct {
-	method, host, proto, path, agent string
-	secure                           bool
+// origin is what many requests have in common.
+type origin struct {
+	method, host, proto string
+	secure              bool
 }
 
 // clone gives one that doesn't keep the head of the request, whose parts the texts are.
+func (o origin) clone() origin {
+	return origin{strings.Clone(o.method), strings.Clone(o.host), strings.Clone(o.proto), o.secure}
+}
+
+func (o origin) length() int { return len(o.method) + len(o.host) + len(o.proto) }
+
+// alike are requests of an origin that ask for the same by the same program.
+type alike struct {
+	origin
+
+	path, agent string
+}
+
 func (a alike) clone() alike {
-	return alike{strings.Clone(a.method), strings.Clone(a.host), strings.Clone(a.proto), strings.Clone(a.path), strings.Clone(a.agent), a.secure}
+	return alike{a.origin.clone(), strings.Clone(a.path), strings.Clone(a.agent)}
 }
 
-func (a alike) length() int {
-	return len(a.method) + len(a.host) + len(a.proto) + len(a.path) + len(a.agent)
-}
+func (a alike) length() int { return a.origin.length() + len(a.path) + len(a.agent) }
 
-// facts are what is told of all requests that are alike.
+// facts are what is told of all requests of an origin.
 type facts struct {
-	start   []trace.SpanStartOption // samplers see what a span has from its beginning
+	span    []attribute.KeyValue
 	metric  []attribute.KeyValue
 	metrics remembered[int, []metric.RecordOption] // by the status
 }
 
 // newFacts makes the attributes.
-func newFacts(a alike) *facts {
-	method, known := httpMethod(a.method)
+func newFacts(o origin) *facts {
+	method, known := httpMethod(o.method)
 	scheme, usual := "http", 80
-	if a.secure {
+	if o.secure {
 		scheme, usual = "https", 443
 	}
-	host, port := splitHostPort(a.host)
+	host, port := splitHostPort(o.host)
 	both := []attribute.KeyValue{method, semconv.URLScheme(scheme), semconv.ServerAddress(host)}
 	if port > 0 && port != usual {
 		both = append(both, semconv.ServerPort(port))
 	}
-	name, version, _ := strings.Cut(a.proto, "/")
+	name, version, _ := strings.Cut(o.proto, "/")
 	if version != "" {
 		both = append(both, semconv.NetworkProtocolVersion(version))
 	}
-	span := both[:len(both):len(both)]
+	f := &facts{span: both[:len(both):len(both)], metric: both[:len(both):len(both)]}
 	if !known {
-		span = append(span, semconv.HTTPRequestMethodOriginal(a.method))
+		f.span = append(f.span, semconv.HTTPRequestMethodOriginal(o.method))
 	}
-	if a.path != "" {
-		span = append(span, semconv.URLPath(a.path))
-	}
-	if a.agent != "" {
-		span = append(span, semconv.UserAgentOriginal(a.agent))
-	}
-	f := &facts{start: []trace.SpanStartOption{serverKind, trace.WithAttributes(span...)}, metric: both[:len(both):len(both)]}
 	if name != "" {
 		f.metric = append(f.metric, semconv.NetworkProtocolName(strings.ToLower(name)))
 	}
 	return f
+}
+
+// start gives what the span of such a request begins with: samplers see what is there from
+// the beginning.
+func (f *facts) start(path, agent string) []trace.SpanStartOption {
+	span := f.span[:len(f.span):len(f.span)]
+	if path != "" {
+		span = append(span, semconv.URLPath(path))
+	}
+	if agent != "" {
+		span = append(span, semconv.UserAgentOriginal(agent))
+	}
+	return []trace.SpanStartOption{serverKind, trace.WithAttributes(span...)}
 }
 
 // metricAttributes are those of a request's metrics.

@@ -18,7 +18,7 @@ import (
 
 // Handler makes spans, of that name, and metrics of the requests that next
 // answers, by OpenTelemetry's conventions for HTTP servers. A request's own trace context is
-// taken over. What a request costs beyond next is 2 to 4 µs when it is not sampled: no more
+// taken over. What a request costs beyond next is 3 to 6 µs of CPU time when it is not sampled: no more
 // of a span is made then than the context of the trace. next must use neither the request's body nor
 // the writer after it has returned: what they count is read then.
 func (r *Recorder) Handler(next http.Handler, span string) http.Handler {
@@ -49,7 +49,8 @@ type httpServer struct {
 	requestSize  httpconv.ServerRequestBodySize
 	responseSize httpconv.ServerResponseBodySize
 	duration     httpconv.ServerRequestDuration
-	known        remembered[alike, *facts]
+	known        remembered[origin, *facts]
+	starts       remembered[alike, []trace.SpanStartOption]
 }
 
 var serverKind = trace.WithSpanKind(trace.SpanKindServer)
@@ -57,12 +58,13 @@ var serverKind = trace.WithSpanKind(trace.SpanKindServer)
 // ServeHTTP answers a request.
 func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	known := h.facts(r)
+	from := origin{r.Method, r.Host, r.Proto, r.TLS != nil}
+	known := h.facts(from)
 	ctx := r.Context()
 	if _, carried := r.Header["Traceparent"]; carried {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	}
-	ctx, span := h.tracer.Start(ctx, h.span, known.start...)
+	ctx, span := h.tracer.Start(ctx, h.span, h.start(known, alike{from, r.URL.Path, r.UserAgent()})...)
 	x := &exchange{ResponseWriter: w, body: r.Body}
 	defer h.ended(ctx, span, known, x, began)
 	if span.IsRecording() {
@@ -76,19 +78,31 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.returned = true
 }
 
-// facts gives what is known of requests like this one.
-func (h *httpServer) facts(r *http.Request) *facts {
-	like := alike{r.Method, r.Host, r.Proto, r.URL.Path, r.UserAgent(), r.TLS != nil}
-	known, ok := h.known.find(like)
+// facts gives what is known of requests of an origin.
+func (h *httpServer) facts(from origin) *facts {
+	known, ok := h.known.find(from)
 	if ok {
 		return known
 	}
-	like = like.clone()
-	known = newFacts(like)
-	if like.length() > longestRemembered {
+	from = from.clone() // attributes keep it, too
+	known = newFacts(from)
+	if from.length() > longestRemembered {
 		return known
 	}
-	return h.known.add(like, known)
+	return h.known.add(from, known)
+}
+
+// start gives what the span of a request begins with.
+func (h *httpServer) start(known *facts, like alike) []trace.SpanStartOption {
+	opts, ok := h.starts.find(like)
+	if ok {
+		return opts
+	}
+	if like.length() > longestRemembered || h.starts.full() {
+		return known.start(like.path, like.agent)
+	}
+	like = like.clone()
+	return h.starts.add(like, known.start(like.path, like.agent))
 }
 
 // ended records the request, also when its handler panics.

@@ -234,11 +234,12 @@ func TestWhatClientsInvent(t *testing.T) {
 	for i := range 2 * mostRemembered {
 		for range 2 {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/score", strings.NewReader("question"))
-			r.Host = fmt.Sprintf("host%d", i)
+			r.Host, r.URL.Path = fmt.Sprintf("host%d", i), fmt.Sprintf("/path%d", i)
 			handler.ServeHTTP(httptest.NewRecorder(), r)
 		}
 	}
 	require.Len(t, *handler.(*httpServer).known.now.Load(), mostRemembered)
+	require.Len(t, *handler.(*httpServer).starts.now.Load(), mostRemembered)
 	points := k.metrics(t)["http.server.request.duration"].Data.(metricdata.Histogram[float64]).DataPoints
 	require.Len(t, points, 2*mostRemembered)
 	for _, point := range points {

@@ -7,8 +7,8 @@
 // code, ends what the command leaves behind, and ends itself. Each job waits for
 // what is initialised before. Go initialises a package as soon as what it imports
 // is, and of those that can be the first by import path: so this one imports
-// little, and nothing whose own path comes late, such as encoding/json or
-// path/filepath. Then its init is done before those of the program's libraries.
+// little, and nothing that waits for packages with late paths itself, such as
+// encoding/json or path/filepath. Then its init is done before those of the program's libraries.
 //
 // What the supervisor inherits: on standard input the Spec, on standard output a
 // pipe for its answer, which stays open for as long as it lives, and the files
