@@ -82,9 +82,7 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		return err
 	}
 	if k.run.Agent.Adopted && !k.run.Agent.Left {
-		if err := k.salvage(ctx, reason); err != nil {
-			k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "error", err)
-		}
+		k.salvageAll(ctx, reason)
 	}
 	if err := agent.Finish(ctx, k.h, k.run.ID, false, reason); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
@@ -187,6 +185,24 @@ func (k *keeper) lastWords(ctx context.Context, job string) string {
 	const longest = 500
 	last := strings.ToValidUTF8(lines[len(lines)-1], "")
 	return last[:min(len(last), longest)]
+}
+
+// salvageTries is how often it is tried to save what a lost agent has left: its target may
+// be recovering from what the agent was lost by.
+const salvageTries = 3
+
+// salvageAll saves what a lost agent has left, as far as that can be done.
+func (k *keeper) salvageAll(ctx context.Context, reason string) {
+	for try := 1; ; try++ {
+		err := k.salvage(ctx, reason)
+		if err == nil || errors.Is(err, azml.ErrConflict) { // the run has ended
+			return
+		}
+		k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "try", try, "error", err)
+		if try == salvageTries || !pause.For(ctx, time.Duration(try)*tryEvery) {
+			return
+		}
+	}
 }
 
 // salvage has another agent save what the lost one has left on the target, and end
