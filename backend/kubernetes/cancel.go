@@ -17,8 +17,8 @@ import (
 )
 
 // Cancel implements backend.Compute. The program in the pod does the work, so it goes
-// on when this process ends. A job that has no running pod gets none any more; one of a queue
-// that has not begun is removed, too.
+// on when this process ends. A job that has not begun gets no pod any more; one of a queue
+// is removed, too.
 func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) error {
 	deadline := time.Now().Add(grace)
 	v, err := d.look(ctx, id)
@@ -28,7 +28,7 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 	if v.status().State != backend.JobRunning {
 		return d.leaveQueue(ctx, v.job)
 	}
-	if v.job.Annotations[begunAnnotation] == "" || len(v.nodes) == 1 && !v.running() {
+	if v.job.Annotations[begunAnnotation] == "" {
 		return d.withdraw(ctx, v)
 	}
 	if len(v.nodes) > 1 {

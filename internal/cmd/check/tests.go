@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 )
 
@@ -68,14 +67,10 @@ func (j *job) packages() []string {
 	return append(first, "./...")
 }
 
-// atOnce is how many tests of a package run at a time for each processor: most of them
-// wait for a process, a container or a clock most of the time.
-const atOnce = 2
-
 // testFlags are what go test is told for all tests. It does not vet, which a step of its own
 // does, and leaves out what debuggers alone need, with which linking takes longer.
 func (j *job) testFlags(ctx context.Context) []string {
-	flags := []string{"test", "-json", "-timeout=60m", "-vet=off", "-ldflags=-s -w", fmt.Sprintf("-parallel=%d", atOnce*runtime.GOMAXPROCS(0))}
+	flags := []string{"test", "-json", "-timeout=60m", "-vet=off", "-ldflags=-s -w"}
 	switch {
 	case j.check.short:
 		return append(flags, "-short")
