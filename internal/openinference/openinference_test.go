@@ -196,7 +196,7 @@ func TestRefusedRequests(t *testing.T) {
 		input(`{"name": "x", "datatype": "FP32", "data": [1]}`):                                                                             "no shape",
 		input(`{"name": "x", "shape": [-1], "datatype": "FP32", "data": [1]}`):                                                              "negative length",
 		input(`{"shape": [1.5], "name": "x", "datatype": "FP32", "data": [1]}`):                                                             "input 1: its shape has 1.5",
-		input(`{"name": "x", "shape": [1` + strings.Repeat(",1", 64) + `], "datatype": "FP32", "data": [1]}`):                        "more than 64 dimensions",
+		input(`{"name": "x", "shape": [1` + strings.Repeat(",1", 64) + `], "datatype": "FP32", "data": [1]}`):                               "more than 64 dimensions",
 		input(`{"name": "x", "shape": [1], "datatype": "FP32", "data": [1], "data": null}`):                                                 "no data",
 		input(`{"name": "x", "shape": [1], "datatype": "FP32", "data": [1], "parameters": {"a": 1e999}}`):                                   "the parameters can't be read",
 		input(`{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}], "inputs": null, "outputs": [`):                                "no inputs",
