@@ -14,8 +14,8 @@ import (
 	"github.com/azml-go/azml/internal/program"
 )
 
-// TestAgentBeside: azml-agent goes to targets where it lies beside azml and is of the same
-// version, else azml does.
+// TestAgentBeside: azml-agent goes to targets where it lies beside azml, under its name or
+// with the platform behind it, and is of the same version, else azml does.
 func TestAgentBeside(t *testing.T) {
 	t.Parallel()
 	azml, err := programs()
@@ -37,6 +37,10 @@ func TestAgentBeside(t *testing.T) {
 	version := []byte("\t" + info.Main.Path + "\t" + info.Main.Version)
 	another := bytes.ReplaceAll(content, version, append(version[:len(version)-1:len(version)-1], '~'))
 	require.NotEqual(t, content, another)
+	named := filepath.Join(t.TempDir(), "azml-agent-"+here.OS+"-"+here.Arch)
+	require.NoError(t, os.Symlink(agent, named))
+	require.NoError(t, os.Symlink(azml, filepath.Join(filepath.Dir(named), "azml")))
+	require.Equal(t, named, finds(filepath.Join(filepath.Dir(named), "azml")))
 	for _, beside := range [][]byte{nil, []byte("#!/bin/sh\n"), another} {
 		chosen := filepath.Join(t.TempDir(), "azml")
 		require.NoError(t, os.Symlink(azml, chosen))

@@ -147,8 +147,8 @@ func (e *DockerEngine) importImage(ctx context.Context, root, called string) err
 // runDocker runs an engine in the folder $1 until standard input ends, as it
 // does when its starter dies, and starts it anew when there is a file "again". The
 // lock is not handed down: processes of jobs may outlive the engine. It exits with
-// [dockerInUse] when another engine has the folder.
-const runDocker = `exec 9> "$1/lock"; flock --nonblock 9 || exit 75
+// the code $3 when another engine has the folder.
+const runDocker = `exec 9> "$1/lock"; flock --nonblock --conflict-exit-code "$3" 9 || exit
 rm -f "$1/again" "$1/pid" "$1/log" "$1"/socket*
 { while :; do
 	rm -f "$1/run/containerd/containerd.pid" # of one that was killed with its engine
@@ -171,7 +171,7 @@ func startDocker(ctx context.Context, dir string) (*DockerEngine, error) {
 	// One of its own, so that another engine that has the folder doesn't answer.
 	socket := filepath.Join(dir, "socket-"+rand.Text()[:8])
 	e := &DockerEngine{Host: "unix://" + socket, dir: dir, ended: make(chan struct{})}
-	cmd := exec.Command("sh", "-c", runDocker, "sh", dir, e.Host)
+	cmd := exec.Command("sh", "-c", runDocker, "sh", dir, e.Host, strconv.Itoa(dockerInUse))
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

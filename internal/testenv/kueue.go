@@ -14,14 +14,18 @@ import (
 	"testing"
 )
 
-// kueueModule is Kueue, whose module has its manifests, too.
-const kueueModule = "sigs.k8s.io/kueue@v0.17.0"
+// Kueue's module has its manifests, too.
+const (
+	kueueModule  = "sigs.k8s.io/kueue"
+	kueueVersion = "v0.17.0"
+)
 
 // kueueImage finds the image that those manifests name.
 var kueueImage = regexp.MustCompile(`image: \S+/kueue:\S+`)
 
 // Kueue gives a cluster that no other process uses, in which Kueue runs as its own
-// manifests have it, with webhooks and rights. There is no queue yet.
+// manifests have it, with webhooks and rights, but for its image and that image's user.
+// There is no queue yet.
 func Kueue(t testing.TB) *KubernetesCluster {
 	t.Helper()
 	dir := need(t, AbilityKueue, func() (string, error) { return kueue(t.Context(), false) })
@@ -46,17 +50,15 @@ func kueue(ctx context.Context, again bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, version, _ := strings.Cut(kueueModule, "@")
-	return c.installed(ctx, "kueue-"+version, again, func(dir string) error {
-		manifests, err := moduleFolder(ctx, goTool, kueueModule, dir)
+	return c.installed(ctx, "kueue-"+kueueVersion, again, func(dir string) error {
+		manifests, err := moduleFolder(ctx, goTool, kueueModule+"@"+kueueVersion, dir)
 		if err != nil {
 			return err
 		}
 		if err := os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join(manifests, "config"))); err != nil {
 			return err
 		}
-		command, version, _ := strings.Cut(kueueModule, "@")
-		_, err = output(ctx, "env", "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0", goTool, "install", "-ldflags=-s -w", command+"/cmd/kueue@"+version)
+		_, err = output(ctx, "env", "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0", goTool, "install", "-ldflags=-s -w", kueueModule+"/cmd/kueue@"+kueueVersion)
 		if err != nil {
 			return err
 		}
