@@ -82,7 +82,9 @@ func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 		return err
 	}
 	if k.run.Agent.Adopted && !k.run.Agent.Left {
-		k.salvageAll(ctx, reason)
+		if err := k.salvageAll(ctx, reason); err != nil {
+			return err
+		}
 	}
 	if err := agent.Finish(ctx, k.h, k.run.ID, false, reason); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
@@ -191,28 +193,47 @@ func (k *keeper) lastWords(ctx context.Context, job string) string {
 // be recovering from what the agent was lost by.
 const salvageTries = 3
 
-// salvageAll saves what a lost agent has left, as far as that can be done.
-func (k *keeper) salvageAll(ctx context.Context, reason string) {
+// salvageAll saves what a lost agent has left, as far as that can be done. Errors:
+// ErrConflict when another keeper does it.
+func (k *keeper) salvageAll(ctx context.Context, reason string) error {
 	for try := 1; ; try++ {
 		err := k.salvage(ctx, reason)
-		if err == nil || errors.Is(err, azml.ErrConflict) { // the run has ended
-			return
+		if err == nil {
+			return nil
+		}
+		stored, readErr := k.read(ctx)
+		switch now := stored.Value; {
+		case readErr != nil:
+			return readErr
+		case now.Status.Terminal() || now.Owner == nil: // it was ended, or waits for nodes anew
+			return nil
+		case !k.keeps(now):
+			return errTaken
 		}
 		k.h.Logger().Warn("what a lost agent has left on its target could not be saved", "run", k.run.ID, "try", try, "error", err)
 		if try == salvageTries || !pause.For(ctx, time.Duration(try)*tryEvery) {
-			return
+			return nil
 		}
 	}
 }
+
+// errTaken says that another keeper, of another machine, has given the run an agent.
+var errTaken = fmt.Errorf("%w: the run has another agent now", azml.ErrConflict)
 
 // salvage has another agent save what the lost one has left on the target, and end
 // the run.
 func (k *keeper) salvage(ctx context.Context, reason string) error {
 	next, token := NewAgent()
-	next.Adopted, next.Nodes, next.Requeue = true, k.run.Agent.Nodes, k.run.Agent.Requeue
+	next.Adopted, next.Saves, next.Nodes, next.Requeue = true, true, k.run.Agent.Nodes, k.run.Agent.Requeue
+	// Before the record names it: who finds it there must not take it for lost, too.
+	lease, err := takeLease(k.h, next.Job)
+	if err != nil {
+		return err
+	}
+	defer func() { giveUp(lease, ctx.Err() == nil) }()
 	stored, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
-		if r.Status.Terminal() {
-			return fmt.Errorf("%w: the run is %s", azml.ErrConflict, r.Status)
+		if r.Status.Terminal() || !k.keeps(*r) {
+			return errTaken
 		}
 		r.Agent = next
 		return nil
@@ -234,7 +255,9 @@ func (k *keeper) salvage(ctx context.Context, reason string) error {
 	defer func() {
 		stop()
 		<-served
-		clearJob(ctx, k.h, k.target, next.Job)
+		if ctx.Err() == nil { // else it goes on
+			clearJob(ctx, k.h, k.target, next.Job)
+		}
 	}()
 	if err := k.launch(ctx, next.Job, address, agent.Instructions{RunID: k.run.ID, Token: token, Lost: reason, Who: k.h.Who()}); err != nil {
 		return err

@@ -286,6 +286,19 @@ func (k *keeper) serve(ctx context.Context, job string, handler http.Handler) (a
 	return address, done, nil
 }
 
+// saveStart is how long an agent that saves what another has left is waited for: a keeper
+// on another machine, which no lease tells of, may be about to start it.
+const saveStart = 30 * time.Second
+
+// mayCome tells whether another keeper may be about to start the run's agent.
+func (k *keeper) mayCome(ctx context.Context) bool {
+	if !k.run.Agent.Saves {
+		return false
+	}
+	stored, err := history.Get(ctx, k.h, k.run.ID)
+	return err == nil && !stored.Value.Status.Terminal() && k.keeps(stored.Value)
+}
+
 // wait gives the final status of the agent's job. A target that does not answer is
 // asked again; an agent that does not carry out a cancel is ended.
 func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error) {
@@ -297,9 +310,10 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 		k.force(watching, job)
 	}()
 	defer func() { stop(); <-watched }()
-	for {
+	for began := time.Now(); ; {
 		status, err := k.target.Wait(ctx, job)
 		switch {
+		case errors.Is(err, azml.ErrNotFound) && time.Since(began) < saveStart && k.mayCome(ctx):
 		case errors.Is(err, azml.ErrNotFound):
 			return backend.JobStatus{ID: job, State: backend.JobLost, Reason: "the target does not know it"}, nil
 		case err == nil || !errors.Is(err, azml.ErrUnavailable):

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -254,6 +255,56 @@ func TestOneKeeper(t *testing.T) {
 	require.Contains(t, r.Reason, "its agent on apart was cancelled")
 	p.requireNothing(t)
 	require.NoError(t, keeper.Attach(t.Context(), p.h, id), "an ended run is left alone")
+}
+
+// TestOneSaves: while what a lost agent has left is saved, no other process begins to do
+// that, or ends the run.
+func TestOneSaves(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	var saves int
+	p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+		if !p.run(t).Agent.Saves {
+			p.update(t, adopted(job.ID))
+			return target.Start(ctx, instead(job, "kill -9 $$"))
+		}
+		saves++
+		assert.ErrorContains(t, keeper.Attach(ctx, p.h, id), "another process keeps the run")
+		return target.Start(ctx, job)
+	}
+	require.NoError(t, keeper.Start(t.Context(), p.h, p.start))
+	r := p.run(t)
+	require.Equal(t, record.Failed, r.Status)
+	require.Contains(t, r.Reason, "its agent on apart was killed by signal 9")
+	require.Equal(t, 1, saves)
+	p.requireNothing(t)
+}
+
+// TestSavedElsewhere: a run whose agent is about to be started by a keeper on another
+// machine, to save what the lost one has left, is not lost once more.
+func TestSavedElsewhere(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	p.update(t, func(r *record.Run) {
+		adopted("agent-saves")(r)
+		r.Agent.Saves = true
+	})
+	p.driver.Start = func(context.Context, backend.OpenedCompute, backend.Job) error {
+		assert.Fail(t, "nothing is to be started")
+		return azml.ErrInvalid
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- keeper.Attach(t.Context(), p.h, id) }()
+	select {
+	case err := <-ended:
+		require.FailNow(t, "the agent is waited for", "%v", err)
+	case <-time.After(2 * time.Second):
+	}
+	_, err := history.Transition(t.Context(), p.h, id, history.Step{To: record.Failed, Reason: "by the other keeper"})
+	require.NoError(t, err)
+	require.NoError(t, <-ended)
+	require.Equal(t, "by the other keeper", p.run(t).Reason)
+	p.requireNothing(t)
 }
 
 // TestNobodysRun is one that no agent drives.

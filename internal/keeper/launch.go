@@ -116,7 +116,7 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 	}
 	noted, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
 		if !k.keeps(*r) {
-			return fmt.Errorf("%w: the run has another agent now", azml.ErrConflict)
+			return errTaken
 		}
 		if r.Agent.Image == made.Name {
 			return core.ErrNoChange

@@ -275,6 +275,9 @@ type Agent struct {
 	// Left says that it was asked to end, and nobody wanted the run canceled: all that
 	// its script has left is stored, and why it had to end is for its keeper to say.
 	Left bool `json:"left,omitempty"`
+	// Saves says that it saves what another agent, which was lost, has left. Its keeper may
+	// be about to start it.
+	Saves bool `json:"saves,omitempty"`
 }
 
 // RunError says why a run failed.
