@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,22 +37,36 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 			return err
 		}
 	}
-	var all errgroup.Group
-	for _, n := range v.nodes {
-		if !n.ended() {
-			all.Go(func() error { return d.cancelOn(ctx, n.pod, id, deadline) })
-		}
-	}
-	if err := all.Wait(); err != nil {
+	if err := d.cancelAll(ctx, v, deadline); err != nil {
 		return err
 	}
 	_, err = d.Wait(ctx, id)
 	return err
 }
 
-// cancelOn ends the command in a pod, and the pod when that can't be done.
-func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time) error {
-	err := d.endCommand(ctx, pod, id, deadline)
+// cancelAll ends the commands in all pods. None of the pods ends before all commands have:
+// with the first one the Job would delete the others, and what those have said with them.
+func (d *Driver) cancelAll(ctx context.Context, v view, deadline time.Time) error {
+	var all errgroup.Group
+	var there sync.WaitGroup
+	for _, n := range v.nodes {
+		if !n.ended() {
+			there.Add(1)
+			all.Go(func() error { return d.cancelOn(ctx, n.pod, v.id(), deadline, &there) })
+		}
+	}
+	return all.Wait()
+}
+
+// cancelOn ends the command in a pod, and the pod when that can't be done. The pod stays
+// until all have come there.
+func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time, there *sync.WaitGroup) error {
+	leave, err := d.endCommand(ctx, pod, id, deadline)
+	there.Done()
+	if err == nil {
+		there.Wait()
+		leave()
+	}
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -62,16 +77,24 @@ func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadl
 // trouble may never answer.
 const answerTime = 30 * time.Second
 
-// endCommand has the program in the pod end the command.
-func (d *Driver) endCommand(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time) error {
+// endCommand has the program in the pod end the command. The pod stays until leave is
+// called, or for some seconds.
+func (d *Driver) endCommand(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time) (leave func(), err error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline.Add(answerTime))
-	defer cancel()
 	client, err := d.serve(ctx, pod.Name)
 	if err != nil {
-		return err
+		cancel()
+		return nil, err
 	}
-	defer client.Close()
-	return client.Cancel(ctx, id, max(0, time.Until(deadline)))
+	leave = func() {
+		_ = client.Close() // what it was there for is done
+		cancel()
+	}
+	if err := client.Cancel(ctx, id, max(0, time.Until(deadline))); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
 }
 
 // deletePod ends a pod that can't be talked to.

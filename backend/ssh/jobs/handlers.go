@@ -43,7 +43,7 @@ func (s *server) output(w *answer, r *http.Request) error {
 		return err
 	}
 	defer out.Close()
-	s.reading()
+	s.stay()
 	return w.stream(out)
 }
 
@@ -52,6 +52,7 @@ func (s *server) cancel(_ *answer, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("%w: grace: %w", azml.ErrInvalid, err)
 	}
+	s.stay()
 	return s.driver.Cancel(r.Context(), id(r), grace)
 }
 

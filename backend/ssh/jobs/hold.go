@@ -13,8 +13,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gofrs/flock"
-
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 )
@@ -25,8 +23,9 @@ const (
 	BegunFile = "begun"
 	// SocketFile is the socket in the folder of Hold that the job reaches back by.
 	SocketFile = "socket"
-	// readersFile is locked by those who send what the held job has written.
-	readersFile = "readers"
+	// guestsFile is locked by those whose client reads what the held job has written, or
+	// has ended it.
+	guestsFile = "guests"
 	// lingering is for how long the holder waits for them.
 	lingering = 20 * time.Second
 	// graceOfHeld is what a held job has to end when its holder is told to.
@@ -103,8 +102,8 @@ func MarshalRequest(job backend.Job, rank string) ([]byte, error) {
 // Hold starts the job that the file request describes, in a place that is there for
 // this one job alone and ends with it, such as a pod. Serve, called there with the
 // same folder, gives others what they want of it. What the job writes goes to out,
-// too. When it has ended, and what is being read of its output is read, the file end
-// says how; Hold gives Ended. When ctx ends, or SIGTERM comes, the job is cancelled.
+// too. When it has ended, what is being read of its output is read, and those who have
+// cancelled it have gone, the file end says how; Hold gives Ended. When ctx ends, or SIGTERM comes, the job is cancelled.
 // Errors: Ended, ErrDenied, ErrUnavailable.
 func Hold(ctx context.Context, dir, request, end string, out io.Writer) error {
 	asked, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
@@ -135,7 +134,7 @@ func (s *server) hold(asked, life context.Context, dir, request string, out io.W
 	}
 	defer context.AfterFunc(asked, func() { _ = s.driver.Cancel(life, id, graceOfHeld) })()
 	o := s.see(life, id, out)
-	awaitReaders(dir)
+	s.awaitGuests()
 	return o
 }
 
@@ -208,17 +207,14 @@ func writeWhole(path string, data []byte) error {
 	return os.Rename(path+".new", path)
 }
 
-// reading says that a client of this process reads output, until the process ends.
-func (s *server) reading() {
-	s.readers.Do(func() { _, _ = flock.New(s.readersPath).TryRLock() }) // at worst nobody waits for it
-}
+// stay has the holder wait for this server's client, until the server ends.
+func (s *server) stay() { _, _ = s.guests.TryRLock() } // at worst nobody waits for it
 
-// awaitReaders waits for those who read, but not for ever: a client that has stopped
-// reading must not hold a place.
-func awaitReaders(dir string) {
+// awaitGuests waits for those who have asked for that, but not for ever: a client that has
+// stopped must not hold a place.
+func (s *server) awaitGuests() {
 	ctx, stop := context.WithTimeout(context.Background(), lingering)
 	defer stop()
-	lock := flock.New(filepath.Join(dir, "locks", readersFile))
-	_, _ = lock.TryLockContext(ctx, 5*time.Millisecond)
-	_ = lock.Close()
+	_, _ = s.guests.TryLockContext(ctx, 5*time.Millisecond)
+	_ = s.guests.Close()
 }

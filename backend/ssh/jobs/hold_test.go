@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -119,6 +120,34 @@ func TestHoldServes(t *testing.T) {
 	require.Equal(t, backend.JobExited, o.Status.State)
 	require.Equal(t, 3, o.Status.ExitCode)
 	require.GreaterOrEqual(t, o.Size, int64(len("ready\nsaved\n")))
+}
+
+// TestHoldStays: the place of a held job is there until who has cancelled it is done.
+func TestHoldStays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	held := make(chan Outcome, 1)
+	go func() {
+		_, o := hold(t.Context(), t, dir, shell(t, "a", "exec sleep 1000"), io.Discard)
+		held <- o
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, BegunFile)); return err == nil }, time.Minute, 5*time.Millisecond)
+	toFar, fromHere := io.Pipe()
+	toHere, fromFar := io.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- Serve(t.Context(), dir, toFar, fromFar) }()
+	c, err := Connect(t.Context(), toHere, fromHere, pipes{fromHere, toHere})
+	require.NoError(t, err)
+	require.NoError(t, c.Cancel(t.Context(), "a", time.Minute))
+	runtime.GC() // which closes what nobody has any more
+	select {
+	case <-held:
+		require.Fail(t, "its place is gone")
+	case <-time.After(500 * time.Millisecond):
+	}
+	require.NoError(t, c.Close())
+	require.NoError(t, <-served)
+	require.Equal(t, backend.JobKilled, (<-held).Status.State)
 }
 
 // FuzzOutcome reads anything as what becomes of a job.

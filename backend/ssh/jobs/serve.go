@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
@@ -32,10 +35,8 @@ type server struct {
 	reach      reach
 	// work is what must come to its end, also when the client is gone.
 	work sync.WaitGroup
-	// readers is done when a client has begun to read output, which the file at
-	// readersPath is locked for.
-	readers     sync.Once
-	readersPath string
+	// guests is what the holder of a job waits for, and others share until they end.
+	guests *flock.Flock
 }
 
 // Serve serves the jobs that are kept in dir, which it makes with mode 0700,
@@ -62,7 +63,7 @@ func Serve(ctx context.Context, dir string, in io.ReadCloser, out io.WriteCloser
 	_ = srv.Serve(&single{conn: conn}) // ends with the connection
 	s.reach.close()
 	s.work.Wait()
-	return s.driver.Close()
+	return errors.Join(s.guests.Close(), s.driver.Close())
 }
 
 func newServer(dir string) (*server, error) {
@@ -76,7 +77,7 @@ func newServer(dir string) (*server, error) {
 	locks := locks{filepath.Join(dir, "locks")}
 	s := &server{driver: driver, dir: dir, starts: starts{dir: filepath.Join(dir, "starts"), locks: locks},
 		programs: programs{dir: filepath.Join(dir, "bin")}, reach: reach{conns: map[string]*reached{}},
-		readersPath: filepath.Join(dir, "locks", readersFile)}
+		guests: flock.New(filepath.Join(dir, "locks", guestsFile))}
 	for _, d := range []string{s.starts.dir, s.programs.dir} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, classify(err)
