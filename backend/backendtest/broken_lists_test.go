@@ -55,6 +55,15 @@ func brokenLists() []brokenStore {
 		{"lists unsorted", "list", func(s backend.Objects) hooks {
 			return hooks{list: reordered(s, func(all []backend.Info) []backend.Info { slices.Reverse(all); return all })}
 		}},
+		{"lists what is there of the names that were", "list", func(s backend.Objects) hooks {
+			return hooks{list: reordered(s, func(all []backend.Info) []backend.Info {
+				pause()
+				return slices.DeleteFunc(all, func(info backend.Info) bool {
+					_, err := s.Stat(context.Background(), info.Key)
+					return !info.IsPrefix && err != nil
+				})
+			})}
+		}},
 		{"lists by file name", "list", func(s backend.Objects) hooks { return hooks{list: reordered(s, byFileName)} }},
 		{"common prefixes repeated", "list", func(s backend.Objects) hooks {
 			return hooks{list: reordered(s, func(all []backend.Info) (more []backend.Info) {

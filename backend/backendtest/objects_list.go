@@ -16,6 +16,7 @@ func listGroup() group[ObjectsHarness] {
 		{"many", checkListMany},
 		{"again and stop", checkListAgain},
 		{"common prefixes of deleted", checkListDeleted},
+		{"replaced", checkListReplaced},
 	}}
 }
 
@@ -109,4 +110,42 @@ func checkListDeleted(t TB, h ObjectsHarness) {
 	require.Equal(t, []string{"a/x"}, s.keys(backend.ListOptions{Prefix: "a/", Delimiter: "/"}))
 	s.delete("a/x")
 	require.Empty(t, s.keys(backend.ListOptions{Delimiter: "/"}))
+}
+
+// checkListReplaced lists while one object takes the place of another, again and again.
+func checkListReplaced(t TB, h ObjectsHarness) {
+	s := store{t, h.Objects}
+	for i := range 100 { // to take some time
+		s.put(fmt.Sprintf("many/a%02d", i), "")
+	}
+	const rounds = 50
+	s.put("many/b00", "")
+	done := make(chan error, 1)
+	go func() {
+		for i := range rounds {
+			_, err := s.Put(t.Context(), fmt.Sprintf("many/b%02d", i+1), strings.NewReader(""), &backend.PutOptions{})
+			if err == nil {
+				err = s.Delete(t.Context(), fmt.Sprintf("many/b%02d", i), &backend.DeleteOptions{})
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for {
+		if seen := s.keys(backend.ListOptions{Prefix: "many/b"}); len(seen) == 0 {
+			require.Fail(t, "of two, of which one is written before the other is deleted, none was seen")
+		}
+		if seen := s.keys(backend.ListOptions{Prefix: "many/"}); len(seen) <= 100 {
+			require.Fail(t, "of two, of which one is written before the other is deleted, none was seen among others")
+		}
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			return
+		default:
+		}
+	}
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // List yields the objects in byte order of their keys. It reads a folder when
-// it comes to it, all of it at once, and yields its objects as they were then;
+// it comes to it, all of it at once, and yields its objects as they were then: one
+// that was written before another in that folder was deleted is there when that is not;
 // with a delimiter it looks into the folders below only until it sees that one
 // is not empty. An object costs one lstat, without the way to its folder.
 // Errors: ErrDenied, ErrUnavailable, ErrClosed.
@@ -166,8 +167,13 @@ func (e *entry) named(base, segment string) bool {
 	return true
 }
 
-// readDir reads the names in a folder, none when it is not there, or is deleted
-// while it is read.
+// mostReads is how often the names of a folder that changes are read again.
+const mostReads = 10
+
+// readDir reads a folder, which has nothing when it is not there, or is deleted while it is
+// read. Reading its names and looking at each of them takes two steps: what was written
+// before something else was deleted is there in place of it, for the names are read again
+// until there is none that was not looked at.
 func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
 	f, err := s.root.Open(cmp.Or(dir, "."))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -177,11 +183,67 @@ func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	defer f.Close()
-	names, err := f.ReadDir(-1)
+	entries, err := f.ReadDir(-1)
+	for range mostReads {
+		var names []string
+		if err == nil {
+			_, err = f.Seek(0, io.SeekStart)
+		}
+		if err == nil {
+			names, err = f.Readdirnames(-1)
+		}
+		if err != nil || !lacksAny(entries, names) {
+			break
+		}
+		entries, err = s.appendNew(entries, dir, names)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return names, err
+	return entries, err
+}
+
+// lacksAny tells whether one of the names is not among the entries. The order of both is
+// mostly the same.
+func lacksAny(entries []fs.DirEntry, names []string) bool {
+	i := 0
+	for _, name := range names {
+		for i < len(entries) && entries[i].Name() != name {
+			i++
+		}
+		if i == len(entries) {
+			known := knownNames(entries)
+			return slices.ContainsFunc(names, func(name string) bool { return !known[name] })
+		}
+	}
+	return false
+}
+
+func knownNames(entries []fs.DirEntry) map[string]bool {
+	known := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		known[e.Name()] = true
+	}
+	return known
+}
+
+// appendNew looks at the names that are not among the entries.
+func (s *Store) appendNew(entries []fs.DirEntry, dir string, names []string) ([]fs.DirEntry, error) {
+	known := knownNames(entries)
+	for _, name := range names {
+		if known[name] {
+			continue
+		}
+		info, err := s.root.Lstat(dir + name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return entries, err
+		}
+		entries = append(entries, fs.FileInfoToDirEntry(info))
+	}
+	return entries, nil
 }
 
 // hasObject tells whether there is any file in the folder or below: one left

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Kueue's module has its manifests, too.
@@ -98,5 +99,21 @@ func (c *KubernetesCluster) installKueue(ctx context.Context, dir string) error 
 		return err
 	}
 	_, err = c.Run(ctx, "", "wait", "-n", "kueue-system", "--for=condition=Available", "deployment/kueue-controller-manager", "--timeout=300s")
-	return err
+	if err != nil {
+		return err
+	}
+	return c.awaitWebhooks(ctx)
+}
+
+// awaitWebhooks waits until the API server reaches what Kueue checks objects with: the
+// service may be known to the proxy some seconds after its pod is ready.
+func (c *KubernetesCluster) awaitWebhooks(ctx context.Context) error {
+	const flavor = `{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ResourceFlavor", "metadata": {"name": "probe"}}`
+	for end := time.Now().Add(time.Minute); ; {
+		_, err := c.Run(ctx, flavor, "create", "--dry-run=server", "-f", "-")
+		if err == nil || time.Now().After(end) || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
 }
