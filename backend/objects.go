@@ -59,9 +59,10 @@ type Objects interface {
 	// of their keys. It reads lazily, starts no goroutine, and can be ranged
 	// again. An error comes once, as the last pair. Objects that are written
 	// or deleted meanwhile may or may not be seen; all others are seen exactly
-	// once. When one is deleted after another with the same prefix up to the last
-	// "/" and a greater key was written in place of it, at least one of both is
-	// seen. A prefix that matches nothing yields nothing.
+	// once. When one is deleted after another with the same key up to the last
+	// "/", and a greater one with it, was written in place of it, at least one of both is
+	// seen; not so with a delimiter, and with names behind that "/" of more than 64 bytes.
+	// A prefix that matches nothing yields nothing.
 	List(ctx context.Context, opts *ListOptions) iter.Seq2[Info, error]
 }
 

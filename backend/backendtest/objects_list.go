@@ -118,34 +118,34 @@ func checkListReplaced(t TB, h ObjectsHarness) {
 	for i := range 100 { // to take some time
 		s.put(fmt.Sprintf("many/a%02d", i), "")
 	}
-	const rounds = 50
-	s.put("many/b00", "")
-	done := make(chan error, 1)
+	s.put("many/b0000", "")
+	enough, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		for i := range rounds {
-			_, err := s.Put(t.Context(), fmt.Sprintf("many/b%02d", i+1), strings.NewReader(""), &backend.PutOptions{})
+		for i := 0; ; i++ {
+			_, err := s.Put(t.Context(), fmt.Sprintf("many/b%04d", i+1), strings.NewReader(""), &backend.PutOptions{})
 			if err == nil {
-				err = s.Delete(t.Context(), fmt.Sprintf("many/b%02d", i), &backend.DeleteOptions{})
+				err = s.Delete(t.Context(), fmt.Sprintf("many/b%04d", i), &backend.DeleteOptions{})
 			}
 			if err != nil {
 				done <- err
 				return
 			}
+			select {
+			case <-enough:
+				done <- nil
+				return
+			default:
+			}
 		}
-		done <- nil
 	}()
-	for {
-		if seen := s.keys(backend.ListOptions{Prefix: "many/b"}); len(seen) == 0 {
-			require.Fail(t, "of two, of which one is written before the other is deleted, none was seen")
-		}
-		if seen := s.keys(backend.ListOptions{Prefix: "many/"}); len(seen) <= 100 {
-			require.Fail(t, "of two, of which one is written before the other is deleted, none was seen among others")
-		}
-		select {
-		case err := <-done:
-			require.NoError(t, err)
-			return
-		default:
-		}
+	const rounds = 50
+	seen, among := true, true
+	for range rounds {
+		seen = seen && len(s.keys(backend.ListOptions{Prefix: "many/b"})) > 0
+		among = among && len(s.keys(backend.ListOptions{Prefix: "many/"})) > 100
 	}
+	close(enough)
+	require.NoError(t, <-done)
+	require.True(t, seen, "of two, of which one is written before the other is deleted, none was seen")
+	require.True(t, among, "of two, of which one is written before the other is deleted, none was seen among others")
 }

@@ -44,22 +44,27 @@ func (d *Driver) Cancel(ctx context.Context, id string, grace time.Duration) err
 	return err
 }
 
-// cancelAll ends the commands in all pods. None of the pods ends before all commands have:
-// with the first one the Job would delete the others, and what those have said with them.
+// cancelAll ends the commands in all pods. A pod waits some seconds for the others' commands
+// to end, too: with the first pod the Job would delete the others, and what those have said
+// with them.
 func (d *Driver) cancelAll(ctx context.Context, v view, deadline time.Time) error {
-	var all errgroup.Group
-	var there sync.WaitGroup
+	var pods []*corev1.Pod
 	for _, n := range v.nodes {
 		if !n.ended() {
-			there.Add(1)
-			all.Go(func() error { return d.cancelOn(ctx, n.pod, v.id(), deadline, &there) })
+			pods = append(pods, n.pod)
 		}
+	}
+	var all errgroup.Group
+	var there sync.WaitGroup
+	there.Add(len(pods))
+	for _, pod := range pods {
+		all.Go(func() error { return d.cancelOn(ctx, pod, v.id(), deadline, &there) })
 	}
 	return all.Wait()
 }
 
-// cancelOn ends the command in a pod, and the pod when that can't be done. The pod stays
-// until all have come there.
+// cancelOn ends the command in a pod, and the pod when that can't be done. It leaves
+// the pod when all are there.
 func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time, there *sync.WaitGroup) error {
 	leave, err := d.endCommand(ctx, pod, id, deadline)
 	there.Done()

@@ -15,7 +15,7 @@ import (
 
 // List yields the objects in byte order of their keys. It reads a folder when
 // it comes to it, all of it at once, and yields its objects as they were then: one
-// that was written before another in that folder was deleted is there when that is not;
+// that took the place of another in that folder meanwhile is there when that is not;
 // with a delimiter it looks into the folders below only until it sees that one
 // is not empty. An object costs one lstat, without the way to its folder.
 // Errors: ErrDenied, ErrUnavailable, ErrClosed.
@@ -171,9 +171,8 @@ func (e *entry) named(base, segment string) bool {
 const mostReads = 10
 
 // readDir reads a folder, which has nothing when it is not there, or is deleted while it is
-// read. Reading its names and looking at each of them takes two steps: what was written
-// before something else was deleted is there in place of it, for the names are read again
-// until there is none that was not looked at.
+// read. Reading its names and looking at each of them takes two steps, between which one may
+// take the place of another: the names are read again, so that the new one is looked at, too.
 func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
 	f, err := s.root.Open(cmp.Or(dir, "."))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -93,8 +93,8 @@ var changes = []change{
 }
 
 // TestRandomRequestsBesideMLServer changes random requests and compares what becomes of them
-// where MLServer follows the protocol. Where it departs from that, it must do so, too: else
-// the departure is none any more.
+// where MLServer follows the protocol. Where it departs from that, it must do so as is said:
+// else the departure is none any more.
 func TestRandomRequestsBesideMLServer(t *testing.T) {
 	t.Parallel()
 	theirs, ours := startMLServer(t), serveModels(t, echo)
@@ -114,6 +114,7 @@ func TestRandomRequestsBesideMLServer(t *testing.T) {
 			require.True(t, c.departs.allows(c.want, status.Code(theirErr)), "%s, seed %d, MLServer: %v", c.name, seed, theirErr)
 			if c.departs == givesAll {
 				require.Len(t, got.GetOutputs(), 1)
+				require.Len(t, want.GetOutputs(), len(req.GetInputs()))
 			}
 			if err == nil && c.departs == follows {
 				require.True(t, proto.Equal(bare(want), bare(got)), "%s, seed %d: %v and not %v", c.name, seed, got, want)

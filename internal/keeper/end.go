@@ -66,8 +66,11 @@ func (k *keeper) overdue(r record.Run) bool {
 // on the target what the first has left, and where that fails, from here.
 func (k *keeper) settle(ctx context.Context, status backend.JobStatus) error {
 	stored, err := k.read(ctx)
-	if err != nil || stored.Value.Status.Terminal() || !k.keeps(stored.Value) {
+	if err != nil || stored.Value.Status.Terminal() || over(stored.Value) && !k.keeps(stored.Value) {
 		return err
+	}
+	if !k.keeps(stored.Value) {
+		return errTaken
 	}
 	k.run = stored.Value
 	if k.run.Status == record.CancelRequested && !k.run.Agent.Adopted {
@@ -194,19 +197,25 @@ func (k *keeper) lastWords(ctx context.Context, job string) string {
 const salvageTries = 3
 
 // salvageAll saves what a lost agent has left, as far as that can be done. Errors:
-// ErrConflict when another keeper does it.
+// errTaken when another keeper does it.
 func (k *keeper) salvageAll(ctx context.Context, reason string) error {
 	for try := 1; ; try++ {
-		err := k.salvage(ctx, reason)
+		next, token := NewAgent()
+		next.Adopted, next.Saves, next.Nodes, next.Requeue = true, true, k.run.Agent.Nodes, k.run.Agent.Requeue
+		err := k.salvage(ctx, next, token, reason)
 		if err == nil {
 			return nil
 		}
 		stored, readErr := k.read(ctx)
 		switch now := stored.Value; {
+		case errors.Is(readErr, azml.ErrNotFound): // it was deleted
+			return nil
 		case readErr != nil:
 			return readErr
-		case now.Status.Terminal() || now.Owner == nil: // it was ended, or waits for nodes anew
+		case over(now):
 			return nil
+		case now.Agent.Job == next.Job: // also where the store's answer to that was lost
+			k.run = now
 		case !k.keeps(now):
 			return errTaken
 		}
@@ -217,31 +226,23 @@ func (k *keeper) salvageAll(ctx context.Context, reason string) error {
 	}
 }
 
-// errTaken says that another keeper, of another machine, has given the run an agent.
+// over tells whether nobody answers for the run any more: it has ended, or waits for nodes
+// anew.
+func over(r record.Run) bool { return r.Status.Terminal() || r.Owner == nil || r.Agent == nil }
+
+// errTaken says that the run has another agent than the one that is kept: another keeper,
+// or a scheduler, has given it that.
 var errTaken = fmt.Errorf("%w: the run has another agent now", azml.ErrConflict)
 
-// salvage has another agent save what the lost one has left on the target, and end
-// the run.
-func (k *keeper) salvage(ctx context.Context, reason string) error {
-	next, token := NewAgent()
-	next.Adopted, next.Saves, next.Nodes, next.Requeue = true, true, k.run.Agent.Nodes, k.run.Agent.Requeue
-	// Before the record names it: who finds it there must not take it for lost, too.
+// salvage has the next agent save what the lost one has left on the target, and end the
+// run. It has lease and listener before the record names it: who finds it there must not
+// take it for lost, too.
+func (k *keeper) salvage(ctx context.Context, next *record.Agent, token, reason string) error {
 	lease, err := takeLease(k.h, next.Job)
 	if err != nil {
 		return err
 	}
 	defer func() { giveUp(lease, ctx.Err() == nil) }()
-	stored, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
-		if r.Status.Terminal() || !k.keeps(*r) {
-			return errTaken
-		}
-		r.Agent = next
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	k.run = stored.Value
 	handler, err := k.handler(next)
 	if err != nil {
 		return err
@@ -259,6 +260,17 @@ func (k *keeper) salvage(ctx context.Context, reason string) error {
 			clearJob(ctx, k.h, k.target, next.Job)
 		}
 	}()
+	stored, err := history.Update(ctx, k.h, k.run.ID, core.Quiet, func(r *record.Run) error {
+		if r.Status.Terminal() || !k.keeps(*r) {
+			return errTaken
+		}
+		r.Agent = next
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	k.run = stored.Value
 	if err := k.launch(ctx, next.Job, address, agent.Instructions{RunID: k.run.ID, Token: token, Lost: reason, Who: k.h.Who()}); err != nil {
 		return err
 	}

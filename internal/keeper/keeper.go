@@ -49,10 +49,15 @@ type keeper struct {
 // it has ended, or ctx has: then the agent goes on. This process answers for the run,
 // which it takes over from its submitter, until the agent does. A run whose agent could not be
 // started is Failed with the reason; one of a queue that lost its nodes before is Queued
-// again, without an agent. Errors: ErrConflict when another process
+// again, without an agent. When somebody else gives the run another agent, it is kept again
+// as soon as nobody else keeps it. Errors: ErrConflict when another process
 // keeps it, those of the target.
 func Start(ctx context.Context, h core.Handle, i agent.Instructions) error {
-	return (&keeper{h: h}).keep(ctx, i.RunID, &i)
+	err := (&keeper{h: h}).keep(ctx, i.RunID, &i)
+	for taken := errors.Is(err, errTaken); taken && errors.Is(err, azml.ErrConflict) && pause.For(ctx, lookEvery); {
+		err = Attach(ctx, h, i.RunID)
+	}
+	return err
 }
 
 // Attach keeps a run whose agent runs already. Errors: as Start.
@@ -177,7 +182,7 @@ func (k *keeper) see(ctx context.Context, start *agent.Instructions) (ended bool
 		return k.parked, err
 	}
 	if err := k.settle(ctx, status); err != nil {
-		return false, err
+		return errors.Is(err, errTaken), err // of this agent nothing is left then, either
 	}
 	return true, nil
 }
@@ -296,7 +301,7 @@ func (k *keeper) mayCome(ctx context.Context) bool {
 		return false
 	}
 	stored, err := history.Get(ctx, k.h, k.run.ID)
-	return err == nil && !stored.Value.Status.Terminal() && k.keeps(stored.Value)
+	return errors.Is(err, azml.ErrUnavailable) || err == nil && !stored.Value.Status.Terminal() && k.keeps(stored.Value)
 }
 
 // wait gives the final status of the agent's job. A target that does not answer is

@@ -4,6 +4,7 @@ package keeper_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -158,7 +159,7 @@ func TestBeforeItIsAdopted(t *testing.T) {
 		"its node refuses":                              {start: func(_ *testing.T, _ *place, job backend.Job) (backend.Job, error) { return job, azml.ErrDenied }, status: record.Failed, reason: "denied", agent: "*", class: azml.ErrDenied},
 		"it is canceled":                                {before: cancel, start: script("exit 1"), status: record.Canceled, reason: "before it began", agent: "*"},
 		"it lost its nodes ten times":                   {before: tenTimes, start: unavailable, status: record.Failed, reason: "could not be started", agent: "*", class: azml.ErrUnavailable},
-		"it is given another agent":                     {start: givenAway("exit 1", nil), status: record.Queued, agent: "agent-other"},
+		"it is given another agent":                     {start: givenAway("exit 1", nil), status: record.Queued, agent: "agent-other", class: azml.ErrConflict},
 		"its agent has it and the keeper does not know": {start: givenAway("", azml.ErrUnavailable), status: record.Queued, agent: "agent-other"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +180,13 @@ func TestBeforeItIsAdopted(t *testing.T) {
 				}
 				return target.Start(ctx, job)
 			}
-			require.ErrorIs(t, keeper.Start(t.Context(), p.h, p.start), c.class)
+			start := keeper.Start
+			if !c.alone {
+				start = func(ctx context.Context, h core.Handle, i agent.Instructions) error {
+					return keeper.StartOn(ctx, h, i, nil, nil)
+				}
+			}
+			require.ErrorIs(t, start(t.Context(), p.h, p.start), c.class)
 			r := p.run(t)
 			require.Equal(t, c.status, r.Status)
 			require.Contains(t, r.Reason, c.reason)
@@ -277,6 +284,28 @@ func TestOneSaves(t *testing.T) {
 	require.Equal(t, record.Failed, r.Status)
 	require.Contains(t, r.Reason, "its agent on apart was killed by signal 9")
 	require.Equal(t, 1, saves)
+	p.requireNothing(t)
+}
+
+// TestTaken: a keeper whose run was given another agent by somebody else, who then is gone,
+// keeps that one.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	own := p.run(t).Agent.Job
+	p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+		if job.ID != own {
+			return target.Start(ctx, job)
+		}
+		p.update(t, adopted("agent-other"))
+		other := instead(job, "sleep 1; kill -9 $$")
+		other.ID = "agent-other"
+		return errors.Join(target.Start(ctx, other), target.Start(ctx, instead(job, "exit 1")))
+	}
+	require.NoError(t, keeper.Start(t.Context(), p.h, p.start))
+	r := p.run(t)
+	require.Equal(t, record.Failed, r.Status)
+	require.Contains(t, r.Reason, "its agent on apart was killed by signal 9")
 	p.requireNothing(t)
 }
 

@@ -33,10 +33,10 @@ func takeLease(h core.Handle, job string) (*os.File, error) {
 	return f, nil
 }
 
-// giveUp ends the lease of a run that has ended.
+// giveUp ends the lease; with ended nothing is left of that agent.
 func giveUp(lease *os.File, ended bool) {
 	if ended {
-		_ = os.Remove(lease.Name()) // nobody keeps an ended run again
+		_ = os.Remove(lease.Name()) // who has it all the same finds no agent
 	}
 	_ = lease.Close()
 }
