@@ -55,21 +55,21 @@ func (d *Driver) cancelAll(ctx context.Context, v view, deadline time.Time) erro
 		}
 	}
 	var all errgroup.Group
-	var there sync.WaitGroup
-	there.Add(len(pods))
+	var running sync.WaitGroup
+	running.Add(len(pods))
 	for _, pod := range pods {
-		all.Go(func() error { return d.cancelOn(ctx, pod, v.id(), deadline, &there) })
+		all.Go(func() error { return d.cancelOn(ctx, pod, v.id(), deadline, &running) })
 	}
 	return all.Wait()
 }
 
 // cancelOn ends the command in a pod, and the pod when that can't be done. It leaves
-// the pod when all are there.
-func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time, there *sync.WaitGroup) error {
+// the pod when no command runs any more.
+func (d *Driver) cancelOn(ctx context.Context, pod *corev1.Pod, id string, deadline time.Time, running *sync.WaitGroup) error {
 	leave, err := d.endCommand(ctx, pod, id, deadline)
-	there.Done()
+	running.Done()
 	if err == nil {
-		there.Wait()
+		running.Wait()
 		leave()
 	}
 	if err == nil || ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"os"
 	"slices"
 	"strings"
 
@@ -184,17 +185,14 @@ func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
 	defer f.Close()
 	entries, err := f.ReadDir(-1)
 	for range mostReads {
-		var names []string
-		if err == nil {
-			_, err = f.Seek(0, io.SeekStart)
-		}
-		if err == nil {
-			names, err = f.Readdirnames(-1)
-		}
-		if err != nil || !lacksAny(entries, names) {
+		if err != nil {
 			break
 		}
-		entries, err = s.appendNew(entries, dir, names)
+		var news []string
+		if news, err = unknown(f, entries); len(news) == 0 {
+			break
+		}
+		entries, err = s.look(entries, dir, news)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -202,37 +200,28 @@ func (s *Store) readDir(dir string) ([]fs.DirEntry, error) {
 	return entries, err
 }
 
-// lacksAny tells whether one of the names is not among the entries. The order of both is
-// mostly the same.
-func lacksAny(entries []fs.DirEntry, names []string) bool {
-	i := 0
-	for _, name := range names {
-		for i < len(entries) && entries[i].Name() != name {
-			i++
-		}
-		if i == len(entries) {
-			known := knownNames(entries)
-			return slices.ContainsFunc(names, func(name string) bool { return !known[name] })
+// unknown reads the names in an open folder once more, and gives those that are not among
+// the entries. Mostly there are none, and both are in the same order.
+func unknown(f *os.File, entries []fs.DirEntry) ([]string, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	for i, name := range names {
+		if i == len(entries) || entries[i].Name() != name {
+			known := make(map[string]bool, len(entries))
+			for _, e := range entries {
+				known[e.Name()] = true
+			}
+			return slices.DeleteFunc(names, func(name string) bool { return known[name] }), err
 		}
 	}
-	return false
+	return nil, err
 }
 
-func knownNames(entries []fs.DirEntry) map[string]bool {
-	known := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		known[e.Name()] = true
-	}
-	return known
-}
-
-// appendNew looks at the names that are not among the entries.
-func (s *Store) appendNew(entries []fs.DirEntry, dir string, names []string) ([]fs.DirEntry, error) {
-	known := knownNames(entries)
+// look adds the entries of those names that are still there.
+func (s *Store) look(entries []fs.DirEntry, dir string, names []string) ([]fs.DirEntry, error) {
 	for _, name := range names {
-		if known[name] {
-			continue
-		}
 		info, err := s.root.Lstat(dir + name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -54,7 +54,10 @@ type keeper struct {
 // keeps it, those of the target.
 func Start(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	err := (&keeper{h: h}).keep(ctx, i.RunID, &i)
-	for taken := errors.Is(err, errTaken); taken && errors.Is(err, azml.ErrConflict) && pause.For(ctx, lookEvery); {
+	if !errors.Is(err, errTaken) {
+		return err
+	}
+	for errors.Is(err, azml.ErrConflict) && pause.For(ctx, lookEvery) {
 		err = Attach(ctx, h, i.RunID)
 	}
 	return err
@@ -289,19 +292,6 @@ func (k *keeper) serve(ctx context.Context, job string, handler http.Handler) (a
 		}
 	}()
 	return address, done, nil
-}
-
-// saveStart is how long an agent that saves what another has left is waited for: a keeper
-// on another machine, which no lease tells of, may be about to start it.
-const saveStart = 30 * time.Second
-
-// mayCome tells whether another keeper may be about to start the run's agent.
-func (k *keeper) mayCome(ctx context.Context) bool {
-	if !k.run.Agent.Saves {
-		return false
-	}
-	stored, err := history.Get(ctx, k.h, k.run.ID)
-	return errors.Is(err, azml.ErrUnavailable) || err == nil && !stored.Value.Status.Terminal() && k.keeps(stored.Value)
 }
 
 // wait gives the final status of the agent's job. A target that does not answer is

@@ -103,7 +103,8 @@ func MarshalRequest(job backend.Job, rank string) ([]byte, error) {
 // this one job alone and ends with it, such as a pod. Serve, called there with the
 // same folder, gives others what they want of it. What the job writes goes to out,
 // too. When it has ended, what is being read of its output is read, and those who have
-// cancelled it have gone, the file end says how; Hold gives Ended. When ctx ends, or SIGTERM comes, the job is cancelled.
+// cancelled it have gone, the file end says how; Hold gives Ended. When ctx ends, or
+// SIGTERM comes, the job is cancelled.
 // Errors: Ended, ErrDenied, ErrUnavailable.
 func Hold(ctx context.Context, dir, request, end string, out io.Writer) error {
 	asked, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
