@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/internal/core"
 )
 
@@ -65,17 +66,5 @@ func (m *memory) save() error {
 	if err := os.MkdirAll(filepath.Dir(m.path), 0o700); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(m.path), "draft-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	if _, err := temp.Write(data); err != nil {
-		_ = temp.Close()
-		return err
-	}
-	if err := temp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), m.path)
+	return atomicfile.Write(m.path, data, 0o600)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/internal/core"
 )
 
@@ -148,9 +149,5 @@ func (w *Workspace) WriteConfig(dir string) (_ string, err error) {
 		return "", err
 	}
 	file := filepath.Join(folder, configNames[0])
-	temp := file + ".new"
-	if err := os.WriteFile(temp, append(data, '\n'), 0o644); err != nil {
-		return "", err
-	}
-	return file, os.Rename(temp, file)
+	return file, atomicfile.Write(file, append(data, '\n'), 0o644)
 }

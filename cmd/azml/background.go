@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -93,10 +94,7 @@ func (a *app) report(text string) error {
 	if a.reportTo == "" {
 		return nil
 	}
-	if err := os.WriteFile(a.reportTo+".new", []byte(text), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(a.reportTo+".new", a.reportTo)
+	return atomicfile.Write(a.reportTo, []byte(text), 0o600)
 }
 
 // lastWords makes an error of what a background process said before it ended.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/dataset"
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/label"
 	"github.com/azml-go/azml/workspace"
 )
@@ -116,7 +117,7 @@ output. CSV has no place for segmentations. The file appears when it is complete
 			if coco+csv == "-" {
 				return write(a.stdout)
 			}
-			return writeWhole(coco+csv, write)
+			return atomicfile.Create(coco+csv, 0o644, func(f *os.File) error { return write(f) })
 		})
 	}
 	return cmd

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/run"
 )
 
@@ -46,22 +44,5 @@ func (a *app) exportRun(ctx context.Context, r *run.Run, path string, opts *run.
 	if path == "" {
 		return r.ExportMetrics(ctx, a.stdout, opts)
 	}
-	return writeWhole(path, func(w io.Writer) error { return r.ExportMetrics(ctx, w, opts) })
-}
-
-// writeWhole makes a file that appears, or replaces the one that is there, when
-// all of it is written.
-func writeWhole(path string, write func(w io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(write(f), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return atomicfile.Create(path, 0o644, func(f *os.File) error { return r.ExportMetrics(ctx, f, opts) })
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
@@ -24,15 +26,15 @@ const keepEvery = 30 * time.Second
 // mayRequeue tells whether the run waits for nodes anew when it loses them.
 func (d *drive) mayRequeue() bool { return d.run.Agent != nil && d.run.Agent.Requeue }
 
-// again tells whether the run had begun before it got the nodes that it has now.
-func (d *drive) again() bool {
-	return slices.ContainsFunc(d.run.History, func(t record.Transition) bool { return t.Status == record.Running })
+// hasRun tells whether a run has ever been running.
+func hasRun(r record.Run) bool {
+	return slices.ContainsFunc(r.History, func(t record.Transition) bool { return t.Status == record.Running })
 }
 
 // bringBack restores what a run that begins again had in outputs/ when it lost its
 // nodes: there are the checkpoints that its script goes on from.
 func (d *drive) bringBack(ctx context.Context) error {
-	if !d.again() {
+	if !d.goesOn {
 		return nil
 	}
 	manifest, err := history.Files(ctx, d.h, d.run, "outputs")
@@ -65,13 +67,31 @@ func (d *drive) keepOutputs(ctx context.Context) {
 // baseFile is where it is noted how long a process's log was before it began.
 func (d *drive) baseFile(job string) string { return filepath.Join(d.dir, "base-"+job) }
 
-// noteBase notes it for a process whose log goes on from one before.
+// noteBase notes it for a process whose log goes on from one before, whose output must be
+// gone by then: who finds both after this process was killed would take it for new.
 func (d *drive) noteBase(ctx context.Context, job, log string) error {
 	size, err := history.LogSize(ctx, d.h, history.LogKey(d.run, log))
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(d.baseFile(job), []byte(strconv.FormatInt(size, 10)), 0o600)
+	return atomicfile.Write(d.baseFile(job), []byte(strconv.FormatInt(size, 10)), 0o600)
+}
+
+// noteBases does so for a process of this node, and for those that mpirun starts.
+func (d *drive) noteBases(ctx context.Context, local int) error {
+	err := d.ranks[local].log.Flush(ctx)
+	if err == nil {
+		err = d.noteBase(ctx, d.jobName(local), d.logName(local))
+	}
+	if err == nil && d.mpi() {
+		err = os.RemoveAll(filepath.Join(d.dir, rankDir)) // all of it is stored
+	}
+	for _, log := range d.rankLogs() {
+		if err == nil {
+			err = d.noteBase(ctx, path.Base(log), log)
+		}
+	}
+	return err
 }
 
 // base gives how long the log was, 0 when nothing is noted.

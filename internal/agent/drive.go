@@ -56,6 +56,7 @@ type drive struct {
 	ranks   []*rank   // the script's processes on this node, of the present attempt
 	metrics *metrics.Writer
 	status  record.Status
+	goesOn  bool    // the run had been running before this agent took it over
 	before  fileSet // what was in outputs and logs before the script; nil until it starts
 
 	secrets map[string]string // that the script may have, by lower-case name
@@ -91,7 +92,7 @@ func Drive(ctx context.Context, h core.Handle, id string, track Tracker, bind Da
 	if err != nil {
 		return err
 	}
-	d.run, d.status = stored.Value, stored.Value.Status
+	d.run, d.status, d.goesOn = stored.Value, stored.Value.Status, hasRun(stored.Value)
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {

@@ -157,3 +157,27 @@ func TestNodesOfATimeBeforeAreNotHeard(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(len("3\n")), log, "the processes of node 1 have run, once")
 }
+
+// TestWhereLogsGoOn is noted for processes of runs that had been running before: of others,
+// all that a process has said is new.
+func TestWhereLogsGoOn(t *testing.T) {
+	t.Parallel()
+	for name, goesOn := range map[string]bool{"new": false, "again": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := memory.NewObjects()
+			main, other := member(t, store, 0, "", 0), member(t, store, 1, "", 0)
+			begin(t, 0, "echo $RANK", main, other)
+			main.goesOn = goesOn
+			_, err := main.output.Write([]byte("said before\n"))
+			require.NoError(t, err)
+			require.NoError(t, lead(t, main, other))
+			base, err := main.base(main.jobName(0))
+			require.NoError(t, err)
+			require.Equal(t, map[bool]int64{false: 0, true: int64(len("said before\n"))}[goesOn], base)
+			if !goesOn {
+				require.NoFileExists(t, main.baseFile(main.jobName(0)))
+			}
+		})
+	}
+}

@@ -78,10 +78,7 @@ func (d *drive) planMpi(job *backend.Job, m meeting) error {
 		script += quote(word) + " "
 	}
 	script += "3>&-\ncode=$?\n" + `[ $code = 0 ] || [ "$told" ] || echo "rank $OMPI_COMM_WORLD_RANK on node ` + strconv.Itoa(d.place.rank) + ` ended with exit code $code" >&3; exit $code`
-	err := os.RemoveAll(filepath.Join(d.dir, rankDir)) // those of the attempt before are stored
-	if err == nil {
-		err = os.Mkdir(filepath.Join(d.dir, rankDir), 0o700)
-	}
+	err := os.Mkdir(filepath.Join(d.dir, rankDir), 0o700)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(d.dir, rankScript), []byte(script+"\n"), 0o600)
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"path"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -129,43 +128,11 @@ func rankLog(number int) string {
 func (d *drive) plan(ctx context.Context, m meeting) error {
 	env := d.environ(ctx)
 	for local := range d.perNode() {
-		number := d.place.rank*d.perNode() + local
-		name := d.logName(local)
-		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
-		first := local == len(d.ranks)
-		if first {
-			r := &rank{metrics: d.metricsFile(), log: d.output, tail: &d.tail}
-			if local > 0 {
-				r.metrics, r.tail = filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", number)), &tail{}
-				var err error
-				if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, name)); err != nil {
-					return d.systemError(err)
-				}
-			}
-			if d.run.Definition.Distributed != nil && !d.mpi() && d.place.count*d.perNode() > 1 {
-				r.who = fmt.Sprintf(" (rank %d on node %d)", number, d.place.rank)
-			}
-			if d.mpi() && d.place.rank > 0 {
-				r.who = fmt.Sprintf(" (mpirun's daemon on node %d)", d.place.rank)
-			}
-			d.ranks = append(d.ranks, r)
-		} else if err := d.h.Local().Remove(ctx, job.ID); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		if err := d.makeWay(ctx, local); err != nil {
 			return d.systemError(err)
 		}
-		if !first || d.again() {
-			err := d.ranks[local].log.Flush(ctx)
-			if err == nil {
-				err = d.noteBase(ctx, job.ID, name)
-			}
-			for _, log := range d.rankLogs() {
-				if err == nil {
-					err = d.noteBase(ctx, path.Base(log), log)
-				}
-			}
-			if err != nil {
-				return d.systemError(err)
-			}
-		}
+		number := d.place.rank*d.perNode() + local
+		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
 		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics
 		if err := d.distribute(&job, m, number, local); err != nil {
 			return d.systemError(err)
@@ -173,6 +140,45 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 		d.ranks[local].job = job
 	}
 	return nil
+}
+
+// makeWay takes away what is left of a process of the attempt before, and notes where its
+// log goes on.
+func (d *drive) makeWay(ctx context.Context, local int) error {
+	first := local == len(d.ranks)
+	if first {
+		r, err := d.newRank(ctx, local)
+		if err != nil {
+			return err
+		}
+		d.ranks = append(d.ranks, r)
+	} else if err := d.h.Local().Remove(ctx, d.jobName(local)); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	if first && !d.goesOn {
+		return nil
+	}
+	return d.noteBases(ctx, local)
+}
+
+// newRank opens what a process of this node writes.
+func (d *drive) newRank(ctx context.Context, local int) (*rank, error) {
+	number := d.place.rank*d.perNode() + local
+	r := &rank{metrics: d.metricsFile(), log: d.output, tail: &d.tail}
+	if local > 0 {
+		r.metrics, r.tail = filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", number)), &tail{}
+		var err error
+		if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, d.logName(local))); err != nil {
+			return nil, err
+		}
+	}
+	if d.run.Definition.Distributed != nil && !d.mpi() && d.place.count*d.perNode() > 1 {
+		r.who = fmt.Sprintf(" (rank %d on node %d)", number, d.place.rank)
+	}
+	if d.mpi() && d.place.rank > 0 {
+		r.who = fmt.Sprintf(" (mpirun's daemon on node %d)", d.place.rank)
+	}
+	return r, nil
 }
 
 // distribute adds what the framework wants its processes to be told.

@@ -172,7 +172,7 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 		return unavailable
 	}
 	note("the script's processes", s.endLeftJob(ctx))
-	if s.mayRequeue() && s.again() {
+	if s.mayRequeue() && hasRun(s.run) {
 		s.before = fileSet{} // those of the snapshot are stored with the rest
 		note("files of outputs/", s.collectOutputs(ctx))
 	}

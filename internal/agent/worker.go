@@ -20,7 +20,7 @@ func Work(ctx context.Context, h core.Handle, id string, track Tracker, bind Dat
 	if err != nil {
 		return err
 	}
-	d := &drive{h: h, dir: WorkDir(h, id) + ownPlace().suffix(), track: track, bind: bind, place: ownPlace(), run: stored.Value, status: record.Preparing}
+	d := &drive{h: h, dir: WorkDir(h, id) + ownPlace().suffix(), track: track, bind: bind, place: ownPlace(), run: stored.Value, status: record.Preparing, goesOn: hasRun(stored.Value)}
 	if d.run.Agent == nil || d.run.Status.Terminal() {
 		return fmt.Errorf("%w: the run is %s", azml.ErrConflict, d.run.Status)
 	}

@@ -1,9 +1,10 @@
 package files
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/azml-go/azml/internal/atomicfile"
 )
 
 // cacheFile gives the path of a cached thing, empty when there is no cache.
@@ -31,26 +32,9 @@ func (s *Store) writeCache(file string, data []byte) {
 	}
 	err := os.MkdirAll(filepath.Dir(file), 0o700)
 	if err == nil {
-		err = replaceFile(file, data)
+		err = atomicfile.Write(file, data, 0o600)
 	}
 	if err != nil {
 		s.log.Warn("the cache of file contents can't be written", "file", file, "error", err)
 	}
-}
-
-// replaceFile writes a file that other processes read and replace as well.
-func replaceFile(file string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), "tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
-	return err
 }

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/atomicfile"
 )
 
 // Setup says what an instance is to do.
@@ -61,9 +61,5 @@ func (s Status) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(dir, statusFile)
-	if err := os.WriteFile(file+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return atomicfile.Write(filepath.Join(dir, statusFile), data, 0o600)
 }

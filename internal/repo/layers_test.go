@@ -15,6 +15,7 @@ var ranks = map[string]int{
 	"": 0,
 
 	"tabular":                            5,
+	"internal/atomicfile":                5,
 	"internal/inorder":                   5,
 	"internal/pause":                     5,
 	"internal/fingerprint":               5,

@@ -9,6 +9,7 @@ import (
 	"reflect"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/atomicfile"
 )
 
 const (
@@ -94,21 +95,12 @@ func (c *RunConfig) files(folder, name string, separateEnvironment bool) ([]file
 	return append(files, file{name, data}), err
 }
 
-// replace writes a file beside and renames it into place.
+// replace writes a file that outlasts a loss of power.
 func replace(name string, data []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(name), ".saving-*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	err = errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
+	return atomicfile.Create(name, 0o644, func(f *os.File) error {
+		_, err := f.Write(data)
+		return errors.Join(err, f.Sync())
+	})
 }
 
 // Delete removes <name> and <name>.runconfig from the project's .azureml and

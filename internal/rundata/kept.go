@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/internal/core"
 )
 
@@ -203,12 +204,7 @@ func writeList(list, dir string) error {
 		}
 		text.Write(append(line, '\n'))
 	}
-	const mode = 0o600
-	draft := list + ".draft"
-	if err := os.WriteFile(draft, text.Bytes(), mode); err != nil {
-		return err
-	}
-	return os.Rename(draft, list)
+	return atomicfile.Write(list, text.Bytes(), 0o600)
 }
 
 // Sweep removes what was downloaded to this machine and no run has used for long.

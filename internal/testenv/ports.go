@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -60,13 +61,16 @@ func ReservePort() (port int, release func(), err error) {
 	return 0, nil, errors.New("no port is free")
 }
 
-// free tells whether nobody listens on a port of the loopback interface.
+// free tells whether nobody listens on a port of the loopback interface. It does not try
+// to: a process that is being started at that moment would keep the listener for a while.
 func free(port int) bool {
-	l, err := net.Listen("tcp", loopback(port))
-	if err != nil {
+	conn, err := net.DialTimeout("tcp", loopback(port), time.Second)
+	if err == nil {
+		_ = conn.Close()
 		return false
 	}
-	return l.Close() == nil
+	timeout, ok := errors.AsType[net.Error](err)
+	return !ok || !timeout.Timeout() // one that doesn't answer is somebody's
 }
 
 // loopback gives the address of a port.
