@@ -37,7 +37,7 @@ const noUnpacker = "121"
 const begin = `cd "$1" || exit 1
 of="$2" begun="$5"; shift 5
 for name in "$@"; do [ -e "$name" ] || ln -s "$of" "$name" 2>/dev/null || [ -e "$name" ] || exit 1; done
-until [ -e "$begun" ]; do sleep 0.02 2>/dev/null || sleep 1; done; cat "$begun"`
+until [ -e "$begun" ]; do sleep 0.005 2>/dev/null || sleep 1; done; cat "$begun"`
 
 // deliver brings the programs into the only pod of a job, and has the command begin.
 func (d *Driver) deliver(ctx context.Context, pod string, m *batchv1.Job, programs []program) error {

@@ -135,7 +135,7 @@ var needed = []struct {
 	{"", "pods/log", []string{"get"}},
 	{"", "secrets", []string{"create", "delete"}},
 	{"", "services", []string{"create"}},
-	{"", "events", []string{"list"}},
+	{"", "events", []string{"list", "watch"}},
 }
 
 // Check tells whether the API server answers, this user may do what jobs need, and the

@@ -11,7 +11,9 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/klog/v2"
@@ -50,32 +52,49 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 	return classify(ctx, err)
 }
 
-// tries are those to do something with a pod before the kubelet has told the API server
-// that its container runs, which takes it up to a second.
-type tries struct{ made bool }
+// starting is something to be done in a pod as soon as its container runs.
+type starting struct {
+	driver *Driver
+	tried  bool
+}
 
-// do does something with a pod once its container runs. It is done unless it is not
-// known yet whether that does.
-func (t *tries) do(ctx context.Context, n node, do func() error) (done bool, err error) {
+// do does it once the container runs, of which the kubelet tells by an event up to a second
+// before it tells the pod's status. It is done unless it is not known yet whether that runs.
+func (s *starting) do(ctx context.Context, n node, do func() error) (done bool, err error) {
 	switch {
 	case n.container().State.Running != nil:
 		return true, do()
-	case t.made || n.pod == nil || n.pod.Spec.NodeName == "":
-		return false, nil
+	case s.tried || n.pod == nil || n.pod.Spec.NodeName == "" || !s.driver.awaitStarted(ctx, n.pod):
+		return false, ctx.Err()
 	}
-	t.made = true
-	const most = 3 * time.Second
-	for end, pause := time.Now().Add(most), 40*time.Millisecond; time.Now().Before(end); pause += pause / 8 {
-		if err = do(); !errors.Is(err, azml.ErrUnavailable) {
-			return true, err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return false, ctx.Err()
-		}
+	s.tried = true
+	if err = do(); errors.Is(err, azml.ErrUnavailable) {
+		return false, nil // the pod's status will say more
 	}
-	return false, nil
+	return true, err
+}
+
+// awaitStarted waits for the event that a pod's container runs, and tells whether it has
+// come. It is over, too, when the pod changes, and where events can't be watched.
+func (d *Driver) awaitStarted(ctx context.Context, pod *corev1.Pod) bool {
+	wait := new(int64(lookAgain / time.Second))
+	events, err := d.cluster.events.Watch(ctx, metav1.ListOptions{FieldSelector: "reason=Started,involvedObject.uid=" + string(pod.UID), TimeoutSeconds: wait})
+	if err != nil {
+		return false
+	}
+	defer events.Stop()
+	changes, err := d.cluster.pods.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: pod.ResourceVersion, TimeoutSeconds: wait})
+	if err != nil {
+		return false
+	}
+	defer changes.Stop()
+	select {
+	case e := <-events.ResultChan():
+		return e.Type == watch.Added
+	case <-changes.ResultChan():
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // serveScript waits until the job's own program is there, and ready for others.

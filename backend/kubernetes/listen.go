@@ -111,7 +111,7 @@ func (l *listener) runOn(n int) error {
 func (l *listener) listen(n int) error {
 	var client *jobs.Client
 	var inner *jobs.Listener
-	var early tries
+	early := starting{driver: l.driver}
 	err := l.driver.follow(l.ctx, l.id, func(v view) (bool, error) {
 		if v.nodes[n].ended() {
 			return false, fmt.Errorf("%w: job %q has ended", azml.ErrClosed, l.id)

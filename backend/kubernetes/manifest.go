@@ -60,11 +60,13 @@ const (
 )
 
 // awaitProgram is how a pod begins: the program comes later, or within 15 minutes
-// not at all.
+// not at all. It looks each hundredth of a second, and when five seconds were in
+// vain, as where other nodes are waited for, each tenth.
 const awaitProgram = `trap 'exit 143' TERM
-n=0; until [ -x ` + runnerFile + ` ]; do
-	[ $n -lt 45000 ] || { echo "nobody has brought the program" >&2; exit 1; }
-	if sleep 0.02 2>/dev/null; then n=$((n+1)); else sleep 1; n=$((n+50)); fi
+n=0 p=01; until [ -x ` + runnerFile + ` ]; do
+	[ $n -lt 500 ] || p=10
+	[ $n -lt 90000 ] || { echo "nobody has brought the program" >&2; exit 1; }
+	if sleep 0.$p 2>/dev/null; then n=$((n+p)); else sleep 1; n=$((n+100)); fi
 done
 exec ` + runnerFile + ` jobs hold ` + workFolder + ` ` + requestFolder + `/` + requestFile + ` ` + endFile
 

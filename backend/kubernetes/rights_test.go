@@ -46,7 +46,7 @@ func TestRights(t *testing.T) {
 
 	cluster.Kubectl(t, "", "create", "serviceaccount", "nobody")
 	may, anybody := rights(t, cluster, "azml"), rights(t, cluster, "nobody")
-	require.Equal(t, []string{"events [list]", "jobs.batch [create get list patch delete]", "pods [get list watch delete]",
+	require.Equal(t, []string{"events [list watch]", "jobs.batch [create get list patch delete]", "pods [get list watch delete]",
 		"pods/exec [create get]", "pods/log [get]", "secrets [create delete]", "services [create]"},
 		slices.DeleteFunc(may, func(right string) bool { return slices.Contains(anybody, right) }))
 	for _, other := range [][]string{{"get", "secrets"}, {"list", "secrets"}, {"create", "pods"}, {"get", "nodes"}, {"get", "pods", "-n", "kube-system"}} {

@@ -150,7 +150,7 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 // their UIDs.
 func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, programs []program) (pods string, err error) {
 	var failing time.Time // since when an image can't be pulled
-	var early tries
+	early := starting{driver: d}
 	err = d.follow(ctx, id, func(v view) (done bool, err error) {
 		if v.ended() {
 			return true, v.startFailure()
