@@ -92,11 +92,21 @@ func TestOneProcessFails(t *testing.T) {
 // TestRestarts has all processes start anew until none fails.
 func TestRestarts(t *testing.T) {
 	t.Parallel()
-	const script = `echo "attempt of $RANK"; if [ $RANK = 1 ]; then echo x >>tries; test $(wc -l <tries) -ge 3; else until [ $(wc -l <tries 2>/dev/null || echo 0) -ge 3 ]; do sleep 0.1; done; fi`
+	const script = `echo "attempt of $RANK"; echo "{\"name\": \"tried\", \"value\": $RANK}" >>"$AZML_METRICS_FILE"; mkdir -p logs; echo attempt >>logs/$RANK.txt
+if [ $RANK = 1 ]; then echo x >>tries; test $(wc -l <tries) -ge 3; else until [ $(wc -l <tries 2>/dev/null || echo 0) -ge 3 ]; do sleep 0.1; done; fi`
 	r, err := submitShell(t, script, experiment.PyTorch{ProcessCount: 2}, 2)
 	require.NoError(t, err)
 	require.Equal(t, 3, strings.Count(logText(t, r, "user_logs/std_log_process_1.txt"), "attempt"))
 	require.Len(t, r.Details().Warnings, 2)
+	for rank := range 2 {
+		require.Equal(t, strings.Repeat("attempt\n", 3), logText(t, r, fmt.Sprintf("logs/%d.txt", rank)), "what is logged once is stored once")
+	}
+	points := 0
+	for _, err := range r.Metrics(t.Context(), &run.MetricsOptions{Names: []string{"tried"}}) {
+		require.NoError(t, err)
+		points++
+	}
+	require.Equal(t, 2*3, points, "what is logged once is stored once")
 	r, err = submitShell(t, script, experiment.PyTorch{ProcessCount: 2}, 1)
 	require.ErrorIs(t, err, azml.ErrFailed)
 	require.Contains(t, r.Details().Error.Message, "rank 1")

@@ -135,7 +135,7 @@ var needed = []struct {
 	{"", "pods/log", []string{"get"}},
 	{"", "secrets", []string{"create", "delete"}},
 	{"", "services", []string{"create"}},
-	{"", "events", []string{"list", "watch"}},
+	{"", "events", []string{"list"}},
 }
 
 // Check tells whether the API server answers, this user may do what jobs need, and the

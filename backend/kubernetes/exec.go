@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -58,13 +57,15 @@ type starting struct {
 	tried  bool
 }
 
-// do does it once the container runs, of which the kubelet tells by an event up to a second
-// before it tells the pod's status. It is done unless it is not known yet whether that runs.
-func (s *starting) do(ctx context.Context, n node, do func() error) (done bool, err error) {
+// do does it once the container of a node's pod runs, of which the kubelet tells by an event
+// up to a second before it tells the pod's status. It is done unless it is not known yet
+// whether that runs.
+func (s *starting) do(ctx context.Context, v view, n int, do func() error) (done bool, err error) {
+	pod := v.nodes[n].pod
 	switch {
-	case n.container().State.Running != nil:
+	case v.nodes[n].container().State.Running != nil:
 		return true, do()
-	case s.tried || n.pod == nil || n.pod.Spec.NodeName == "" || !s.driver.awaitStarted(ctx, n.pod):
+	case s.tried || pod == nil || pod.Spec.NodeName == "" || !s.driver.awaitStarted(ctx, pod, v.version):
 		return false, ctx.Err()
 	}
 	s.tried = true
@@ -75,15 +76,17 @@ func (s *starting) do(ctx context.Context, n node, do func() error) (done bool, 
 }
 
 // awaitStarted waits for the event that a pod's container runs, and tells whether it has
-// come. It is over, too, when the pod changes, and where events can't be watched.
-func (d *Driver) awaitStarted(ctx context.Context, pod *corev1.Pod) bool {
-	wait := new(int64(lookAgain / time.Second))
-	events, err := d.cluster.events.Watch(ctx, metav1.ListOptions{FieldSelector: "reason=Started,involvedObject.uid=" + string(pod.UID), TimeoutSeconds: wait})
+// come. It is over, too, when the pod changes from the version of its list, after a minute,
+// and where events can't be watched.
+func (d *Driver) awaitStarted(ctx context.Context, pod *corev1.Pod, version string) bool {
+	const minute = 60
+	events, err := d.cluster.events.Watch(ctx, metav1.ListOptions{TimeoutSeconds: new(int64(minute)),
+		FieldSelector: "reason=Started,involvedObject.uid=" + string(pod.UID) + ",involvedObject.fieldPath=spec.containers{" + containerName + "}"})
 	if err != nil {
 		return false
 	}
 	defer events.Stop()
-	changes, err := d.cluster.pods.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: pod.ResourceVersion, TimeoutSeconds: wait})
+	changes, err := d.cluster.pods.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: version, TimeoutSeconds: new(int64(minute))})
 	if err != nil {
 		return false
 	}

@@ -116,7 +116,7 @@ func (l *listener) listen(n int) error {
 		if v.nodes[n].ended() {
 			return false, fmt.Errorf("%w: job %q has ended", azml.ErrClosed, l.id)
 		}
-		return early.do(l.ctx, v.nodes[n], func() (err error) {
+		return early.do(l.ctx, v, n, func() (err error) {
 			client, inner, err = l.open(v.nodes[n].pod.Name)
 			return err
 		})

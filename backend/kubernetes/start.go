@@ -169,7 +169,7 @@ func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, program
 			return false, fmt.Errorf("%w: job %q: %s", azml.ErrUnavailable, id, unpulled)
 		}
 		if len(v.nodes) == 1 {
-			done, err = early.do(ctx, v.nodes[0], func() error { return d.deliver(ctx, v.nodes[0].pod.Name, m, programs) })
+			done, err = early.do(ctx, v, 0, func() error { return d.deliver(ctx, v.nodes[0].pod.Name, m, programs) })
 		} else if done = v.running(); done {
 			err = d.deliverAll(ctx, v, m, programs)
 		}

@@ -74,15 +74,15 @@ func (d *drive) noteBase(ctx context.Context, job, log string) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(d.baseFile(job), []byte(strconv.FormatInt(size, 10)), 0o600)
+	return atomicfile.Create(d.baseFile(job), 0o600, func(f *os.File) error {
+		_, err := f.WriteString(strconv.FormatInt(size, 10))
+		return errors.Join(err, f.Sync())
+	})
 }
 
 // noteBases does so for a process of this node, and for those that mpirun starts.
 func (d *drive) noteBases(ctx context.Context, local int) error {
-	err := d.ranks[local].log.Flush(ctx)
-	if err == nil {
-		err = d.noteBase(ctx, d.jobName(local), d.logName(local))
-	}
+	err := d.noteBase(ctx, d.jobName(local), d.logName(local))
 	if err == nil && d.mpi() {
 		err = os.RemoveAll(filepath.Join(d.dir, rankDir)) // all of it is stored
 	}

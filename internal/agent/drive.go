@@ -57,7 +57,9 @@ type drive struct {
 	metrics *metrics.Writer
 	status  record.Status
 	goesOn  bool    // the run had been running before this agent took it over
-	before  fileSet // what was in outputs and logs before the script; nil until it starts
+	before  fileSet // what was in outputs before the script, or is stored; nil until it starts
+	// streamed is what was in logs before the script, or was streamed in earlier attempts.
+	streamed fileSet
 
 	secrets map[string]string // that the script may have, by lower-case name
 	hidden  *mask.Secrets     // the same, masked in all that is stored of what it says

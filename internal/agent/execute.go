@@ -38,11 +38,11 @@ func (d *drive) command() []string {
 // execute starts the script and watches it until it has ended; where its processes
 // may be started anew, again and again.
 func (d *drive) execute(ctx context.Context) error {
-	var err error
-	if d.before, err = scan(d.codeDir()); err != nil {
+	if err := d.scan(); err != nil {
 		return d.systemError(err)
 	}
 	var g *gang
+	var err error
 	if d.place.count > 1 {
 		if g, err = d.gather(ctx); err != nil {
 			return err
@@ -127,9 +127,9 @@ func (d *drive) watch(ctx context.Context) error {
 		followers.Go(func() { d.copyOutput(following, output, r) })
 		followers.Go(func() { d.followMetrics(following, r.metrics) })
 	}
-	followers.Go(func() { d.followLogs(following, d.codeDir(), "logs") })
+	followers.Go(func() { d.followLogs(following, d.codeDir(), "logs", d.streamed) })
 	if d.mpi() {
-		followers.Go(func() { d.followLogs(following, d.dir, rankDir) })
+		followers.Go(func() { d.followLogs(following, d.dir, rankDir, fileSet{}) })
 	}
 	followers.Go(func() { d.sampleSystem(following) })
 	if d.mayRequeue() && d.place.rank == 0 {

@@ -158,6 +158,21 @@ func TestNodesOfATimeBeforeAreNotHeard(t *testing.T) {
 	require.Equal(t, int64(len("3\n")), log, "the processes of node 1 have run, once")
 }
 
+// TestMpiOutputIsGoneBeforeItsNote has the note of where a log goes on fail: what the
+// processes of the attempt before have said must not be there any more by then.
+func TestMpiOutputIsGoneBeforeItsNote(t *testing.T) {
+	t.Parallel()
+	d := member(t, memory.NewObjects(), 0, "std_log_process_1.txt", 1)
+	d.run = record.Run{ID: "r", Life: "0123456789abcdef", Definition: &record.Definition{Distributed: &record.Distributed{Framework: Mpi, Processes: 2}}}
+	d.ranks = []*rank{{}}
+	said := filepath.Join(d.dir, rankDir, "std_log_process_1.txt")
+	require.NoError(t, os.MkdirAll(filepath.Dir(said), 0o700))
+	require.NoError(t, os.WriteFile(said, []byte("said before\n"), 0o600))
+	require.ErrorIs(t, d.noteBases(t.Context(), 0), azml.ErrDenied)
+	require.NoFileExists(t, said)
+	require.NoFileExists(t, d.baseFile("std_log_process_1.txt"))
+}
+
 // TestWhereLogsGoOn is noted for processes of runs that had been running before: of others,
 // all that a process has said is new.
 func TestWhereLogsGoOn(t *testing.T) {

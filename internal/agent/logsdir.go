@@ -41,7 +41,7 @@ func poll(ended context.Context, look func(ctx context.Context)) {
 type followed struct {
 	writer *history.LogWriter
 	masked *mask.Writer // writes to writer
-	offset int64
+	seen   fileMark     // of which all is streamed
 }
 
 // close stores what is left.
@@ -50,16 +50,16 @@ func (f *followed) close(ctx context.Context) error {
 }
 
 // followLogs streams what is written below a folder of root, such as the script's
-// logs/, into logs of the run, live. Hidden files are left alone. A file that shrinks is
-// taken to begin anew.
-func (d *drive) followLogs(ended context.Context, root, dir string) {
+// logs/, into logs of the run, live. What was seen before is left out, and what is new
+// noted there. Hidden files are left alone. A file that shrinks is taken to begin anew.
+func (d *drive) followLogs(ended context.Context, root, dir string, seen fileSet) {
 	open, failed := map[string]*followed{}, map[string]bool{}
 	poll(ended, func(ctx context.Context) {
 		err := walk(root, dir, func(name string, info fs.FileInfo) error {
 			if strings.HasPrefix(path.Base(name), ".") || !info.Mode().IsRegular() {
 				return nil
 			}
-			if err := d.followFile(ctx, open, root, name, info); err != nil && !failed[name] {
+			if err := d.followFile(ctx, open, seen, root, name, info); err != nil && !failed[name] {
 				failed[name] = true
 				d.warn("%s could not be streamed at once: %v", name, err)
 			}
@@ -76,29 +76,31 @@ func (d *drive) followLogs(ended context.Context, root, dir string) {
 			d.warn("%s could not be stored: %v", name, err)
 		}
 		cancel()
+		seen[name] = f.seen
 	}
 }
 
-func (d *drive) followFile(ctx context.Context, open map[string]*followed, root, name string, info fs.FileInfo) error {
+func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen fileSet, root, name string, info fs.FileInfo) error {
 	f := open[name]
 	if f == nil {
-		if !d.before.changed(name, info) {
+		if !seen.changed(name, info) {
 			return nil
 		}
 		writer, err := history.NewLogWriter(ctx, d.h, history.LogKey(d.run, name))
 		if err != nil {
 			return err
 		}
-		f = &followed{writer: writer, masked: d.hidden.Writer(writer), offset: d.before[name].size}
+		f = &followed{writer: writer, masked: d.hidden.Writer(writer), seen: seen[name]}
 		open[name] = f
 	}
-	if info.Size() < f.offset {
+	f.seen.modified = info.ModTime()
+	if info.Size() < f.seen.size {
 		if err := f.masked.Flush(); err != nil {
 			return err
 		}
-		f.offset = 0
+		f.seen.size = 0
 	}
-	if info.Size() == f.offset {
+	if info.Size() == f.seen.size {
 		return nil
 	}
 	file, err := os.Open(filepath.Join(root, filepath.FromSlash(name)))
@@ -108,7 +110,7 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, root,
 		return err
 	}
 	defer file.Close()
-	n, err := io.Copy(f.masked, io.NewSectionReader(file, f.offset, info.Size()-f.offset))
-	f.offset += n
+	n, err := io.Copy(f.masked, io.NewSectionReader(file, f.seen.size, info.Size()-f.seen.size))
+	f.seen.size += n
 	return err
 }

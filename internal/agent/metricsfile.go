@@ -23,9 +23,9 @@ import (
 // object a line, see line.
 func (d *drive) metricsFile() string { return filepath.Join(d.dir, "metrics.jsonl") }
 
-// followMetrics takes over what a process of the script appends to the file, until it has ended.
-func (d *drive) followMetrics(ended context.Context, file string) {
-	r := &lineReader{path: file}
+// followMetrics takes over what a process of the script appends to the file, until it has
+// ended. Those of later attempts go on with the same file.
+func (d *drive) followMetrics(ended context.Context, r *lineReader) {
 	poll(ended, func(ctx context.Context) {
 		r.take(ended.Err() != nil, func(number int, text []byte) {
 			if err := d.takeLine(ctx, text); err != nil {
@@ -38,7 +38,7 @@ func (d *drive) followMetrics(ended context.Context, file string) {
 	}
 }
 
-// lineReader reads the lines of a file that grows.
+// lineReader reads the lines of a file that grows. One that shrinks is taken to begin anew.
 type lineReader struct {
 	path   string
 	offset int64
@@ -57,7 +57,14 @@ func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
 		return
 	}
 	defer file.Close()
-	if _, err := file.Seek(r.offset, io.SeekStart); err != nil {
+	info, err := file.Stat()
+	if err == nil && info.Size() < r.offset {
+		r.offset, r.number = 0, 0
+	}
+	if err == nil {
+		_, err = file.Seek(r.offset, io.SeekStart)
+	}
+	if err != nil {
 		r.err = err
 		return
 	}

@@ -59,7 +59,7 @@ const (
 type rank struct {
 	who     string // says which one it is, behind the script's name; empty for the only one
 	job     backend.Job
-	metrics string // its metrics file
+	metrics *lineReader // of its metrics file
 	log     *history.LogWriter
 	tail    *tail
 }
@@ -133,7 +133,7 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 		}
 		number := d.place.rank*d.perNode() + local
 		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
-		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics
+		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics.path
 		if err := d.distribute(&job, m, number, local); err != nil {
 			return d.systemError(err)
 		}
@@ -145,18 +145,20 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 // makeWay takes away what is left of a process of the attempt before, and notes where its
 // log goes on.
 func (d *drive) makeWay(ctx context.Context, local int) error {
-	first := local == len(d.ranks)
-	if first {
+	if local == len(d.ranks) {
 		r, err := d.newRank(ctx, local)
 		if err != nil {
 			return err
 		}
-		d.ranks = append(d.ranks, r)
-	} else if err := d.h.Local().Remove(ctx, d.jobName(local)); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		if d.ranks = append(d.ranks, r); !d.goesOn {
+			return nil
+		}
+	}
+	if err := d.ranks[local].log.Flush(ctx); err != nil { // until then it may be in the job's output alone
 		return err
 	}
-	if first && !d.goesOn {
-		return nil
+	if err := d.h.Local().Remove(ctx, d.jobName(local)); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
 	}
 	return d.noteBases(ctx, local)
 }
@@ -164,9 +166,9 @@ func (d *drive) makeWay(ctx context.Context, local int) error {
 // newRank opens what a process of this node writes.
 func (d *drive) newRank(ctx context.Context, local int) (*rank, error) {
 	number := d.place.rank*d.perNode() + local
-	r := &rank{metrics: d.metricsFile(), log: d.output, tail: &d.tail}
+	r := &rank{metrics: &lineReader{path: d.metricsFile()}, log: d.output, tail: &d.tail}
 	if local > 0 {
-		r.metrics, r.tail = filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", number)), &tail{}
+		r.metrics.path, r.tail = filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", number)), &tail{}
 		var err error
 		if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, d.logName(local))); err != nil {
 			return nil, err

@@ -16,23 +16,26 @@ type fileMark struct {
 // fileSet holds the files below a folder, by slash path.
 type fileSet map[string]fileMark
 
-// scan lists the files that are below outputs and logs before the script
+// scan notes the files that are below outputs and logs before the script
 // starts: they came with the snapshot, and only what the script changes or adds
 // is the run's.
-func scan(codeDir string) (fileSet, error) {
-	set := fileSet{}
-	for _, dir := range []string{"outputs", "logs"} {
-		err := walk(codeDir, dir, func(path string, info fs.FileInfo) error {
-			if info.Mode().IsRegular() {
-				set[path] = fileMark{info.Size(), info.ModTime()}
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+func (d *drive) scan() (err error) {
+	if d.before, err = filesIn(d.codeDir(), "outputs"); err == nil {
+		d.streamed, err = filesIn(d.codeDir(), "logs")
 	}
-	return set, nil
+	return err
+}
+
+// filesIn lists the files below a folder of root.
+func filesIn(root, dir string) (fileSet, error) {
+	set := fileSet{}
+	err := walk(root, dir, func(path string, info fs.FileInfo) error {
+		if info.Mode().IsRegular() {
+			set[path] = fileMark{info.Size(), info.ModTime()}
+		}
+		return nil
+	})
+	return set, err
 }
 
 // walk calls visit for everything below root/dir that is no folder, with its

@@ -144,9 +144,7 @@ func (d *drive) prepareNode(ctx context.Context) error {
 	if err := d.prepareAll(ctx); err != nil {
 		return err
 	}
-	var err error
-	d.before, err = scan(d.codeDir())
-	return err
+	return d.scan()
 }
 
 // takePart takes part in an attempt, until node 0 is done with it. Only what keeps the

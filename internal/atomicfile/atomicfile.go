@@ -4,13 +4,15 @@
 package atomicfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// Write puts data into a file, which it makes or replaces. Any number of processes may do
+// Write puts data into a file, which it makes or replaces, with the mode that the umask
+// leaves of the one given. Any number of processes may do
 // so at once, the last one counts.
 func Write(path string, data []byte, mode fs.FileMode) error {
 	return Create(path, mode, func(f *os.File) error {
@@ -20,13 +22,13 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 }
 
 // Create is Write for what is made bit by bit. When write fails, nothing has changed. A
-// process that is killed leaves a draft beside the file, whose name begins with a dot.
+// process that is killed leaves a draft beside the file, whose name begins with ".new-".
 func Create(path string, mode fs.FileMode, write func(f *os.File) error) error {
-	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	draft, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".new-"+rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(write(draft), draft.Chmod(mode), draft.Close())
+	err = errors.Join(write(draft), draft.Close())
 	if err == nil {
 		err = os.Rename(draft.Name(), path)
 	}

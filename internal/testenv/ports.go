@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,10 +68,8 @@ func free(port int) bool {
 	conn, err := net.DialTimeout("tcp", loopback(port), time.Second)
 	if err == nil {
 		_ = conn.Close()
-		return false
 	}
-	timeout, ok := errors.AsType[net.Error](err)
-	return !ok || !timeout.Timeout() // one that doesn't answer is somebody's
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // loopback gives the address of a port.
