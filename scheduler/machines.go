@@ -19,8 +19,11 @@ import (
 	"github.com/azml-go/azml/internal/scheduler"
 )
 
-// startPatience is how long a node may take until it answers.
-const startPatience = 10 * time.Minute
+// machinePatience is how long a node may take until it answers, and its machine to stop.
+const machinePatience = 10 * time.Minute
+
+// errSlow is why a command of a machine's was ended.
+var errSlow = fmt.Errorf("%w: its command took longer than %s", azml.ErrUnavailable, machinePatience)
 
 // startNode starts a node's machine and waits until it answers. The cluster is looked at
 // after the decision was noted: who deletes or stops it sees one of the two.
@@ -37,7 +40,7 @@ func (c *cluster) startNode(ctx context.Context, id string) {
 		return
 	}
 	m := compute.MemberOf(*target.Value.Cluster, id)
-	starting, stop := context.WithTimeout(ctx, startPatience)
+	starting, stop := context.WithTimeoutCause(ctx, machinePatience, errSlow)
 	defer stop()
 	err = c.alone(m.Target, func() error { return c.command(starting, m.Target, m.Start) })
 	for err == nil {
@@ -65,7 +68,9 @@ func (c *cluster) stopNode(ctx context.Context, settings record.Cluster, id stri
 			return err
 		}
 		if !shared(s.Value, id, m.Target) {
-			err = c.command(ctx, m.Target, m.Stop)
+			stopping, stop := context.WithTimeoutCause(ctx, machinePatience, errSlow) // a machine that goes off may never hang up
+			defer stop()
+			err = c.command(stopping, m.Target, m.Stop)
 		}
 		if err == nil { // before the machine is anybody else's
 			c.become(ctx, id, scheduler.Leaving, scheduler.Off, "stopped")

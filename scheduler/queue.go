@@ -66,8 +66,12 @@ func (c *cluster) readQueue(ctx context.Context) error {
 	for key, e := range c.entries {
 		if !seen[key] {
 			delete(c.entries, key)
-			delete(c.ended, e.run.RunID)
 			delete(c.rest, e.run.RunID)
+		}
+	}
+	for id := range c.ended { // an ID may be used again when its run is deleted
+		if !seen[compute.EntryRef(c.name, id).Key] && !c.busy[id] {
+			delete(c.ended, id)
 		}
 	}
 	return ctx.Err()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -28,6 +29,7 @@ func (c *cluster) forgetSpare(ctx context.Context, n record.ClusterNode) {
 	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
 		c.h.Logger().Warn("an agent that waits no more could not be removed", "node", n.ID, "error", err)
+		pause.For(ctx, tryEvery) // the next step tries again
 	}
 }
 

@@ -70,7 +70,11 @@ func (d *drive) baseFile(job string) string { return filepath.Join(d.dir, "base-
 // noteBase notes it for a process whose log goes on from one before, whose output must be
 // gone by then: who finds both after this process was killed would take it for new.
 func (d *drive) noteBase(ctx context.Context, job, log string) error {
-	size, err := history.LogSize(ctx, d.h, history.LogKey(d.run, log))
+	var size int64
+	err := persist(ctx, d.waits, func(ctx context.Context) (err error) {
+		size, err = history.LogSize(ctx, d.h, history.LogKey(d.run, log))
+		return err
+	})
 	if err != nil {
 		return err
 	}

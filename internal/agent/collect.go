@@ -101,8 +101,11 @@ func (d *drive) storeOutputs(ctx context.Context, skip func(path string, err err
 	if err != nil || len(found) == 0 {
 		return err
 	}
+	var skipping sync.Mutex
 	batch, err := d.h.Files().NewBatch(ctx, &files.BatchOptions{Skip: func(path string, err error) error {
+		skipping.Lock()
 		delete(found, path)
+		skipping.Unlock()
 		return skip(path, err)
 	}})
 	if err != nil {
@@ -135,7 +138,7 @@ func (d *drive) newOutputs() (found fileSet, err error) {
 		case !info.Mode().IsRegular():
 			odd = append(odd, path)
 		case d.before.changed(path, info):
-			found[path] = fileMark{info.Size(), info.ModTime()}
+			found[path] = fileMark{size: info.Size(), modified: info.ModTime()}
 		}
 		return nil
 	})

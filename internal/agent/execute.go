@@ -62,6 +62,9 @@ func (d *drive) execute(ctx context.Context) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err := d.attempt(ctx, g, attempt)
+		if err != nil && errors.Is(context.Cause(ctx), errTooLong) {
+			return d.tooLong() // also while it was prepared
+		}
 		if err == nil || ctx.Err() != nil || attempt > d.maxRestarts() || g.broken() {
 			return err
 		}
@@ -119,6 +122,7 @@ func (d *drive) watch(ctx context.Context) error {
 	for _, r := range d.ranks {
 		output, err := d.h.Local().Output(reading, r.job.ID, &backend.OutputOptions{Follow: true})
 		if err != nil {
+			err = errors.Join(err, d.endRanks(following))
 			stopReading()
 			ended()
 			followers.Wait()

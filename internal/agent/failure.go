@@ -53,6 +53,13 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// clear forgets all.
+func (t *tail) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data = nil
+}
+
 // lines gives the last lines.
 func (t *tail) lines() []string {
 	t.mu.Lock()

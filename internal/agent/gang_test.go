@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -27,13 +28,14 @@ import (
 type refusing struct {
 	backend.Objects
 	log   string
+	class error // azml.ErrDenied when nil
 	times atomic.Int64
 }
 
 // Stat implements backend.Objects.
 func (r *refusing) Stat(ctx context.Context, key string) (backend.Info, error) {
 	if r.log != "" && strings.HasSuffix(key, r.log) && r.times.Add(-1) >= 0 {
-		return backend.Info{}, fmt.Errorf("%w: refused by the test", azml.ErrDenied)
+		return backend.Info{}, fmt.Errorf("%w: refused by the test", cmp.Or(r.class, azml.ErrDenied))
 	}
 	return r.Objects.Stat(ctx, key)
 }

@@ -51,7 +51,7 @@ func (f *followed) close(ctx context.Context) error {
 
 // followLogs streams what is written below a folder of root, such as the script's
 // logs/, into logs of the run, live. What was seen before is left out, and what is new
-// noted there. Hidden files are left alone. A file that shrinks is taken to begin anew.
+// noted there. Hidden files are left alone. A file that is written anew is streamed anew.
 func (d *drive) followLogs(ended context.Context, root, dir string, seen fileSet) {
 	open, failed := map[string]*followed{}, map[string]bool{}
 	poll(ended, func(ctx context.Context) {
@@ -93,14 +93,7 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen 
 		f = &followed{writer: writer, masked: d.hidden.Writer(writer), seen: seen[name]}
 		open[name] = f
 	}
-	f.seen.modified = info.ModTime()
-	if info.Size() < f.seen.size {
-		if err := f.masked.Flush(); err != nil {
-			return err
-		}
-		f.seen.size = 0
-	}
-	if info.Size() == f.seen.size {
+	if info.Size() == f.seen.size && info.ModTime().Equal(f.seen.modified) {
 		return nil
 	}
 	file, err := os.Open(filepath.Join(root, filepath.FromSlash(name)))
@@ -110,7 +103,14 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen 
 		return err
 	}
 	defer file.Close()
-	n, err := io.Copy(f.masked, io.NewSectionReader(file, f.seen.size, info.Size()-f.seen.size))
+	if !f.seen.last.stands(file, f.seen.size) {
+		if err := f.masked.Flush(); err != nil {
+			return err
+		}
+		f.seen = fileMark{}
+	}
+	f.seen.modified = info.ModTime()
+	n, err := io.Copy(io.MultiWriter(f.masked, &f.seen.last), io.NewSectionReader(file, f.seen.size, max(0, info.Size()-f.seen.size)))
 	f.seen.size += n
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/azml-go/azml"
@@ -38,10 +39,11 @@ func (d *drive) followMetrics(ended context.Context, r *lineReader) {
 	}
 }
 
-// lineReader reads the lines of a file that grows. One that shrinks is taken to begin anew.
+// lineReader reads the lines of a file that grows. One that is written anew is read anew.
 type lineReader struct {
 	path   string
 	offset int64
+	last   ending
 	number int
 	err    error
 }
@@ -57,14 +59,10 @@ func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
 		return
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err == nil && info.Size() < r.offset {
-		r.offset, r.number = 0, 0
+	if !r.last.stands(file, r.offset) {
+		r.offset, r.number, r.last = 0, 0, nil
 	}
-	if err == nil {
-		_, err = file.Seek(r.offset, io.SeekStart)
-	}
-	if err != nil {
+	if _, err := file.Seek(r.offset, io.SeekStart); err != nil {
 		r.err = err
 		return
 	}
@@ -79,6 +77,7 @@ func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
 		}
 		r.offset += int64(len(text))
 		r.number++
+		_, _ = r.last.Write(text) // never fails
 		if text = bytes.TrimSpace(text); len(text) > 0 {
 			hand(r.number, text)
 		}
@@ -143,27 +142,38 @@ func (d *drive) storeImage(ctx context.Context, name, path string) (string, erro
 }
 
 // marker is the file in a run's working folder that names the metrics writer
-// of the process that drives it, so that whoever clears up after it knows how
-// many lines of the metrics file were taken over.
+// of the process that drives it, and those of who has cleared up after it without
+// coming to an end, a line each, so that whoever does that now knows how many
+// lines of the metrics file were taken over.
 const marker = "metrics.writer"
 
 func writeMarker(dir, writer string) error {
 	return os.WriteFile(filepath.Join(dir, marker), []byte(writer), 0o600)
 }
 
-// linesTaken counts the points that the writer named by the marker has logged
+func addMarker(dir, writer string) error {
+	f, err := os.OpenFile(filepath.Join(dir, marker), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\n" + writer)
+	return errors.Join(err, f.Close())
+}
+
+// linesTaken counts the points that the writers named by the marker have logged
 // from the metrics file: all but samples of the machine and images.
 func linesTaken(ctx context.Context, log *metrics.Log, dir string) (int, error) {
-	writer, err := os.ReadFile(filepath.Join(dir, marker))
+	text, err := os.ReadFile(filepath.Join(dir, marker))
 	if err != nil {
 		return 0, err
 	}
+	writers := strings.Fields(string(text))
 	n := 0
 	for point, err := range log.Read(ctx, nil) {
 		if err != nil {
 			return 0, err
 		}
-		if point.Writer == string(writer) && point.Kind != metrics.KindImage && !strings.HasPrefix(point.Name, SystemPrefix) {
+		if slices.Contains(writers, point.Writer) && point.Kind != metrics.KindImage && !strings.HasPrefix(point.Name, SystemPrefix) {
 			n++
 		}
 	}

@@ -154,9 +154,10 @@ func (d *drive) makeWay(ctx context.Context, local int) error {
 			return nil
 		}
 	}
-	if err := d.ranks[local].log.Flush(ctx); err != nil { // until then it may be in the job's output alone
+	if err := persist(ctx, d.waits, d.ranks[local].log.Flush); err != nil { // until then it may be in the job's output alone
 		return err
 	}
+	d.ranks[local].tail.clear()
 	if err := d.h.Local().Remove(ctx, d.jobName(local)); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}

@@ -177,6 +177,7 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 		note("files of outputs/", s.collectOutputs(ctx))
 	}
 	switch err := s.readSecrets(ctx); {
+	case ctx.Err() != nil:
 	case errors.Is(err, azml.ErrUnavailable):
 		unavailable = errors.Join(unavailable, err)
 	case err != nil: // better lost than shown
@@ -184,6 +185,9 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 	default:
 		note("output of the script that was not yet in the log", s.saveOutput(ctx))
 		note("lines of the metrics file", s.saveMetricsFile(ctx))
+	}
+	if ctx.Err() != nil { // what was not saved is to be found by the next one
+		return ctx.Err()
 	}
 	if unavailable == nil {
 		s.clean(ctx)
@@ -263,6 +267,7 @@ func (s *salvage) saveOutputOf(ctx context.Context, process, name string, open f
 	if err != nil {
 		return err
 	}
+	defer log.Discard() // what could not be stored now is read again
 	last := io.Writer(&s.tail)
 	if process != s.jobName(0) {
 		last = io.Discard
@@ -303,6 +308,9 @@ func (s *salvage) saveMetricsFile(ctx context.Context) error {
 	before := &taken{left: n, kinds: map[string]metrics.Kind{}}
 	if s.metrics, err = log.NewWriter(); err != nil {
 		return err
+	}
+	if err := addMarker(s.dir, s.metrics.ID()); err != nil { // who must do this again counts our points, too
+		return errors.Join(err, s.metrics.Close(ctx))
 	}
 	r := &lineReader{path: s.metricsFile()}
 	r.take(true, func(number int, text []byte) {

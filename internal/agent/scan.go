@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"time"
@@ -11,6 +13,25 @@ import (
 type fileMark struct {
 	size     int64
 	modified time.Time
+	last     ending // of what was streamed of it
+}
+
+// ending is the last that was read of a file: a file without it was written anew.
+type ending []byte
+
+// Write implements io.Writer and never fails.
+func (e *ending) Write(p []byte) (int, error) {
+	const kept = 64
+	*e = append(*e, p[max(0, len(p)-kept):]...)
+	*e = (*e)[max(0, len(*e)-kept):]
+	return len(p), nil
+}
+
+// stands tells whether the file has it before the offset.
+func (e ending) stands(file io.ReaderAt, offset int64) bool {
+	there := make([]byte, len(e))
+	n, _ := file.ReadAt(there, offset-int64(len(e)))
+	return n == len(e) && bytes.Equal(there, e)
 }
 
 // fileSet holds the files below a folder, by slash path.
@@ -31,7 +52,7 @@ func filesIn(root, dir string) (fileSet, error) {
 	set := fileSet{}
 	err := walk(root, dir, func(path string, info fs.FileInfo) error {
 		if info.Mode().IsRegular() {
-			set[path] = fileMark{info.Size(), info.ModTime()}
+			set[path] = fileMark{size: info.Size(), modified: info.ModTime()}
 		}
 		return nil
 	})

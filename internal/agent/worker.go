@@ -61,6 +61,9 @@ func EndLeft(ctx context.Context, h core.Handle, id string) error {
 	if err == nil {
 		err = s.saveOutput(ctx)
 	}
+	if ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable) { // what was not saved is to be found by the next one
+		return errors.Join(err, ctx.Err())
+	}
 	if err != nil && !errors.Is(err, azml.ErrNotFound) {
 		h.Logger().Warn("output that a lost node has left could not be stored", "run", id, "error", err)
 	}
