@@ -40,9 +40,12 @@ func (c *cluster) startNode(ctx context.Context, id string) {
 		return
 	}
 	m := compute.MemberOf(*target.Value.Cluster, id)
-	starting, stop := context.WithTimeoutCause(ctx, machinePatience, errSlow)
-	defer stop()
-	err = c.alone(m.Target, func() error { return c.command(starting, m.Target, m.Start) })
+	starting, stop := ctx, func() {}
+	defer func() { stop() }()
+	err = c.alone(m.Target, func() error {
+		starting, stop = context.WithTimeoutCause(ctx, machinePatience, errSlow) // which does not count while it is stopped
+		return c.command(starting, m.Target, m.Start)
+	})
 	for err == nil {
 		if err = c.check(starting, m.Target, backend.Limits{}); err == nil || m.Start == "" || !errors.Is(err, azml.ErrUnavailable) || !pause.For(starting, tryEvery) {
 			break

@@ -57,12 +57,16 @@ func (c *cluster) readQueue(ctx context.Context) error {
 			news = append(news, e)
 		}
 	}
-	for _, e := range news {
-		c.entries[compute.EntryRef(c.name, e.run.RunID).Key] = e
-	}
 	c.listed = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, e := range news {
+		key := compute.EntryRef(c.name, e.run.RunID).Key
+		if c.entries[key].etag != e.etag && !c.busy[e.run.RunID] {
+			delete(c.ended, e.run.RunID) // the ID is used again
+		}
+		c.entries[key] = e
+	}
 	for key, e := range c.entries {
 		if !seen[key] {
 			delete(c.entries, key)

@@ -62,8 +62,8 @@ func (d *drive) execute(ctx context.Context) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err := d.attempt(ctx, g, attempt)
-		if err != nil && errors.Is(context.Cause(ctx), errTooLong) {
-			return d.tooLong() // also while it was prepared
+		if f, ok := errors.AsType[*failure](err); ok && f.Code == systemError && errors.Is(context.Cause(ctx), errTooLong) {
+			return d.tooLong() // while the attempt was prepared
 		}
 		if err == nil || ctx.Err() != nil || attempt > d.maxRestarts() || g.broken() {
 			return err

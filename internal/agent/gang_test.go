@@ -24,7 +24,7 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// refusing refuses to tell of one log as often as it is told to.
+// refusing refuses to tell of one object as often as it is told to.
 type refusing struct {
 	backend.Objects
 	log   string
@@ -38,6 +38,14 @@ func (r *refusing) Stat(ctx context.Context, key string) (backend.Info, error) {
 		return backend.Info{}, fmt.Errorf("%w: refused by the test", cmp.Or(r.class, azml.ErrDenied))
 	}
 	return r.Objects.Stat(ctx, key)
+}
+
+// Get implements backend.Objects.
+func (r *refusing) Get(ctx context.Context, key string, opts *backend.GetOptions) (*backend.Object, error) {
+	if r.log != "" && strings.HasSuffix(key, r.log) && r.times.Add(-1) >= 0 {
+		return nil, fmt.Errorf("%w: refused by the test", cmp.Or(r.class, azml.ErrDenied))
+	}
+	return r.Objects.Get(ctx, key, opts)
 }
 
 // member is an agent of a run on two nodes with two processes each. What the node is

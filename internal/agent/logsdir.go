@@ -103,11 +103,13 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen 
 		return err
 	}
 	defer file.Close()
-	if !f.seen.last.stands(file, f.seen.size) {
-		if err := f.masked.Flush(); err != nil {
-			return err
-		}
+	stands, err := f.seen.last.stands(file, f.seen.size)
+	if err == nil && !stands {
+		err = f.masked.Flush()
 		f.seen = fileMark{}
+	}
+	if err != nil {
+		return err
 	}
 	f.seen.modified = info.ModTime()
 	n, err := io.Copy(io.MultiWriter(f.masked, &f.seen.last), io.NewSectionReader(file, f.seen.size, max(0, info.Size()-f.seen.size)))

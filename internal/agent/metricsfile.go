@@ -59,10 +59,14 @@ func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
 		return
 	}
 	defer file.Close()
-	if !r.last.stands(file, r.offset) {
+	stands, err := r.last.stands(file, r.offset)
+	if err == nil && !stands {
 		r.offset, r.number, r.last = 0, 0, nil
 	}
-	if _, err := file.Seek(r.offset, io.SeekStart); err != nil {
+	if err == nil {
+		_, err = file.Seek(r.offset, io.SeekStart)
+	}
+	if err != nil {
 		r.err = err
 		return
 	}

@@ -56,6 +56,18 @@ func (d *drive) waits(reason error) {
 	d.noted = err == nil
 }
 
+// waitsNoMore takes back what waits has said, for a run that goes on.
+func (d *drive) waitsNoMore() {
+	d.noting.Lock()
+	defer d.noting.Unlock()
+	if !d.noted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
+	defer cancel()
+	d.noted = d.change(ctx, func(r *record.Run) error { r.WaitsFor = ""; return nil }) != nil
+}
+
 // outlive gives a context that ends some time after ctx.
 func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))

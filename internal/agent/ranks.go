@@ -161,7 +161,9 @@ func (d *drive) makeWay(ctx context.Context, local int) error {
 	if err := d.h.Local().Remove(ctx, d.jobName(local)); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
-	return d.noteBases(ctx, local)
+	err := d.noteBases(ctx, local)
+	d.waitsNoMore()
+	return err
 }
 
 // newRank opens what a process of this node writes.

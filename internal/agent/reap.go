@@ -312,14 +312,18 @@ func (s *salvage) saveMetricsFile(ctx context.Context) error {
 	if err := addMarker(s.dir, s.metrics.ID()); err != nil { // who must do this again counts our points, too
 		return errors.Join(err, s.metrics.Close(ctx))
 	}
+	var later error // what keeps this line, and so all that come after it, from being stored now
 	r := &lineReader{path: s.metricsFile()}
 	r.take(true, func(number int, text []byte) {
-		if before.was(text) {
+		if later != nil || before.was(text) {
 			return
 		}
-		if err := s.takeLine(ctx, text); err != nil {
+		switch err := s.takeLine(ctx, text); {
+		case ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable):
+			later = errors.Join(ctx.Err(), err)
+		case err != nil:
 			s.warn("line %d of the metrics file: %v", number, err)
 		}
 	})
-	return errors.Join(r.err, s.metrics.Close(ctx))
+	return errors.Join(r.err, later, s.metrics.Close(ctx))
 }

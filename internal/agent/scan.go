@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -16,22 +17,40 @@ type fileMark struct {
 	last     ending // of what was streamed of it
 }
 
-// ending is the last that was read of a file: a file without it was written anew.
+// ending is the last that was read of a file: a file without it was written anew. It is
+// empty when nothing was read.
 type ending []byte
+
+// maxEnding is how many bytes it has at most.
+const maxEnding = 64
+
+// endingOf gives that of a file of which so much was read.
+func endingOf(path string, size int64) (ending, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	e := make(ending, min(size, maxEnding))
+	_, err = file.ReadAt(e, size-int64(len(e)))
+	return e, err
+}
 
 // Write implements io.Writer and never fails.
 func (e *ending) Write(p []byte) (int, error) {
-	const kept = 64
-	*e = append(*e, p[max(0, len(p)-kept):]...)
-	*e = (*e)[max(0, len(*e)-kept):]
+	*e = append(*e, p[max(0, len(p)-maxEnding):]...)
+	*e = (*e)[max(0, len(*e)-maxEnding):]
 	return len(p), nil
 }
 
 // stands tells whether the file has it before the offset.
-func (e ending) stands(file io.ReaderAt, offset int64) bool {
+func (e ending) stands(file io.ReaderAt, offset int64) (bool, error) {
 	there := make([]byte, len(e))
-	n, _ := file.ReadAt(there, offset-int64(len(e)))
-	return n == len(e) && bytes.Equal(there, e)
+	_, err := file.ReadAt(there, offset-int64(len(e)))
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	return bytes.Equal(there, e), err
 }
 
 // fileSet holds the files below a folder, by slash path.
@@ -41,10 +60,19 @@ type fileSet map[string]fileMark
 // starts: they came with the snapshot, and only what the script changes or adds
 // is the run's.
 func (d *drive) scan() (err error) {
-	if d.before, err = filesIn(d.codeDir(), "outputs"); err == nil {
-		d.streamed, err = filesIn(d.codeDir(), "logs")
+	if d.before, err = filesIn(d.codeDir(), "outputs"); err != nil {
+		return err
 	}
-	return err
+	if d.streamed, err = filesIn(d.codeDir(), "logs"); err != nil {
+		return err
+	}
+	for path, mark := range d.streamed {
+		if mark.last, err = endingOf(filepath.Join(d.codeDir(), filepath.FromSlash(path)), mark.size); err != nil {
+			return err
+		}
+		d.streamed[path] = mark
+	}
+	return nil
 }
 
 // filesIn lists the files below a folder of root.

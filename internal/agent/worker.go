@@ -57,9 +57,12 @@ func EndLeft(ctx context.Context, h core.Handle, id string) error {
 	if err := s.endLeftJob(ctx); err != nil {
 		return err
 	}
-	err = s.readSecrets(ctx)
+	saving, stop := context.WithTimeout(ctx, finishTime) // node 0 would end with us
+	defer stop()
+	quietly := func(error) {}
+	err = persist(saving, quietly, s.readSecrets)
 	if err == nil {
-		err = s.saveOutput(ctx)
+		err = persist(saving, quietly, s.saveOutput)
 	}
 	if ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable) { // what was not saved is to be found by the next one
 		return errors.Join(err, ctx.Err())
