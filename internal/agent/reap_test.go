@@ -67,8 +67,6 @@ func losses(t *testing.T, s *salvage) (values []any) {
 	return values
 }
 
-var allLosses = []any{int64(0), int64(1), int64(2), int64(3), int64(4)}
-
 // requireSaved checks that all of a lost run is stored once.
 func requireSaved(t *testing.T, s *salvage) {
 	t.Helper()
