@@ -188,7 +188,7 @@ func TestScoreWithoutDeadline(t *testing.T) {
 func TestForkInScript(t *testing.T) {
 	t.Parallel()
 	p, _ := startScript(t, `
-import multiprocessing, os, time
+import multiprocessing, os, signal, time
 def init(): pass
 def double(x): return 2 * x
 def run(data):
@@ -196,12 +196,18 @@ def run(data):
         return "from the child"
     if data == "stay" and os.fork() == 0:
         time.sleep(600)
+    if data == "young": # a child that is told to end as soon as there is one
+        for _ in range(200):
+            child = os.fork()
+            if child == 0: time.sleep(600)
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
     if data == "pool":
         with multiprocessing.get_context("fork").Pool(2) as pool: return pool.map(double, [1, 2])
     return os.getpid()
 `, nil)
 	pid := p.PID()
-	for _, data := range []string{"fork", "", "fork", "stay", ""} {
+	for _, data := range []string{"fork", "", "fork", "stay", "", "young", ""} {
 		var got int
 		score(t, p, data, &got)
 		require.Equal(t, pid, got)

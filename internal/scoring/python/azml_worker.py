@@ -24,7 +24,7 @@ INIT_FAILED = 3
 
 
 def main(calls, answers, setup):
-    os.register_at_fork(after_in_child=forked.set)
+    os.register_at_fork(before=hold_term, after_in_parent=release_term, after_in_child=begin_child)
     watch_parent(setup.get("lifeline"))
     signal.signal(signal.SIGTERM, end)
     atexit.register(send_collected)
@@ -67,6 +67,25 @@ def limit_memory(most):
 
 
 forked = threading.Event()
+
+
+held = threading.local()
+
+
+def hold_term():
+    """A signal to a child that has just begun would be lost, as Python forgets it then."""
+    held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def release_term():
+    signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
+
+
+def begin_child():
+    forked.set()
+    if signal.getsignal(signal.SIGTERM) is end:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    release_term()
 
 
 def send_collected():
