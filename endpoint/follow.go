@@ -37,7 +37,6 @@ const (
 // run follows the record until the endpoint is no longer ours, and ends then.
 func (s *host) run(closing context.Context, serving <-chan error) {
 	defer close(s.stopped)
-	defer s.hosts.remove(s)
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	beat := time.NewTicker(core.HostBeat)

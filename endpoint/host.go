@@ -124,6 +124,7 @@ func (s *host) end(reason string) {
 	if err := s.closeLogs(ctx); err != nil {
 		logger.Warn("the end of an endpoint's log was lost", "endpoint", s.name, "error", err)
 	}
+	s.hosts.remove(s) // who sees that its record is gone may serve it anew
 	if err := s.leave(ctx); err != nil {
 		logger.Warn("the end of an endpoint could not be recorded", "endpoint", s.name, "error", err)
 	}

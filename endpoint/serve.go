@@ -406,10 +406,13 @@ func (hs *hosts) add(s *host) bool {
 	return true
 }
 
+// remove takes the host away, if it is still there.
 func (hs *hosts) remove(s *host) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	delete(hs.serving, s.name)
+	if hs.serving[s.name] == s {
+		delete(hs.serving, s.name)
+	}
 }
 
 // of gives the host that serves the endpoint, nil when there is none.
