@@ -2,18 +2,10 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
@@ -62,50 +54,4 @@ func (d *drive) keepOutputs(ctx context.Context) {
 			d.h.Logger().Warn("outputs could not be stored yet", "run", d.run.ID, "error", err)
 		}
 	}
-}
-
-// baseFile is where it is noted how long a process's log was before it began.
-func (d *drive) baseFile(job string) string { return filepath.Join(d.dir, "base-"+job) }
-
-// noteBase notes it for a process whose log goes on from one before, whose output must be
-// gone by then: who finds both after this process was killed would take it for new.
-func (d *drive) noteBase(ctx context.Context, job, log string) error {
-	var size int64
-	err := persist(ctx, d.waits, func(ctx context.Context) (err error) {
-		size, err = history.LogSize(ctx, d.h, history.LogKey(d.run, log))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return atomicfile.Create(d.baseFile(job), 0o600, func(f *os.File) error {
-		_, err := f.WriteString(strconv.FormatInt(size, 10))
-		return errors.Join(err, f.Sync())
-	})
-}
-
-// noteBases does so for a process of this node, and for those that mpirun starts.
-func (d *drive) noteBases(ctx context.Context, local int) error {
-	err := d.noteBase(ctx, d.jobName(local), d.logName(local))
-	if err == nil && d.mpi() {
-		err = os.RemoveAll(filepath.Join(d.dir, rankDir)) // all of it is stored
-	}
-	for _, log := range d.rankLogs() {
-		if err == nil {
-			err = d.noteBase(ctx, path.Base(log), log)
-		}
-	}
-	return err
-}
-
-// base gives how long the log was, 0 when nothing is noted.
-func (d *drive) base(job string) (int64, error) {
-	text, err := os.ReadFile(d.baseFile(job))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 }

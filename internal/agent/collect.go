@@ -71,8 +71,8 @@ func (d *drive) saveAll(ctx context.Context) error {
 			tasks = append(tasks, r.log.Close)
 		}
 	}
-	if d.metrics != nil {
-		tasks = append(tasks, d.metrics.Flush)
+	for _, w := range d.writers() {
+		tasks = append(tasks, w.Flush)
 	}
 	failures := make([]error, len(tasks))
 	var saving sync.WaitGroup
@@ -81,8 +81,8 @@ func (d *drive) saveAll(ctx context.Context) error {
 	}
 	saving.Wait()
 	err := errors.Join(failures...)
-	if d.metrics != nil {
-		err = errors.Join(err, d.metrics.Close(ctx))
+	for _, w := range d.writers() {
+		err = errors.Join(err, w.Close(ctx))
 	}
 	return err
 }
@@ -138,7 +138,7 @@ func (d *drive) newOutputs() (found fileSet, err error) {
 		case !info.Mode().IsRegular():
 			odd = append(odd, path)
 		case d.before.changed(path, info):
-			found[path] = fileMark{size: info.Size(), modified: info.ModTime()}
+			found[path] = fileMark{Size: info.Size(), Modified: info.ModTime()}
 		}
 		return nil
 	})

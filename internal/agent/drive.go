@@ -236,6 +236,9 @@ func (d *drive) open(ctx context.Context) error { return d.openAs(ctx, PrepareLo
 
 // openAs is open with logs of these names.
 func (d *drive) openAs(ctx context.Context, prepare, output string) (err error) {
+	if err := d.saveLeft(ctx); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
@@ -245,14 +248,8 @@ func (d *drive) openAs(ctx context.Context, prepare, output string) (err error) 
 	if d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, output)); err != nil {
 		return err
 	}
-	log, err := history.Metrics(d.h, d.run)
-	if err != nil {
-		return err
-	}
-	if d.metrics, err = log.NewWriter(); err != nil {
-		return err
-	}
-	return writeMarker(d.dir, d.metrics.ID())
+	d.metrics, err = d.newWriter(0)
+	return err
 }
 
 // enter moves the run to its next status.
@@ -315,11 +312,14 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 	step.Reason = d.hidden.Text(step.Reason)
 	step.Owner = d.h.Owner().ID
 	step.Points = maps.Clone(d.tracked)
-	if d.metrics != nil && d.metrics.Stored() > 0 {
+	for _, w := range d.writers() {
+		if w.Stored() == 0 {
+			continue
+		}
 		if step.Points == nil {
 			step.Points = map[string]uint64{}
 		}
-		step.Points[d.metrics.ID()] = d.metrics.Stored()
+		step.Points[w.ID()] = w.Stored()
 	}
 	step.Change = func(r *record.Run) {
 		if r.Error = runErr; runErr != nil {

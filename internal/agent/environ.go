@@ -70,7 +70,7 @@ func (d *drive) environ(ctx context.Context) map[string]string {
 		"AZUREML_CONDA_ENVIRONMENT_PATH":        d.env.Dir,
 		"AZUREML_OUTPUT_DIRECTORY":              filepath.Join(d.codeDir(), "outputs"),
 		"AZUREML_LOGDIRECTORY_PATH":             filepath.Join(d.codeDir(), "logs"),
-		"AZML_METRICS_FILE":                     d.metricsFile(),
+		"AZML_METRICS_FILE":                     d.metricsFile(0),
 	})
 	if d.data != nil {
 		maps.Copy(env, d.data.Variables)

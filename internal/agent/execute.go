@@ -129,7 +129,10 @@ func (d *drive) watch(ctx context.Context) error {
 			return d.systemError(fmt.Errorf("read the script's output: %w", err))
 		}
 		followers.Go(func() { d.copyOutput(following, output, r) })
-		followers.Go(func() { d.followMetrics(following, r.metrics) })
+		followers.Go(func() { d.followMetrics(following, r) })
+		if r.points != d.metrics {
+			followers.Go(func() { r.points.Run(following) })
+		}
 	}
 	followers.Go(func() { d.followLogs(following, d.codeDir(), "logs", d.streamed) })
 	if d.mpi() {

@@ -168,19 +168,23 @@ func TestNodesOfATimeBeforeAreNotHeard(t *testing.T) {
 	require.Equal(t, int64(len("3\n")), log, "the processes of node 1 have run, once")
 }
 
-// TestMpiOutputIsGoneBeforeItsNote has the note of where a log goes on fail: what the
-// processes of the attempt before have said must not be there any more by then.
-func TestMpiOutputIsGoneBeforeItsNote(t *testing.T) {
+// TestMpiOutputIsForgotten when there is another attempt: what the processes of the one
+// before have said is stored, and what the next ones say begins elsewhere in the log.
+func TestMpiOutputIsForgotten(t *testing.T) {
 	t.Parallel()
-	d := member(t, memory.NewObjects(), 0, "std_log_process_1.txt", 1)
+	d := member(t, memory.NewObjects(), 0, "", 0)
 	d.run = record.Run{ID: "r", Life: "0123456789abcdef", Definition: &record.Definition{Distributed: &record.Distributed{Framework: Mpi, Processes: 2}}}
 	d.ranks = []*rank{{}}
 	said := filepath.Join(d.dir, rankDir, "std_log_process_1.txt")
 	require.NoError(t, os.MkdirAll(filepath.Dir(said), 0o700))
 	require.NoError(t, os.WriteFile(said, []byte("said before\n"), 0o600))
-	require.ErrorIs(t, d.noteBases(t.Context(), 0), azml.ErrDenied)
+	require.NoError(t, d.noteStart(rankLog(1), start{At: 7}))
+	require.NoError(t, d.forgetRankLogs())
 	require.NoFileExists(t, said)
-	require.NoFileExists(t, d.baseFile("std_log_process_1.txt"))
+	_, noted, err := d.startOf(rankLog(1))
+	require.NoError(t, err)
+	require.False(t, noted)
+	require.NoError(t, d.forgetRankLogs(), "there is nothing")
 }
 
 // TestWhereLogsGoOn is noted for processes of runs that had been running before: of others,
@@ -197,12 +201,10 @@ func TestWhereLogsGoOn(t *testing.T) {
 			_, err := main.output.Write([]byte("said before\n"))
 			require.NoError(t, err)
 			require.NoError(t, lead(t, main, other))
-			base, err := main.base(main.jobName(0))
+			begun, noted, err := main.startOf(main.jobName(0))
 			require.NoError(t, err)
-			require.Equal(t, map[bool]int64{false: 0, true: int64(len("said before\n"))}[goesOn], base)
-			if !goesOn {
-				require.NoFileExists(t, main.baseFile(main.jobName(0)))
-			}
+			require.Equal(t, goesOn, noted)
+			require.Equal(t, map[bool]int64{false: 0, true: int64(len("said before\n"))}[goesOn], begun.At)
 		})
 	}
 }

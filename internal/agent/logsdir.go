@@ -91,9 +91,12 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen 
 			return err
 		}
 		f = &followed{writer: writer, masked: d.hidden.Writer(writer), seen: seen[name]}
+		if err := d.noteStart(name, start{From: f.seen.Size, At: writer.Size()}); err != nil {
+			return err
+		}
 		open[name] = f
 	}
-	if info.Size() == f.seen.size && info.ModTime().Equal(f.seen.modified) {
+	if info.Size() == f.seen.Size && info.ModTime().Equal(f.seen.Modified) {
 		return nil
 	}
 	file, err := os.Open(filepath.Join(root, filepath.FromSlash(name)))
@@ -103,16 +106,18 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen 
 		return err
 	}
 	defer file.Close()
-	stands, err := f.seen.last.stands(file, f.seen.size)
+	stands, err := f.seen.Last.stands(file, f.seen.Size)
 	if err == nil && !stands {
-		err = f.masked.Flush()
+		if err = f.masked.Flush(); err == nil {
+			err = d.noteStart(name, start{At: f.writer.Size()})
+		}
 		f.seen = fileMark{}
 	}
 	if err != nil {
 		return err
 	}
-	f.seen.modified = info.ModTime()
-	n, err := io.Copy(io.MultiWriter(f.masked, &f.seen.last), io.NewSectionReader(file, f.seen.size, max(0, info.Size()-f.seen.size)))
-	f.seen.size += n
+	f.seen.Modified = info.ModTime()
+	n, err := io.Copy(io.MultiWriter(f.masked, &f.seen.Last), io.NewSectionReader(file, f.seen.Size, max(0, info.Size()-f.seen.Size)))
+	f.seen.Size += n
 	return err
 }

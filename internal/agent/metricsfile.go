@@ -14,28 +14,61 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/atomicfile"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
 )
 
-// metricsFile is what AZML_METRICS_FILE names: the script appends one JSON
-// object a line, see line.
-func (d *drive) metricsFile() string { return filepath.Join(d.dir, "metrics.jsonl") }
+// metricsFile is what AZML_METRICS_FILE names for a process of this node, which appends
+// one JSON object a line, see line.
+func (d *drive) metricsFile(local int) string {
+	if local == 0 {
+		return filepath.Join(d.dir, "metrics.jsonl")
+	}
+	return filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", d.number(local)))
+}
 
-// followMetrics takes over what a process of the script appends to the file, until it has
+// newWriter makes the writer of what a process of this node logs by its file: one for each
+// file, so that it can be told from the store how much of that was taken over.
+func (d *drive) newWriter(local int) (*metrics.Writer, error) {
+	log, err := history.Metrics(d.h, d.run)
+	if err != nil {
+		return nil, err
+	}
+	w, err := log.NewWriter()
+	if err != nil {
+		return nil, err
+	}
+	return w, writeMarker(d.metricsFile(local), w.ID())
+}
+
+// writers are all that there are on this node.
+func (d *drive) writers() (all []*metrics.Writer) {
+	if d.metrics != nil {
+		all = append(all, d.metrics)
+	}
+	for _, r := range d.ranks {
+		if r.points != d.metrics {
+			all = append(all, r.points)
+		}
+	}
+	return all
+}
+
+// followMetrics takes over what a process of the script appends to its file, until it has
 // ended. Those of later attempts go on with the same file.
-func (d *drive) followMetrics(ended context.Context, r *lineReader) {
+func (d *drive) followMetrics(ended context.Context, r *rank) {
 	poll(ended, func(ctx context.Context) {
-		r.take(ended.Err() != nil, func(number int, text []byte) {
-			if err := d.takeLine(ctx, text); err != nil {
+		r.metrics.take(ended.Err() != nil, func(number int, text []byte) {
+			if err := d.takeLine(ctx, r.points, text); err != nil {
 				d.warn("line %d of the metrics file: %v", number, err)
 			}
 		})
 	})
-	if r.err != nil {
-		d.warn("the metrics file could not be read: %v", r.err)
+	if r.metrics.err != nil {
+		d.warn("the metrics file could not be read: %v", r.metrics.err)
 	}
 }
 
@@ -91,8 +124,8 @@ func (r *lineReader) take(atEnd bool, hand func(number int, text []byte)) {
 	}
 }
 
-// takeLine carries out one line of the metrics file.
-func (d *drive) takeLine(ctx context.Context, text []byte) error {
+// takeLine carries out one line of a metrics file, whose points go to the writer.
+func (d *drive) takeLine(ctx context.Context, to *metrics.Writer, text []byte) error {
 	l, err := d.parse(text)
 	if err != nil {
 		return err
@@ -121,7 +154,7 @@ func (d *drive) takeLine(ctx context.Context, text []byte) error {
 	if point.Time.IsZero() {
 		point.Time = d.h.Now()
 	}
-	return d.metrics.Append(point)
+	return to.Append(point)
 }
 
 func (d *drive) change(ctx context.Context, change func(*record.Run) error) error {
@@ -145,18 +178,18 @@ func (d *drive) storeImage(ctx context.Context, name, path string) (string, erro
 	return history.StoreArtifact(ctx, d.h, d.run, history.ArtifactPath("images", name, filepath.Ext(path)), data)
 }
 
-// marker is the file in a run's working folder that names the metrics writer
-// of the process that drives it, and those of who has cleared up after it without
+// marker ends the name of the file beside a metrics file that names the metrics writer
+// of the process that drives the run, and those of who has cleared up after it without
 // coming to an end, a line each, so that whoever does that now knows how many
 // lines of the metrics file were taken over.
-const marker = "metrics.writer"
+const marker = ".writer"
 
-func writeMarker(dir, writer string) error {
-	return os.WriteFile(filepath.Join(dir, marker), []byte(writer), 0o600)
+func writeMarker(file, writer string) error {
+	return atomicfile.Write(file+marker, []byte(writer), 0o600)
 }
 
-func addMarker(dir, writer string) error {
-	f, err := os.OpenFile(filepath.Join(dir, marker), os.O_WRONLY|os.O_APPEND, 0)
+func addMarker(file, writer string) error {
+	f, err := os.OpenFile(file+marker, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
@@ -166,8 +199,8 @@ func addMarker(dir, writer string) error {
 
 // linesTaken counts the points that the writers named by the marker have logged
 // from the metrics file: all but samples of the machine and images.
-func linesTaken(ctx context.Context, log *metrics.Log, dir string) (int, error) {
-	text, err := os.ReadFile(filepath.Join(dir, marker))
+func linesTaken(ctx context.Context, log *metrics.Log, file string) (int, error) {
+	text, err := os.ReadFile(file + marker)
 	if err != nil {
 		return 0, err
 	}

@@ -8,13 +8,13 @@ import (
 	"maps"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
 )
 
 // nodePlace is where this agent is among the nodes of its run.
@@ -59,7 +59,8 @@ const (
 type rank struct {
 	who     string // says which one it is, behind the script's name; empty for the only one
 	job     backend.Job
-	metrics *lineReader // of its metrics file
+	metrics *lineReader     // of its metrics file
+	points  *metrics.Writer // gets what that file says
 	log     *history.LogWriter
 	tail    *tail
 }
@@ -88,6 +89,9 @@ func (d *drive) maxRestarts() int {
 	}
 	return 0
 }
+
+// number gives a process of this node its number among all of the run.
+func (d *drive) number(local int) int { return d.place.rank*d.perNode() + local }
 
 // jobName names the job of a process. The first one of node 0 has the run's ID.
 func (d *drive) jobName(local int) string {
@@ -131,10 +135,9 @@ func (d *drive) plan(ctx context.Context, m meeting) error {
 		if err := d.makeWay(ctx, local); err != nil {
 			return d.systemError(err)
 		}
-		number := d.place.rank*d.perNode() + local
 		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
 		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics.path
-		if err := d.distribute(&job, m, number, local); err != nil {
+		if err := d.distribute(&job, m, d.number(local), local); err != nil {
 			return d.systemError(err)
 		}
 		d.ranks[local].job = job
@@ -161,24 +164,29 @@ func (d *drive) makeWay(ctx context.Context, local int) error {
 	if err := d.h.Local().Remove(ctx, d.jobName(local)); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
-	err := d.noteBases(ctx, local)
+	err := d.noteLog(ctx, d.jobName(local), d.logName(local))
+	if err == nil && d.mpi() {
+		err = d.forgetRankLogs()
+	}
 	d.waitsNoMore()
 	return err
 }
 
 // newRank opens what a process of this node writes.
 func (d *drive) newRank(ctx context.Context, local int) (*rank, error) {
-	number := d.place.rank*d.perNode() + local
-	r := &rank{metrics: &lineReader{path: d.metricsFile()}, log: d.output, tail: &d.tail}
+	r := &rank{metrics: &lineReader{path: d.metricsFile(local)}, points: d.metrics, log: d.output, tail: &d.tail}
 	if local > 0 {
-		r.metrics.path, r.tail = filepath.Join(d.dir, fmt.Sprintf("metrics-%d.jsonl", number)), &tail{}
+		r.tail = &tail{}
 		var err error
 		if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, d.logName(local))); err != nil {
 			return nil, err
 		}
+		if r.points, err = d.newWriter(local); err != nil {
+			return nil, err
+		}
 	}
 	if d.run.Definition.Distributed != nil && !d.mpi() && d.place.count*d.perNode() > 1 {
-		r.who = fmt.Sprintf(" (rank %d on node %d)", number, d.place.rank)
+		r.who = fmt.Sprintf(" (rank %d on node %d)", d.number(local), d.place.rank)
 	}
 	if d.mpi() && d.place.rank > 0 {
 		r.who = fmt.Sprintf(" (mpirun's daemon on node %d)", d.place.rank)

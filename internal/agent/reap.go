@@ -4,18 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"time"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
-	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -113,7 +106,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], here 
 		}
 	}()
 	s := &salvage{drive: drive{h: h, run: run.Value, dir: WorkDir(h, id), status: phase}}
-	if err := s.save(ctx, here); err != nil {
+	if err := s.saveAlive(ctx, here); err != nil {
 		return run, err
 	}
 	if a := run.Value.Agent; a != nil && a.Requeue && phase != record.CancelRequested {
@@ -145,185 +138,4 @@ func giveBack(ctx context.Context, h core.Handle, id, mine string, lost record.O
 	if err != nil {
 		h.Logger().Warn("a run whose process is gone could not be ended", "run", id, "error", err)
 	}
-}
-
-// salvage saves what a lost process left.
-type salvage struct{ drive }
-
-// save saves what it can; the rest becomes warnings of the run. Only a store
-// that does not answer is an error: then all can be tried again.
-func (s *salvage) save(ctx context.Context, here bool) error {
-	log, err := history.Metrics(s.h, s.run)
-	if err != nil {
-		return err
-	}
-	var unavailable error
-	note := func(what string, err error) {
-		switch {
-		case errors.Is(err, azml.ErrUnavailable):
-			unavailable = errors.Join(unavailable, err)
-		case err != nil && !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, os.ErrNotExist):
-			s.warn("%s: %v", what, err)
-		}
-	}
-	_, err = log.Recover(ctx)
-	note("metrics that were not yet in the store", err)
-	if s.run.Definition == nil || !here {
-		return unavailable
-	}
-	note("the script's processes", s.endLeftJob(ctx))
-	if s.mayRequeue() && hasRun(s.run) {
-		s.before = fileSet{} // those of the snapshot are stored with the rest
-		note("files of outputs/", s.collectOutputs(ctx))
-	}
-	switch err := s.readSecrets(ctx); {
-	case ctx.Err() != nil:
-	case errors.Is(err, azml.ErrUnavailable):
-		unavailable = errors.Join(unavailable, err)
-	case err != nil: // better lost than shown
-		s.warn("the last of the output and of the metrics file is left out, for the secrets to mask in it can't be read: %v", err)
-	default:
-		note("output of the script that was not yet in the log", s.saveOutput(ctx))
-		note("lines of the metrics file", s.saveMetricsFile(ctx))
-	}
-	if ctx.Err() != nil { // what was not saved is to be found by the next one
-		return ctx.Err()
-	}
-	if unavailable == nil {
-		s.clean(ctx)
-	}
-	return unavailable
-}
-
-// endLeftJob ends what still runs of the script: nobody watches it any more.
-func (s *salvage) endLeftJob(ctx context.Context) error {
-	var all error
-	for _, job := range s.jobs() {
-		if err := s.h.Local().Cancel(ctx, job, time.Second); !errors.Is(err, azml.ErrNotFound) {
-			all = errors.Join(all, err)
-		}
-	}
-	return all
-}
-
-// saveOutput appends what the logs lack of what the script's processes have said.
-func (s *salvage) saveOutput(ctx context.Context) error {
-	var all error
-	for local, job := range s.jobs() {
-		err := s.saveOutputOf(ctx, job, s.logName(local), func(offset int64) (io.ReadCloser, error) {
-			return s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
-		})
-		if local == 0 || !errors.Is(err, azml.ErrNotFound) {
-			all = errors.Join(all, err)
-		}
-	}
-	for _, name := range s.rankLogs() {
-		err := s.saveOutputOf(ctx, path.Base(name), name, func(offset int64) (io.ReadCloser, error) {
-			return openAt(filepath.Join(s.dir, filepath.FromSlash(name)), offset)
-		})
-		if !errors.Is(err, fs.ErrNotExist) {
-			all = errors.Join(all, err)
-		}
-	}
-	return all
-}
-
-// openAt opens a file to be read from there on.
-func openAt(file string, offset int64) (io.ReadCloser, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := f.Seek(offset, io.SeekStart); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// saveOutputOf appends what the log lacks of a process's output. Where secrets are
-// masked in it, the whole of it is masked once more, for the log's size says nothing
-// of how much of the output is in it.
-func (s *salvage) saveOutputOf(ctx context.Context, process, name string, open func(offset int64) (io.ReadCloser, error)) error {
-	key := history.LogKey(s.run, name)
-	stored, err := history.LogSize(ctx, s.h, key)
-	if err != nil {
-		return err
-	}
-	base, err := s.base(process)
-	if err != nil {
-		return err
-	}
-	stored = max(0, stored-base)
-	offset := stored
-	if s.hidden != nil {
-		offset = 0
-	}
-	output, err := open(offset)
-	if err != nil {
-		return err
-	}
-	defer output.Close()
-	log, err := history.NewLogWriter(ctx, s.h, key)
-	if err != nil {
-		return err
-	}
-	defer log.Discard() // what could not be stored now is read again
-	last := io.Writer(&s.tail)
-	if process != s.jobName(0) {
-		last = io.Discard
-	}
-	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(last)
-	if _, err := io.Copy(io.MultiWriter(masked, tail), output); err != nil {
-		return err
-	}
-	return errors.Join(tail.Flush(), masked.Flush(), log.Close(ctx))
-}
-
-// behind hands on what comes behind the first bytes.
-type behind struct {
-	to   io.Writer
-	left int64
-}
-
-// Write implements io.Writer.
-func (b *behind) Write(p []byte) (int, error) {
-	skipped := min(b.left, int64(len(p)))
-	if _, err := b.to.Write(p[skipped:]); err != nil {
-		return 0, err
-	}
-	b.left -= skipped
-	return len(p), nil
-}
-
-// saveMetricsFile takes over the lines that the lost process had not.
-func (s *salvage) saveMetricsFile(ctx context.Context) error {
-	log, err := history.Metrics(s.h, s.run)
-	if err != nil {
-		return err
-	}
-	n, err := linesTaken(ctx, log, s.dir)
-	if err != nil {
-		return err
-	}
-	before := &taken{left: n, kinds: map[string]metrics.Kind{}}
-	if s.metrics, err = log.NewWriter(); err != nil {
-		return err
-	}
-	if err := addMarker(s.dir, s.metrics.ID()); err != nil { // who must do this again counts our points, too
-		return errors.Join(err, s.metrics.Close(ctx))
-	}
-	var later error // what keeps this line, and so all that come after it, from being stored now
-	r := &lineReader{path: s.metricsFile()}
-	r.take(true, func(number int, text []byte) {
-		if later != nil || before.was(text) {
-			return
-		}
-		switch err := s.takeLine(ctx, text); {
-		case ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable):
-			later = errors.Join(ctx.Err(), err)
-		case err != nil:
-			s.warn("line %d of the metrics file: %v", number, err)
-		}
-	})
-	return errors.Join(r.err, later, s.metrics.Close(ctx))
 }

@@ -9,9 +9,9 @@ import (
 
 // fileMark tells one state of a file from another.
 type fileMark struct {
-	size     int64
-	modified time.Time
-	last     ending // of what was streamed of it
+	Size     int64
+	Modified time.Time
+	Last     ending `json:",omitempty"` // of what was streamed of it
 }
 
 // fileSet holds the files below a folder, by slash path.
@@ -28,12 +28,12 @@ func (d *drive) scan() (err error) {
 		return err
 	}
 	for path, mark := range d.streamed {
-		if mark.last, err = endingOf(filepath.Join(d.codeDir(), filepath.FromSlash(path)), mark.size); err != nil {
+		if mark.Last, err = endingOf(filepath.Join(d.codeDir(), filepath.FromSlash(path)), mark.Size); err != nil {
 			return err
 		}
 		d.streamed[path] = mark
 	}
-	return nil
+	return d.noteEarlier()
 }
 
 // filesIn lists the files below a folder of root.
@@ -41,7 +41,7 @@ func filesIn(root, dir string) (fileSet, error) {
 	set := fileSet{}
 	err := walk(root, dir, func(path string, info fs.FileInfo) error {
 		if info.Mode().IsRegular() {
-			set[path] = fileMark{size: info.Size(), modified: info.ModTime()}
+			set[path] = fileMark{Size: info.Size(), Modified: info.ModTime()}
 		}
 		return nil
 	})
@@ -80,5 +80,5 @@ func walk(root, dir string, visit func(path string, info fs.FileInfo) error) err
 // changed tells whether the file is new or another than before.
 func (s fileSet) changed(path string, info fs.FileInfo) bool {
 	before, ok := s[path]
-	return !ok || before.size != info.Size() || !before.modified.Equal(info.ModTime())
+	return !ok || before.Size != info.Size() || !before.Modified.Equal(info.ModTime())
 }

@@ -47,31 +47,23 @@ func Work(ctx context.Context, h core.Handle, id string, track Tracker, bind Dat
 }
 
 // EndLeft ends what a lost agent has left on another node than 0, and stores what its
-// processes had written.
+// processes had written and logged.
 func EndLeft(ctx context.Context, h core.Handle, id string) error {
 	stored, err := history.Get(ctx, h, id)
 	if err != nil {
 		return err
 	}
-	s := &salvage{drive: drive{h: h, run: stored.Value, dir: WorkDir(h, id) + ownPlace().suffix(), place: ownPlace()}}
+	s := &salvage{drive{h: h, run: stored.Value, dir: WorkDir(h, id) + ownPlace().suffix(), place: ownPlace()}}
 	if err := s.endLeftJob(ctx); err != nil {
 		return err
 	}
 	saving, stop := context.WithTimeout(ctx, finishTime) // node 0 would end with us
 	defer stop()
-	quietly := func(error) {}
-	err = persist(saving, quietly, s.readSecrets)
-	if err == nil {
-		err = persist(saving, quietly, s.saveOutput)
+	err = persist(saving, func(error) {}, func(ctx context.Context) error { return s.save(ctx, true) })
+	for _, w := range s.warnings {
+		h.Logger().Warn("of what a lost node has left", "run", id, "warning", w)
 	}
-	if ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable) { // what was not saved is to be found by the next one
-		return errors.Join(err, ctx.Err())
-	}
-	if err != nil && !errors.Is(err, azml.ErrNotFound) {
-		h.Logger().Warn("output that a lost node has left could not be stored", "run", id, "error", err)
-	}
-	s.clean(ctx)
-	return nil
+	return err
 }
 
 // errRunOver says that node 0 is done with the run.
@@ -229,9 +221,12 @@ func (d *drive) runAttempt(ctx context.Context, attempt int) error {
 // storeAttempt stores what the processes of an attempt, which have ended, have
 // written and logged.
 func (d *drive) storeAttempt(ctx context.Context) error {
-	tasks := []func(context.Context) error{d.prepare.Flush, d.metrics.Flush, d.finishTracking}
+	tasks := []func(context.Context) error{d.prepare.Flush, d.finishTracking}
 	for _, r := range d.ranks {
 		tasks = append(tasks, r.log.Flush)
+	}
+	for _, w := range d.writers() {
+		tasks = append(tasks, w.Flush)
 	}
 	var all error
 	for _, task := range tasks {
@@ -296,8 +291,8 @@ func (d *drive) saveWork(ctx context.Context) error {
 			err = errors.Join(err, r.log.Close(ctx))
 		}
 	}
-	if d.metrics != nil {
-		err = errors.Join(err, d.metrics.Flush(ctx), d.metrics.Close(ctx))
+	for _, w := range d.writers() {
+		err = errors.Join(err, w.Flush(ctx), w.Close(ctx))
 	}
 	for _, w := range d.warnings {
 		d.h.Logger().Warn("on another node of a run", "run", d.run.ID, "warning", w)

@@ -21,6 +21,7 @@ import (
 
 // forking never ends by itself, and neither does a daemon that it starts.
 const forking = `trap '' TERM
+echo weights > outputs/model; echo own > logs/own.log
 echo '{"name": "n", "value": 1, "step": 0}' >> "$AZML_METRICS_FILE"
 (trap '' TERM; setsid sh -c 'trap "" TERM; echo begun; while :; do sleep 0.1; done' &)
 while :; do sleep 0.1; done`
@@ -57,6 +58,8 @@ func TestTargetAgentKilled(t *testing.T) {
 		r := on.beginForking(t, ws, s)
 		require.NoError(t, syscall.Kill(agentOf(t, ws, r), syscall.SIGKILL))
 		lost(t, ws, r, s, "killed by signal 9", "ended without finishing it")
+		require.Equal(t, "weights\n", fileOf(t, r, "outputs/model"), "what it left is saved")
+		require.Equal(t, "own\n", logOf(t, r, "logs/own.log"))
 	})
 }
 

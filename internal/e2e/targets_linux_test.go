@@ -162,6 +162,16 @@ func logOf(t *testing.T, r *run.Run, name string) string {
 	return string(data)
 }
 
+func fileOf(t *testing.T, r *run.Run, path string) string {
+	t.Helper()
+	file, err := r.Open(t.Context(), path)
+	require.NoError(t, err)
+	defer file.Close()
+	data, err := io.ReadAll(file)
+	require.NoError(t, err)
+	return string(data)
+}
+
 // onEach runs a test on each kind of target.
 func onEach(t *testing.T, test func(t *testing.T, on target)) {
 	for _, on := range targets() {
@@ -206,12 +216,7 @@ test -n "$MLFLOW_TRACKING_URI" && test -n "$AZML_SECRETS_URL"`, func(c *experime
 		require.NoError(t, r.Wait(t.Context(), nil))
 		require.Equal(t, "hello there\n****\n", outputOf(t, r))
 		require.EqualValues(t, 1, series(t, r, "loss", 1))
-		file, err := r.Open(t.Context(), "outputs/model.txt")
-		require.NoError(t, err)
-		defer file.Close()
-		data, err := io.ReadAll(file)
-		require.NoError(t, err)
-		require.Equal(t, "made\n", string(data))
+		require.Equal(t, "made\n", fileOf(t, r, "outputs/model.txt"))
 		clean(t, ws)
 	})
 }

@@ -44,7 +44,8 @@ type LogWriter struct {
 	h   core.Handle
 	key string
 
-	mu        sync.Mutex // guards the four that follow
+	mu        sync.Mutex // guards the five that follow
+	size      int64
 	buffer    []byte
 	due       *time.Timer
 	closed    bool
@@ -66,6 +67,7 @@ func NewLogWriter(ctx context.Context, h core.Handle, key string) (*LogWriter, e
 		} else if err != nil {
 			return nil, err
 		}
+		w.size += info.Size
 		if _, err = h.Objects().Stat(ctx, partKey(key, w.part+1)); errors.Is(err, azml.ErrNotFound) {
 			w.offset, w.appends = info.Size, partAppends/2 // how many it took is not known
 			return w, nil
@@ -91,8 +93,16 @@ func (w *LogWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	w.buffer = append(w.buffer, p...)
+	w.size += int64(len(p))
 	w.flushIn(flushEvery)
 	return len(p), nil
+}
+
+// Size gives how long the log is, in bytes, with all that was written to it.
+func (w *LogWriter) Size() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.size
 }
 
 // flushIn sees to it that the buffer goes out. The caller holds the lock.

@@ -1,0 +1,307 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/metrics"
+)
+
+// salvage saves what a lost process left.
+type salvage struct{ drive }
+
+// saveLeft saves what an earlier agent of the run has left in the folder of this one:
+// nobody came to this machine when that was lost.
+func (d *drive) saveLeft(ctx context.Context) error {
+	if _, err := os.Stat(d.metricsFile(0) + marker); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	s := &salvage{drive{h: d.h, run: d.run, dir: d.dir, place: d.place, status: d.status}}
+	err := persist(ctx, d.waits, func(ctx context.Context) error { return s.save(ctx, true) })
+	d.warnings = append(d.warnings, s.warnings...)
+	return err
+}
+
+// saveAlive is save with signs of life, which many outputs may need.
+func (s *salvage) saveAlive(ctx context.Context, here bool) error {
+	beating, stop := context.WithCancel(ctx)
+	var beats sync.WaitGroup
+	beats.Go(func() {
+		ticker := time.NewTicker(history.BeatEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				_ = history.Beat(beating, s.h, s.run) // the next one is soon
+			case <-beating.Done():
+				return
+			}
+		}
+	})
+	defer beats.Wait()
+	defer stop()
+	return s.save(ctx, here)
+}
+
+// save saves what it can, which with here is on this machine; the rest becomes warnings of
+// the run. Only a store that does not answer is an error: then all can be tried again.
+func (s *salvage) save(ctx context.Context, here bool) error {
+	log, err := history.Metrics(s.h, s.run)
+	if err != nil {
+		return err
+	}
+	var unavailable error
+	note := func(what string, err error) {
+		switch {
+		case errors.Is(err, azml.ErrUnavailable):
+			unavailable = errors.Join(unavailable, err)
+		case err != nil && !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, os.ErrNotExist):
+			s.warn("%s: %v", what, err)
+		}
+	}
+	_, err = log.Recover(ctx)
+	note("metrics that were not yet in the store", err)
+	if s.run.Definition == nil || !here {
+		return unavailable
+	}
+	note("the script's processes", s.endLeftJob(ctx))
+	note("files of outputs/", s.saveOutputs(ctx))
+	switch err := s.readSecrets(ctx); {
+	case ctx.Err() != nil:
+	case errors.Is(err, azml.ErrUnavailable):
+		unavailable = errors.Join(unavailable, err)
+	case err != nil: // better lost than shown
+		s.warn("the last of the output and of the metrics file is left out, for the secrets to mask in it can't be read: %v", err)
+	default:
+		note("output of the script that was not yet in the log", s.saveOutput(ctx))
+		note("files of logs/", s.saveLogs(ctx))
+		for local := range s.perNode() {
+			note("lines of the metrics file", s.saveMetricsFile(ctx, local))
+		}
+	}
+	if ctx.Err() != nil { // what was not saved is to be found by the next one
+		return ctx.Err()
+	}
+	if unavailable == nil {
+		s.clean(ctx)
+	}
+	return unavailable
+}
+
+// endLeftJob ends what still runs of the script: nobody watches it any more.
+func (s *salvage) endLeftJob(ctx context.Context) error {
+	var all error
+	for _, job := range s.jobs() {
+		if err := s.h.Local().Cancel(ctx, job, time.Second); !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+// saveOutputs stores what the script has left in outputs/, which node 0 does.
+func (s *salvage) saveOutputs(ctx context.Context) error {
+	begun, err := s.readEarlier()
+	if err != nil || !begun || s.place.rank > 0 {
+		return err
+	}
+	return s.collectOutputs(ctx)
+}
+
+// stream is something that goes into a log of the run.
+type stream struct {
+	name, log string
+	tail      io.Writer // gets the last of it, too
+	open      func(offset int64) (io.ReadCloser, error)
+}
+
+// saveOutput appends what the logs lack of what the script's processes have said.
+func (s *salvage) saveOutput(ctx context.Context) error {
+	var all error
+	for local, job := range s.jobs() {
+		last := io.Discard
+		if local == 0 {
+			last = &s.tail
+		}
+		begun, _, err := s.startOf(job)
+		if err == nil {
+			err = s.saveStream(ctx, begun, stream{job, s.logName(local), last, func(offset int64) (io.ReadCloser, error) {
+				return s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
+			}})
+		}
+		if local == 0 || !errors.Is(err, azml.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+// saveLogs appends what the logs lack of the files that the script's processes have written
+// to logs/, and of those with what mpirun's have said.
+func (s *salvage) saveLogs(ctx context.Context) error {
+	save := func(root string) func(string, fs.FileInfo) error {
+		return func(name string, info fs.FileInfo) error {
+			if strings.HasPrefix(path.Base(name), ".") || !info.Mode().IsRegular() {
+				return nil
+			}
+			if err := s.saveLog(ctx, root, name, info); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		}
+	}
+	err := walk(s.codeDir(), "logs", save(s.codeDir()))
+	if s.mpi() {
+		err = errors.Join(err, walk(s.dir, rankDir, save(s.dir)))
+	}
+	return err
+}
+
+// saveLog does so for one of them.
+func (s *salvage) saveLog(ctx context.Context, root, name string, info fs.FileInfo) error {
+	begun, noted, err := s.startOf(name)
+	if err != nil || !noted && !s.streamed.changed(name, info) {
+		return err
+	}
+	file := filepath.Join(root, filepath.FromSlash(name))
+	if noted && s.hidden == nil { // else its length says nothing
+		size, err := history.LogSize(ctx, s.h, history.LogKey(s.run, name))
+		if err != nil {
+			return err
+		}
+		noted = begun.From+size-begun.At <= info.Size() // else it was written anew
+	}
+	if !noted {
+		if begun, err = s.startNow(ctx, file, name); err != nil {
+			return err
+		}
+	}
+	return s.saveStream(ctx, begun, stream{name, name, io.Discard, func(offset int64) (io.ReadCloser, error) { return openAt(file, offset) }})
+}
+
+// startNow gives where the stream of a file begins of which nothing is in the log yet.
+func (s *salvage) startNow(ctx context.Context, file, name string) (begins start, err error) {
+	if begins.At, err = history.LogSize(ctx, s.h, history.LogKey(s.run, name)); err != nil {
+		return begins, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return begins, err
+	}
+	defer f.Close()
+	came := s.streamed[name]
+	stands, err := came.Last.stands(f, came.Size)
+	if stands {
+		begins.From = came.Size
+	}
+	if err == nil {
+		err = s.noteStart(name, begins) // for who must do this again
+	}
+	return begins, err
+}
+
+// openAt opens a file to be read from there on.
+func openAt(file string, offset int64) (io.ReadCloser, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// saveStream appends what the log lacks of a stream. Where secrets are masked in it, the
+// whole of it is masked once more, for the log's size says nothing of how much of the
+// stream is in it.
+func (s *salvage) saveStream(ctx context.Context, begins start, from stream) error {
+	key := history.LogKey(s.run, from.log)
+	size, err := history.LogSize(ctx, s.h, key)
+	if err != nil {
+		return err
+	}
+	stored := max(0, size-begins.At)
+	offset := stored
+	if s.hidden != nil {
+		offset = 0
+	}
+	output, err := from.open(begins.From + offset)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	log, err := history.NewLogWriter(ctx, s.h, key)
+	if err != nil {
+		return err
+	}
+	defer log.Discard() // what could not be stored now is read again
+	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(from.tail)
+	if _, err := io.Copy(io.MultiWriter(masked, tail), output); err != nil {
+		return err
+	}
+	return errors.Join(tail.Flush(), masked.Flush(), log.Close(ctx))
+}
+
+// behind hands on what comes behind the first bytes.
+type behind struct {
+	to   io.Writer
+	left int64
+}
+
+// Write implements io.Writer.
+func (b *behind) Write(p []byte) (int, error) {
+	skipped := min(b.left, int64(len(p)))
+	if _, err := b.to.Write(p[skipped:]); err != nil {
+		return 0, err
+	}
+	b.left -= skipped
+	return len(p), nil
+}
+
+// saveMetricsFile takes over the lines of a process that the lost agent had not.
+func (s *salvage) saveMetricsFile(ctx context.Context, local int) error {
+	log, err := history.Metrics(s.h, s.run)
+	if err != nil {
+		return err
+	}
+	file := s.metricsFile(local)
+	n, err := linesTaken(ctx, log, file)
+	if err != nil {
+		return err
+	}
+	before := &taken{left: n, kinds: map[string]metrics.Kind{}}
+	to, err := log.NewWriter()
+	if err != nil {
+		return err
+	}
+	if err := addMarker(file, to.ID()); err != nil { // who must do this again counts our points, too
+		return errors.Join(err, to.Close(ctx))
+	}
+	var later error // what keeps this line, and so all that come after it, from being stored now
+	r := &lineReader{path: file}
+	r.take(true, func(number int, text []byte) {
+		if later != nil || before.was(text) {
+			return
+		}
+		switch err := s.takeLine(ctx, to, text); {
+		case ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable):
+			later = errors.Join(ctx.Err(), err)
+		case err != nil:
+			s.warn("line %d of the metrics file: %v", number, err)
+		}
+	})
+	return errors.Join(r.err, later, to.Close(ctx))
+}
