@@ -261,14 +261,31 @@ func (d *drive) enter(ctx context.Context, to record.Status, reason string) erro
 	return err
 }
 
-// transition writes the run's next status.
+// transition writes the run's next status, and waits for a store that does not answer.
 func (d *drive) transition(ctx context.Context, to record.Status, reason string) (core.Stored[record.Run], error) {
-	stored, err := history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
+	var stored core.Stored[record.Run]
+	waited := false
+	waits := func(err error) {
+		waited = true
+		d.waits(err)
+	}
+	err := persist(ctx, waits, func(ctx context.Context) (err error) {
+		stored, err = history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
+		return err
+	})
+	if waited {
+		d.waitsNoMore()
+	}
 	if err == nil {
 		return stored, nil
 	}
-	if current, getErr := history.Get(ctx, d.h, d.run.ID); getErr == nil && current.Value.Status == record.CancelRequested {
+	current, getErr := history.Get(ctx, d.h, d.run.ID)
+	switch now := current.Value; {
+	case getErr != nil:
+	case now.Status == record.CancelRequested:
 		return stored, history.ErrCancelRequested
+	case waited && now.Status == to && now.Owner != nil && now.Owner.ID == d.h.Owner().ID:
+		return current, nil // the answer to one of the tries was lost
 	}
 	return stored, d.systemError(err)
 }

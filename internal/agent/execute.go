@@ -168,36 +168,38 @@ func (d *drive) watch(ctx context.Context) error {
 // copy is complete, so a store that doesn't answer only makes this wait.
 func (d *drive) copyOutput(ended context.Context, output io.ReadCloser, r *rank) {
 	defer output.Close()
+	ctx, cancel := outlive(ended, finishTime)
+	defer cancel()
 	log, tail := d.hidden.Writer(r.log), d.hidden.Writer(r.tail)
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := output.Read(buffer)
 		if n > 0 {
 			_, _ = tail.Write(buffer[:n]) // never fails
-			d.writeOutput(ended, func() error { _, err := log.Write(buffer[:n]); return err })
+			d.writeOutput(ctx, func() error { _, err := log.Write(buffer[:n]); return err })
 		}
 		if err != nil {
 			_ = tail.Flush() // never fails
-			d.writeOutput(ended, log.Flush)
+			d.writeOutput(ctx, log.Flush)
 			return
 		}
 	}
 }
 
-// writeOutput writes to the log and waits for a store that doesn't answer, for
-// as long as the run may still be finished.
-func (d *drive) writeOutput(ended context.Context, write func() error) {
-	deadline := time.Now().Add(finishTime)
+// writeOutput writes to the log, and tries again while the store doesn't take it, until ctx
+// ends.
+func (d *drive) writeOutput(ctx context.Context, write func() error) {
 	for {
 		err := write()
 		if err == nil {
 			return
 		}
-		if ended.Err() != nil && time.Now().After(deadline) {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
 			d.warn("output of the script was lost: %v", err)
 			return
 		}
-		time.Sleep(time.Second)
 	}
 }
 

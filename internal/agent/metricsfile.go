@@ -62,7 +62,9 @@ func (d *drive) writers() (all []*metrics.Writer) {
 func (d *drive) followMetrics(ended context.Context, r *rank) {
 	poll(ended, func(ctx context.Context) {
 		r.metrics.take(ended.Err() != nil, func(number int, text []byte) {
-			if err := d.takeLine(ctx, r.points, text); err != nil {
+			err := persist(ctx, d.waits, func(ctx context.Context) error { return d.takeLine(ctx, r.points, text) })
+			d.waitsNoMore()
+			if err != nil {
 				d.warn("line %d of the metrics file: %v", number, err)
 			}
 		})

@@ -43,7 +43,7 @@ func (d *drive) waits(reason error) {
 	if d.noted {
 		return
 	}
-	d.h.Logger().Warn("the end of a run waits for the store", "run", d.run.ID, "error", reason)
+	d.h.Logger().Warn("a run waits for the store", "run", d.run.ID, "error", reason)
 	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
 	defer cancel()
 	err := d.change(ctx, func(r *record.Run) error {
