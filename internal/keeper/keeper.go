@@ -337,13 +337,15 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 }
 
 // overWithout tells whether there is no more to wait for on a target that does not answer.
-// For an ended run it gives that error: nothing can be removed from here, and a scheduler
-// ends on each of the nodes what it reaches. Of one that was given away, settle tells.
+// For a run that has ended on nodes of a cluster it gives that error: nothing can be removed
+// from here, and a scheduler, whose others wait for the nodes, ends on each what it reaches.
+// Elsewhere nobody would ever remove what is there, and nobody waits. Of a run that was given
+// away, settle tells.
 func (k *keeper) overWithout(ctx context.Context, silence error) (over bool, err error) {
 	stored, err := history.Get(ctx, k.h, k.run.ID)
 	switch {
 	case errors.Is(err, azml.ErrNotFound), err == nil && stored.Value.Status.Terminal():
-		return true, silence
+		return len(k.run.Agent.Nodes) > 0, silence
 	case err != nil:
 		return false, nil // the next look may tell
 	}
