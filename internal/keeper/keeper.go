@@ -73,6 +73,9 @@ func (k *keeper) keep(ctx context.Context, id string, start *agent.Instructions)
 	ended := false
 	defer func() {
 		if k.seat != nil && !k.parked {
+			if ended {
+				k.forgetFormer(ctx)
+			}
 			err = errors.Join(err, k.seat.leave(ctx, k.h, ended))
 		}
 	}()
@@ -294,8 +297,13 @@ func (k *keeper) serve(ctx context.Context, job string, handler http.Handler) (a
 	return address, done, nil
 }
 
+// lookAfter is for how long a target does not answer until it is looked, and looked
+// again, whether its answer matters.
+const lookAfter = time.Minute
+
 // wait gives the final status of the agent's job. A target that does not answer is
-// asked again; an agent that does not carry out a cancel is ended.
+// asked again, as long as the run is the agent's; an agent that does not carry out a
+// cancel is ended.
 func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -305,6 +313,7 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 		k.force(watching, job)
 	}()
 	defer func() { stop(); <-watched }()
+	var looked time.Time // when the target first did not answer, and then at each look
 	for began := time.Now(); ; {
 		status, err := k.target.Wait(ctx, job)
 		switch {
@@ -313,9 +322,32 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 			return backend.JobStatus{ID: job, State: backend.JobLost, Reason: "the target does not know it"}, nil
 		case err == nil || !errors.Is(err, azml.ErrUnavailable):
 			return status, err
+		case looked.IsZero():
+			looked = time.Now()
+		case time.Since(looked) > lookAfter:
+			looked = time.Now()
+			if over, err := k.overWithout(ctx, err); over {
+				return status, err
+			}
 		}
 		if !pause.For(ctx, tryEvery) {
 			return status, err
 		}
 	}
+}
+
+// overWithout tells whether there is no more to wait for on a target that does not answer.
+// For a run that has ended on nodes of a cluster it gives that error: nothing can be removed
+// from here, and a scheduler, whose others wait for the nodes, ends on each what it reaches.
+// Elsewhere nobody would ever remove what is there, and nobody waits. Of a run that was given
+// away, settle tells.
+func (k *keeper) overWithout(ctx context.Context, silence error) (over bool, err error) {
+	stored, err := history.Get(ctx, k.h, k.run.ID)
+	switch {
+	case errors.Is(err, azml.ErrNotFound), err == nil && stored.Value.Status.Terminal():
+		return len(k.run.Agent.Nodes) > 0, silence
+	case err != nil:
+		return false, nil // the next look may tell
+	}
+	return !k.keeps(stored.Value), nil
 }

@@ -287,6 +287,32 @@ func TestOneSaves(t *testing.T) {
 	p.requireNothing(t)
 }
 
+// TestKilledWhileItSaves: who keeps a run after a keeper that was killed while it had saved
+// what the lost agent has left forgets that agent, too, however often it is tried.
+func TestKilledWhileItSaves(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	own := p.run(t).Agent.Job
+	first, kill := context.WithCancel(t.Context())
+	p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+		switch {
+		case job.ID == own:
+			p.update(t, adopted(own))
+			return target.Start(ctx, instead(job, "kill -9 $$"))
+		case first.Err() == nil:
+			defer kill()
+			return target.Start(ctx, instead(job, "exit 1"))
+		}
+		return target.Start(ctx, job)
+	}
+	require.ErrorIs(t, keeper.Start(first, p.h, p.start), context.Canceled)
+	require.Equal(t, own, p.run(t).Former.Job)
+	require.NoError(t, keeper.Attach(t.Context(), p.h, id))
+	require.Equal(t, record.Failed, p.run(t).Status)
+	require.Equal(t, own, p.run(t).Former.Job)
+	p.requireNothing(t)
+}
+
 // TestTaken: a keeper whose run was given another agent by somebody else, who then is gone,
 // keeps that one.
 func TestTaken(t *testing.T) {

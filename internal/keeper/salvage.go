@@ -87,6 +87,9 @@ func (k *keeper) salvage(ctx context.Context, next *record.Agent, token, reason 
 		if r.Status.Terminal() || !k.keeps(*r) {
 			return errTaken
 		}
+		if !r.Agent.Saves { // else the one that is noted is whose leavings it was to save
+			r.Former = r.Agent
+		}
 		r.Agent = next
 		return nil
 	})
@@ -102,6 +105,17 @@ func (k *keeper) salvage(ctx context.Context, next *record.Agent, token, reason 
 		err = fmt.Errorf("%w: the agent that was to save it: %s", azml.ErrFailed, k.lastWords(ctx, next.Job))
 	}
 	return err
+}
+
+// forgetFormer forgets the job of the agent whose leavings were saved: the keeper that had
+// it may have been killed meanwhile.
+func (k *keeper) forgetFormer(ctx context.Context) {
+	former := k.run.Former
+	if !k.run.Agent.Saves || former == nil || former.Job == k.seat.job {
+		return
+	}
+	clearJob(ctx, k.h, k.target, former.Job)
+	Forget(k.h, former.Job)
 }
 
 // saveStart is how long an agent that saves what another has left is waited for: a keeper

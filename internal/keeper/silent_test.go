@@ -1,0 +1,100 @@
+package keeper
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
+)
+
+// silentTarget is one whose machine never answers again.
+type silentTarget struct{ backend.OpenedCompute }
+
+func (silentTarget) Listen(context.Context, string) (net.Listener, string, error) {
+	closed := make(chan struct{})
+	return &silentListener{closed: closed, close: sync.OnceFunc(func() { close(closed) })}, "tcp:nowhere:1", nil
+}
+
+func (silentTarget) Wait(context.Context, string) (backend.JobStatus, error) {
+	return backend.JobStatus{}, azml.ErrUnavailable
+}
+
+// silentListener is a listener that nobody connects to.
+type silentListener struct {
+	closed chan struct{}
+	close  func()
+}
+
+func (l *silentListener) Accept() (net.Conn, error) { <-l.closed; return nil, net.ErrClosed }
+func (l *silentListener) Close() error              { l.close(); return nil }
+func (l *silentListener) Addr() net.Addr            { return &net.TCPAddr{} }
+
+// TestSilentTarget: a target that does not answer is waited for as long as the run is the
+// agent's, and no longer.
+func TestSilentTarget(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*record.Run)
+		ended  bool
+		class  error
+	}{
+		"the run has ended":         {func(r *record.Run) { r.Status = record.Completed }, false, azml.ErrUnavailable},
+		"another agent has the run": {func(r *record.Run) { r.Agent, _ = NewAgent() }, true, errTaken},
+		"the run waits for nodes":   {func(r *record.Run) { r.Status = record.Queued; r.Requeue() }, true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { silentTargetCase(t, c.change, c.ended, c.class) })
+		})
+	}
+}
+
+// silentTargetCase keeps a run on such a target, and changes its record after an hour.
+func silentTargetCase(t *testing.T, change func(*record.Run), ended bool, class error) {
+	h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	_, err := core.CreateQuiet(t.Context(), h, history.ExperimentRef("e").Key, record.Experiment{Name: "e"})
+	require.NoError(t, err)
+	a, _ := NewAgent()
+	a.Adopted, a.Nodes = true, []string{"near/0", "far/0"}
+	stored, err := history.Create(t.Context(), h, record.Run{ID: "r", Experiment: "e", Status: record.Running, Agent: a,
+		Owner: &record.Owner{ID: "agent", Host: "elsewhere", PID: 1}, Definition: &record.Definition{Compute: "far"}})
+	require.NoError(t, err)
+	k := &keeper{h: h, run: stored.Value, target: silentTarget{}, seat: &seat{job: a.Job, questions: make(chan question)}}
+	t.Cleanup(func() { k.seat.stop(); <-k.seat.served })
+	type end struct {
+		ended bool
+		err   error
+	}
+	seen := make(chan end, 1)
+	go func() {
+		ended, err := k.see(t.Context(), nil)
+		seen <- end{ended, err}
+	}()
+	time.Sleep(time.Hour)
+	require.Empty(t, seen, "the agent may go on with its work")
+
+	changed, err := history.Update(t.Context(), h, "r", core.Quiet, func(r *record.Run) error { change(r); return nil })
+	require.NoError(t, err)
+	select {
+	case s := <-seen:
+		require.Equal(t, ended, s.ended)
+		require.ErrorIs(t, s.err, class)
+	case <-time.After(lookAfter + 2*tryEvery):
+		require.Fail(t, "it is waited for the target")
+	}
+	stored, err = history.Get(t.Context(), h, "r")
+	require.NoError(t, err)
+	require.Equal(t, changed.ETag, stored.ETag, "nothing is written any more")
+}
