@@ -134,11 +134,18 @@ func kubernetes(ctx context.Context, again bool) (string, error) {
 	})
 }
 
+// kubernetesRoom is what must be free of the disk: a node whose disk has a hundredth free
+// removes images, and can't have those again that its pods begin with.
+const kubernetesRoom = 5 * GiB
+
 // startKubernetes starts a cluster unless it runs, and notes that this process uses it.
 func startKubernetes(ctx context.Context, tools, called string) (*KubernetesCluster, error) {
 	c := &KubernetesCluster{dir: filepath.Join(tools, called), tools: tools, lock: filepath.Base(tools) + "-" + called,
 		Namespace: "test-" + strings.ToLower(rand.Text()[:12])}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := Room(c.dir, kubernetesRoom); err != nil {
 		return nil, err
 	}
 	cache, err := openCache()

@@ -23,6 +23,7 @@ type step struct {
 // come first.
 var steps = []step{
 	{"abilities", true, abilities},
+	{"room", false, room},
 	{"format", true, format},
 	{"tidy", true, command("go", "mod", "tidy", "-diff")},
 	{"vet", true, vet("")},
@@ -57,6 +58,29 @@ func abilities(ctx context.Context, j *job) error {
 		return fmt.Errorf("missing, though -must names it: %s", strings.Join(lacks, ", "))
 	}
 	return ctx.Err()
+}
+
+// roomNeeded is what the whole check takes of the disk at most where nothing is installed or
+// compiled yet, and some more.
+const roomNeeded = 30 * testenv.GiB
+
+// room fails when the disks that the check writes to are too full: tests would fail
+// somewhere, and hardly tell why.
+func room(ctx context.Context, j *job) error {
+	compiled, err := j.output(ctx, "go", "env", "GOCACHE")
+	if err != nil {
+		return err
+	}
+	installed, err := testenv.CacheDir()
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{os.TempDir(), strings.TrimSpace(compiled), installed} {
+		if err := testenv.Room(dir, roomNeeded); err != nil {
+			return fmt.Errorf("%w; go clean -cache and removing %s give some back", err, installed)
+		}
+	}
+	return nil
 }
 
 // command makes a step of a plain command.
