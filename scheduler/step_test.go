@@ -258,3 +258,31 @@ func TestAgentsOnNodesThatAreGone(t *testing.T) {
 		require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
 	}
 }
+
+// TestStartsOfASchedulerThatSlept reach nobody else's nodes: meanwhile the run has lost its
+// own, or was begun elsewhere and is to be begun anew.
+func TestStartsOfASchedulerThatSlept(t *testing.T) {
+	t.Parallel()
+	h := clocked(t, memory.NewObjects(), 0)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	running := string(scheduler.Running)
+	_, err := core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Nodes: []record.ClusterNode{
+		{ID: "box/0", State: running, Run: "b"}, {ID: "box/1", State: running, Run: "lost"}, {ID: "box/2", State: running, Run: "anew"}}})
+	require.NoError(t, err)
+	former := &record.Agent{Job: "agent-former", Nodes: []string{"box/0"}}
+	for _, now := range []record.Run{{ID: "lost"}, {ID: "anew", Former: former}} {
+		read := record.Run{ID: now.ID, Experiment: "e", Status: record.Queued, Definition: &record.Definition{Compute: "pool"}}
+		now.Experiment, now.Status, now.Definition = read.Experiment, read.Status, read.Definition
+		_, err := core.CreateQuiet(t.Context(), h, history.Ref(now.ID).Key, now)
+		require.NoError(t, err)
+		require.ErrorIs(t, c.startOn(t.Context(), record.Cluster{}, read, []string{"box/0"}, nil), azml.ErrConflict)
+		stored, err := history.Get(t.Context(), h, now.ID)
+		require.NoError(t, err)
+		require.Equal(t, now.Former, stored.Value.Former, "it is ended before another agent begins")
+		require.Equal(t, record.Queued, stored.Value.Status)
+	}
+	_, err = core.CreateQuiet(t.Context(), h, history.Ref("goes-on").Key, record.Run{ID: "goes-on", Experiment: "e", Status: record.Running,
+		Agent: &record.Agent{Job: "agent-c", Nodes: []string{"box/3"}, Adopted: true}})
+	require.NoError(t, err)
+	c.drive(t.Context(), record.Cluster{}, "goes-on", []string{"box/0"}) // does not try for ever
+}

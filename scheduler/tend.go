@@ -131,6 +131,9 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 		if !pause.For(ctx, tryEvery) {
 			return
 		}
+		if has, err := c.has(ctx, id, nodes); err == nil && !has {
+			return // this process slept, and another one has given the nodes to others
+		}
 	}
 }
 
@@ -149,8 +152,8 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 		// Another process has seen it to its end, but may have gone before all its nodes
 		// were done. Where they were freed since, its agent may have the next run, even while
 		// this one has other nodes, as its entry was still in the queue.
-		has, err := c.hasNodes(ctx, id)
-		if err == nil && has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
+		has, err := c.has(ctx, id, nodes)
+		if has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
 			err = c.undo(ctx, *r.Agent)
 		}
 		return err == nil, err
@@ -172,10 +175,20 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil
 }
 
-// hasNodes tells whether the run has nodes now, and not only when this step began.
-func (c *cluster) hasNodes(ctx context.Context, id string) (bool, error) {
+// has tells whether the nodes are the run's now, and not only when this step began.
+func (c *cluster) has(ctx context.Context, id string, nodes []string) (bool, error) {
 	stored, err := core.Get[record.ClusterState](ctx, c.h, compute.StateRef(c.name).Key)
-	return slices.ContainsFunc(stored.Value.Nodes, func(n record.ClusterNode) bool { return n.Run == id }), err
+	return slices.Equal(nodesOf(stored.Value, id), nodes), err
+}
+
+// nodesOf gives the nodes that a run has.
+func nodesOf(s record.ClusterState, id string) (its []string) {
+	for _, n := range s.Nodes {
+		if n.Run == id {
+			its = append(its, n.ID)
+		}
+	}
+	return its
 }
 
 // start starts the run's agent. An agent that another scheduler may have started,
@@ -242,7 +255,8 @@ func (c *cluster) unplace(ctx context.Context, r record.Run) error {
 	return err
 }
 
-// startOn starts the run's agent, or gives it the spare one, unless that is nil.
+// startOn starts the run's agent, or gives it the spare one, unless that is nil. Errors:
+// ErrConflict when another process has begun the run, or given it other nodes.
 func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record.Run, nodes []string, spare *keeper.Spare) error {
 	if r.Former != nil {
 		if err := c.undo(ctx, *r.Former); err != nil {
@@ -256,11 +270,11 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 		a.Job, a.Image = spare.Job(), spare.Image()
 	}
 	a.Nodes, a.Requeue = nodes, settings.Priority == string(compute.LowPriority)
-	_, err := history.Update(ctx, c.h, r.ID, core.Quiet, func(r *record.Run) error {
-		if r.Status.Terminal() || r.Owner != nil || r.Agent != nil && (former == nil || r.Agent.Job != former.Job || r.Agent.Adopted) {
-			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, r.Status)
+	_, err := history.Update(ctx, c.h, r.ID, core.Quiet, func(now *record.Run) error {
+		if now.Status.Terminal() || now.Owner != nil || !same(now.Agent, former) || !same(now.Former, r.Former) {
+			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, now.Status)
 		}
-		r.Agent, r.Former = a, former
+		now.Agent, now.Former = a, former
 		return nil
 	})
 	if err != nil {
@@ -273,12 +287,19 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 			return err
 		}
 	}
-	if spare == nil { // one that has taken a run meanwhile would have kept this one from it
-		if err := c.undoSpares(ctx, nodes); err != nil {
-			return err
-		}
+	if err := c.clear(ctx, r.ID, nodes, a.Job); err != nil {
+		spare.Dismiss()
+		return err
 	}
 	return keeper.StartOn(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()}, c.spares, spare)
+}
+
+// same tells whether an agent, or none, is still the one that was read.
+func same(now, read *record.Agent) bool {
+	if now == nil || read == nil {
+		return now == read
+	}
+	return now.Job == read.Job && now.Adopted == read.Adopted
 }
 
 // refuse fails a run that would not begin on any try.
