@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -21,8 +22,7 @@ type freed struct {
 	run string
 	// gone are nodes that do not answer any more, with the reasons.
 	gone map[string]error
-	// left are the jobs of the run's agents there, which may be there still when those
-	// answer again.
+	// left are the jobs of the run's agents that may be on nodes still.
 	left map[string]string
 	// noted is closed when a step has freed the nodes, or could not.
 	noted chan struct{}
@@ -30,8 +30,9 @@ type freed struct {
 
 // free takes the run out of the queue when it has ended, and has the next step take
 // its nodes from it, which gives them to others in the same write. Nodes that do not
-// answer any more were taken away.
-func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string) {
+// answer any more were taken away. left is an agent of the run that was not seen to end,
+// or nil; nor was the one that had a run which waits for nodes anew.
+func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string, left *record.Agent) {
 	f := &freed{run: id, gone: map[string]error{}, left: map[string]string{}, noted: make(chan struct{})}
 	stored, err := history.Get(ctx, c.h, id)
 	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
@@ -41,7 +42,9 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 				f.gone[n] = err
 			}
 		}
-		if a := stored.Value.Former; a != nil {
+	}
+	for _, a := range []*record.Agent{stored.Value.Former, left} {
+		if a != nil {
 			for i, n := range a.Nodes {
 				f.left[n] = members.JobID(a.Job, i)
 			}
@@ -119,7 +122,7 @@ func (all allFreed) apply(s *record.ClusterState, settings record.Cluster, spare
 				continue
 			}
 			set(s, n.ID, scheduler.Idle, "the run "+f.run+" is over", now, record.QueuedRun{})
-			keepsSpare(s, n.ID, spares.Job(n.ID))
+			keepsSpare(s, n.ID, cmp.Or(spares.Job(n.ID), f.left[n.ID]))
 		}
 	}
 	return changed

@@ -228,34 +228,49 @@ func TestEndedRunsOnNodes(t *testing.T) {
 			_, err = core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Nodes: []record.ClusterNode{{ID: test.placed, State: string(scheduler.Running), Run: "a"}}})
 			require.NoError(t, err)
 			c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
-			over, err := c.keep(t.Context(), record.Cluster{}, "a", []string{test.placed})
+			over, left, err := c.keep(t.Context(), record.Cluster{}, "a", []string{test.placed})
 			require.NoError(t, err)
 			require.True(t, over)
 			require.Equal(t, test.canceled, canceled.Load())
+			require.Equal(t, test.canceled > 0, left != nil, "a node that does not answer has its agent still")
 		})
 	}
 }
 
-// TestAgentsOnNodesThatAreGone are noted there, to be ended when those answer again.
-func TestAgentsOnNodesThatAreGone(t *testing.T) {
+// TestAgentsThatAreLeft on nodes are noted there, whether those answer or not, to be ended.
+func TestAgentsThatAreLeft(t *testing.T) {
 	t.Parallel()
-	h := clocked(t, memory.NewObjects(), 0)
-	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
-	_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Queued,
-		Former: &record.Agent{Job: "agent-a", Nodes: []string{"box/0", "box/1"}}})
-	require.NoError(t, err)
+	a := &record.Agent{Job: "agent-a", Nodes: []string{"box/0", "box/1"}}
 	settings := record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 2}}} // which nobody has attached
-	done := make(chan struct{})
-	go func() { defer close(done); c.free(t.Context(), settings, "a", []string{"box/0", "box/1"}) }()
-	<-c.wake
-	over := c.takeFreed()
-	s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
-	require.True(t, over.apply(&s, settings, c.spares, time.Now()))
-	over.noted()
-	<-done
-	for i, n := range s.Nodes {
-		require.Equal(t, string(scheduler.Unusable), n.State)
-		require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
+	for name, test := range map[string]struct {
+		run  record.Run
+		left *record.Agent
+		then scheduler.State
+	}{
+		"nodes that are gone": {record.Run{Status: record.Queued, Former: a}, nil, scheduler.Unusable},
+		"it was taken away":   {record.Run{Status: record.Failed, Agent: a}, a, scheduler.Idle}, // and was to be canceled
+		"canceled since":      {record.Run{Status: record.Canceled, Former: a}, nil, scheduler.Idle},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := clocked(t, memory.NewObjects(), 0)
+			c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+			test.run.ID, test.run.Experiment = "a", "e"
+			_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, test.run)
+			require.NoError(t, err)
+			done := make(chan struct{})
+			go func() { defer close(done); c.free(t.Context(), settings, "a", a.Nodes, test.left) }()
+			<-c.wake
+			over := c.takeFreed()
+			s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
+			require.True(t, over.apply(&s, settings, c.spares, time.Now()))
+			over.noted()
+			<-done
+			for i, n := range s.Nodes {
+				require.Equal(t, string(test.then), n.State)
+				require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
+			}
+		})
 	}
 }
 

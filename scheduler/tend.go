@@ -116,13 +116,13 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 	there, stop := c.whileThere(ctx, settings, nodes)
 	defer stop()
 	for ctx.Err() == nil {
-		over, err := c.keep(there, settings, id, nodes)
+		over, left, err := c.keep(there, settings, id, nodes)
 		if there.Err() != nil && ctx.Err() == nil && !over {
-			err = c.takenAway(ctx, id, nodes, context.Cause(there))
+			left, err = c.takenAway(ctx, id, nodes, context.Cause(there))
 			over = err == nil
 		}
 		if over {
-			c.free(ctx, settings, id, nodes)
+			c.free(ctx, settings, id, nodes, left)
 			return
 		}
 		if err != nil && ctx.Err() == nil {
@@ -138,13 +138,14 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 }
 
 // keep keeps a run as far as that goes, and tells whether it has its nodes no more.
-func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, err error) {
+// Then left, unless it is nil, is its agent, which nobody of this process has seen end.
+func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, left *record.Agent, err error) {
 	stored, err := history.Get(ctx, c.h, id)
 	if errors.Is(err, azml.ErrNotFound) {
-		return true, nil // it was deleted
+		return true, nil, nil // it was deleted
 	}
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	r := stored.Value
 	switch {
@@ -154,25 +155,25 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 		// this one has other nodes, as its entry was still in the queue.
 		has, err := c.has(ctx, id, nodes)
 		if has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
-			err = c.undo(ctx, *r.Agent)
+			left, err = r.Agent, c.undo(ctx, *r.Agent)
 		}
-		return err == nil, err
+		return err == nil, left, err
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
-		return false, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
+		return false, nil, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
 	case r.Agent == nil || !r.Agent.Adopted:
 		if over, err = c.start(ctx, settings, r, nodes); over || err != nil {
-			return over, err
+			return over, nil, err
 		}
 	default:
 		if err = keeper.Attach(ctx, c.h, id); err != nil {
-			return false, err
+			return false, nil, err
 		}
 	}
 	stored, err = history.Get(ctx, c.h, id)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
-	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil
+	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil, nil
 }
 
 // has tells whether the nodes are the run's now, and not only when this step began.
