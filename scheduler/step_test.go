@@ -301,3 +301,53 @@ func TestStartsOfASchedulerThatSlept(t *testing.T) {
 	require.NoError(t, err)
 	c.drive(t.Context(), record.Cluster{}, "goes-on", []string{"box/0"}) // does not try for ever
 }
+
+// racing is a store in which something else is done before a record is written.
+type racing struct {
+	backend.Objects
+	before func(key string)
+}
+
+func (r *racing) Put(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	if r.before != nil {
+		r.before(key)
+	}
+	return r.Objects.Put(ctx, key, c, opts)
+}
+
+// TestAgentsThatGetTheRunMeanwhile keep it and its nodes, until it is taken from them.
+func TestAgentsThatGetTheRunMeanwhile(t *testing.T) {
+	t.Parallel()
+	for before, after := range map[record.Status]record.Status{record.Queued: record.Queued, record.CancelRequested: record.Failed} {
+		t.Run(string(before), func(t *testing.T) {
+			t.Parallel()
+			store := &racing{Objects: memory.NewObjects()}
+			h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+			t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+			nodes := []string{"box/0"}
+			_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: before,
+				Definition: &record.Definition{Compute: "pool"}, Agent: &record.Agent{Job: "agent-a", Nodes: nodes, Requeue: true}})
+			require.NoError(t, err)
+			store.before = func(key string) {
+				if key != history.Ref("a").Key {
+					return
+				}
+				store.before = nil
+				_, err := history.Update(t.Context(), h, "a", core.Quiet, func(r *record.Run) error {
+					r.Owner, r.Agent.Adopted = &record.Owner{ID: "agent"}, true
+					return nil
+				})
+				require.NoError(t, err)
+			}
+			c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+			_, err = c.takenAway(t.Context(), "a", nodes, azml.ErrUnavailable)
+			require.ErrorIs(t, err, azml.ErrConflict)
+			left, err := c.takenAway(t.Context(), "a", nodes, azml.ErrUnavailable)
+			require.NoError(t, err)
+			require.Equal(t, "agent-a", left.Job)
+			stored, err := history.Get(t.Context(), h, "a")
+			require.NoError(t, err)
+			require.Equal(t, after, stored.Value.Status)
+		})
+	}
+}
