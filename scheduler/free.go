@@ -51,15 +51,18 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 		}
 	}
 	c.mu.Lock()
-	c.ended[id] = c.ended[id] || ended
+	e, queued := c.entries[compute.EntryRef(c.name, id).Key]
+	if ended && queued {
+		c.ended[id] = e.etag
+	}
 	if pause := record.TryPause(stored.Value.Try()); !ended && pause > 0 {
 		c.rest[id] = time.Now().Add(pause)
 	}
 	c.freed = append(c.freed, f)
 	c.mu.Unlock()
 	c.awake()
-	if ended { // meanwhile: the nodes wait for the state alone
-		c.dequeue(ctx, id)
+	if ended && queued { // meanwhile: the nodes wait for the state alone
+		c.dequeue(ctx, e)
 	}
 	select {
 	case <-f.noted: // else who sees it on its nodes would begin anew
@@ -69,13 +72,14 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 
 // dequeue takes an ended run out of the queue, however long that takes: nobody else of
 // this process would, and the next scheduler gives it a node, for as long as it takes to see.
-func (c *cluster) dequeue(ctx context.Context, id string) {
+// An entry of a run that has got its ID since stays.
+func (c *cluster) dequeue(ctx context.Context, e entry) {
 	for {
-		err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, id).Key, &backend.DeleteOptions{})
-		if err == nil || errors.Is(err, azml.ErrNotFound) || ctx.Err() != nil {
+		err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, e.run.RunID).Key, &backend.DeleteOptions{IfMatch: e.etag})
+		if err == nil || errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrConflict) || ctx.Err() != nil {
 			return
 		}
-		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
+		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", e.run.RunID, "error", err)
 		if !pause.For(ctx, tryEvery) {
 			return
 		}

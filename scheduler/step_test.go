@@ -302,10 +302,20 @@ func TestStartsOfASchedulerThatSlept(t *testing.T) {
 	c.drive(t.Context(), record.Cluster{}, "goes-on", []string{"box/0"}) // does not try for ever
 }
 
-// racing is a store in which something else is done before a record is written.
+// racing is a store in which something else is done before a record is written, or after
+// it was deleted.
 type racing struct {
 	backend.Objects
 	before func(key string)
+	after  func(key string, err error) error
+}
+
+func (r *racing) Delete(ctx context.Context, key string, opts *backend.DeleteOptions) error {
+	err := r.Objects.Delete(ctx, key, opts)
+	if r.after != nil {
+		return r.after(key, err)
+	}
+	return err
 }
 
 func (r *racing) Put(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
@@ -350,4 +360,32 @@ func TestAgentsThatGetTheRunMeanwhile(t *testing.T) {
 			require.Equal(t, after, stored.Value.Status)
 		})
 	}
+}
+
+// TestIDsThatAreUsedAgain while the entry of the run that had it is removed: the next run
+// waits for its turn.
+func TestIDsThatAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	store := &racing{Objects: memory.NewObjects()}
+	h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	enqueue(t, h, "a", 1, true)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	require.Equal(t, []string{"a"}, c.waitingNow(t))
+	_, err := history.Transition(t.Context(), h, "a", history.Step{To: record.Canceled})
+	require.NoError(t, err)
+	anew := make(chan struct{})
+	store.after = func(string, error) error {
+		store.after = nil
+		require.NoError(t, h.Objects().Delete(t.Context(), history.Ref("a").Key, &backend.DeleteOptions{}))
+		enqueue(t, h, "a", 2, true)
+		close(anew)
+		return azml.ErrUnavailable // the answer is lost
+	}
+	c.task("a", func() { c.free(t.Context(), record.Cluster{}, "a", []string{"box/0"}, nil) })
+	<-anew
+	require.Empty(t, c.waitingNow(t), "a task is about the run before")
+	c.takeFreed().noted()
+	c.tasks.Wait()
+	require.Equal(t, []string{"a"}, c.waitingNow(t))
 }
