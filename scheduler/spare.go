@@ -25,7 +25,7 @@ func keepsSpare(s *record.ClusterState, node, job string) {
 // forgetSpare removes the job of an agent that waited on an idle node for another run,
 // and does no more: none came in time, or the process that it waited for is gone.
 func (c *cluster) forgetSpare(ctx context.Context, n record.ClusterNode) {
-	err := c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}})
+	err := c.undoSpare(ctx, n)
 	if err == nil {
 		err = c.noteForgotten(ctx, n)
 	}
@@ -33,6 +33,11 @@ func (c *cluster) forgetSpare(ctx context.Context, n record.ClusterNode) {
 		c.h.Logger().Warn("an agent that waits no more could not be removed", "node", n.ID, "error", err)
 		pause.For(ctx, tryEvery) // the next step tries again
 	}
+}
+
+// undoSpare ends an agent that waited on a node, or was left there.
+func (c *cluster) undoSpare(ctx context.Context, n record.ClusterNode) error {
+	return c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}}, []string{n.ID})
 }
 
 // noteForgotten notes that the agent waits no more, unless another one does by now.
@@ -63,7 +68,7 @@ func (c *cluster) clear(ctx context.Context, id string, nodes []string, job stri
 	}
 	for _, n := range stored.Value.Nodes {
 		if n.Run == id && n.Spare != "" && n.Spare != job {
-			if err := c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}}); err != nil {
+			if err := c.undoSpare(ctx, n); err != nil {
 				return err
 			}
 		}

@@ -389,3 +389,41 @@ func TestIDsThatAreUsedAgain(t *testing.T) {
 	c.tasks.Wait()
 	require.Equal(t, []string{"a"}, c.waitingNow(t))
 }
+
+// TestAgentsThatCanNotBeEnded are not forgotten, and no other begins beside them.
+func TestAgentsThatCanNotBeEnded(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	driver := &workspacetest.Processes{Cancel: func(ctx context.Context, target backend.OpenedCompute, id string, grace time.Duration) error {
+		if away.Load() {
+			return azml.ErrUnavailable
+		}
+		return target.Cancel(ctx, id, grace)
+	}}
+	h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir(), Computes: []backend.ComputeDriver{driver}})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	for _, name := range []string{"box", "other"} {
+		_, err := compute.NewClient(h).Create(t.Context(), name, process.Target{Dir: t.TempDir(), CacheDir: t.TempDir()}, nil)
+		require.NoError(t, err)
+	}
+	idle := record.ClusterNode{ID: "box/0", State: string(scheduler.Idle), Spare: "agent-old"}
+	_, err := core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Scheduler: h.Owner().ID, Nodes: []record.ClusterNode{idle, {ID: "box/1", State: string(scheduler.Running), Run: "a", Spare: "agent-b"}}})
+	require.NoError(t, err)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	spare := func() string {
+		stored, err := core.Get[record.ClusterState](t.Context(), h, compute.StateRef("pool").Key)
+		require.NoError(t, err)
+		return stored.Value.Nodes[0].Spare
+	}
+	away.Store(true)
+	c.forgetSpare(t.Context(), idle)
+	require.Equal(t, "agent-old", spare())
+	require.ErrorIs(t, c.clear(t.Context(), "a", []string{"box/1"}, "agent-a"), azml.ErrUnavailable)
+	former := record.Agent{Job: "agent-former", Nodes: []string{"other/0"}}
+	require.ErrorIs(t, c.undo(t.Context(), former, former.Nodes), azml.ErrUnavailable)
+	require.NoError(t, c.undo(t.Context(), former, []string{"box/1"}), "it is elsewhere")
+	away.Store(false)
+	c.forgetSpare(t.Context(), idle)
+	require.Empty(t, spare())
+	require.NoError(t, c.clear(t.Context(), "a", []string{"box/1"}, "agent-a"))
+}

@@ -155,7 +155,7 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 		// this one has other nodes, as its entry was still in the queue.
 		has, err := c.has(ctx, id, nodes)
 		if has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
-			left, err = r.Agent, c.undo(ctx, *r.Agent)
+			left, err = r.Agent, c.undo(ctx, *r.Agent, nil)
 		}
 		return err == nil, left, err
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
@@ -233,7 +233,7 @@ func (c *cluster) unplace(ctx context.Context, r record.Run) error {
 		return nil
 	}
 	if r.Former != nil { // the record has room for one
-		if err := c.undo(ctx, *r.Former); err != nil {
+		if err := c.undo(ctx, *r.Former, nil); err != nil {
 			return err
 		}
 	}
@@ -260,7 +260,7 @@ func (c *cluster) unplace(ctx context.Context, r record.Run) error {
 // ErrConflict when another process has begun the run, or given it other nodes.
 func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record.Run, nodes []string, spare *keeper.Spare) error {
 	if r.Former != nil {
-		if err := c.undo(ctx, *r.Former); err != nil {
+		if err := c.undo(ctx, *r.Former, nodes); err != nil {
 			spare.Dismiss()
 			return err
 		}
@@ -283,7 +283,7 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 		return err
 	}
 	if former != nil {
-		if err := c.undo(ctx, *former); err != nil {
+		if err := c.undo(ctx, *former, nodes); err != nil {
 			spare.Dismiss()
 			return err
 		}
@@ -315,14 +315,15 @@ func (c *cluster) refuse(ctx context.Context, id string, cause error) error {
 }
 
 // undo ends the jobs of an agent that never had its run, or has no more, on each of its
-// nodes. A node that is gone, or can't be reached, is none to wait for: its agent has no
-// way to the workspace any more, and finds out by itself that it is not wanted.
-func (c *cluster) undo(ctx context.Context, a record.Agent) error {
+// nodes. A node that is gone is none to wait for, nor is one that can't be reached, unless
+// it is among those that are free for others afterwards: its agent has no way to the
+// workspace any more, and finds out by itself that it is not wanted.
+func (c *cluster) undo(ctx context.Context, a record.Agent, free []string) error {
 	for n, id := range a.Nodes {
 		err := c.within(ctx, func(ctx context.Context) error { return c.endJob(ctx, id, nodes.JobID(a.Job, n)) })
 		switch {
 		case errors.Is(err, azml.ErrNotFound):
-		case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrDenied):
+		case (errors.Is(err, azml.ErrUnavailable) || errors.Is(err, azml.ErrDenied)) && !slices.Contains(free, id):
 			c.h.Logger().Warn("an agent that is not wanted could not be ended", "node", id, "job", a.Job, "error", err)
 		case err != nil:
 			return err
