@@ -66,11 +66,16 @@ func (c *cluster) target() string { return "compute/" + c.name + ".json" }
 // errElsewhere says that another process schedules.
 var errElsewhere = fmt.Errorf("%w: another process schedules the cluster", azml.ErrConflict)
 
-// step does what has to be done now, if it is this process that schedules.
+// errDeleted says that there is no such cluster.
+var errDeleted = fmt.Errorf("%w: the cluster was deleted", azml.ErrNotFound)
+
+// step does what has to be done now, if it is this process that schedules. Errors:
+// errDeleted.
 func (c *cluster) step(ctx context.Context) error {
 	target, err := core.Get[record.Compute](ctx, c.h, c.target())
 	if errors.Is(err, azml.ErrNotFound) || err == nil && target.Value.Cluster == nil {
-		return nil // it was deleted, and may be created anew
+		c.takeFreed().noted() // with the cluster, its nodes are gone
+		return errDeleted
 	}
 	if err != nil {
 		return err

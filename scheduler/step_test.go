@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -426,4 +427,31 @@ func TestAgentsThatCanNotBeEnded(t *testing.T) {
 	c.forgetSpare(t.Context(), idle)
 	require.Empty(t, spare())
 	require.NoError(t, c.clear(t.Context(), "a", []string{"box/1"}, "agent-a"))
+}
+
+// TestDeletedClusters are scheduled no more, and nobody waits for their nodes to be freed.
+func TestDeletedClusters(t *testing.T) {
+	t.Parallel()
+	h := clocked(t, memory.NewObjects(), 0)
+	pool(t, h, 1)
+	o := Options{Every: time.Millisecond, TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour}
+	served := make(chan struct{})
+	go func() { defer close(served); serve(t.Context(), h, "pool", o) }()
+	require.Eventually(t, func() bool {
+		_, err := h.Objects().Stat(t.Context(), compute.StateRef("pool").Key)
+		return err == nil
+	}, time.Minute, time.Millisecond)
+	select {
+	case <-served:
+		require.Fail(t, "the cluster is there")
+	case <-time.After(50 * time.Millisecond):
+	}
+	require.NoError(t, h.Objects().Delete(t.Context(), "compute/pool.json", &backend.DeleteOptions{}))
+	<-served
+	require.NoError(t, h.Objects().Delete(t.Context(), compute.StateRef("pool").Key, &backend.DeleteOptions{}))
+	_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Completed, Agent: &record.Agent{Job: "agent-a", Nodes: []string{"box/0"}, Adopted: true}})
+	require.NoError(t, err)
+	c := newCluster(h, "pool", o)
+	c.task("a", func() { c.drive(t.Context(), record.Cluster{}, "a", []string{"box/0"}) })
+	require.Eventually(t, func() bool { return errors.Is(c.step(t.Context()), errDeleted) && !c.working() }, time.Minute, time.Millisecond)
 }

@@ -67,6 +67,13 @@ func (c *cluster) task(of string, do func()) {
 	})
 }
 
+// working tells whether a task of this process takes care of anything.
+func (c *cluster) working() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.busy) > 0
+}
+
 // awake asks for a step at once.
 func (c *cluster) awake() {
 	select {
@@ -176,9 +183,13 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil, nil
 }
 
-// has tells whether the nodes are the run's now, and not only when this step began.
+// has tells whether the nodes are the run's now, and not only when this step began. Those
+// of a cluster that was deleted are nobody's.
 func (c *cluster) has(ctx context.Context, id string, nodes []string) (bool, error) {
 	stored, err := core.Get[record.ClusterState](ctx, c.h, compute.StateRef(c.name).Key)
+	if errors.Is(err, azml.ErrNotFound) {
+		return false, nil
+	}
 	return slices.Equal(nodesOf(stored.Value, id), nodes), err
 }
 
