@@ -25,7 +25,7 @@ type cluster struct {
 	name    string
 	opts    Options
 	tasks   sync.WaitGroup
-	entries map[string]entry // the queue as it was read, by key
+	entries map[string]entry // the queue as it was read, by key; mu guards its changes
 
 	heard   int64 // the last beat of another scheduler
 	heardAt time.Time
@@ -38,12 +38,12 @@ type cluster struct {
 
 	mu       sync.Mutex
 	clock    clock
-	lease    time.Time              // when this process began to write its last sign of life
-	busy     map[string]bool        // runs and nodes that a task of this process takes care of
-	ended    map[string]bool        // runs that have ended, whose entries may have been read before
-	rest     map[string]time.Time   // until when runs that lost their nodes before they began get no others
-	freed    []*freed               // nodes that the next step frees
-	machines map[string]*sync.Mutex // whose commands run one at a time, by target
+	lease    time.Time               // when this process began to write its last sign of life
+	busy     map[string]bool         // runs and nodes that a task of this process takes care of
+	ended    map[string]backend.ETag // entries of runs that have ended, which may be there still, by run
+	rest     map[string]time.Time    // until when runs that lost their nodes before they began get no others
+	freed    []*freed                // nodes that the next step frees
+	machines map[string]*sync.Mutex  // whose commands run one at a time, by target
 }
 
 // entry is a queued run, and the state of its object that was read.
@@ -56,7 +56,7 @@ type entry struct {
 }
 
 func newCluster(h core.Handle, name string, o Options) *cluster {
-	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]bool{},
+	return &cluster{h: h, name: name, opts: o, entries: map[string]entry{}, busy: map[string]bool{}, ended: map[string]backend.ETag{},
 		rest: map[string]time.Time{}, machines: map[string]*sync.Mutex{}, wake: make(chan struct{}, 1), spares: keeper.NewSpares(h)}
 }
 
@@ -66,11 +66,16 @@ func (c *cluster) target() string { return "compute/" + c.name + ".json" }
 // errElsewhere says that another process schedules.
 var errElsewhere = fmt.Errorf("%w: another process schedules the cluster", azml.ErrConflict)
 
-// step does what has to be done now, if it is this process that schedules.
+// errDeleted says that there is no such cluster.
+var errDeleted = fmt.Errorf("%w: the cluster was deleted", azml.ErrNotFound)
+
+// step does what has to be done now, if it is this process that schedules. Errors:
+// errDeleted.
 func (c *cluster) step(ctx context.Context) error {
 	target, err := core.Get[record.Compute](ctx, c.h, c.target())
 	if errors.Is(err, azml.ErrNotFound) || err == nil && target.Value.Cluster == nil {
-		return nil // it was deleted, and may be created anew
+		c.takeFreed().noted() // with the cluster, its nodes are gone
+		return errDeleted
 	}
 	if err != nil {
 		return err
@@ -210,7 +215,7 @@ func (c *cluster) waiting(s *record.ClusterState) []scheduler.Run {
 	defer c.mu.Unlock()
 	queue := make([]scheduler.Run, 0, len(c.entries))
 	for _, e := range c.entries {
-		if e.there && !placed[e.run.RunID] && !c.busy[e.run.RunID] && !c.ended[e.run.RunID] && !time.Now().Before(c.rest[e.run.RunID]) {
+		if e.there && !placed[e.run.RunID] && !c.busy[e.run.RunID] && c.ended[e.run.RunID] != e.etag && !time.Now().Before(c.rest[e.run.RunID]) {
 			queue = append(queue, compute.Waiting(e.run, e.queued))
 		}
 	}

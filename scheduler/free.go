@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -21,8 +22,7 @@ type freed struct {
 	run string
 	// gone are nodes that do not answer any more, with the reasons.
 	gone map[string]error
-	// left are the jobs of the run's agents there, which may be there still when those
-	// answer again.
+	// left are the jobs of the run's agents that may be on nodes still.
 	left map[string]string
 	// noted is closed when a step has freed the nodes, or could not.
 	noted chan struct{}
@@ -30,8 +30,9 @@ type freed struct {
 
 // free takes the run out of the queue when it has ended, and has the next step take
 // its nodes from it, which gives them to others in the same write. Nodes that do not
-// answer any more were taken away.
-func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string) {
+// answer any more were taken away. left is an agent of the run that was not seen to end,
+// or nil; nor was the one that had a run which waits for nodes anew.
+func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string, left *record.Agent) {
 	f := &freed{run: id, gone: map[string]error{}, left: map[string]string{}, noted: make(chan struct{})}
 	stored, err := history.Get(ctx, c.h, id)
 	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
@@ -41,22 +42,27 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 				f.gone[n] = err
 			}
 		}
-		if a := stored.Value.Former; a != nil {
+	}
+	for _, a := range []*record.Agent{stored.Value.Former, left} {
+		if a != nil {
 			for i, n := range a.Nodes {
 				f.left[n] = members.JobID(a.Job, i)
 			}
 		}
 	}
 	c.mu.Lock()
-	c.ended[id] = c.ended[id] || ended
+	e, queued := c.entries[compute.EntryRef(c.name, id).Key]
+	if ended && queued {
+		c.ended[id] = e.etag
+	}
 	if pause := record.TryPause(stored.Value.Try()); !ended && pause > 0 {
 		c.rest[id] = time.Now().Add(pause)
 	}
 	c.freed = append(c.freed, f)
 	c.mu.Unlock()
 	c.awake()
-	if ended { // meanwhile: the nodes wait for the state alone
-		c.dequeue(ctx, id)
+	if ended && queued { // meanwhile: the nodes wait for the state alone
+		c.dequeue(ctx, e)
 	}
 	select {
 	case <-f.noted: // else who sees it on its nodes would begin anew
@@ -66,13 +72,14 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 
 // dequeue takes an ended run out of the queue, however long that takes: nobody else of
 // this process would, and the next scheduler gives it a node, for as long as it takes to see.
-func (c *cluster) dequeue(ctx context.Context, id string) {
+// An entry of a run that has got its ID since stays.
+func (c *cluster) dequeue(ctx context.Context, e entry) {
 	for {
-		err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, id).Key, &backend.DeleteOptions{})
-		if err == nil || errors.Is(err, azml.ErrNotFound) || ctx.Err() != nil {
+		err := c.h.Objects().Delete(ctx, compute.EntryRef(c.name, e.run.RunID).Key, &backend.DeleteOptions{IfMatch: e.etag})
+		if err == nil || errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrConflict) || ctx.Err() != nil {
 			return
 		}
-		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", id, "error", err)
+		c.h.Logger().Warn("an ended run could not be taken out of its queue", "run", e.run.RunID, "error", err)
 		if !pause.For(ctx, tryEvery) {
 			return
 		}
@@ -119,7 +126,7 @@ func (all allFreed) apply(s *record.ClusterState, settings record.Cluster, spare
 				continue
 			}
 			set(s, n.ID, scheduler.Idle, "the run "+f.run+" is over", now, record.QueuedRun{})
-			keepsSpare(s, n.ID, spares.Job(n.ID))
+			keepsSpare(s, n.ID, cmp.Or(spares.Job(n.ID), f.left[n.ID]))
 		}
 	}
 	return changed

@@ -27,7 +27,7 @@ func (c *cluster) queueKnown() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range c.entries {
-		if e.there && !c.busy[e.run.RunID] && !c.ended[e.run.RunID] {
+		if e.there && !c.busy[e.run.RunID] && c.ended[e.run.RunID] != e.etag {
 			return true
 		}
 	}
@@ -61,11 +61,7 @@ func (c *cluster) readQueue(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range news {
-		key := compute.EntryRef(c.name, e.run.RunID).Key
-		if c.entries[key].etag != e.etag && !c.busy[e.run.RunID] {
-			delete(c.ended, e.run.RunID) // the ID is used again
-		}
-		c.entries[key] = e
+		c.entries[compute.EntryRef(c.name, e.run.RunID).Key] = e
 	}
 	for key, e := range c.entries {
 		if !seen[key] {
@@ -73,8 +69,8 @@ func (c *cluster) readQueue(ctx context.Context) error {
 			delete(c.rest, e.run.RunID)
 		}
 	}
-	for id := range c.ended { // an ID may be used again when its run is deleted
-		if !seen[compute.EntryRef(c.name, id).Key] && !c.busy[id] {
+	for id, etag := range c.ended {
+		if c.entries[compute.EntryRef(c.name, id).Key].etag != etag && !c.busy[id] {
 			delete(c.ended, id)
 		}
 	}
@@ -135,7 +131,9 @@ func (c *cluster) giveUp(ctx context.Context) error {
 		if err != nil && !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, azml.ErrConflict) {
 			return err
 		}
+		c.mu.Lock()
 		delete(c.entries, key)
+		c.mu.Unlock()
 		c.h.Logger().Warn("a run that was queued was never submitted", "cluster", c.name, "run", e.run.RunID)
 		there, err := c.submitted(ctx, e.run.RunID)
 		if there || err != nil { // an entry too many is given up again

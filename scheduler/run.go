@@ -65,16 +65,18 @@ func Run(ctx context.Context, ws *workspace.Workspace, opts *Options) error {
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	serving := map[string]bool{}
+	var serving sync.Map // by name
 	for {
 		names, err := clusters(ctx, ws, o.Clusters)
 		if err != nil && ctx.Err() == nil {
 			workspace.Handle(ws).Logger().Warn("the clusters could not be listed", "error", err)
 		}
 		for _, name := range names {
-			if !serving[name] {
-				serving[name] = true
-				all.Go(func() { serve(ctx, workspace.Handle(ws), name, o) })
+			if _, is := serving.LoadOrStore(name, true); !is {
+				all.Go(func() {
+					defer serving.Delete(name)
+					serve(ctx, workspace.Handle(ws), name, o)
+				})
 			}
 		}
 		if !pause.For(ctx, discoverEvery) {
@@ -100,13 +102,18 @@ func clusters(ctx context.Context, ws *workspace.Workspace, named []string) ([]s
 	return names, nil
 }
 
-// serve schedules one cluster until ctx ends.
+// serve schedules one cluster until ctx ends, or the cluster is deleted and nothing is
+// left to be done for it: another look for clusters finds one that is created anew.
 func serve(ctx context.Context, h core.Handle, name string, o Options) {
 	c := newCluster(h, name, o)
 	defer c.spares.Close()
 	defer c.tasks.Wait()
 	for {
-		if err := c.step(ctx); err != nil && ctx.Err() == nil {
+		err := c.step(ctx)
+		switch deleted := errors.Is(err, errDeleted); {
+		case deleted && !c.working():
+			return
+		case err != nil && !deleted && ctx.Err() == nil:
 			h.Logger().Warn("a cluster could not be scheduled", "cluster", name, "error", err)
 		}
 		select {

@@ -60,6 +60,9 @@ func TestRunsOnCluster(t *testing.T) {
 		require.Contains(t, placed, r.ID())
 	}
 	require.NoError(t, ws.Compute().Delete(t.Context(), "pool", nil))
+	_, err := ws.Compute().Create(t.Context(), "pool", compute.Cluster{Members: []compute.Member{{Target: "node-a"}}}, nil)
+	require.NoError(t, err)
+	require.NoError(t, submit(t, ws, "churn", "true", nil).Wait(t.Context(), nil), "one of the same name is scheduled, too")
 }
 
 // TestNodesAreStartedByCommands has machines that must be woken, one of which

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,17 +84,31 @@ func (c *cluster) within(ctx context.Context, do func(context.Context) error) er
 }
 
 // takenAway has a run wait for other nodes whose own were taken away, unless it has others
-// already.
-func (c *cluster) takenAway(ctx context.Context, id string, nodes []string, why error) error {
+// already, and gives its agent, which may go on with the work there. Errors: ErrConflict
+// when that has kept the run, as it got it just then.
+func (c *cluster) takenAway(ctx context.Context, id string, nodes []string, why error) (left *record.Agent, err error) {
 	stored, err := history.Get(ctx, c.h, id)
 	if errors.Is(err, azml.ErrNotFound) {
-		return nil
+		return nil, nil
 	}
-	if a := stored.Value.Agent; err != nil || a == nil || strings.Join(a.Nodes, " ") != strings.Join(nodes, " ") {
-		return err
+	left = stored.Value.Agent
+	if err != nil || left == nil || !slices.Equal(left.Nodes, nodes) {
+		return nil, err
 	}
-	if !stored.Value.Agent.Adopted {
-		return c.unplace(ctx, stored.Value)
+	if left.Adopted {
+		err = agent.Finish(ctx, c.h, id, false, why.Error())
+	} else {
+		err = c.unplace(ctx, stored.Value)
 	}
-	return agent.Finish(ctx, c.h, id, false, why.Error())
+	if err != nil {
+		return nil, err
+	}
+	stored, err = history.Get(ctx, c.h, id) // who was slower than others has changed nothing
+	if errors.Is(err, azml.ErrNotFound) {
+		return left, nil
+	}
+	if now := stored.Value; err == nil && !now.Status.Terminal() && now.Agent != nil && now.Agent.Job == left.Job {
+		err = fmt.Errorf("%w: the run is %s, and its agent has it still", azml.ErrConflict, now.Status)
+	}
+	return left, err
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -228,33 +229,229 @@ func TestEndedRunsOnNodes(t *testing.T) {
 			_, err = core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Nodes: []record.ClusterNode{{ID: test.placed, State: string(scheduler.Running), Run: "a"}}})
 			require.NoError(t, err)
 			c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
-			over, err := c.keep(t.Context(), record.Cluster{}, "a", []string{test.placed})
+			over, left, err := c.keep(t.Context(), record.Cluster{}, "a", []string{test.placed})
 			require.NoError(t, err)
 			require.True(t, over)
 			require.Equal(t, test.canceled, canceled.Load())
+			require.Equal(t, test.canceled > 0, left != nil, "a node that does not answer has its agent still")
 		})
 	}
 }
 
-// TestAgentsOnNodesThatAreGone are noted there, to be ended when those answer again.
-func TestAgentsOnNodesThatAreGone(t *testing.T) {
+// TestAgentsThatAreLeft on nodes are noted there, whether those answer or not, to be ended.
+func TestAgentsThatAreLeft(t *testing.T) {
+	t.Parallel()
+	a := &record.Agent{Job: "agent-a", Nodes: []string{"box/0", "box/1"}}
+	settings := record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 2}}} // which nobody has attached
+	for name, test := range map[string]struct {
+		run  record.Run
+		left *record.Agent
+		then scheduler.State
+	}{
+		"nodes that are gone": {record.Run{Status: record.Queued, Former: a}, nil, scheduler.Unusable},
+		"it was taken away":   {record.Run{Status: record.Failed, Agent: a}, a, scheduler.Idle}, // and was to be canceled
+		"canceled since":      {record.Run{Status: record.Canceled, Former: a}, nil, scheduler.Idle},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := clocked(t, memory.NewObjects(), 0)
+			c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+			test.run.ID, test.run.Experiment = "a", "e"
+			_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, test.run)
+			require.NoError(t, err)
+			done := make(chan struct{})
+			go func() { defer close(done); c.free(t.Context(), settings, "a", a.Nodes, test.left) }()
+			<-c.wake
+			over := c.takeFreed()
+			s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
+			require.True(t, over.apply(&s, settings, c.spares, time.Now()))
+			over.noted()
+			<-done
+			for i, n := range s.Nodes {
+				require.Equal(t, string(test.then), n.State)
+				require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
+			}
+		})
+	}
+}
+
+// TestStartsOfASchedulerThatSlept reach nobody else's nodes: meanwhile the run has lost its
+// own, or was begun elsewhere and is to be begun anew.
+func TestStartsOfASchedulerThatSlept(t *testing.T) {
 	t.Parallel()
 	h := clocked(t, memory.NewObjects(), 0)
 	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
-	_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Queued,
-		Former: &record.Agent{Job: "agent-a", Nodes: []string{"box/0", "box/1"}}})
+	running := string(scheduler.Running)
+	_, err := core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Nodes: []record.ClusterNode{
+		{ID: "box/0", State: running, Run: "b"}, {ID: "box/1", State: running, Run: "lost"}, {ID: "box/2", State: running, Run: "anew"}}})
 	require.NoError(t, err)
-	settings := record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 2}}} // which nobody has attached
-	done := make(chan struct{})
-	go func() { defer close(done); c.free(t.Context(), settings, "a", []string{"box/0", "box/1"}) }()
-	<-c.wake
-	over := c.takeFreed()
-	s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
-	require.True(t, over.apply(&s, settings, c.spares, time.Now()))
-	over.noted()
-	<-done
-	for i, n := range s.Nodes {
-		require.Equal(t, string(scheduler.Unusable), n.State)
-		require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
+	former := &record.Agent{Job: "agent-former", Nodes: []string{"box/0"}}
+	for _, now := range []record.Run{{ID: "lost"}, {ID: "anew", Former: former}} {
+		read := record.Run{ID: now.ID, Experiment: "e", Status: record.Queued, Definition: &record.Definition{Compute: "pool"}}
+		now.Experiment, now.Status, now.Definition = read.Experiment, read.Status, read.Definition
+		_, err := core.CreateQuiet(t.Context(), h, history.Ref(now.ID).Key, now)
+		require.NoError(t, err)
+		require.ErrorIs(t, c.startOn(t.Context(), record.Cluster{}, read, []string{"box/0"}, nil), azml.ErrConflict)
+		stored, err := history.Get(t.Context(), h, now.ID)
+		require.NoError(t, err)
+		require.Equal(t, now.Former, stored.Value.Former, "it is ended before another agent begins")
+		require.Equal(t, record.Queued, stored.Value.Status)
 	}
+	_, err = core.CreateQuiet(t.Context(), h, history.Ref("goes-on").Key, record.Run{ID: "goes-on", Experiment: "e", Status: record.Running,
+		Agent: &record.Agent{Job: "agent-c", Nodes: []string{"box/3"}, Adopted: true}})
+	require.NoError(t, err)
+	c.drive(t.Context(), record.Cluster{}, "goes-on", []string{"box/0"}) // does not try for ever
+}
+
+// racing is a store in which something else is done before a record is written, or after
+// it was deleted.
+type racing struct {
+	backend.Objects
+	before func(key string)
+	after  func(key string, err error) error
+}
+
+func (r *racing) Delete(ctx context.Context, key string, opts *backend.DeleteOptions) error {
+	err := r.Objects.Delete(ctx, key, opts)
+	if r.after != nil {
+		return r.after(key, err)
+	}
+	return err
+}
+
+func (r *racing) Put(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	if r.before != nil {
+		r.before(key)
+	}
+	return r.Objects.Put(ctx, key, c, opts)
+}
+
+// TestAgentsThatGetTheRunMeanwhile keep it and its nodes, until it is taken from them.
+func TestAgentsThatGetTheRunMeanwhile(t *testing.T) {
+	t.Parallel()
+	for before, after := range map[record.Status]record.Status{record.Queued: record.Queued, record.CancelRequested: record.Failed} {
+		t.Run(string(before), func(t *testing.T) {
+			t.Parallel()
+			store := &racing{Objects: memory.NewObjects()}
+			h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+			t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+			nodes := []string{"box/0"}
+			_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: before,
+				Definition: &record.Definition{Compute: "pool"}, Agent: &record.Agent{Job: "agent-a", Nodes: nodes, Requeue: true}})
+			require.NoError(t, err)
+			store.before = func(key string) {
+				if key != history.Ref("a").Key {
+					return
+				}
+				store.before = nil
+				_, err := history.Update(t.Context(), h, "a", core.Quiet, func(r *record.Run) error {
+					r.Owner, r.Agent.Adopted = &record.Owner{ID: "agent"}, true
+					return nil
+				})
+				require.NoError(t, err)
+			}
+			c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+			_, err = c.takenAway(t.Context(), "a", nodes, azml.ErrUnavailable)
+			require.ErrorIs(t, err, azml.ErrConflict)
+			left, err := c.takenAway(t.Context(), "a", nodes, azml.ErrUnavailable)
+			require.NoError(t, err)
+			require.Equal(t, "agent-a", left.Job)
+			stored, err := history.Get(t.Context(), h, "a")
+			require.NoError(t, err)
+			require.Equal(t, after, stored.Value.Status)
+		})
+	}
+}
+
+// TestIDsThatAreUsedAgain while the entry of the run that had it is removed: the next run
+// waits for its turn.
+func TestIDsThatAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	store := &racing{Objects: memory.NewObjects()}
+	h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	enqueue(t, h, "a", 1, true)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	require.Equal(t, []string{"a"}, c.waitingNow(t))
+	_, err := history.Transition(t.Context(), h, "a", history.Step{To: record.Canceled})
+	require.NoError(t, err)
+	anew := make(chan struct{})
+	store.after = func(string, error) error {
+		store.after = nil
+		require.NoError(t, h.Objects().Delete(t.Context(), history.Ref("a").Key, &backend.DeleteOptions{}))
+		enqueue(t, h, "a", 2, true)
+		close(anew)
+		return azml.ErrUnavailable // the answer is lost
+	}
+	c.task("a", func() { c.free(t.Context(), record.Cluster{}, "a", []string{"box/0"}, nil) })
+	<-anew
+	require.Empty(t, c.waitingNow(t), "a task is about the run before")
+	c.takeFreed().noted()
+	c.tasks.Wait()
+	require.Equal(t, []string{"a"}, c.waitingNow(t))
+}
+
+// TestAgentsThatCanNotBeEnded are not forgotten, and no other begins beside them.
+func TestAgentsThatCanNotBeEnded(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	driver := &workspacetest.Processes{Cancel: func(ctx context.Context, target backend.OpenedCompute, id string, grace time.Duration) error {
+		if away.Load() {
+			return azml.ErrUnavailable
+		}
+		return target.Cancel(ctx, id, grace)
+	}}
+	h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir(), Computes: []backend.ComputeDriver{driver}})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	for _, name := range []string{"box", "other"} {
+		_, err := compute.NewClient(h).Create(t.Context(), name, process.Target{Dir: t.TempDir(), CacheDir: t.TempDir()}, nil)
+		require.NoError(t, err)
+	}
+	idle := record.ClusterNode{ID: "box/0", State: string(scheduler.Idle), Spare: "agent-old"}
+	_, err := core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Scheduler: h.Owner().ID, Nodes: []record.ClusterNode{idle, {ID: "box/1", State: string(scheduler.Running), Run: "a", Spare: "agent-b"}}})
+	require.NoError(t, err)
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	spare := func() string {
+		stored, err := core.Get[record.ClusterState](t.Context(), h, compute.StateRef("pool").Key)
+		require.NoError(t, err)
+		return stored.Value.Nodes[0].Spare
+	}
+	away.Store(true)
+	c.forgetSpare(t.Context(), idle)
+	require.Equal(t, "agent-old", spare())
+	require.ErrorIs(t, c.clear(t.Context(), "a", []string{"box/1"}, "agent-a"), azml.ErrUnavailable)
+	former := record.Agent{Job: "agent-former", Nodes: []string{"other/0"}}
+	require.ErrorIs(t, c.undo(t.Context(), former, former.Nodes), azml.ErrUnavailable)
+	require.NoError(t, c.undo(t.Context(), former, []string{"box/1"}), "it is elsewhere")
+	away.Store(false)
+	c.forgetSpare(t.Context(), idle)
+	require.Empty(t, spare())
+	require.NoError(t, c.clear(t.Context(), "a", []string{"box/1"}, "agent-a"))
+}
+
+// TestDeletedClusters are scheduled no more, and nobody waits for their nodes to be freed.
+func TestDeletedClusters(t *testing.T) {
+	t.Parallel()
+	h := clocked(t, memory.NewObjects(), 0)
+	pool(t, h, 1)
+	o := Options{Every: time.Millisecond, TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour}
+	served := make(chan struct{})
+	go func() { defer close(served); serve(t.Context(), h, "pool", o) }()
+	require.Eventually(t, func() bool {
+		_, err := h.Objects().Stat(t.Context(), compute.StateRef("pool").Key)
+		return err == nil
+	}, time.Minute, time.Millisecond)
+	select {
+	case <-served:
+		require.Fail(t, "the cluster is there")
+	case <-time.After(50 * time.Millisecond):
+	}
+	require.NoError(t, h.Objects().Delete(t.Context(), "compute/pool.json", &backend.DeleteOptions{}))
+	<-served
+	require.NoError(t, h.Objects().Delete(t.Context(), compute.StateRef("pool").Key, &backend.DeleteOptions{}))
+	_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Completed, Agent: &record.Agent{Job: "agent-a", Nodes: []string{"box/0"}, Adopted: true}})
+	require.NoError(t, err)
+	c := newCluster(h, "pool", o)
+	c.task("a", func() { c.drive(t.Context(), record.Cluster{}, "a", []string{"box/0"}) })
+	require.Eventually(t, func() bool { return errors.Is(c.step(t.Context()), errDeleted) && !c.working() }, time.Minute, time.Millisecond)
 }

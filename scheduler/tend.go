@@ -67,6 +67,13 @@ func (c *cluster) task(of string, do func()) {
 	})
 }
 
+// working tells whether a task of this process takes care of anything.
+func (c *cluster) working() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.busy) > 0
+}
+
 // awake asks for a step at once.
 func (c *cluster) awake() {
 	select {
@@ -116,13 +123,13 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 	there, stop := c.whileThere(ctx, settings, nodes)
 	defer stop()
 	for ctx.Err() == nil {
-		over, err := c.keep(there, settings, id, nodes)
+		over, left, err := c.keep(there, settings, id, nodes)
 		if there.Err() != nil && ctx.Err() == nil && !over {
-			err = c.takenAway(ctx, id, nodes, context.Cause(there))
+			left, err = c.takenAway(ctx, id, nodes, context.Cause(there))
 			over = err == nil
 		}
 		if over {
-			c.free(ctx, settings, id, nodes)
+			c.free(ctx, settings, id, nodes, left)
 			return
 		}
 		if err != nil && ctx.Err() == nil {
@@ -131,17 +138,21 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 		if !pause.For(ctx, tryEvery) {
 			return
 		}
+		if has, err := c.has(ctx, id, nodes); err == nil && !has {
+			return // this process slept, and another one has given the nodes to others
+		}
 	}
 }
 
 // keep keeps a run as far as that goes, and tells whether it has its nodes no more.
-func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, err error) {
+// Then left, unless it is nil, is its agent, which nobody of this process has seen end.
+func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, left *record.Agent, err error) {
 	stored, err := history.Get(ctx, c.h, id)
 	if errors.Is(err, azml.ErrNotFound) {
-		return true, nil // it was deleted
+		return true, nil, nil // it was deleted
 	}
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	r := stored.Value
 	switch {
@@ -149,33 +160,47 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 		// Another process has seen it to its end, but may have gone before all its nodes
 		// were done. Where they were freed since, its agent may have the next run, even while
 		// this one has other nodes, as its entry was still in the queue.
-		has, err := c.hasNodes(ctx, id)
-		if err == nil && has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
-			err = c.undo(ctx, *r.Agent)
+		has, err := c.has(ctx, id, nodes)
+		if has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
+			left, err = r.Agent, c.undo(ctx, *r.Agent, nil)
 		}
-		return err == nil, err
+		return err == nil, left, err
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
-		return false, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
+		return false, nil, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
 	case r.Agent == nil || !r.Agent.Adopted:
 		if over, err = c.start(ctx, settings, r, nodes); over || err != nil {
-			return over, err
+			return over, nil, err
 		}
 	default:
 		if err = keeper.Attach(ctx, c.h, id); err != nil {
-			return false, err
+			return false, nil, err
 		}
 	}
 	stored, err = history.Get(ctx, c.h, id)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
-	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil
+	return stored.Value.Status.Terminal() || stored.Value.Agent == nil, nil, nil
 }
 
-// hasNodes tells whether the run has nodes now, and not only when this step began.
-func (c *cluster) hasNodes(ctx context.Context, id string) (bool, error) {
+// has tells whether the nodes are the run's now, and not only when this step began. Those
+// of a cluster that was deleted are nobody's.
+func (c *cluster) has(ctx context.Context, id string, nodes []string) (bool, error) {
 	stored, err := core.Get[record.ClusterState](ctx, c.h, compute.StateRef(c.name).Key)
-	return slices.ContainsFunc(stored.Value.Nodes, func(n record.ClusterNode) bool { return n.Run == id }), err
+	if errors.Is(err, azml.ErrNotFound) {
+		return false, nil
+	}
+	return slices.Equal(nodesOf(stored.Value, id), nodes), err
+}
+
+// nodesOf gives the nodes that a run has.
+func nodesOf(s record.ClusterState, id string) (its []string) {
+	for _, n := range s.Nodes {
+		if n.Run == id {
+			its = append(its, n.ID)
+		}
+	}
+	return its
 }
 
 // start starts the run's agent. An agent that another scheduler may have started,
@@ -219,7 +244,7 @@ func (c *cluster) unplace(ctx context.Context, r record.Run) error {
 		return nil
 	}
 	if r.Former != nil { // the record has room for one
-		if err := c.undo(ctx, *r.Former); err != nil {
+		if err := c.undo(ctx, *r.Former, nil); err != nil {
 			return err
 		}
 	}
@@ -242,10 +267,11 @@ func (c *cluster) unplace(ctx context.Context, r record.Run) error {
 	return err
 }
 
-// startOn starts the run's agent, or gives it the spare one, unless that is nil.
+// startOn starts the run's agent, or gives it the spare one, unless that is nil. Errors:
+// ErrConflict when another process has begun the run, or given it other nodes.
 func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record.Run, nodes []string, spare *keeper.Spare) error {
 	if r.Former != nil {
-		if err := c.undo(ctx, *r.Former); err != nil {
+		if err := c.undo(ctx, *r.Former, nodes); err != nil {
 			spare.Dismiss()
 			return err
 		}
@@ -256,11 +282,11 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 		a.Job, a.Image = spare.Job(), spare.Image()
 	}
 	a.Nodes, a.Requeue = nodes, settings.Priority == string(compute.LowPriority)
-	_, err := history.Update(ctx, c.h, r.ID, core.Quiet, func(r *record.Run) error {
-		if r.Status.Terminal() || r.Owner != nil || r.Agent != nil && (former == nil || r.Agent.Job != former.Job || r.Agent.Adopted) {
-			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, r.Status)
+	_, err := history.Update(ctx, c.h, r.ID, core.Quiet, func(now *record.Run) error {
+		if now.Status.Terminal() || now.Owner != nil || !same(now.Agent, former) || !same(now.Former, r.Former) {
+			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, now.Status)
 		}
-		r.Agent, r.Former = a, former
+		now.Agent, now.Former = a, former
 		return nil
 	})
 	if err != nil {
@@ -268,17 +294,24 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 		return err
 	}
 	if former != nil {
-		if err := c.undo(ctx, *former); err != nil {
+		if err := c.undo(ctx, *former, nodes); err != nil {
 			spare.Dismiss()
 			return err
 		}
 	}
-	if spare == nil { // one that has taken a run meanwhile would have kept this one from it
-		if err := c.undoSpares(ctx, nodes); err != nil {
-			return err
-		}
+	if err := c.clear(ctx, r.ID, nodes, a.Job); err != nil {
+		spare.Dismiss()
+		return err
 	}
 	return keeper.StartOn(ctx, c.h, agent.Instructions{RunID: r.ID, Job: a.Job, Token: token, Who: c.h.Who()}, c.spares, spare)
+}
+
+// same tells whether an agent, or none, is still the one that was read.
+func same(now, read *record.Agent) bool {
+	if now == nil || read == nil {
+		return now == read
+	}
+	return now.Job == read.Job && now.Adopted == read.Adopted
 }
 
 // refuse fails a run that would not begin on any try.
@@ -293,14 +326,15 @@ func (c *cluster) refuse(ctx context.Context, id string, cause error) error {
 }
 
 // undo ends the jobs of an agent that never had its run, or has no more, on each of its
-// nodes. A node that is gone, or can't be reached, is none to wait for: its agent has no
-// way to the workspace any more, and finds out by itself that it is not wanted.
-func (c *cluster) undo(ctx context.Context, a record.Agent) error {
+// nodes. A node that is gone is none to wait for, nor is one that can't be reached, unless
+// it is among those that are free for others afterwards: its agent has no way to the
+// workspace any more, and finds out by itself that it is not wanted.
+func (c *cluster) undo(ctx context.Context, a record.Agent, free []string) error {
 	for n, id := range a.Nodes {
 		err := c.within(ctx, func(ctx context.Context) error { return c.endJob(ctx, id, nodes.JobID(a.Job, n)) })
 		switch {
 		case errors.Is(err, azml.ErrNotFound):
-		case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrDenied):
+		case (errors.Is(err, azml.ErrUnavailable) || errors.Is(err, azml.ErrDenied)) && !slices.Contains(free, id):
 			c.h.Logger().Warn("an agent that is not wanted could not be ended", "node", id, "job", a.Job, "error", err)
 		case err != nil:
 			return err
