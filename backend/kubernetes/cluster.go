@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -42,6 +43,7 @@ var kinds = sync.OnceValues(func() (*runtime.Scheme, error) {
 type cluster struct {
 	config    *rest.Config
 	dialer    *connrotation.Dialer // knows all connections
+	near      bool                 // the API server is on this machine, as those of kind, k3d and minikube are
 	namespace string
 	core      rest.Interface
 	jobs      *gentype.ClientWithList[*batchv1.Job, *batchv1.JobList]
@@ -64,6 +66,7 @@ func connect(kubeconfig []byte, namespace string) (*cluster, error) {
 	}
 	config.QPS = -1 // the API server itself keeps its clients from taking too much
 	config.UserAgent = "azml"
+	c.near = onLoopback(config.Host)
 	c.dialer = connrotation.NewDialer(new(net.Dialer).DialContext)
 	config.Dial = c.dialer.DialContext
 	config.Proxy = http.ProxyFromEnvironment // the usual; set, it keeps this transport from being kept for ever
@@ -90,6 +93,17 @@ func connect(kubeconfig []byte, namespace string) (*cluster, error) {
 	c.reviews = gentype.NewClient("selfsubjectrulesreviews", clients[2], parameters, "",
 		func() *authorizationv1.SelfSubjectRulesReview { return &authorizationv1.SelfSubjectRulesReview{} })
 	return c, nil
+}
+
+// onLoopback tells whether a URL's host is this machine. What is sent to a cluster there costs
+// time for the processors it takes, not for the line: it goes unpacked, and by SPDY, which
+// API servers hand on as it is, while they take WebSockets apart.
+func onLoopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	return u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
 }
 
 // restConfig reads a kubeconfig; without one this program has to be in a pod.

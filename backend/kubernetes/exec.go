@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -31,15 +32,18 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 	}
 	at := d.cluster.core.Post().Namespace(d.cluster.namespace).Resource("pods").Name(pod).SubResource("exec").VersionedParams(&corev1.PodExecOptions{
 		Container: containerName, Command: command, Stdin: in != nil, Stdout: true, Stderr: true}, runtime.NewParameterCodec(known)).URL()
-	sockets, err := remotecommand.NewWebSocketExecutor(d.cluster.config, "GET", at.String())
+	first, err := remotecommand.NewWebSocketExecutor(d.cluster.config, "GET", at.String())
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
-	spdy, err := remotecommand.NewSPDYExecutor(d.cluster.config, "POST", at) // for older clusters
+	second, err := remotecommand.NewSPDYExecutor(d.cluster.config, "POST", at) // for older clusters
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
-	either, err := remotecommand.NewFallbackExecutor(sockets, spdy, func(err error) bool { return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) })
+	if d.cluster.near {
+		first, second = second, first
+	}
+	either, err := remotecommand.NewFallbackExecutor(first, second, notSpoken)
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
@@ -49,6 +53,12 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 		return fmt.Errorf("%w: exit code %d: %s", azml.ErrFailed, code.Code, strings.TrimSpace(said.String()))
 	}
 	return classify(ctx, err)
+}
+
+// notSpoken tells that a protocol is not spoken by the API server, or not by what is on the
+// way to it.
+func notSpoken(err error) bool {
+	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) || apierrors.IsBadRequest(err)
 }
 
 // starting is something to be done in a pod as soon as its container runs.
