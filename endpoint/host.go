@@ -213,8 +213,9 @@ func (c *Client) awaitEnd(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if host := own.of(name); host != nil {
-		host.nudge()
+	ours := own.of(name)
+	if ours != nil {
+		ours.nudge()
 	}
 	began, heard := time.Now(), time.Now()
 	for {
@@ -222,7 +223,7 @@ func (c *Client) awaitEnd(ctx context.Context, name string) error {
 			return err
 		}
 		hosts, err := c.hosts(ctx, name)
-		here := own.of(name) != nil // its end bounds itself, and has something to write
+		here := ours != nil && own.of(name) == ours // its end bounds itself, and has something to write
 		if err != nil || len(hosts) == 0 || time.Since(began) > awaitTime && !here {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -236,7 +237,7 @@ func (d *drive) open(ctx context.Context) error { return d.openAs(ctx, PrepareLo
 
 // openAs is open with logs of these names.
 func (d *drive) openAs(ctx context.Context, prepare, output string) (err error) {
-	if err := d.saveLeft(ctx); err != nil {
+	if err := d.removeLeft(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
@@ -250,6 +251,16 @@ func (d *drive) openAs(ctx context.Context, prepare, output string) (err error) 
 	}
 	d.metrics, err = d.newWriter(0)
 	return err
+}
+
+// removeLeft removes what an earlier agent of the run has left on this machine, when that was
+// cut off: the run has gone on since from what was stored, elsewhere or before, and what is
+// here can't be told from what that has made.
+func (d *drive) removeLeft() error {
+	if _, err := os.Stat(d.metricsFile(0) + marker); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return os.RemoveAll(d.dir)
 }
 
 // enter moves the run to its next status.

@@ -91,9 +91,7 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen 
 			return err
 		}
 		f = &followed{writer: writer, masked: d.hidden.Writer(writer), seen: seen[name]}
-		if err := d.noteStart(name, start{From: f.seen.Size, At: writer.Size()}); err != nil {
-			return err
-		}
+		d.tryNoteStart(name, start{From: f.seen.Size, At: writer.Size()})
 		open[name] = f
 	}
 	if info.Size() == f.seen.Size && info.ModTime().Equal(f.seen.Modified) {
@@ -108,9 +106,8 @@ func (d *drive) followFile(ctx context.Context, open map[string]*followed, seen 
 	defer file.Close()
 	stands, err := f.seen.Last.stands(file, f.seen.Size)
 	if err == nil && !stands {
-		if err = f.masked.Flush(); err == nil {
-			err = d.noteStart(name, start{At: f.writer.Size()})
-		}
+		err = f.masked.Flush()
+		d.tryNoteStart(name, start{At: f.writer.Size()})
 		f.seen = fileMark{}
 	}
 	if err != nil {

@@ -41,7 +41,10 @@ func (d *drive) newWriter(local int) (*metrics.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w, writeMarker(d.metricsFile(local), w.ID())
+	if err := writeMarker(d.metricsFile(local), w.ID()); err != nil {
+		return nil, errors.Join(err, w.Close(context.Background())) // of which nothing is to be stored
+	}
+	return w, nil
 }
 
 // writers are all that there are on this node.
@@ -62,8 +65,12 @@ func (d *drive) writers() (all []*metrics.Writer) {
 func (d *drive) followMetrics(ended context.Context, r *rank) {
 	poll(ended, func(ctx context.Context) {
 		r.metrics.take(ended.Err() != nil, func(number int, text []byte) {
-			err := persist(ctx, d.waits, func(ctx context.Context) error { return d.takeLine(ctx, r.points, text) })
-			d.waitsNoMore()
+			take := func(ctx context.Context) error { return d.takeLine(ctx, r.points, text) }
+			err := take(ctx)
+			if errors.Is(err, azml.ErrUnavailable) && ctx.Err() == nil {
+				err = persist(ctx, d.waits, take)
+				d.waitsNoMore()
+			}
 			if err != nil {
 				d.warn("line %d of the metrics file: %v", number, err)
 			}

@@ -2,11 +2,11 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -22,13 +22,21 @@ import (
 // this byte of the log.
 type start struct{ From, At int64 }
 
-// startFile is where the start of a process's output, or of a file, is noted.
+// startFile is where the start of a process's output, or of a file, is noted. Names of files
+// may be as long as a file system takes.
 func (d *drive) startFile(stream string) string {
-	return filepath.Join(d.dir, "start-"+url.PathEscape(stream))
+	return filepath.Join(d.dir, fmt.Sprintf("start-%x", sha256.Sum256([]byte(stream))))
 }
 
 // noteStart notes where a stream begins.
 func (d *drive) noteStart(stream string, s start) error { return writeNote(d.startFile(stream), s) }
+
+// tryNoteStart notes it if that can be done: a full disk keeps no file from being streamed.
+func (d *drive) tryNoteStart(stream string, s start) {
+	if err := d.noteStart(stream, s); err != nil {
+		d.h.Logger().Warn("where the log of a file begins could not be noted", "run", d.run.ID, "file", stream, "error", err)
+	}
+}
 
 // startOf gives where a stream begins; noted is false when nobody has said so.
 func (d *drive) startOf(stream string) (s start, noted bool, err error) {

@@ -75,7 +75,7 @@ func settle(ctx context.Context, h core.Handle, id string, step history.Step) (c
 // again: the run then has us as its lost owner, under an ID of this burial, so
 // that it is not taken for one that this process drives.
 func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], here bool, reason string) (_ core.Stored[record.Run], err error) {
-	id, phase, lost := run.Value.ID, run.Value.Status, *run.Value.Owner
+	id, phase, lost := run.Value.ID, history.LastHeard(run.Value), *run.Value.Owner
 	me := h.Owner()
 	me.ID = core.NewID(8)
 	claim := history.Step{To: record.NotResponding, Reason: reason, Owner: lost.ID, Change: func(r *record.Run) { r.Owner = &me }}

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -21,18 +20,6 @@ import (
 
 // salvage saves what a lost process left.
 type salvage struct{ drive }
-
-// saveLeft saves what an earlier agent of the run has left in the folder of this one:
-// nobody came to this machine when that was lost.
-func (d *drive) saveLeft(ctx context.Context) error {
-	if _, err := os.Stat(d.metricsFile(0) + marker); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	s := &salvage{drive{h: d.h, run: d.run, dir: d.dir, place: d.place, status: d.status}}
-	err := persist(ctx, d.waits, func(ctx context.Context) error { return s.save(ctx, true) })
-	d.warnings = append(d.warnings, s.warnings...)
-	return err
-}
 
 // saveAlive is save with signs of life, which many outputs may need.
 func (s *salvage) saveAlive(ctx context.Context, here bool) error {
@@ -100,8 +87,11 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 	return unavailable
 }
 
-// endLeftJob ends what still runs of the script: nobody watches it any more.
+// endLeftJob ends what still runs of the script: nobody watches it any more. What can't be
+// ended, as where a disk hangs, is not waited for for ever.
 func (s *salvage) endLeftJob(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
 	var all error
 	for _, job := range s.jobs() {
 		if err := s.h.Local().Cancel(ctx, job, time.Second); !errors.Is(err, azml.ErrNotFound) {
@@ -141,7 +131,7 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 				return s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
 			}})
 		}
-		if local == 0 || !errors.Is(err, azml.ErrNotFound) {
+		if !errors.Is(err, azml.ErrNotFound) {
 			all = errors.Join(all, err)
 		}
 	}
@@ -149,24 +139,33 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 }
 
 // saveLogs appends what the logs lack of the files that the script's processes have written
-// to logs/, and of those with what mpirun's have said.
+// to logs/, and of those with what mpirun's have said. Several nodes write files of one name
+// into one log, whose size says nothing then: of logs/ that what was streamed has to do.
 func (s *salvage) saveLogs(ctx context.Context) error {
-	save := func(root string) func(string, fs.FileInfo) error {
-		return func(name string, info fs.FileInfo) error {
+	var all error
+	save := func(root, dir string) {
+		err := walk(root, dir, func(name string, info fs.FileInfo) error {
 			if strings.HasPrefix(path.Base(name), ".") || !info.Mode().IsRegular() {
 				return nil
 			}
-			if err := s.saveLog(ctx, root, name, info); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+			err := s.saveLog(ctx, root, name, info)
+			if ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable) {
+				return err
+			}
+			if err != nil {
+				s.warn("%s could not be stored to its end: %v", name, err)
 			}
 			return nil
-		}
+		})
+		all = errors.Join(all, err)
 	}
-	err := walk(s.codeDir(), "logs", save(s.codeDir()))
+	if s.run.Definition.Nodes <= 1 {
+		save(s.codeDir(), "logs")
+	}
 	if s.mpi() {
-		err = errors.Join(err, walk(s.dir, rankDir, save(s.dir)))
+		save(s.dir, rankDir)
 	}
-	return err
+	return all
 }
 
 // saveLog does so for one of them.
@@ -206,9 +205,7 @@ func (s *salvage) startNow(ctx context.Context, file, name string) (begins start
 	if stands {
 		begins.From = came.Size
 	}
-	if err == nil {
-		err = s.noteStart(name, begins) // for who must do this again
-	}
+	_ = s.noteStart(name, begins) // for who must do this again
 	return begins, err
 }
 

@@ -253,16 +253,55 @@ func TestSalvageIsAlive(t *testing.T) {
 	})
 }
 
-// TestLeftByAnEarlierAgent is saved by the next one of the run on the same machine, which
-// begins in an empty folder.
+// TestLeftByAnEarlierAgent is none of the next one's on the same machine, which begins in an
+// empty folder.
 func TestLeftByAnEarlierAgent(t *testing.T) {
 	t.Parallel()
 	s := lostRun(t, "")
 	next := &drive{h: s.h, run: s.run, dir: s.dir, place: s.place}
 	require.NoError(t, next.open(t.Context()))
-	require.Equal(t, []any{int64(0), int64(1), int64(2), int64(3), int64(4)}, losses(t, s))
 	require.NoFileExists(t, next.metricsFile(0))
+	require.FileExists(t, next.metricsFile(0)+marker)
 	require.NoError(t, next.saveAll(t.Context()))
+}
+
+// TestBurialOfACanceledRunTriedAgain does not have the run wait for nodes anew.
+func TestBurialOfACanceledRunTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := lostRun(t, "std_log.txt")
+	stored, err := history.Update(t.Context(), s.h, s.run.ID, core.Quiet, func(r *record.Run) error {
+		r.Status, r.Owner, r.Agent = record.CancelRequested, &record.Owner{ID: "lost", Host: "here", PID: 1}, &record.Agent{Job: "a", Requeue: true, Adopted: true}
+		r.History = []record.Transition{{Status: record.Running}, {Status: record.CancelRequested}}
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = bury(t.Context(), s.h, stored, true, "it was lost")
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	stored, err = history.Get(t.Context(), s.h, s.run.ID)
+	require.NoError(t, err)
+	require.Equal(t, "lost", stored.Value.Owner.ID)
+	stored, err = bury(t.Context(), s.h, stored, true, "it was lost")
+	require.NoError(t, err)
+	require.Equal(t, record.Failed, stored.Value.Status)
+}
+
+// TestLongNamesAreStreamed also where a note of each can have no such name.
+func TestLongNamesAreStreamed(t *testing.T) {
+	t.Parallel()
+	d := member(t, memory.NewObjects(), 0, "", 0)
+	d.run = record.Run{ID: "r", Life: "0123456789abcdef"}
+	name := "logs/" + strings.Repeat("lr=0.1,", 30) + "/train.log"
+	file := filepath.Join(d.codeDir(), filepath.FromSlash(name))
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	require.NoError(t, os.WriteFile(file, []byte("said\n"), 0o600))
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	d.followLogs(ended, d.codeDir(), "logs", fileSet{})
+	require.Equal(t, "said\n", logOf(t, d, name))
+	begun, noted, err := d.startOf(name)
+	require.NoError(t, err)
+	require.True(t, noted)
+	require.Zero(t, begun)
 }
 
 // TestLogsOfTheSnapshot are the run's as far as the script has changed them.

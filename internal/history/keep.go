@@ -100,18 +100,23 @@ func mustStop(ctx context.Context, h core.Handle, mine record.Run) (reason, err 
 // back to the status that it had. It beats first, so that nobody finds it
 // silent again.
 func resume(ctx context.Context, h core.Handle, run record.Run) error {
-	was := run.Status
-	for i := len(run.History) - 1; i >= 0 && was == record.NotResponding; i-- {
-		was = run.History[i].Status
-	}
 	if err := Beat(ctx, h, run); err != nil {
 		return err
 	}
-	_, err := Transition(ctx, h, run.ID, Step{To: was, Reason: "its process was heard of again", Owner: h.Owner().ID})
+	_, err := Transition(ctx, h, run.ID, Step{To: LastHeard(run), Reason: "its process was heard of again", Owner: h.Owner().ID})
 	if errors.Is(err, azml.ErrConflict) {
 		return nil // it has gone on meanwhile; what it became is looked at next
 	}
 	return err
+}
+
+// LastHeard gives the run's status, or the one that it had before it was NotResponding.
+func LastHeard(run record.Run) record.Status {
+	was := run.Status
+	for i := len(run.History) - 1; i >= 0 && was == record.NotResponding; i-- {
+		was = run.History[i].Status
+	}
+	return was
 }
 
 func heartbeatKey(run record.Run) string { return beside(run, "heartbeat") }
