@@ -18,43 +18,63 @@ import (
 )
 
 // receive takes a program from standard input into a pod, whole or not at all. What is
-// there is left as it is. Its arguments are the folder, the name, the size, and what
-// unpacks it.
-const receive = `cd "$1" 2>/dev/null || { mkdir -p "$1" && cd "$1"; } || exit 1
-[ -e "$2" ] || {
-	command -v "${4%% *}" >/dev/null || exit ` + noUnpacker + `
-	$4 > ".new-$$" && [ "$(wc -c < ".new-$$")" -eq "$3" ] && chmod 755 ".new-$$" && mv ".new-$$" "$2" || exit 1
+// there is left as it is. Its arguments are the folder, the name, the size, how much of
+// standard input it is, and what unpacks it. Where dd can it reads, as head takes small
+// pieces, which takes twice as long.
+const receive = `take() {
+	if dd if=/dev/null iflag=fullblock,count_bytes count=0 2>/dev/null; then dd bs=65536 iflag=fullblock,count_bytes count="$1" 2>/dev/null; else head -c "$1"; fi
 }
+cd "$1" 2>/dev/null || { mkdir -p "$1" && cd "$1"; } || exit 1
+if [ -e "$2" ]; then
+	take "$4" >/dev/null
+else
+	command -v "${5%% *}" >/dev/null || exit ` + noUnpacker + `
+	if [ "$5" = cat ]; then take "$4"; else take "$4" | $5; fi > ".new-$$"
+	[ "$(wc -c < ".new-$$")" -eq "$3" ] && chmod 755 ".new-$$" && mv ".new-$$" "$2" || exit 1
+fi
 `
 
 // noUnpacker is the exit code of receive where the image has no gzip.
 const noUnpacker = "121"
 
 // begin names the program in a pod by its other names, the last of which has the pod
-// begin, and waits for what becomes of the command. Its arguments are the folder, the
-// program's name, two that are not for it, the file that says what has become, and the
+// begin. Its arguments are the folder, the program's name, three that are not for it, and the
 // names.
 const begin = `cd "$1" || exit 1
-of="$2" begun="$5"; shift 5
+of="$2"; shift 5
 for name in "$@"; do [ -e "$name" ] || ln -s "$of" "$name" 2>/dev/null || [ -e "$name" ] || exit 1; done
-until [ -e "$begun" ]; do sleep 0.005 2>/dev/null || sleep 1; done; cat "$begun"`
+`
 
-// deliver brings the programs into the only pod of a job, and has the command begin.
-func (d *Driver) deliver(ctx context.Context, pod string, m *batchv1.Job, programs []program) error {
+// awaitBegun waits for what becomes of the command.
+const awaitBegun = `until [ -e ` + workFolder + `/` + jobs.BegunFile + ` ]; do sleep 0.005 2>/dev/null || sleep 1; done; cat ` + workFolder + `/` + jobs.BegunFile
+
+// deliver brings the programs into the only pod of a job, and has the command begin. The
+// session that does so serves afterwards who listens for the job.
+func (d *Driver) deliver(ctx context.Context, pod string, m *batchv1.Job, programs []program, h *handover) error {
 	others, own := programs[:len(programs)-1], programs[len(programs)-1]
 	for _, p := range others {
-		if err := d.bring(ctx, pod, p, receive, io.Discard); err != nil {
+		if err := d.bring(ctx, pod, p); err != nil {
 			return err
 		}
 	}
-	var said bytes.Buffer
-	var err error
-	if carries(m) {
-		err = d.exec(ctx, pod, nil, &said, call(begin, own, "")...)
-	} else {
-		err = d.bring(ctx, pod, own, receive+begin, &said)
+	client, err := d.connect(ctx, func(living context.Context) (client *jobs.Client, err error) {
+		if carries(m) {
+			return d.talk(living, pod, nil, call(begin+serveScript, own, 0, "")...)
+		}
+		err = d.open(own, func(f *os.File, size int64, unpack string) error {
+			client, err = d.talk(living, pod, f, call(receive+begin+serveScript, own, size, unpack)...)
+			return err
+		})
+		return client, err
+	})
+	if err != nil {
+		return err
 	}
-	return outcome(said.Bytes(), err)
+	if !h.give(client) {
+		defer client.Close()
+	}
+	o, err := client.Begun(ctx)
+	return errors.Join(err, o.Err)
 }
 
 // deliverAll brings the programs into all pods, and only then has the command begin in
@@ -66,7 +86,7 @@ func (d *Driver) deliverAll(ctx context.Context, v view, m *batchv1.Job, program
 			if p.name == own.name && carries(m) {
 				continue
 			}
-			if err := d.bring(ctx, n.pod.Name, p, receive, io.Discard); err != nil {
+			if err := d.bring(ctx, n.pod.Name, p); err != nil {
 				return err
 			}
 		}
@@ -77,8 +97,11 @@ func (d *Driver) deliverAll(ctx context.Context, v view, m *batchv1.Job, program
 	}
 	return v.each(func(n node) error {
 		var said bytes.Buffer
-		err := d.exec(ctx, n.pod.Name, nil, &said, call(begin, own, "")...)
-		return outcome(said.Bytes(), err)
+		if err := d.exec(ctx, n.pod.Name, nil, &said, call(begin+awaitBegun, own, 0, "")...); err != nil {
+			return err
+		}
+		o, err := jobs.UnmarshalOutcome(said.Bytes())
+		return errors.Join(err, o.Err)
 	})
 }
 
@@ -91,48 +114,47 @@ func (v view) each(do func(n node) error) error {
 	return all.Wait()
 }
 
-// outcome reads what has become of a command.
-func outcome(said []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	o, err := jobs.UnmarshalOutcome(said)
-	return errors.Join(err, o.Err)
-}
-
 // call gives the command of a script about a program.
-func call(script string, p program, unpack string) []string {
+func call(script string, p program, sent int64, unpack string) []string {
 	size := ""
 	if info, err := os.Stat(p.file); err == nil {
 		size = fmt.Sprint(info.Size())
 	}
-	return append(append([]string{shell, "-c", script, "sh", binFolder, p.name, size, unpack, workFolder + "/" + jobs.BegunFile}, p.also...), runnerName)
+	return append(append([]string{shell, "-c", script, "sh", binFolder, p.name, size, fmt.Sprint(sent), unpack}, p.also...), runnerName)
 }
 
-// bring runs a script that begins with receive, with a program for it, packed where
-// the way is long and the image can unpack it.
-func (d *Driver) bring(ctx context.Context, pod string, p program, script string, out io.Writer) error {
-	asItIs := func() error { return d.send(ctx, pod, p.file, out, call(script, p, "cat")) }
+// bring brings a program into a pod.
+func (d *Driver) bring(ctx context.Context, pod string, p program) error {
+	return d.open(p, func(f *os.File, size int64, unpack string) error {
+		defer f.Close()
+		return d.exec(ctx, pod, f, io.Discard, call(receive, p, size, unpack)...)
+	})
+}
+
+// open has a program sent: packed where the way is long and the image can unpack it. send
+// gets a file, which it closes, its size, and what unpacks it.
+func (d *Driver) open(p program, send func(f *os.File, size int64, unpack string) error) error {
+	with := func(file, unpack string) error {
+		f, err := os.Open(file)
+		if err != nil {
+			return noFile(err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return noFile(errors.Join(err, f.Close()))
+		}
+		return send(f, info.Size(), unpack)
+	}
 	if d.cluster.near {
-		return asItIs()
+		return with(p.file, "cat")
 	}
 	file, err := d.packed(p)
 	if err != nil {
 		return noFile(err)
 	}
-	err = d.send(ctx, pod, file, out, call(script, p, "gzip -dc"))
+	err = with(file, "gzip -dc")
 	if errors.Is(err, azml.ErrFailed) && strings.Contains(err.Error(), "exit code "+noUnpacker+":") {
-		return asItIs()
+		return with(p.file, "cat")
 	}
 	return err
-}
-
-// send runs a command in a pod that reads a file of this machine.
-func (d *Driver) send(ctx context.Context, pod, file string, out io.Writer, command []string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return noFile(err)
-	}
-	defer f.Close()
-	return d.exec(ctx, pod, f, out, command...)
 }

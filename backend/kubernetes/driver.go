@@ -56,6 +56,8 @@ type Driver struct {
 	registries *http.Transport
 	// uncarried are images of which it was told that the registry gives none with azml in it.
 	uncarried *sync.Map
+	// handovers are those of jobs that are being started, by their IDs.
+	handovers *sync.Map
 	// life ends with Close.
 	life context.Context
 	end  context.CancelFunc
@@ -72,7 +74,7 @@ func New(target Target, opts *Options) (*Driver, error) {
 	if err := target.check(); err != nil {
 		return nil, err
 	}
-	d := &Driver{target: target, uncarried: new(sync.Map)}
+	d := &Driver{target: target, uncarried: new(sync.Map), handovers: new(sync.Map)}
 	if opts != nil {
 		d.opts = *opts
 	}

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,10 +56,11 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 	return classify(ctx, err)
 }
 
-// notSpoken tells that a protocol is not spoken by the API server, or not by what is on the
-// way to it.
+// notSpoken tells that a protocol may not be spoken by the API server, or not by what is on
+// the way to it. That of SPDY has no error of its own for it.
 func notSpoken(err error) bool {
-	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) || apierrors.IsBadRequest(err)
+	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) || apierrors.IsBadRequest(err) ||
+		strings.Contains(err.Error(), "unable to upgrade connection")
 }
 
 // starting is something to be done in a pod as soon as its container runs.
@@ -110,8 +112,9 @@ func (d *Driver) awaitStarted(ctx context.Context, pod *corev1.Pod, version stri
 	return false
 }
 
-// serveScript waits until the job's own program is there, and ready for others.
-const serveScript = `until [ -S ` + socketFile + ` ]; do sleep 0.02 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
+// serveScript waits until the job's own program is there, and ready for others, and is that.
+const serveScript = `
+until [ -S ` + socketFile + ` ]; do sleep 0.02 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
 
 // carrier is the two pipes of a program in a pod.
 type carrier struct {
@@ -132,26 +135,42 @@ func (c carrier) Close() error {
 // serve starts the program in a pod once more, and gives who asks it. Closing the
 // client ends it, and so does ctx.
 func (d *Driver) serve(ctx context.Context, pod string) (*jobs.Client, error) {
+	return d.talk(ctx, pod, nil, shell, "-c", serveScript)
+}
+
+// talk is serve by a command that does so at its end, when it has read a file, unless that is
+// nil: the program speaks first. The file is closed. Errors: also ErrFailed, when the command
+// has ended by a code instead.
+func (d *Driver) talk(ctx context.Context, pod string, file io.ReadCloser, command ...string) (*jobs.Client, error) {
 	running, cancel := context.WithCancel(ctx)
 	stdin, in := io.Pipe()
 	out, stdout := io.Pipe()
 	c := carrier{cancel: cancel, in: in, out: out, ended: make(chan struct{})}
+	var said error
 	go func() {
 		defer close(c.ended)
-		err := d.exec(running, pod, stdin, stdout, shell, "-c", serveScript)
+		said = d.exec(running, pod, stdin, stdout, command...)
 		_ = stdin.CloseWithError(io.ErrClosedPipe)
-		if err == nil {
-			err = io.EOF
-		}
-		_ = stdout.CloseWithError(err)
+		_ = stdout.CloseWithError(cmp.Or(said, io.EOF))
 	}()
-	client, err := jobs.Connect(running, out, in, c)
-	if err != nil {
-		_ = c.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, err
+	if file != nil {
+		go func() {
+			_, _ = io.Copy(in, file) // what was not read, the command misses
+			_ = file.Close()
+		}()
 	}
-	return client, nil
+	client, err := jobs.Connect(running, out, in, c)
+	if err == nil {
+		return client, nil
+	}
+	_ = c.Close()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(said, azml.ErrFailed):
+		return nil, said
+	case said != nil:
+		return nil, fmt.Errorf("%w: %w", err, said)
+	}
+	return nil, err
 }

@@ -146,9 +146,13 @@ func (l *listener) listen(n int) error {
 // open listens in a pod. Errors: ErrUnavailable, also while somebody else does: the
 // next look finds out what is wrong.
 func (l *listener) open(pod string) (*jobs.Client, *jobs.Listener, error) {
-	client, err := l.connect(pod)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+	client := l.driver.handed(l.ctx, l.id)
+	if client == nil {
+		var err error
+		client, err = l.driver.connect(l.ctx, func(living context.Context) (*jobs.Client, error) { return l.driver.serve(living, pod) })
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
+		}
 	}
 	inner, err := client.Listen(l.ctx, l.id)
 	if err != nil {
@@ -156,22 +160,6 @@ func (l *listener) open(pod string) (*jobs.Client, *jobs.Listener, error) {
 		return nil, nil, fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
 	return client, inner, nil
-}
-
-// connect connects to the pod for as long as the driver lives, unless the listener is
-// closed before it has: a pod that is just ending may never answer.
-func (l *listener) connect(pod string) (*jobs.Client, error) {
-	living, cancel := context.WithCancel(l.driver.life)
-	stop := context.AfterFunc(l.ctx, cancel)
-	client, err := l.driver.serve(living, pod)
-	if !stop() && err == nil {
-		err = errors.Join(net.ErrClosed, client.Close())
-	}
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	return client, nil
 }
 
 // accept hands on connections until there are no more.

@@ -48,7 +48,9 @@ func (d *Driver) Start(ctx context.Context, job backend.Job) error {
 	if err != nil {
 		return err
 	}
-	if err := d.begin(ctx, made, job, programs); err != nil {
+	h, over := d.handOver(job)
+	defer over()
+	if err := d.begin(ctx, made, job, programs, h); err != nil {
 		const patience = time.Minute
 		undoing, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer stop()
@@ -124,7 +126,7 @@ func (d *Driver) discard(ctx context.Context, m *batchv1.Job) error {
 }
 
 // begin brings the job's pods what they need, once all are there, until the command runs.
-func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, programs []program) error {
+func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, programs []program, h *handover) error {
 	s, err := d.secret(job, m)
 	if err != nil {
 		return err
@@ -138,7 +140,7 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 		}
 	}
 	stop := d.keepStarting(ctx, m)
-	pods, err := d.whenRun(ctx, m, job.ID, programs)
+	pods, err := d.whenRun(ctx, m, job.ID, programs, h)
 	stop()
 	if err != nil {
 		return err
@@ -148,7 +150,7 @@ func (d *Driver) begin(ctx context.Context, m *batchv1.Job, job backend.Job, pro
 
 // whenRun has the command begin as soon as the containers of all pods run, and gives
 // their UIDs.
-func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, programs []program) (pods string, err error) {
+func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, programs []program, h *handover) (pods string, err error) {
 	var failing time.Time // since when an image can't be pulled
 	early := starting{driver: d}
 	err = d.follow(ctx, id, func(v view) (done bool, err error) {
@@ -169,7 +171,7 @@ func (d *Driver) whenRun(ctx context.Context, m *batchv1.Job, id string, program
 			return false, fmt.Errorf("%w: job %q: %s", azml.ErrUnavailable, id, unpulled)
 		}
 		if len(v.nodes) == 1 {
-			done, err = early.do(ctx, v, 0, func() error { return d.deliver(ctx, v.nodes[0].pod.Name, m, programs) })
+			done, err = early.do(ctx, v, 0, func() error { return d.deliver(ctx, v.nodes[0].pod.Name, m, programs, h) })
 		} else if done = v.running(); done {
 			err = d.deliverAll(ctx, v, m, programs)
 		}

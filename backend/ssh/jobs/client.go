@@ -154,6 +154,16 @@ func (c *Client) Undo(ctx context.Context, token, id string) error {
 	return c.call(ctx, http.MethodPost, "/undo", query, nil, nil)
 }
 
+// Begun waits until the job that Hold holds runs, or could not be started, which the
+// outcome's Err says. Errors: ErrDamaged.
+func (c *Client) Begun(ctx context.Context) (Outcome, error) {
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, "/begun", nil, nil, &said); err != nil {
+		return Outcome{}, err
+	}
+	return UnmarshalOutcome(said)
+}
+
 // Status tells how the job is. Errors: ErrNotFound.
 func (c *Client) Status(ctx context.Context, id string) (status backend.JobStatus, err error) {
 	err = c.call(ctx, http.MethodGet, "/status", of(id), nil, &status)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -16,6 +18,25 @@ import (
 func id(r *http.Request) string { return r.URL.Query().Get("id") }
 
 func (s *server) check(_ *answer, r *http.Request) error { return s.driver.Check(r.Context()) }
+
+// begun waits until the held job runs, or could not be started.
+func (s *server) begun(w *answer, r *http.Request) error {
+	for {
+		said, err := os.ReadFile(filepath.Join(s.dir, BegunFile))
+		if err == nil {
+			return w.say(json.RawMessage(said))
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return classify(err)
+		}
+		const lookEvery = 5 * time.Millisecond
+		select {
+		case <-time.After(lookEvery):
+		case <-r.Context().Done():
+			return r.Context().Err()
+		}
+	}
+}
 
 func (s *server) status(w *answer, r *http.Request) error {
 	status, err := s.driver.Status(r.Context(), id(r))

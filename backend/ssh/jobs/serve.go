@@ -89,7 +89,7 @@ func newServer(dir string) (*server, error) {
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for route, h := range map[string]handler{
-		"GET /check": s.check, "POST /start": s.start, "POST /undo": s.undo, "GET /status": s.status, "GET /wait": s.wait,
+		"GET /check": s.check, "POST /start": s.start, "POST /undo": s.undo, "GET /begun": s.begun, "GET /status": s.status, "GET /wait": s.wait,
 		"GET /output": s.output, "POST /cancel": s.cancel, "POST /remove": s.remove, "GET /list": s.list,
 		"GET /program": s.program, "PUT /program": s.install,
 		"POST /listen": s.listen, "GET /receive": s.receive, "POST /send": s.send,
