@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -23,6 +24,7 @@ type model struct {
 	want  map[string]modelObject
 	stale []backend.ETag
 	keys  []string
+	steps int
 }
 
 type modelObject struct {
@@ -52,6 +54,9 @@ func (m *model) step(features ObjectsFeatures) {
 	m.Helper()
 	key := m.keys[m.rnd.IntN(len(m.keys))]
 	data := strings.Repeat(string(rune('a'+m.rnd.IntN(26))), m.rnd.IntN(50))
+	if m.steps++; features.Retried { // who tries again takes the same bytes for its own
+		data = fmt.Sprint(m.steps, data)
+	}
 	switch m.rnd.IntN(6) {
 	case 0, 1, 2:
 		m.randomPut(key, data)

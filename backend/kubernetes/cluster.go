@@ -96,8 +96,7 @@ func connect(kubeconfig []byte, namespace string) (*cluster, error) {
 }
 
 // onLoopback tells whether a URL's host is this machine. What is sent to a cluster there costs
-// time for the processors it takes, not for the line: it goes unpacked, and by SPDY, which
-// API servers hand on as it is, while they take WebSockets apart.
+// time for the processors it takes, not for the line: it goes unpacked.
 func onLoopback(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -22,7 +22,11 @@ import (
 // standard input it is, and what unpacks it. Where dd can it reads, as head takes small
 // pieces, which takes twice as long.
 const receive = `take() {
-	if dd if=/dev/null iflag=fullblock,count_bytes count=0 2>/dev/null; then dd bs=65536 iflag=fullblock,count_bytes count="$1" 2>/dev/null; else head -c "$1"; fi
+	if dd if=/dev/null iflag=fullblock,count_bytes count=0 status=none 2>/dev/null; then
+		dd bs=65536 iflag=fullblock,count_bytes count="$1" status=none
+	else
+		head -c "$1"
+	fi
 }
 cd "$1" 2>/dev/null || { mkdir -p "$1" && cd "$1"; } || exit 1
 if [ -e "$2" ]; then
@@ -59,10 +63,10 @@ func (d *Driver) deliver(ctx context.Context, pod string, m *batchv1.Job, progra
 	}
 	client, err := d.connect(ctx, func(living context.Context) (client *jobs.Client, err error) {
 		if carries(m) {
-			return d.talk(living, pod, nil, call(begin+serveScript, own, 0, "")...)
+			return d.talk(living, pod, nil, 0, call(begin+serveScript, own, 0, "")...)
 		}
 		err = d.open(own, func(f *os.File, size int64, unpack string) error {
-			client, err = d.talk(living, pod, f, call(receive+begin+serveScript, own, size, unpack)...)
+			client, err = d.talk(living, pod, f, size, call(receive+begin+serveScript, own, size, unpack)...)
 			return err
 		})
 		return client, err

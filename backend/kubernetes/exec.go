@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -33,18 +32,15 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 	}
 	at := d.cluster.core.Post().Namespace(d.cluster.namespace).Resource("pods").Name(pod).SubResource("exec").VersionedParams(&corev1.PodExecOptions{
 		Container: containerName, Command: command, Stdin: in != nil, Stdout: true, Stderr: true}, runtime.NewParameterCodec(known)).URL()
-	first, err := remotecommand.NewWebSocketExecutor(d.cluster.config, "GET", at.String())
+	sockets, err := remotecommand.NewWebSocketExecutor(d.cluster.config, "GET", at.String())
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
-	second, err := remotecommand.NewSPDYExecutor(d.cluster.config, "POST", at) // for older clusters
+	spdy, err := remotecommand.NewSPDYExecutor(d.cluster.config, "POST", at) // for older clusters
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
-	if d.cluster.near {
-		first, second = second, first
-	}
-	either, err := remotecommand.NewFallbackExecutor(first, second, notSpoken)
+	either, err := remotecommand.NewFallbackExecutor(sockets, spdy, func(err error) bool { return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) })
 	if err != nil {
 		return fmt.Errorf("%w: %w", azml.ErrInvalid, err)
 	}
@@ -54,13 +50,6 @@ func (d *Driver) exec(ctx context.Context, pod string, in io.Reader, out io.Writ
 		return fmt.Errorf("%w: exit code %d: %s", azml.ErrFailed, code.Code, strings.TrimSpace(said.String()))
 	}
 	return classify(ctx, err)
-}
-
-// notSpoken tells that a protocol may not be spoken by the API server, or not by what is on
-// the way to it. That of SPDY has no error of its own for it.
-func notSpoken(err error) bool {
-	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) || apierrors.IsBadRequest(err) ||
-		strings.Contains(err.Error(), "unable to upgrade connection")
 }
 
 // starting is something to be done in a pod as soon as its container runs.
@@ -135,13 +124,13 @@ func (c carrier) Close() error {
 // serve starts the program in a pod once more, and gives who asks it. Closing the
 // client ends it, and so does ctx.
 func (d *Driver) serve(ctx context.Context, pod string) (*jobs.Client, error) {
-	return d.talk(ctx, pod, nil, shell, "-c", serveScript)
+	return d.talk(ctx, pod, nil, 0, shell, "-c", serveScript)
 }
 
-// talk is serve by a command that does so at its end, when it has read a file, unless that is
-// nil: the program speaks first. The file is closed. Errors: also ErrFailed, when the command
-// has ended by a code instead.
-func (d *Driver) talk(ctx context.Context, pod string, file io.ReadCloser, command ...string) (*jobs.Client, error) {
+// talk is serve by a command that does so at its end, when it has read so much of a file,
+// unless that is nil: the program speaks first. The file is closed. Errors: also ErrFailed,
+// when the command has ended by a code instead.
+func (d *Driver) talk(ctx context.Context, pod string, file io.ReadCloser, size int64, command ...string) (*jobs.Client, error) {
 	running, cancel := context.WithCancel(ctx)
 	stdin, in := io.Pipe()
 	out, stdout := io.Pipe()
@@ -155,8 +144,10 @@ func (d *Driver) talk(ctx context.Context, pod string, file io.ReadCloser, comma
 	}()
 	if file != nil {
 		go func() {
-			_, _ = io.Copy(in, file) // what was not read, the command misses
-			_ = file.Close()
+			_, err := io.CopyN(in, file, size)
+			if err = errors.Join(err, file.Close()); err != nil {
+				_ = in.CloseWithError(err) // the command misses the rest
+			}
 		}()
 	}
 	client, err := jobs.Connect(running, out, in, c)
@@ -169,7 +160,7 @@ func (d *Driver) talk(ctx context.Context, pod string, file io.ReadCloser, comma
 		return nil, ctx.Err()
 	case errors.Is(said, azml.ErrFailed):
 		return nil, said
-	case said != nil:
+	case said != nil && !errors.Is(said, context.Canceled): // which is our own doing
 		return nil, fmt.Errorf("%w: %w", err, said)
 	}
 	return nil, err

@@ -3,8 +3,11 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"sync"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/ssh/jobs"
 )
@@ -15,6 +18,10 @@ import (
 type handover struct {
 	client chan *jobs.Client // has room for one
 	over   chan struct{}     // closed when no other client comes
+
+	mu       sync.Mutex
+	ended    bool
+	returned []*jobs.Client // by who could not use them; Start may
 }
 
 // handOver begins the handover of a job; end ends it. Of several nodes, each has a session
@@ -32,6 +39,12 @@ func (d *Driver) handOver(job backend.Job) (h *handover, end func()) {
 			_ = client.Close()
 		default:
 		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.ended = true
+		for _, client := range h.returned {
+			_ = client.Close()
+		}
 	}
 }
 
@@ -45,20 +58,33 @@ func (h *handover) give(client *jobs.Client) bool {
 	}
 }
 
-// handed waits for the client of a job that this driver starts. There is none when the job
-// is not being started, or when that has ended.
-func (d *Driver) handed(ctx context.Context, id string) *jobs.Client {
+// giveBack has a client closed that can't be listened by, when the job's start needs it no
+// more.
+func (h *handover) giveBack(client *jobs.Client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		_ = client.Close()
+		return
+	}
+	h.returned = append(h.returned, client)
+}
+
+// handed waits for the client of a job that this driver starts, and gives what closes it.
+// There is none when the job is not being started, or when that has ended.
+func (d *Driver) handed(ctx context.Context, id string) (client *jobs.Client, closing func()) {
 	h, ok := d.handovers.Load(id)
 	if !ok {
-		return nil
+		return nil, nil
 	}
+	from := h.(*handover)
 	select {
-	case client := <-h.(*handover).client:
-		return client
-	case <-h.(*handover).over:
+	case client := <-from.client:
+		return client, func() { from.giveBack(client) }
+	case <-from.over:
 	case <-ctx.Done():
 	}
-	return nil
+	return nil, nil
 }
 
 // connect connects to a pod for as long as the driver lives, unless ctx ends before it has:
@@ -70,9 +96,14 @@ func (d *Driver) connect(ctx context.Context, open func(living context.Context) 
 	if !stop() && err == nil {
 		err = errors.Join(net.ErrClosed, client.Close())
 	}
-	if err != nil {
-		cancel()
-		return nil, err
+	switch {
+	case err == nil:
+		return client, nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case d.life.Err() != nil:
+		err = fmt.Errorf("%w: the driver of namespace %s", azml.ErrClosed, d.cluster.namespace)
 	}
-	return client, nil
+	cancel()
+	return nil, err
 }

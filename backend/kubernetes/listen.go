@@ -146,17 +146,18 @@ func (l *listener) listen(n int) error {
 // open listens in a pod. Errors: ErrUnavailable, also while somebody else does: the
 // next look finds out what is wrong.
 func (l *listener) open(pod string) (*jobs.Client, *jobs.Listener, error) {
-	client := l.driver.handed(l.ctx, l.id)
+	client, closing := l.driver.handed(l.ctx, l.id)
 	if client == nil {
 		var err error
 		client, err = l.driver.connect(l.ctx, func(living context.Context) (*jobs.Client, error) { return l.driver.serve(living, pod) })
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 		}
+		closing = func() { _ = client.Close() }
 	}
 	inner, err := client.Listen(l.ctx, l.id)
 	if err != nil {
-		_ = client.Close()
+		closing()
 		return nil, nil, fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
 	return client, inner, nil

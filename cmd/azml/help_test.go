@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -57,7 +58,11 @@ type shell struct{ dir string }
 // setup creates a workspace.
 func setup(t *testing.T) *shell {
 	t.Helper()
-	s := &shell{filepath.Join(t.TempDir(), "ws")}
+	dir := t.TempDir()
+	t.Cleanup(func() { // a detached agent writes a little after its run has ended
+		require.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, time.Minute, 50*time.Millisecond)
+	})
+	s := &shell{filepath.Join(dir, "ws")}
 	s.ok(t, "init", s.dir, "--no-config")
 	return s
 }

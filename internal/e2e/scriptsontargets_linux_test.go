@@ -176,7 +176,14 @@ func walk(t *testing.T, ws *workspace.Workspace, config experiment.ScriptRunConf
 	r, err := exp.Submit(t.Context(), config, nil)
 	require.NoError(t, err)
 	if err := r.Wait(t.Context(), nil); err != nil {
-		require.NoError(t, err, "on %s: %s", config.Compute, outputOf(t, r))
+		for _, name := range []string{"system_logs/prepare.txt", "user_logs/std_log.txt"} {
+			if log, err := r.Logs(t.Context(), &run.LogsOptions{Name: name, Tail: 50}); err == nil {
+				text, _ := io.ReadAll(log)
+				t.Logf("%s:\n%s", name, text)
+				_ = log.Close()
+			}
+		}
+		require.NoError(t, err, "on %s", config.Compute)
 	}
 	return r
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Protocol is the version of what a Client and Serve say to each other.
-const Protocol = 1
+const Protocol = 2
 
 // greeting begins the line that Serve says first, before the version.
 const greeting = "azml-jobs protocol "
