@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -188,12 +189,12 @@ func TestMeeting(t *testing.T) {
 		class error
 		text  string
 	}{
-		"at once":         {greeting + "1\nrest", nil, ""},
-		"after noise":     {"welcome\n\nto\n" + greeting + "1\nrest", nil, ""},
-		"another version": {greeting + "2\nrest", azml.ErrUnsupported, "speaks version 2"},
+		"at once":         {greeting + strconv.Itoa(Protocol) + "\nrest", nil, ""},
+		"after noise":     {"welcome\n\nto\n" + greeting + strconv.Itoa(Protocol) + "\nrest", nil, ""},
+		"another version": {greeting + "1\nrest", azml.ErrUnsupported, "speaks version 1"},
 		"nothing":         {"", ErrLost, ""},
 		"something else":  {"sh: no such command\n", ErrLost, "no such command"},
-		"no line end":     {greeting + "1", ErrLost, ""},
+		"no line end":     {greeting + strconv.Itoa(Protocol), ErrLost, ""},
 		"endless":         {strings.Repeat("x\n", noise), ErrLost, "x x"},
 		"endless line":    {strings.Repeat("x", 4*noise), ErrLost, "xxx"},
 	} {
