@@ -60,7 +60,9 @@ func TestLogRollsAndIsReadAsOne(t *testing.T) {
 	require.Equal(t, []string{"user_logs/std_log.txt"}, names)
 
 	again := writer(t, h, key)
+	require.Equal(t, size, again.Size())
 	write(t, again, lines(6, 8))
+	require.EqualValues(t, len(lines(0, 8)), again.Size(), "also what is not stored yet")
 	require.NoError(t, again.Close(t.Context()))
 	require.Equal(t, lines(0, 8), readAll(t, h, key), "a writer goes on after the last part")
 }

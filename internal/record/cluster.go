@@ -72,8 +72,8 @@ type ClusterNode struct {
 	// Experiment is described with Run.
 	Experiment string `json:"experiment,omitempty"`
 	// Spare is the job of an agent that waited there for another run when the last one
-	// had ended, or was left there when the node did not answer any more; it is to be
-	// removed by whoever schedules and doesn't know it.
+	// had ended, or that may still work there for a run which is over or was taken from it;
+	// it is to be removed by whoever schedules and doesn't know it.
 	Spare string `json:"spareJob,omitempty"`
 }
 
