@@ -42,11 +42,12 @@ fi
 const noUnpacker = "121"
 
 // begin names the program in a pod by its other names, the last of which has the pod
-// begin. Its arguments are the folder, the program's name, three that are not for it, and the
+// begin, and wakes what waits for it. Its arguments are the folder, the program's name, three that are not for it, and the
 // names.
 const begin = `cd "$1" || exit 1
 of="$2"; shift 5
 for name in "$@"; do [ -e "$name" ] || ln -s "$of" "$name" 2>/dev/null || [ -e "$name" ] || exit 1; done
+read -r pid <` + wakeFile + ` && kill -USR1 "$pid" 2>/dev/null
 `
 
 // awaitBegun waits for what becomes of the command.

@@ -101,9 +101,9 @@ func (d *Driver) awaitStarted(ctx context.Context, pod *corev1.Pod, version stri
 	return false
 }
 
-// serveScript waits until the job's own program is there, and ready for others, and is that.
+// serveScript waits until the job's own program is there, and is that for who listens.
 const serveScript = `
-until [ -S ` + socketFile + ` ]; do sleep 0.02 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs serve ` + workFolder
+until [ -x ` + runnerFile + ` ]; do sleep 0.02 2>/dev/null || sleep 1; done; exec ` + runnerFile + ` jobs attend ` + workFolder
 
 // carrier is the two pipes of a program in a pod.
 type carrier struct {

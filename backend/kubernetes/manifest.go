@@ -28,6 +28,7 @@ const (
 	binFolder     = workFolder + "/bin"
 	runnerName    = "runner"
 	runnerFile    = binFolder + "/" + runnerName
+	wakeFile      = workFolder + "/wake" // has the ID of the process that waits for the program
 	requestFolder = "/run/azml-job"
 	requestFile   = "request"
 	endFile       = "/dev/termination-log"
@@ -60,14 +61,19 @@ const (
 )
 
 // awaitProgram is how a pod begins: the program comes later, or within 15 minutes
-// not at all. It looks each hundredth of a second, and when five seconds were in
-// vain, as where other nodes are waited for, each tenth.
+// not at all. Who has brought it wakes the shell; it looks now and then, too, for a
+// signal may come just before it waits. To look often would cost the node what the
+// program's coming needs.
 const awaitProgram = `trap 'exit 143' TERM
-n=0 p=01; until [ -x ` + runnerFile + ` ]; do
-	[ $n -lt 500 ] || p=10
-	[ $n -lt 90000 ] || { echo "nobody has brought the program" >&2; exit 1; }
-	if sleep 0.$p 2>/dev/null; then n=$((n+p)); else sleep 1; n=$((n+100)); fi
+trap : USR1
+echo $$ >` + wakeFile + `
+p=1 most=900; sleep 0.01 2>/dev/null && p=0.1 most=9000
+n=0; until [ -x ` + runnerFile + ` ]; do
+	[ $n -lt $most ] || { echo "nobody has brought the program" >&2; exit 1; }
+	sleep $p & wait $!; { kill $!; wait $!; } 2>/dev/null
+	n=$((n+1))
 done
+trap '' USR1
 exec ` + runnerFile + ` jobs hold ` + workFolder + ` ` + requestFolder + `/` + requestFile + ` ` + endFile
 
 // manifest gives the Job of a job.

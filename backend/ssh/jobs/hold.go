@@ -122,6 +122,34 @@ func Hold(ctx context.Context, dir, request, end string, out io.Writer) error {
 	return errors.Join(Ended{o.code()}, s.driver.Close())
 }
 
+// Attend is Serve for a folder in which a job is held, or will be: it begins when others
+// can listen for that job. Errors: those of Serve, and ctx's.
+func Attend(ctx context.Context, dir string, in io.ReadCloser, out io.WriteCloser) error {
+	socket := filepath.Join(dir, SocketFile)
+	err := soon(ctx, func() bool {
+		_, err := os.Lstat(socket)
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return Serve(ctx, dir, in, out)
+}
+
+// soon waits for what other processes are doing just now: it looks each millisecond, for
+// a job's beginning waits for it, and after a while rarely.
+func soon(ctx context.Context, there func() bool) error {
+	const first, longest = time.Millisecond, 20 * time.Millisecond
+	for pause := first; !there(); pause = min(pause+pause/32, longest) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // hold sees the job to its end, which is near when asked has ended. What the job
 // needs goes on as long as life.
 func (s *server) hold(asked, life context.Context, dir, request string, out io.Writer) Outcome {

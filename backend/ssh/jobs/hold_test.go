@@ -122,6 +122,43 @@ func TestHoldServes(t *testing.T) {
 	require.GreaterOrEqual(t, o.Size, int64(len("ready\nsaved\n")))
 }
 
+// TestAttend: who attends before a job is held there, listens for it as soon as it is.
+func TestAttend(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	early := make(chan error, 1)
+	go func() {
+		in, _ := io.Pipe()
+		_, out := io.Pipe()
+		early <- Attend(ctx, t.TempDir(), in, out)
+	}()
+	held := make(chan Outcome, 1)
+	go func() {
+		time.Sleep(100 * time.Millisecond)
+		_, o := hold(t.Context(), t, dir, shell(t, "a", "exec sleep 1000"), io.Discard)
+		held <- o
+	}()
+	c := serveBy(t, func(in io.ReadCloser, out io.WriteCloser) error { return Attend(context.Background(), dir, in, out) })
+	l, err := c.Listen(t.Context(), "a")
+	require.NoError(t, err)
+	defer l.Close()
+	conn, err := net.Dial("unix", filepath.Join(dir, SocketFile))
+	require.NoError(t, err)
+	defer conn.Close()
+	from, err := l.Accept()
+	require.NoError(t, err)
+	require.NoError(t, from.Close())
+	o, err := c.Begun(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, o.Err)
+	require.NoError(t, c.Cancel(t.Context(), "a", 0))
+	require.Equal(t, backend.JobKilled, (<-held).Status.State)
+
+	cancel() // nothing was ever held there
+	require.ErrorIs(t, <-early, context.Canceled)
+}
+
 // TestHoldStays: the place of a held job is there until who has cancelled it is done.
 func TestHoldStays(t *testing.T) {
 	t.Parallel()

@@ -25,11 +25,16 @@ import (
 
 // serveHere serves the folder in this process and gives a client of it.
 func serveHere(t *testing.T, dir string) *Client {
+	return serveBy(t, func(in io.ReadCloser, out io.WriteCloser) error { return Serve(context.Background(), dir, in, out) })
+}
+
+// serveBy is serveHere by something that serves.
+func serveBy(t *testing.T, serve func(in io.ReadCloser, out io.WriteCloser) error) *Client {
 	toFar, fromHere := io.Pipe()
 	toHere, fromFar := io.Pipe()
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := Serve(context.Background(), dir, toFar, fromFar); err != nil {
+		if err := serve(toFar, fromFar); err != nil {
 			t.Error(err)
 		}
 		_ = fromFar.Close()
@@ -214,7 +219,7 @@ func TestMeeting(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{nil, {"serve"}, {"verify"}, {"other", "x"}, {"serve", "a", "b"}} {
+	for _, args := range [][]string{nil, {"serve"}, {"attend"}, {"verify"}, {"other", "x"}, {"serve", "a", "b"}} {
 		require.ErrorIs(t, Run(t.Context(), args, nil, nil), azml.ErrInvalid, fmt.Sprint(args))
 	}
 	require.ErrorIs(t, Run(t.Context(), []string{"verify", "00"}, nil, nil), azml.ErrDamaged)

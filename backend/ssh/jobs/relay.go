@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"time"
 )
 
 // relay listens for the held job, from before it begins, and hands what comes on to
@@ -58,19 +57,15 @@ func handOn(ctx context.Context, job *net.UnixConn, path string) {
 
 // await connects to who listens at the path, once somebody does; nil when ctx has
 // ended.
-func await(ctx context.Context, path string) *net.UnixConn {
-	const pause = 20 * time.Millisecond
-	for {
-		there, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: path})
+func await(ctx context.Context, path string) (there *net.UnixConn) {
+	_ = soon(ctx, func() (listening bool) {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: path})
 		if err == nil {
-			return there
+			there = conn
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil
-		}
-	}
+		return err == nil
+	})
+	return there
 }
 
 // pass copies one direction of a connection, and its end.
