@@ -30,7 +30,8 @@ func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	case agent.IsWorker():
 		return work(ctx, h, i.RunID)
 	}
-	if err := agent.Adopt(ctx, h, i); err != nil {
+	adopted, err := agent.Adopt(ctx, h, i)
+	if err != nil {
 		return err
 	}
 	// From here on the run is this process's to end.
@@ -38,15 +39,11 @@ func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	driving, stop := context.WithCancelCause(lasting)
 	defer stop(nil)
 	defer context.AfterFunc(ctx, func() { stop(agent.ErrAsked) })()
-	stored, err := history.Get(lasting, h, i.RunID)
+	e, err := NewClient(h).Get(lasting, adopted.Value.Experiment, nil)
 	if err != nil {
 		return err
 	}
-	e, err := NewClient(h).Get(lasting, stored.Value.Experiment, nil)
-	if err != nil {
-		return err
-	}
-	e.drive(driving, i.RunID)
+	e.drive(driving, adopted.Value)
 	ended, err := history.Get(lasting, h, i.RunID)
 	if err == nil && !ended.Value.Status.Terminal() {
 		err = fmt.Errorf("%w: the run %s was left %s", azml.ErrFailed, i.RunID, ended.Value.Status)

@@ -204,9 +204,9 @@ func (e *Experiment) prepare(ctx context.Context, config *ScriptRunConfig, opts 
 
 // drive runs the agent for a run on the local target. What went wrong is in
 // the run's record; only what could not be written there is logged.
-func (e *Experiment) drive(ctx context.Context, id string) {
-	if err := agent.Drive(ctx, e.h, id, e.track, e.bind); err != nil {
-		e.h.Logger().Info("a run did not complete", "run", id, "error", err)
+func (e *Experiment) drive(ctx context.Context, run record.Run) {
+	if err := agent.Drive(ctx, e.h, run, e.track, e.bind); err != nil {
+		e.h.Logger().Info("a run did not complete", "run", run.ID, "error", err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -79,27 +81,18 @@ type drive struct {
 	noted  bool // the record says what the run waits for
 }
 
-// Drive takes the submitted run id, which this process owns, from Starting to
-// its last status; track serves its script, and bind gives it its data. It returns when that is written: nil
+// Drive takes a submitted run, which this process owns, from Starting to
+// its last status; run is its record as it was just written; track serves its script, and bind
+// gives it its data. It returns when the last status is written: nil
 // for Completed, else an error that says how the run ended. When ctx ends, the
 // script is ended and the run Canceled with the cause as its reason.
-func Drive(ctx context.Context, h core.Handle, id string, track Tracker, bind DataBinder) (err error) {
-	defer h.Operation(&ctx, &err, "drive", "run", id)()
-	var stored core.Stored[record.Run]
-	d := &drive{h: h, dir: WorkDir(h, id), track: track, bind: bind, place: ownPlace()}
-	d.run.ID = id
-	err = persist(ctx, d.waits, func(ctx context.Context) (err error) {
-		stored, err = history.Get(ctx, h, id)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	d.run, d.status, d.goesOn = stored.Value, stored.Value.Status, hasRun(stored.Value)
+func Drive(ctx context.Context, h core.Handle, run record.Run, track Tracker, bind DataBinder) (err error) {
+	defer h.Operation(&ctx, &err, "drive", "run", run.ID)()
+	d := &drive{h: h, run: run, status: run.Status, goesOn: hasRun(run), dir: WorkDir(h, run.ID), track: track, bind: bind, place: ownPlace()}
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
-		if err := history.Keep(running, h, stored.Value); err != nil {
+		if err := history.Keep(running, h, run); err != nil {
 			stop(err)
 		}
 	})
@@ -243,10 +236,16 @@ func (d *drive) openAs(ctx context.Context, prepare, output string) (err error) 
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	if d.prepare, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, prepare)); err != nil {
+	var opening errgroup.Group
+	opening.Go(func() (err error) {
+		d.prepare, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, prepare))
 		return err
-	}
-	if d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, output)); err != nil {
+	})
+	opening.Go(func() (err error) {
+		d.output, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, output))
+		return err
+	})
+	if err := opening.Wait(); err != nil {
 		return err
 	}
 	d.metrics, err = d.newWriter(0)

@@ -76,9 +76,13 @@ func ReadInstructions(r io.Reader) (Instructions, error) {
 // Adopt makes this process the owner of a run that was just submitted. From then
 // on it answers for the run. It waits for a store that does not answer. Errors:
 // ErrConflict when the run is no more the former owner's to give.
-func Adopt(ctx context.Context, h core.Handle, i Instructions) error {
+func Adopt(ctx context.Context, h core.Handle, i Instructions) (stored core.Stored[record.Run], err error) {
 	waits := func(err error) { h.Logger().Warn("an agent waits for the store", "run", i.RunID, "error", err) }
-	return persist(ctx, waits, func(ctx context.Context) error { return adopt(ctx, h, i) })
+	err = persist(ctx, waits, func(ctx context.Context) (err error) {
+		stored, err = adopt(ctx, h, i)
+		return err
+	})
+	return stored, err
 }
 
 // mine tells whether the run is the instructed agent's to take over.
@@ -89,13 +93,12 @@ func (i Instructions) mine(r *record.Run) bool {
 	return r.Owner != nil && r.Owner.ID == i.Owner
 }
 
-func adopt(ctx context.Context, h core.Handle, i Instructions) error {
-	_, err := takeOver(ctx, h, i, func(r *record.Run) {
+func adopt(ctx context.Context, h core.Handle, i Instructions) (core.Stored[record.Run], error) {
+	return takeOver(ctx, h, i, func(r *record.Run) {
 		if r.Agent != nil {
 			r.Agent.Adopted = true
 		}
 	})
-	return err
 }
 
 // TakeOver makes this process the owner of a run that was just submitted, until its

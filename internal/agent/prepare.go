@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/pyenv"
@@ -26,13 +28,19 @@ func EnvironmentsDir(h core.Handle) string { return h.CacheDir() }
 // codeDir is where the snapshot is restored: the script's working folder.
 func (d *drive) codeDir() string { return filepath.Join(d.dir, "code") }
 
-// prepareAll builds the environment, restores the snapshot and gets the data.
+// prepareAll builds the environment, which may take long, while it restores the snapshot,
+// and gets the data.
 func (d *drive) prepareAll(ctx context.Context) error {
-	if err := d.buildEnvironment(ctx); err != nil {
+	both, within := errgroup.WithContext(ctx)
+	both.Go(func() error { return d.buildEnvironment(within) })
+	both.Go(func() error {
+		if err := d.restore(within); err != nil {
+			return d.systemError(fmt.Errorf("restore the snapshot: %w", err))
+		}
+		return nil
+	})
+	if err := both.Wait(); err != nil {
 		return err
-	}
-	if err := d.restore(ctx); err != nil {
-		return d.systemError(fmt.Errorf("restore the snapshot: %w", err))
 	}
 	if err := d.bringBack(ctx); err != nil {
 		return d.systemError(fmt.Errorf("restore outputs of the time before: %w", err))
