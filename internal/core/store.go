@@ -12,6 +12,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/inorder"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -254,24 +255,35 @@ func write[T any, P pointer[T]](ctx context.Context, h Handle, key string, s Sto
 	return s, nil
 }
 
+// readers is how many records a list reads at once: a store elsewhere takes many times as
+// long for one as it needs the processor.
+const readers = 8
+
 // List yields the records below prefix whose keys pick accepts, in byte order
-// of their keys, reading each. A nil pick accepts all. A record that is
-// deleted meanwhile is left out; a damaged one ends the list with its error.
+// of their keys, reading each, some ahead of what was yielded. A nil pick accepts all. A
+// record that is deleted meanwhile is left out; a damaged one ends the list with its error.
 func List[T any, P pointer[T]](ctx context.Context, h Handle, prefix string, pick func(key string) bool) iter.Seq2[Stored[T], error] {
-	return func(yield func(Stored[T], error) bool) {
+	keys := func(yield func(string, error) bool) {
 		for info, err := range h.Objects().List(ctx, &backend.ListOptions{Prefix: prefix}) {
-			if err != nil {
-				yield(Stored[T]{}, err)
+			if (err != nil || pick == nil || pick(info.Key)) && !yield(info.Key, err) {
 				return
 			}
-			if pick != nil && !pick(info.Key) {
-				continue
-			}
-			s, err := Get[T, P](ctx, h, info.Key)
-			if errors.Is(err, azml.ErrNotFound) {
-				continue
-			}
-			if !yield(s, err) || err != nil {
+		}
+	}
+	read := func(key string) (*Stored[T], error) {
+		s, err := Get[T, P](ctx, h, key)
+		if errors.Is(err, azml.ErrNotFound) {
+			return nil, nil
+		}
+		return &s, err
+	}
+	return func(yield func(Stored[T], error) bool) {
+		for s, err := range inorder.Map(ctx, readers, keys, read) {
+			switch {
+			case err != nil:
+				yield(Stored[T]{}, err)
+				return
+			case s != nil && !yield(*s, nil):
 				return
 			}
 		}

@@ -2,11 +2,14 @@ package core
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -200,6 +203,46 @@ func TestTooLargeForARecord(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = h.Read(t.Context(), "big")
 	require.ErrorIs(t, err, azml.ErrDamaged)
+}
+
+// together is a store in which reads wait until so many are under way.
+type together struct {
+	backend.Objects
+	missing atomic.Int32
+	all     chan struct{}
+}
+
+func (s *together) Get(ctx context.Context, key string, opts *backend.GetOptions) (*backend.Object, error) {
+	if s.missing.Add(-1) == 0 {
+		close(s.all)
+	}
+	select {
+	case <-s.all:
+		return s.Objects.Get(ctx, key, opts)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestListReadsAhead: the records of a list are read side by side.
+func TestListReadsAhead(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	objects := memory.NewObjects()
+	h := setup(t, objects)
+	for _, name := range []string{"a", "b", "c"} {
+		_, err := CreateQuiet(ctx, h, experimentRef(name).Key, experiment(name))
+		require.NoError(t, err)
+	}
+	store := &together{Objects: objects, all: make(chan struct{})}
+	store.missing.Store(3)
+	var names []string
+	for s, err := range List[record.Experiment](ctx, setup(t, store), "experiments/", nil) {
+		require.NoError(t, err)
+		names = append(names, s.Value.Name)
+	}
+	require.Equal(t, []string{"a", "b", "c"}, names)
 }
 
 func TestListAndChildren(t *testing.T) {
