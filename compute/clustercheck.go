@@ -50,9 +50,10 @@ func isOff(s record.ClusterState, target string) bool {
 	return true
 }
 
-// awaitBeat waits for the scheduler's next sign of life.
+// awaitBeat waits for the scheduler's next sign of life, for longer than one takes that is
+// to take the place of another which has died.
 func (t *Target) awaitBeat(ctx context.Context, last int64) error {
-	const patience, every = 10 * time.Second, 100 * time.Millisecond
+	const patience, every = 20 * time.Second, 100 * time.Millisecond
 	for began := time.Now(); time.Since(began) < patience; {
 		state, err := core.Get[record.ClusterState](ctx, t.h, StateRef(t.Name()).Key)
 		if err != nil && !errors.Is(err, azml.ErrNotFound) {

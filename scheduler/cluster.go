@@ -172,6 +172,23 @@ func (c *cluster) update(ctx context.Context, may func(*record.ClusterState) boo
 	return stored.Value, err
 }
 
+// release lets another process schedule at once, when this one has nothing more to do.
+func (c *cluster) release(ctx context.Context) {
+	const patience = 5 * time.Second
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer stop()
+	_, err := core.Update(ctx, c.h, compute.StateRef(c.name), core.Quiet, func(s *record.ClusterState) error {
+		if !c.decides(s) {
+			return core.ErrNoChange
+		}
+		s.Scheduler = ""
+		return nil
+	})
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
+		c.h.Logger().Info("the next scheduler of a cluster will wait before it takes over", "cluster", c.name, "error", err)
+	}
+}
+
 // begin makes the state when there is none.
 func (c *cluster) begin(ctx context.Context) error {
 	if _, err := c.h.Objects().Stat(ctx, compute.StateRef(c.name).Key); !errors.Is(err, azml.ErrNotFound) {
@@ -241,7 +258,7 @@ func (c *cluster) note(s *record.ClusterState, decisions []scheduler.Decision, n
 // what says a decision in short.
 func what(d scheduler.Decision) string {
 	if d.Kind == scheduler.Place {
-		return fmt.Sprintf("place %s on %s", d.Run, strings.Join(d.Nodes, ", "))
+		return fmt.Sprintf("%s %s on %s", d.Kind, d.Run, strings.Join(d.Nodes, ", "))
 	}
 	return fmt.Sprintf("%s %s", d.Kind, strings.Join(d.Nodes, ", "))
 }
@@ -273,9 +290,26 @@ func served(s *record.ClusterState, run record.QueuedRun, now time.Time) {
 	s.Served = append(s.Served, record.ClusterServed{Experiment: run.Experiment, Priority: run.Priority, Time: now})
 }
 
-// event adds to the last events.
+// event adds to the last events. Placements are kept apart from what becomes of nodes, of
+// which they would soon leave nothing.
 func event(s *record.ClusterState, now time.Time, what, reason string) {
-	const kept = 200
-	s.Events = append(s.Events, record.ClusterEvent{Time: now, What: what, Reason: reason})
-	s.Events = slices.Clone(s.Events[max(0, len(s.Events)-kept):])
+	const kept = 100
+	places := isPlacement(what)
+	of, oldest := 0, -1
+	for i, e := range s.Events {
+		if isPlacement(e.What) != places {
+			continue
+		}
+		if of++; oldest < 0 {
+			oldest = i
+		}
+	}
+	events := slices.Clone(s.Events)
+	if of >= kept {
+		events = slices.Delete(events, oldest, oldest+1)
+	}
+	s.Events = append(events, record.ClusterEvent{Time: now, What: what, Reason: reason})
 }
+
+// isPlacement tells whether an event is that a run got nodes.
+func isPlacement(what string) bool { return strings.HasPrefix(what, string(scheduler.Place)+" ") }

@@ -106,6 +106,7 @@ func clusters(ctx context.Context, ws *workspace.Workspace, named []string) ([]s
 // left to be done for it: another look for clusters finds one that is created anew.
 func serve(ctx context.Context, h core.Handle, name string, o Options) {
 	c := newCluster(h, name, o)
+	defer c.release(ctx)
 	defer c.spares.Close()
 	defer c.tasks.Wait()
 	for {

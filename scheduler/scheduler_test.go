@@ -3,6 +3,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,6 +64,25 @@ func TestRunsOnCluster(t *testing.T) {
 	_, err := ws.Compute().Create(t.Context(), "pool", compute.Cluster{Members: []compute.Member{{Target: "node-a"}}}, nil)
 	require.NoError(t, err)
 	require.NoError(t, submit(t, ws, "churn", "true", nil).Wait(t.Context(), nil), "one of the same name is scheduled, too")
+}
+
+// TestSchedulerThatEnds leaves its place to the next one, which need not wait until nothing
+// was heard of it for long.
+func TestSchedulerThatEnds(t *testing.T) {
+	t.Parallel()
+	ws, dir := open(t, compute.Cluster{}, 1)
+	long := scheduler.Options{Every: 20 * time.Millisecond, TakeOver: time.Hour}
+	end := scheduleFor(t, ws, long)
+	require.NoError(t, submit(t, ws, "first", "true", nil).Wait(t.Context(), nil))
+	end()
+	next, err := openPlace(t.Context(), dir)
+	require.NoError(t, err)
+	defer next.Close(t.Context())
+	end = scheduleFor(t, next, long)
+	ctx, stop := context.WithTimeout(t.Context(), soon)
+	defer stop()
+	require.NoError(t, submit(t, ws, "second", "true", nil).Wait(ctx, nil))
+	end()
 }
 
 // TestNodesAreStartedByCommands has machines that must be woken, one of which

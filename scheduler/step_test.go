@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,6 +97,25 @@ func TestEntriesWithoutRuns(t *testing.T) {
 	come(t, h, "d") // while it is given up, and the submitter is killed before it looks
 	require.NoError(t, c.giveUp(t.Context()))
 	require.ElementsMatch(t, []string{"a", "b", "d"}, c.waitingNow(t))
+}
+
+// TestEvents: of what becomes of nodes the last is kept, however many runs get nodes since.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	var s record.ClusterState
+	event(&s, time.Now(), "start box/0", "a run waits")
+	for i := range 1000 {
+		event(&s, time.Now(), fmt.Sprintf("place %d on box/0", i), "it is its turn")
+	}
+	require.Equal(t, "start box/0", s.Events[0].What)
+	require.Len(t, s.Events, 101)
+	require.Equal(t, "place 900 on box/0", s.Events[1].What)
+	require.Equal(t, "place 999 on box/0", s.Events[100].What)
+	for range 100 {
+		event(&s, time.Now(), "stop box/0", "nothing waits")
+	}
+	require.Len(t, s.Events, 200)
+	require.Equal(t, "place 900 on box/0", s.Events[0].What)
 }
 
 // TestClocksThatAreOff has schedulers and submitters with clocks that are an hour
