@@ -5,6 +5,10 @@ package scheduler_test
 import (
 	"fmt"
 	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,4 +82,30 @@ func TestBatch(t *testing.T) {
 	require.Equal(t, "0\n", logText(t, first, "user_logs/std_log.txt"))
 	require.NoError(t, last.Wait(t.Context(), nil))
 	eventually(t, ws, "the queue is empty", func(s compute.ClusterStatus) bool { return len(s.Queue) == 0 })
+}
+
+// TestBatchToItsEnd has many short runs submitted at once, each of which begins once and
+// completes, and leaves no node behind that is not free.
+func TestBatchToItsEnd(t *testing.T) {
+	t.Parallel()
+	ws, dir := open(t, compute.Cluster{Members: []compute.Member{{Nodes: 4}, {Nodes: 4}}}, 2)
+	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "sweep", nil)
+	require.NoError(t, err)
+	begun := filepath.Join(dir, "begun")
+	config := experiment.ScriptRunConfig{Source: t.TempDir(), Command: []string{"/bin/sh", "-c", `echo "$AZUREML_RUN_ID" >>"` + begun + `"`}, Compute: "pool"}
+	var runs []*run.Run
+	for r, err := range exp.SubmitEach(t.Context(), config, slices.Values(make([]experiment.Variation, 100)), nil) {
+		require.NoError(t, err)
+		runs = append(runs, r)
+	}
+	schedule(t, ws)
+	var ids []string
+	for _, r := range runs {
+		require.NoError(t, r.Wait(t.Context(), nil))
+		ids = append(ids, r.ID())
+	}
+	text, err := os.ReadFile(begun)
+	require.NoError(t, err)
+	require.ElementsMatch(t, ids, strings.Fields(string(text)))
+	requireFree(t, ws)
 }
