@@ -269,6 +269,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 	draft.Agent = a
 	if w.queued {
 		draft.Status, draft.Owner, draft.Definition.Cluster = record.Queued, nil, true
+		draft.WaitsFor = "nodes of " + target.Name() + ", which its scheduler gives (azml scheduler is one)"
 	}
 	if draft.Definition.Inputs, draft.Definition.Outputs, err = rundata.Plan(ctx, e.h, config.Inputs, config.Outputs); err != nil {
 		return record.Run{}, way{}, err
