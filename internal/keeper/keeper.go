@@ -75,6 +75,7 @@ func (k *keeper) keep(ctx context.Context, id string, start *agent.Instructions)
 		if k.seat != nil && !k.parked {
 			if ended {
 				k.forgetFormer(ctx)
+				k.tidy(ctx)
 			}
 			err = errors.Join(err, k.seat.leave(ctx, k.h, ended))
 		}
@@ -92,6 +93,9 @@ func (k *keeper) keep(ctx context.Context, id string, start *agent.Instructions)
 	k.run = stored.Value
 	if k.seat == nil {
 		if k.seat, err = newSeat(k.h, k.run.Agent.Job); err != nil {
+			return err
+		}
+		if err := k.seat.note(k.run); err != nil {
 			return err
 		}
 	}
@@ -339,8 +343,8 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 // overWithout tells whether there is no more to wait for on a target that does not answer.
 // For a run that has ended on nodes of a cluster it gives that error: nothing can be removed
 // from here, and a scheduler, whose others wait for the nodes, ends on each what it reaches.
-// Elsewhere nobody would ever remove what is there, and nobody waits. Of a run that was given
-// away, settle tells.
+// Elsewhere nobody waits, and what is there is removed when the target answers, or by the next
+// keeper of this machine that has a run there. Of a run that was given away, settle tells.
 func (k *keeper) overWithout(ctx context.Context, silence error) (over bool, err error) {
 	stored, err := history.Get(ctx, k.h, k.run.ID)
 	switch {
