@@ -93,11 +93,23 @@ func openBox(t *testing.T, driver backend.ComputeDriver, nodes int) *workspace.W
 	return ws
 }
 
-// TestJobsThatNeverEnd has a node answer on which the agent can't be ended that had a run
-// before: the run has another node, and that one has no run, and says why, until the job is
-// gone.
+// TestJobsThatNeverEnd has a node answer on which an agent can't be ended that had a run
+// before, or was to: the run has another node, and that one has no run, and says why, until
+// the job is gone.
 func TestJobsThatNeverEnd(t *testing.T) {
 	t.Parallel()
+	for name, change := range map[string]func(*record.Run){
+		"it had the run":    func(r *record.Run) { r.Agent.Adopted = true; r.Requeue() },
+		"it was to have it": func(*record.Run) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			jobNeverEnds(t, change)
+		})
+	}
+}
+
+func jobNeverEnds(t *testing.T, change func(*record.Run)) {
 	var gone atomic.Bool
 	ws := openBox(t, &workspacetest.Processes{Cancel: func(ctx context.Context, target backend.OpenedCompute, id string, grace time.Duration) error {
 		if id != "agent-old" || gone.Load() {
@@ -109,8 +121,8 @@ func TestJobsThatNeverEnd(t *testing.T) {
 	r := submit(t, ws, "churn", "true", nil)
 	h := workspace.Handle(ws)
 	_, err := history.Update(t.Context(), h, r.ID(), core.Quiet, func(rec *record.Run) error {
-		rec.Agent = &record.Agent{Job: "agent-old", Nodes: []string{"box/0"}, Adopted: true, Requeue: true}
-		rec.Requeue()
+		rec.Agent = &record.Agent{Job: "agent-old", Nodes: []string{"box/0"}}
+		change(rec)
 		return nil
 	})
 	require.NoError(t, err)

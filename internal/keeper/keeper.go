@@ -307,20 +307,23 @@ const lookAfter = time.Minute
 
 // wait gives the final status of the agent's job. A target that does not answer is
 // asked again, as long as the run is the agent's; an agent that does not carry out a
-// cancel is ended.
+// cancel is ended. Errors: also those of force.
 func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error) {
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
+	watching, stop := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		k.force(watching, job)
+		if err := k.force(watching, job); err != nil {
+			stop(err)
+		}
 	}()
-	defer func() { stop(); <-watched }()
+	defer func() { stop(nil); <-watched }()
 	var looked time.Time // when the target first did not answer, and then at each look
 	for began := time.Now(); ; {
-		status, err := k.target.Wait(ctx, job)
+		status, err := k.target.Wait(watching, job)
 		switch {
+		case watching.Err() != nil && err != nil:
+			return status, context.Cause(watching)
 		case errors.Is(err, azml.ErrNotFound) && time.Since(began) < saveStart && k.mayCome(ctx):
 		case errors.Is(err, azml.ErrNotFound):
 			return backend.JobStatus{ID: job, State: backend.JobLost, Reason: "the target does not know it"}, nil
@@ -334,8 +337,8 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 				return status, err
 			}
 		}
-		if !pause.For(ctx, tryEvery) {
-			return status, err
+		if !pause.For(watching, tryEvery) {
+			return status, context.Cause(watching)
 		}
 	}
 }
