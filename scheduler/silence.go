@@ -77,7 +77,7 @@ func within(ctx context.Context, limit time.Duration, do func(context.Context) e
 	defer stop()
 	err := do(limited)
 	if limited.Err() != nil && ctx.Err() == nil && err != nil {
-		return fmt.Errorf("%w: not within %s: %w", azml.ErrUnavailable, limit, err)
+		return fmt.Errorf("%w: it was not done within %s: %w", azml.ErrUnavailable, limit, err)
 	}
 	return err
 }

@@ -355,7 +355,7 @@ func (c *cluster) undo(ctx context.Context, a record.Agent, free []string) error
 		switch err := errs[n]; {
 		case err == nil || errors.Is(err, azml.ErrNotFound):
 		case slices.Contains(free, id):
-			stuck[id] = fmt.Errorf("the job %s there, which no run needs any more, can't be ended: %w", nodes.JobID(a.Job, n), err)
+			stuck[id] = fmt.Errorf("the job %s there, which no run needs any more, can't be ended: end it yourself, or start its machine anew: %w", nodes.JobID(a.Job, n), err)
 		default:
 			c.h.Logger().Warn("an agent that is not wanted could not be ended", "node", id, "job", a.Job, "error", err)
 		}
