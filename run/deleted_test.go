@@ -2,13 +2,20 @@ package run_test
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/experiment"
+	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
 )
@@ -127,4 +134,52 @@ func TestIDUsedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, report.Notes)
 	require.Len(t, metrics(t, second), 1)
+}
+
+// storing is a store in which something else is done after an object was written.
+type storing struct {
+	*memory.Objects
+	after func(key string)
+}
+
+func (s *storing) Put(ctx context.Context, key string, c backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	info, err := s.Objects.Put(ctx, key, c, opts)
+	if s.after != nil {
+		s.after(key)
+	}
+	return info, err
+}
+
+// TestIDQueuedAgain has the ID of a queued run queued anew as soon as the run is canceled:
+// the entry of the next run stays.
+func TestIDQueuedAgain(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]bool{"anew": true, "not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &storing{Objects: memory.NewObjects()}
+			h, entry := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()}), compute.EntryRef("pool", "r").Key
+			t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+			_, err := core.CreateQuiet(t.Context(), h, history.Ref("r").Key, record.Run{ID: "r", Life: "first", Experiment: "e", Status: record.Queued, Definition: &record.Definition{Compute: "pool", Cluster: true}})
+			require.NoError(t, err)
+			enqueue := func() {
+				_, err := core.CreateQuiet(t.Context(), h, entry, record.QueuedRun{RunID: "r", Experiment: "e"})
+				require.NoError(t, err)
+			}
+			enqueue()
+			store.after = func(key string) {
+				if again && key == history.Ref("r").Key {
+					store.after = nil
+					require.NoError(t, h.Objects().Delete(t.Context(), entry, &backend.DeleteOptions{}))
+					enqueue()
+				}
+			}
+			r, err := run.NewClient(h).Get(t.Context(), "r", nil)
+			require.NoError(t, err)
+			require.NoError(t, r.Cancel(t.Context(), nil))
+			require.Equal(t, run.StatusCanceled, r.Status())
+			_, err = h.Objects().Stat(t.Context(), entry)
+			require.Equal(t, again, err == nil, "%v", err)
+		})
+	}
 }

@@ -190,6 +190,7 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 		return fmt.Errorf("%w: it goes on in another workspace and this is a copy: cancel it there", azml.ErrConflict)
 	}
 	step := history.Step{To: record.CancelRequested, Reason: reason}
+	var entry backend.Info
 	switch r.Status() {
 	case StatusCancelRequested:
 		return nil
@@ -198,6 +199,7 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	case StatusQueued:
 		if rec := r.record(); rec.Owner == nil && rec.Agent == nil {
 			step.To, step.Unclaimed = record.Canceled, true
+			entry = r.entry(ctx)
 		}
 	}
 	stored, err := r.transition(ctx, step)
@@ -211,22 +213,35 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	}
 	if err == nil {
 		r.keep(stored)
-		r.leaveQueue(ctx)
+		r.leaveQueue(ctx, entry)
 		r.keepElsewhere(context.Background(), true)
 	}
 	return err
 }
 
+// entry gives the run's entry in its cluster's queue, the zero one when it is in none. It is
+// read before the run ends: then that may be deleted, and its ID queued anew.
+func (r *Run) entry(ctx context.Context) backend.Info {
+	rec := r.record()
+	if rec.Definition == nil || !rec.Definition.Cluster {
+		return backend.Info{}
+	}
+	entry, err := r.h.Objects().Stat(ctx, compute.EntryRef(rec.Definition.Compute, rec.ID).Key)
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
+		r.h.Logger().Warn("a queue could not be read", "run", rec.ID, "error", err)
+	}
+	return entry
+}
+
 // leaveQueue takes a run that has ended before it got a node out of its cluster's
 // queue. What fails is done by the cluster's scheduler, which has to place it for that.
-func (r *Run) leaveQueue(ctx context.Context) {
-	rec := r.record()
-	if rec.Status != record.Canceled || rec.Definition == nil || !rec.Definition.Cluster {
+func (r *Run) leaveQueue(ctx context.Context, entry backend.Info) {
+	if entry.Key == "" || r.Status() != StatusCanceled {
 		return
 	}
-	err := r.h.Objects().Delete(ctx, compute.EntryRef(rec.Definition.Compute, rec.ID).Key, &backend.DeleteOptions{})
-	if err != nil && !errors.Is(err, azml.ErrNotFound) {
-		r.h.Logger().Warn("a canceled run could not be taken out of its queue", "run", rec.ID, "error", err)
+	err := r.h.Objects().Delete(ctx, entry.Key, &backend.DeleteOptions{IfMatch: entry.ETag})
+	if err != nil && !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, azml.ErrConflict) {
+		r.h.Logger().Warn("a canceled run could not be taken out of its queue", "run", r.id, "error", err)
 	}
 }
 

@@ -267,7 +267,7 @@ func what(d scheduler.Decision) string {
 func set(s *record.ClusterState, id string, state scheduler.State, reason string, now time.Time, run record.QueuedRun) {
 	for i := range s.Nodes {
 		if s.Nodes[i].ID == id {
-			s.Nodes[i] = record.ClusterNode{ID: id, State: string(state), Since: now, Reason: reason, Run: run.RunID, Experiment: run.Experiment, Spare: s.Nodes[i].Spare}
+			s.Nodes[i] = record.ClusterNode{ID: id, State: string(state), Since: now, Reason: reason, Run: run.RunID, Experiment: run.Experiment, Spares: s.Nodes[i].Spares}
 		}
 	}
 	resizing := slices.ContainsFunc(s.Nodes, func(n record.ClusterNode) bool {

@@ -12,6 +12,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // ServeAndDie schedules a cluster and has this process killed at a write to the store:
@@ -26,6 +27,12 @@ func ServeAndDie(ctx context.Context, h core.Handle, computes []backend.ComputeD
 func TakenAfter(o Options, silent time.Duration) Options {
 	o.takenAfter = silent
 	return o
+}
+
+// StartNode starts a node whose state says that it is being started, of a cluster that this
+// process schedules.
+func StartNode(ctx context.Context, h core.Handle, name string, o Options, n record.ClusterNode) {
+	newCluster(h, name, o).startNode(ctx, n)
 }
 
 // dying is a store at a write to which this process is killed.

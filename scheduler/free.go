@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -20,20 +19,21 @@ import (
 // freed is a run that has its nodes no more.
 type freed struct {
 	run string
-	// gone are nodes that do not answer any more, with the reasons.
-	gone map[string]error
+	// gone are nodes that do not answer any more, with the reasons, and unfit those that
+	// do, and can take no run.
+	gone, unfit map[string]error
 	// left are the jobs of the run's agents that may be on nodes still.
-	left map[string]string
+	left map[string][]string
 	// noted is closed when a step has freed the nodes, or could not.
 	noted chan struct{}
 }
 
 // free takes the run out of the queue when it has ended, and has the next step take
 // its nodes from it, which gives them to others in the same write. Nodes that do not
-// answer any more were taken away. left is an agent of the run that was not seen to end,
-// or nil; nor was the one that had a run which waits for nodes anew.
-func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string, left *record.Agent) {
-	f := &freed{run: id, gone: map[string]error{}, left: map[string]string{}, noted: make(chan struct{})}
+// answer any more were taken away. left are agents of the run that were not seen to end,
+// nil among them; nor was the one that had a run which waits for nodes anew.
+func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, nodes []string, left []*record.Agent, bad unfit) {
+	f := &freed{run: id, gone: map[string]error{}, unfit: bad, left: map[string][]string{}, noted: make(chan struct{})}
 	stored, err := history.Get(ctx, c.h, id)
 	ended := errors.Is(err, azml.ErrNotFound) || err == nil && stored.Value.Status.Terminal()
 	if !ended {
@@ -43,10 +43,10 @@ func (c *cluster) free(ctx context.Context, settings record.Cluster, id string, 
 			}
 		}
 	}
-	for _, a := range []*record.Agent{stored.Value.Former, left} {
+	for _, a := range append(left, stored.Value.Former) {
 		if a != nil {
 			for i, n := range a.Nodes {
-				f.left[n] = members.JobID(a.Job, i)
+				f.left[n] = append(f.left[n], members.JobID(a.Job, i))
 			}
 		}
 	}
@@ -108,26 +108,32 @@ func (all allFreed) noted() {
 // apply frees the nodes in the state, and tells whether there were any.
 func (all allFreed) apply(s *record.ClusterState, settings record.Cluster, spares *keeper.Spares, now time.Time) (changed bool) {
 	for _, f := range all {
-		for _, n := range s.Nodes {
+		for i, n := range s.Nodes {
 			if n.Run != f.run {
 				continue
 			}
 			changed = true
-			if err := f.gone[n.ID]; err != nil {
-				lost := scheduler.Unusable
-				if settings.Priority == string(compute.LowPriority) {
-					lost = scheduler.Preempted
-				}
-				set(s, n.ID, lost, err.Error(), now, record.QueuedRun{})
-				event(s, now, string(lost)+" "+n.ID, err.Error())
-				if job := f.left[n.ID]; job != "" {
-					keepsSpare(s, n.ID, job)
-				}
-				continue
+			keepSpares(&s.Nodes[i], append(f.left[n.ID], spares.Job(n.ID))...)
+			state, reason := f.becomes(n.ID, settings)
+			set(s, n.ID, state, reason, now, record.QueuedRun{})
+			if state != scheduler.Idle {
+				event(s, now, string(state)+" "+n.ID, reason)
 			}
-			set(s, n.ID, scheduler.Idle, "the run "+f.run+" is over", now, record.QueuedRun{})
-			keepsSpare(s, n.ID, cmp.Or(spares.Job(n.ID), f.left[n.ID]))
 		}
 	}
 	return changed
+}
+
+// becomes gives the state of a node that the run has no more, and why.
+func (f *freed) becomes(node string, settings record.Cluster) (scheduler.State, string) {
+	unfit, gone := f.unfit[node], f.gone[node]
+	switch {
+	case unfit != nil:
+		return scheduler.Unusable, unfit.Error()
+	case gone != nil && settings.Priority == string(compute.LowPriority):
+		return scheduler.Preempted, gone.Error()
+	case gone != nil:
+		return scheduler.Unusable, gone.Error()
+	}
+	return scheduler.Idle, "the run " + f.run + " is over"
 }

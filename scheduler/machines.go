@@ -25,9 +25,10 @@ const machinePatience = 10 * time.Minute
 // errSlow is why a command of a machine's was ended.
 var errSlow = fmt.Errorf("%w: its command took longer than %s", azml.ErrUnavailable, machinePatience)
 
-// startNode starts a node's machine and waits until it answers. The cluster is looked at
-// after the decision was noted: who deletes or stops it sees one of the two.
-func (c *cluster) startNode(ctx context.Context, id string) {
+// startNode starts a node's machine, waits until it answers, and ends the agents that were
+// left there. The cluster is looked at after the decision was noted: who deletes or stops it
+// sees one of the two.
+func (c *cluster) startNode(ctx context.Context, n record.ClusterNode) {
 	target, err := core.Get[record.Compute](ctx, c.h, c.target())
 	if err != nil {
 		if !errors.Is(err, azml.ErrNotFound) {
@@ -36,10 +37,10 @@ func (c *cluster) startNode(ctx context.Context, id string) {
 		return // the next step sees what is to be done
 	}
 	if why := compute.Held(target.Value); why != "" {
-		c.become(ctx, id, scheduler.Preparing, scheduler.Off, why)
+		c.become(ctx, n.ID, scheduler.Preparing, scheduler.Off, why)
 		return
 	}
-	m := compute.MemberOf(*target.Value.Cluster, id)
+	m := compute.MemberOf(*target.Value.Cluster, n.ID)
 	starting, stop := ctx, func() {}
 	defer func() { stop() }()
 	err = c.alone(m.Target, func() error {
@@ -52,12 +53,15 @@ func (c *cluster) startNode(ctx context.Context, id string) {
 		}
 		err = nil // the machine is on its way
 	}
+	if err == nil {
+		err = c.forget(ctx, n, c.spares.Job(n.ID))
+	}
 	switch {
 	case ctx.Err() != nil || errors.Is(err, errElsewhere):
 	case err != nil:
-		c.become(ctx, id, scheduler.Preparing, scheduler.Unusable, err.Error())
+		c.become(ctx, n.ID, scheduler.Preparing, scheduler.Unusable, err.Error())
 	default:
-		c.become(ctx, id, scheduler.Preparing, scheduler.Idle, "started")
+		c.become(ctx, n.ID, scheduler.Preparing, scheduler.Idle, "started")
 	}
 }
 

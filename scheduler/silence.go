@@ -68,46 +68,49 @@ func (c *cluster) unanswered(ctx context.Context, settings record.Cluster, nodes
 
 // answers is check, whose answer comes soon: targets are patient with a way that is cut.
 func (c *cluster) answers(ctx context.Context, target string) error {
-	return c.within(ctx, func(ctx context.Context) error { return c.check(ctx, target, backend.Limits{}) })
+	return within(ctx, c.opts.takenAfter/2, func(ctx context.Context) error { return c.check(ctx, target, backend.Limits{}) })
 }
 
-// within gives something a part of the time after which a node that does not answer was taken
-// away. Errors: ErrUnavailable when that was too short.
-func (c *cluster) within(ctx context.Context, do func(context.Context) error) error {
-	asking, stop := context.WithTimeout(ctx, c.opts.takenAfter/2)
+// within gives something so much time. Errors: ErrUnavailable when that was too short.
+func within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	limited, stop := context.WithTimeout(ctx, limit)
 	defer stop()
-	err := do(asking)
-	if asking.Err() != nil && ctx.Err() == nil && err != nil {
-		return fmt.Errorf("%w: no answer within %s: %w", azml.ErrUnavailable, c.opts.takenAfter/2, err)
+	err := do(limited)
+	if limited.Err() != nil && ctx.Err() == nil && err != nil {
+		return fmt.Errorf("%w: it was not done within %s: %w", azml.ErrUnavailable, limit, err)
 	}
 	return err
 }
 
-// takenAway has a run wait for other nodes whose own were taken away, unless it has others
-// already, and gives its agent, which may go on with the work there. Errors: ErrConflict
-// when that has kept the run, as it got it just then.
-func (c *cluster) takenAway(ctx context.Context, id string, nodes []string, why error) (left *record.Agent, err error) {
+// takenAway has a run wait for other nodes whose own were taken away, or are unfit, unless
+// it has others already, and gives its agents, which may go on with the work there. Errors:
+// ErrConflict when one has kept the run, as it got it just then or works on nodes that are
+// unfit for a beginning.
+func (c *cluster) takenAway(ctx context.Context, id string, nodes []string, why error) (left []*record.Agent, err error) {
 	stored, err := history.Get(ctx, c.h, id)
 	if errors.Is(err, azml.ErrNotFound) {
 		return nil, nil
 	}
-	left = stored.Value.Agent
-	if err != nil || left == nil || !slices.Equal(left.Nodes, nodes) {
+	r := stored.Value
+	if err != nil || r.Agent == nil || !slices.Equal(r.Agent.Nodes, nodes) {
 		return nil, err
 	}
-	if left.Adopted {
+	_, begins := errors.AsType[unfit](why)
+	switch {
+	case !r.Agent.Adopted:
+		err = c.unplace(ctx, r)
+	case !begins:
 		err = agent.Finish(ctx, c.h, id, false, why.Error())
-	} else {
-		err = c.unplace(ctx, stored.Value)
 	}
 	if err != nil {
 		return nil, err
 	}
+	left = []*record.Agent{r.Former, r.Agent}
 	stored, err = history.Get(ctx, c.h, id) // who was slower than others has changed nothing
 	if errors.Is(err, azml.ErrNotFound) {
 		return left, nil
 	}
-	if now := stored.Value; err == nil && !now.Status.Terminal() && now.Agent != nil && now.Agent.Job == left.Job {
+	if now := stored.Value; err == nil && !now.Status.Terminal() && now.Agent != nil && now.Agent.Job == r.Agent.Job {
 		err = fmt.Errorf("%w: the run is %s, and its agent has it still", azml.ErrConflict, now.Status)
 	}
 	return left, err

@@ -11,41 +11,54 @@ import (
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/scheduler"
 )
 
-// keepsSpare notes which agent waits on a node for another run, "" for none.
-func keepsSpare(s *record.ClusterState, node, job string) {
-	for i := range s.Nodes {
-		if s.Nodes[i].ID == node {
-			s.Nodes[i].Spare = job
+// keepSpares notes agents that wait on a node for another run, or may still work there.
+func keepSpares(n *record.ClusterNode, jobs ...string) {
+	for _, job := range jobs {
+		if job != "" && !slices.Contains(n.Spares, job) {
+			n.Spares = append(slices.Clip(n.Spares), job)
 		}
 	}
 }
 
-// forgetSpare removes the job of an agent that waited on an idle node for another run,
-// and does no more: none came in time, or the process that it waited for is gone.
-func (c *cluster) forgetSpare(ctx context.Context, n record.ClusterNode) {
-	err := c.undoSpare(ctx, n)
-	if err == nil {
-		err = c.noteForgotten(ctx, n)
-	}
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errElsewhere) {
-		c.h.Logger().Warn("an agent that waits no more could not be removed", "node", n.ID, "error", err)
+// unknown gives the jobs that are noted on a node, but for the one that is known to wait
+// there.
+func unknown(n record.ClusterNode, known string) []string {
+	return slices.DeleteFunc(slices.Clone(n.Spares), func(job string) bool { return job == known })
+}
+
+// forgetSpares removes the jobs of agents that waited on an idle node for another run, or
+// were left there. A node on which one can't be ended is none for runs.
+func (c *cluster) forgetSpares(ctx context.Context, n record.ClusterNode) {
+	err := c.forget(ctx, n, c.spares.Job(n.ID))
+	switch _, is := errors.AsType[unfit](err); {
+	case err == nil || ctx.Err() != nil || errors.Is(err, errElsewhere):
+	case is:
+		c.become(ctx, n.ID, scheduler.Idle, scheduler.Unusable, err.Error())
+	default:
+		c.h.Logger().Warn("agents that wait no more could not be removed", "node", n.ID, "error", err)
 		pause.For(ctx, tryEvery) // the next step tries again
 	}
 }
 
-// undoSpare ends an agent that waited on a node, or was left there.
-func (c *cluster) undoSpare(ctx context.Context, n record.ClusterNode) error {
-	return c.undo(ctx, record.Agent{Job: n.Spare, Nodes: []string{n.ID}}, []string{n.ID})
-}
-
-// noteForgotten notes that the agent waits no more, unless another one does by now.
-func (c *cluster) noteForgotten(ctx context.Context, n record.ClusterNode) error {
+// forget ends the agents that are noted on a node, but for the one that is known to wait
+// there, and notes that. Errors: unfit when one can't be ended.
+func (c *cluster) forget(ctx context.Context, n record.ClusterNode, known string) error {
+	ended := unknown(n, known)
+	if len(ended) == 0 {
+		return nil
+	}
+	for _, job := range ended {
+		if err := c.undo(ctx, record.Agent{Job: job, Nodes: []string{n.ID}}, []string{n.ID}); err != nil {
+			return err
+		}
+	}
 	_, err := c.update(ctx, c.decides, func(s *record.ClusterState) error {
-		for _, now := range s.Nodes {
-			if now.ID == n.ID && now.Spare == n.Spare {
-				keepsSpare(s, n.ID, "")
+		for i, now := range s.Nodes {
+			if now.ID == n.ID {
+				s.Nodes[i].Spares = slices.DeleteFunc(slices.Clone(now.Spares), func(job string) bool { return slices.Contains(ended, job) })
 				return nil
 			}
 		}
@@ -57,7 +70,7 @@ func (c *cluster) noteForgotten(ctx context.Context, n record.ClusterNode) error
 // clear makes room for the run's agent once its record names it, as from then on no other
 // agent on its nodes takes the run, and nobody takes the nodes from the run but with that
 // agent. It removes the jobs of agents that waited there. Errors: ErrConflict when the
-// nodes were not the run's any more.
+// nodes were not the run's any more, those of forget.
 func (c *cluster) clear(ctx context.Context, id string, nodes []string, job string) error {
 	stored, err := core.Get[record.ClusterState](ctx, c.h, compute.StateRef(c.name).Key)
 	if err != nil {
@@ -67,10 +80,11 @@ func (c *cluster) clear(ctx context.Context, id string, nodes []string, job stri
 		return fmt.Errorf("%w: the run %s has other nodes than %v", azml.ErrConflict, id, nodes)
 	}
 	for _, n := range stored.Value.Nodes {
-		if n.Run == id && n.Spare != "" && n.Spare != job {
-			if err := c.undoSpare(ctx, n); err != nil {
-				return err
-			}
+		if n.Run != id {
+			continue
+		}
+		if err := c.forget(ctx, n, job); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -196,9 +196,11 @@ func TestNodesThatFailBeforeTheAgentHasTheRun(t *testing.T) {
 		require.NoError(t, err)
 		stored, err := history.Get(t.Context(), h, id)
 		require.NoError(t, err)
-		over, err := c.ready(t.Context(), record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 1}}}, stored.Value, []string{"box/0"})
-		require.True(t, over)
-		require.ErrorIs(t, err, azml.ErrNotFound)
+		nodes := []string{"box/0"}
+		why := c.start(t.Context(), record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 1}}}, stored.Value, nodes)
+		require.ErrorIs(t, why, azml.ErrNotFound)
+		_, err = c.takenAway(t.Context(), id, nodes, why)
+		require.NoError(t, err)
 		stored, err = history.Get(t.Context(), h, id)
 		require.NoError(t, err)
 		require.Equal(t, after, stored.Value.Status)
@@ -253,7 +255,7 @@ func TestEndedRunsOnNodes(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, over)
 			require.Equal(t, test.canceled, canceled.Load())
-			require.Equal(t, test.canceled > 0, left != nil, "a node that does not answer has its agent still")
+			require.Equal(t, test.canceled > 0, len(left) > 0, "a node that does not answer has its agent still")
 		})
 	}
 }
@@ -265,12 +267,14 @@ func TestAgentsThatAreLeft(t *testing.T) {
 	settings := record.Cluster{Members: []record.ClusterMember{{Target: "box", Nodes: 2}}} // which nobody has attached
 	for name, test := range map[string]struct {
 		run  record.Run
-		left *record.Agent
-		then scheduler.State
+		left []*record.Agent
+		bad  unfit
+		then []scheduler.State
 	}{
-		"nodes that are gone": {record.Run{Status: record.Queued, Former: a}, nil, scheduler.Unusable},
-		"it was taken away":   {record.Run{Status: record.Failed, Agent: a}, a, scheduler.Idle}, // and was to be canceled
-		"canceled since":      {record.Run{Status: record.Canceled, Former: a}, nil, scheduler.Idle},
+		"nodes that are gone": {record.Run{Status: record.Queued, Former: a}, nil, nil, []scheduler.State{scheduler.Unusable, scheduler.Unusable}},
+		"it was taken away":   {record.Run{Status: record.Failed, Agent: a}, []*record.Agent{nil, a}, nil, []scheduler.State{scheduler.Idle, scheduler.Idle}}, // and was to be canceled
+		"canceled since":      {record.Run{Status: record.Canceled, Former: a}, nil, nil, []scheduler.State{scheduler.Idle, scheduler.Idle}},
+		"one is unfit":        {record.Run{Status: record.Canceled}, []*record.Agent{a, nil}, unfit{"box/0": azml.ErrFailed}, []scheduler.State{scheduler.Unusable, scheduler.Idle}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,17 +284,18 @@ func TestAgentsThatAreLeft(t *testing.T) {
 			_, err := core.CreateQuiet(t.Context(), h, history.Ref("a").Key, test.run)
 			require.NoError(t, err)
 			done := make(chan struct{})
-			go func() { defer close(done); c.free(t.Context(), settings, "a", a.Nodes, test.left) }()
+			go func() { defer close(done); c.free(t.Context(), settings, "a", a.Nodes, test.left, test.bad) }()
 			<-c.wake
 			over := c.takeFreed()
-			s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
+			s := record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a", Spares: []string{"agent-z"}}, {ID: "box/1", State: string(scheduler.Running), Run: "a"}}}
 			require.True(t, over.apply(&s, settings, c.spares, time.Now()))
 			over.noted()
 			<-done
 			for i, n := range s.Nodes {
-				require.Equal(t, string(test.then), n.State)
-				require.Equal(t, nodes.JobID("agent-a", i), n.Spare)
+				require.Equal(t, string(test.then[i]), n.State)
+				require.Contains(t, n.Spares, nodes.JobID("agent-a", i))
 			}
+			require.Contains(t, s.Nodes[0].Spares, "agent-z", "whose end before the run began nobody has noted")
 		})
 	}
 }
@@ -375,12 +380,53 @@ func TestAgentsThatGetTheRunMeanwhile(t *testing.T) {
 			require.ErrorIs(t, err, azml.ErrConflict)
 			left, err := c.takenAway(t.Context(), "a", nodes, azml.ErrUnavailable)
 			require.NoError(t, err)
-			require.Equal(t, "agent-a", left.Job)
+			require.Equal(t, "agent-a", left[1].Job)
 			stored, err := history.Get(t.Context(), h, "a")
 			require.NoError(t, err)
 			require.Equal(t, after, stored.Value.Status)
 		})
 	}
+}
+
+// TestAgentsThatGetTheRunOnUnfitNodes keep those: what is found out there is about another
+// beginning.
+func TestAgentsThatGetTheRunOnUnfitNodes(t *testing.T) {
+	t.Parallel()
+	store := &racing{Objects: memory.NewObjects()}
+	h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	nodes := []string{"box/0"} // of a target that nobody has attached
+	_, err := core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Nodes: []record.ClusterNode{{ID: "box/0", State: string(scheduler.Running), Run: "a"}}})
+	require.NoError(t, err)
+	_, err = core.CreateQuiet(t.Context(), h, history.Ref("a").Key, record.Run{ID: "a", Experiment: "e", Status: record.Queued,
+		Definition: &record.Definition{Compute: "pool"}, Agent: &record.Agent{Job: "agent-a", Nodes: nodes}})
+	require.NoError(t, err)
+	store.before = func(key string) {
+		if key != history.Ref("a").Key {
+			return
+		}
+		store.before = nil
+		_, err := history.Update(t.Context(), h, "a", core.Quiet, func(r *record.Run) error {
+			r.Owner, r.Agent.Adopted = &record.Owner{ID: "agent"}, true
+			return nil
+		})
+		require.NoError(t, err)
+		require.NoError(t, h.Objects().Delete(t.Context(), compute.StateRef("pool").Key, &backend.DeleteOptions{})) // ends the next try
+	}
+	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	driven := make(chan struct{})
+	go func() { defer close(driven); c.drive(ctx, record.Cluster{}, "a", nodes) }()
+	select {
+	case <-driven:
+	case <-c.wake:
+		t.Error("nodes on which the run is were freed")
+	}
+	cancel()
+	<-driven
+	stored, err := history.Get(t.Context(), h, "a")
+	require.NoError(t, err)
+	require.Equal(t, "agent-a", stored.Value.Agent.Job)
 }
 
 // TestIDsThatAreUsedAgain while the entry of the run that had it is removed: the next run
@@ -403,7 +449,7 @@ func TestIDsThatAreUsedAgain(t *testing.T) {
 		close(anew)
 		return azml.ErrUnavailable // the answer is lost
 	}
-	c.task("a", func() { c.free(t.Context(), record.Cluster{}, "a", []string{"box/0"}, nil) })
+	c.task("a", func() { c.free(t.Context(), record.Cluster{}, "a", []string{"box/0"}, nil, nil) })
 	<-anew
 	require.Empty(t, c.waitingNow(t), "a task is about the run before")
 	c.takeFreed().noted()
@@ -427,26 +473,30 @@ func TestAgentsThatCanNotBeEnded(t *testing.T) {
 		_, err := compute.NewClient(h).Create(t.Context(), name, process.Target{Dir: t.TempDir(), CacheDir: t.TempDir()}, nil)
 		require.NoError(t, err)
 	}
-	idle := record.ClusterNode{ID: "box/0", State: string(scheduler.Idle), Spare: "agent-old"}
-	_, err := core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Scheduler: h.Owner().ID, Nodes: []record.ClusterNode{idle, {ID: "box/1", State: string(scheduler.Running), Run: "a", Spare: "agent-b"}}})
+	idle := record.ClusterNode{ID: "box/0", State: string(scheduler.Idle), Spares: []string{"agent-old", "agent-older"}}
+	_, err := core.CreateQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Scheduler: h.Owner().ID, Nodes: []record.ClusterNode{idle,
+		{ID: "box/1", State: string(scheduler.Running), Run: "a", Spares: []string{"agent-b", "agent-a"}}}})
 	require.NoError(t, err)
 	c := newCluster(h, "pool", Options{TakeOver: time.Hour, abandon: time.Hour, takenAfter: time.Hour})
-	spare := func() string {
+	node := func(i int) record.ClusterNode {
 		stored, err := core.Get[record.ClusterState](t.Context(), h, compute.StateRef("pool").Key)
 		require.NoError(t, err)
-		return stored.Value.Nodes[0].Spare
+		return stored.Value.Nodes[i]
 	}
 	away.Store(true)
-	c.forgetSpare(t.Context(), idle)
-	require.Equal(t, "agent-old", spare())
+	c.forgetSpares(t.Context(), idle)
+	require.Equal(t, idle.Spares, node(0).Spares)
+	require.Equal(t, string(scheduler.Unusable), node(0).State, "or runs would wait for it in vain")
+	require.Contains(t, node(0).Reason, "agent-old")
 	require.ErrorIs(t, c.clear(t.Context(), "a", []string{"box/1"}, "agent-a"), azml.ErrUnavailable)
 	former := record.Agent{Job: "agent-former", Nodes: []string{"other/0"}}
 	require.ErrorIs(t, c.undo(t.Context(), former, former.Nodes), azml.ErrUnavailable)
 	require.NoError(t, c.undo(t.Context(), former, []string{"box/1"}), "it is elsewhere")
 	away.Store(false)
-	c.forgetSpare(t.Context(), idle)
-	require.Empty(t, spare())
+	c.forgetSpares(t.Context(), idle)
+	require.Empty(t, node(0).Spares)
 	require.NoError(t, c.clear(t.Context(), "a", []string{"box/1"}, "agent-a"))
+	require.Equal(t, []string{"agent-a"}, node(1).Spares, "it has waited for the run")
 }
 
 // TestDeletedClusters are scheduled no more, and nobody waits for their nodes to be freed.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -34,12 +36,12 @@ func (c *cluster) tend(ctx context.Context, settings record.Cluster, s record.Cl
 		case scheduler.Running:
 			runs[n.Run] = append(runs[n.Run], n.ID)
 		case scheduler.Preparing:
-			c.task(n.ID, func() { c.startNode(ctx, n.ID) })
+			c.task(n.ID, func() { c.startNode(ctx, n) })
 		case scheduler.Leaving:
 			c.task(n.ID, func() { c.stopNode(ctx, settings, n.ID) })
 		case scheduler.Idle:
-			if n.Spare != "" && n.Spare != c.spares.Job(n.ID) {
-				c.task(n.ID, func() { c.forgetSpare(ctx, n) })
+			if len(unknown(n, c.spares.Job(n.ID))) > 0 {
+				c.task(n.ID, func() { c.forgetSpares(ctx, n) })
 			}
 		}
 	}
@@ -124,12 +126,17 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 	defer stop()
 	for ctx.Err() == nil {
 		over, left, err := c.keep(there, settings, id, nodes)
-		if there.Err() != nil && ctx.Err() == nil && !over {
-			left, err = c.takenAway(ctx, id, nodes, context.Cause(there))
+		var bad unfit
+		why := context.Cause(there)
+		if why == nil && errors.As(err, &bad) {
+			why = bad
+		}
+		if why != nil && ctx.Err() == nil && !over {
+			left, err = c.takenAway(ctx, id, nodes, why)
 			over = err == nil
 		}
 		if over {
-			c.free(ctx, settings, id, nodes, left)
+			c.free(ctx, settings, id, nodes, left, bad)
 			return
 		}
 		if err != nil && ctx.Err() == nil {
@@ -145,8 +152,9 @@ func (c *cluster) drive(ctx context.Context, settings record.Cluster, id string,
 }
 
 // keep keeps a run as far as that goes, and tells whether it has its nodes no more.
-// Then left, unless it is nil, is its agent, which nobody of this process has seen end.
-func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, left *record.Agent, err error) {
+// Then left is its agent, where nobody of this process has seen that end. Errors: unfit
+// for nodes that can't take it.
+func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, nodes []string) (over bool, left []*record.Agent, err error) {
 	stored, err := history.Get(ctx, c.h, id)
 	if errors.Is(err, azml.ErrNotFound) {
 		return true, nil, nil // it was deleted
@@ -162,14 +170,14 @@ func (c *cluster) keep(ctx context.Context, settings record.Cluster, id string, 
 		// this one has other nodes, as its entry was still in the queue.
 		has, err := c.has(ctx, id, nodes)
 		if has && r.Agent != nil && slices.Equal(r.Agent.Nodes, nodes) {
-			left, err = r.Agent, c.undo(ctx, *r.Agent, nil)
+			left, err = []*record.Agent{r.Agent}, c.undo(ctx, *r.Agent, nil)
 		}
 		return err == nil, left, err
 	case r.Agent == nil && r.Status != record.Queued && r.Status != record.CancelRequested:
 		return false, nil, fmt.Errorf("%w: the run is %s and has no agent", azml.ErrDamaged, r.Status)
 	case r.Agent == nil || !r.Agent.Adopted:
-		if over, err = c.start(ctx, settings, r, nodes); over || err != nil {
-			return over, nil, err
+		if err = c.start(ctx, settings, r, nodes); err != nil {
+			return false, nil, err
 		}
 	default:
 		if err = keeper.Attach(ctx, c.h, id); err != nil {
@@ -206,35 +214,36 @@ func nodesOf(s record.ClusterState, id string) (its []string) {
 // start starts the run's agent. An agent that another scheduler may have started,
 // and that has not taken the run over, is never let in any more; it is ended first, and
 // so is one that had the run before it was queued anew: neither works beside the new one.
-func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
+func (c *cluster) start(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) error {
 	if spare := c.spares.Take(nodes[0], r); spare != nil {
-		return false, c.startOn(ctx, settings, r, nodes, spare)
+		return c.startOn(ctx, settings, r, nodes, spare)
 	}
-	if over, err := c.ready(ctx, settings, r, nodes); over || err != nil {
-		return over, err
-	}
-	return false, c.startOn(ctx, settings, r, nodes, nil)
-}
-
-// ready tells whether nodes can take the run, which is over for them where it is not to
-// be begun, or not here.
-func (c *cluster) ready(ctx context.Context, settings record.Cluster, r record.Run, nodes []string) (over bool, err error) {
 	for _, n := range nodes {
 		target := compute.MemberOf(settings, n).Target
 		if err := c.check(ctx, target, backend.Limits{}); err != nil {
-			if ctx.Err() == nil {
-				c.become(ctx, n, scheduler.Running, scheduler.Unusable, err.Error())
-				err = errors.Join(err, c.unplace(ctx, r))
-			}
-			return true, err
+			return unfit{n: err}
 		}
 		if err := c.check(ctx, target, backend.Limits(r.Definition.Limits)); errors.Is(err, azml.ErrUnsupported) {
-			return true, c.refuse(ctx, r.ID, fmt.Errorf("compute target %s: %w", target, err))
+			return c.refuse(ctx, r.ID, fmt.Errorf("compute target %s: %w", target, err))
 		} else if err != nil {
-			return false, err
+			return err
 		}
 	}
-	return false, nil
+	return c.startOn(ctx, settings, r, nodes, nil)
+}
+
+// unfit says of nodes why they can take no run.
+type unfit map[string]error
+
+// Error implements error.
+func (u unfit) Error() string { return errors.Join(u.Unwrap()...).Error() }
+
+// Unwrap gives the reasons in order of the nodes.
+func (u unfit) Unwrap() (all []error) {
+	for _, node := range slices.Sorted(maps.Keys(u)) {
+		all = append(all, u[node])
+	}
+	return all
 }
 
 // unplace has a run wait for nodes anew, or ends it when that is wanted, of which an agent
@@ -268,7 +277,8 @@ func (c *cluster) unplace(ctx context.Context, r record.Run) error {
 }
 
 // startOn starts the run's agent, or gives it the spare one, unless that is nil. Errors:
-// ErrConflict when another process has begun the run, or given it other nodes.
+// ErrConflict when another process has begun the run, or given it other nodes; unfit for
+// nodes on which agents can't be ended that are not wanted.
 func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record.Run, nodes []string, spare *keeper.Spare) error {
 	if r.Former != nil {
 		if err := c.undo(ctx, *r.Former, nodes); err != nil {
@@ -316,51 +326,69 @@ func same(now, read *record.Agent) bool {
 
 // refuse fails a run that would not begin on any try.
 func (c *cluster) refuse(ctx context.Context, id string, cause error) error {
-	_, err := history.Transition(ctx, c.h, id, history.Step{To: record.Failed, Reason: cause.Error(), Change: func(r *record.Run) {
+	_, err := history.Transition(ctx, c.h, id, history.Step{To: record.Failed, Reason: cause.Error(), Unowned: true, Change: func(r *record.Run) {
 		r.Error = &record.RunError{Code: "UserError", Message: cause.Error(), Phase: string(record.Queued)}
 	}})
-	if errors.Is(err, azml.ErrConflict) { // it has ended already, or is canceled: the next look sees
+	if errors.Is(err, azml.ErrConflict) { // it has ended already, or an agent has it: the next look sees
 		return nil
 	}
 	return err
 }
 
 // undo ends the jobs of an agent that never had its run, or has no more, on each of its
-// nodes. A node that is gone is none to wait for, nor is one that can't be reached, unless
-// it is among those that are free for others afterwards: its agent has no way to the
-// workspace any more, and finds out by itself that it is not wanted.
+// nodes, all at once. A node that is gone is none to wait for, nor is one on which the job
+// can't be ended, unless it is among those that are to be free for others afterwards: its
+// agent has no way to the workspace any more, and finds out by itself that it is not
+// wanted. Errors: unfit with those that are.
 func (c *cluster) undo(ctx context.Context, a record.Agent, free []string) error {
+	errs := make([]error, len(a.Nodes))
+	var all sync.WaitGroup
 	for n, id := range a.Nodes {
-		err := c.within(ctx, func(ctx context.Context) error { return c.endJob(ctx, id, nodes.JobID(a.Job, n)) })
-		switch {
-		case errors.Is(err, azml.ErrNotFound):
-		case (errors.Is(err, azml.ErrUnavailable) || errors.Is(err, azml.ErrDenied)) && !slices.Contains(free, id):
+		all.Go(func() { errs[n] = c.endJob(ctx, id, nodes.JobID(a.Job, n)) })
+	}
+	all.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	stuck := unfit{}
+	for n, id := range a.Nodes {
+		switch err := errs[n]; {
+		case err == nil || errors.Is(err, azml.ErrNotFound):
+		case slices.Contains(free, id):
+			stuck[id] = fmt.Errorf("the job %s there, which no run needs any more, can't be ended: end it yourself, or start its machine anew: %w", nodes.JobID(a.Job, n), err)
+		default:
 			c.h.Logger().Warn("an agent that is not wanted could not be ended", "node", id, "job", a.Job, "error", err)
-		case err != nil:
-			return err
 		}
+	}
+	if len(stuck) > 0 {
+		return stuck
 	}
 	keeper.Forget(c.h, a.Job)
 	return nil
 }
 
-// endJob ends a job on a node and removes it.
-func (c *cluster) endJob(ctx context.Context, node, job string) (err error) {
-	target, _, _ := strings.Cut(node, "/")
-	found, err := compute.Lookup(ctx, c.h, target)
-	if err != nil {
-		return err
-	}
-	opened, err := compute.Open(ctx, found)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
-	if err := opened.Cancel(ctx, job, undoGrace); err != nil {
-		return err
-	}
-	return opened.Remove(ctx, job)
-}
-
 // undoGrace is what an agent that is not wanted has to end.
 const undoGrace = 5 * time.Second
+
+// endJob ends a job on a node and removes it. The node has a fifth of the time after which
+// a silent one was taken away for that, a minute: a dozen times the grace, while a run that
+// waits for the node is better off with another one. A process that outlives SIGKILL, such
+// as one that waits for a disk which is gone, may stay for days.
+func (c *cluster) endJob(ctx context.Context, node, job string) error {
+	return within(ctx, c.opts.takenAfter/5, func(ctx context.Context) (err error) {
+		target, _, _ := strings.Cut(node, "/")
+		found, err := compute.Lookup(ctx, c.h, target)
+		if err != nil {
+			return err
+		}
+		opened, err := compute.Open(ctx, found)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, opened.Close()) }()
+		if err := opened.Cancel(ctx, job, undoGrace); err != nil {
+			return err
+		}
+		return opened.Remove(ctx, job)
+	})
+}

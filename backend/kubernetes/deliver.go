@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	batchv1 "k8s.io/api/batch/v1"
 
@@ -66,7 +67,7 @@ func (d *Driver) deliver(ctx context.Context, pod string, m *batchv1.Job, progra
 		if carries(m) {
 			return d.talk(living, pod, nil, 0, call(begin+serveScript, own, 0, "")...)
 		}
-		err = d.open(own, func(f *os.File, size int64, unpack string) error {
+		err = d.open(own, func(f io.ReadCloser, size int64, unpack string) error {
 			client, err = d.talk(living, pod, f, size, call(receive+begin+serveScript, own, size, unpack)...)
 			return err
 		})
@@ -130,15 +131,16 @@ func call(script string, p program, sent int64, unpack string) []string {
 
 // bring brings a program into a pod.
 func (d *Driver) bring(ctx context.Context, pod string, p program) error {
-	return d.open(p, func(f *os.File, size int64, unpack string) error {
+	return d.open(p, func(f io.ReadCloser, size int64, unpack string) error {
 		defer f.Close()
 		return d.exec(ctx, pod, f, io.Discard, call(receive, p, size, unpack)...)
 	})
 }
 
 // open has a program sent: packed where the way is long and the image can unpack it. send
-// gets a file, which it closes, its size, and what unpacks it.
-func (d *Driver) open(p program, send func(f *os.File, size int64, unpack string) error) error {
+// gets a file, which it closes, its size, and what unpacks it. Errors: also ErrConflict when
+// somebody writes to the file.
+func (d *Driver) open(p program, send func(f io.ReadCloser, size int64, unpack string) error) error {
 	with := func(file, unpack string) error {
 		f, err := os.Open(file)
 		if err != nil {
@@ -148,7 +150,11 @@ func (d *Driver) open(p program, send func(f *os.File, size int64, unpack string
 		if err != nil {
 			return noFile(errors.Join(err, f.Close()))
 		}
-		return send(f, info.Size(), unpack)
+		sent := &sending{file: f, rest: info.Size()}
+		if err = send(sent, info.Size(), unpack); err != nil && sent.short.Load() {
+			return written(file)
+		}
+		return err
 	}
 	if d.cluster.near {
 		return with(p.file, "cat")
@@ -162,4 +168,29 @@ func (d *Driver) open(p program, send func(f *os.File, size int64, unpack string
 		return with(p.file, "cat")
 	}
 	return err
+}
+
+// sending is a program's file that is being sent. The pod can't tell why it misses a part.
+type sending struct {
+	file  *os.File // whose WriteTo would not be seen
+	rest  int64
+	short atomic.Bool // the file has ended before that
+}
+
+// Read implements io.Reader.
+func (s *sending) Read(p []byte) (int, error) {
+	n, err := s.file.Read(p)
+	s.rest -= int64(n)
+	if errors.Is(err, io.EOF) && s.rest > 0 {
+		s.short.Store(true)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (s *sending) Close() error { return s.file.Close() }
+
+// written is the error of a program that has another content than it had.
+func written(file string) error {
+	return fmt.Errorf("%w: somebody has written to the program %s while it was being sent: put programs in place by renaming, and start the job again", azml.ErrConflict, file)
 }

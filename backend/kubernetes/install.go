@@ -68,9 +68,12 @@ func write(file string, content func(io.Writer) error) error {
 	return err
 }
 
-// noFile gives an error of this machine's files its class.
+// noFile gives an error of this machine's files its class, unless it has one.
 func noFile(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case azml.ClassOf(err) != nil:
+		return err
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", azml.ErrDenied, err)
 	}
 	return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
@@ -169,7 +172,11 @@ func (d *Driver) packed(p program) (string, error) {
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(z, f)
+		content := sha256.New()
+		_, err = io.Copy(io.MultiWriter(z, content), f)
+		if err == nil && hex.EncodeToString(content.Sum(nil)) != p.digest { // by which others find it
+			err = written(p.file)
+		}
 		return errors.Join(err, z.Close())
 	})
 }

@@ -28,8 +28,9 @@ const (
 )
 
 // force ends an agent that does not do what it should: one that does not carry out
-// a cancel, or has not taken the run over in time.
-func (k *keeper) force(ctx context.Context, job string) {
+// a cancel, or has not taken the run over in time. Errors: ErrUnavailable when one that never
+// had its run, which is of a queue, can't be ended: the run is better off with another one.
+func (k *keeper) force(ctx context.Context, job string) error {
 	for pause.For(ctx, lookEvery) {
 		stored, err := history.Get(ctx, k.h, k.run.ID)
 		if err == nil && stored.Value.Status == record.CancelRequested && k.asked.IsZero() {
@@ -38,12 +39,19 @@ func (k *keeper) force(ctx context.Context, job string) {
 		if err != nil || !k.keeps(stored.Value) || !k.overdue(stored.Value) {
 			continue
 		}
-		if err := k.target.Cancel(ctx, job, agentGrace); err != nil && ctx.Err() == nil {
-			k.h.Logger().Warn("an agent that does not end could not be ended", "run", k.run.ID, "error", err)
-			continue
+		ending, enough := context.WithTimeout(ctx, agentGrace+forceAfter)
+		err = k.target.Cancel(ending, job, agentGrace)
+		stuck := ending.Err() != nil && err != nil
+		enough()
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case stuck && stored.Value.Owner == nil:
+			return fmt.Errorf("%w: the job %s, which has not taken its run, can't be ended: %w", azml.ErrUnavailable, job, err)
 		}
-		return
+		k.h.Logger().Warn("an agent that does not end could not be ended", "run", k.run.ID, "error", err)
 	}
+	return nil
 }
 
 // overdue tells whether the agent had its time, which the making of its image does

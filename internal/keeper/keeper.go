@@ -75,6 +75,7 @@ func (k *keeper) keep(ctx context.Context, id string, start *agent.Instructions)
 		if k.seat != nil && !k.parked {
 			if ended {
 				k.forgetFormer(ctx)
+				k.tidy(ctx)
 			}
 			err = errors.Join(err, k.seat.leave(ctx, k.h, ended))
 		}
@@ -92,6 +93,9 @@ func (k *keeper) keep(ctx context.Context, id string, start *agent.Instructions)
 	k.run = stored.Value
 	if k.seat == nil {
 		if k.seat, err = newSeat(k.h, k.run.Agent.Job); err != nil {
+			return err
+		}
+		if err := k.seat.note(k.run); err != nil {
 			return err
 		}
 	}
@@ -303,20 +307,23 @@ const lookAfter = time.Minute
 
 // wait gives the final status of the agent's job. A target that does not answer is
 // asked again, as long as the run is the agent's; an agent that does not carry out a
-// cancel is ended.
+// cancel is ended. Errors: also those of force.
 func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error) {
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
+	watching, stop := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		k.force(watching, job)
+		if err := k.force(watching, job); err != nil {
+			stop(err)
+		}
 	}()
-	defer func() { stop(); <-watched }()
+	defer func() { stop(nil); <-watched }()
 	var looked time.Time // when the target first did not answer, and then at each look
 	for began := time.Now(); ; {
-		status, err := k.target.Wait(ctx, job)
+		status, err := k.target.Wait(watching, job)
 		switch {
+		case watching.Err() != nil && err != nil:
+			return status, context.Cause(watching)
 		case errors.Is(err, azml.ErrNotFound) && time.Since(began) < saveStart && k.mayCome(ctx):
 		case errors.Is(err, azml.ErrNotFound):
 			return backend.JobStatus{ID: job, State: backend.JobLost, Reason: "the target does not know it"}, nil
@@ -330,8 +337,8 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 				return status, err
 			}
 		}
-		if !pause.For(ctx, tryEvery) {
-			return status, err
+		if !pause.For(watching, tryEvery) {
+			return status, context.Cause(watching)
 		}
 	}
 }
@@ -339,8 +346,8 @@ func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error
 // overWithout tells whether there is no more to wait for on a target that does not answer.
 // For a run that has ended on nodes of a cluster it gives that error: nothing can be removed
 // from here, and a scheduler, whose others wait for the nodes, ends on each what it reaches.
-// Elsewhere nobody would ever remove what is there, and nobody waits. Of a run that was given
-// away, settle tells.
+// Elsewhere nobody waits, and what is there is removed when the target answers, or by the next
+// keeper of this machine that has a run there. Of a run that was given away, settle tells.
 func (k *keeper) overWithout(ctx context.Context, silence error) (over bool, err error) {
 	stored, err := history.Get(ctx, k.h, k.run.ID)
 	switch {

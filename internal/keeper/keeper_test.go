@@ -362,6 +362,42 @@ func TestSavedElsewhere(t *testing.T) {
 	p.requireNothing(t)
 }
 
+// TestLeftBehind: a job that its keeper could not remove, as its target did not answer until
+// the keeper ended, is removed by the next one there, and none whose run goes on.
+func TestLeftBehind(t *testing.T) {
+	t.Parallel()
+	for status, left := range map[record.Status]int{record.Completed: 0, record.Running: 1} {
+		t.Run(string(status), func(t *testing.T) {
+			t.Parallel()
+			p := setup(t)
+			first, leave := context.WithCancel(t.Context())
+			p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+				p.update(t, func(r *record.Run) {
+					adopted(job.ID)(r)
+					r.Status = status
+				})
+				defer leave()
+				return target.Start(ctx, instead(job, "true"))
+			}
+			require.ErrorIs(t, keeper.Start(first, p.h, p.start), context.Canceled)
+
+			a, token := keeper.NewAgent()
+			me := p.h.Owner()
+			_, err := history.Create(t.Context(), p.h, record.Run{ID: "next", Experiment: "e", Status: record.Starting, Owner: &me, Agent: a, Definition: p.run(t).Definition})
+			require.NoError(t, err)
+			p.driver.Start = func(ctx context.Context, target backend.OpenedCompute, job backend.Job) error {
+				return target.Start(ctx, instead(job, "exit 3"))
+			}
+			require.NoError(t, keeper.Start(t.Context(), p.h, agent.Instructions{RunID: "next", Owner: me.ID, Token: token}))
+			for _, pattern := range []string{"jobs/agent-*", "cache/keepers/*/*"} {
+				found, err := filepath.Glob(filepath.Join(p.dir, filepath.FromSlash(pattern)))
+				require.NoError(t, err)
+				require.Len(t, found, left)
+			}
+		})
+	}
+}
+
 // TestNobodysRun is one that no agent drives.
 func TestNobodysRun(t *testing.T) {
 	t.Parallel()

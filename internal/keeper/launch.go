@@ -171,5 +171,24 @@ func (k *keeper) install(ctx context.Context) (string, error) {
 		return "", err
 	}
 	const enough = 32 // digits, to tell programs apart
-	return k.target.Install(ctx, "azml-"+digest[:enough], io.NewSectionReader(f, 0, info.Size()))
+	return k.target.Install(ctx, "azml-"+digest[:enough], programFile{f, info.Size()})
+}
+
+// programFile is a program's file. Its content is installed once under its name, so an end
+// that comes too early must not be taken for that of the file.
+type programFile struct {
+	file *os.File
+	size int64
+}
+
+// Size implements backend.Content.
+func (p programFile) Size() int64 { return p.size }
+
+// ReadAt implements backend.Content.
+func (p programFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := p.file.ReadAt(b, at)
+	if errors.Is(err, io.EOF) && at+int64(n) < p.size {
+		err = fmt.Errorf("%w: somebody has written to the program %s while it was being installed: put programs in place by renaming, and submit the run again", azml.ErrConflict, p.file.Name())
+	}
+	return n, err
 }

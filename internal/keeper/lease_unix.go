@@ -16,11 +16,11 @@ import (
 // takeLease makes this process the keeper of the run of that agent. The lock ends with the
 // process. Errors: ErrConflict when another process of this machine keeps it.
 func takeLease(h core.Handle, job string) (*os.File, error) {
-	dir := filepath.Join(h.CacheDir(), "keepers", h.Workspace().ID)
+	dir := leasesDir(h)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, job+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, job+leaseEnding), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -98,3 +98,68 @@ func silentTargetCase(t *testing.T, change func(*record.Run), ended bool, class 
 	require.NoError(t, err)
 	require.Equal(t, changed.ETag, stored.ETag, "nothing is written any more")
 }
+
+// stuckTarget is one whose machine answers, and whose jobs can't be ended.
+type stuckTarget struct{ silentTarget }
+
+func (stuckTarget) Wait(ctx context.Context, _ string) (backend.JobStatus, error) {
+	<-ctx.Done()
+	return backend.JobStatus{}, ctx.Err()
+}
+
+func (stuckTarget) Cancel(ctx context.Context, _ string, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestStuckTarget: a job that can't be ended is waited for as long as its agent may have the
+// run, and no longer.
+func TestStuckTarget(t *testing.T) {
+	t.Parallel()
+	for name, adopted := range map[string]bool{"its agent has the run": true, "no agent had the run": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { stuckTargetCase(t, adopted) })
+		})
+	}
+}
+
+func stuckTargetCase(t *testing.T, adopted bool) {
+	h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	_, err := core.CreateQuiet(t.Context(), h, history.ExperimentRef("e").Key, record.Experiment{Name: "e"})
+	require.NoError(t, err)
+	a, _ := NewAgent()
+	a.Nodes, a.Adopted = []string{"near/0"}, adopted
+	r := record.Run{ID: "r", Experiment: "e", Status: record.Queued, Agent: a, Definition: &record.Definition{Compute: "near", MaxStart: 900}}
+	if adopted {
+		r.Status, r.Owner = record.Running, &record.Owner{ID: "agent", Host: "elsewhere", PID: 1}
+	}
+	stored, err := history.Create(t.Context(), h, r)
+	require.NoError(t, err)
+	if adopted {
+		_, err = history.Transition(t.Context(), h, "r", history.Step{To: record.CancelRequested})
+		require.NoError(t, err)
+	}
+	k := &keeper{h: h, run: stored.Value, launched: h.Now(), target: stuckTarget{}, seat: &seat{job: a.Job, questions: make(chan question)}}
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(func() { k.seat.stop(); <-k.seat.served })
+	seen := make(chan error, 1)
+	go func() {
+		_, err := k.see(ctx, nil)
+		seen <- err
+	}()
+	time.Sleep(15 * time.Minute)
+	require.Empty(t, seen)
+	time.Sleep(time.Hour)
+	if adopted {
+		require.Empty(t, seen)
+		stop()
+		require.ErrorIs(t, <-seen, context.Canceled)
+		return
+	}
+	stop()
+	err = <-seen
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	require.ErrorContains(t, err, a.Job)
+}

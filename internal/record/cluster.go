@@ -71,10 +71,10 @@ type ClusterNode struct {
 	Run string `json:"runId,omitempty"`
 	// Experiment is described with Run.
 	Experiment string `json:"experiment,omitempty"`
-	// Spare is the job of an agent that waited there for another run when the last one
-	// had ended, or that may still work there for a run which is over or was taken from it;
-	// it is to be removed by whoever schedules and doesn't know it.
-	Spare string `json:"spareJob,omitempty"`
+	// Spares are the jobs of agents that waited there for another run when the last one
+	// had ended, or that may still work there for runs which are over or were taken from
+	// them; those that whoever schedules doesn't know are to be removed.
+	Spares []string `json:"spareJobs,omitempty"`
 }
 
 // ClusterServed is when runs of an experiment and priority got nodes last.

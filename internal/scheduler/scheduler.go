@@ -146,14 +146,20 @@ func Decide(in Input) []Decision {
 
 // Why says what a run waits for that Decide has not placed, in words.
 func Why(in Input, run Run) string {
-	free, started := 0, 0
+	free, started, unusable := 0, 0, 0
 	for _, n := range in.Nodes {
 		switch n.State {
 		case Idle:
 			free++
 		case Preparing:
 			started++
+		case Unusable:
+			unusable++
 		}
+	}
+	have := fmt.Sprintf("%d free", free)
+	if unusable > 0 {
+		have += fmt.Sprintf(", %d unusable", unusable)
 	}
 	switch {
 	case in.Config.Held != "":
@@ -165,9 +171,9 @@ func Why(in Input, run Run) string {
 	case free >= run.Nodes:
 		return "other runs are before it"
 	case free > 0 && run.Nodes > 1 && in.Now.Sub(run.Queued) > holdAfter:
-		return fmt.Sprintf("it needs %s: %d free, kept until there are enough", nodes(run.Nodes), free)
+		return fmt.Sprintf("it needs %s: %s, kept until there are enough", nodes(run.Nodes), have)
 	}
-	return fmt.Sprintf("it needs %s: %d free", nodes(run.Nodes), free)
+	return fmt.Sprintf("it needs %s: %s", nodes(run.Nodes), have)
 }
 
 func nodes(n int) string {

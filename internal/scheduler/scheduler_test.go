@@ -92,6 +92,7 @@ func TestWhy(t *testing.T) {
 	require.Contains(t, scheduler.Why(in(scheduler.Idle), waiting("a", "x", 2, 0, 0)), "kept until there are enough")
 	require.Contains(t, scheduler.Why(in(scheduler.Idle), waiting("a", "x", 1, 0, 0)), "before it")
 	require.Contains(t, scheduler.Why(in(scheduler.Running), waiting("a", "x", 1, 0, 0)), "it needs a node: 0 free")
+	require.Equal(t, "it needs a node: 0 free, 1 unusable", scheduler.Why(in(scheduler.Running, scheduler.Unusable), waiting("a", "x", 1, 0, 0)))
 }
 
 // BenchmarkDecide is one decision with 10,000 runs that wait.
