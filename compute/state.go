@@ -193,7 +193,7 @@ func SchedulerInput(target record.Compute, s record.ClusterState, now time.Time)
 	in := scheduler.Input{Now: now, Served: map[scheduler.Flow]time.Time{},
 		Config: scheduler.Config{MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleBeforeScaleDown: time.Duration(c.IdleSeconds) * time.Second, Held: Held(target)}}
 	for _, n := range s.Nodes {
-		in.Nodes = append(in.Nodes, scheduler.Node{ID: n.ID, State: scheduler.State(n.State), Since: n.Since, Run: n.Run, Experiment: n.Experiment})
+		in.Nodes = append(in.Nodes, scheduler.Node{ID: n.ID, State: scheduler.State(n.State), Since: n.Since, Reason: n.Reason, Run: n.Run, Experiment: n.Experiment})
 	}
 	for _, served := range s.Served {
 		in.Served[scheduler.Flow{Experiment: served.Experiment, Priority: served.Priority}] = served.Time

@@ -36,6 +36,8 @@ type cluster struct {
 
 	listed time.Time // when the queue was listed last
 
+	told map[string]told // what runs wait for, as their records say
+
 	mu       sync.Mutex
 	clock    clock
 	lease    time.Time               // when this process began to write its last sign of life
@@ -96,6 +98,7 @@ func (c *cluster) step(ctx context.Context) error {
 		c.h.Logger().Info("cluster "+c.name, "what", what(d), "reason", d.Reason)
 	}
 	c.tend(ctx, *target.Value.Cluster, state)
+	c.tell(ctx, target.Value, state)
 	return c.giveUp(ctx)
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	azmlerrors "github.com/azml-go/azml"
@@ -83,6 +84,26 @@ func TestSchedulerThatEnds(t *testing.T) {
 	defer stop()
 	require.NoError(t, submit(t, ws, "second", "true", nil).Wait(ctx, nil))
 	end()
+}
+
+// TestRunsSayWhatTheyWaitFor, from before anybody schedules until they begin.
+func TestRunsSayWhatTheyWaitFor(t *testing.T) {
+	t.Parallel()
+	ws, dir := open(t, compute.Cluster{}, 1)
+	gate := filepath.Join(dir, "gate")
+	first := submit(t, ws, "wait", "until [ -e "+gate+" ]; do sleep 0.05; done", nil)
+	require.Contains(t, first.Details().WaitsFor, "azml scheduler")
+	second := submit(t, ws, "wait", "true", nil)
+	schedule(t, ws)
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		require.NoError(t, second.Refresh(context.Background()))
+		require.Equal(t, "nodes of pool: it needs a node: 0 free", second.Details().WaitsFor)
+	}, soon, 50*time.Millisecond)
+	require.NoError(t, first.Refresh(t.Context()))
+	require.Empty(t, first.Details().WaitsFor)
+	require.NoError(t, os.WriteFile(gate, nil, 0o600))
+	require.NoError(t, second.Wait(t.Context(), nil))
+	require.Empty(t, second.Details().WaitsFor)
 }
 
 // TestNodesAreStartedByCommands has machines that must be woken, one of which

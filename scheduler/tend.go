@@ -296,7 +296,7 @@ func (c *cluster) startOn(ctx context.Context, settings record.Cluster, r record
 		if now.Status.Terminal() || now.Owner != nil || !same(now.Agent, former) || !same(now.Former, r.Former) {
 			return fmt.Errorf("%w: the run is %s, and another process has begun it", azml.ErrConflict, now.Status)
 		}
-		now.Agent, now.Former = a, former
+		now.Agent, now.Former, now.WaitsFor = a, former, ""
 		return nil
 	})
 	if err != nil {

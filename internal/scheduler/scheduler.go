@@ -33,10 +33,12 @@ const (
 type Node struct {
 	// ID names it.
 	ID string
-	// State is its state, and Since when that began.
+	// State is its state, Since when that began, and Reason why.
 	State State
 	// Since is described with State.
 	Since time.Time
+	// Reason is described with State.
+	Reason string
 	// Run is the ID of the run that has it when State is Running, Experiment that
 	// run's experiment.
 	Run string
@@ -147,6 +149,7 @@ func Decide(in Input) []Decision {
 // Why says what a run waits for that Decide has not placed, in words.
 func Why(in Input, run Run) string {
 	free, started, unusable := 0, 0, 0
+	var last Node // of those that are unusable
 	for _, n := range in.Nodes {
 		switch n.State {
 		case Idle:
@@ -154,12 +157,17 @@ func Why(in Input, run Run) string {
 		case Preparing:
 			started++
 		case Unusable:
-			unusable++
+			if unusable++; n.Since.After(last.Since) {
+				last = n
+			}
 		}
 	}
 	have := fmt.Sprintf("%d free", free)
 	if unusable > 0 {
 		have += fmt.Sprintf(", %d unusable", unusable)
+		if last.Reason != "" {
+			have += " (" + last.ID + ": " + last.Reason + ")"
+		}
 	}
 	switch {
 	case in.Config.Held != "":

@@ -93,6 +93,9 @@ func TestWhy(t *testing.T) {
 	require.Contains(t, scheduler.Why(in(scheduler.Idle), waiting("a", "x", 1, 0, 0)), "before it")
 	require.Contains(t, scheduler.Why(in(scheduler.Running), waiting("a", "x", 1, 0, 0)), "it needs a node: 0 free")
 	require.Equal(t, "it needs a node: 0 free, 1 unusable", scheduler.Why(in(scheduler.Running, scheduler.Unusable), waiting("a", "x", 1, 0, 0)))
+	two := in(scheduler.Unusable, scheduler.Unusable)
+	two.Nodes[0].Since, two.Nodes[0].Reason = start.Add(time.Minute), "its disk is gone"
+	require.Equal(t, "it needs a node: 0 free, 2 unusable ("+two.Nodes[0].ID+": its disk is gone)", scheduler.Why(two, waiting("a", "x", 1, 0, 0)), "the last reason is told")
 }
 
 // BenchmarkDecide is one decision with 10,000 runs that wait.
