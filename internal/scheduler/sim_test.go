@@ -151,7 +151,7 @@ func TestSimulatedCluster(t *testing.T) {
 			submitted++
 		}
 	}
-	for s.done < total {
+	for ticks := 0; s.done < total; {
 		for i := range 112 { // a tick; at times more than the nodes can take
 			nodes := 1
 			if i%40 == 0 {
@@ -160,6 +160,9 @@ func TestSimulatedCluster(t *testing.T) {
 			submit(fmt.Sprintf("many%d", i%4), nodes, i%3)
 		}
 		submit("few", 1, 0)
+		if ticks++; ticks%100 == 0 {
+			submit("wide", s.config.MaxNodes/5, 0)
+		}
 		s.step()
 		require.Less(t, s.now.Sub(start), 48*time.Hour, "runs wait for ever: %d of %d ended, %d wait", s.done, total, len(s.queue))
 	}
@@ -167,6 +170,7 @@ func TestSimulatedCluster(t *testing.T) {
 	require.Equal(t, 1000, s.most, "all nodes were used")
 	require.Positive(t, s.preempted)
 	require.LessOrEqual(t, s.longest["few"], starvationBound, "who submits little is not kept waiting by others")
+	require.LessOrEqual(t, s.longest["wide"], gangBound, "a run on many nodes is not passed by for ever by those that need few")
 	for range 100 {
 		s.step()
 	}
@@ -178,3 +182,7 @@ func TestSimulatedCluster(t *testing.T) {
 // starvationBound is what a run of an experiment with few runs may wait: the time
 // after which it goes before all others, and some for nodes to become free.
 const starvationBound = 15 * time.Minute
+
+// gangBound is what a run may wait that needs a fifth of the nodes: longer than it lets
+// others go first and nodes become free, and less than it waits when none are kept for it.
+const gangBound = 8 * time.Minute
