@@ -3,12 +3,18 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
+
+// submitted is a submit of a command with more flags.
+func submitted(flags ...string) []string {
+	return slices.Concat([]string{"run", "submit", "-e", "exp"}, flags, []string{"--command", "--", "true"})
+}
 
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
@@ -36,6 +42,13 @@ func TestWrongUsage(t *testing.T) {
 		"two environments":        {[]string{"run", "submit", "-e", "exp", "a.py", "-r", "a", "--conda", "b"}, "none of the others can be"},
 		"variable without name":   {[]string{"run", "submit", "-e", "exp", "a.py", "--env", "=1"}, "KEY=VALUE"},
 		"variable that isn't set": {[]string{"run", "submit", "-e", "exp", "a.py", "--env", "AZML_NOT_SET_HERE"}, "is not set"},
+		"no workers":              {submitted("--framework", "tensorflow", "--processes", "3", "--parameter-servers", "3"), "--parameter-servers 3: none of the 3 processes would be a worker"},
+		"more servers than all":   {submitted("--framework", "tensorflow", "--parameter-servers", "5"), "--parameter-servers 5: none of the 1 processes would be a worker"},
+		"negative servers":        {submitted("--framework", "tensorflow", "--parameter-servers", "-1"), "--parameter-servers -1: give how many"},
+		"negative nodes":          {submitted("--framework", "pytorch", "--nodes", "-1"), "--nodes -1: give how many"},
+		"negative processes":      {submitted("--framework", "mpi", "--processes", "-1"), "--processes -1: give how many"},
+		"servers of pytorch":      {submitted("--framework", "pytorch", "--parameter-servers", "1"), "is for --framework tensorflow"},
+		"backend of mpi":          {submitted("--framework", "mpi", "--backend", "gloo"), "is for --framework pytorch"},
 		"nothing to tag":          {[]string{"run", "tag", "x"}, "KEY=VALUE"},
 		"metrics format":          {[]string{"run", "metrics", "x", "--format", "xml"}, "table, json or csv"},
 		"model without name":      {[]string{"model", "register", "--path", "x"}, "--name"},
