@@ -45,7 +45,7 @@ func (a *app) computeCommand() *cobra.Command {
 				})
 			})
 		},
-	}, a.computeShow(), a.computeAttach(), a.computeNodes(), a.computeUpdate(), a.computeWatch(), a.computeDetach(), a.computeDoctor(),
+	}, a.computeShow(), a.computeAttach(), a.computeNodes(), a.computeUpdate(), a.computeWait(), a.computeWatch(), a.computeDetach(), a.computeDoctor(),
 		a.computeCreate(), a.computeStart(), a.computeStop(), a.computeRestart(), a.computeOpen(), a.computeDelete())
 	return cmd
 }
@@ -80,6 +80,7 @@ func (a *app) computeShow() *cobra.Command {
 					drawInstance(t, view.Instance)
 					t.labels("Connection", d.Connection)
 					t.labels("Tags", d.Tags)
+					drawCluster(t, d.Cluster)
 				})
 			})
 		},
