@@ -70,6 +70,16 @@ func TestCluster(t *testing.T) {
 	require.NotContains(t, s.ok(t, "compute", "list"), "pool")
 }
 
+// TestPriorityWithoutCluster says that there is nothing to wait for.
+func TestPriorityWithoutCluster(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	got := s.call(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--priority", "3", "--command", "--", "true")
+	require.Zero(t, got.code, got.stderr)
+	require.Contains(t, got.stderr, "Priority 3 changes nothing: it is for runs that wait for a cluster, and compute target local is none.")
+	require.NotContains(t, s.call(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--command", "--", "true").stderr, "Priority")
+}
+
 // activeRun gives the run that a target has or that waits for it, "" for none.
 func (s *shell) activeRun(t *testing.T, target string) string {
 	t.Helper()
