@@ -27,15 +27,21 @@ func (t *Target) Wait(ctx context.Context, opts *WaitOptions) (err error) {
 		opts = &WaitOptions{}
 	}
 	const every = 500 * time.Millisecond
+	seen := "its nodes were not looked at yet"
 	for {
 		started, wanted, err := t.started(ctx, opts.MinNodes)
-		if err != nil || started >= wanted {
+		switch {
+		case err != nil && ctx.Err() == nil:
 			return err
+		case err == nil && started >= wanted:
+			return nil
+		case err == nil:
+			seen = fmt.Sprintf("%d of %d nodes are started", started, wanted)
 		}
 		select {
 		case <-time.After(every):
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d nodes are started: %w", started, wanted, context.Cause(ctx))
+			return fmt.Errorf("%s: %w", seen, context.Cause(ctx))
 		}
 	}
 }

@@ -78,9 +78,9 @@ func (a *app) computeShow() *cobra.Command {
 					t.field("Description", d.Description)
 					t.field("Created", when(d.Created))
 					drawInstance(t, view.Instance)
+					drawCluster(t, d.Cluster)
 					t.labels("Connection", d.Connection)
 					t.labels("Tags", d.Tags)
-					drawCluster(t, d.Cluster)
 				})
 			})
 		},
