@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -54,7 +55,7 @@ func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Target
 	}
 	stored, err := core.Get[record.Compute](ctx, c.h, ref(name).Key)
 	if err != nil {
-		return nil, err
+		return nil, known(err)
 	}
 	return &Target{c.h, stored.Value}, nil
 }
@@ -99,7 +100,7 @@ func (c *Client) Delete(ctx context.Context, name string, opts *DeleteOptions) (
 	}
 	stored, err := core.Get[record.Compute](ctx, c.h, ref(name).Key)
 	if err != nil {
-		return err
+		return known(err)
 	}
 	if stored.Value.Cluster != nil {
 		return c.deleteCluster(ctx, name, opts)
@@ -123,6 +124,14 @@ func (c *Client) deleteInstance(ctx context.Context, r record.Compute) (core.Sto
 		return core.Stored[record.Compute]{}, err
 	}
 	return core.Get[record.Compute](ctx, c.h, ref(r.Name).Key)
+}
+
+// known has the error of a target that is not there say what to do.
+func known(err error) error {
+	if errors.Is(err, azml.ErrNotFound) {
+		return fmt.Errorf("%w: azml compute list shows the targets that there are", azml.ErrNotFound)
+	}
+	return err
 }
 
 func ref(name string) core.Ref {

@@ -34,6 +34,9 @@ const (
 // DefaultIdle is the time for which nodes that nothing needs stay.
 const DefaultIdle = 30 * time.Minute
 
+// NoIdle is the idle time of a cluster whose nodes stop as soon as nothing needs them.
+const NoIdle time.Duration = -1
+
 // Cluster configures a cluster. It implements Config.
 type Cluster struct {
 	// Members are the targets that its nodes are of. At least one.
@@ -42,8 +45,8 @@ type Cluster struct {
 	MinNodes int
 	// MaxNodes is how many are started at most, all when zero.
 	MaxNodes int
-	// IdleBeforeScaleDown is how long a node that nothing needs stays, DefaultIdle
-	// when zero. It counts in whole seconds.
+	// IdleBeforeScaleDown is how long a node that nothing needs stays, in whole seconds:
+	// DefaultIdle when zero, no time with NoIdle.
 	IdleBeforeScaleDown time.Duration
 	// Priority is Dedicated when empty.
 	Priority Priority
@@ -52,16 +55,16 @@ type Cluster struct {
 // Member is a compute target that gives nodes to a cluster.
 type Member struct {
 	// Target is the name of a target that is attached.
-	Target string
+	Target string `json:"target"`
 	// Nodes is how many runs it takes at once, each a node; 1 when zero.
-	Nodes int
+	Nodes int `json:"nodes"`
 	// Start is a command for /bin/sh that starts the target's machine when a node of
 	// it is wanted, such as "wakeonlan 00:11:22:33:44:55", and Stop one that stops
 	// it when the last is not any more. They run as the scheduler, on its machine, and may
 	// run again for a machine that is already so.
-	Start string
+	Start string `json:"start,omitempty"`
 	// Stop is described with Start.
-	Stop string
+	Stop string `json:"stop,omitempty"`
 }
 
 // Source implements Config. A cluster has no connection: its targets have.
@@ -72,8 +75,11 @@ func (c Cluster) Source() (backend.ComputeSource, error) {
 
 // record checks the configuration and gives what is stored of it.
 func (c Cluster) record() (*record.Cluster, error) {
-	r := &record.Cluster{MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleSeconds: int64(cmp.Or(c.IdleBeforeScaleDown, DefaultIdle).Seconds()),
-		Priority: string(cmp.Or(c.Priority, Dedicated))}
+	idle, err := idleSeconds(cmp.Or(c.IdleBeforeScaleDown, DefaultIdle))
+	if err != nil {
+		return nil, err
+	}
+	r := &record.Cluster{MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleSeconds: idle, Priority: string(cmp.Or(c.Priority, Dedicated))}
 	if p := Priority(r.Priority); p != Dedicated && p != LowPriority {
 		return nil, fmt.Errorf("%w: priority %q: want %s or %s", azml.ErrInvalid, c.Priority, Dedicated, LowPriority)
 	}
@@ -100,13 +106,21 @@ func (c Cluster) record() (*record.Cluster, error) {
 	return r, checkScale(r, total)
 }
 
-// checkScale checks what can be updated.
-func checkScale(r *record.Cluster, total int) error {
+// idleSeconds gives an idle time as it is stored.
+func idleSeconds(d time.Duration) (int64, error) {
 	switch {
-	case r.MinNodes < 0 || r.MaxNodes < r.MinNodes || r.MaxNodes > total:
+	case d == NoIdle:
+		return 0, nil
+	case d < 0 || d%time.Second != 0:
+		return 0, fmt.Errorf("%w: idle time %s: give whole seconds, such as 90s", azml.ErrInvalid, d)
+	}
+	return int64(d / time.Second), nil
+}
+
+// checkScale checks how many nodes a cluster may have.
+func checkScale(r *record.Cluster, total int) error {
+	if r.MinNodes < 0 || r.MaxNodes < r.MinNodes || r.MaxNodes > total {
 		return fmt.Errorf("%w: %d to %d nodes: want a minimum of at least 0, a maximum that is not below, and at most the %d nodes of the members", azml.ErrInvalid, r.MinNodes, r.MaxNodes, total)
-	case r.IdleSeconds < 0:
-		return fmt.Errorf("%w: idle time of %d s is negative", azml.ErrInvalid, r.IdleSeconds)
 	}
 	return nil
 }

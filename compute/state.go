@@ -2,10 +2,12 @@ package compute
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -65,6 +67,35 @@ type Event struct {
 	Reason string `json:"reason"`
 }
 
+// NodeCounts are numbers of nodes by their state, such as "idle", "off" for those that
+// are not started. JSON has Azure ML's names, such as "idleNodeCount".
+type NodeCounts map[string]int
+
+// nodeCount ends the names of states in JSON.
+const nodeCount = "NodeCount"
+
+// MarshalJSON implements json.Marshaler.
+func (c NodeCounts) MarshalJSON() ([]byte, error) {
+	named := map[string]int{}
+	for state, n := range c {
+		named[state+nodeCount] = n
+	}
+	return json.Marshal(named)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *NodeCounts) UnmarshalJSON(text []byte) error {
+	var named map[string]int
+	if err := json.Unmarshal(text, &named); err != nil {
+		return err
+	}
+	*c = NodeCounts{}
+	for name, n := range named {
+		(*c)[strings.TrimSuffix(name, nodeCount)] = n
+	}
+	return nil
+}
+
 // ClusterStatus is how a cluster is.
 type ClusterStatus struct {
 	// AllocationState is Steady or Resizing, since AllocationStateTransitionTime.
@@ -73,8 +104,12 @@ type ClusterStatus struct {
 	AllocationStateTransitionTime time.Time `json:"allocationStateTransitionTime,omitzero"`
 	// CurrentNodeCount is how many nodes are started.
 	CurrentNodeCount int `json:"currentNodeCount"`
+	// TargetNodeCount is how many are when those have started that are starting now.
+	TargetNodeCount int `json:"targetNodeCount"`
 	// NodeStateCounts counts nodes by state.
-	NodeStateCounts map[string]int `json:"nodeStateCounts"`
+	NodeStateCounts NodeCounts `json:"nodeStateCounts"`
+	// Errors say of each node that is unusable why.
+	Errors []string `json:"errors"`
 	// Stopped says that the cluster was stopped: runs wait until it is started, and nodes
 	// stop when they have no run.
 	Stopped bool `json:"stopped"`
@@ -82,8 +117,8 @@ type ClusterStatus struct {
 	MinNodes int `json:"minNodeCount"`
 	// MaxNodes is described with MinNodes.
 	MaxNodes int `json:"maxNodeCount"`
-	// IdleBeforeScaleDown is how long a node that nothing needs stays.
-	IdleBeforeScaleDown time.Duration `json:"idleBeforeScaledown"`
+	// IdleSeconds is how long a node that nothing needs stays.
+	IdleSeconds int64 `json:"idleSecondsBeforeScaledown"`
 	// Priority says whether nodes may be taken away.
 	Priority Priority `json:"vmPriority"`
 	// Scheduler is the machine of the process that schedules, or did last; empty when none
@@ -106,21 +141,34 @@ type StatusOptions struct{}
 // cluster takes care of. Errors: ErrInvalid for a target that is none, ErrNotFound.
 func (t *Target) Status(ctx context.Context, _ *StatusOptions) (_ ClusterStatus, err error) {
 	defer t.h.Operation(&ctx, &err, "get status of", kind, t.Name())()
-	var none ClusterStatus
-	current, err := core.Get[record.Compute](ctx, t.h, ref(t.Name()).Key)
+	current, state, err := t.read(ctx)
 	if err != nil {
-		return none, err
+		return ClusterStatus{}, err
 	}
-	c := current.Value.Cluster
-	if c == nil {
-		return none, fmt.Errorf("%w: it is a target of type %s and no cluster", azml.ErrInvalid, t.Type())
+	s := statusOf(current.Value.Cluster, state)
+	s.Queue, err = t.queue(ctx, SchedulerInput(current.Value, state.Value, state.Modified))
+	return s, err
+}
+
+// read gives what is stored of a cluster and what has become of it.
+func (t *Target) read(ctx context.Context) (current core.Stored[record.Compute], state core.Stored[record.ClusterState], err error) {
+	if current, err = core.Get[record.Compute](ctx, t.h, ref(t.Name()).Key); err != nil {
+		return current, state, known(err)
 	}
-	state, err := core.Get[record.ClusterState](ctx, t.h, StateRef(t.Name()).Key)
-	if err != nil && !errors.Is(err, azml.ErrNotFound) {
-		return none, err
+	if current.Value.Cluster == nil {
+		return current, state, fmt.Errorf("%w: it is a target of type %s and no cluster", azml.ErrInvalid, t.Type())
 	}
-	s := ClusterStatus{AllocationState: Steady, AllocationStateTransitionTime: state.Value.Resized, NodeStateCounts: map[string]int{},
-		Stopped: c.Stopped, MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleBeforeScaleDown: time.Duration(c.IdleSeconds) * time.Second, Priority: Priority(c.Priority),
+	state, err = core.Get[record.ClusterState](ctx, t.h, StateRef(t.Name()).Key)
+	if errors.Is(err, azml.ErrNotFound) {
+		err = nil // nobody has scheduled it yet
+	}
+	return current, state, err
+}
+
+// statusOf gives how a cluster is, but for its queue.
+func statusOf(c *record.Cluster, state core.Stored[record.ClusterState]) ClusterStatus {
+	s := ClusterStatus{AllocationState: Steady, AllocationStateTransitionTime: state.Value.Resized, NodeStateCounts: NodeCounts{}, Errors: []string{},
+		Stopped: c.Stopped, MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleSeconds: c.IdleSeconds, Priority: Priority(c.Priority),
 		Scheduler: state.Value.Host, Heard: state.Modified}
 	if state.Value.Resizing {
 		s.AllocationState = Resizing
@@ -128,13 +176,16 @@ func (t *Target) Status(ctx context.Context, _ *StatusOptions) (_ ClusterStatus,
 	for _, n := range state.Value.Nodes {
 		s.Nodes = append(s.Nodes, Node{NodeID: n.ID, NodeState: n.State, Since: n.Since, Reason: n.Reason, RunID: n.Run})
 		s.NodeStateCounts[n.State]++
+		if n.State == string(scheduler.Unusable) {
+			s.Errors = append(s.Errors, "node "+n.ID+": "+n.Reason)
+		}
 	}
 	s.CurrentNodeCount = s.NodeStateCounts[string(scheduler.Idle)] + s.NodeStateCounts[string(scheduler.Running)]
+	s.TargetNodeCount = s.CurrentNodeCount + s.NodeStateCounts[string(scheduler.Preparing)]
 	for _, e := range state.Value.Events {
 		s.Events = append(s.Events, Event(e))
 	}
-	s.Queue, err = t.queue(ctx, SchedulerInput(current.Value, state.Value, state.Modified))
-	return s, err
+	return s
 }
 
 // queue gives the runs that wait, and why.

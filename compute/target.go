@@ -50,12 +50,42 @@ type Details struct {
 	IsAttached bool `json:"isAttached"`
 	// Connection says where it is, by names of the type's own.
 	Connection map[string]string `json:"connection,omitempty"`
+	// Cluster is what a cluster consists of and how it scales, nil for other targets.
+	Cluster *ClusterDetails `json:"cluster,omitempty"`
 	// ProvisioningState is the target's state.
 	ProvisioningState State `json:"provisioningState"`
 	// Created is when the record was written, zero for "local".
 	Created time.Time `json:"createdOn,omitzero"`
 	// Modified is when the record was last changed, zero for "local".
 	Modified time.Time `json:"modifiedOn,omitzero"`
+}
+
+// ClusterDetails is what a cluster consists of and how it scales.
+type ClusterDetails struct {
+	// Members are the targets that its nodes are of, with the commands that start and
+	// stop their machines.
+	Members []Member `json:"members"`
+	// MinNodes is how many nodes are always started, MaxNodes how many at most.
+	MinNodes int `json:"minNodeCount"`
+	// MaxNodes is described with MinNodes.
+	MaxNodes int `json:"maxNodeCount"`
+	// IdleSeconds is how long a node that nothing needs stays.
+	IdleSeconds int64 `json:"idleSecondsBeforeScaledown"`
+	// Priority says whether nodes may be taken away.
+	Priority Priority `json:"vmPriority"`
+	// Stopped says that the cluster was stopped, see Target.Stop.
+	Stopped bool `json:"stopped"`
+}
+
+func clusterDetails(c *record.Cluster) *ClusterDetails {
+	if c == nil {
+		return nil
+	}
+	d := &ClusterDetails{MinNodes: c.MinNodes, MaxNodes: c.MaxNodes, IdleSeconds: c.IdleSeconds, Priority: Priority(c.Priority), Stopped: c.Stopped}
+	for _, m := range c.Members {
+		d.Members = append(d.Members, Member(m))
+	}
+	return d
 }
 
 func local(h core.Handle) *Target {
@@ -73,5 +103,5 @@ func (t *Target) Type() Type { return Type(t.record.Type) }
 func (t *Target) Details() Details {
 	r := t.record
 	return Details{Name: r.Name, Type: Type(r.Type), Description: r.Description, Tags: maps.Clone(r.Tags), Connection: maps.Clone(r.Connection),
-		IsAttached: r.Attached, ProvisioningState: State(r.State), Created: r.Created, Modified: r.Modified}
+		Cluster: clusterDetails(r.Cluster), IsAttached: r.Attached, ProvisioningState: State(r.State), Created: r.Created, Modified: r.Modified}
 }

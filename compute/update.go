@@ -17,12 +17,13 @@ type UpdateOptions struct {
 	// MaxNodes is how many are started at most. Nodes beyond stop when their runs
 	// have ended.
 	MaxNodes *int
-	// IdleBeforeScaleDown is how long a node that nothing needs stays.
+	// IdleBeforeScaleDown is how long a node that nothing needs stays, in whole seconds;
+	// it stops at once with zero or NoIdle.
 	IdleBeforeScaleDown *time.Duration
 }
 
-// Update changes how a cluster scales; its scheduler follows within seconds.
-// Errors: ErrNotFound, ErrInvalid for numbers that can't be and for targets that
+// Update changes how a cluster scales; its scheduler follows within seconds. What
+// changes nothing writes nothing, and leaves no line in the audit log. Errors: ErrNotFound, ErrInvalid for numbers that can't be and for targets that
 // are no cluster.
 func (c *Client) Update(ctx context.Context, name string, opts *UpdateOptions) (_ *Target, err error) {
 	defer c.h.Operation(&ctx, &err, "update", kind, name)()
@@ -36,26 +37,40 @@ func (c *Client) Update(ctx context.Context, name string, opts *UpdateOptions) (
 		if r.Cluster == nil {
 			return fmt.Errorf("%w: it is a target of type %s and no cluster", azml.ErrInvalid, r.Type)
 		}
-		changed, total := *r.Cluster, 0
-		for _, m := range changed.Members {
-			total += m.Nodes
+		changed, err := opts.apply(*r.Cluster)
+		if err != nil {
+			return err
 		}
-		if opts.MinNodes != nil {
-			changed.MinNodes = *opts.MinNodes
-		}
-		if opts.MaxNodes != nil {
-			changed.MaxNodes = *opts.MaxNodes
-		}
-		if opts.IdleBeforeScaleDown != nil {
-			changed.IdleSeconds = int64(opts.IdleBeforeScaleDown.Seconds())
+		if before := r.Cluster; changed.MinNodes == before.MinNodes && changed.MaxNodes == before.MaxNodes && changed.IdleSeconds == before.IdleSeconds {
+			return core.ErrNoChange
 		}
 		r.Cluster = &changed
-		return checkScale(&changed, total)
+		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, known(err)
 	}
 	return &Target{c.h, stored.Value}, nil
+}
+
+// apply gives the settings as they are to be.
+func (o *UpdateOptions) apply(c record.Cluster) (_ record.Cluster, err error) {
+	if o.MinNodes != nil {
+		c.MinNodes = *o.MinNodes
+	}
+	if o.MaxNodes != nil {
+		c.MaxNodes = *o.MaxNodes
+	}
+	if o.IdleBeforeScaleDown != nil {
+		if c.IdleSeconds, err = idleSeconds(*o.IdleBeforeScaleDown); err != nil {
+			return c, err
+		}
+	}
+	total := 0
+	for _, m := range c.Members {
+		total += m.Nodes
+	}
+	return c, checkScale(&c, total)
 }
 
 // hold stops a cluster, or starts it again.

@@ -32,8 +32,8 @@ type Mpi struct {
 func (m Mpi) nodes() (int, record.Distributed, error) {
 	n := cmp.Or(m.NodeCount, 1)
 	each := cmp.Or(m.ProcessCountPerNode, 1)
-	_, err := perNode(each*n, n)
-	return n, record.Distributed{Framework: agent.Mpi, Processes: each}, err
+	return n, record.Distributed{Framework: agent.Mpi, Processes: each},
+		cmp.Or(checkCount("NodeCount", m.NodeCount), checkCount("ProcessCountPerNode", m.ProcessCountPerNode))
 }
 
 // PyTorch gives each process the variables that torch.distributed's env:// reads:
@@ -55,6 +55,9 @@ func (p PyTorch) nodes() (int, record.Distributed, error) {
 	if backend != "nccl" && backend != "gloo" {
 		return 0, record.Distributed{}, fmt.Errorf("%w: communication backend %q: want nccl or gloo", azml.ErrInvalid, backend)
 	}
+	if err := cmp.Or(checkCount("NodeCount", p.NodeCount), checkCount("ProcessCount", p.ProcessCount)); err != nil {
+		return 0, record.Distributed{}, err
+	}
 	each, err := perNode(total, n)
 	return n, record.Distributed{Framework: agent.PyTorch, Backend: backend, Processes: each}, err
 }
@@ -72,17 +75,25 @@ type TensorFlow struct {
 }
 
 func (t TensorFlow) nodes() (int, record.Distributed, error) {
-	n := cmp.Or(t.NodeCount, 1)
-	if t.ParameterServerCount < 0 {
-		return 0, record.Distributed{}, fmt.Errorf("%w: %d parameter servers", azml.ErrInvalid, t.ParameterServerCount)
+	if err := cmp.Or(checkCount("NodeCount", t.NodeCount), checkCount("WorkerCount", t.WorkerCount), checkCount("ParameterServerCount", t.ParameterServerCount)); err != nil {
+		return 0, record.Distributed{}, err
 	}
+	n := cmp.Or(t.NodeCount, 1)
 	each, err := perNode(cmp.Or(t.WorkerCount, 1)+t.ParameterServerCount, n)
 	return n, record.Distributed{Framework: agent.TensorFlow, Processes: each, ParameterServers: t.ParameterServerCount}, err
 }
 
+// checkCount refuses a negative number.
+func checkCount(name string, n int) error {
+	if n < 0 {
+		return fmt.Errorf("%w: %s %d is negative: give how many there are to be", azml.ErrInvalid, name, n)
+	}
+	return nil
+}
+
 // perNode divides processes among nodes.
 func perNode(total, nodes int) (int, error) {
-	if nodes < 1 || total < nodes || total%nodes != 0 {
+	if total < nodes || total%nodes != 0 {
 		return 0, fmt.Errorf("%w: %d processes on %d nodes: want as many on each node, and at least one", azml.ErrInvalid, total, nodes)
 	}
 	return total / nodes, nil

@@ -149,6 +149,11 @@ func TestSaveRunConfig(t *testing.T) {
 		"line":         {Compute: "local", Command: []string{"/bin/sh", "-c", "echo a | cat"}, Environment: environment.Reference("e", "3")},
 		"latest":       {Compute: "local", Script: "a.py", Environment: environment.Reference("e", "")},
 		"no packages":  {Compute: "local", Script: "a.py"},
+		"mpi":          {Compute: "local", Script: "a.py", Distributed: experiment.Mpi{ProcessCountPerNode: 2, NodeCount: 4}},
+		"nccl":         {Compute: "local", Script: "a.py", Distributed: experiment.PyTorch{CommunicationBackend: "nccl", ProcessCount: 8, NodeCount: 2}},
+		"gloo":         {Compute: "local", Script: "a.py", Distributed: experiment.PyTorch{CommunicationBackend: "gloo", NodeCount: 1}},
+		"workers":      {Compute: "local", Script: "a.py", Distributed: experiment.TensorFlow{WorkerCount: 3, NodeCount: 1}},
+		"servers":      {Compute: "local", Script: "a.py", Distributed: experiment.TensorFlow{WorkerCount: 3, ParameterServerCount: 3, NodeCount: 2}},
 		"conda's name": {Compute: "local", Script: "a.py", Environment: environment.Spec{Name: "e", Python: environment.Python{PythonVersion: "3.11"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,6 +181,64 @@ func TestSaveRunConfig(t *testing.T) {
 			require.ErrorIs(t, err, azml.ErrNotFound)
 			require.ErrorIs(t, experiment.DeleteRunConfig(dir, "c"), azml.ErrNotFound)
 		})
+	}
+}
+
+// TestDistributedThatTheSDKWrote reads files of Azure ML's SDK.
+func TestDistributedThatTheSDKWrote(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]experiment.Distributed{
+		"mpi":        experiment.Mpi{ProcessCountPerNode: 2, NodeCount: 4},
+		"pytorch":    experiment.PyTorch{CommunicationBackend: "nccl", ProcessCount: 8, NodeCount: 2},
+		"tensorflow": experiment.TensorFlow{WorkerCount: 3, ParameterServerCount: 2, NodeCount: 1},
+		"docker":     nil,
+	} {
+		config, _, err := experiment.LoadRunConfig(filepath.Join("..", "internal", "runconfig", "testdata", "azureml", name), name)
+		require.NoError(t, err, name)
+		require.Equal(t, want, config.Distributed, name)
+	}
+}
+
+// TestSDKReadsDistributedOfRunConfig lets Azure ML's SDK read what SaveRunConfig writes,
+// and write the same from its own configuration, which is read as ours is.
+func TestSDKReadsDistributedOfRunConfig(t *testing.T) {
+	t.Parallel()
+	python, dir, again := testenv.AzureMLCore(t), t.TempDir(), t.TempDir()
+	configs := map[string]experiment.Distributed{
+		"mpi":        experiment.Mpi{ProcessCountPerNode: 2, NodeCount: 4},
+		"nccl":       experiment.PyTorch{CommunicationBackend: "nccl", ProcessCount: 4, NodeCount: 1},
+		"gloo":       experiment.PyTorch{CommunicationBackend: "gloo", ProcessCount: 8, NodeCount: 2},
+		"tensorflow": experiment.TensorFlow{WorkerCount: 2, ParameterServerCount: 2, NodeCount: 2},
+	}
+	for name, d := range configs {
+		require.NoError(t, experiment.SaveRunConfig(dir, name, experiment.ScriptRunConfig{Script: "train.py", Distributed: d}))
+	}
+	file(t, dir, "train.py", "")
+	file(t, again, ".azureml/made", "") // the SDK makes no folder
+	out, err := exec.CommandContext(t.Context(), python, "-W", "ignore", "-c", `
+import sys
+from azureml.core import ScriptRunConfig
+from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, RunConfiguration, TensorflowConfiguration
+for name, job in [("mpi", MpiConfiguration(2, 4)), ("nccl", PyTorchConfiguration("Nccl", 4)), ("gloo", PyTorchConfiguration("Gloo", 8, 2)),
+        ("tensorflow", TensorflowConfiguration(2, 2))]:
+    ours = RunConfiguration.load(sys.argv[1], name)
+    theirs = ScriptRunConfig(sys.argv[1], "train.py", distributed_job_config=job).run_config
+    for c in ours, theirs:
+        print(c.framework, c.communicator.lower(), c.node_count, c.mpi.process_count_per_node, c.mpi.node_count, c.pytorch.communication_backend,
+            c.pytorch.process_count, c.pytorch.node_count, c.tensorflow.worker_count, c.tensorflow.parameter_server_count)
+    theirs.script = "train.py"
+    theirs.save(sys.argv[2], name)
+`, dir, again).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, lines, 2*len(configs), "%s", out)
+	for i := 0; i < len(lines); i += 2 {
+		require.Equal(t, lines[i+1], lines[i])
+	}
+	for name, d := range configs {
+		config, _, err := experiment.LoadRunConfig(again, name)
+		require.NoError(t, err, name)
+		require.Equal(t, d, config.Distributed, name)
 	}
 }
 

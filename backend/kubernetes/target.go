@@ -7,9 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -189,12 +193,15 @@ func ReadKubeconfig(file, context string) ([]byte, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = file
 	config, err := rules.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the kubeconfig: %w", azml.ErrNotFound, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: the kubeconfig: %w", azml.ErrInvalid, err)
 	}
 	config.CurrentContext = cmp.Or(context, config.CurrentContext)
-	if config.Contexts[config.CurrentContext] == nil {
-		return nil, fmt.Errorf("%w: the kubeconfig has no context %q: name one", azml.ErrNotFound, config.CurrentContext)
+	if err := checkContext(config, rules); err != nil {
+		return nil, err
 	}
 	err = clientcmdapi.MinifyConfig(config)
 	if err == nil {
@@ -204,6 +211,21 @@ func ReadKubeconfig(file, context string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the kubeconfig: %w", azml.ErrInvalid, err)
 	}
 	return clientcmd.Write(*config)
+}
+
+// checkContext tells whether the context is there that is to be taken.
+func checkContext(config *clientcmdapi.Config, rules *clientcmd.ClientConfigLoadingRules) error {
+	there := strings.Join(slices.Sorted(maps.Keys(config.Contexts)), ", ")
+	switch name := config.CurrentContext; {
+	case config.Contexts[name] != nil:
+		return nil
+	case there == "":
+		return fmt.Errorf("%w: there is no kubeconfig with a context in %s: name its file, or set KUBECONFIG", azml.ErrNotFound, strings.Join(rules.GetLoadingPrecedence(), ", "))
+	case name == "":
+		return fmt.Errorf("%w: the kubeconfig has no current context: name one of %s", azml.ErrNotFound, there)
+	default:
+		return fmt.Errorf("%w: the kubeconfig has no context %q: name one of %s", azml.ErrNotFound, name, there)
+	}
 }
 
 // check finds what is wrong with a target before a cluster is asked.

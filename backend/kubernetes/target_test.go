@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,15 @@ func TestTarget(t *testing.T) {
 	}
 }
 
+// TestNoKubeconfig says where none was found. It is not parallel, for the process's environment.
+func TestNoKubeconfig(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	t.Setenv("KUBECONFIG", missing)
+	_, err := kubernetes.ReadKubeconfig("", "")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+	require.ErrorContains(t, err, "no kubeconfig with a context in "+missing+": name its file, or set KUBECONFIG")
+}
+
 // TestReadKubeconfig takes the part of a context, with the files that it names.
 func TestReadKubeconfig(t *testing.T) {
 	t.Parallel()
@@ -87,8 +97,19 @@ func TestReadKubeconfig(t *testing.T) {
 	require.Contains(t, string(text), "other.invalid")
 	_, err = kubernetes.ReadKubeconfig(file, "nowhere")
 	require.ErrorIs(t, err, azml.ErrNotFound)
+	require.ErrorContains(t, err, `no context "nowhere": name one of here, there`)
 	_, err = kubernetes.ReadKubeconfig(filepath.Join(dir, "none"), "")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+	require.ErrorContains(t, err, filepath.Join(dir, "none"))
+	broken := filepath.Join(dir, "broken")
+	require.NoError(t, os.WriteFile(broken, []byte("contexts: ["), 0o600))
+	_, err = kubernetes.ReadKubeconfig(broken, "")
 	require.ErrorIs(t, err, azml.ErrInvalid)
+	contextless := filepath.Join(dir, "contextless")
+	require.NoError(t, os.WriteFile(contextless, []byte(strings.Replace(aKubeconfig, "current-context: here", "", 1)), 0o600))
+	_, err = kubernetes.ReadKubeconfig(contextless, "")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+	require.ErrorContains(t, err, "no current context: name one of here, there")
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.pem"), []byte("certificates"), 0o600))
 	require.NoError(t, os.WriteFile(file, []byte(`

@@ -45,7 +45,7 @@ func (a *app) computeCommand() *cobra.Command {
 				})
 			})
 		},
-	}, a.computeShow(), a.computeAttach(), a.computeNodes(), a.computeUpdate(), a.computeWatch(), a.computeDetach(), a.computeDoctor(),
+	}, a.computeShow(), a.computeAttach(), a.computeNodes(), a.computeUpdate(), a.computeWait(), a.computeWatch(), a.computeDetach(), a.computeDoctor(),
 		a.computeCreate(), a.computeStart(), a.computeStop(), a.computeRestart(), a.computeOpen(), a.computeDelete())
 	return cmd
 }
@@ -78,6 +78,7 @@ func (a *app) computeShow() *cobra.Command {
 					t.field("Description", d.Description)
 					t.field("Created", when(d.Created))
 					drawInstance(t, view.Instance)
+					drawCluster(t, d.Cluster)
 					t.labels("Connection", d.Connection)
 					t.labels("Tags", d.Tags)
 				})

@@ -19,7 +19,7 @@ func (a *app) computeAttach() *cobra.Command {
 		Short:   "Make a compute target known, for azml run submit --compute",
 		Example: "  azml compute attach ssh box --address box.example.com --user me --key-file ~/.ssh/id_ed25519",
 	}
-	cmd.AddCommand(a.computeAttachProcess(), a.computeAttachDocker(), a.computeAttachKubernetes(), a.computeAttachSSH())
+	cmd.AddCommand(a.computeAttachProcess(), a.computeAttachDocker(), a.computeKubernetes("attach"), a.computeAttachSSH())
 	return cmd
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,19 +28,19 @@ func (a *app) computeCreateCluster() *cobra.Command {
 		Long: `Create a cluster of attached targets. Runs that are submitted to it wait in a queue,
 and a scheduler (azml scheduler) gives them nodes. A target with NODES nodes takes so many
 runs at once. --start and --stop are commands that the scheduler runs, by /bin/sh on
-its own machine, when a target is needed and when it is not any more.`,
+its own machine, when a target is needed and when it is not any more; azml compute show
+shows them.`,
 		Example: `  azml compute create cluster pool --member box=8 --min-nodes 2
   azml compute create cluster farm --member red --member blue --start red='wakeonlan 00:11:22:33:44:55' --stop red='ssh red sudo poweroff'`,
 		Args: exactly(1, "a name for the cluster"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Priority = compute.Priority(priority)
-			for _, text := range members {
-				m, err := parseMember(text)
-				if err != nil {
-					return err
-				}
-				m.Start, m.Stop = start.values[m.Target], stop.values[m.Target]
-				c.Members = append(c.Members, m)
+			if cmd.Flags().Changed("idle") && c.IdleBeforeScaleDown == 0 {
+				c.IdleBeforeScaleDown = compute.NoIdle
+			}
+			var err error
+			if c.Members, err = parseMembers(members, start.values, stop.values); err != nil {
+				return err
 			}
 			common.opts.Tags = common.tags.values
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
@@ -58,10 +60,35 @@ its own machine, when a target is needed and when it is not any more.`,
 	start, stop = tagsFlag(cmd, "start", "command that starts a target's machine, TARGET=COMMAND"), tagsFlag(cmd, "stop", "command that stops it, TARGET=COMMAND")
 	f.IntVar(&c.MinNodes, "min-nodes", 0, "nodes that are always started")
 	f.IntVar(&c.MaxNodes, "max-nodes", 0, "nodes that are started at most (default: all)")
-	f.DurationVar(&c.IdleBeforeScaleDown, "idle", 0, "how long a node that nothing needs stays (default 30m)")
+	f.DurationVar(&c.IdleBeforeScaleDown, "idle", 0, idleHelp+" (default 30m)")
 	f.StringVar(&priority, "priority", "", `"dedicated", or "lowpriority" for nodes that may be taken away: their runs wait anew (default dedicated)`)
 	must(cmd.MarkFlagRequired("member"))
 	return cmd
+}
+
+const idleHelp = "how long a node that nothing needs stays, in whole seconds; with 0 it stops at once"
+
+// parseMembers gives the members with the commands that start and stop them.
+func parseMembers(texts []string, start, stop map[string]string) (members []compute.Member, err error) {
+	for _, text := range texts {
+		m, err := parseMember(text)
+		if err != nil {
+			return nil, err
+		}
+		m.Start, m.Stop = start[m.Target], stop[m.Target]
+		members = append(members, m)
+	}
+	isMember := func(target string) bool {
+		return slices.ContainsFunc(members, func(m compute.Member) bool { return m.Target == target })
+	}
+	for flag, commands := range map[string]map[string]string{"--start": start, "--stop": stop} {
+		for _, target := range slices.Sorted(maps.Keys(commands)) {
+			if !isMember(target) {
+				return nil, usage("%s %s: no --member is called so: add it, or name one of the members", flag, target)
+			}
+		}
+	}
+	return members, nil
 }
 
 func parseMember(text string) (compute.Member, error) {
@@ -100,6 +127,19 @@ func (a *app) computeNodes() *cobra.Command {
 				return a.show(s, func(t *table) { clusterTable(t, s) })
 			})
 		},
+	}
+}
+
+// drawCluster shows what a cluster consists of.
+func drawCluster(t *table, c *compute.ClusterDetails) {
+	if c == nil {
+		return
+	}
+	t.field("Nodes", fmt.Sprintf("%d to %d, %s, idle for %s at most", c.MinNodes, c.MaxNodes, c.Priority, time.Duration(c.IdleSeconds)*time.Second))
+	t.line("")
+	t.row("MEMBER", "NODES", "START", "STOP")
+	for _, m := range c.Members {
+		t.row(m.Target, m.Nodes, m.Start, m.Stop)
 	}
 }
 
@@ -152,7 +192,7 @@ func (a *app) computeUpdate() *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&least, "min-nodes", 0, "nodes that are always started")
 	f.IntVar(&most, "max-nodes", 0, "nodes that are started at most")
-	f.DurationVar(&idle, "idle", 0, "how long a node that nothing needs stays")
+	f.DurationVar(&idle, "idle", 0, idleHelp)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.Changed("min-nodes") {
 			opts.MinNodes = &least
@@ -174,6 +214,33 @@ func (a *app) computeUpdate() *cobra.Command {
 	return cmd
 }
 
+func (a *app) computeWait() *cobra.Command {
+	var opts compute.WaitOptions
+	var within time.Duration
+	cmd := &cobra.Command{
+		Use:   "wait NAME",
+		Short: "Wait until a cluster has a number of nodes started",
+		Long: `Wait until a cluster has a number of nodes started. Its scheduler starts them, up to
+the minimum, and beyond while runs wait. A node that is unusable ends the waiting.`,
+		Example: "  azml compute wait pool --min-nodes 2 --within 10m",
+		Args:    exactly(1, "the name of a cluster"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				target, err := ws.Compute().Get(cmd.Context(), args[0], nil)
+				if err != nil {
+					return err
+				}
+				ctx, stop := context.WithTimeout(cmd.Context(), within)
+				defer stop()
+				return target.Wait(ctx, &opts)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&opts.MinNodes, "min-nodes", 0, "how many nodes must be started (default: the cluster's minimum)")
+	cmd.Flags().DurationVar(&within, "within", 25*time.Minute, "give up after this time")
+	return cmd
+}
+
 func (a *app) schedulerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "scheduler [CLUSTER...]",
@@ -186,6 +253,15 @@ when it is gone.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.with(ctx, func(ws *workspace.Workspace) error {
+				for _, name := range args { // before it is said that they have one
+					target, err := ws.Compute().Get(ctx, name, nil)
+					if err != nil {
+						return err
+					}
+					if target.Type() != compute.TypeCluster {
+						return usage("%s is a target of type %s and no cluster: runs begin there without a scheduler", name, target.Type())
+					}
+				}
 				a.say("The clusters of %s have a scheduler here until Ctrl-C; runs go on then.", ws.Name())
 				err := scheduler.Run(ctx, ws, &scheduler.Options{Clusters: args})
 				if ctx.Err() != nil {

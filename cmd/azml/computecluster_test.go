@@ -31,6 +31,7 @@ func TestCluster(t *testing.T) {
 	require.Contains(t, s.fails(t, 1, "compute", "create", "cluster", "pool", "--member", "green"), "not found")
 	s.ok(t, "compute", "create", "cluster", "pool", "--member", "red=2", "--member", "blue", "--start", "red=true", "--idle", "1s")
 	s.ok(t, "compute", "update", "pool", "--max-nodes", "2")
+	s.showsCluster(t)
 	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "run azml scheduler")
 	require.Contains(t, s.fails(t, 2, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--nodes", "2", "--command", "--", "true"), "--framework")
 	source := t.TempDir()
@@ -39,6 +40,8 @@ func TestCluster(t *testing.T) {
 		"--detach", "--command", "--", "sh", "-c", "echo $RANK of $WORLD_SIZE")
 	require.Equal(t, run.StatusQueued, s.status(t, "gang"))
 	require.Contains(t, s.ok(t, "compute", "nodes", "pool"), "it needs 2 nodes: 0 free")
+	require.Equal(t, "gang", s.activeRun(t, "pool"))
+	require.Empty(t, s.activeRun(t, "red"))
 	// Built before anybody waits for it: that takes longer than all the rest.
 	file, err := builtProgram()
 	require.NoError(t, err)
@@ -67,6 +70,46 @@ func TestCluster(t *testing.T) {
 	require.NotContains(t, s.ok(t, "compute", "list"), "pool")
 }
 
+// TestPriorityWithoutCluster says that there is nothing to wait for.
+func TestPriorityWithoutCluster(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	got := s.call(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--priority", "3", "--command", "--", "true")
+	require.Zero(t, got.code, got.stderr)
+	require.Contains(t, got.stderr, "Priority 3 changes nothing: it is for runs that wait for a cluster, and compute target local is none.")
+	require.NotContains(t, s.call(t, "run", "submit", "-e", "exp", "-s", t.TempDir(), "--command", "--", "true").stderr, "Priority")
+}
+
+// activeRun gives the run that a target has or that waits for it, "" for none.
+func (s *shell) activeRun(t *testing.T, target string) string {
+	t.Helper()
+	var found []run.Details
+	s.json(t, &found, "run", "list", "--filter", "target = '"+target+"' and status in ('Queued', 'Running')")
+	if len(found) == 0 {
+		return ""
+	}
+	require.Len(t, found, 1)
+	return found[0].RunID
+}
+
+// showsCluster shows what the cluster consists of, and has no idle time.
+func (s *shell) showsCluster(t *testing.T) {
+	t.Helper()
+	shown := s.ok(t, "compute", "show", "pool")
+	require.Regexp(t, `Nodes: +0 to 2, dedicated, idle for 1s at most`, shown)
+	require.Regexp(t, `(?m)^red +2 +true$`, shown)
+	require.Regexp(t, `(?m)^blue +1$`, shown)
+	var d compute.Details
+	s.json(t, &d, "compute", "show", "pool")
+	require.Equal(t, &compute.ClusterDetails{MaxNodes: 2, IdleSeconds: 1, Priority: compute.Dedicated,
+		Members: []compute.Member{{Target: "red", Nodes: 2, Start: "true"}, {Target: "blue", Nodes: 1}}}, d.Cluster)
+	require.Contains(t, s.fails(t, 1, "compute", "update", "pool", "--idle", "500ms"), "whole seconds")
+	s.ok(t, "compute", "create", "cluster", "hasty", "--member", "blue", "--idle", "0")
+	s.json(t, &d, "compute", "show", "hasty")
+	require.Zero(t, d.Cluster.IdleSeconds)
+	s.ok(t, "compute", "delete", "hasty")
+}
+
 // stopsAndStarts stops the cluster, has a run wait for it, and starts it again.
 func (s *shell) stopsAndStarts(t *testing.T) {
 	t.Helper()
@@ -81,6 +124,7 @@ func (s *shell) stopsAndStarts(t *testing.T) {
 	require.Eventually(t, func() bool { return s.status(t, "later").Terminal() }, 10*time.Minute, 100*time.Millisecond)
 	require.Equal(t, run.StatusCompleted, s.status(t, "later"))
 	s.ok(t, "compute", "update", "pool", "--min-nodes", "1")
+	s.ok(t, "compute", "wait", "pool", "--min-nodes", "1", "--within", "10m")
 	s.awaitCluster(t, func(c compute.ClusterStatus) bool { return c.CurrentNodeCount == 1 && c.NodeStateCounts["off"] == 2 })
 	s.ok(t, "compute", "update", "pool", "--min-nodes", "0", "--idle", "1s")
 	s.awaitCluster(t, func(c compute.ClusterStatus) bool { return c.NodeStateCounts["off"] == 3 })

@@ -35,7 +35,7 @@ func (a *app) computeCreate() *cobra.Command {
 		Short:   "Make a compute target",
 		Example: "  azml compute create instance desk --image python:3.12-slim",
 	}
-	cmd.AddCommand(a.computeCreateInstance(), a.computeCreateCluster(), a.computeAttachKubernetes())
+	cmd.AddCommand(a.computeCreateInstance(), a.computeCreateCluster(), a.computeKubernetes("create"))
 	return cmd
 }
 

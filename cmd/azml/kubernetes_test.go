@@ -45,6 +45,39 @@ func TestKubernetes(t *testing.T) {
 	require.NoError(t, err, said)
 }
 
+// TestKubernetesFlags attaches a cluster that nobody asks.
+func TestKubernetesFlags(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	kubeconfig := write(t, t.TempDir(), "config", `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c}}],
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]}`)
+	create := func(flags ...string) []string {
+		return append([]string{"compute", "create", "kubernetes", "k8s", "--kubeconfig", kubeconfig, "--skip-validation"}, flags...)
+	}
+	for _, volume := range []string{"data", "data:/data:rw", "pod/data:/data", "secret/:/data"} {
+		require.Contains(t, s.fails(t, exitUsage, create("--volume", volume)...), "secret/NAME:PATH")
+	}
+	for _, toleration := range []string{"", "=yes", "gpu:Never", "gpu:"} {
+		require.Contains(t, s.fails(t, exitUsage, create("--toleration", toleration)...), "NoExecute")
+	}
+	require.Contains(t, s.fails(t, exitError, create("--keep-ended", "1500ms")...), "whole seconds")
+	s.ok(t, create("--keep-ended", "2h", "--toleration", "gpu=yes:NoSchedule", "--toleration", "spot", "--toleration", "old:NoExecute", "--toleration", "zone=",
+		"--volume", "data:/data:ro", "--volume", "secret/license:/license", "--volume", "configmap/settings:/settings:ro")...)
+	var d compute.Details
+	s.json(t, &d, "compute", "show", "k8s")
+	require.Equal(t, "7200000000000", d.Connection["keepEnded"])
+	require.JSONEq(t, `[{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}, {"key": "spot", "operator": "Exists"},
+		{"key": "old", "operator": "Exists", "effect": "NoExecute"}, {"key": "zone", "operator": "Equal"}]`, d.Connection["tolerations"])
+	require.JSONEq(t, `[{"claim": "data", "path": "/data", "readOnly": true}, {"secret": "license", "path": "/license"},
+		{"configMap": "settings", "path": "/settings", "readOnly": true}]`, d.Connection["volumes"])
+	for _, verb := range []string{"create", "attach"} {
+		other := map[string]string{"create": "attach", "attach": "create"}[verb]
+		help := call(t, "", "compute", verb, "kubernetes", "--help").stdout
+		require.Contains(t, help, "azml compute "+verb+" kubernetes k8s")
+		require.NotContains(t, help, "azml compute "+other)
+	}
+}
+
 // builtProgram builds azml, once for all tests, below the folder that they have for caches.
 var builtProgram = sync.OnceValues(func() (string, error) {
 	cache, err := os.UserCacheDir()

@@ -203,6 +203,9 @@ func (a *app) submit(ctx context.Context, ws *workspace.Workspace, s *submission
 		}
 		return err
 	}
+	if s.config.Priority != 0 && r.Status() != run.StatusQueued {
+		a.say("Priority %d changes nothing: it is for runs that wait for a cluster, and compute target %s is none.", s.config.Priority, r.Details().Target)
+	}
 	if s.opts.Detach {
 		a.say("The run goes on in the background. Look at it: azml run watch %s", r.ID())
 		return a.show(r.Details(), func(t *table) { t.line(r.ID()) })

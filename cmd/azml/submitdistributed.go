@@ -34,16 +34,42 @@ func (d *distributedFlags) merge(config *experiment.ScriptRunConfig) error {
 		}
 		return nil
 	}
+	framework := strings.ToLower(d.framework)
+	if err := d.check(framework); err != nil {
+		return err
+	}
 	nodes, each := cmp.Or(d.nodes, 1), cmp.Or(d.processes, 1)
-	switch strings.ToLower(d.framework) {
+	switch framework {
 	case "pytorch":
 		config.Distributed = experiment.PyTorch{CommunicationBackend: d.backend, ProcessCount: nodes * each, NodeCount: nodes}
 	case "tensorflow":
+		if d.servers >= nodes*each {
+			return usage("--parameter-servers %d: none of the %d processes would be a worker: give fewer, or more --processes", d.servers, nodes*each)
+		}
 		config.Distributed = experiment.TensorFlow{WorkerCount: nodes*each - d.servers, ParameterServerCount: d.servers, NodeCount: nodes}
 	case "mpi":
 		config.Distributed = experiment.Mpi{ProcessCountPerNode: each, NodeCount: nodes}
 	default:
 		return usage("--framework %q: use pytorch, tensorflow or mpi", d.framework)
+	}
+	return nil
+}
+
+// check tells what can't be, whatever the framework is called.
+func (d *distributedFlags) check(framework string) error {
+	for _, c := range []struct {
+		flag  string
+		count int
+	}{{"nodes", d.nodes}, {"processes", d.processes}, {"parameter-servers", d.servers}} {
+		if c.count < 0 {
+			return usage("--%s %d: give how many there are to be", c.flag, c.count)
+		}
+	}
+	switch {
+	case d.servers != 0 && framework != "tensorflow":
+		return usage("--parameter-servers is for --framework tensorflow")
+	case d.backend != "" && framework != "pytorch":
+		return usage("--backend is for --framework pytorch")
 	}
 	return nil
 }

@@ -3,12 +3,18 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
+
+// submitted is a submit of a command with more flags.
+func submitted(flags ...string) []string {
+	return slices.Concat([]string{"run", "submit", "-e", "exp"}, flags, []string{"--command", "--", "true"})
+}
 
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
@@ -36,6 +42,15 @@ func TestWrongUsage(t *testing.T) {
 		"two environments":        {[]string{"run", "submit", "-e", "exp", "a.py", "-r", "a", "--conda", "b"}, "none of the others can be"},
 		"variable without name":   {[]string{"run", "submit", "-e", "exp", "a.py", "--env", "=1"}, "KEY=VALUE"},
 		"variable that isn't set": {[]string{"run", "submit", "-e", "exp", "a.py", "--env", "AZML_NOT_SET_HERE"}, "is not set"},
+		"command of no member":    {[]string{"compute", "create", "cluster", "pool", "--member", "red", "--start", "blue=true"}, "--start blue: no --member is called so"},
+		"stop of no member":       {[]string{"compute", "create", "cluster", "pool", "--member", "red=2", "--stop", "red=true", "--stop", "rd=true"}, "--stop rd: no --member is called so"},
+		"no workers":              {submitted("--framework", "tensorflow", "--processes", "3", "--parameter-servers", "3"), "--parameter-servers 3: none of the 3 processes would be a worker"},
+		"more servers than all":   {submitted("--framework", "tensorflow", "--parameter-servers", "5"), "--parameter-servers 5: none of the 1 processes would be a worker"},
+		"negative servers":        {submitted("--framework", "tensorflow", "--parameter-servers", "-1"), "--parameter-servers -1: give how many"},
+		"negative nodes":          {submitted("--framework", "pytorch", "--nodes", "-1"), "--nodes -1: give how many"},
+		"negative processes":      {submitted("--framework", "mpi", "--processes", "-1"), "--processes -1: give how many"},
+		"servers of pytorch":      {submitted("--framework", "pytorch", "--parameter-servers", "1"), "is for --framework tensorflow"},
+		"backend of mpi":          {submitted("--framework", "mpi", "--backend", "gloo"), "is for --framework pytorch"},
 		"nothing to tag":          {[]string{"run", "tag", "x"}, "KEY=VALUE"},
 		"metrics format":          {[]string{"run", "metrics", "x", "--format", "xml"}, "table, json or csv"},
 		"model without name":      {[]string{"model", "register", "--path", "x"}, "--name"},
@@ -62,6 +77,13 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+func TestSchedulerOfNoCluster(t *testing.T) {
+	t.Parallel()
+	said := setup(t).fails(t, exitUsage, "scheduler", "local")
+	require.Contains(t, said, "local is a target of type Local and no cluster")
+	require.NotContains(t, said, "have a scheduler here")
+}
+
 func TestErrorsOfOneLine(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -73,7 +95,10 @@ func TestErrorsOfOneLine(t *testing.T) {
 		"model":       {[]string{"model", "show", "nope:3"}, "not found"},
 		"model ID":    {[]string{"model", "show", "nope:x"}, "invalid"},
 		"environment": {[]string{"environment", "show", "nope"}, "not found"},
-		"compute":     {[]string{"compute", "show", "nope"}, "not found"},
+		"compute":     {[]string{"compute", "show", "nope"}, `get compute target "nope": not found: azml compute list shows`},
+		"update":      {[]string{"compute", "update", "nope", "--min-nodes", "1"}, `update compute target "nope": not found: azml compute list shows`},
+		"detach":      {[]string{"compute", "detach", "nope"}, `not found: azml compute list shows`},
+		"target":      {submitted("--compute", "nope"), `get compute target "nope": not found: azml compute list shows`},
 		"endpoint":    {[]string{"endpoint", "show", "nope"}, "not found"},
 		"experiment":  {[]string{"experiment", "show", "nope"}, "not found"},
 		"secret":      {[]string{"secret", "get", "nope"}, "not found"},
