@@ -305,8 +305,11 @@ func (d *Driver) refusal(ctx context.Context, v view) error {
 	return nil
 }
 
-// overQuota tells whether a pod could not be made for a quota that is used up.
-func overQuota(e *corev1.Event) bool { return strings.Contains(e.Message, "exceeded quota") }
+// overQuota tells whether a pod could not be made for a quota that is used up, or of which
+// that is not known yet.
+func overQuota(e *corev1.Event) bool {
+	return strings.Contains(e.Message, "exceeded quota") || strings.Contains(e.Message, "status unknown for quota")
+}
 
 // lastEvent gives the newest event about an object, of those with the reason unless that is
 // "", and nil when there is none.

@@ -3,6 +3,7 @@
 package keeper_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,8 +78,10 @@ func TestRoomIsWaitedFor(t *testing.T) {
 			h, template := atKubernetes(t, on)
 			patient, named, unwanted := begin(t, h, template, "patient", true), begin(t, h, template, "named", false), begin(t, h, template, "unwanted", true)
 			require.Eventually(t, func() bool {
-				return strings.HasPrefix(get(t, h, "unwanted").WaitsFor, "compute target k8s: it waits for ")
-			}, toBegin, 100*time.Millisecond)
+				r, err := history.Get(t.Context(), h, "unwanted")
+				return err == nil && (r.Value.Status.Terminal() || strings.HasPrefix(r.Value.WaitsFor, "compute target k8s: it waits for "))
+			}, 5*time.Minute, 100*time.Millisecond)
+			require.Equal(t, record.Starting, get(t, h, "unwanted").Status, get(t, h, "unwanted").Reason)
 			_, err = history.Transition(t.Context(), h, "unwanted", history.Step{To: record.CancelRequested})
 			require.NoError(t, err)
 			require.NoError(t, <-unwanted)
@@ -114,7 +117,11 @@ func atKubernetes(t *testing.T, on kubernetes.Target) (h core.Handle, template r
 	opts.Computes, opts.Program = []backend.ComputeDriver{kubernetes.Kind{}}, file
 	ws, err := workspace.Open(t.Context(), filepath.Join(dir, "ws"), opts)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, ws.Close(t.Context())) })
+	t.Cleanup(func() {
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		require.NoError(t, ws.Close(ctx))
+	})
 	_, err = ws.Compute().Create(t.Context(), "k8s", on, nil)
 	require.NoError(t, err)
 	exp, err := ws.Experiments().CreateOrUpdate(t.Context(), "e", nil)
