@@ -53,8 +53,10 @@ type ScriptRunConfig struct {
 	// in whole seconds, at least one.
 	MaxDuration time.Duration
 	// MaxStart is how long it may take on another target than this machine until
-	// its agent, once it is started, has taken the run over, 15 minutes when zero. It
-	// counts in whole seconds.
+	// its agent, once it is started, has taken the run over. When zero it is 15 minutes,
+	// to which no time counts in which the target has no room for the run: that lasts, in a
+	// queue for example, until there is some or the run is canceled. It counts in whole
+	// seconds.
 	MaxStart time.Duration
 	// MaxPrepare is how long environment and snapshot, and before them the
 	// environment's image where there is one, may take to be ready, 2 hours
@@ -230,7 +232,7 @@ func (e *Experiment) draft(ctx context.Context, config ScriptRunConfig, opts *Su
 		Status: record.Starting, Reason: "submitted", Owner: &owner,
 		Definition: &record.Definition{Script: config.Script, Arguments: slices.Clone(config.Arguments), Command: slices.Clone(config.Command),
 			Compute: target.Name(), ComputeType: string(target.Type()), Variables: maps.Clone(config.Variables), MaxDuration: int64(config.MaxDuration.Seconds()), GracePeriod: config.GracePeriod.Seconds(),
-			MaxStart: int64(config.MaxStart.Seconds()), MaxPrepare: int64(config.MaxPrepare.Seconds()),
+			MaxStart: int64(config.maxStart().Seconds()), WaitsForRoom: config.MaxStart == 0, MaxPrepare: int64(config.MaxPrepare.Seconds()),
 			Limits: record.Limits(config.Limits), Priority: config.Priority, AllowWorkspace: config.AllowWorkspace, Secrets: slices.Clone(config.Secrets)}}
 	if draft.ID == "" {
 		draft.ID = e.newRunID()
@@ -328,13 +330,21 @@ func (c *ScriptRunConfig) check() error {
 	if err := c.checkProgram(); err != nil {
 		return err
 	}
-	for limit, standard := range map[*time.Duration]time.Duration{&c.MaxDuration: defaultMaxDuration, &c.MaxStart: defaultMaxStart, &c.MaxPrepare: defaultMaxPrepare} {
+	for limit, standard := range map[*time.Duration]time.Duration{&c.MaxDuration: defaultMaxDuration, &c.MaxPrepare: defaultMaxPrepare} {
 		if *limit == 0 {
 			*limit = standard
 		}
 		*limit = max(*limit, time.Second)
 	}
 	return c.checkSource()
+}
+
+// maxStart is MaxStart, or the standard where that is zero, which stays so: it means more.
+func (c *ScriptRunConfig) maxStart() time.Duration {
+	if c.MaxStart == 0 {
+		return defaultMaxStart
+	}
+	return max(c.MaxStart, time.Second)
 }
 
 // checkSource looks for the source folder and the script in it.

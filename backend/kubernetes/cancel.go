@@ -116,7 +116,7 @@ func (d *Driver) deletePod(ctx context.Context, pod *corev1.Pod, grace time.Dura
 // queue goes at once: while it is suspended no deadline counts.
 func (d *Driver) withdraw(ctx context.Context, v view) error {
 	s := v.status()
-	s.State, s.Reason, s.Ended = backend.JobKilled, "cancelled before it began", time.Now().UTC()
+	s.State, s.Reason, s.WaitsForRoom, s.Ended = backend.JobKilled, "cancelled before it began", false, time.Now().UTC()
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err

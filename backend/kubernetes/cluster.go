@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 
@@ -105,11 +106,18 @@ func onLoopback(address string) bool {
 	return u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
 }
 
-// restConfig reads a kubeconfig; without one this program has to be in a pod.
+// podNamespace is where a pod with a service account finds its namespace.
+const podNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// restConfig reads a kubeconfig; without one this program has to be in a pod, whose
+// namespace is the one then.
 func restConfig(kubeconfig []byte) (config *rest.Config, namespace string, err error) {
 	if len(kubeconfig) == 0 {
-		config, err = rest.InClusterConfig()
-		return config, metav1.NamespaceDefault, err
+		if config, err = rest.InClusterConfig(); err != nil {
+			return nil, "", err
+		}
+		own, err := os.ReadFile(podNamespace)
+		return config, strings.TrimSpace(string(own)), err
 	}
 	from, err := clientcmd.NewClientConfigFromBytes(kubeconfig)
 	if err != nil {

@@ -193,24 +193,35 @@ func TestDisruptions(t *testing.T) {
 	}
 }
 
+// apartFromEachOther has no two pods of a job on one node.
+const apartFromEachOther = `{metadata: {labels: {azml-test: apart}}, spec: {affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+  {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {azml-test: apart}}}]}}}}`
+
 // TestWaiting are jobs that the cluster can't run yet: it is told why, and they can be
 // cancelled.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.Kubernetes(t)
-	full := cluster.Namespace + "-full"
-	cluster.Kubectl(t, "", "create", "namespace", full)
-	t.Cleanup(func() { _, _ = cluster.Run(context.Background(), "", "delete", "namespace", full, "--wait=false") })
-	cluster.Kubectl(t, "", "wait", "--for=create", "serviceaccount/default", "-n", full, "--timeout=60s")
-	cluster.Kubectl(t, "", "create", "quota", "none", "--hard=pods=0", "-n", full)
+	withQuota := func(name, pods string) (namespace string) {
+		namespace = cluster.Namespace + "-" + name
+		cluster.Kubectl(t, "", "create", "namespace", namespace)
+		t.Cleanup(func() { _, _ = cluster.Run(context.Background(), "", "delete", "namespace", namespace, "--wait=false") })
+		cluster.Kubectl(t, "", "wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+		cluster.Kubectl(t, "", "create", "quota", name, "--hard=pods="+pods, "-n", namespace)
+		return namespace
+	}
+	none, one := withQuota("none", "0"), withQuota("one", "1")
 	for name, c := range map[string]struct {
+		nodes  int
 		change func(*kubernetes.Target)
 		reason string
 	}{
-		"no node":  {func(t *kubernetes.Target) { t.NodeSelector = map[string]string{"azml-test": "none"} }, "0/1 nodes are available"},
-		"no room":  {func(t *kubernetes.Target) { t.Requests = map[string]string{"memory": "100Ti"} }, "Insufficient memory"},
-		"no quota": {func(t *kubernetes.Target) { t.Namespace = full }, "exceeded quota: none"},
-		"queue":    {func(t *kubernetes.Target) { t.Queue = "team-a" }, "it waits for the queue team-a"},
+		"no node":             {1, func(t *kubernetes.Target) { t.NodeSelector = map[string]string{"azml-test": "none"} }, "0/1 nodes are available"},
+		"no room":             {1, func(t *kubernetes.Target) { t.Requests = map[string]string{"memory": "100Ti"} }, "Insufficient memory"},
+		"no quota":            {1, func(t *kubernetes.Target) { t.Namespace = none }, "exceeded quota: none"},
+		"quota for one pod":   {2, func(t *kubernetes.Target) { t.Namespace = one }, "exceeded quota: one"},
+		"room for one of two": {2, func(t *kubernetes.Target) { t.PodPatch = apartFromEachOther }, "anti-affinity"},
+		"queue":               {1, func(t *kubernetes.Target) { t.Queue = "team-a" }, "it waits for the queue team-a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,11 +229,17 @@ func TestWaiting(t *testing.T) {
 			c.change(&p.Target)
 			d, other := open(t, p), open(t, p)
 			started := make(chan error, 1)
-			go func() { started <- d.Start(t.Context(), shell("a", "true")) }()
-			require.Eventually(t, func() bool {
-				s, err := other.Status(t.Context(), "a")
-				return err == nil && s.State == backend.JobRunning && strings.Contains(s.Reason, c.reason)
+			job := shell("a", "true")
+			job.Nodes = c.nodes
+			go func() { started <- d.Start(t.Context(), job) }()
+			var s backend.JobStatus
+			require.Eventually(t, func() (told bool) {
+				var err error
+				s, err = other.Status(t.Context(), "a")
+				return err == nil && strings.Contains(s.Reason, c.reason)
 			}, 5*time.Minute, 100*time.Millisecond, "what it waits for is told")
+			require.Equal(t, backend.JobRunning, s.State)
+			require.True(t, s.WaitsForRoom)
 			require.NoError(t, other.Cancel(t.Context(), "a", time.Minute))
 			require.ErrorIs(t, <-started, azml.ErrFailed)
 			_, err := d.Status(t.Context(), "a")

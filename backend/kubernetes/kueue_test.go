@@ -92,6 +92,7 @@ func waiting(t *testing.T, cluster *testenv.KubernetesCluster, d *kubernetes.Dri
 		return err == nil && strings.Contains(s.Reason, ": ")
 	}, 5*time.Minute, 100*time.Millisecond, "what it waits for is told")
 	require.Equal(t, backend.JobRunning, s.State)
+	require.True(t, s.WaitsForRoom)
 	require.Regexp(t, "^it waits for the queue (narrow|wide): .*insufficient unused quota for cpu in flavor default", s.Reason)
 	require.Empty(t, cluster.Kubectl(t, "", "get", "pods", "-o", fmt.Sprintf(`jsonpath={.items[?(@.metadata.annotations.azml/job==%q)].metadata.name}`, job.ID)))
 	return done

@@ -294,7 +294,7 @@ func pullClass(message string) error {
 // is exceeded is none: others may end.
 func (d *Driver) refusal(ctx context.Context, v view) error {
 	said, err := d.lastEvent(ctx, v.job.Name, "")
-	if err != nil || said == nil || said.Reason != "FailedCreate" || strings.Contains(said.Message, "exceeded quota") {
+	if err != nil || said == nil || said.Reason != "FailedCreate" || overQuota(said) {
 		return nil //nolint:nilerr // events say more, and are not needed
 	}
 	for _, word := range []string{webhookDenied, "denied request", "is forbidden", "is invalid", "violates PodSecurity"} {
@@ -303,6 +303,12 @@ func (d *Driver) refusal(ctx context.Context, v view) error {
 		}
 	}
 	return nil
+}
+
+// overQuota tells whether a pod could not be made for a quota that is used up, or of which
+// that is not known yet.
+func overQuota(e *corev1.Event) bool {
+	return strings.Contains(e.Message, "exceeded quota") || strings.Contains(e.Message, "status unknown for quota")
 }
 
 // lastEvent gives the newest event about an object, of those with the reason unless that is

@@ -119,7 +119,7 @@ func (n node) status() backend.JobStatus {
 	running := n.container().State.Running
 	switch {
 	case running == nil:
-		s.Reason = n.waitsFor()
+		s.Reason, s.WaitsForRoom = n.waitsFor()
 	case n.job.Annotations[begunAnnotation] == "":
 		s.Started, s.Reason = running.StartedAt.UTC(), "it is being started"
 		if time.Since(s.Started) > startPatience {
@@ -137,26 +137,26 @@ func (n node) status() backend.JobStatus {
 // suspended tells whether a Job is to have no pods yet.
 func suspended(m *batchv1.Job) bool { return m.Spec.Suspend != nil && *m.Spec.Suspend }
 
-// waitsFor says in words why a pod does not run yet.
-func (n node) waitsFor() string {
+// waitsFor says in words why a pod does not run yet, and whether that is for want of room.
+func (n node) waitsFor() (what string, room bool) {
 	if n.pod == nil {
 		if suspended(n.job) {
 			if queue := n.job.Labels[queueLabel]; queue != "" {
-				return "it waits for the queue " + queue
+				return "it waits for the queue " + queue, true
 			}
-			return "its Job is suspended"
+			return "its Job is suspended", true
 		}
-		return "it waits for its pod"
+		return "it waits for its pod", false
 	}
 	for _, c := range n.pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return "it waits for a node: " + c.Message
+			return "it waits for a node: " + c.Message, true
 		}
 	}
 	if w := n.container().State.Waiting; w != nil {
-		return strings.TrimSuffix(fmt.Sprintf("its container waits: %s: %s", w.Reason, w.Message), ": ")
+		return strings.TrimSuffix(fmt.Sprintf("its container waits: %s: %s", w.Reason, w.Message), ": "), false
 	}
-	return "its container is being made"
+	return "its container is being made", false
 }
 
 // disruption says in words why Kubernetes has ended a pod by itself.
@@ -257,6 +257,7 @@ func (d *Driver) Status(ctx context.Context, id string) (backend.JobStatus, erro
 	default:
 		if said, err := d.lastEvent(ctx, v.job.Name, ""); err == nil && said != nil && said.Type == corev1.EventTypeWarning {
 			s.Reason = "it waits for its pod: " + said.Message
+			s.WaitsForRoom = overQuota(said)
 		}
 	}
 	return s, nil

@@ -38,7 +38,7 @@ type Target struct {
 	// see ReadKubeconfig. It is kept in the secret store. Empty for a program
 	// that itself runs in the cluster: its own service account.
 	Kubeconfig []byte `json:"-"`
-	// Namespace is where the jobs are; the kubeconfig's when empty.
+	// Namespace is where the jobs are; the kubeconfig's, or the pod's, when empty.
 	Namespace string `json:"namespace,omitempty"`
 	// Image is the image of jobs, and the base of environments, that name none.
 	Image string `json:"image,omitempty"`

@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/docker"
+	"github.com/azml-go/azml/backend/kubernetes"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
@@ -115,4 +117,67 @@ func TestTorchOnClusters(t *testing.T) {
 			require.Equal(t, "outputs/model.pt", files[0].Path)
 		})
 	}
+}
+
+// oneFails has rank 2 fail as soon as the others have begun, which say when they are told to
+// end.
+const oneFails = `trap 'touch "$PLACE/told-$RANK"; exit 0' TERM
+touch "$PLACE/begun-$RANK"
+if [ "$RANK" = 2 ]; then
+	until [ -e "$PLACE/begun-0" ] && [ -e "$PLACE/begun-1" ] && [ -e "$PLACE/begun-3" ]; do sleep 0.1; done
+	echo broken; exit 7
+fi
+while :; do sleep 0.1; done`
+
+// TestOneRankFails has one process of four, on two nodes, fail: that is the reason of the
+// run's end, the others are ended, and nothing is left.
+func TestOneRankFails(t *testing.T) {
+	t.Parallel()
+	for _, on := range distributedTargets {
+		t.Run(on, func(t *testing.T) {
+			t.Parallel()
+			ws, s := onTwoNodes(t, on)
+			r := target{compute: on}.begin(t, ws, oneFails, func(c *experiment.ScriptRunConfig) {
+				c.Distributed = experiment.PyTorch{CommunicationBackend: "gloo", NodeCount: 2, ProcessCount: 4}
+				c.Variables, c.GracePeriod = map[string]string{"PLACE": s.shared}, time.Minute
+			})
+			require.ErrorIs(t, r.Wait(t.Context(), nil), azml.ErrFailed)
+			e := r.Details().Error
+			require.Contains(t, e.Message, "(rank 2 on node 1) ended with exit code 7; its last line: broken")
+			require.Equal(t, "UserError", e.Code)
+			require.Equal(t, 7, *e.ExitCode)
+			for _, rank := range []string{"0", "1", "3"} {
+				require.FileExists(t, filepath.Join(s.shared, "told-"+rank))
+			}
+			s.requireNothing(t, r)
+			clean(t, ws)
+		})
+	}
+}
+
+// onTwoNodes gives a workspace that has a target by that name with two nodes, which nobody
+// else uses, and whose scripts see a folder of this machine.
+func onTwoNodes(t *testing.T, called string) (*workspace.Workspace, *site) {
+	t.Helper()
+	p := newPlace(t)
+	if called == "k8s" {
+		s := clustered(t, p)
+		config := s.config.(kubernetes.Target)
+		s.shared = sharedFolder(t)
+		config.PodPatch = hostFolder(s.shared)
+		ws := p.openFor(t)
+		_, err := ws.Compute().Create(t.Context(), called, config, nil)
+		require.NoError(t, err)
+		return ws, s
+	}
+	s := boxed(t, p)
+	config := s.config.(docker.Config)
+	config.Network = "host"
+	ws := p.openFor(t)
+	_, err := ws.Compute().Create(t.Context(), "box", config, nil)
+	require.NoError(t, err)
+	_, err = ws.Compute().Create(t.Context(), called, compute.Cluster{Members: []compute.Member{{Target: "box", Nodes: 2}}}, nil)
+	require.NoError(t, err)
+	schedule(t, ws)
+	return ws, s
 }

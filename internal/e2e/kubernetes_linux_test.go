@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -29,6 +30,11 @@ func onCluster(t *testing.T) kubernetes.Target {
 	kubeconfig, err := os.ReadFile(cluster.Kubeconfig)
 	require.NoError(t, err)
 	return kubernetes.Target{Kubeconfig: kubeconfig, Namespace: cluster.Namespace, Image: cluster.Image}
+}
+
+// hostFolder has pods see a folder of this machine, which is that of the node, at its path.
+func hostFolder(dir string) (patch string) {
+	return fmt.Sprintf("spec: {volumes: [{name: host, hostPath: {path: %[1]s}}], containers: [{name: job, volumeMounts: [{name: host, mountPath: %[1]s}]}]}", dir)
 }
 
 // withWheels is a namespace whose pods see a folder of packages: they have no network

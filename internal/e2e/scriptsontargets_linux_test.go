@@ -30,8 +30,9 @@ type trained struct {
 }
 
 // TestScriptsOnEveryTarget has one Go driver submit the examples' scripts, as they
-// are, to this machine, to one over SSH, to a Docker engine and to Kubernetes: the
-// metrics are the same, and so is the model to the last bit.
+// are, to this machine, to one over SSH, to a Docker engine, to a cluster of nodes that
+// are its containers, and to Kubernetes: the metrics are the same, and so is the model to
+// the last bit.
 func TestScriptsOnEveryTarget(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it makes environments with scikit-learn and MLflow")
@@ -56,6 +57,9 @@ func TestScriptsOnEveryTarget(t *testing.T) {
 		_, err := ws.Compute().Create(t.Context(), name, config, nil)
 		require.NoError(t, err)
 	}
+	_, err = ws.Compute().Create(t.Context(), "pool", compute.Cluster{Members: []compute.Member{{Target: "box", Nodes: 1}}}, nil)
+	require.NoError(t, err)
+	schedule(t, ws)
 	for name, script := range map[string]struct {
 		arguments []string
 		metrics   []string
@@ -69,16 +73,16 @@ func TestScriptsOnEveryTarget(t *testing.T) {
 			env, err := environment.FromRequirements("walked-"+name, filepath.Join(source, "requirements.txt"))
 			require.NoError(t, err)
 			results := map[string]trained{}
-			for _, target := range []string{"local", "far", "box", "k8s"} {
+			for _, target := range []string{"local", "far", "box", "pool", "k8s"} {
 				if target == "k8s" {
 					env = fromWheels(t, wheels, env)
 				}
 				r := walk(t, ws, experiment.ScriptRunConfig{Source: source, Script: "train.py", Arguments: script.arguments, Compute: target, Environment: env})
 				results[target] = trainedBy(t, r, script.metrics, script.model)
 			}
-			require.Equal(t, results["local"], results["far"])
-			require.Equal(t, results["local"], results["box"])
-			require.Equal(t, results["local"], results["k8s"])
+			for target, result := range results {
+				require.Equal(t, results["local"], result, target)
+			}
 		})
 	}
 }

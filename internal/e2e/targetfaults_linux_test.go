@@ -100,9 +100,10 @@ func lost(t *testing.T, ws *workspace.Workspace, r *run.Run, s *site, reasons ..
 	clean(t, ws)
 }
 
-// counting logs and prints a number ten times a second until the folder has "go".
+// counting logs and prints a number ten times a second until the folder has "go". How far
+// it is, the folder has, too.
 const counting = `i=0; until [ -e "$PLACE/go" ]; do
-echo "$i"; echo "{\"name\": \"n\", \"value\": $i, \"step\": $i}" >> "$AZML_METRICS_FILE"; i=$((i+1)); sleep 0.1; done
+echo "$i"; echo "{\"name\": \"n\", \"value\": $i, \"step\": $i}" >> "$AZML_METRICS_FILE"; i=$((i+1)); echo "$i" > "$PLACE/at"; sleep 0.1; done
 echo "$i" > "$PLACE/done"`
 
 // counted checks that all the script said has arrived, once and in order.

@@ -60,18 +60,26 @@ func TestSilentTarget(t *testing.T) {
 	}
 }
 
-// silentTargetCase keeps a run on such a target, and changes its record after an hour.
-func silentTargetCase(t *testing.T, change func(*record.Run), ended bool, class error) {
+// keeperOf gives the keeper of a run "r" of a workspace in memory, without its target.
+func keeperOf(t *testing.T, r record.Run) *keeper {
+	t.Helper()
 	h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
 	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
 	_, err := core.CreateQuiet(t.Context(), h, history.ExperimentRef("e").Key, record.Experiment{Name: "e"})
 	require.NoError(t, err)
+	r.ID, r.Experiment = "r", "e"
+	stored, err := history.Create(t.Context(), h, r)
+	require.NoError(t, err)
+	return &keeper{h: h, run: stored.Value}
+}
+
+// silentTargetCase keeps a run on such a target, and changes its record after an hour.
+func silentTargetCase(t *testing.T, change func(*record.Run), ended bool, class error) {
 	a, _ := NewAgent()
 	a.Adopted, a.Nodes = true, []string{"near/0", "far/0"}
-	stored, err := history.Create(t.Context(), h, record.Run{ID: "r", Experiment: "e", Status: record.Running, Agent: a,
-		Owner: &record.Owner{ID: "agent", Host: "elsewhere", PID: 1}, Definition: &record.Definition{Compute: "far"}})
-	require.NoError(t, err)
-	k := &keeper{h: h, run: stored.Value, target: silentTarget{}, seat: &seat{job: a.Job, questions: make(chan question)}}
+	k := keeperOf(t, record.Run{Status: record.Running, Agent: a, Owner: &record.Owner{ID: "agent", Host: "elsewhere", PID: 1}, Definition: &record.Definition{Compute: "far"}})
+	h := k.h
+	k.target, k.seat = silentTarget{}, &seat{job: a.Job, questions: make(chan question)}
 	t.Cleanup(func() { k.seat.stop(); <-k.seat.served })
 	type end struct {
 		ended bool
@@ -94,7 +102,7 @@ func silentTargetCase(t *testing.T, change func(*record.Run), ended bool, class 
 	case <-time.After(lookAfter + 2*tryEvery):
 		require.Fail(t, "it is waited for the target")
 	}
-	stored, err = history.Get(t.Context(), h, "r")
+	stored, err := history.Get(t.Context(), h, "r")
 	require.NoError(t, err)
 	require.Equal(t, changed.ETag, stored.ETag, "nothing is written any more")
 }

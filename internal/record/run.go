@@ -228,6 +228,9 @@ type Definition struct {
 	// MaxStart is the limit of the time from the agent's start until it has taken the
 	// run over, in seconds; 0 for none.
 	MaxStart int64 `json:"maxStartSeconds,omitempty"`
+	// WaitsForRoom says that the time in which the target has no room for the run does not
+	// count to MaxStart.
+	WaitsForRoom bool `json:"waitsForRoom,omitempty"`
 	// MaxPrepare is the limit of the preparation in seconds, 0 for none.
 	MaxPrepare int64 `json:"maxPrepareSeconds,omitempty"`
 	// GracePeriod is the time between asking and forcing a cancelled script to

@@ -2,6 +2,7 @@ package jobset
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/azml-go/azml/backend"
@@ -27,14 +28,12 @@ func Together(id string, all []backend.JobStatus) backend.JobStatus {
 			ended = s.Ended
 		}
 	}
-	for _, s := range all {
-		if s.State == backend.JobRunning {
-			running := backend.JobStatus{ID: id, State: backend.JobRunning, Started: all[0].Started, Reason: s.Reason}
-			if worst >= 0 {
-				running.Reason = "the other nodes are to end: " + reason(worst, all[worst])
-			}
-			return running
+	if s, ok := running(all); ok {
+		s.ID, s.Started = id, all[0].Started
+		if worst >= 0 {
+			s.Reason = "the other nodes are to end: " + reason(worst, all[worst])
 		}
+		return s
 	}
 	result := all[max(worst, 0)]
 	result.ID, result.Started = id, all[0].Started
@@ -45,6 +44,19 @@ func Together(id string, all []backend.JobStatus) backend.JobStatus {
 		result.Ended = ended
 	}
 	return result
+}
+
+// running gives the status of a node that has not ended, of one that waits for room where
+// there is one: it is what the others wait for.
+func running(all []backend.JobStatus) (s backend.JobStatus, ok bool) {
+	n := slices.IndexFunc(all, func(s backend.JobStatus) bool { return s.WaitsForRoom })
+	if n < 0 {
+		n = slices.IndexFunc(all, func(s backend.JobStatus) bool { return s.State == backend.JobRunning })
+	}
+	if n < 0 {
+		return s, false
+	}
+	return all[n], true
 }
 
 // before tells whether a failed earlier than b. One that ended by itself comes
