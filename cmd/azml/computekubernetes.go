@@ -56,7 +56,7 @@ func (f *kubernetesFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default: kubectl's)")
 	flags.StringVar(&f.context, "context", "", "context of the kubeconfig (default: the current one)")
 	flags.BoolVar(&f.inCluster, "in-cluster", false, "use the service account of the pod that azml runs in, instead of a kubeconfig")
-	flags.StringVar(&f.target.Namespace, "namespace", "", "namespace of the Jobs (default: the context's)")
+	flags.StringVar(&f.target.Namespace, "namespace", "", "namespace of the Jobs (default: the context's, in a pod the pod's)")
 	flags.StringVar(&f.target.Image, "image", "", "image of environments that name none")
 	flags.StringVar(&f.target.Registry, "registry", "", "repository for images of environments, such as registry.example.com/ml/azml")
 	flags.StringVar(&f.target.Platform, "platform", "", "platform of the nodes, such as linux/arm64 (default: the API server's)")
