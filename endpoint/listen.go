@@ -106,11 +106,12 @@ func (c *paced) SetDeadline(t time.Time) error {
 
 // readDeadline is the deadline for reading from a connection, which the connection gets
 // only while something reads, and only if the one that it has is not earlier: who is
-// woken too early reads on.
+// woken too early reads on. The clock is looked at only by who is woken, or gives another.
 type readDeadline struct {
 	mu      sync.Mutex
 	want    time.Time // zero for none
 	has     time.Time // of the connection
+	seen    time.Time // on the clock, when it was looked at last
 	reading int
 }
 
@@ -119,19 +120,32 @@ type readDeadline struct {
 func (d *readDeadline) begin(conn net.Conn, again bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.want.IsZero() && !again {
+	if !again && (d.want.IsZero() || d.hasEarlier()) {
 		d.reading++
 		return nil
 	}
-	now := time.Now()
-	if !d.want.IsZero() && !now.Before(d.want) {
+	if !d.want.IsZero() && d.over() {
 		return os.ErrDeadlineExceeded
 	}
-	if err := d.give(conn, now); err != nil {
+	if err := d.give(conn); err != nil {
 		return err
 	}
 	d.reading++
 	return nil
+}
+
+// hasEarlier tells whether the connection has a deadline that is not later than the wanted
+// one, whether or not it is over. The caller holds the lock, as of all that follow.
+func (d *readDeadline) hasEarlier() bool {
+	return !d.has.IsZero() && (d.want.IsZero() || !d.has.After(d.want))
+}
+
+// over tells whether the wanted deadline is.
+func (d *readDeadline) over() bool {
+	if d.want.After(d.seen) {
+		d.seen = time.Now()
+	}
+	return !d.want.After(d.seen)
 }
 
 // end says that nothing reads any more.
@@ -148,14 +162,15 @@ func (d *readDeadline) set(conn net.Conn, t time.Time) error {
 	if d.reading == 0 {
 		return nil
 	}
-	return d.give(conn, time.Now())
+	return d.give(conn)
 }
 
-// give sets the connection's deadline, unless one is yet to come that is not later. The
-// caller holds the lock.
-func (d *readDeadline) give(conn net.Conn, now time.Time) error {
-	if now.Before(d.has) && (d.want.IsZero() || !d.has.After(d.want)) {
-		return nil
+// give sets the connection's deadline, unless one is yet to come that is not later.
+func (d *readDeadline) give(conn net.Conn) error {
+	if d.hasEarlier() {
+		if d.seen = time.Now(); d.seen.Before(d.has) {
+			return nil
+		}
 	}
 	d.has = d.want
 	return conn.SetReadDeadline(d.want)

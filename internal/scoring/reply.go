@@ -1,12 +1,15 @@
 package scoring
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // Names of the contract's headers.
@@ -21,17 +24,22 @@ const (
 	headerDeployment      = "Azureml-Model-Deployment"
 )
 
-// recorder remembers what the log of requests tells.
+// recorder is a request that is being answered, with what log and telemetry tell of it.
 type recorder struct {
 	http.ResponseWriter
-	call   Call
-	status int
-	size   int64
-	values [7]string // of headers, without a slice of its own for each
-	set    int       // how many of values are taken
-	share  share     // of the room for bodies
-	asked  time.Time // when the body was there
-	by     *Deployment
+	ctx      context.Context //nolint:containedctx // the request's, with its span
+	begun    telemetry.Begun
+	request  Request // what the scorer sees
+	call     Call
+	status   int
+	size     int64
+	values   [4]string     // of headers, without a slice of its own for each
+	set      int           // how many of values are taken
+	share    share         // of the room for bodies
+	asked    time.Duration // from the beginning until the body was there
+	by       *Deployment
+	gone     bool // the client did not wait for the answer
+	brokeOff bool // whoever answers has not returned
 }
 
 // setHeader sets a header, whose name is in canonical form.
@@ -57,7 +65,9 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // WriteHeader remembers the status.
 func (r *recorder) WriteHeader(status int) {
-	r.status = status
+	if r.status == 0 {
+		r.status = status
+	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
@@ -66,7 +76,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
-	n, err := r.ResponseWriter.Write(p) //nolint:gosec // whoever made the body has given it a type
+	n, err := r.ResponseWriter.Write(p)
 	r.size += int64(n)
 	return n, err
 }
@@ -74,6 +84,8 @@ func (r *recorder) Write(p []byte) (int, error) {
 var (
 	jsonType   = []string{"application/json"}
 	jsonHeader = http.Header{"Content-Type": jsonType}
+
+	pythonTrue, pythonFalse = []string{"True"}, []string{"False"}
 )
 
 // refuse answers with a status and {"message": text}.
@@ -83,7 +95,7 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	header["Content-Type"] = jsonType
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	if header.Get(headerRunFailed) == "" {
-		header.Set(headerRunFailed, "False")
+		header[headerRunFailed] = pythonFalse
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone needs no answer
@@ -100,11 +112,11 @@ func allowMethods(w http.ResponseWriter, r *http.Request, methods ...string) boo
 }
 
 // pythonBool is how the contract's header writes a truth value.
-func pythonBool(b bool) string {
+func pythonBool(b bool) []string {
 	if b {
-		return "True"
+		return pythonTrue
 	}
-	return "False"
+	return pythonFalse
 }
 
 // reply sends a scorer's response.
@@ -117,7 +129,7 @@ func (s *Server) reply(w *recorder, resp *Response) error {
 	}
 	failed := resp.Failed || resp.Status >= http.StatusInternalServerError
 	if failed && !resp.told || first(header, headerRunFailed) == "" {
-		w.setHeader(header, headerRunFailed, pythonBool(failed))
+		header[headerRunFailed] = pythonBool(failed)
 	}
 	w.call.Ran = resp.Elapsed
 	if resp.Elapsed > 0 {
