@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,13 +55,19 @@ type paced struct {
 	piece time.Duration
 	until atomic.Int64 // the deadline for writing that is set, in Unix nanoseconds; 0 when that is not known
 	reads readDeadline
+	wrote atomic.Bool // since the last read
 }
 
-// Read reads until the deadline.
+// Read reads until the deadline. Who has just got an answer has hardly asked again: others
+// go first, so that the next request is mostly there, where a read at once would find
+// nothing and have to be woken.
 func (c *paced) Read(p []byte) (int, error) {
 	for again := false; ; again = true {
 		if err := c.reads.begin(c.Conn, again); err != nil {
 			return 0, err
+		}
+		if c.wrote.CompareAndSwap(true, false) {
+			runtime.Gosched()
 		}
 		n, err := c.Conn.Read(p)
 		c.reads.end()
@@ -72,6 +79,7 @@ func (c *paced) Read(p []byte) (int, error) {
 
 // Write writes piece by piece, each within its time.
 func (c *paced) Write(p []byte) (int, error) {
+	defer c.wrote.Store(true)
 	return inPieces(p, c.piece, c.setDeadline, c.Conn.Write)
 }
 
