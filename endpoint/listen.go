@@ -1,6 +1,8 @@
 package endpoint
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -9,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/azml-go/azml/internal/scoring"
 )
 
 // pace is how slow a client may be before its connection is cut off, so that those
@@ -30,7 +34,8 @@ const pieceBytes = 256 << 10
 
 // newServer makes the server of a handler.
 func newServer(handler http.Handler, p pace) *http.Server {
-	return &http.Server{Handler: paceStreams(handler, p.piece), ReadHeaderTimeout: p.header, ReadTimeout: p.body, IdleTimeout: p.idle, MaxHeaderBytes: 64 << 10}
+	return &http.Server{Handler: paceStreams(handler, p.piece), ConnContext: withHeads,
+		ReadHeaderTimeout: p.header, ReadTimeout: p.body, IdleTimeout: p.idle, MaxHeaderBytes: 64 << 10}
 }
 
 // pacing is a listener whose connections are cut off by the pace.
@@ -56,6 +61,21 @@ type paced struct {
 	until atomic.Int64 // the deadline for writing that is set, in Unix nanoseconds; 0 when that is not known
 	reads readDeadline
 	wrote atomic.Bool // since the last read
+	lines []byte      // of headers, for the answer that is written next
+	whole []byte      // the last piece that was written with such lines
+}
+
+// withHeads gives handlers the connection; what TLS encrypts can have no lines added.
+func withHeads(ctx context.Context, connection net.Conn) context.Context {
+	if c, is := connection.(*paced); is {
+		return scoring.WithHeads(ctx, c)
+	}
+	return ctx
+}
+
+// AddHeader adds a header to the answer that is written next.
+func (c *paced) AddHeader(name, value string) {
+	c.lines = append(append(append(append(c.lines, name...), ": "...), value...), "\r\n"...)
 }
 
 // Read reads until the deadline. Who has just got an answer has hardly asked again: others
@@ -80,7 +100,22 @@ func (c *paced) Read(p []byte) (int, error) {
 // Write writes piece by piece, each within its time.
 func (c *paced) Write(p []byte) (int, error) {
 	defer c.wrote.Store(true)
-	return inPieces(p, c.piece, c.setDeadline, c.Conn.Write)
+	if len(c.lines) == 0 || interim(p) {
+		return inPieces(p, c.piece, c.setDeadline, c.Conn.Write)
+	}
+	status := bytes.IndexByte(p, '\n') + 1
+	c.whole = append(append(append(c.whole[:0], p[:status]...), c.lines...), p[status:]...)
+	added := len(c.lines)
+	c.lines = c.lines[:0]
+	n, err := inPieces(c.whole, c.piece, c.setDeadline, c.Conn.Write)
+	return max(0, n-added), err
+}
+
+// interim tells whether p, the beginning of an answer, is one that another follows, such
+// as 100 Continue.
+func interim(p []byte) bool {
+	const version = "HTTP/1.1 "
+	return len(p) > len(version) && p[len(version)] == '1'
 }
 
 // setDeadline sets a deadline, unless one that is set is not much earlier: most answers

@@ -65,10 +65,10 @@ func newID() string {
 	return string(text[:])
 }
 
-func (s *Server) commonHeaders(w *recorder, header http.Header, r *http.Request, ids ids) {
+func (s *Server) commonHeaders(w *recorder, r *http.Request, ids ids) {
 	set := func(name, value string) {
 		if value != "" {
-			w.setHeader(header, name, value)
+			w.setHeader(name, value)
 		}
 	}
 	set(headerRequestID, ids.request)
@@ -76,7 +76,7 @@ func (s *Server) commonHeaders(w *recorder, header http.Header, r *http.Request,
 	set(headerClientID, ids.client)
 	set(headerTraceID, first(r.Header, headerTraceID))
 	if !s.cfg.HideServerVersion {
-		header[headerServerVersion] = s.version
+		w.setHeader(headerServerVersion, s.cfg.ServerVersion)
 	}
 }
 

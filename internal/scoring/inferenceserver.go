@@ -57,7 +57,7 @@ func (c *call) forward(ctx context.Context, req *Request) (*Response, error) {
 		return nil, c.cut(ok && dial.Op == "dial", err)
 	}
 	failed := got.Header.Get(headerRunFailed)
-	resp := &Response{Status: got.StatusCode, Header: got.Header, Failed: failed == pythonTrue[0], told: failed != ""}
+	resp := &Response{Status: got.StatusCode, Header: got.Header, Failed: failed == pythonBool(true), told: failed != ""}
 	if ms, err := strconv.ParseFloat(got.Header.Get(headerRunMilliseconds), 64); err == nil {
 		resp.Elapsed = time.Duration(ms * float64(time.Millisecond))
 	}

@@ -54,7 +54,7 @@ func (s *Server) score(w *recorder, r *http.Request, name string, invocations bo
 		s.mirror(to.To, req)
 	}
 	late := func() { s.late(w) }
-	w.answeredBy(d)
+	w.by, w.call.Deployment = d, d.Name()
 	resp, done, err := d.Score(w.ctx, req, late)
 	for errors.Is(err, router.ErrDrained) {
 		// It was taken out of service at this very moment: whoever has taken its
@@ -64,7 +64,7 @@ func (s *Server) score(w *recorder, r *http.Request, name string, invocations bo
 			break
 		}
 		d = route.To
-		w.answeredBy(d)
+		w.by, w.call.Deployment = d, d.Name()
 		resp, done, err = d.Score(w.ctx, req, late)
 	}
 	if errors.Is(err, errLate) {
@@ -151,7 +151,7 @@ func (s *Server) fail(w *recorder, err error) {
 	}
 	failed := func(status int, text string) {
 		s.cfg.Logger.Error("scoring failed", "deployment", w.by.Name(), "request_id", w.call.ID, "status", status, "error", err)
-		w.Header()[headerRunFailed] = pythonTrue
+		w.Header().Set(headerRunFailed, "True")
 		refuse(w, status, text)
 	}
 	switch {

@@ -66,7 +66,6 @@ type Server struct {
 	table   atomic.Pointer[router.Table[*Deployment]]
 	copies  chan struct{}
 	copying sync.WaitGroup
-	version []string
 	// protocol answers the Open Inference Protocol.
 	protocol http.Handler
 }
@@ -82,7 +81,7 @@ func NewServer(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies), version: []string{cfg.ServerVersion}}
+	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies)}
 	s.SetLimits(Limits{})
 	s.protocol = s.newProtocol()
 	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
@@ -146,6 +145,7 @@ func asked(r *http.Request) (name, path string) {
 // ServeHTTP answers one request under the scoring contract.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w, call: Call{Began: time.Now()}, brokeOff: true}
+	rec.heads, _ = r.Context().Value(headsKey{}).(Heads)
 	rec.ctx, rec.begun = s.cfg.Telemetry.Begin(r)
 	defer s.ended(rec)
 	if name, path := asked(r); path == "/" {
@@ -159,15 +159,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer answers a request that is no probe's.
 func (s *Server) answer(rec *recorder, r *http.Request, name, path string) {
 	rec.call.Method, rec.call.Path = r.Method, r.URL.Path
-	header := rec.Header()
 	ids, problem := requestIDs(r.Header)
 	rec.call.ID = ids.request
-	s.commonHeaders(rec, header, r, ids)
+	s.commonHeaders(rec, r, ids)
 	if problem != "" {
 		refuse(rec, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return
 	}
-	if preflight := s.cors(header, r); preflight {
+	if preflight := s.cors(rec.Header(), r); preflight {
 		rec.WriteHeader(http.StatusOK)
 		return
 	}
@@ -208,7 +207,7 @@ func (s *Server) ended(rec *recorder) {
 // and no place in the queue, so a long call can't make the service look dead.
 func (s *Server) health(w *recorder, r *http.Request, name string) {
 	ids, problem := requestIDs(r.Header)
-	s.commonHeaders(w, w.Header(), r, ids)
+	s.commonHeaders(w, r, ids)
 	if problem != "" {
 		refuse(w, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return

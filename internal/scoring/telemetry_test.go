@@ -62,8 +62,10 @@ func TestServerObservesItself(t *testing.T) {
 		scorer Scorer
 		change func(r *http.Request)
 	}{
-		"scored":             {echo, func(*http.Request) {}},
-		"scored in a trace":  {echo, func(r *http.Request) { r.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01") }},
+		"scored": {echo, func(*http.Request) {}},
+		"scored in a trace": {echo, func(r *http.Request) {
+			r.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+		}},
 		"length unknown":     {echo, func(r *http.Request) { r.ContentLength = -1 }},
 		"no key":             {echo, func(r *http.Request) { r.Header.Del("Authorization") }},
 		"not JSON":           {echo, func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("[1, 2, 3, ")) }},
