@@ -75,9 +75,8 @@ func (r *recorder) Write(p []byte) (int, error) {
 }
 
 // Heads is a connection that takes headers of the answer that is written to it next. They
-// go past net/http, in which each costs a place in a map, in a copy of that, in a sorted
-// list, and checks: a tenth of what a small request costs. Names and values have to be
-// valid. It is for one goroutine at a time.
+// go past net/http, in which each costs a place in a map, in a copy of that and in a sorted
+// list, and checks. Names and values have to be valid. It is for one goroutine at a time.
 type Heads interface {
 	// AddHeader adds a header to the answer that is written next.
 	AddHeader(name, value string)
