@@ -1,13 +1,18 @@
 package endpoint
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/azml-go/azml/internal/scoring"
 )
 
 // pace is how slow a client may be before its connection is cut off, so that those
@@ -29,7 +34,8 @@ const pieceBytes = 256 << 10
 
 // newServer makes the server of a handler.
 func newServer(handler http.Handler, p pace) *http.Server {
-	return &http.Server{Handler: paceStreams(handler, p.piece), ReadHeaderTimeout: p.header, ReadTimeout: p.body, IdleTimeout: p.idle, MaxHeaderBytes: 64 << 10}
+	return &http.Server{Handler: paceStreams(handler, p.piece), ConnContext: withHeads,
+		ReadHeaderTimeout: p.header, ReadTimeout: p.body, IdleTimeout: p.idle, MaxHeaderBytes: 64 << 10}
 }
 
 // pacing is a listener whose connections are cut off by the pace.
@@ -54,13 +60,34 @@ type paced struct {
 	piece time.Duration
 	until atomic.Int64 // the deadline for writing that is set, in Unix nanoseconds; 0 when that is not known
 	reads readDeadline
+	wrote atomic.Bool // since the last read
+	lines []byte      // of headers, for the answer that is written next
+	whole []byte      // the last piece that was written with such lines
 }
 
-// Read reads until the deadline.
+// withHeads gives handlers the connection; what TLS encrypts can have no lines added.
+func withHeads(ctx context.Context, connection net.Conn) context.Context {
+	if c, is := connection.(*paced); is {
+		return scoring.WithHeads(ctx, c)
+	}
+	return ctx
+}
+
+// AddHeader adds a header to the answer that is written next.
+func (c *paced) AddHeader(name, value string) {
+	c.lines = append(append(append(append(c.lines, name...), ": "...), value...), "\r\n"...)
+}
+
+// Read reads until the deadline. Who has just got an answer has hardly asked again: others
+// go first, so that the next request is mostly there, where a read at once would find
+// nothing and have to be woken.
 func (c *paced) Read(p []byte) (int, error) {
 	for again := false; ; again = true {
 		if err := c.reads.begin(c.Conn, again); err != nil {
 			return 0, err
+		}
+		if c.wrote.CompareAndSwap(true, false) {
+			runtime.Gosched()
 		}
 		n, err := c.Conn.Read(p)
 		c.reads.end()
@@ -72,7 +99,23 @@ func (c *paced) Read(p []byte) (int, error) {
 
 // Write writes piece by piece, each within its time.
 func (c *paced) Write(p []byte) (int, error) {
-	return inPieces(p, c.piece, c.setDeadline, c.Conn.Write)
+	defer c.wrote.Store(true)
+	if len(c.lines) == 0 || interim(p) {
+		return inPieces(p, c.piece, c.setDeadline, c.Conn.Write)
+	}
+	status := bytes.IndexByte(p, '\n') + 1
+	c.whole = append(append(append(c.whole[:0], p[:status]...), c.lines...), p[status:]...)
+	added := len(c.lines)
+	c.lines = c.lines[:0]
+	n, err := inPieces(c.whole, c.piece, c.setDeadline, c.Conn.Write)
+	return max(0, n-added), err
+}
+
+// interim tells whether p, the beginning of an answer, is one that another follows, such
+// as 100 Continue.
+func interim(p []byte) bool {
+	const version = "HTTP/1.1 "
+	return len(p) > len(version) && p[len(version)] == '1'
 }
 
 // setDeadline sets a deadline, unless one that is set is not much earlier: most answers
@@ -106,11 +149,12 @@ func (c *paced) SetDeadline(t time.Time) error {
 
 // readDeadline is the deadline for reading from a connection, which the connection gets
 // only while something reads, and only if the one that it has is not earlier: who is
-// woken too early reads on.
+// woken too early reads on. The clock is looked at only by who is woken, or gives another.
 type readDeadline struct {
 	mu      sync.Mutex
 	want    time.Time // zero for none
 	has     time.Time // of the connection
+	seen    time.Time // on the clock, when it was looked at last
 	reading int
 }
 
@@ -119,19 +163,32 @@ type readDeadline struct {
 func (d *readDeadline) begin(conn net.Conn, again bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.want.IsZero() && !again {
+	if !again && (d.want.IsZero() || d.hasEarlier()) {
 		d.reading++
 		return nil
 	}
-	now := time.Now()
-	if !d.want.IsZero() && !now.Before(d.want) {
+	if !d.want.IsZero() && d.over() {
 		return os.ErrDeadlineExceeded
 	}
-	if err := d.give(conn, now); err != nil {
+	if err := d.give(conn); err != nil {
 		return err
 	}
 	d.reading++
 	return nil
+}
+
+// hasEarlier tells whether the connection has a deadline that is not later than the wanted
+// one, whether or not it is over. The caller holds the lock, as of all that follow.
+func (d *readDeadline) hasEarlier() bool {
+	return !d.has.IsZero() && (d.want.IsZero() || !d.has.After(d.want))
+}
+
+// over tells whether the wanted deadline is.
+func (d *readDeadline) over() bool {
+	if d.want.After(d.seen) {
+		d.seen = time.Now()
+	}
+	return !d.want.After(d.seen)
 }
 
 // end says that nothing reads any more.
@@ -148,14 +205,15 @@ func (d *readDeadline) set(conn net.Conn, t time.Time) error {
 	if d.reading == 0 {
 		return nil
 	}
-	return d.give(conn, time.Now())
+	return d.give(conn)
 }
 
-// give sets the connection's deadline, unless one is yet to come that is not later. The
-// caller holds the lock.
-func (d *readDeadline) give(conn net.Conn, now time.Time) error {
-	if now.Before(d.has) && (d.want.IsZero() || !d.has.After(d.want)) {
-		return nil
+// give sets the connection's deadline, unless one is yet to come that is not later.
+func (d *readDeadline) give(conn net.Conn) error {
+	if d.hasEarlier() {
+		if d.seen = time.Now(); d.seen.Before(d.has) {
+			return nil
+		}
 	}
 	d.has = d.want
 	return conn.SetReadDeadline(d.want)

@@ -138,3 +138,70 @@ func dial(t *testing.T, server *httptest.Server) net.Conn {
 	t.Cleanup(func() { _ = connection.Close() })
 	return connection
 }
+
+// TestAddedHeaders are in the answer that they were meant for, once, whatever it is like.
+func TestAddedHeaders(t *testing.T) {
+	t.Parallel()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		add, _ := r.Context().Value(testHeads{}).(*paced)
+		add.AddHeader("X-One", "1 of "+r.URL.Path)
+		add.AddHeader("X-Two", "2")
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("X-Three", "3")
+		if r.URL.Path == "/empty" {
+			return
+		}
+		_, _ = io.WriteString(w, "first ")
+		if r.URL.Path == "/pieces" {
+			_ = http.NewResponseController(w).Flush()
+		}
+		_, _ = w.Write(make([]byte, 64<<10))
+	})
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = newServer(handler, defaultPace())
+	server.Config.ConnContext = func(ctx context.Context, connection net.Conn) context.Context {
+		return context.WithValue(ctx, testHeads{}, connection)
+	}
+	server.Listener = pacing{server.Listener, defaultPace()}
+	server.Start()
+	t.Cleanup(server.Close)
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer connection.Close()
+	in := bufio.NewReader(connection)
+	for _, test := range []struct {
+		path, head string
+		body       int
+	}{
+		{"/whole", "", len("first ") + 64<<10},
+		{"/pieces", "", len("first ") + 64<<10},
+		{"/empty", "", 0},
+		{"/whole", "Expect: 100-continue\r\nContent-Length: 4\r\n", len("first ") + 64<<10},
+		{"/empty", "Connection: close\r\n", 0},
+	} {
+		_, err := io.WriteString(connection, "POST "+test.path+" HTTP/1.1\r\nHost: x\r\n"+test.head+"\r\n")
+		require.NoError(t, err)
+		if test.head != "" && test.body > 0 {
+			line, err := in.ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, "HTTP/1.1 100 Continue\r\n", line)
+			line, err = in.ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, "\r\n", line)
+			_, err = io.WriteString(connection, "body")
+			require.NoError(t, err)
+		}
+		response, err := http.ReadResponse(in, nil)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		require.Len(t, body, test.body)
+		require.Equal(t, []string{"1 of " + test.path}, response.Header["X-One"])
+		require.Equal(t, []string{"2"}, response.Header["X-Two"])
+		require.Equal(t, []string{"3"}, response.Header["X-Three"])
+	}
+}
+
+type testHeads struct{}

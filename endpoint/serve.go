@@ -264,7 +264,8 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	if err := s.keys.load(ctx, s.c.h, &r); err != nil {
 		return err
 	}
-	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), Requests: s.requests})
+	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), Requests: s.requests,
+		Telemetry: s.c.h.Telemetry().Requests("score endpoint")})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
 	if s.tls, err = s.opts.tls(s.logger()); err != nil {
 		return err
@@ -277,7 +278,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 	if s.target, err = s.apply(ctx, &r); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.server = newServer(s.c.h.Telemetry().Handler(s.scoring, "score endpoint"), defaultPace())
+	s.server = newServer(s.scoring, defaultPace())
 	s.server.ErrorLog = slog.NewLogLogger(s.logger().Handler(), slog.LevelWarn)
 	if s.unwatch, err = s.c.h.Telemetry().Deployments(s.name, s.measure); err != nil {
 		return errors.Join(err, listener.Close())

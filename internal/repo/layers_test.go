@@ -43,7 +43,7 @@ var ranks = map[string]int{
 	"internal/scoring":                   10,
 	"internal/filter":                    10,
 	"internal/scheduler":                 10,
-	"internal/telemetry":                 10,
+	"internal/telemetry":                 9,
 	"internal/terminal":                  10,
 	"internal/tfevents":                  10,
 	"internal/core":                      20,

@@ -112,14 +112,12 @@ type Deployment struct {
 	swagger *swaggerDocs
 	counts  counts
 	clocks  clocks
-	// nameHeader is the value of the header that says who has answered.
-	nameHeader []string
 }
 
 // StartDeployment starts the least number of replicas, one at least, and returns
 // when they are ready. Errors: ErrInvalid, those of Start.
 func StartDeployment(ctx context.Context, cfg DeploymentConfig) (*Deployment, error) {
-	d := &Deployment{cfg: cfg.withDefaults(), nameHeader: []string{cfg.Name}}
+	d := &Deployment{cfg: cfg.withDefaults()}
 	traits := make(chan Traits, 1)
 	start := func(ctx context.Context) (Scorer, error) {
 		s, err := cfg.Start(ctx)

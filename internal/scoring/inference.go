@@ -26,7 +26,7 @@ func (s *Server) inference(w *recorder, r *http.Request) {
 	if !open && !s.authorized(w, r) {
 		return
 	}
-	s.protocol.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), recorderKey{}, w)))
+	s.protocol.ServeHTTP(w, r.WithContext(context.WithValue(w.ctx, recorderKey{}, w)))
 }
 
 // recorderKey is the key of a request's recorder in its context, for what is asked by

@@ -1,12 +1,15 @@
 package scoring
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 // Names of the contract's headers.
@@ -21,54 +24,69 @@ const (
 	headerDeployment      = "Azureml-Model-Deployment"
 )
 
-// recorder remembers what the log of requests tells.
+// recorder is a request that is being answered, with what log and telemetry tell of it.
 type recorder struct {
 	http.ResponseWriter
-	call   Call
-	status int
-	size   int64
-	values [7]string // of headers, without a slice of its own for each
-	set    int       // how many of values are taken
-	share  share     // of the room for bodies
-	asked  time.Time // when the body was there
-	by     *Deployment
+	ctx      context.Context //nolint:containedctx // the request's, with its span
+	begun    telemetry.Begun
+	heads    Heads   // nil when all headers have to go through net/http
+	request  Request // what the scorer sees
+	call     Call
+	status   int
+	size     int64
+	share    share         // of the room for bodies
+	asked    time.Duration // from the beginning until the body was there
+	by       *Deployment
+	gone     bool // the client did not wait for the answer
+	brokeOff bool // whoever answers has not returned
 }
 
-// setHeader sets a header, whose name is in canonical form.
-func (r *recorder) setHeader(header http.Header, name, value string) {
-	if r.set == len(r.values) {
-		header[name] = []string{value}
-		return
+// setHeader sets a header, whose name is in canonical form, once in an answer.
+func (r *recorder) setHeader(name, value string) {
+	if r.heads != nil && !strings.ContainsAny(value, "\r\n") { // of which net/http makes spaces
+		r.heads.AddHeader(name, value)
+	} else {
+		r.Header()[name] = []string{value}
 	}
-	r.values[r.set] = value
-	header[name] = r.values[r.set : r.set+1 : r.set+1]
-	r.set++
-}
-
-// answeredBy tells client and log which deployment answers.
-func (r *recorder) answeredBy(d *Deployment) {
-	r.by = d
-	r.Header()[headerDeployment] = d.nameHeader
-	r.call.Deployment = d.Name()
 }
 
 // Unwrap lets http.ResponseController find the real writer.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// WriteHeader remembers the status.
+// WriteHeader remembers the status, and tells which deployment answers.
 func (r *recorder) WriteHeader(status int) {
-	r.status = status
+	if r.status == 0 {
+		r.status = status
+		if r.by != nil {
+			r.setHeader(headerDeployment, r.by.Name())
+		}
+	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
 // Write counts the body's bytes.
 func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
-		r.status = http.StatusOK
+		r.WriteHeader(http.StatusOK)
 	}
-	n, err := r.ResponseWriter.Write(p) //nolint:gosec // whoever made the body has given it a type
+	n, err := r.ResponseWriter.Write(p)
 	r.size += int64(n)
 	return n, err
+}
+
+// Heads is a connection that takes headers of the answer that is written to it next. They
+// go past net/http, in which each costs a place in a map, in a copy of that and in a sorted
+// list, and checks. Names and values have to be valid. It is for one goroutine at a time.
+type Heads interface {
+	// AddHeader adds a header to the answer that is written next.
+	AddHeader(name, value string)
+}
+
+type headsKey struct{}
+
+// WithHeads gives the context of a connection that is one.
+func WithHeads(ctx context.Context, h Heads) context.Context {
+	return context.WithValue(ctx, headsKey{}, h)
 }
 
 var (
@@ -110,19 +128,20 @@ func pythonBool(b bool) string {
 // reply sends a scorer's response.
 func (s *Server) reply(w *recorder, resp *Response) error {
 	header := w.Header()
+	failed := resp.Failed || resp.Status >= http.StatusInternalServerError
+	tells := failed && !resp.told || first(resp.Header, headerRunFailed) == ""
 	for name, values := range resp.Header {
-		if !ownHeader(name) {
+		if !ownHeader(name) && (name != headerRunFailed || !tells) && (name != headerRunMilliseconds || resp.Elapsed == 0) {
 			header[name] = values
 		}
 	}
-	failed := resp.Failed || resp.Status >= http.StatusInternalServerError
-	if failed && !resp.told || first(header, headerRunFailed) == "" {
-		w.setHeader(header, headerRunFailed, pythonBool(failed))
+	if tells {
+		w.setHeader(headerRunFailed, pythonBool(failed))
 	}
 	w.call.Ran = resp.Elapsed
 	if resp.Elapsed > 0 {
 		var text [24]byte
-		w.setHeader(header, headerRunMilliseconds, string(appendMillis(text[:0], resp.Elapsed)))
+		w.setHeader(headerRunMilliseconds, string(appendMillis(text[:0], resp.Elapsed)))
 	}
 	w.WriteHeader(resp.Status)
 	if _, err := w.Write(resp.Body); err != nil && resp.Stream == nil {

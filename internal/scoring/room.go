@@ -144,8 +144,8 @@ func (s *share) leave() {
 
 // readBody reads a body of at most most bytes. What it allocates is bounded by what
 // really arrives, not by what a length claims, and by the room there is: a client
-// that sends slowly keeps no more of it than it has filled twice. Errors: errNoRoom,
-// *http.MaxBytesError, those of the body.
+// that sends slowly keeps no more of it than it has filled twice. With an error it gives
+// what came before. Errors: errNoRoom, *http.MaxBytesError, those of the body.
 func readBody(w http.ResponseWriter, r *http.Request, most int64, s *share) ([]byte, error) {
 	switch length := r.ContentLength; {
 	case length < 0:
@@ -160,8 +160,11 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64, s *share) ([]b
 		return body, err
 	default:
 		buf := make([]byte, length)
-		_, err := io.ReadFull(r.Body, buf)
-		return buf, err
+		n, err := io.ReadFull(r.Body, buf)
+		if err == nil && length > 0 {
+			_ = r.Body.Close() // it is known to be at its end, and need not be looked at again
+		}
+		return buf[:n], err
 	}
 }
 
@@ -179,7 +182,7 @@ func readGrowing(ctx context.Context, body io.Reader, size, most int64, s *share
 		}
 		size = min(2*size, most)
 		if err := s.grow(ctx, size); err != nil {
-			return nil, err
+			return buf, err
 		}
 		grown := make([]byte, len(buf), size)
 		copy(grown, buf)

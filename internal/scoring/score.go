@@ -20,7 +20,7 @@ const statusClientGone = 499
 const busyText = "The service is busy. Try again later."
 
 // score answers /score, and MLflow's /invocations.
-func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invocations bool) {
+func (s *Server) score(w *recorder, r *http.Request, name string, invocations bool) {
 	d, ok := s.pick(w, name)
 	if !ok {
 		return
@@ -44,22 +44,18 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invoc
 	if !s.authorized(w, r) {
 		return
 	}
-	req, ok := s.request(w, r, ids)
+	req, ok := s.request(w, r)
 	if !ok {
 		return
 	}
 	req.Invocations = invocations
-	w.asked = time.Now()
+	w.asked = time.Since(w.call.Began)
 	if to, ok := s.table.Load().Mirror(d.Name()); ok && r.Method == http.MethodPost {
 		s.mirror(to.To, req)
 	}
-	late := func() {
-		w.Header().Set("Connection", "close") // which is not free before the scorer returns
-		s.fail(r.Context(), w, d, ids, context.DeadlineExceeded)
-		_ = http.NewResponseController(w).Flush() // a client that is gone needs no answer
-	}
-	w.answeredBy(d)
-	resp, done, err := d.Score(r.Context(), req, late)
+	late := func() { s.late(w) }
+	w.by, w.call.Deployment = d, d.Name()
+	resp, done, err := d.Score(w.ctx, req, late)
 	for errors.Is(err, router.ErrDrained) {
 		// It was taken out of service at this very moment: whoever has taken its
 		// place answers.
@@ -68,25 +64,32 @@ func (s *Server) score(w *recorder, r *http.Request, ids ids, name string, invoc
 			break
 		}
 		d = route.To
-		w.answeredBy(d)
-		resp, done, err = d.Score(r.Context(), req, late)
+		w.by, w.call.Deployment = d, d.Name()
+		resp, done, err = d.Score(w.ctx, req, late)
 	}
 	if errors.Is(err, errLate) {
 		return
 	}
 	if err != nil {
-		s.fail(r.Context(), w, d, ids, err)
+		s.fail(w, err)
 		return
 	}
 	defer done()
-	if r.Context().Err() != nil {
-		w.status = statusClientGone
+	if w.ctx.Err() != nil {
+		w.gone = true
 		return
 	}
 	if err := s.reply(w, resp); err != nil {
-		s.cfg.Logger.Error("scoring answer broke off", "deployment", d.Name(), "request_id", ids.request, "error", err)
+		s.cfg.Logger.Error("scoring answer broke off", "deployment", d.Name(), "request_id", w.call.ID, "error", err)
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole
 	}
+}
+
+// late answers a request whose scorer has not returned in time.
+func (s *Server) late(w *recorder) {
+	w.Header().Set("Connection", "close") // which is not free before the scorer returns
+	s.fail(w, context.DeadlineExceeded)
+	_ = http.NewResponseController(w).Flush() // a client that is gone needs no answer
 }
 
 // pick finds the deployment that is asked for by its name, or one by its share
@@ -106,7 +109,7 @@ func (s *Server) pick(w http.ResponseWriter, name string) (*Deployment, bool) {
 }
 
 // request reads the body and gives what the scorer sees.
-func (s *Server) request(w *recorder, r *http.Request, ids ids) (*Request, bool) {
+func (s *Server) request(w *recorder, r *http.Request) (*Request, bool) {
 	body, err := s.readBody(w, r)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body is larger than %d bytes.", tooLarge.Limit))
@@ -124,10 +127,11 @@ func (s *Server) request(w *recorder, r *http.Request, ids ids) (*Request, bool)
 	if !s.open() {
 		delete(r.Header, "Authorization") // the key has done its work here
 	}
-	return &Request{
+	w.request = Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Host: r.Host, RemoteAddr: r.RemoteAddr,
-		Header: r.Header, Body: body, ID: ids.request, share: &w.share,
-	}, true
+		Header: r.Header, Body: body, ID: w.call.ID, share: &w.share,
+	}
+	return &w.request, true
 }
 
 // readBody reads the request's body, for which the recorder holds room.
@@ -140,26 +144,26 @@ func (s *Server) readBody(w *recorder, r *http.Request) ([]byte, error) {
 }
 
 // fail answers a request whose scoring gave an error.
-func (s *Server) fail(ctx context.Context, w *recorder, d *Deployment, ids ids, err error) {
-	if ctx.Err() != nil {
-		w.status = statusClientGone
+func (s *Server) fail(w *recorder, err error) {
+	if w.ctx.Err() != nil {
+		w.gone = true
 		return
 	}
 	failed := func(status int, text string) {
-		s.cfg.Logger.Error("scoring failed", "deployment", d.Name(), "request_id", ids.request, "status", status, "error", err)
+		s.cfg.Logger.Error("scoring failed", "deployment", w.by.Name(), "request_id", w.call.ID, "status", status, "error", err)
 		w.Header().Set(headerRunFailed, "True")
 		refuse(w, status, text)
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		failed(http.StatusGatewayTimeout, fmt.Sprintf("Scoring timeout after %d ms", d.cfg.ScoringTimeout.Milliseconds()))
+		failed(http.StatusGatewayTimeout, fmt.Sprintf("Scoring timeout after %d ms", w.by.cfg.ScoringTimeout.Milliseconds()))
 	case errors.Is(err, errWorkerDied):
 		failed(http.StatusBadGateway, "The scoring process ended while it worked on this request. It is being restarted.")
 	case errors.Is(err, azml.ErrInvalid):
 		refuse(w, http.StatusBadRequest, strings.TrimPrefix(err.Error(), azml.ErrInvalid.Error()+": "))
 	case errors.Is(err, azml.ErrUnavailable), errors.Is(err, azml.ErrClosed):
 		w.Header().Set("Retry-After", "1")
-		s.cfg.Logger.Warn("scoring refused", "deployment", d.Name(), "request_id", ids.request, "error", err)
+		s.cfg.Logger.Warn("scoring refused", "deployment", w.by.Name(), "request_id", w.call.ID, "error", err)
 		text := busyText
 		if errors.Is(err, azml.ErrClosed) {
 			text = "The service is stopping."

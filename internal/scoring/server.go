@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml/internal/router"
+	"github.com/azml-go/azml/internal/telemetry"
 )
 
 const defaultMaxBody = 100 << 20
@@ -35,6 +36,8 @@ type Config struct {
 	// Requests gets one line, a JSON object, by one Write, for each request but the
 	// health probe's; nil drops them. It must be safe for concurrent use.
 	Requests io.Writer
+	// Telemetry makes spans and metrics of all requests; nil makes none.
+	Telemetry *telemetry.Requests
 }
 
 // Limits are what may change while a Server serves.
@@ -63,7 +66,6 @@ type Server struct {
 	table   atomic.Pointer[router.Table[*Deployment]]
 	copies  chan struct{}
 	copying sync.WaitGroup
-	version []string
 	// protocol answers the Open Inference Protocol.
 	protocol http.Handler
 }
@@ -79,7 +81,7 @@ func NewServer(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies), version: []string{cfg.ServerVersion}}
+	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies)}
 	s.SetLimits(Limits{})
 	s.protocol = s.newProtocol()
 	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
@@ -142,33 +144,39 @@ func asked(r *http.Request) (name, path string) {
 
 // ServeHTTP answers one request under the scoring contract.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &recorder{ResponseWriter: w}
-	name, path := asked(r)
-	if path == "/" {
-		s.health(rec, r, name)
-		return
-	}
-	rec.call = Call{Method: r.Method, Path: r.URL.Path, Began: time.Now()}
+	rec := &recorder{ResponseWriter: w, call: Call{Began: time.Now()}, brokeOff: true}
+	rec.heads, _ = r.Context().Value(headsKey{}).(Heads)
+	rec.ctx, rec.begun = s.cfg.Telemetry.Begin(r)
 	defer s.ended(rec)
-	header := rec.Header()
+	if name, path := asked(r); path == "/" {
+		s.health(rec, r, name)
+	} else {
+		s.answer(rec, r, name, path)
+	}
+	rec.brokeOff = false
+}
+
+// answer answers a request that is no probe's.
+func (s *Server) answer(rec *recorder, r *http.Request, name, path string) {
+	rec.call.Method, rec.call.Path = r.Method, r.URL.Path
 	ids, problem := requestIDs(r.Header)
 	rec.call.ID = ids.request
-	s.commonHeaders(rec, header, r, ids)
+	s.commonHeaders(rec, r, ids)
 	if problem != "" {
 		refuse(rec, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return
 	}
-	if preflight := s.cors(header, r); preflight {
+	if preflight := s.cors(rec.Header(), r); preflight {
 		rec.WriteHeader(http.StatusOK)
 		return
 	}
 	switch {
 	case path == "/score":
-		s.score(rec, r, ids, name, false)
+		s.score(rec, r, name, false)
 	case path == "/swagger.json":
 		s.swaggerJSON(rec, r, name)
 	case path == invocationsPath:
-		s.score(rec, r, ids, name, true)
+		s.score(rec, r, name, true)
 	case path == "/ping" || path == "/health" || path == "/version":
 		s.mlflow(rec, r, name, path)
 	case path == inferencePath || strings.HasPrefix(path, inferencePath+"/"):
@@ -178,22 +186,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ended gives back what the request had, and logs it.
+// ended gives back what the request had, and tells of it.
 func (s *Server) ended(rec *recorder) {
 	rec.share.leave()
-	now := time.Now()
-	if rec.by != nil {
-		rec.by.count(rec.status, now.Sub(rec.asked))
-	}
+	took := time.Since(rec.call.Began)
+	rec.begun.End(rec.ctx, telemetry.Answered{Status: rec.status, BrokeOff: rec.brokeOff, Read: rec.call.In, Written: rec.size, Took: took})
 	rec.call.Status, rec.call.Out = rec.status, rec.size
-	s.note(&rec.call, now)
+	if rec.gone {
+		rec.call.Status = statusClientGone
+	}
+	if rec.by != nil {
+		rec.by.count(rec.call.Status, took-rec.asked)
+	}
+	if rec.call.Method != "" {
+		s.note(&rec.call, rec.call.Began.Add(took))
+	}
 }
 
 // health tells a probe whether requests would be answered. It takes no replica
 // and no place in the queue, so a long call can't make the service look dead.
 func (s *Server) health(w *recorder, r *http.Request, name string) {
 	ids, problem := requestIDs(r.Header)
-	s.commonHeaders(w, w.Header(), r, ids)
+	s.commonHeaders(w, r, ids)
 	if problem != "" {
 		refuse(w, http.StatusRequestHeaderFieldsTooLarge, problem)
 		return

@@ -49,6 +49,12 @@ type facts struct {
 	metrics remembered[int, []metric.RecordOption] // by the status
 }
 
+// start is what the span of a request begins with, and what else is known of it.
+type start struct {
+	known *facts
+	with  []trace.SpanStartOption
+}
+
 // newFacts makes the attributes.
 func newFacts(o origin) *facts {
 	method, known := httpMethod(o.method)

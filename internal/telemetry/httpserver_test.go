@@ -220,7 +220,7 @@ func TestLongHosts(t *testing.T) {
 		r.Host = strings.Repeat("h", longestRemembered)
 		handler.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	require.Nil(t, handler.(*httpServer).known.now.Load())
+	require.Nil(t, handler.(*httpServer).requests.known.now.Load())
 	points := k.metrics(t)["http.server.request.duration"].Data.(metricdata.Histogram[float64]).DataPoints
 	require.Len(t, points, 1)
 	require.EqualValues(t, 2, points[0].Count)
@@ -238,8 +238,8 @@ func TestWhatClientsInvent(t *testing.T) {
 			handler.ServeHTTP(httptest.NewRecorder(), r)
 		}
 	}
-	require.Len(t, *handler.(*httpServer).known.now.Load(), mostRemembered)
-	require.Len(t, *handler.(*httpServer).starts.now.Load(), mostRemembered)
+	require.Len(t, *handler.(*httpServer).requests.known.now.Load(), mostRemembered)
+	require.Len(t, *handler.(*httpServer).requests.starts.now.Load(), mostRemembered)
 	points := k.metrics(t)["http.server.request.duration"].Data.(metricdata.Histogram[float64]).DataPoints
 	require.Len(t, points, 2*mostRemembered)
 	for _, point := range points {
