@@ -51,7 +51,7 @@ func (k *keeper) tidy(ctx context.Context) {
 	if err != nil {
 		k.h.Logger().Warn("what other keepers have left could not be looked for", "error", err)
 	}
-	rand.Shuffle(len(leases), func(i, j int) { leases[i], leases[j] = leases[j], leases[i] })
+	rand.Shuffle(len(leases), func(i, j int) { leases[i], leases[j] = leases[j], leases[i] }) //nolint:gosec // none of them is a secret
 	for _, file := range leases[:min(most, len(leases))] {
 		var of leftover
 		text, err := os.ReadFile(filepath.Join(leasesDir(k.h), file.Name()))
