@@ -36,7 +36,8 @@ type cluster struct {
 
 	listed time.Time // when the queue was listed last
 
-	told map[string]told // what runs wait for, as their records say
+	told      map[string]time.Time // when the records of runs were last made to say what those wait for
+	tellingAt time.Time            // when that was last thought of
 
 	mu       sync.Mutex
 	clock    clock

@@ -14,39 +14,38 @@ import (
 	"github.com/azml-go/azml/internal/scheduler"
 )
 
-// told is what a run's record says that it waits for, since when.
-type told struct {
-	text string
-	at   time.Time
-}
-
-// Runs whose turn comes next are told why they wait, when that takes a moment: a write for
-// each run of a long queue, whenever something changes, would be too many.
+// The runs whose turn comes next are told why they wait, when that takes a moment: a write
+// for each run of a long queue, whenever something changes, would be too many, and so would
+// be putting such a queue in order at each step.
 const (
 	toldAfter = 5 * time.Second
 	toldAgain = 30 * time.Second
 	mostTold  = 16
+	tellEvery = 2 * time.Second
 )
 
 // tell has the runs' records say what they wait for, where somebody who looks at a run
 // finds it.
 func (c *cluster) tell(ctx context.Context, target record.Compute, s record.ClusterState) {
+	if time.Since(c.tellingAt) < tellEvery {
+		return
+	}
+	c.tellingAt = time.Now()
 	now, _ := c.now()
 	in := compute.SchedulerInput(target, s, now)
 	in.Queue = c.waiting(&s)
 	slices.SortFunc(in.Queue, scheduler.Older)
-	known, news := map[string]told{}, map[string]string{}
+	told, news := map[string]time.Time{}, map[string]string{}
 	for _, r := range in.Queue[:min(mostTold, len(in.Queue))] {
-		before, is := c.told[r.ID]
-		text := "nodes of " + c.name + ": " + scheduler.Why(in, r)
+		at, is := c.told[r.ID]
 		switch {
-		case is && (before.text == text || now.Sub(before.at) < toldAgain):
-			known[r.ID] = before
+		case is && now.Sub(at) < toldAgain:
+			told[r.ID] = at
 		case now.Sub(r.Queued) >= toldAfter:
-			known[r.ID], news[r.ID] = told{text, now}, text
+			told[r.ID], news[r.ID] = now, "nodes of "+c.name+": "+scheduler.Why(in, r)
 		}
 	}
-	c.told = known
+	c.told = told
 	if len(news) > 0 {
 		c.task("what runs wait for", func() { c.noteWaits(ctx, news) })
 	}
