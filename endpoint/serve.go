@@ -265,7 +265,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		return err
 	}
 	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), Requests: s.requests,
-		Telemetry: s.c.h.Telemetry().Requests("score endpoint")})
+		Telemetry: s.c.h.Telemetry().Requests("score endpoint", s.name)})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
 	if s.tls, err = s.opts.tls(s.logger()); err != nil {
 		return err

@@ -49,12 +49,13 @@ func TestPrometheusAndCollection(t *testing.T) {
 	p := testenv.Prometheus(t, address)
 	const deployment = `{azml_endpoint="seen",azml_deployment="main"`
 	for expression, want := range map[string]float64{
-		"azml_endpoint_requests_total" + deployment + `,azml_state="answered"}`: 3,
-		"azml_endpoint_requests_total" + deployment + `,azml_state="failed"}`:   1,
-		"azml_endpoint_replicas" + deployment + `,azml_state="ready"}`:          1,
-		"azml_endpoint_collected_total" + deployment + `,azml_state="kept"}`:    8,
-		"azml_endpoint_queued" + deployment + "}":                               0,
-		"http_server_request_duration_seconds_count":                            4,
+		"azml_endpoint_requests_total" + deployment + `,azml_state="answered"}`:           3,
+		"azml_endpoint_requests_total" + deployment + `,azml_state="failed"}`:             1,
+		"azml_endpoint_replicas" + deployment + `,azml_state="ready"}`:                    1,
+		"azml_endpoint_collected_total" + deployment + `,azml_state="kept"}`:              8,
+		"azml_endpoint_queued" + deployment + "}":                                         0,
+		"http_server_request_duration_seconds_count":                                      4,
+		`azml_server_io_bytes_total{azml_endpoint="seen",network_io_direction="receive"}`: 4,
 	} {
 		require.Eventually(t, func() bool {
 			got, ok := p.Query(t, expression)

@@ -32,6 +32,7 @@ type Recorder struct {
 	durations metric.Float64Histogram
 	runs      metric.Int64Counter
 	points    metric.Int64Counter
+	traffics  traffics
 }
 
 // New makes a Recorder for the providers, either of which may be nil. Errors:
