@@ -43,7 +43,7 @@ type recorder struct {
 
 // setHeader sets a header, whose name is in canonical form, once in an answer.
 func (r *recorder) setHeader(name, value string) {
-	if r.heads != nil && !strings.ContainsAny(value, "\r\n") { // of which net/http makes spaces
+	if r.heads != nil && strings.IndexByte(value, '\n') < 0 && strings.IndexByte(value, '\r') < 0 { // of which net/http makes spaces
 		r.heads.AddHeader(name, value)
 	} else {
 		r.Header()[name] = []string{value}
