@@ -62,15 +62,15 @@ func (p PyTorch) nodes() (int, record.Distributed, error) {
 	return n, record.Distributed{Framework: agent.PyTorch, Backend: backend, Processes: each}, err
 }
 
-// TensorFlow tells each process by TF_CONFIG who the others are: parameter servers
-// first, then workers.
+// TensorFlow tells each process by TF_CONFIG who the others are. They are numbered workers
+// first and dealt to the nodes one by one, so that nodes as many as the workers, which is
+// what Azure ML's SDK writes, have a worker each.
 type TensorFlow struct {
 	// WorkerCount is the number of workers of all nodes together, 1 when zero.
 	WorkerCount int
-	// ParameterServerCount is the number of parameter servers, which may be zero.
+	// ParameterServerCount is the number of parameter servers beside them, which may be zero.
 	ParameterServerCount int
-	// NodeCount is the number of nodes, 1 when zero. Workers and parameter servers
-	// together are a multiple of it.
+	// NodeCount is the number of nodes, 1 when zero, at most one for each process.
 	NodeCount int
 }
 
@@ -78,9 +78,12 @@ func (t TensorFlow) nodes() (int, record.Distributed, error) {
 	if err := cmp.Or(checkCount("NodeCount", t.NodeCount), checkCount("WorkerCount", t.WorkerCount), checkCount("ParameterServerCount", t.ParameterServerCount)); err != nil {
 		return 0, record.Distributed{}, err
 	}
-	n := cmp.Or(t.NodeCount, 1)
-	each, err := perNode(cmp.Or(t.WorkerCount, 1)+t.ParameterServerCount, n)
-	return n, record.Distributed{Framework: agent.TensorFlow, Processes: each, ParameterServers: t.ParameterServerCount}, err
+	n, workers := cmp.Or(t.NodeCount, 1), cmp.Or(t.WorkerCount, 1)
+	if workers+t.ParameterServerCount < n {
+		return 0, record.Distributed{}, fmt.Errorf("%w: %d workers and %d parameter servers on %d nodes: give no more nodes than there are processes",
+			azml.ErrInvalid, workers, t.ParameterServerCount, n)
+	}
+	return n, record.Distributed{Framework: agent.TensorFlow, Workers: workers, ParameterServers: t.ParameterServerCount}, nil
 }
 
 // checkCount refuses a negative number.
@@ -110,11 +113,15 @@ func (c *ScriptRunConfig) checkDistributed() error {
 		}
 		return nil
 	}
-	_, d, err := c.Distributed.nodes()
-	if err == nil && (d.Processes < 1 || d.Processes > mostProcesses || c.MaxRestarts < 0) {
-		err = fmt.Errorf("%w: %d processes on a node, %d restarts: want 1 to %d processes, and no negative number", azml.ErrInvalid, d.Processes, c.MaxRestarts, mostProcesses)
+	n, d, err := c.Distributed.nodes()
+	if err != nil {
+		return err
 	}
-	return err
+	each := max(d.Processes, (d.Workers+d.ParameterServers+n-1)/n)
+	if each > mostProcesses || c.MaxRestarts < 0 {
+		return fmt.Errorf("%w: %d processes on a node, %d restarts: want at most %d processes, and no negative number", azml.ErrInvalid, each, c.MaxRestarts, mostProcesses)
+	}
+	return nil
 }
 
 // distributed gives what is recorded. Errors: ErrUnsupported for more nodes than

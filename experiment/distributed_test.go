@@ -64,8 +64,9 @@ func TestProcessesOfTensorFlow(t *testing.T) {
 	r, err := submitShell(t, `echo "$TF_CONFIG" | sed 's/:[0-9][0-9]*"/:P"/g'`, experiment.TensorFlow{WorkerCount: 2, ParameterServerCount: 1}, 0)
 	require.NoError(t, err)
 	const cluster = `"cluster":{"ps":["127.0.0.1:P"],"worker":["127.0.0.1:P","127.0.0.1:P"]}`
-	require.JSONEq(t, `{`+cluster+`,"task":{"type":"ps","index":0}}`, logText(t, r, "user_logs/std_log.txt"))
-	require.JSONEq(t, `{`+cluster+`,"task":{"type":"worker","index":1}}`, logText(t, r, "user_logs/std_log_process_2.txt"))
+	require.JSONEq(t, `{`+cluster+`,"task":{"type":"worker","index":0}}`, logText(t, r, "user_logs/std_log.txt"))
+	require.JSONEq(t, `{`+cluster+`,"task":{"type":"worker","index":1}}`, logText(t, r, "user_logs/std_log_process_1.txt"))
+	require.JSONEq(t, `{`+cluster+`,"task":{"type":"ps","index":0}}`, logText(t, r, "user_logs/std_log_process_2.txt"))
 }
 
 func TestProcessesOfMpi(t *testing.T) {
@@ -128,7 +129,9 @@ func TestDistributedThatIsRefused(t *testing.T) {
 		"negative nodes":          {experiment.PyTorch{ProcessCount: -1, NodeCount: -1}, 0, azml.ErrInvalid},
 		"negative nodes of mpi":   {experiment.Mpi{NodeCount: -1}, 0, azml.ErrInvalid},
 		"negative workers":        {experiment.TensorFlow{WorkerCount: -4, ParameterServerCount: 5}, 0, azml.ErrInvalid},
+		"nodes with no process":   {experiment.TensorFlow{WorkerCount: 2, ParameterServerCount: 1, NodeCount: 4}, 0, azml.ErrInvalid},
 		"too many":                {experiment.PyTorch{ProcessCount: 5000}, 0, azml.ErrInvalid},
+		"too many servers":        {experiment.TensorFlow{ParameterServerCount: 1024}, 0, azml.ErrInvalid},
 		"unknown backend":         {experiment.PyTorch{CommunicationBackend: "carrier pigeon"}, 0, azml.ErrInvalid},
 		"negative restarts":       {experiment.PyTorch{}, -1, azml.ErrInvalid},
 		"negative servers":        {experiment.TensorFlow{ParameterServerCount: -1}, 0, azml.ErrInvalid},

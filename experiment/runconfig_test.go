@@ -208,7 +208,7 @@ func TestSDKReadsDistributedOfRunConfig(t *testing.T) {
 		"mpi":        experiment.Mpi{ProcessCountPerNode: 2, NodeCount: 4},
 		"nccl":       experiment.PyTorch{CommunicationBackend: "nccl", ProcessCount: 4, NodeCount: 1},
 		"gloo":       experiment.PyTorch{CommunicationBackend: "gloo", ProcessCount: 8, NodeCount: 2},
-		"tensorflow": experiment.TensorFlow{WorkerCount: 2, ParameterServerCount: 2, NodeCount: 2},
+		"tensorflow": experiment.TensorFlow{WorkerCount: 2, ParameterServerCount: 1, NodeCount: 2},
 	}
 	for name, d := range configs {
 		require.NoError(t, experiment.SaveRunConfig(dir, name, experiment.ScriptRunConfig{Script: "train.py", Distributed: d}))
@@ -220,7 +220,7 @@ import sys
 from azureml.core import ScriptRunConfig
 from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, RunConfiguration, TensorflowConfiguration
 for name, job in [("mpi", MpiConfiguration(2, 4)), ("nccl", PyTorchConfiguration("Nccl", 4)), ("gloo", PyTorchConfiguration("Gloo", 8, 2)),
-        ("tensorflow", TensorflowConfiguration(2, 2))]:
+        ("tensorflow", TensorflowConfiguration(2, 1))]:
     ours = RunConfiguration.load(sys.argv[1], name)
     theirs = ScriptRunConfig(sys.argv[1], "train.py", distributed_job_config=job).run_config
     for c in ours, theirs:

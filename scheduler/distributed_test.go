@@ -37,11 +37,11 @@ func logText(t *testing.T, r *run.Run, name string) string {
 	return string(text)
 }
 
-// rankLogs gives what the four processes have said.
-func rankLogs(t *testing.T, r *run.Run) (all []string) {
+// rankLogs gives what the processes have said.
+func rankLogs(t *testing.T, r *run.Run, processes int) (all []string) {
 	t.Helper()
 	all = append(all, logText(t, r, "user_logs/std_log.txt"))
-	for rank := 1; rank < 4; rank++ {
+	for rank := 1; rank < processes; rank++ {
 		all = append(all, logText(t, r, fmt.Sprintf("user_logs/std_log_process_%d.txt", rank)))
 	}
 	return all
@@ -60,7 +60,7 @@ func TestTwoNodesWithTwoProcesses(t *testing.T) {
 echo "{\"name\": \"rank\", \"value\": $RANK}" >>"$AZML_METRICS_FILE"
 mkdir -p outputs; echo $RANK >outputs/$RANK`, onTwo)
 	require.NoError(t, r.Wait(t.Context(), nil))
-	require.Equal(t, []string{"0/4 0 0 0\n", "1/4 1 0 0\n", "2/4 0 1 1\n", "3/4 1 1 1\n"}, rankLogs(t, r))
+	require.Equal(t, []string{"0/4 0 0 0\n", "1/4 1 0 0\n", "2/4 0 1 1\n", "3/4 1 1 1\n"}, rankLogs(t, r, 4))
 	var values []int64
 	for m, err := range r.Metrics(t.Context(), &run.MetricsOptions{Names: []string{"rank"}}) {
 		require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestGangRestarts(t *testing.T) {
 	r := submit(t, ws, "gang", fmt.Sprintf(`echo attempt; echo x >>%s.$RANK; [ $RANK != 3 ] || test -e %s.again || { touch %s.again; exit 1; }; if [ ! -e %s.again ]; then exec sleep 1000; fi`, tries, tries, tries, tries),
 		func(c *experiment.ScriptRunConfig) { onTwo(c); c.MaxRestarts = 1 })
 	require.NoError(t, r.Wait(t.Context(), nil))
-	require.Equal(t, "attempt\nattempt\n", rankLogs(t, r)[3])
+	require.Equal(t, "attempt\nattempt\n", rankLogs(t, r, 4)[3])
 	require.Len(t, r.Details().Warnings, 1)
 	requireFree(t, ws)
 }

@@ -34,7 +34,7 @@ func TestMpi(t *testing.T) {
 		c.Environment = environment.Spec{Python: environment.Python{UserManaged: true, InterpreterPath: testenv.Python(t)}}
 	})
 	require.NoError(t, r.Wait(t.Context(), nil))
-	for rank, log := range rankLogs(t, r) {
+	for rank, log := range rankLogs(t, r, 4) {
 		require.Equal(t, fmt.Sprintf("rank %d of 4 on node %d: sum 10\n", rank, rank/2), log)
 	}
 	summaries, err := r.Summaries(t.Context())
@@ -66,7 +66,7 @@ func TestMpiRankFails(t *testing.T) {
 				require.Contains(t, e.Message, "sh (rank 3 on node 1) ended with exit code 7")
 			} else {
 				require.NoError(t, err)
-				require.Equal(t, "attempt\nattempt\n", rankLogs(t, r)[3])
+				require.Equal(t, "attempt\nattempt\n", rankLogs(t, r, 4)[3])
 			}
 			requireFree(t, ws)
 		})

@@ -28,7 +28,7 @@ func TestTorch(t *testing.T) {
 		c.Variables = map[string]string{"OMP_NUM_THREADS": "1"}
 	})
 	require.NoError(t, r.Wait(t.Context(), nil))
-	for rank, log := range rankLogs(t, r) {
+	for rank, log := range rankLogs(t, r, 4) {
 		require.Equal(t, []string{"sum 10 of 4", "fits True", "same True"}, strings.Split(strings.TrimSpace(log), "\n"), "rank %d", rank)
 	}
 	requireFree(t, ws)

@@ -153,3 +153,32 @@ func jobNeverEnds(t *testing.T, change func(*record.Run)) {
 	start()
 	became("idle")
 }
+
+// TestCanceledThatCanNotBeEnded has a run that was canceled, while the jobs of its agent go
+// on whatever is done about them: its node is given back, and has no run, and says why.
+func TestCanceledThatCanNotBeEnded(t *testing.T) {
+	t.Parallel()
+	ws := openBox(t, &workspacetest.Processes{Cancel: func(ctx context.Context, target backend.OpenedCompute, id string, grace time.Duration) error {
+		if id != "agent-old" {
+			return target.Cancel(ctx, id, grace)
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}}, 2)
+	h := workspace.Handle(ws)
+	old := submit(t, ws, "churn", "true", nil)
+	_, err := history.Update(t.Context(), h, old.ID(), core.Quiet, func(r *record.Run) error {
+		r.Status, r.Agent = record.Canceled, &record.Agent{Job: "agent-old", Adopted: true, Nodes: []string{"box/0"}}
+		return nil
+	})
+	require.NoError(t, err)
+	node := record.ClusterNode{ID: "box/0", State: "running", Run: old.ID()}
+	require.NoError(t, core.PutQuiet(t.Context(), h, compute.StateRef("pool").Key, record.ClusterState{Nodes: []record.ClusterNode{node}}))
+	t.Cleanup(scheduleFor(t, ws, scheduler.TakenAfter(fast, 10*time.Second)))
+	next := submit(t, ws, "churn", "true", nil)
+	require.NoError(t, next.Wait(t.Context(), nil))
+	eventually(t, ws, "its node is unusable", func(s compute.ClusterStatus) bool { return s.Nodes[0].NodeState == "unusable" })
+	n := status(t, ws).Nodes[0]
+	require.Empty(t, n.RunID)
+	require.Contains(t, n.Reason, "the job agent-old")
+}

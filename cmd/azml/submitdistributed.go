@@ -21,7 +21,7 @@ func (d *distributedFlags) add(cmd *cobra.Command, config *experiment.ScriptRunC
 	f.IntVar(&d.nodes, "nodes", 0, "number of nodes of a cluster, with --framework (default 1)")
 	f.IntVar(&d.processes, "processes", 0, "number of processes on each node, with --framework (default 1)")
 	f.StringVar(&d.backend, "backend", "", "what the processes of pytorch speak by, nccl or gloo (default nccl)")
-	f.IntVar(&d.servers, "parameter-servers", 0, "how many of the processes of tensorflow are parameter servers")
+	f.IntVar(&d.servers, "parameter-servers", 0, "how many parameter servers tensorflow has on all nodes together, beside --processes workers on each")
 	f.IntVar(&config.MaxRestarts, "max-restarts", 0, "how often all processes start anew when one fails")
 	f.IntVar(&config.Priority, "priority", 0, "put the run before those with a lower number that wait for the cluster")
 }
@@ -43,10 +43,7 @@ func (d *distributedFlags) merge(config *experiment.ScriptRunConfig) error {
 	case "pytorch":
 		config.Distributed = experiment.PyTorch{CommunicationBackend: d.backend, ProcessCount: nodes * each, NodeCount: nodes}
 	case "tensorflow":
-		if d.servers >= nodes*each {
-			return usage("--parameter-servers %d: none of the %d processes would be a worker: give fewer, or more --processes", d.servers, nodes*each)
-		}
-		config.Distributed = experiment.TensorFlow{WorkerCount: nodes*each - d.servers, ParameterServerCount: d.servers, NodeCount: nodes}
+		config.Distributed = experiment.TensorFlow{WorkerCount: nodes * each, ParameterServerCount: d.servers, NodeCount: nodes}
 	case "mpi":
 		config.Distributed = experiment.Mpi{ProcessCountPerNode: each, NodeCount: nodes}
 	default:

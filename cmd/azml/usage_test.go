@@ -44,8 +44,6 @@ func TestWrongUsage(t *testing.T) {
 		"variable that isn't set": {[]string{"run", "submit", "-e", "exp", "a.py", "--env", "AZML_NOT_SET_HERE"}, "is not set"},
 		"command of no member":    {[]string{"compute", "create", "cluster", "pool", "--member", "red", "--start", "blue=true"}, "--start blue: no --member is called so"},
 		"stop of no member":       {[]string{"compute", "create", "cluster", "pool", "--member", "red=2", "--stop", "red=true", "--stop", "rd=true"}, "--stop rd: no --member is called so"},
-		"no workers":              {submitted("--framework", "tensorflow", "--processes", "3", "--parameter-servers", "3"), "--parameter-servers 3: none of the 3 processes would be a worker"},
-		"more servers than all":   {submitted("--framework", "tensorflow", "--parameter-servers", "5"), "--parameter-servers 5: none of the 1 processes would be a worker"},
 		"negative servers":        {submitted("--framework", "tensorflow", "--parameter-servers", "-1"), "--parameter-servers -1: give how many"},
 		"negative nodes":          {submitted("--framework", "pytorch", "--nodes", "-1"), "--nodes -1: give how many"},
 		"negative processes":      {submitted("--framework", "mpi", "--processes", "-1"), "--processes -1: give how many"},

@@ -15,6 +15,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // nodePlace is where this agent is among the nodes of its run.
@@ -75,12 +76,29 @@ type meeting struct {
 	launch []string
 }
 
-// perNode is how many processes this agent starts.
-func (d *drive) perNode() int {
-	if c := d.run.Definition.Distributed; c != nil && c.Framework != Mpi {
-		return c.Processes
+// numbers are those, among all processes of a run, of the ones that the agent of a node
+// starts, in order. TensorFlow's are dealt to the nodes one by one, workers first: nodes
+// as many as the workers have one each, and the first worker, which saves the model, is on
+// node 0, whose outputs/ are the run's. Each node's mpirun counts as one.
+func numbers(c *record.Distributed, node, nodes int) (all []int) {
+	switch {
+	case c == nil || c.Framework == Mpi:
+		return []int{node}
+	case c.Framework == TensorFlow:
+		for n := node; n < c.Workers+c.ParameterServers; n += nodes {
+			all = append(all, n)
+		}
+	default:
+		for local := range c.Processes {
+			all = append(all, node*c.Processes+local)
+		}
 	}
-	return 1
+	return all
+}
+
+// numbers are those of the processes that this agent starts.
+func (d *drive) numbers() []int {
+	return numbers(d.run.Definition.Distributed, d.place.rank, d.place.count)
 }
 
 func (d *drive) maxRestarts() int {
@@ -91,7 +109,7 @@ func (d *drive) maxRestarts() int {
 }
 
 // number gives a process of this node its number among all of the run.
-func (d *drive) number(local int) int { return d.place.rank*d.perNode() + local }
+func (d *drive) number(local int) int { return d.numbers()[local] }
 
 // jobName names the job of a process. The first one of node 0 has the run's ID.
 func (d *drive) jobName(local int) string {
@@ -105,8 +123,8 @@ func (d *drive) jobName(local int) string {
 func (d *drive) jobs() []string {
 	names := []string{d.jobName(0)}
 	if d.run.Definition != nil {
-		for local := 1; local < d.perNode(); local++ {
-			names = append(names, d.jobName(local))
+		for local := range d.numbers()[1:] {
+			names = append(names, d.jobName(local+1))
 		}
 	}
 	return names
@@ -117,7 +135,7 @@ func (d *drive) logName(local int) string {
 	if d.mpi() && d.place.rank > 0 {
 		return fmt.Sprintf("system_logs/mpirun_node_%d.txt", d.place.rank)
 	}
-	return rankLog(d.place.rank*d.perNode() + local)
+	return rankLog(d.number(local))
 }
 
 // rankLog names the log of a process.
@@ -131,13 +149,13 @@ func rankLog(number int) string {
 // plan makes the processes of the next attempt. Those of the last are forgotten.
 func (d *drive) plan(ctx context.Context, m meeting) error {
 	env := d.environ(ctx)
-	for local := range d.perNode() {
+	for local, number := range d.numbers() {
 		if err := d.makeWay(ctx, local); err != nil {
 			return d.systemError(err)
 		}
 		job := backend.Job{ID: d.jobName(local), Command: d.expand(d.command()), Dir: d.codeDir(), Env: maps.Clone(env)}
 		job.Env["AZML_METRICS_FILE"] = d.ranks[local].metrics.path
-		if err := d.distribute(&job, m, d.number(local), local); err != nil {
+		if err := d.distribute(&job, m, number, local); err != nil {
 			return d.systemError(err)
 		}
 		d.ranks[local].job = job
@@ -185,7 +203,7 @@ func (d *drive) newRank(ctx context.Context, local int) (*rank, error) {
 			return nil, err
 		}
 	}
-	if d.run.Definition.Distributed != nil && !d.mpi() && d.place.count*d.perNode() > 1 {
+	if d.run.Definition.Distributed != nil && !d.mpi() && (d.place.count > 1 || len(d.numbers()) > 1) {
 		r.who = fmt.Sprintf(" (rank %d on node %d)", d.number(local), d.place.rank)
 	}
 	if d.mpi() && d.place.rank > 0 {
@@ -200,16 +218,15 @@ func (d *drive) distribute(job *backend.Job, m meeting, number, local int) error
 	if c == nil {
 		return nil
 	}
-	world := d.place.count * d.perNode()
 	switch c.Framework {
 	case PyTorch:
 		maps.Copy(job.Env, map[string]string{
 			"AZUREML_FRAMEWORK": PyTorch, "AZUREML_COMMUNICATOR": c.Backend,
-			"MASTER_ADDR": m.main, "MASTER_PORT": strconv.Itoa(m.port), "WORLD_SIZE": strconv.Itoa(world),
+			"MASTER_ADDR": m.main, "MASTER_PORT": strconv.Itoa(m.port), "WORLD_SIZE": strconv.Itoa(d.place.count * c.Processes),
 			"NODE_RANK": strconv.Itoa(d.place.rank), "RANK": strconv.Itoa(number), "LOCAL_RANK": strconv.Itoa(local)})
 	case TensorFlow:
 		maps.Copy(job.Env, map[string]string{"AZUREML_FRAMEWORK": TensorFlow, "AZUREML_COMMUNICATOR": "ParameterServer",
-			"TF_CONFIG": tfConfig(m, number, c.ParameterServers)})
+			"TF_CONFIG": tfConfig(m, number, c)})
 	case Mpi:
 		job.Env["AZUREML_COMMUNICATOR"] = "OpenMpi"
 		job.Env["AZ_BATCH_MASTER_NODE"] = net.JoinHostPort(m.main, strconv.Itoa(m.port))
@@ -219,24 +236,22 @@ func (d *drive) distribute(job *backend.Job, m meeting, number, local int) error
 	return nil
 }
 
-// tfConfig gives TensorFlow's description of all processes: first the parameter
-// servers, then the workers.
-func tfConfig(m meeting, number, servers int) string {
-	cluster := map[string][]string{}
-	at := 0
+// tfConfig gives TensorFlow's description of all processes: first the workers, then the
+// parameter servers.
+func tfConfig(m meeting, number int, c *record.Distributed) string {
+	addresses := make([]string, c.Workers+c.ParameterServers)
 	for node, ports := range m.ports {
-		for _, port := range ports {
-			role := "worker"
-			if at < servers {
-				role = "ps"
-			}
-			cluster[role] = append(cluster[role], net.JoinHostPort(m.peers[node], strconv.Itoa(port)))
-			at++
+		for local, n := range numbers(c, node, len(m.ports)) {
+			addresses[n] = net.JoinHostPort(m.peers[node], strconv.Itoa(ports[local]))
 		}
 	}
-	task := map[string]any{"type": "ps", "index": number}
-	if number >= servers {
-		task = map[string]any{"type": "worker", "index": number - servers}
+	cluster := map[string][]string{"worker": addresses[:c.Workers]}
+	if c.ParameterServers > 0 {
+		cluster["ps"] = addresses[c.Workers:]
+	}
+	task := map[string]any{"type": "worker", "index": number}
+	if number >= c.Workers {
+		task = map[string]any{"type": "ps", "index": number - c.Workers}
 	}
 	text, err := json.Marshal(map[string]any{"cluster": cluster, "task": task})
 	if err != nil {
@@ -276,7 +291,7 @@ func (d *drive) meetAt(ctx context.Context, g *gang, attempt int) (meeting, erro
 	if d.run.Definition.Distributed == nil && g == nil {
 		return meeting{}, nil
 	}
-	ports, err := freePorts(1+d.perNode(), true)
+	ports, err := freePorts(1+len(d.numbers()), true)
 	if err != nil {
 		return meeting{}, d.systemError(err)
 	}

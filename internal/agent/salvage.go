@@ -74,7 +74,7 @@ func (s *salvage) save(ctx context.Context, here bool) error {
 	default:
 		note("output of the script that was not yet in the log", s.saveOutput(ctx))
 		note("files of logs/", s.saveLogs(ctx))
-		for local := range s.perNode() {
+		for local := range s.numbers() {
 			note("lines of the metrics file", s.saveMetricsFile(ctx, local))
 		}
 	}

@@ -151,7 +151,7 @@ func (d *drive) takePart(ctx context.Context, attempt int) error {
 	over := func(n record.RunNode) bool {
 		return n.Attempt > attempt || n.Attempt == attempt && n.State == nodeStopped
 	}
-	ports, err := freePorts(d.perNode(), false)
+	ports, err := freePorts(len(d.numbers()), false)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,12 +26,14 @@ const (
 	forceAfter = time.Minute
 	// agentGrace is what an agent has to end when it is asked to by the target.
 	agentGrace = 30 * time.Second
+	// endTime is for how long it is tried to end an agent by its target.
+	endTime = agentGrace + forceAfter
 )
 
 // force ends an agent that does not do what it should: one that does not carry out
-// a cancel, or has not taken the run over in time. Errors: ErrUnavailable when one that never
-// had its run, which is of a queue, can't be ended: the run is better off with another one.
+// a cancel, or has not taken the run over in time. Errors: those of stuck.
 func (k *keeper) force(ctx context.Context, job string) error {
+	var began time.Time // the first try
 	for pause.For(ctx, lookEvery) {
 		stored, err := history.Get(ctx, k.h, k.run.ID)
 		if err == nil && stored.Value.Status == record.CancelRequested && k.asked.IsZero() {
@@ -39,17 +42,47 @@ func (k *keeper) force(ctx context.Context, job string) error {
 		if err != nil || !k.keeps(stored.Value) || !k.overdue(stored.Value) {
 			continue
 		}
-		ending, enough := context.WithTimeout(ctx, agentGrace+forceAfter)
+		if began.IsZero() {
+			began = time.Now()
+		}
+		ending, enough := context.WithTimeout(ctx, endTime)
 		err = k.target.Cancel(ending, job, agentGrace)
-		stuck := ending.Err() != nil && err != nil
 		enough()
-		switch {
-		case err == nil || ctx.Err() != nil:
+		if err == nil || ctx.Err() != nil {
 			return nil
-		case stuck && stored.Value.Owner == nil:
-			return fmt.Errorf("%w: the job %s, which has not taken its run, can't be ended: %w", azml.ErrUnavailable, job, err)
 		}
 		k.h.Logger().Warn("an agent that does not end could not be ended", "run", k.run.ID, "error", err)
+		if time.Since(began) >= endTime {
+			if err := k.stuck(ctx, stored.Value, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stuck gives up a run whose agent can't be ended, as where a disk hangs or an engine does not
+// answer: one that is to be canceled is, with that reason. Errors: ErrUnavailable when
+// nothing is to be waited for on the agent's nodes: others wait for them, and a scheduler
+// finds out what is left there. So it is with an agent that never had its run, which is
+// of a queue: that is better off with another one.
+func (k *keeper) stuck(ctx context.Context, r record.Run, cause error) error {
+	switch {
+	case r.Owner == nil:
+		return fmt.Errorf("%w: the job %s, which has not taken its run, can't be ended: %w", azml.ErrUnavailable, r.Agent.Job, cause)
+	case r.Status != record.CancelRequested:
+		return nil
+	}
+	where := cmp.Or(strings.Join(r.Agent.Nodes, ", "), r.Definition.Compute)
+	reason := fmt.Sprintf("canceled on request; its processes on %s could not be ended: %v", where, cause)
+	_, err := history.Transition(ctx, k.h, r.ID, history.Step{To: record.Canceled, Reason: reason, Agent: r.Agent.Job})
+	if err != nil { // its agent was faster, or the next try tells
+		k.h.Logger().Warn("a run could not be marked as canceled", "run", r.ID, "error", err)
+		return nil
+	}
+	history.SealLater(k.h, r.ID)
+	if len(r.Agent.Nodes) > 0 {
+		return fmt.Errorf("%w: the job %s can't be ended: %w", azml.ErrUnavailable, r.Agent.Job, cause)
 	}
 	return nil
 }

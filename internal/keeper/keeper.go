@@ -307,7 +307,7 @@ const lookAfter = time.Minute
 
 // wait gives the final status of the agent's job. A target that does not answer is
 // asked again, as long as the run is the agent's; an agent that does not carry out a
-// cancel is ended. Errors: also those of force.
+// cancel is ended. Errors: also those of stuck.
 func (k *keeper) wait(ctx context.Context, job string) (backend.JobStatus, error) {
 	watching, stop := context.WithCancelCause(ctx)
 	watched := make(chan struct{})

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -120,54 +121,92 @@ func (stuckTarget) Cancel(ctx context.Context, _ string, _ time.Duration) error 
 	return ctx.Err()
 }
 
+// brokenTarget is one whose machine says that it has no answer.
+type brokenTarget struct{ silentTarget }
+
+func (brokenTarget) Cancel(context.Context, string, time.Duration) error {
+	return fmt.Errorf("%w: no engine", azml.ErrUnavailable)
+}
+
 // TestStuckTarget: a job that can't be ended is waited for as long as its agent may have the
 // run, and no longer.
 func TestStuckTarget(t *testing.T) {
 	t.Parallel()
-	for name, adopted := range map[string]bool{"its agent has the run": true, "no agent had the run": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { stuckTargetCase(t, adopted) })
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := NewAgent()
+		a.Nodes = []string{"near/0"}
+		k := keeperOf(t, record.Run{Status: record.Queued, Agent: a, Definition: &record.Definition{Compute: "near", MaxStart: 900}})
+		k.launched = k.h.Now()
+		seen, stop := seeOn(t, k, stuckTarget{})
+		time.Sleep(15 * time.Minute)
+		require.Empty(t, seen)
+		time.Sleep(time.Hour)
+		stop()
+		err := <-seen
+		require.ErrorIs(t, err, azml.ErrUnavailable)
+		require.ErrorContains(t, err, a.Job)
+	})
 }
 
-func stuckTargetCase(t *testing.T, adopted bool) {
-	h := core.New(core.Config{Objects: memory.NewObjects(), Secrets: memory.NewSecrets(), CacheDir: t.TempDir()})
-	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
-	_, err := core.CreateQuiet(t.Context(), h, history.ExperimentRef("e").Key, record.Experiment{Name: "e"})
-	require.NoError(t, err)
-	a, _ := NewAgent()
-	a.Nodes, a.Adopted = []string{"near/0"}, adopted
-	r := record.Run{ID: "r", Experiment: "e", Status: record.Queued, Agent: a, Definition: &record.Definition{Compute: "near", MaxStart: 900}}
-	if adopted {
-		r.Status, r.Owner = record.Running, &record.Owner{ID: "agent", Host: "elsewhere", PID: 1}
-	}
-	stored, err := history.Create(t.Context(), h, r)
-	require.NoError(t, err)
-	if adopted {
-		_, err = history.Transition(t.Context(), h, "r", history.Step{To: record.CancelRequested})
-		require.NoError(t, err)
-	}
-	k := &keeper{h: h, run: stored.Value, launched: h.Now(), target: stuckTarget{}, seat: &seat{job: a.Job, questions: make(chan question)}}
+// seeOn has the keeper see its run on a target, until stop is called.
+func seeOn(t *testing.T, k *keeper, target backend.OpenedCompute) (seen <-chan error, stop func()) {
+	k.target, k.seat = target, &seat{job: k.run.Agent.Job, questions: make(chan question)}
 	ctx, stop := context.WithCancel(t.Context())
-	t.Cleanup(func() { k.seat.stop(); <-k.seat.served })
-	seen := make(chan error, 1)
+	t.Cleanup(func() { stop(); k.seat.stop(); <-k.seat.served })
+	ends := make(chan error, 1)
 	go func() {
 		_, err := k.see(ctx, nil)
-		seen <- err
+		ends <- err
 	}()
-	time.Sleep(15 * time.Minute)
-	require.Empty(t, seen)
-	time.Sleep(time.Hour)
-	if adopted {
-		require.Empty(t, seen)
-		stop()
-		require.ErrorIs(t, <-seen, context.Canceled)
-		return
+	return ends, stop
+}
+
+// TestCanceledOnStuckTarget: a run that is canceled ends when its processes could not be
+// ended for as long as an agent has for that. Its node is given back as one that is still
+// in use; elsewhere the job is waited for, for whom nobody else waits.
+func TestCanceledOnStuckTarget(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		target  backend.OpenedCompute
+		nodes   []string
+		adopted bool
+		where   string // it says, and why
+	}{
+		"on a node":                 {stuckTarget{}, []string{"near/0"}, true, "on near/0 could not be ended: context deadline exceeded"},
+		"on two nodes":              {stuckTarget{}, []string{"near/0", "far/1"}, true, "on near/0, far/1 could not be ended"},
+		"on an engine":              {stuckTarget{}, nil, true, "on near could not be ended"},
+		"no agent had it":           {stuckTarget{}, nil, false, "on near could not be ended"},
+		"on a node without answers": {brokenTarget{}, []string{"near/0"}, true, "on near/0 could not be ended: unavailable: no engine"},
+		"an engine without answers": {brokenTarget{}, nil, true, "on near could not be ended: unavailable: no engine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a, _ := NewAgent()
+				a.Nodes, a.Adopted = c.nodes, c.adopted
+				k := keeperOf(t, record.Run{Status: record.Running, Agent: a, Owner: &record.Owner{ID: "agent", Host: "elsewhere", PID: 1}, Definition: &record.Definition{Compute: "near"}})
+				_, err := history.Transition(t.Context(), k.h, "r", history.Step{To: record.CancelRequested})
+				require.NoError(t, err)
+				seen, stop := seeOn(t, k, c.target)
+				status := func() record.Run {
+					stored, err := history.Get(t.Context(), k.h, "r")
+					require.NoError(t, err)
+					return stored.Value
+				}
+				time.Sleep(agentGrace + forceAfter)
+				require.Equal(t, record.CancelRequested, status().Status, "it may end yet")
+				time.Sleep(forceAfter + 4*lookEvery)
+				require.Equal(t, record.Canceled, status().Status)
+				require.Contains(t, status().Reason, c.where)
+				if len(c.nodes) > 0 {
+					require.ErrorIs(t, <-seen, azml.ErrUnavailable)
+					return
+				}
+				time.Sleep(time.Hour)
+				require.Empty(t, seen)
+				stop()
+				require.ErrorIs(t, <-seen, context.Canceled)
+			})
+		})
 	}
-	stop()
-	err = <-seen
-	require.ErrorIs(t, err, azml.ErrUnavailable)
-	require.ErrorContains(t, err, a.Job)
 }

@@ -350,9 +350,12 @@ type Distributed struct {
 	Framework string `json:"framework"`
 	// Backend is what PyTorch's processes speak with each other by.
 	Backend string `json:"communicationBackend,omitempty"`
-	// Processes is how many processes run on each node.
-	Processes int `json:"processCountPerNode"`
-	// ParameterServers is how many of TensorFlow's processes are that.
+	// Processes is how many processes run on each node, but for TensorFlow, which has
+	// Workers and ParameterServers on all nodes together.
+	Processes int `json:"processCountPerNode,omitempty"`
+	// Workers is described with Processes.
+	Workers int `json:"workerCount,omitempty"`
+	// ParameterServers is described with Processes.
 	ParameterServers int `json:"parameterServerCount,omitempty"`
 	// MaxRestarts is how often all processes are started anew when one has failed.
 	MaxRestarts int `json:"maxRestarts,omitempty"`
