@@ -8,7 +8,9 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
@@ -101,19 +103,20 @@ func (d *drive) storeOutputs(ctx context.Context, skip func(path string, err err
 	if err != nil || len(found) == 0 {
 		return err
 	}
+	names := d.outputNames(found)
 	var skipping sync.Mutex
-	batch, err := d.h.Files().NewBatch(ctx, &files.BatchOptions{Skip: func(path string, err error) error {
+	batch, err := d.h.Files().NewBatch(ctx, &files.BatchOptions{Skip: func(name string, err error) error {
 		skipping.Lock()
-		delete(found, path)
+		delete(found, names[name])
 		skipping.Unlock()
-		return skip(path, err)
+		return skip(names[name], err)
 	}})
 	if err != nil {
 		return err
 	}
 	defer batch.Abort()
-	for _, path := range slices.Sorted(maps.Keys(found)) {
-		if err := batch.AddFile(ctx, path, filepath.Join(d.codeDir(), filepath.FromSlash(path))); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := batch.AddFile(ctx, name, filepath.Join(d.codeDir(), filepath.FromSlash(names[name]))); err != nil {
 			return err
 		}
 	}
@@ -123,6 +126,39 @@ func (d *drive) storeOutputs(ctx context.Context, skip func(path string, err err
 	}
 	maps.Copy(d.before, found)
 	return nil
+}
+
+// outputNames gives the names that outputs are stored by, and what they are called on this
+// machine. Those that no store takes, but Linux does, get others.
+func (d *drive) outputNames(found fileSet) map[string]string {
+	names := make(map[string]string, len(found))
+	for _, path := range slices.Sorted(maps.Keys(found)) {
+		name := path
+		if files.ValidPath(path) != nil {
+			name = escaped(path)
+			for found.has(name) || names[name] != "" {
+				name += "%"
+			}
+			d.warn("no output can be called %q: it is stored as %q", path, name)
+		}
+		names[name] = path
+	}
+	return names
+}
+
+// escaped writes backslashes, and bytes that are not UTF-8, as "%" and two hexadecimal digits.
+func escaped(path string) string {
+	var b strings.Builder
+	for len(path) > 0 {
+		r, n := utf8.DecodeRuneInString(path)
+		if r == '\\' || r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, "%%%02x", path[0])
+		} else {
+			b.WriteString(path[:n])
+		}
+		path = path[n:]
+	}
+	return b.String()
 }
 
 // newOutputs lists the plain files of outputs/ that the script has made or changed,

@@ -358,11 +358,18 @@ func (d *drive) finish(ctx context.Context, outcome error) error {
 		_, err := history.Transition(ctx, d.h, d.run.ID, step)
 		return err
 	})
-	if !errors.Is(err, azml.ErrUnavailable) {
-		d.endMade(ctx)
-		d.clean(ctx) // else what the run left stays for whoever ends it
+	if err != nil && !overAnyway(err) {
+		return errors.Join(outcome, fmt.Errorf("the run could not be ended, and what it has left stays in %s for whoever ends it: %w", d.dir, err))
 	}
+	d.endMade(ctx)
+	d.clean(ctx)
 	return errors.Join(outcome, err)
+}
+
+// overAnyway tells whether a run whose end we could not write is ended, or not there. Any other
+// error, such as a credential that has expired, says nothing of that.
+func overAnyway(err error) bool {
+	return errors.Is(err, azml.ErrConflict) || errors.Is(err, azml.ErrNotFound)
 }
 
 // lastStep says how the run ends.

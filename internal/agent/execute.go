@@ -224,14 +224,35 @@ func (d *drive) verdict(r *rank, status backend.JobStatus, hungry bool) error {
 	if hungry {
 		f.Message += ": the system ended a process for want of memory"
 	}
-	for _, line := range slices.Backward(f.LastLines) {
-		if strings.Trim(line, "- ") != "" { // mpirun frames what it says
-			f.Message += "; its last line: " + line
-			break
+	if raised := exceptionIn(f.LastLines); raised != "" {
+		f.Message += "; it raised " + raised
+	} else {
+		for _, line := range slices.Backward(f.LastLines) {
+			if strings.Trim(line, "- ") != "" { // mpirun frames what it says
+				f.Message += "; its last line: " + line
+				break
+			}
 		}
 	}
 	f.cause = errors.New(f.Message)
 	return f
+}
+
+// exceptionIn gives what Python says of the exception that it ended with, "" where there is none. It need
+// not be the last line: MLflow's client, for one, says where a run can be seen behind it.
+func exceptionIn(lines []string) string {
+	const traceback = "Traceback (most recent call last):"
+	for i, line := range slices.Backward(lines) {
+		if line != traceback {
+			continue
+		}
+		for _, line := range lines[i+1:] {
+			if line != "" && !strings.HasPrefix(line, " ") {
+				return line
+			}
+		}
+	}
+	return ""
 }
 
 func (d *drive) tooLong() error {

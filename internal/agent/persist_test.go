@@ -4,7 +4,9 @@ package agent
 
 import (
 	"context"
+	"math"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,4 +57,24 @@ func TestLineWaitsForTheStore(t *testing.T) {
 	stored, err := history.Get(t.Context(), d.h, d.run.ID)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"rate": "0.1"}, stored.Value.Params)
+}
+
+// TestFolderOfARunThatCanNotBeEnded has the store refuse the run's last status, as when a
+// credential has expired: what the script has made stays for whoever ends the run.
+func TestFolderOfARunThatCanNotBeEnded(t *testing.T) {
+	t.Parallel()
+	d := awaits(t)
+	made := filepath.Join(d.codeDir(), "outputs", "model")
+	require.NoError(t, os.MkdirAll(filepath.Dir(made), 0o700))
+	require.NoError(t, os.WriteFile(made, []byte("weights"), 0o600))
+	refuse := d.h.Objects().(*refusing)
+	refuse.class = azml.ErrDenied
+	refuse.times.Store(math.MaxInt64)
+	err := d.finish(t.Context(), nil)
+	require.ErrorIs(t, err, azml.ErrDenied)
+	require.ErrorContains(t, err, "stays in "+d.dir)
+	require.FileExists(t, made)
+	refuse.times.Store(0)
+	require.NoError(t, d.finish(t.Context(), nil))
+	require.NoDirExists(t, d.dir)
 }

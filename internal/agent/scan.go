@@ -82,3 +82,5 @@ func (s fileSet) changed(path string, info fs.FileInfo) bool {
 	before, ok := s[path]
 	return !ok || before.Size != info.Size() || !before.Modified.Equal(info.ModTime())
 }
+
+func (s fileSet) has(path string) bool { _, ok := s[path]; return ok }

@@ -34,6 +34,7 @@ func TestHowScriptsEnd(t *testing.T) {
 		check                 func(t *testing.T, o outcome)
 	}{
 		{"exit code 1", "echo bad >&2; exit 1", "ended with exit code 1; its last line: bad", exit(1)},
+		{"an exception", `printf 'Traceback (most recent call last):\n  File "t.py", line 1, in <module>\nValueError: no column\nSee the run at http://127.0.0.1\n' >&2; exit 1`, "ended with exit code 1; it raised ValueError: no column", exit(1)},
 		{"exit code 137", "exit 137", "ended with exit code 137", exit(137)},
 		{"killed", "kill -9 $$", "killed by signal 9", nil},
 		{"no newline", "printf 'no newline'", "", func(t *testing.T, o outcome) { require.Equal(t, "no newline", o.output) }},
@@ -55,6 +56,10 @@ func TestHowScriptsEnd(t *testing.T) {
 		{"odd outputs", "mkfifo outputs/pipe; mkdir -p outputs/a/b; : > 'outputs/a/b/ü \"x\"'", "", func(t *testing.T, o outcome) {
 			require.Equal(t, []string{`outputs/a/b/ü "x"`}, o.files)
 			require.Contains(t, strings.Join(o.r.Details().Warnings, "\n"), "outputs/pipe")
+		}},
+		{"names that no store takes", `echo 1 > outputs/good; echo 2 > 'outputs/x\y'; echo 3 > "outputs/$(printf 'z\377')"; echo 4 > outputs/x%5cy`, "", func(t *testing.T, o outcome) {
+			require.ElementsMatch(t, []string{"outputs/good", "outputs/x%5cy", "outputs/x%5cy%", "outputs/z%ff"}, o.files)
+			require.Contains(t, strings.Join(o.r.Details().Warnings, "\n"), `"outputs/x\\y": it is stored as "outputs/x%5cy%"`)
 		}},
 		{"outputs is a link", "rmdir outputs; mkdir ../elsewhere; echo x > ../elsewhere/x; ln -s ../elsewhere outputs", "", func(t *testing.T, o outcome) {
 			require.Contains(t, strings.Join(o.r.Details().Warnings, "\n"), "outputs")

@@ -57,16 +57,17 @@ type Batch struct {
 	uploads *group // writes packs
 	ending  sync.WaitGroup
 
-	mu     sync.Mutex
-	ended  bool
-	files  map[string]File
-	stats  Stats
-	read   atomic.Int64        // bytes of files
-	open   *packer             // the pack that is being filled
-	packs  int                 // how many were full
-	done   []*pack             // written, but in no index yet
-	claims map[digest]struct{} // chunks of this batch's packs
-	reused map[digest]uint32   // chunks that were there, with their sizes
+	mu      sync.Mutex
+	ended   bool
+	files   map[string]File
+	stats   Stats
+	read    atomic.Int64        // bytes of files
+	open    *packer             // the pack that is being filled
+	packs   int                 // how many were full
+	done    []*pack             // written, but in no index yet
+	indexed time.Time           // when an index was written last, or the batch began
+	claims  map[digest]struct{} // chunks of this batch's packs
+	reused  map[digest]uint32   // chunks that were there, with their sizes
 
 	learn   func() error // learns what others have written, once
 	price   int          // how many unknown bytes that is worth
@@ -96,7 +97,7 @@ func (s *Store) NewBatch(ctx context.Context, opts *BatchOptions) (*Batch, error
 
 func (s *Store) newBatch(ctx context.Context, opts BatchOptions) *Batch {
 	b := &Batch{s: s, opts: opts, files: map[string]File{}, open: &packer{},
-		claims: map[digest]struct{}{}, reused: map[digest]uint32{}, price: s.index.price()}
+		claims: map[digest]struct{}{}, reused: map[digest]uint32{}, price: s.index.price(), indexed: s.now()}
 	b.learn = sync.OnceValue(b.learnOthers)
 	b.work = newGroup(ctx, s.parallel)
 	b.uploads = newShared(b.work.ctx, s.uploading)
@@ -157,8 +158,8 @@ func (b *Batch) Add(ctx context.Context, path string, mode fs.FileMode, r io.Rea
 }
 
 // Abort ends the batch and waits for its goroutines. Nothing refers to what it
-// stored; a later Collect removes it. After Commit it does nothing, after Finish it
-// only waits.
+// stored; the next batch need not store it again, and a later Collect removes it. After
+// Commit it does nothing, after Finish it only waits.
 func (b *Batch) Abort() {
 	b.ending.Wait()
 	b.close()
@@ -172,6 +173,21 @@ func (b *Batch) close() {
 	b.work.fail(fmt.Errorf("%w: the batch was aborted", azml.ErrClosed))
 	_ = b.work.wait()
 	_ = b.uploads.wait()
+	b.keep()
+}
+
+// keepTime bounds keep: whoever ends a batch because the store does not answer is waiting.
+const keepTime = 5 * time.Second
+
+// keep has the next batch find what one that failed has stored.
+func (b *Batch) keep() {
+	b.mu.Lock()
+	packs := b.done
+	b.done = nil
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.work.ctx), keepTime)
+	defer cancel()
+	_ = b.writeIndex(ctx, packs) // else it is stored again
 }
 
 // usable tells whether an entry may be added at path.

@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/azml-go/azml/backend"
 )
 
-// indexEvery is the number of packs after which a long batch writes an index,
-// so that little of a big upload is lost when the process dies.
-const indexEvery = 64
+// A long batch writes an index after so many packs, and with the first pack after that
+// time, so that little of a big upload is lost when the process dies.
+const (
+	indexEvery = 64
+	indexAfter = 5 * time.Second
+)
 
 // store reads r to its end, cuts it and sees to it that every chunk is stored
 // or on its way.
@@ -104,8 +108,8 @@ func (b *Batch) upload(p *packer) error {
 		b.stats.Objects++
 		b.done = append(b.done, &p.pack)
 		var ready []*pack
-		if len(b.done) >= indexEvery {
-			ready, b.done = b.done, nil
+		if now := b.s.now(); len(b.done) >= indexEvery || now.Sub(b.indexed) >= indexAfter {
+			ready, b.done, b.indexed = b.done, nil, now
 		}
 		b.mu.Unlock()
 		return b.writeIndex(ctx, ready)

@@ -1,10 +1,14 @@
 package files
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
@@ -115,4 +119,36 @@ func TestAbortLeavesNothingReferenced(t *testing.T) {
 	_, err = s.Collect(t.Context(), roots(), &CollectOptions{Exclusive: true})
 	require.NoError(t, err)
 	require.Empty(t, keys(t, objects, packsPrefix))
+}
+
+// TestUploadsThatBreakOff has uploads of several packs end before their time: what was
+// stored is not stored again.
+func TestUploadsThatBreakOff(t *testing.T) {
+	t.Parallel()
+	whole := noise(7, 40<<20)
+	breaking := errors.New("the file can't be read on")
+	for name, ends := range map[string]func(clock *clock, objects *spy, b *Batch){
+		"by an error": func(_ *clock, _ *spy, b *Batch) {
+			require.ErrorIs(t, b.Add(t.Context(), "f", 0o644, io.MultiReader(bytes.NewReader(whole[:36<<20]), iotest.ErrReader(breaking))), breaking)
+			b.Abort()
+		},
+		"by a kill": func(clock *clock, objects *spy, b *Batch) {
+			clock.advance(indexAfter)
+			require.ErrorIs(t, b.Add(t.Context(), "f", 0o644, io.MultiReader(bytes.NewReader(whole[:36<<20]), iotest.ErrReader(breaking))), breaking)
+			require.NoError(t, b.uploads.drain())
+			objects.dieAfter(0)
+			b.Abort()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			objects, clock := newSpy(), &clock{}
+			b, err := New(objects, &Options{Now: clock.now}).NewBatch(t.Context(), nil)
+			require.NoError(t, err)
+			ends(clock, objects, b)
+			_, stats, id := save(t, New(objects.Objects, nil), map[string][]byte{"f": whole})
+			require.Less(t, stats.NewBytes, int64(30<<20))
+			checkWhole(t, New(objects.Objects, nil), id, map[string][]byte{"f": whole})
+		})
+	}
 }
