@@ -35,6 +35,14 @@ type Images interface {
 	RemoveImage(ctx context.Context, hash string) error
 }
 
+// ImageBuilds is an optional interface of Images: a target whose images are made by jobs,
+// for which it may have no room yet.
+type ImageBuilds interface {
+	// BuildStatus tells how the job is that makes the image of the hash, for whomever.
+	// Errors: ErrNotFound when none does.
+	BuildStatus(ctx context.Context, hash string) (JobStatus, error)
+}
+
 // ImageRecipe says what is in an image.
 type ImageRecipe struct {
 	// Hash names the image: recipes of the same hash are the same. 1 to 100

@@ -60,7 +60,8 @@ type ScriptRunConfig struct {
 	MaxStart time.Duration
 	// MaxPrepare is how long environment and snapshot, and before them the
 	// environment's image where there is one, may take to be ready, 2 hours
-	// when zero. It counts in whole seconds.
+	// when zero. The time in which the target has no room for making the image does not
+	// count, unless there is a MaxStart. It counts in whole seconds.
 	MaxPrepare time.Duration
 	// GracePeriod is the time that a script has to end after it was asked to,
 	// before it is ended by force; 10 seconds when zero.

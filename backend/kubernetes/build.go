@@ -104,6 +104,11 @@ func (d *Driver) builds() *Driver {
 	return &b
 }
 
+// BuildStatus implements backend.ImageBuilds. It costs what Status does.
+func (d *Driver) BuildStatus(ctx context.Context, hash string) (backend.JobStatus, error) {
+	return d.builds().Status(ctx, hash)
+}
+
 // setUp runs the recipe's script in a pod of the base and writes what it has changed
 // to file.
 func (d *Driver) setUp(ctx context.Context, recipe backend.ImageRecipe, set map[string]string, file *os.File, log io.Writer) error {

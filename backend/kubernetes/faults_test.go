@@ -197,20 +197,23 @@ func TestDisruptions(t *testing.T) {
 const apartFromEachOther = `{metadata: {labels: {azml-test: apart}}, spec: {affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
   {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {azml-test: apart}}}]}}}}`
 
+// withQuota makes a namespace for so many pods.
+func withQuota(t *testing.T, cluster *testenv.KubernetesCluster, name, pods string) (namespace string) {
+	t.Helper()
+	namespace = cluster.Namespace + "-" + name
+	cluster.Kubectl(t, "", "create", "namespace", namespace)
+	t.Cleanup(func() { _, _ = cluster.Run(context.Background(), "", "delete", "namespace", namespace, "--wait=false") })
+	cluster.Kubectl(t, "", "wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+	cluster.Kubectl(t, "", "create", "quota", name, "--hard=pods="+pods, "-n", namespace)
+	return namespace
+}
+
 // TestWaiting are jobs that the cluster can't run yet: it is told why, and they can be
 // cancelled.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.Kubernetes(t)
-	withQuota := func(name, pods string) (namespace string) {
-		namespace = cluster.Namespace + "-" + name
-		cluster.Kubectl(t, "", "create", "namespace", namespace)
-		t.Cleanup(func() { _, _ = cluster.Run(context.Background(), "", "delete", "namespace", namespace, "--wait=false") })
-		cluster.Kubectl(t, "", "wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
-		cluster.Kubectl(t, "", "create", "quota", name, "--hard=pods="+pods, "-n", namespace)
-		return namespace
-	}
-	none, one := withQuota("none", "0"), withQuota("one", "1")
+	none, one := withQuota(t, cluster, "none", "0"), withQuota(t, cluster, "one", "1")
 	for name, c := range map[string]struct {
 		nodes  int
 		change func(*kubernetes.Target)

@@ -25,7 +25,10 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
-var _ backend.Images = (*Driver)(nil)
+var (
+	_ backend.Images      = (*Driver)(nil)
+	_ backend.ImageBuilds = (*Driver)(nil)
+)
 
 // hashLabel is the label of images that were made of recipes.
 const hashLabel = "azml.hash"

@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -97,6 +99,32 @@ rm /etc/issue; rm -r /usr/share/base-files; echo changed > /etc/motd; chown 1234
 		require.NoError(t, err)
 		require.Fail(t, "builds leave nothing", s.ID)
 	}
+}
+
+// TestImageWaitsForRoom has a namespace without room for the pod that makes an image: whoever
+// asks is told so, and it is made when there is some.
+func TestImageWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	p := place(t, cluster)
+	p.Target.Namespace = withQuota(t, cluster, "images", "0")
+	p.Target.Registry = cluster.Registry + "/azml-test/room-" + cluster.Namespace
+	d, other := open(t, p), open(t, p)
+	_, err := other.BuildStatus(t.Context(), "abc1")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+	made := make(chan error, 1)
+	go func() {
+		_, err := d.BuildImage(t.Context(), backend.ImageRecipe{Hash: "abc1", Base: cluster.Image, Setup: "touch /made"}, io.Discard)
+		made <- err
+	}()
+	require.Eventually(t, func() bool {
+		s, err := other.BuildStatus(t.Context(), "abc1")
+		return err == nil && s.WaitsForRoom && strings.Contains(s.Reason, "exceeded quota: images")
+	}, 5*time.Minute, 100*time.Millisecond, "what it waits for is told")
+	cluster.Kubectl(t, "", "patch", "quota", "images", "-n", p.Target.Namespace, "--type=merge", "-p", `{"spec": {"hard": {"pods": "1"}}}`)
+	require.NoError(t, <-made)
+	_, err = other.BuildStatus(t.Context(), "abc1")
+	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
 // TestRecipes are those that a cluster can't follow, and one that needs nothing.

@@ -80,7 +80,7 @@ func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f.StringVar(&s.opts.RunID, "run-id", "", "ID of the run (default: made of experiment, time and chance)")
 	f.DurationVar(&s.config.MaxDuration, "max-duration", 0, "end the script after this time, such as 90m (default 720h)")
 	f.DurationVar(&s.config.MaxStart, "max-start", 0, "give up when the run has not begun on its target after this time (default 15m, without the time in which the target has no room for it)")
-	f.DurationVar(&s.config.MaxPrepare, "max-prepare", 0, "give up when environment and snapshot are not ready after this time (default 2h)")
+	f.DurationVar(&s.config.MaxPrepare, "max-prepare", 0, "give up when environment and snapshot are not ready after this time (default 2h, without the time in which the target has no room for making an image)")
 	f.DurationVar(&s.config.GracePeriod, "grace-period", 0, "time that a script has to end when it is asked to, before it is ended by force (default 10s)")
 	f.BoolVar(&s.config.AllowWorkspace, "allow-workspace", false, "let the script's MLflow clients use other experiments and runs, too")
 	f.StringSliceVar(&s.config.Secrets, "secret", nil, "name of a secret that the script may have from AZML_SECRETS_URL; several by commas or repeated")

@@ -35,13 +35,18 @@ func Build(ctx context.Context, on backend.Images, env record.Environment, store
 
 // Find gives the image of an environment when it is there. Errors: ErrNotFound.
 func Find(ctx context.Context, on backend.Images, env record.Environment) (backend.Image, error) {
-	hash := begin(env, on.DefaultImage()).Hash
+	hash := Hash(on, env)
 	for image, err := range on.Images(ctx) {
 		if err != nil || image.Hash == hash {
 			return image, err
 		}
 	}
 	return backend.Image{}, azml.ErrNotFound
+}
+
+// Hash is that of the image of an environment.
+func Hash(on backend.Images, env record.Environment) string {
+	return begin(env, on.DefaultImage()).Hash
 }
 
 // begin gives what the image begins with, and its hash: that of the environment

@@ -92,10 +92,8 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 	if err != nil {
 		return "", err
 	}
-	done := k.sayIfLong(ctx, fmt.Sprintf("the image of environment %s:%s is made, or looked for", ref.Name, ref.Version))
 	began := time.Now()
 	made, err := k.build(ctx, images, stored.Value, log)
-	done()
 	switch {
 	case err != nil:
 	case made.Reused:
@@ -133,16 +131,18 @@ func (k *keeper) image(ctx context.Context, env map[string]string) (name string,
 }
 
 // build makes the image within the time that preparing the run may take.
-func (k *keeper) build(ctx context.Context, images backend.Images, env record.Environment, log io.Writer) (backend.Image, error) {
-	if limit := time.Duration(k.run.Definition.MaxPrepare) * time.Second; limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: it was not done within %s", azml.ErrFailed, limit))
-		defer cancel()
+func (k *keeper) build(ctx context.Context, images backend.Images, env record.Environment, log io.Writer) (made backend.Image, err error) {
+	what := fmt.Sprintf("the image of environment %s:%s is made, or looked for", env.Name, env.Version)
+	defer k.sayIfLong(ctx, what)()
+	t := task{limit: k.run.Definition.MaxPrepare, late: "was not done", what: what}
+	if builds, has := backend.As[backend.ImageBuilds](k.target); has {
+		hash := image.Hash(images, env)
+		t.status = func(ctx context.Context) (backend.JobStatus, error) { return builds.BuildStatus(ctx, hash) }
 	}
-	made, err := image.Build(ctx, images, env, k.h.Files(), log)
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause
-	}
+	err = k.inTime(ctx, t, func(ctx context.Context) (err error) {
+		made, err = image.Build(ctx, images, env, k.h.Files(), log)
+		return err
+	})
 	return made, err
 }
 

@@ -229,7 +229,7 @@ type Definition struct {
 	// run over, in seconds; 0 for none.
 	MaxStart int64 `json:"maxStartSeconds,omitempty"`
 	// WaitsForRoom says that the time in which the target has no room for the run does not
-	// count to MaxStart.
+	// count to MaxStart, nor that for its image to MaxPrepare.
 	WaitsForRoom bool `json:"waitsForRoom,omitempty"`
 	// MaxPrepare is the limit of the preparation in seconds, 0 for none.
 	MaxPrepare int64 `json:"maxPrepareSeconds,omitempty"`
