@@ -55,6 +55,9 @@ type ComputeSource struct {
 	// Agent is Program for what drives runs and jobs on the target: that may be a smaller
 	// program, which does no more. It is the file that Install is given for runs.
 	Agent func(ctx context.Context, on Platform) (path string, err error)
+	// Unpacker gives the file of azml-unpack for the platform, for drivers that send the agent
+	// packed. Errors: ErrNotFound where there is none, which is no failure.
+	Unpacker func(ctx context.Context, on Platform) (path string, err error)
 	// Logger is told of what works on the target, but not as it should. It is set when
 	// a target is opened; nil discards it.
 	Logger *slog.Logger

@@ -58,6 +58,15 @@ func Agent(ctx context.Context, h core.Handle, on backend.Platform) (string, err
 	return f.FindAgent(ctx, on)
 }
 
+// unpacker gives the file of azml-unpack for a platform. Errors: ErrNotFound.
+func unpacker(ctx context.Context, h core.Handle, on backend.Platform) (string, error) {
+	f, err := finder(h)
+	if err != nil {
+		return "", err
+	}
+	return f.FindUnpacker(ctx, on)
+}
+
 // ProgramHere is Program for what is started on this machine itself.
 func ProgramHere(ctx context.Context, h core.Handle) (string, error) {
 	f, err := finder(h)

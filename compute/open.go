@@ -69,6 +69,7 @@ func openSource(ctx context.Context, h core.Handle, source backend.ComputeSource
 	source.CacheDir, source.Logger = h.CacheDir(), h.Logger()
 	source.Program = func(ctx context.Context, on backend.Platform) (string, error) { return Program(ctx, h, on) }
 	source.Agent = func(ctx context.Context, on backend.Platform) (string, error) { return Agent(ctx, h, on) }
+	source.Unpacker = func(ctx context.Context, on backend.Platform) (string, error) { return unpacker(ctx, h, on) }
 	return driver.Open(ctx, source)
 }
 

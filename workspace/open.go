@@ -64,7 +64,7 @@ type OpenOptions struct {
 	// outlive this process and sent to other machines: one that is linked
 	// statically. When empty it is looked for beside this program, in PATH, and
 	// is built where Go is there. Where azml-agent of the same source lies beside it,
-	// that is sent instead.
+	// that is sent instead, and into pods packed where azml-unpack does, too.
 	Program string
 	// Logger takes what the library has to tell; nil discards it.
 	Logger *slog.Logger

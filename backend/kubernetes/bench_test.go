@@ -52,7 +52,7 @@ func BenchmarkStart(b *testing.B) {
 	require.NoError(b, err)
 	find := program.Finder{CacheDir: b.TempDir()}
 	d, err := kubernetes.New(kubernetes.Target{Kubeconfig: kubeconfig, Namespace: cluster.Namespace, Image: cluster.Image},
-		&kubernetes.Options{Name: b.Name(), CacheDir: b.TempDir(), Program: find.FindAgent})
+		&kubernetes.Options{Name: b.Name(), CacheDir: b.TempDir(), Program: find.FindAgent, Unpacker: find.FindUnpacker})
 	require.NoError(b, err)
 	defer d.Close()
 	_, err = find.FindAgent(b.Context(), backend.Platform{OS: "linux", Arch: runtime.GOARCH}) // so that building it is no part of the figure

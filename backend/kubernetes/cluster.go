@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -44,7 +43,6 @@ var kinds = sync.OnceValues(func() (*runtime.Scheme, error) {
 type cluster struct {
 	config    *rest.Config
 	dialer    *connrotation.Dialer // knows all connections
-	near      bool                 // the API server is on this machine, as those of kind, k3d and minikube are
 	namespace string
 	core      rest.Interface
 	jobs      *gentype.ClientWithList[*batchv1.Job, *batchv1.JobList]
@@ -67,7 +65,6 @@ func connect(kubeconfig []byte, namespace string) (*cluster, error) {
 	}
 	config.QPS = -1 // the API server itself keeps its clients from taking too much
 	config.UserAgent = "azml"
-	c.near = onLoopback(config.Host)
 	c.dialer = connrotation.NewDialer(new(net.Dialer).DialContext)
 	config.Dial = c.dialer.DialContext
 	config.Proxy = http.ProxyFromEnvironment // the usual; set, it keeps this transport from being kept for ever
@@ -94,16 +91,6 @@ func connect(kubeconfig []byte, namespace string) (*cluster, error) {
 	c.reviews = gentype.NewClient("selfsubjectrulesreviews", clients[2], parameters, "",
 		func() *authorizationv1.SelfSubjectRulesReview { return &authorizationv1.SelfSubjectRulesReview{} })
 	return c, nil
-}
-
-// onLoopback tells whether a URL's host is this machine. What is sent to a cluster there costs
-// time for the processors it takes, not for the line: it goes unpacked.
-func onLoopback(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	return u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
 }
 
 // podNamespace is where a pod with a service account finds its namespace.

@@ -15,8 +15,8 @@
 // pod's last message. Called in the pod once more, it serves who listens for the job,
 // reads its output or cancels it, see jobs.Serve.
 //
-// An image has to have /bin/sh with cat, chmod, head, mkdir, mv, ln, wc and sleep, better
-// also dd and gzip. While a job runs all its output can be read; after its end, what the
+// An image has to have /bin/sh with cat, chmod, head, mkdir, mv, ln, rm, wc and sleep, better
+// also dd, and gzip where Options.Unpacker gives none. While a job runs all its output can be read; after its end, what the
 // cluster keeps of a pod's log, which by Kubernetes' defaults are its last 10 MiB.
 //
 // A Job has one pod at a time for each node and is never tried again: what became of a command

@@ -33,6 +33,10 @@ type Options struct {
 	// Program gives the path of an azml program on this machine that runs on such a
 	// platform, which is brought into pods. It is required for Start.
 	Program func(ctx context.Context, on backend.Platform) (path string, err error)
+	// Unpacker gives the path of azml-unpack on this machine for such a platform, with which
+	// programs are in pods sooner. Nil, and ErrNotFound, is none: then they go as gzip packs
+	// them where the image has that, and else as they are.
+	Unpacker func(ctx context.Context, on backend.Platform) (path string, err error)
 	// Pod, when it is set, changes the pod of each job before it is made, after
 	// Target.PodPatch has. Its container is the first one.
 	Pod func(*corev1.PodTemplateSpec)

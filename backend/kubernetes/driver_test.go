@@ -6,25 +6,24 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/backendtest"
 	"github.com/azml-go/azml/backend/kubernetes"
 	"github.com/azml-go/azml/internal/testenv"
 )
 
-// TestConformance is done with no more rights than the manual's manifest gives, and by the
-// way that clusters on other machines are reached; other tests go that to one on this machine.
+// TestConformance is done with no more rights than the manual's manifest gives.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.Kubernetes(t)
-	least := far(t, account(t, cluster))
+	least := account(t, cluster)
 	backendtest.Compute(t, func(t *testing.T) backendtest.ComputeHarness {
 		dir := t.TempDir()
 		require.NoError(t, os.Chmod(dir, 0o777))
@@ -47,21 +46,63 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// far gives a kubeconfig by which the cluster does not seem to be on this machine.
-func far(t *testing.T, kubeconfig []byte) []byte {
-	found := regexp.MustCompile(`(\s+)server: https://127.0.0.1:(\d+)`)
-	require.Regexp(t, found, string(kubeconfig))
-	return found.ReplaceAll(kubeconfig, []byte("${1}server: https://0.0.0.0:$2${1}tls-server-name: localhost"))
-}
-
 // place gives a target of the test's own.
 func place(t *testing.T, cluster *testenv.KubernetesCluster) placed {
 	kubeconfig, err := os.ReadFile(cluster.Kubeconfig)
 	require.NoError(t, err)
 	program, err := runner()
 	require.NoError(t, err)
+	unpacker, err := kubernetes.Unpacker()
+	require.NoError(t, err)
 	return placed{Target: kubernetes.Target{Namespace: cluster.Namespace, Image: cluster.Image}, Kubeconfig: kubeconfig,
-		Name: t.Name(), CacheDir: t.TempDir(), Program: program}
+		Name: t.Name(), CacheDir: t.TempDir(), Program: program, Unpacker: unpacker}
+}
+
+// TestDelivered has pods get the program packed by the one who unpacks it there, and without
+// that by what their image has. Either way it is what was sent, and alone.
+func TestDelivered(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.Kubernetes(t)
+	broken := filepath.Join(t.TempDir(), "unpack")
+	require.NoError(t, os.WriteFile(broken, []byte("#!/bin/sh\necho this is what unpacks >&2; exit 3\n"), 0o600))
+	commands := t.TempDir()
+	require.NoError(t, os.Chmod(commands, 0o755)) // jobs run as nobody
+	for _, name := range []string{"cat", "chmod", "dd", "head", "ln", "mkdir", "mv", "rm", "sleep", "wc"} {
+		require.NoError(t, os.Symlink("/bin/"+name, filepath.Join(commands, name)))
+	}
+	without := strings.Replace(hostFolder(commands), "{name: job,", "{name: job, env: [{name: PATH, value: /shared}],", 1)
+	for name, c := range map[string]struct {
+		change func(*placed)
+		packed string
+		fails  string
+	}{
+		"behind an unpacker":                {func(*placed) {}, ".zst", ""},
+		"behind an unpacker that is broken": {func(p *placed) { p.Unpacker = broken }, ".zst", "this is what unpacks"},
+		"without one":                       {func(p *placed) { p.Unpacker = "" }, ".gz", ""},
+		"without one, nor gzip":             {func(p *placed) { p.Unpacker, p.Target.PodPatch = "", without }, ".gz", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := place(t, cluster)
+			c.change(&p)
+			d := open(t, p)
+			job := shell("a", "cd /run/azml/bin && ls -A | wc -l && sha256sum azml-*")
+			if c.fails != "" {
+				err := d.Start(t.Context(), job)
+				require.ErrorIs(t, err, azml.ErrFailed)
+				require.ErrorContains(t, err, c.fails)
+			} else {
+				program, err := os.ReadFile(p.Program)
+				require.NoError(t, err)
+				_, said := finish(t, d, job)
+				require.Regexp(t, fmt.Sprintf(`^2\n%x  `, sha256.Sum256(program)), said, "the program and its other name alone")
+			}
+			packed, err := filepath.Glob(filepath.Join(p.CacheDir, "packed", "*"))
+			require.NoError(t, err)
+			require.Len(t, packed, 1)
+			require.Equal(t, c.packed, filepath.Ext(packed[0]))
+		})
+	}
 }
 
 // hostFolder has pods see a folder of this machine, which is that of the node.

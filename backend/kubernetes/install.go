@@ -14,8 +14,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/ssh/jobs"
@@ -82,6 +80,7 @@ func noFile(err error) error {
 // program is a file of this machine that a pod gets.
 type program struct {
 	name, file, digest string
+	on                 backend.Platform
 	// also are other names of it there.
 	also []string
 }
@@ -99,7 +98,7 @@ func (d *Driver) programs(ctx context.Context, job backend.Job, on backend.Platf
 	if err != nil {
 		return nil, err
 	}
-	runner := program{file: file}
+	runner := program{file: file, on: on}
 	if runner.digest, err = d.digestOf(file); err != nil {
 		return nil, noFile(err)
 	}
@@ -108,7 +107,7 @@ func (d *Driver) programs(ctx context.Context, job backend.Job, on backend.Platf
 	seen := map[string]bool{runner.name: true}
 	for _, arg := range job.Command {
 		for _, at := range mentioned.FindAllString(arg, -1) {
-			p := program{name: path.Base(at), file: filepath.Join(d.programsDir(), path.Base(at))}
+			p := program{name: path.Base(at), file: filepath.Join(d.programsDir(), path.Base(at)), on: on}
 			if _, err := os.Stat(p.file); err != nil || seen[p.name] { // what isn't there, Start finds missing
 				continue
 			}
@@ -153,30 +152,5 @@ func (d *Driver) digestOf(file string) (string, error) {
 	return digest, write(note, func(w io.Writer) error {
 		_, err := io.WriteString(w, looks+digest)
 		return err
-	})
-}
-
-// packed gives the file of a program as gzip packs it, made once.
-func (d *Driver) packed(p program) (string, error) {
-	file := filepath.Join(d.opts.CacheDir, "packed", p.digest+".gz")
-	if _, err := os.Stat(file); err == nil {
-		return file, nil
-	}
-	return file, write(file, func(w io.Writer) error {
-		f, err := os.Open(p.file)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
-		if err != nil {
-			return err
-		}
-		content := sha256.New()
-		_, err = io.Copy(io.MultiWriter(z, content), f)
-		if err == nil && hex.EncodeToString(content.Sum(nil)) != p.digest { // by which others find it
-			err = written(p.file)
-		}
-		return errors.Join(err, z.Close())
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/backendtest"
 	"github.com/azml-go/azml/backend/kubernetes"
@@ -32,13 +33,20 @@ type placed struct {
 	Name       string
 	CacheDir   string
 	Program    string
+	Unpacker   string // none when empty
 	Patience   time.Duration
 }
 
 func (p placed) driver() (*kubernetes.Driver, error) {
 	p.Target.Kubeconfig = p.Kubeconfig
 	return kubernetes.New(p.Target, &kubernetes.Options{Name: p.Name, CacheDir: p.CacheDir, Patience: cmp.Or(p.Patience, 30*time.Second),
-		Program: func(context.Context, backend.Platform) (string, error) { return p.Program, nil }})
+		Program: func(context.Context, backend.Platform) (string, error) { return p.Program, nil },
+		Unpacker: func(context.Context, backend.Platform) (string, error) {
+			if p.Unpacker == "" {
+				return "", azml.ErrNotFound
+			}
+			return p.Unpacker, nil
+		}})
 }
 
 // runner builds the program that pods get.

@@ -183,7 +183,7 @@ func (Kind) Open(_ context.Context, source backend.ComputeSource) (backend.Opene
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
-	return New(t, &Options{Name: hex.EncodeToString(sum[:6]), CacheDir: filepath.Join(source.CacheDir, "kubernetes"), Program: source.Agent, Logger: source.Logger})
+	return New(t, &Options{Name: hex.EncodeToString(sum[:6]), CacheDir: filepath.Join(source.CacheDir, "kubernetes"), Program: source.Agent, Unpacker: source.Unpacker, Logger: source.Logger})
 }
 
 // ReadKubeconfig reads the kubeconfig in a file, or where that is "" the one that

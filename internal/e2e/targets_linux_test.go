@@ -49,7 +49,7 @@ func targets() []target {
 	}
 }
 
-// programs builds the program azml, and beside it azml-agent, once for all tests.
+// programs builds the program azml, and beside it azml-agent and azml-unpack, once for all tests.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "azml-e2e-")
 	if err != nil {

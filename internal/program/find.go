@@ -26,6 +26,9 @@ const Package = "github.com/azml-go/azml/cmd/azml"
 // AgentPackage is that of the part of it that targets need.
 const AgentPackage = Package + "-agent"
 
+// UnpackPackage is that of what unpacks it on targets.
+const UnpackPackage = Package + "-unpack"
+
 // Finder finds the program, once for each platform. It is safe for concurrent use.
 type Finder struct {
 	// Chosen is the file that the user has named; empty to look for one.
@@ -69,6 +72,19 @@ func (f *Finder) FindHere(ctx context.Context) (string, error) {
 // is found, or else has Go build azml-agent.
 func (f *Finder) FindAgent(ctx context.Context, on backend.Platform) (string, error) {
 	return f.find(ctx, wanted{on: on, agent: true})
+}
+
+// FindUnpacker gives azml-unpack for the platform: the one of the same source that lies beside
+// what FindAgent gives, where Go builds it, too. Errors: ErrNotFound where there is none.
+func (f *Finder) FindUnpacker(ctx context.Context, on backend.Platform) (string, error) {
+	agent, err := f.FindAgent(ctx, on)
+	if err != nil {
+		return "", err
+	}
+	if unpacker := beside(agent, UnpackPackage, wanted{on: on}); unpacker != "" {
+		return unpacker, nil
+	}
+	return "", fmt.Errorf("%w: no azml-unpack for %s/%s of the same source lies beside %s", azml.ErrNotFound, on.OS, on.Arch, agent)
 }
 
 func (f *Finder) find(ctx context.Context, want wanted) (string, error) {
@@ -130,28 +146,35 @@ func agentBeside(azml string, want wanted) string {
 	if !want.agent {
 		return ""
 	}
-	for _, name := range []string{"azml-agent-" + want.on.OS + "-" + want.on.Arch, "azml-agent"} {
-		agent := filepath.Join(filepath.Dir(azml), name)
-		if fits(agent, AgentPackage, want) == nil && sameSource(azml, agent) {
-			return agent
+	return beside(azml, AgentPackage, want)
+}
+
+// beside gives the program for the platform that lies beside an azml or azml-agent of the same
+// source, "" when there is none.
+func beside(azml, program string, want wanted) string {
+	name := filepath.Base(program)
+	for _, name := range []string{name + "-" + want.on.OS + "-" + want.on.Arch, name} {
+		file := filepath.Join(filepath.Dir(azml), name)
+		if fits(file, program, want) == nil && sameSource(azml, file) {
+			return file
 		}
 	}
 	return ""
 }
 
-// oneBuild is how long after its agent an azml of the same build may be written.
+// oneBuild is how long after what goes with it an azml of the same build may be written.
 const oneBuild = time.Minute
 
-// sameSource tells whether an agent was built of the same source as azml. What was built of
-// changes that nobody has committed has no version that tells: then the agent may not be
-// from before.
-func sameSource(azml, agent string) bool {
+// sameSource tells whether a part was built of the same source as an azml or azml-agent. What
+// was built of changes that nobody has committed has no version that tells: then the part may
+// not be from before.
+func sameSource(azml, part string) bool {
 	its, err := buildinfo.ReadFile(azml)
-	if err != nil || its.Path != Package {
+	if err != nil || its.Path != Package && its.Path != AgentPackage {
 		return false
 	}
-	agents, err := buildinfo.ReadFile(agent)
-	if err != nil || its.Main.Version != agents.Main.Version {
+	parts, err := buildinfo.ReadFile(part)
+	if err != nil || its.Main.Version != parts.Main.Version {
 		return false
 	}
 	if version := its.Main.Version; version != "" && version != "(devel)" && !strings.Contains(version, "+dirty") {
@@ -161,7 +184,7 @@ func sameSource(azml, agent string) bool {
 	if err != nil {
 		return false
 	}
-	written, err := os.Stat(agent)
+	written, err := os.Stat(part)
 	return err == nil && written.ModTime().After(of.ModTime().Add(-oneBuild))
 }
 
@@ -211,9 +234,9 @@ func (f *Finder) build(ctx context.Context, want wanted) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("it can't be built: %w", err)
 	}
-	on, program := want.on, Package
+	on, programs := want.on, []string{Package}
 	if want.agent {
-		program = AgentPackage
+		programs = []string{AgentPackage, UnpackPackage}
 	}
 	dir := filepath.Join(f.CacheDir, "programs", on.OS+"-"+on.Arch)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -224,16 +247,27 @@ func (f *Finder) build(ctx context.Context, want wanted) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	name := filepath.Base(program)
-	file := filepath.Join(work, name)
 	// Without what debuggers read, which is a third of it: it goes to other machines. And
 	// without gRPC's pages of traces, whose templates may call any method by its name, so
 	// that the linker would keep all of them.
-	cmd := exec.CommandContext(ctx, tool, "build", "-tags=grpcnotrace", "-ldflags=-s -w", "-o", file, program)
+	cmd := exec.CommandContext(ctx, tool, append([]string{"build", "-tags=grpcnotrace", "-ldflags=-s -w", "-o", work + "/"}, programs...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+on.OS, "GOARCH="+on.Arch, "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("it can't be built: %w: %s", err, strings.TrimSpace(string(out)))
 	}
-	path := filepath.Join(dir, name)
-	return path, os.Rename(file, path)
+	for _, program := range programs {
+		name := filepath.Base(program) + ending(on)
+		if err := os.Rename(filepath.Join(work, name), filepath.Join(dir, name)); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(dir, filepath.Base(programs[0])+ending(on)), nil
+}
+
+// ending is that of the names of programs that Go builds for a platform.
+func ending(on backend.Platform) string {
+	if on.OS == "windows" {
+		return ".exe"
+	}
+	return ""
 }

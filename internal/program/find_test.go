@@ -1,8 +1,12 @@
 package program_test
 
 import (
+	"debug/buildinfo"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +23,30 @@ func TestNotThere(t *testing.T) { // not parallel: it changes PATH
 	_, err := f.Find(t.Context(), backend.Platform{OS: "linux", Arch: "arm64"})
 	require.ErrorIs(t, err, azml.ErrNotFound)
 	require.ErrorContains(t, err, "CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build "+program.Package)
+	_, err = f.FindUnpacker(t.Context(), backend.Platform{OS: "linux", Arch: "arm64"})
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+// TestBuilds has Go build the agent and what unpacks it.
+func TestBuilds(t *testing.T) { // not parallel: it changes PATH
+	tool, err := exec.LookPath("go")
+	require.NoError(t, err)
+	t.Setenv("PATH", filepath.Dir(tool))
+	on := backend.Platform{OS: "linux", Arch: runtime.GOARCH}
+	f := &program.Finder{CacheDir: t.TempDir()}
+	agent, err := f.FindAgent(t.Context(), on)
+	require.NoError(t, err)
+	unpacker, err := f.FindUnpacker(t.Context(), on)
+	require.NoError(t, err)
+	for file, path := range map[string]string{agent: program.AgentPackage, unpacker: program.UnpackPackage} {
+		info, err := buildinfo.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, path, info.Path)
+		require.Contains(t, info.Settings, debug.BuildSetting{Key: "GOARCH", Value: on.Arch})
+	}
+	size, err := os.Stat(unpacker)
+	require.NoError(t, err)
+	require.Less(t, size.Size(), int64(3<<20), "it goes to every pod as it is")
 }
 
 // TestAnotherProgram has files that are not azml: one that was named is an error,
