@@ -8,6 +8,7 @@ import (
 	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/run"
 )
 
@@ -30,20 +31,20 @@ func Drive(ctx context.Context, h core.Handle, i agent.Instructions) error {
 	case agent.IsWorker():
 		return work(ctx, h, i.RunID)
 	}
-	adopted, err := agent.Adopt(ctx, h, i)
+	var e *Experiment
+	lasting := context.WithoutCancel(ctx)
+	adopted, err := agent.Adopt(ctx, h, i, func(r record.Run) (err error) {
+		e, err = NewClient(h).Get(lasting, r.Experiment, nil)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	// From here on the run is this process's to end.
-	lasting := context.WithoutCancel(ctx)
 	driving, stop := context.WithCancelCause(lasting)
 	defer stop(nil)
 	defer context.AfterFunc(ctx, func() { stop(agent.ErrAsked) })()
-	e, err := NewClient(h).Get(lasting, adopted.Value.Experiment, nil)
-	if err != nil {
-		return err
-	}
-	e.drive(driving, adopted.Value)
+	e.drive(driving, adopted)
 	ended, err := history.Get(lasting, h, i.RunID)
 	if err == nil && !ended.Value.Status.Terminal() {
 		err = fmt.Errorf("%w: the run %s was left %s", azml.ErrFailed, i.RunID, ended.Value.Status)

@@ -72,7 +72,7 @@ func (e *Experiment) launch(ctx context.Context, w way, run core.Stored[record.R
 	case w.remote:
 		return e.h.Go(func(own context.Context) { e.keep(telemetry.Adopt(own, ctx), i) })
 	}
-	return e.h.Go(func(own context.Context) { e.drive(telemetry.Adopt(own, ctx), run.Value) })
+	return e.h.Go(func(own context.Context) { e.drive(telemetry.Adopt(own, ctx), run) })
 }
 
 // cancelTime is what a run on another machine has to end when the workspace is

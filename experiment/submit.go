@@ -206,9 +206,9 @@ func (e *Experiment) prepare(ctx context.Context, config *ScriptRunConfig, opts 
 
 // drive runs the agent for a run on the local target. What went wrong is in
 // the run's record; only what could not be written there is logged.
-func (e *Experiment) drive(ctx context.Context, run record.Run) {
+func (e *Experiment) drive(ctx context.Context, run core.Stored[record.Run]) {
 	if err := agent.Drive(ctx, e.h, run, e.track, e.bind); err != nil {
-		e.h.Logger().Info("a run did not complete", "run", run.ID, "error", err)
+		e.h.Logger().Info("a run did not complete", "run", run.Value.ID, "error", err)
 	}
 }
 

@@ -48,7 +48,9 @@ func (d *drive) finalizing(ctx context.Context, tell bool) (err, refused error) 
 	}
 	var entered core.Stored[record.Run]
 	var entering sync.WaitGroup
-	entering.Go(func() { entered, refused = d.transition(ctx, record.Finalizing, "collecting outputs") })
+	entering.Go(func() {
+		entered, refused = d.transition(ctx, core.Stored[record.Run]{}, record.Finalizing, "collecting outputs")
+	})
 	err = d.saveAll(ctx)
 	entering.Wait()
 	if refused == nil {

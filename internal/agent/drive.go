@@ -50,7 +50,8 @@ var errTooLong = errors.New("time limit")
 type drive struct {
 	h       core.Handle
 	run     record.Run
-	dir     string // the run's working folder on this machine
+	held    core.Stored[record.Run] // its record as it was written last, zero when it may have changed since
+	dir     string                  // the run's working folder on this machine
 	env     *pythonEnv
 	prepare *history.LogWriter
 	output  *history.LogWriter
@@ -82,13 +83,14 @@ type drive struct {
 }
 
 // Drive takes a submitted run, which this process owns, from Starting to
-// its last status; run is its record as it was just written; track serves its script, and bind
+// its last status; stored is its record as it was just written; track serves its script, and bind
 // gives it its data. It returns when the last status is written: nil
 // for Completed, else an error that says how the run ended. When ctx ends, the
 // script is ended and the run Canceled with the cause as its reason.
-func Drive(ctx context.Context, h core.Handle, run record.Run, track Tracker, bind DataBinder) (err error) {
+func Drive(ctx context.Context, h core.Handle, stored core.Stored[record.Run], track Tracker, bind DataBinder) (err error) {
+	run := stored.Value
 	defer h.Operation(&ctx, &err, "drive", "run", run.ID)()
-	d := &drive{h: h, run: run, status: run.Status, goesOn: hasRun(run), dir: WorkDir(h, run.ID), track: track, bind: bind, place: ownPlace()}
+	d := &drive{h: h, run: run, held: stored, status: run.Status, goesOn: hasRun(run), dir: WorkDir(h, run.ID), track: track, bind: bind, place: ownPlace()}
 	running, stop := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
@@ -207,7 +209,7 @@ func (d *drive) preparing(ctx context.Context) error {
 	var entering sync.WaitGroup
 	entering.Go(func() {
 		reason := "making the environment " + d.run.Definition.Environment.Name + " ready (a new one takes a while the first time)"
-		if entered, refused = d.transition(ctx, record.Preparing, reason); refused != nil {
+		if entered, refused = d.transition(ctx, d.held, record.Preparing, reason); refused != nil {
 			stop(refused)
 		}
 	})
@@ -222,6 +224,9 @@ func (d *drive) preparing(ctx context.Context) error {
 		return refused
 	}
 	d.entered(ctx, entered)
+	if d.data != nil {
+		d.held = core.Stored[record.Run]{} // it was told of the data meanwhile
+	}
 	return err
 }
 
@@ -264,15 +269,16 @@ func (d *drive) removeLeft() error {
 
 // enter moves the run to its next status.
 func (d *drive) enter(ctx context.Context, to record.Status, reason string) error {
-	stored, err := d.transition(ctx, to, reason)
+	stored, err := d.transition(ctx, d.held, to, reason)
 	if err == nil {
 		d.entered(ctx, stored)
 	}
 	return err
 }
 
-// transition writes the run's next status, and waits for a store that does not answer.
-func (d *drive) transition(ctx context.Context, to record.Status, reason string) (core.Stored[record.Run], error) {
+// transition writes the run's next status into its record as it is held, or, with the zero
+// Stored, as it is then, and waits for a store that does not answer.
+func (d *drive) transition(ctx context.Context, held core.Stored[record.Run], to record.Status, reason string) (core.Stored[record.Run], error) {
 	var stored core.Stored[record.Run]
 	waited := false
 	waits := func(err error) {
@@ -280,7 +286,7 @@ func (d *drive) transition(ctx context.Context, to record.Status, reason string)
 		d.waits(err)
 	}
 	err := persist(ctx, waits, func(ctx context.Context) (err error) {
-		stored, err = history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, Reason: reason, Owner: d.h.Owner().ID})
+		stored, err = history.Transition(ctx, d.h, d.run.ID, history.Step{To: to, From: held, Reason: reason, Owner: d.h.Owner().ID})
 		return err
 	})
 	if waited {
@@ -302,7 +308,7 @@ func (d *drive) transition(ctx context.Context, to record.Status, reason string)
 
 // entered notes the status that the run has now.
 func (d *drive) entered(ctx context.Context, stored core.Stored[record.Run]) {
-	d.run, d.status = stored.Value, stored.Value.Status
+	d.run, d.held, d.status = stored.Value, stored, stored.Value.Status
 	telemetry.Event(ctx, "run "+string(d.status))
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// refusing refuses to tell of one object as often as it is told to.
+// refusing refuses to tell of one object, or to take it, as often as it is told to.
 type refusing struct {
 	backend.Objects
 	log   string
@@ -46,6 +46,14 @@ func (r *refusing) Get(ctx context.Context, key string, opts *backend.GetOptions
 		return nil, fmt.Errorf("%w: refused by the test", cmp.Or(r.class, azml.ErrDenied))
 	}
 	return r.Objects.Get(ctx, key, opts)
+}
+
+// Put implements backend.Objects.
+func (r *refusing) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	if r.log != "" && strings.HasSuffix(key, r.log) && r.times.Add(-1) >= 0 {
+		return backend.Info{}, fmt.Errorf("%w: refused by the test", cmp.Or(r.class, azml.ErrDenied))
+	}
+	return r.Objects.Put(ctx, key, content, opts)
 }
 
 // member is an agent of a run on two nodes with two processes each. What the node is

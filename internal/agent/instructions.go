@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -74,12 +77,14 @@ func ReadInstructions(r io.Reader) (Instructions, error) {
 }
 
 // Adopt makes this process the owner of a run that was just submitted. From then
-// on it answers for the run. It waits for a store that does not answer. Errors:
-// ErrConflict when the run is no more the former owner's to give.
-func Adopt(ctx context.Context, h core.Handle, i Instructions) (stored core.Stored[record.Run], err error) {
+// on it answers for the run. Beside is called with the run's record and reads what else
+// that names, while the record is written; its error is one of what follows, for the run is
+// adopted then. It waits for a store that does not answer. Errors: ErrConflict when the run
+// is no more the former owner's to give.
+func Adopt(ctx context.Context, h core.Handle, i Instructions, beside func(r record.Run) error) (stored core.Stored[record.Run], err error) {
 	waits := func(err error) { h.Logger().Warn("an agent waits for the store", "run", i.RunID, "error", err) }
 	err = persist(ctx, waits, func(ctx context.Context) (err error) {
-		stored, err = adopt(ctx, h, i)
+		stored, err = adopt(ctx, h, i, beside)
 		return err
 	})
 	return stored, err
@@ -93,23 +98,31 @@ func (i Instructions) mine(r *record.Run) bool {
 	return r.Owner != nil && r.Owner.ID == i.Owner
 }
 
-func adopt(ctx context.Context, h core.Handle, i Instructions) (core.Stored[record.Run], error) {
-	return takeOver(ctx, h, i, func(r *record.Run) {
+func adopt(ctx context.Context, h core.Handle, i Instructions, beside func(r record.Run) error) (core.Stored[record.Run], error) {
+	held, err := history.Get(ctx, h, i.RunID)
+	if err != nil {
+		return held, err
+	}
+	var reading errgroup.Group
+	reading.Go(func() error { return beside(held.Value) })
+	stored, err := takeOver(ctx, h, i, held, func(r *record.Run) {
 		if r.Agent != nil {
 			r.Agent.Adopted = true
 		}
 	})
+	return stored, cmp.Or(err, reading.Wait())
 }
 
 // TakeOver makes this process the owner of a run that was just submitted, until its
 // agent is. Errors: as Adopt, and ErrUnavailable.
 func TakeOver(ctx context.Context, h core.Handle, i Instructions) (core.Stored[record.Run], error) {
-	return takeOver(ctx, h, i, func(*record.Run) {})
+	return takeOver(ctx, h, i, core.Stored[record.Run]{}, func(*record.Run) {})
 }
 
-func takeOver(ctx context.Context, h core.Handle, i Instructions, change func(*record.Run)) (core.Stored[record.Run], error) {
+// takeOver is TakeOver of a run whose record may be held.
+func takeOver(ctx context.Context, h core.Handle, i Instructions, held core.Stored[record.Run], change func(*record.Run)) (core.Stored[record.Run], error) {
 	me := h.Owner()
-	return history.Update(ctx, h, i.RunID, core.Quiet, func(r *record.Run) error {
+	return core.UpdateFrom(ctx, h, history.Ref(i.RunID), held, core.Quiet, func(r *record.Run) error {
 		if r.Owner != nil && r.Owner.ID == me.ID {
 			return core.ErrNoChange // an earlier try whose answer was lost
 		}

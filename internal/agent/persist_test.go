@@ -16,7 +16,7 @@ import (
 )
 
 // awaits is an agent whose run has begun, and whose store does not answer when it is asked
-// for the run's record the next few times.
+// for the run's record, or given it, the next few times.
 func awaits(t *testing.T) *drive {
 	t.Helper()
 	store := memory.NewObjects()

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -82,7 +83,7 @@ func (d *drive) image() string {
 func (d *drive) restore(ctx context.Context) error {
 	start := time.Now()
 	if d.run.Snapshot != "" {
-		manifest, err := d.h.Files().Manifest(ctx, d.run.Snapshot)
+		manifest, err := d.manifest(ctx)
 		if err != nil {
 			return err
 		}
@@ -97,4 +98,12 @@ func (d *drive) restore(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// manifest reads the snapshot's manifest, and where its files lie.
+func (d *drive) manifest(ctx context.Context) (*files.Manifest, error) {
+	var locating errgroup.Group
+	locating.Go(func() error { return d.h.Files().Locate(ctx) })
+	manifest, err := d.h.Files().Manifest(ctx, d.run.Snapshot)
+	return manifest, cmp.Or(err, locating.Wait())
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +47,12 @@ type hooked struct {
 	backend.Objects
 	put    func(key string, do func() (backend.Info, error)) (backend.Info, error)
 	append func(key string, do func() (backend.Info, error)) (backend.Info, error)
+	gets   atomic.Int64
+}
+
+func (o *hooked) Get(ctx context.Context, key string, opts *backend.GetOptions) (*backend.Object, error) {
+	o.gets.Add(1)
+	return o.Objects.Get(ctx, key, opts)
 }
 
 func (o *hooked) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {

@@ -172,14 +172,27 @@ var ErrNoChange = errors.New("no change")
 // without being one. Errors: ErrNotFound, ErrConflict after very many lost
 // races.
 func Update[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, note Note, change func(*T) error) (Stored[T], error) {
+	return UpdateFrom[T, P](ctx, h, ref, Stored[T]{}, note, change)
+}
+
+// UpdateFrom is Update of a record that the caller has read or written and takes to be so
+// still: it is read only when it is not, and before change's error ends the update. The zero
+// Stored is of a record to be read.
+func UpdateFrom[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, held Stored[T], note Note, change func(*T) error) (Stored[T], error) {
 	var event *event
 	for range maxTries {
-		s, err := Get[T, P](ctx, h, ref.Key)
+		s, err := current[T, P](ctx, h, ref.Key, held)
 		if err != nil {
 			return s, event.end(ctx, err)
 		}
 		unchanged := s
-		if err := change(&s.Value); errors.Is(err, ErrNoChange) {
+		err = change(&s.Value)
+		wasHeld := held.raw != nil
+		held = Stored[T]{}
+		if err != nil && wasHeld { // it may be of a state that is no more
+			continue
+		}
+		if errors.Is(err, ErrNoChange) {
 			_ = event.end(ctx, azml.ErrConflict) // who was faster has made the change that ours was to be
 			return unchanged, nil
 		} else if err != nil {
@@ -196,6 +209,17 @@ func Update[T any, P pointer[T]](ctx context.Context, h Handle, ref Ref, note No
 		}
 	}
 	return Stored[T]{}, event.end(ctx, fmt.Errorf("%w: %s was changed by others %d times in a row", azml.ErrConflict, ref.Key, maxTries))
+}
+
+// current gives the record as it is held, anew, for a change is to touch nothing of what the
+// caller has, or reads it.
+func current[T any, P pointer[T]](ctx context.Context, h Handle, key string, held Stored[T]) (Stored[T], error) {
+	if held.raw == nil {
+		return Get[T, P](ctx, h, key)
+	}
+	s, err := Restore[T, P](key, held.raw, held.ETag)
+	s.Modified = held.Modified
+	return s, err
 }
 
 // told says what an update changes: in the words of the record, if it has some

@@ -84,6 +84,42 @@ func TestUpdateOfADeletedRecord(t *testing.T) {
 	require.Equal(t, []string{"create e", "update e: not found"}, auditLines(t, h))
 }
 
+// TestUpdateFromWhatIsHeld reads nothing while nobody else has changed the record, and loses
+// nothing, nor decides by what was, when somebody has.
+func TestUpdateFromWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	store := &hooked{Objects: memory.NewObjects()}
+	h, ref := setup(t, store), experimentRef("e")
+	created := experiment("e")
+	created.Tags = map[string]string{"by": "nobody"}
+	held, err := Create(ctx, h, ref, created)
+	require.NoError(t, err)
+	tag := func(value string) func(*record.Experiment) error {
+		return func(e *record.Experiment) error { e.Tags["by"] = value; return nil }
+	}
+	next, err := UpdateFrom(ctx, h, ref, held, Quiet, tag("us"))
+	require.NoError(t, err)
+	require.Zero(t, store.gets.Load())
+	require.Equal(t, "nobody", held.Value.Tags["by"], "what is held is not changed")
+	again, err := UpdateFrom(ctx, h, ref, next, Quiet, tag("us again"))
+	require.NoError(t, err)
+	require.Zero(t, store.gets.Load())
+	_, err = Update(ctx, h, ref, Quiet, func(e *record.Experiment) error { e.Description = "theirs"; return nil })
+	require.NoError(t, err)
+	after, err := UpdateFrom(ctx, h, ref, again, Quiet, tag("us at last"))
+	require.NoError(t, err)
+	require.Equal(t, "theirs", after.Value.Description)
+	require.Equal(t, "us at last", after.Value.Tags["by"])
+	_, err = UpdateFrom(ctx, h, ref, held, Quiet, func(e *record.Experiment) error {
+		if e.Description == "" {
+			return fmt.Errorf("%w: of what is no more so", azml.ErrInvalid)
+		}
+		return fmt.Errorf("%w: of what is so", azml.ErrDenied)
+	})
+	require.ErrorIs(t, err, azml.ErrDenied)
+}
+
 func TestNoChangeWritesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

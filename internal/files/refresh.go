@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 )
@@ -58,9 +60,18 @@ func (s *Store) learn(ctx context.Context) error {
 	})
 }
 
+// Locate learns where chunks lie, unless something was learnt before: who is about to restore
+// a manifest does it while that is read. Cost: as the first Restore's own otherwise.
+func (s *Store) Locate(ctx context.Context) error {
+	if _, known := s.index.last(); known {
+		return nil
+	}
+	return s.refresh(ctx)
+}
+
 // refresh brings the index up to date with all there is: one read of the
-// condemned list, listings of packs and of index objects, and one read of each
-// index object that is not known yet. The order matters: what a collector has
+// condemned list, listings of packs and, at once, of index objects, and one read of each
+// index object that is not known yet. The order of the first two matters: what a collector has
 // deleted was on its list before, and is off it only after the listing shows it
 // gone.
 func (s *Store) refresh(ctx context.Context) error {
@@ -114,15 +125,23 @@ func (s *Store) listAll(ctx context.Context) (*listing, error) {
 		return nil, err
 	}
 	l.condemned = list
+	both, within := errgroup.WithContext(ctx)
+	both.Go(func() error { return s.listPacks(within, l) })
+	both.Go(func() error { return s.listIndexes(within, l, "") })
+	return l, both.Wait()
+}
+
+// listPacks sees the packs.
+func (s *Store) listPacks(ctx context.Context, l *listing) error {
 	for info, err := range s.objects.List(ctx, &backend.ListOptions{Prefix: packsPrefix}) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if id, ok := parsePackKey(info.Key); ok {
 			l.sizes[id] = info.Size
 		}
 	}
-	return l, s.listIndexes(ctx, l, "")
+	return nil
 }
 
 // listIndexes sees the index objects behind a key.

@@ -92,6 +92,9 @@ func Update(ctx context.Context, h core.Handle, id string, note core.Note, chang
 type Step struct {
 	// To is the next status.
 	To record.Status
+	// From is the record as the caller has read or written it, which saves reading it where
+	// nobody has changed it since; zero to have it read.
+	From core.Stored[record.Run]
 	// Reason says why, in words.
 	Reason string
 	// WaitsFor says what the run waits for in the next status.
@@ -127,7 +130,7 @@ func Transition(ctx context.Context, h core.Handle, id string, step Step) (core.
 	if step.To.Terminal() || step.To == record.CancelRequested || step.Resume {
 		note = core.Updated("status " + string(step.To))
 	}
-	stored, err := Update(ctx, h, id, note, func(r *record.Run) error {
+	stored, err := core.UpdateFrom(ctx, h, Ref(id), step.From, note, func(r *record.Run) error {
 		if err := SameLife(*r, step.Life); err != nil {
 			return err
 		}

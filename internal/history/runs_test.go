@@ -72,6 +72,26 @@ func TestTransitionWritesHistory(t *testing.T) {
 	require.Equal(t, run.ETag, after.ETag, "an illegal step changes nothing")
 }
 
+// TestTransitionFromBeforeACancel: who moves the run on from a record that it holds overlooks
+// no cancel.
+func TestTransitionFromBeforeACancel(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	h := setup(t, memory.NewObjects())
+	experiment(t, h)
+	_, err := Create(ctx, h, record.Run{ID: "r", Experiment: "e", Status: record.Starting})
+	require.NoError(t, err)
+	held, err := Transition(ctx, h, "r", Step{To: record.Preparing})
+	require.NoError(t, err)
+	_, err = Transition(ctx, h, "r", Step{To: record.CancelRequested})
+	require.NoError(t, err)
+	_, err = Transition(ctx, h, "r", Step{To: record.Running, From: held})
+	require.ErrorIs(t, err, azml.ErrConflict)
+	run, err := Get(ctx, h, "r")
+	require.NoError(t, err)
+	require.Equal(t, record.CancelRequested, run.Value.Status)
+}
+
 func TestTransitionOfAnotherOwner(t *testing.T) {
 	t.Parallel()
 	objects := memory.NewObjects()
