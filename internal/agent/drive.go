@@ -224,6 +224,9 @@ func (d *drive) preparing(ctx context.Context) error {
 		return refused
 	}
 	d.entered(ctx, entered)
+	if d.data != nil {
+		d.held = core.Stored[record.Run]{} // it was told of the data meanwhile
+	}
 	return err
 }
 
