@@ -211,6 +211,19 @@ func TestDatasetNumbers(t *testing.T) {
 	require.Zero(t, synced(t, cloud, laptop, &mirror.Options{Verify: true}).Changes())
 }
 
+// TestDataFileDeletedThere comes again: that it was seen there before decides nothing.
+func TestDataFileDeletedThere(t *testing.T) {
+	t.Parallel()
+	cloud, laptop := pair(t)
+	put(t, laptop, "raw/a.csv", "laptop")
+	clean(t, cloud, laptop)
+	own, err := cloud.Datastores().Get(t.Context(), datastore.OwnName, nil)
+	require.NoError(t, err)
+	require.NoError(t, own.Delete(t.Context(), "raw/a.csv", nil))
+	require.Equal(t, mirror.Tally{Created: 1}, clean(t, cloud, laptop).DataFiles)
+	require.Equal(t, "laptop", got(t, cloud, "raw/a.csv"))
+}
+
 // TestDataFileChangedMeanwhile: a decision is about what was compared, and not about
 // what somebody has written since.
 func TestDataFileChangedMeanwhile(t *testing.T) {
