@@ -3,12 +3,14 @@ package mirror_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/environment"
@@ -296,6 +298,37 @@ func TestSecretsAreNotBrought(t *testing.T) {
 	require.Equal(t, []string{"token"}, synced(t, cloud, laptop, nil).MissingSecrets)
 	_, err := cloud.Secrets().Get(ctx, "token")
 	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+// unlisted are secrets whose names can't be had.
+type unlisted struct {
+	backend.Secrets
+	err error
+}
+
+func (u unlisted) List(context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) { yield("", u.err) }
+}
+
+// TestSecretsThatCantBeListed: without a store all are lacking, and where it refuses,
+// the report says so.
+func TestSecretsThatCantBeListed(t *testing.T) {
+	t.Parallel()
+	laptop := created(t, "laptop", memory.NewObjects())
+	require.NoError(t, laptop.Secrets().Set(t.Context(), "token", "hidden"))
+	for class, missing := range map[error][]string{azml.ErrUnsupported: {"token"}, azml.ErrDenied: {}} {
+		cloud, err := workspace.Create(t.Context(), workspace.Config{Objects: memory.NewObjects(), Secrets: unlisted{memory.NewSecrets(), class}, Name: "cloud", CacheDir: t.TempDir()})
+		require.NoError(t, err)
+		closed(t, cloud)
+		report := synced(t, cloud, laptop, nil)
+		require.Equal(t, missing, report.MissingSecrets)
+		if class == azml.ErrUnsupported {
+			require.Empty(t, report.SecretsUnknown)
+		} else {
+			require.Equal(t, "list the secrets of workspace cloud: "+class.Error(), report.SecretsUnknown)
+		}
+		require.Empty(t, synced(t, laptop, cloud, nil).MissingSecrets)
+	}
 }
 
 // TestSameWorkspace is refused: nothing can tell its states apart.

@@ -210,3 +210,34 @@ func TestDatasetNumbers(t *testing.T) {
 	require.Equal(t, "people:2", m.Details().Datasets[0].Dataset)
 	require.Zero(t, synced(t, cloud, laptop, &mirror.Options{Verify: true}).Changes())
 }
+
+// TestDataFileDeletedThere comes again: that it was seen there before decides nothing.
+func TestDataFileDeletedThere(t *testing.T) {
+	t.Parallel()
+	cloud, laptop := pair(t)
+	put(t, laptop, "raw/a.csv", "laptop")
+	clean(t, cloud, laptop)
+	own, err := cloud.Datastores().Get(t.Context(), datastore.OwnName, nil)
+	require.NoError(t, err)
+	require.NoError(t, own.Delete(t.Context(), "raw/a.csv", nil))
+	require.Equal(t, mirror.Tally{Created: 1}, clean(t, cloud, laptop).DataFiles)
+	require.Equal(t, "laptop", got(t, cloud, "raw/a.csv"))
+}
+
+// TestDataFileChangedMeanwhile: a decision is about what was compared, and not about
+// what somebody has written since.
+func TestDataFileChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	cloud, laptop := pair(t)
+	put(t, cloud, "raw/a.csv", "cloud")
+	put(t, laptop, "raw/a.csv", "laptop")
+	report := synced(t, cloud, laptop, &mirror.Options{Resolve: func(mirror.Conflict) mirror.Choice {
+		put(t, cloud, "raw/a.csv", "later")
+		return mirror.Source
+	}})
+	require.Equal(t, "later", got(t, cloud, "raw/a.csv"))
+	require.Len(t, report.Open(), 1)
+	require.Zero(t, report.Changes())
+	synced(t, cloud, laptop, &mirror.Options{Resolve: mirror.PreferSource})
+	require.Equal(t, "laptop", got(t, cloud, "raw/a.csv"))
+}

@@ -95,6 +95,15 @@ func (f *dataFile) bring(ctx context.Context) error {
 	}
 	c := Conflict{Kind: "data file", Name: f.path, Reason: "the two workspaces have different contents", Source: side(f.from), Destination: side(f.there)}
 	choice := f.s.resolve(c)
+	if choice == Source {
+		now, err := f.dst.Stat(ctx, f.path, nil)
+		if err != nil {
+			return err
+		}
+		if now.ETag != f.there.ETag { // nobody has decided about that
+			choice = Leave
+		}
+	}
 	if choice == Both {
 		choice = Leave
 	}

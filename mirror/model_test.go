@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,20 +164,38 @@ func (w *world) log(m *modelled, id string) {
 	}
 }
 
-// register makes a version of a model of a run's file, with a label by which it
-// is known under any number.
+// register makes a version of a model of a run's file, or of one that no run has,
+// with a label by which it is known under any number.
 func (w *world) register(m *modelled, id string) {
 	ctx, t := w.t.Context(), w.t
-	for path := range m.files[id] {
-		r, err := m.ws.Runs().Get(ctx, id, nil)
-		require.NoError(t, err)
-		label := fmt.Sprint(w.next())
-		n := w.edit(m, "version "+label)
-		_, err = r.RegisterModel(ctx, modelNames[w.r.IntN(len(modelNames))], path,
-			&model.RegisterOptions{Tags: map[string]string{"label": label, "v": fmt.Sprint(n)}})
+	label := fmt.Sprint(w.next())
+	name, opts := modelNames[w.r.IntN(len(modelNames))], &model.RegisterOptions{Tags: map[string]string{"label": label}}
+	if w.r.IntN(2) == 0 {
+		file := filepath.Join(t.TempDir(), "model")
+		require.NoError(t, os.WriteFile(file, []byte("model "+label), 0o600))
+		opts.Tags["v"] = fmt.Sprint(w.edit(m, "version "+label))
+		_, err := m.ws.Models().Register(ctx, name, file, opts)
 		require.NoError(t, err)
 		return
 	}
+	for path := range m.files[id] {
+		r, err := m.ws.Runs().Get(ctx, id, nil)
+		require.NoError(t, err)
+		opts.Tags["v"] = fmt.Sprint(w.edit(m, "version "+label))
+		_, err = r.RegisterModel(ctx, name, path, opts)
+		require.NoError(t, err)
+		return
+	}
+}
+
+// labels gives the labels of a workspace's versions by their names and numbers.
+func (w *world) labels(m *modelled) map[string]string {
+	labels := map[string]string{}
+	for v, err := range m.ws.Models().List(w.t.Context(), nil) {
+		require.NoError(w.t, err)
+		labels[v.ID()] = v.Details().Tags["label"]
+	}
+	return labels
 }
 
 func (w *world) runsOf(m *modelled) []string { return slices.Sorted(maps.Keys(m.points)) }
@@ -190,10 +209,13 @@ func (w *world) sync(dst, src *modelled) {
 		before[name] = true
 	}
 	conflicts := map[string]mirror.Choice{}
+	left := map[string]bool{} // versions whose numbers others have
+	theirLabels, myLabels := w.labels(src), w.labels(dst)
+	numbers := []mirror.Choice{mirror.Both, mirror.Source}[w.r.IntN(2)]
 	opts := &mirror.Options{Verify: w.r.IntN(4) == 0, Resolve: func(c mirror.Conflict) mirror.Choice {
 		switch {
 		case c.Kind == "model":
-			return mirror.Both
+			return numbers
 		case strings.HasPrefix(c.Kind, "registered"):
 			return mirror.PreferNewer(c)
 		}
@@ -212,12 +234,19 @@ func (w *world) sync(dst, src *modelled) {
 	require.Empty(t, report.Damaged)
 	for _, c := range report.Conflicts {
 		conflicts[c.Kind+" "+c.Name] = c.Choice
+		switch {
+		case c.Kind != "model":
+		case c.Choice == mirror.Source:
+			delete(dst.items, "version "+myLabels[c.Name])
+		case c.Choice == mirror.Leave:
+			left["version "+theirLabels[c.Name]] = true
+		}
 	}
 	for name, theirs := range src.items {
 		kind, id, _ := strings.Cut(name, " ")
 		mine, there := dst.items[name]
 		switch {
-		case kind == "run" && dst.deleted[id]:
+		case kind == "run" && dst.deleted[id], !there && left[name]:
 			continue
 		case !there, mine.edits.within(theirs.edits):
 			dst.items[name] = theirs

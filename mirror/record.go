@@ -58,6 +58,9 @@ type subject[T any] struct {
 	localize func(rec, there *T)
 	// removed tells whether the record is one of a deleted thing.
 	removed func(rec *T) bool
+	// needs brings what a record of the source needs, before it is written over the
+	// one that is there, or nil.
+	needs func(ctx context.Context, rec, there *T) error
 	// holds gives a reason why the source's state must not be taken over this one
 	// when both were changed, whatever is decided.
 	holds func(rec, there *T) string
@@ -136,13 +139,18 @@ func compared[T any, P pointer[T]](ctx context.Context, s *syncer, from, there c
 	if strangers {
 		c.Reason = "one was made in each workspace"
 	}
+	held := ""
 	if sub.holds != nil {
-		if reason := sub.holds(&from.Value, &there.Value); reason != "" {
-			c.Reason += ": " + reason
-			return s.decided(c, Leave), nil
-		}
+		held = sub.holds(&from.Value, &there.Value)
+	}
+	if held != "" {
+		c.Reason += ": " + held
 	}
 	switch choice := s.resolve(c); {
+	case choice == Both && sub.both != nil && strangers:
+		s.decided(c, choice)
+		return unchanged, sub.both(ctx)
+	case held != "":
 	case choice == Source:
 		out, err := replace[T, P](ctx, s, merged[T, P](s, from, there), there, sub)
 		if err == nil {
@@ -155,9 +163,6 @@ func compared[T any, P pointer[T]](ctx context.Context, s *syncer, from, there c
 		}
 		s.decided(c, choice)
 		return unchanged, nil
-	case choice == Both && sub.both != nil && strangers:
-		s.decided(c, choice)
-		return unchanged, sub.both(ctx)
 	}
 	return s.decided(c, Leave), nil
 }
@@ -203,13 +208,18 @@ func create[T any, P pointer[T]](ctx context.Context, s *syncer, from core.Store
 
 // put writes a state, over another one or as a new record.
 func put[T any, P pointer[T]](ctx context.Context, s *syncer, rec core.Stored[T], there *core.Stored[T], sub subject[T], op string) error {
-	if s.opts.DryRun {
-		return nil
-	}
 	var over *T
 	var etag backend.ETag
 	if there != nil {
 		over, etag = &there.Value, there.ETag
+	}
+	if sub.needs != nil {
+		if err := sub.needs(ctx, &rec.Value, over); err != nil {
+			return err
+		}
+	}
+	if s.opts.DryRun {
+		return nil
 	}
 	if sub.localize != nil {
 		sub.localize(&rec.Value, over)

@@ -90,8 +90,11 @@ type Report struct {
 	// was deleted in the destination does not come again.
 	Kept []Kept `json:"kept"`
 	// MissingSecrets are names of secrets that the source has and the destination
-	// lacks. Secrets are never brought over.
+	// lacks: all of them when it has no secret store. Secrets are never brought over.
 	MissingSecrets []string `json:"missingSecrets"`
+	// SecretsUnknown says why the names of secrets could not be compared, such as
+	// that a vault does not let them be listed; empty when they were.
+	SecretsUnknown string `json:"secretsUnknown,omitempty"`
 	// MissingCredentials are names of datastores that have credentials in the
 	// source and none in the destination: register them there once more.
 	MissingCredentials []string `json:"missingCredentials"`

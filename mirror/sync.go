@@ -190,34 +190,43 @@ func keysOf(set map[string]bool) []string {
 	return keys
 }
 
-// missingSecrets lists the names of secrets that the destination lacks.
+// missingSecrets lists the names of secrets that the destination lacks. That they
+// can't be read is no error: who may sync need not be allowed to see secrets.
 func (s *syncer) missingSecrets(ctx context.Context) error {
-	have := map[string]bool{}
-	for name, err := range s.dst.Secrets().List(ctx) {
-		if err != nil {
-			return s.secretsUnknown(ctx, err)
-		}
-		have[strings.ToLower(name)] = true
+	theirs, err := secretNames(ctx, s.src)
+	var mine map[string]string
+	if err == nil {
+		mine, err = secretNames(ctx, s.dst)
 	}
-	for name, err := range s.src.Secrets().List(ctx) {
-		if err != nil {
-			return s.secretsUnknown(ctx, err)
-		}
-		if !have[strings.ToLower(name)] && !strings.HasPrefix(name, datastore.SecretPrefix) {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		s.note(func(r *Report) { r.SecretsUnknown = err.Error() })
+		return nil
+	}
+	for folded, name := range theirs {
+		if _, there := mine[folded]; !there && !strings.HasPrefix(name, datastore.SecretPrefix) {
 			s.note(func(r *Report) { r.MissingSecrets = append(r.MissingSecrets, name) })
 		}
 	}
 	return nil
 }
 
-// secretsUnknown passes over secret stores that can't be read: who may sync need
-// not be allowed to see secrets.
-func (s *syncer) secretsUnknown(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
+// secretNames gives the names of a workspace's secrets by themselves in small
+// letters, as they are compared. A workspace without a store has none.
+func secretNames(ctx context.Context, h core.Handle) (map[string]string, error) {
+	names := map[string]string{}
+	for name, err := range h.Secrets().List(ctx) {
+		switch {
+		case errors.Is(err, azml.ErrUnsupported):
+			return nil, nil
+		case err != nil:
+			return nil, fmt.Errorf("list the secrets of workspace %s: %w", h.Workspace().Name, err)
+		}
+		names[strings.ToLower(name)] = name
 	}
-	s.dst.Logger().WarnContext(ctx, "the names of secrets can't be compared", "error", err)
-	return nil
+	return names, nil
 }
 
 // damage tells whether an error is about what the source has stored, so that it

@@ -73,21 +73,25 @@ func (v *versions[T, P]) version(ctx context.Context, n int) error {
 			return v.bringTo(ctx, from, k)
 		}
 	}
-	if fresh {
-		if err := v.files(ctx, &from.Value); err != nil {
-			return err
-		}
-	}
 	return v.bringTo(ctx, from, n) // of strangers a conflict, unless they are alike
 }
 
-// files brings what the version needs.
-func (v *versions[T, P]) files(ctx context.Context, rec *T) error {
+// needs brings what the version needs, but files that the one that is there keeps
+// already.
+func (v *versions[T, P]) needs(ctx context.Context, rec, there *T) error {
 	if v.before != nil && !v.s.opts.DryRun {
 		if err := v.before(ctx, *rec); err != nil {
 			return err
 		}
 	}
+	if there != nil && !v.removed(there) && v.manifest(rec) == v.manifest(there) {
+		return nil
+	}
+	return v.files(ctx, rec)
+}
+
+// files brings the version's files.
+func (v *versions[T, P]) files(ctx context.Context, rec *T) error {
 	id := v.manifest(rec)
 	if id == "" || v.removed(rec) {
 		return nil
@@ -99,6 +103,24 @@ func (v *versions[T, P]) files(ctx context.Context, rec *T) error {
 	return files.check([]string{id})
 }
 
+// mend brings the files of a version whose list of them is gone in the destination
+// though its record is there, and tells whether that was so.
+func (v *versions[T, P]) mend(ctx context.Context, from core.Stored[T], n int) (bool, error) {
+	there, err := core.Get[T, P](ctx, v.s.dst, v.series.Key(n))
+	if err != nil {
+		return false, err
+	}
+	id := v.manifest(&there.Value)
+	if id == "" || id != v.manifest(&from.Value) || v.removed(&there.Value) {
+		return false, nil
+	}
+	_, err = v.s.dst.Files().Manifest(ctx, id)
+	if !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, azml.ErrDamaged) {
+		return false, err
+	}
+	return true, v.files(ctx, &from.Value)
+}
+
 // bringTo brings the source's version to a number of the destination.
 func (v *versions[T, P]) bringTo(ctx context.Context, from core.Stored[T], n int) error {
 	was := *v.number(&from.Value)
@@ -108,20 +130,42 @@ func (v *versions[T, P]) bringTo(ctx context.Context, from core.Stored[T], n int
 	}
 	out, err := bring[T, P](ctx, v.s, from, subject[T]{
 		ref:      v.series.Ref(n),
-		tally:    v.tally,
 		localize: localize(n),
 		removed:  v.removed,
+		needs:    v.needs,
+		holds:    func(_, _ *T) string { return v.taken(was, n) },
 		detail:   v.detail,
 		both:     func(ctx context.Context) error { return v.renumber(ctx, from) },
 	})
 	if err != nil {
 		return err
 	}
+	if out == unchanged && v.s.opts.Verify {
+		mended, err := v.mend(ctx, from, n)
+		if err != nil {
+			return err
+		}
+		if mended {
+			out = updated
+		}
+	}
+	v.s.note(func(r *Report) { out.count(v.tally(&r.Counts)) })
 	v.whole = v.whole && out.settled()
 	if _, done := v.to[was]; done || !out.settled() {
 		return nil
 	}
 	return v.arrived(ctx, from.Value, n)
+}
+
+// taken gives a reason why a version of the source must not get a number of the
+// destination: another one of the source has it there, which would be lost.
+func (v *versions[T, P]) taken(was, n int) string {
+	for other, to := range v.to {
+		if to == n && other != was {
+			return fmt.Sprintf("the number is that of version %d of %s", other, v.s.src.Workspace().Name)
+		}
+	}
+	return ""
 }
 
 // localizer gives what makes a version one of the destination, under a number.
@@ -168,9 +212,6 @@ func (v *versions[T, P]) counterpart(ctx context.Context, from core.Stored[T]) (
 // at once one does it: who is late finds the version among those up to the last, or
 // at the number that he tried.
 func (v *versions[T, P]) renumber(ctx context.Context, from core.Stored[T]) error {
-	if err := v.files(ctx, &from.Value); err != nil {
-		return err
-	}
 	last, err := v.series.Last(ctx, v.s.dst)
 	if err != nil {
 		return err
@@ -187,7 +228,7 @@ func (v *versions[T, P]) renumber(ctx context.Context, from core.Stored[T]) erro
 		return err
 	}
 	for n = last + 1; ; n++ {
-		err := create[T, P](ctx, v.s, from, subject[T]{ref: v.series.Ref(n), localize: localize(n)})
+		err := create[T, P](ctx, v.s, from, subject[T]{ref: v.series.Ref(n), localize: localize(n), needs: v.needs})
 		if errors.Is(err, azml.ErrExists) {
 			there, err := core.Get[T, P](ctx, v.s.dst, v.series.Key(n))
 			if err != nil {

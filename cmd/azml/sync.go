@@ -217,6 +217,9 @@ func (a *app) saySync(r *mirror.Report) {
 	if len(r.MissingSecrets) > 0 {
 		a.say("Secrets that %s lacks: %s (set them with azml secret set)", r.Destination, strings.Join(r.MissingSecrets, ", "))
 	}
+	if r.SecretsUnknown != "" {
+		a.say("Whether %s lacks secrets is not known: %s", r.Destination, r.SecretsUnknown)
+	}
 }
 
 func sideLine(s mirror.Side) string {
