@@ -110,6 +110,12 @@ func local(host string) bool {
 	return err == nil || host == "localhost"
 }
 
+// loopback tells whether a host is this machine, so that nothing leaves it.
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback() || host == "localhost"
+}
+
 // invalid makes the error of a URL; it shows none of it, for it may hold what
 // nobody is to see.
 func invalid(why string) error {
