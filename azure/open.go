@@ -94,7 +94,10 @@ func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspac
 
 // FromConfig opens the workspace that a config.json names, wherever it is; see
 // workspace.FromConfig for how the file is looked for. One in a local folder is
-// opened by workspace.Open with what of opts applies. Errors: as those of both.
+// opened by workspace.Open with what of opts applies. A URL must be of a host of
+// Azure's storage accounts or of this machine, for the file may come from others
+// and credentials go there: Open takes any. Errors: as those of both; ErrInvalid for
+// other hosts.
 func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Workspace, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -104,10 +107,23 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 		return nil, err
 	}
 	if IsURL(location) {
+		if err := checkFound(location); err != nil {
+			return nil, err
+		}
 		return Open(ctx, location, opts)
 	}
 	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+}
+
+// checkFound gives an error when credentials should not go to the URL unless a
+// person has named it.
+func checkFound(location string) error {
+	p, err := parse(location)
+	if err != nil || p.known() {
+		return err
+	}
+	return fmt.Errorf("%w: config.json names a workspace at %s, which is no host of Azure's, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, p.host())
 }
 
 // with makes the stores of the URL for open. They are closed with the workspace,
