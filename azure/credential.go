@@ -2,7 +2,9 @@ package azure
 
 import (
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -30,10 +32,7 @@ func (p place) credentialFor(opts *Options) (azureblob.Credential, error) {
 		if err != nil {
 			return azureblob.Credential{}, fmt.Errorf("the variable %s: %w", connectionVariable, err)
 		}
-		if account.Name != "" && account.Name != p.account {
-			return azureblob.Credential{}, fmt.Errorf("%w: the variable %s is of the storage account %q, and the workspace is in %q", azml.ErrInvalid, connectionVariable, account.Name, p.account)
-		}
-		return account.Credential, nil
+		return account.Credential, p.checkAccount(account)
 	}
 	if key := os.Getenv(keyVariable); key != "" {
 		credential, err := azureblob.SharedKey(p.account, key)
@@ -47,6 +46,22 @@ func (p place) credentialFor(opts *Options) (azureblob.Credential, error) {
 	}
 	token, err := defaultCredential()
 	return azureblob.Token(token), err
+}
+
+// checkAccount gives an error when the account of the connection string is another
+// one, which would get the signature of this one's.
+func (p place) checkAccount(account azureblob.Account) error {
+	if account.Name != "" && account.Name != p.account {
+		return fmt.Errorf("%w: the variable %s is of the storage account %q, and the workspace is in %q", azml.ErrInvalid, connectionVariable, account.Name, p.account)
+	}
+	endpoint, err := url.Parse(account.URL)
+	if err != nil {
+		return fmt.Errorf("%w: the variable %s: its endpoint is no URL", azml.ErrInvalid, connectionVariable)
+	}
+	if host := strings.ToLower(endpoint.Host); host != p.host() && !(onLoopback(host) && onLoopback(p.host())) {
+		return fmt.Errorf("%w: the variable %s is of the endpoint %s, and the workspace is at %s", azml.ErrInvalid, connectionVariable, host, p.host())
+	}
+	return nil
 }
 
 // defaultCredential is the SDK's chain.

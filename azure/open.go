@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -59,7 +60,7 @@ type Options struct {
 // credentials. Close it. Errors: ErrNotFound when there is no workspace,
 // ErrInvalid for a bad URL, ErrDenied, ErrUnavailable, ErrUnsupported, ErrDamaged.
 func Open(ctx context.Context, url string, opts *Options) (*workspace.Workspace, error) {
-	ws, err := with(url, opts, func(_ *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
+	ws, err := with(url, opts, func(_ place, _ *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
 		return workspace.New(ctx, config)
 	})
 	if errors.Is(err, azml.ErrNotFound) || bloberror.HasCode(err, bloberror.ContainerNotFound) {
@@ -70,15 +71,21 @@ func Open(ctx context.Context, url string, opts *Options) (*workspace.Workspace,
 
 // Create creates a workspace at the URL, with its container when there is none,
 // and opens it. Close it. Nothing is created when the key vault can't be read: the
-// error says what to do. Errors: ErrExists; ErrInvalid for a bad URL, and when
-// other blobs are there; ErrDenied, ErrUnavailable; ErrUnsupported for a storage
+// error says what to do. Errors: ErrExists; ErrInvalid for a bad URL, when other
+// blobs are there, and within another workspace, whose prefix this one's begins with; ErrDenied, ErrUnavailable; ErrUnsupported for a storage
 // account with a hierarchical namespace.
 func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspace, error) {
-	return with(url, opts, func(objects *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	return with(url, opts, func(p place, objects *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
 		if err := checkVault(ctx, config.Secrets); err != nil {
 			return nil, err
 		}
 		if err := objects.Prepare(ctx); err != nil {
+			return nil, err
+		}
+		if err := p.checkAbove(ctx, opts); err != nil {
 			return nil, err
 		}
 		return workspace.Create(ctx, config)
@@ -87,7 +94,10 @@ func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspac
 
 // FromConfig opens the workspace that a config.json names, wherever it is; see
 // workspace.FromConfig for how the file is looked for. One in a local folder is
-// opened by workspace.Open with what of opts applies. Errors: as those of both.
+// opened by workspace.Open with what of opts applies. A URL must be of a host of
+// Azure's storage accounts or of this machine, for the file may come from others
+// and credentials go there: Open takes any. Errors: as those of both; ErrInvalid for
+// other hosts.
 func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Workspace, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -97,15 +107,28 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 		return nil, err
 	}
 	if IsURL(location) {
+		if err := checkFound(location); err != nil {
+			return nil, err
+		}
 		return Open(ctx, location, opts)
 	}
 	return workspace.Open(ctx, location, &workspace.OpenOptions{MustExist: true, Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger,
 		TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 }
 
+// checkFound gives an error when credentials should not go to the URL unless a
+// person has named it.
+func checkFound(location string) error {
+	p, err := parse(location)
+	if err != nil || p.known() {
+		return err
+	}
+	return fmt.Errorf("%w: config.json names a workspace at %s, which is no host of Azure's, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, p.host())
+}
+
 // with makes the stores of the URL for open. They are closed with the workspace,
 // or when there is none.
-func with(url string, opts *Options, open func(*azureblob.Store, workspace.Config) (*workspace.Workspace, error)) (*workspace.Workspace, error) {
+func with(url string, opts *Options, open func(place, *azureblob.Store, workspace.Config) (*workspace.Workspace, error)) (*workspace.Workspace, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
@@ -113,22 +136,52 @@ func with(url string, opts *Options, open func(*azureblob.Store, workspace.Confi
 	if err != nil {
 		return nil, err
 	}
-	credential, err := p.credentialFor(opts)
-	if err != nil {
-		return nil, err
-	}
 	secrets, err := p.secrets(opts)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := azureblob.Open(p.service+"/"+p.container, credential, &azureblob.Options{Prefix: p.prefix, Transport: opts.Transport})
+	objects, err := p.objects(p.prefix, opts)
 	if err != nil {
 		return nil, err
 	}
-	ws, err := open(objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
+	ws, err := open(p, objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
 		Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}
 	return ws, nil
+}
+
+// objects makes a store of what begins with the prefix in the container.
+func (p place) objects(prefix string, opts *Options) (*azureblob.Store, error) {
+	credential, err := p.credentialFor(opts)
+	if err != nil {
+		return nil, err
+	}
+	return azureblob.Open(p.service+"/"+p.container, credential, &azureblob.Options{Prefix: prefix, Transport: opts.Transport})
+}
+
+// checkAbove gives an error when the place is within another workspace: each would
+// take the other's objects for its own. Below, workspace.Create sees to it.
+func (p place) checkAbove(ctx context.Context, opts *Options) (err error) {
+	if p.prefix == "" {
+		return nil
+	}
+	container, err := p.objects("", opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, container.Close()) }()
+	for above := p.prefix; above != ""; {
+		above = above[:max(0, strings.LastIndexByte(above, '/'))]
+		record := strings.TrimPrefix(above+"/workspace.json", "/")
+		_, err := container.Stat(ctx, record)
+		if err == nil {
+			return fmt.Errorf("%w: %s is within the workspace of which %s is the record: use a prefix beside it, or another container", azml.ErrInvalid, p.text, record)
+		}
+		if !errors.Is(err, azml.ErrNotFound) && !errors.Is(err, azml.ErrDenied) { // not everybody may read what is above
+			return err
+		}
+	}
+	return nil
 }

@@ -80,6 +80,9 @@ func TestWorkspace(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrNotFound, "there is no workspace")
 	_, err = azure.Create(ctx, server.URL+"/models/team", opts)
 	require.ErrorIs(t, err, azml.ErrInvalid, "there are other blobs")
+	_, err = azure.Create(ctx, where+"/a/b", opts)
+	require.ErrorIs(t, err, azml.ErrInvalid, "it would be within the other")
+	require.ErrorContains(t, err, "team/churn/workspace.json")
 
 	below := filepath.Join(dir, "below")
 	require.NoError(t, os.Mkdir(below, 0o700))

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,11 +59,11 @@ func parse(text string) (place, error) {
 	case u.Scheme == "https" && host != "" && !local(host):
 		p.account, _, _ = strings.Cut(host, ".")
 		p.service = "https://" + u.Host
-	case (u.Scheme == "https" || u.Scheme == "http") && local(host):
+	case u.Scheme == "https" && local(host), u.Scheme == "http" && loopback(host):
 		p.account, path, _ = strings.Cut(path, "/")
 		p.service = u.Scheme + "://" + u.Host + "/" + p.account
 	case u.Scheme == "http":
-		return place{}, invalid("what is sent by http can be read by anybody on the way: use https")
+		return place{}, invalid("what is sent by http to another machine can be read by anybody on the way: use https")
 	default:
 		return place{}, invalid("it begins with " + u.Scheme + "://")
 	}
@@ -108,6 +109,35 @@ var vaultName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile
 func local(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil || host == "localhost"
+}
+
+// blobDomains are those of Azure's own storage accounts, in all its clouds.
+var blobDomains = []string{publicCloud, ".blob.storage.azure.net", ".blob.core.chinacloudapi.cn", ".blob.core.usgovcloudapi.net"}
+
+// host gives the host of the endpoint, with its port.
+func (p place) host() string {
+	u, err := url.Parse(p.service)
+	if err != nil { // parse has made it
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}
+
+// known tells whether what is sent there goes to Azure or stays on this machine.
+func (p place) known() bool {
+	return onLoopback(p.host()) || slices.ContainsFunc(blobDomains, func(domain string) bool { return strings.HasSuffix(p.host(), domain) })
+}
+
+// onLoopback is loopback for a host that may have a port.
+func onLoopback(host string) bool {
+	u := url.URL{Host: host}
+	return loopback(u.Hostname())
+}
+
+// loopback tells whether a host is this machine, so that nothing leaves it.
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback() || host == "localhost"
 }
 
 // invalid makes the error of a URL; it shows none of it, for it may hold what

@@ -30,7 +30,7 @@ func TestURLs(t *testing.T) {
 	const secret = "c2VjcmV0"
 	for _, text := range []string{
 		"", "azblob://", "azblob://contoso", "azblob://contoso/", "azblob:///models", "azblob://contoso:80/models",
-		"s3://bucket/models", "http://contoso.blob.core.windows.net/models", "http://127.0.0.1:10000/models",
+		"s3://bucket/models", "http://contoso.blob.core.windows.net/models", "http://127.0.0.1:10000/models", "http://192.0.2.2:10000/devstoreaccount1/models", "http://[2001:db8::1]/devstoreaccount1/models",
 		"azblob://contoso/Models", "azblob://contoso/ml", "azblob://contoso/a--b", "azblob://contoso/models//x", "azblob://contoso/models/../x",
 		"azblob://contoso:" + secret + "@x/models", "azblob://contoso/models?sig=" + secret, "azblob://contoso/models?" + secret, "azblob://contoso/models#" + secret, "://" + secret,
 		"azblob://contoso/models?vault=" + secret + "!", "azblob://contoso/models?vault=", "azblob://contoso/models?vault=a", "azblob://contoso/models?vault=abc&vault=abd", "azblob://contoso/models?vault=abc&key=" + secret,

@@ -24,8 +24,10 @@ func (p place) secrets(opts *Options) (backend.Secrets, error) {
 	if opts.Vault != nil {
 		o = *opts.Vault
 	}
-	if u, err := url.Parse(p.vault); err == nil && local(u.Hostname()) {
-		o.Client.DisableChallengeResourceVerification = true // the resource of an emulator is not its own
+	if u, err := url.Parse(p.vault); err == nil && loopback(u.Hostname()) {
+		// The resource of an emulator is not its own. Any other server would get a
+		// token for whatever it asks for.
+		o.Client.DisableChallengeResourceVerification = true
 	}
 	credential := opts.Credential
 	if credential == nil {

@@ -176,6 +176,15 @@ var shapes = []shape{
 	{"probe-*", leftover},
 }
 
+// shapeOf gives the shape of the key, nil when it has none.
+func shapeOf(key string) *shape {
+	i := slices.IndexFunc(shapes, func(s shape) bool { ok, err := path.Match(s.pattern, key); return ok && err == nil })
+	if i < 0 {
+		return nil
+	}
+	return &shapes[i]
+}
+
 // others are prefixes of objects that are no records: they are checked as
 // metrics or files, or have no inner form.
 func other(key string) bool {
@@ -210,12 +219,12 @@ func (c *checker) checkRecords() error {
 		}
 		c.there[info.Key] = true
 		c.progress("records", len(c.there))
-		i := slices.IndexFunc(shapes, func(s shape) bool { ok, err := path.Match(s.pattern, info.Key); return ok && err == nil })
-		if i < 0 {
+		s := shapeOf(info.Key)
+		if s == nil {
 			c.note(info.Key, "it is no object of a workspace")
 			continue
 		}
-		if err := shapes[i].check(c, info.Key); err != nil {
+		if err := s.check(c, info.Key); err != nil {
 			return err
 		}
 	}

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/dataset"
@@ -153,61 +150,4 @@ func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err e
 func (w *Workspace) Close(ctx context.Context) (err error) {
 	defer w.h.Operation(&ctx, &err, "close", kind, w.Name())()
 	return errors.Join(w.h.Close(ctx), w.driver.Close(), w.close())
-}
-
-// DeleteOptions are the options of Workspace.Delete.
-type DeleteOptions struct {
-	// DeleteSecrets deletes every secret of the secret store, too. It is for
-	// stores that hold nothing else; those of a local workspace always go.
-	DeleteSecrets bool
-}
-
-// Delete deletes the workspace with all its objects, and closes it. A local
-// workspace goes with its folder and its secrets. There is no way back. The
-// record goes first, so that no one opens it meanwhile. A delete that is cut off
-// leaves objects behind, in which neither Open nor Create makes a workspace.
-func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
-	defer w.h.Operation(&ctx, &err, "delete", kind, w.Name())()
-	if opts == nil {
-		opts = &DeleteOptions{}
-	}
-	if err := core.Delete(ctx, w.h, ref(w.Name()), ""); err != nil {
-		return err
-	}
-	if opts.DeleteSecrets {
-		if err := w.deleteSecrets(ctx); err != nil {
-			return err
-		}
-	}
-	for info, err := range w.h.Objects().List(ctx, &backend.ListOptions{}) {
-		if err != nil {
-			return err
-		}
-		if err := w.h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
-			return err
-		}
-	}
-	if err := w.Close(ctx); err != nil {
-		return err
-	}
-	if dir := w.h.Dir(); dir != "" {
-		return os.RemoveAll(dir)
-	}
-	return nil
-}
-
-func (w *Workspace) deleteSecrets(ctx context.Context) error {
-	var names []string
-	for name, err := range w.h.Secrets().List(ctx) {
-		if err != nil {
-			return err
-		}
-		names = append(names, name)
-	}
-	for _, name := range names {
-		if err := w.h.Secrets().Delete(ctx, name); err != nil && !errors.Is(err, azml.ErrNotFound) {
-			return err
-		}
-	}
-	return nil
 }

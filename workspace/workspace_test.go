@@ -14,6 +14,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/workspace"
 )
@@ -188,6 +189,49 @@ func TestDeleteOfALocalWorkspace(t *testing.T) {
 	require.NotEqual(t, ws.ID(), again.ID())
 	_, err = again.Secrets().Get(t.Context(), "s")
 	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
+// What is none of the workspace's stays, in a local folder as well.
+func TestDeleteLeavesWhatIsOfOthers(t *testing.T) {
+	t.Parallel()
+	others := []string{"reports/q3.xlsx", "team/models/m/0000000001.json", "team/workspace.json"}
+	put := func(objects backend.Objects) {
+		for _, key := range others {
+			_, err := objects.Put(t.Context(), key, strings.NewReader("{}"), &backend.PutOptions{})
+			require.NoError(t, err)
+		}
+	}
+	del := func(ws *workspace.Workspace) {
+		_, err := ws.Experiments().CreateOrUpdate(t.Context(), "e", nil)
+		require.NoError(t, err)
+		var kept []string
+		require.NoError(t, ws.Delete(t.Context(), &workspace.DeleteOptions{Kept: func(key string) { kept = append(kept, key) }}))
+		require.Equal(t, others, kept)
+	}
+	left := func(objects backend.Objects) (keys []string) {
+		for info, err := range objects.List(t.Context(), &backend.ListOptions{}) {
+			require.NoError(t, err)
+			keys = append(keys, info.Key)
+		}
+		return keys
+	}
+	objects := memory.NewObjects()
+	ws, err := workspace.Create(t.Context(), workspace.Config{Objects: objects, Secrets: memory.NewSecrets(), Name: "churn", CacheDir: t.TempDir()})
+	require.NoError(t, err)
+	put(objects)
+	del(ws)
+	require.Equal(t, others, left(objects))
+
+	dir := t.TempDir()
+	local := openOnly(t, dir)
+	require.NoError(t, local.Secrets().Set(t.Context(), "s", "v"))
+	folder, err := localfs.New(filepath.Join(dir, "ws"), nil)
+	require.NoError(t, err)
+	put(folder)
+	del(local)
+	require.Equal(t, others, left(folder))
+	require.NoError(t, folder.Close())
+	require.NoDirExists(t, filepath.Join(dir, "ws", ".secrets"))
 }
 
 func TestSecrets(t *testing.T) {

@@ -173,8 +173,14 @@ func TestWorkspaceCommands(t *testing.T) {
 	s.json(t, &fsck, "workspace", "fsck", "--deep")
 	require.Zero(t, fsck.Chunks)
 
-	s.ok(t, "workspace", "delete", "--yes")
-	require.NoDirExists(t, s.dir)
+	report := filepath.Join(s.dir, "reports", "q3.csv")
+	require.NoError(t, os.Mkdir(filepath.Dir(report), 0o700))
+	require.NoError(t, os.WriteFile(report, nil, 0o600))
+	done := s.call(t, "workspace", "delete", "--yes")
+	require.Zero(t, done.code, done.stderr)
+	require.Contains(t, done.stderr, "reports/q3.csv stays")
+	require.FileExists(t, report)
+	require.NoFileExists(t, filepath.Join(s.dir, "workspace.json"))
 }
 
 func TestFsckFindsDamage(t *testing.T) {

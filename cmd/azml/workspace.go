@@ -79,9 +79,10 @@ func (a *app) workspaceUpdate() *cobra.Command {
 func (a *app) workspaceDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:     "delete",
-		Short:   "Delete the workspace with everything in it",
-		Long:    `Delete the workspace with all its runs, models, endpoints and secrets. There is no way back.`,
+		Use:   "delete",
+		Short: "Delete the workspace with everything in it",
+		Long: `Delete the workspace with all its runs, models and endpoints. There is no way back.
+Other objects in its place stay, and are listed.`,
 		Example: "  azml -w /srv/ml workspace delete --yes",
 		Args:    noArgs,
 	}
@@ -95,7 +96,7 @@ func (a *app) workspaceDelete() *cobra.Command {
 		if err := a.confirm(cmd.Context(), yes, d); err != nil {
 			return errors.Join(err, ws.Close(context.WithoutCancel(cmd.Context())))
 		}
-		if err := ws.Delete(cmd.Context(), nil); err != nil {
+		if err := ws.Delete(cmd.Context(), &workspace.DeleteOptions{Kept: a.sayKept}); err != nil {
 			return err
 		}
 		a.say("Deleted workspace %s.", d.Name)
@@ -103,6 +104,8 @@ func (a *app) workspaceDelete() *cobra.Command {
 	}
 	return cmd
 }
+
+func (a *app) sayKept(key string) { a.say("%s stays: it is none of the workspace's.", key) }
 
 // confirm asks a person to type the workspace's name, unless they said yes.
 func (a *app) confirm(ctx context.Context, yes bool, d workspace.Details) error {

@@ -1,0 +1,44 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/backend/keyvault"
+)
+
+// greedy is a server that asks for a token for another resource, and whoever
+// would give it one.
+type greedy struct{ asked int }
+
+func (g *greedy) Do(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusUnauthorized, Request: r, Body: http.NoBody, Header: http.Header{
+		"Www-Authenticate": {`Bearer authorization="https://login.microsoftonline.com/x", resource="https://management.azure.com"`}}}, nil
+}
+
+func (g *greedy) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	g.asked++
+	return azcore.AccessToken{}, errors.New("none")
+}
+
+// A server gets no token for a resource that isn't it, unless it is on this machine.
+func TestVaultGetsNoTokenForOthers(t *testing.T) {
+	t.Parallel()
+	for url, asked := range map[string]int{"https://192.0.2.2:8443": 0, "https://[2001:db8::1]": 0, "https://contoso.vault.azure.net": 0,
+		"https://127.0.0.1:8443": 1, "https://[::1]:8443": 1, "https://localhost": 1} {
+		g := &greedy{}
+		opts := &Options{Credential: g, Vault: &keyvault.Options{}}
+		opts.Vault.Client.Transport = g
+		secrets, err := place{vault: url}.secrets(opts)
+		require.NoError(t, err)
+		_, err = secrets.Get(t.Context(), "foo")
+		require.Error(t, err)
+		require.Equal(t, asked, g.asked, url)
+	}
+}
