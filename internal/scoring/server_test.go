@@ -56,8 +56,8 @@ func TestGoHandler(t *testing.T) {
 		{name: "unavailable", method: "POST", path: "/score", body: `"down"`, status: 503, message: "*", header: []string{"Retry-After: 1"}},
 		{name: "OPTIONS", method: "OPTIONS", path: "/score", status: 200},
 		{name: "HEAD", method: "HEAD", path: "/score", status: 405},
-		{name: "PATCH", method: "PATCH", path: "/score", status: 405, message: "Method not allowed", header: []string{"Allow: *"}},
-		{name: "PUT health", method: "PUT", path: "/", status: 405, message: "Method not allowed"},
+		{name: "PATCH", method: "PATCH", path: "/score", status: 405, message: saysMethod, header: []string{"Allow: *"}},
+		{name: "PUT health", method: "PUT", path: "/", status: 405, message: saysMethod},
 	}, s.ask)
 	require.Contains(t, log.String(), "secret detail")
 }
@@ -249,8 +249,9 @@ func TestSwagger(t *testing.T) {
 	s := serve(t, options{Name: "svc", Version: "3", PathPrefix: "/a/b/", Schema: &Schema{
 		Input: json.RawMessage(`{"type":"array"}`), Versions: []string{"3.0", "3.1"},
 	}}, echo)
-	status, _ := version(s, "2")
+	status, refused := version(s, "2")
 	require.Equal(t, 404, status)
+	require.Equal(t, "Swagger version [2] is not supported for the scoring script. Supported swagger versions: [3, 3.1].", refused["message"])
 	_, doc := version(s, "3")
 	require.Equal(t, "3.0.3", doc["openapi"])
 	require.Equal(t, "svc", dig(doc, "info", "title"))

@@ -21,6 +21,9 @@ NANOSECONDS = struct.Struct("!Q")  # the whole head of a plain answer
 PLAIN = {"method": "POST"}  # what a call without a head is
 MAX_BODY = 1 << 30
 INIT_FAILED = 3
+# The contract's words; the log has the rest.
+RUN_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
+NO_JSON = "An unexpected internal error occurred. Check the logs for more info."
 
 
 def main(calls, answers, setup):
@@ -165,7 +168,7 @@ def answer(script, head, body):
         return [message(500, "The scoring script ran out of memory.", log, failed=True)]
     except Exception:
         log = "Exception in run():\n" + azml_script.user_traceback()
-        return [message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)]
+        return [message(500, RUN_FAILED, log, failed=True)]
     elapsed = max(perf_counter_ns() - started, 1)
     if value is not None and is_response(value):
         return response_frames(value, elapsed)
@@ -203,7 +206,7 @@ def part(value, elapsed):
     """The answer to one of a batch: an exception as value is its failure."""
     if isinstance(value, Exception):
         log = "run_batch() gave an exception:\n" + "".join(traceback.format_exception(type(value), value, value.__traceback__))
-        return message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)
+        return message(500, RUN_FAILED, log, failed=True)
     if value is not None and is_response(value):
         head, text = {}, b""
         for more, piece in response_frames(value, elapsed):
@@ -226,7 +229,7 @@ def json_frame(value, elapsed):
     except Exception as error:
         return message(
             500,
-            "The scoring script's answer can't be written as JSON. Its log has the details.",
+            NO_JSON,
             "run() returned a %s that JSON can't hold (%s: %s). Return plain lists, dicts, numbers and strings: "
             "for a numpy array value.tolist(), for a data frame value.to_dict()."
             % (type(value).__name__, type(error).__name__, error),
