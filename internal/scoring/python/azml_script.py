@@ -73,6 +73,8 @@ def import_file(path):
 class Script:
     """A checked script; its mode is plain, schema or raw."""
 
+    what = "scoring script"
+
     def __init__(self, module):
         for name in ("init", "run"):
             if not callable(getattr(module, name, None)):
