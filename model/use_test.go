@@ -181,6 +181,19 @@ func TestHistory(t *testing.T) {
 		"update m alias champion: version 2, before version 1",
 		"update m alias champion: version 1, before version 2",
 	}, changes(t, models, "m", &model.HistoryOptions{Version: 2}))
+	require.NoError(t, models.SetAlias(ctx, "m", "champion", 1, nil))
+	require.NoError(t, models.SetAlias(ctx, "m", "spare", 2, nil))
+	require.NoError(t, models.Delete(ctx, "m", 1, nil))
+	register(t, models, "m", nil)
+	require.NoError(t, models.Delete(ctx, "m", 3, nil))
+	require.Equal(t, []string{
+		"update m alias champion: version 1",
+		"update m alias spare: version 2",
+		"delete m:1 ",
+		"update m alias champion removed, it was version 1",
+		"create m:3 ",
+		"delete m:3 ",
+	}, changes(t, models, "m", nil)[9:], "who moved an alias is told of all that moved")
 	require.NoError(t, models.DeleteRegistered(ctx, "m", nil))
 	require.Contains(t, changes(t, models, "m", nil), "delete m:2 ", "what was deleted has a history")
 	require.Empty(t, changes(t, models, "none", nil))

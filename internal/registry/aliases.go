@@ -84,11 +84,19 @@ func DeleteAlias(ctx context.Context, h core.Handle, name, alias string) error {
 // dropAliases takes all aliases of a version away, and makes the model show that
 // the version has changed.
 func dropAliases(ctx context.Context, h core.Handle, name string, n int) error {
-	_, err := Update(ctx, h, name, core.Quiet, func(m *record.RegisteredModel) error {
+	var had int
+	of := func(_ string, version int) bool { return version == n }
+	stored, err := Update(ctx, h, name, core.Updated(fmt.Sprintf("version %d deleted", n)), func(m *record.RegisteredModel) error {
+		had = len(m.Aliases)
 		m.Aliases = maps.Clone(m.Aliases)
-		maps.DeleteFunc(m.Aliases, func(_ string, version int) bool { return version == n })
+		if maps.DeleteFunc(m.Aliases, of); len(m.Aliases) == had {
+			return core.ErrNoChange
+		}
 		return nil
 	})
+	if err == nil && len(stored.Value.Aliases) == had { // what changes nothing else has no line
+		_, err = Update(ctx, h, name, core.Quiet, func(*record.RegisteredModel) error { return nil })
+	}
 	if errors.Is(err, azml.ErrNotFound) { // the model is deleted with all its versions
 		return nil
 	}

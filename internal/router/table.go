@@ -102,10 +102,15 @@ func (t *Table[D]) Pick(name string) (Route[D], bool) {
 	return t.routes[t.traffic[shuffled(t.turn.Add(1)-1, t.seed)]], true
 }
 
+// Mirrors tells whether some requests to a deployment are copied.
+func (t *Table[D]) Mirrors(other string) bool {
+	return t.mirror >= 0 && t.routes[t.mirror].Name != other
+}
+
 // Mirror gives the deployment that gets a copy of the next request, which other
 // answers; false when none does.
 func (t *Table[D]) Mirror(other string) (Route[D], bool) {
-	if t.mirror < 0 || t.routes[t.mirror].Name == other {
+	if !t.Mirrors(other) {
 		return Route[D]{}, false
 	}
 	at := shuffled(t.mirrored.Add(1)-1, t.seed)

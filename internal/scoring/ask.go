@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/azml-go/azml"
 )
@@ -14,7 +15,8 @@ import (
 type reply struct {
 	status  int
 	body    []byte
-	tensors []Tensor // of a question in tensors
+	tensors []Tensor      // of a question in tensors
+	ran     time.Duration // how long the user's code ran
 }
 
 // question makes a request as the server's clients send them.
@@ -51,7 +53,7 @@ func (d *Deployment) ask(ctx context.Context, req *Request, most int64) (reply, 
 		if err != nil {
 			req.share.leave()
 		}
-		ended <- result{reply{resp.Status, answer, resp.tensors}, err}
+		ended <- result{reply{resp.Status, answer, resp.tensors, resp.Elapsed}, err}
 	}()
 	got := <-ended
 	return got.reply, got.err

@@ -54,12 +54,12 @@ func (h *batchHandler) score(ctx context.Context, inputs []json.RawMessage) ([]o
 	values, err := h.f(ctx, inputs)
 	elapsed := max(time.Since(began), 1)
 	if err != nil {
-		return nil, err
+		return nil, ofUser(ctx, err)
 	}
 	outs := make([]outcome[*Response], len(values))
 	for i, value := range values {
 		if err, is := value.(error); is {
-			outs[i].err = err
+			outs[i].err = ofUser(ctx, err)
 			continue
 		}
 		body, err := written(value)

@@ -14,6 +14,14 @@ import (
 // wants. The tables run against this server, and in real_test.go against the
 // package whose contract it is.
 
+// What the package says of requests that it refuses, whatever the script is.
+const (
+	saysFailed   = "An unexpected error occurred in scoring script. Check the logs for more info."
+	saysInternal = "An unexpected internal error occurred. Check the logs for more info."
+	saysNotFound = "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."
+	saysMethod   = "The method is not allowed for the requested URL."
+)
+
 const plainScript = `
 import json, sys, time
 def init(): print("init done")
@@ -92,10 +100,10 @@ var plainCases = []contractCase{
 	{name: "NaN", method: "POST", path: "/score", body: "nan", status: 200, want: `NaN`},
 	{name: "large", method: "POST", path: "/score", body: "big", status: 200, want: `"` + strings.Repeat("x", 3000000) + `"`},
 	{name: "large input", method: "POST", path: "/score", body: strings.Repeat("y", 3000000), status: 200},
-	{name: "bytes out", method: "POST", path: "/score", body: "bytes", status: 500, message: "*"},
-	{name: "set out", method: "POST", path: "/score", body: "set", status: 500, message: "*"},
-	{name: "not UTF-8", method: "POST", path: "/score", body: "\xff\xfe", status: 400, message: "*", header: []string{"!X-Ms-Run-Fn-Exec-Ms"}},
-	{name: "exception", method: "POST", path: "/score", body: "raise", status: 500, message: "*", header: []string{"X-Ms-Run-Function-Failed: True", "!X-Ms-Run-Fn-Exec-Ms"}},
+	{name: "bytes out", method: "POST", path: "/score", body: "bytes", status: 500, message: saysInternal},
+	{name: "set out", method: "POST", path: "/score", body: "set", status: 500, message: saysInternal},
+	{name: "not UTF-8", method: "POST", path: "/score", body: "\xff\xfe", status: 400, message: "Input cannot be decoded as UTF-8: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte", header: []string{"!X-Ms-Run-Fn-Exec-Ms"}},
+	{name: "exception", method: "POST", path: "/score", body: "raise", status: 500, message: saysFailed, header: []string{"X-Ms-Run-Function-Failed: True", "!X-Ms-Run-Fn-Exec-Ms"}},
 	{name: "GET", method: "GET", path: "/score?a=1&b=[1,2]&c=a&d=null", status: 200,
 		want: `{"got": "{\"a\": 1, \"b\": [1, 2], \"c\": \"a\", \"d\": null}", "type": "str"}`},
 	{name: "GET repeated key", method: "GET", path: "/score?foo=bar1&foo=2&x=y", status: 200,
@@ -105,17 +113,17 @@ var plainCases = []contractCase{
 	{name: "GET nothing", method: "GET", path: "/score", status: 200, want: `{"got": "{}", "type": "str"}`},
 	{name: "OPTIONS", method: "OPTIONS", path: "/score", status: 200, want: ""},
 	{name: "HEAD", method: "HEAD", path: "/score", status: 405},
-	{name: "PUT", method: "PUT", path: "/score", status: 405, message: "*"},
-	{name: "DELETE swagger", method: "DELETE", path: "/swagger.json", status: 405, message: "*"},
-	{name: "unknown route", method: "GET", path: "/nope", status: 404, message: "*"},
-	{name: "unknown route below", method: "POST", path: "/score/x", status: 404, message: "*"},
+	{name: "PUT", method: "PUT", path: "/score", status: 405, message: saysMethod},
+	{name: "DELETE swagger", method: "DELETE", path: "/swagger.json", status: 405, message: saysMethod},
+	{name: "unknown route", method: "GET", path: "/nope", status: 404, message: saysNotFound},
+	{name: "unknown route below", method: "POST", path: "/score/x", status: 404, message: saysNotFound},
 	{name: "swagger", method: "GET", path: "/swagger.json", status: 200, header: []string{"Content-Type: application/json"}},
 	{name: "swagger 2.0", method: "GET", path: "/swagger.json?version=2.0", status: 200},
 	{name: "swagger 3", method: "GET", path: "/swagger.json?version=3", status: 200},
 	{name: "swagger 3.0", method: "GET", path: "/swagger.json?version=3.0", status: 200},
 	{name: "swagger 3.1", method: "GET", path: "/swagger.json?version=3.1", status: 200},
-	{name: "swagger 4", method: "GET", path: "/swagger.json?version=4", status: 404, message: "*"},
-	{name: "swagger empty version", method: "GET", path: "/swagger.json?version=", status: 404, message: "*"},
+	{name: "swagger 4", method: "GET", path: "/swagger.json?version=4", status: 404, message: "Swagger version [4] is not valid. Supported versions: [2, 3, 3.1]."},
+	{name: "swagger empty version", method: "GET", path: "/swagger.json?version=", status: 404, message: "Swagger version [] is not valid. Supported versions: [2, 3, 3.1]."},
 	{name: "no ids", method: "POST", path: "/score", status: 200, header: []string{"X-Request-Id: *", "X-Ms-Request-Id: *", "!X-Ms-Client-Request-Id"}},
 	{name: "request id", method: "POST", path: "/score", headers: []string{"x-request-id: r"}, status: 200,
 		header: []string{"X-Request-Id: r", "X-Ms-Request-Id: r", "!X-Ms-Client-Request-Id"}},
@@ -126,11 +134,11 @@ var plainCases = []contractCase{
 	{name: "both ids", method: "POST", path: "/score", headers: []string{"x-ms-client-request-id: c", "x-ms-request-id: l"}, status: 200,
 		header: []string{"X-Ms-Request-Id: l", "X-Ms-Client-Request-Id: c"}},
 	{name: "id of 100", method: "POST", path: "/score", headers: []string{"x-request-id: " + strings.Repeat("i", 100)}, status: 200},
-	{name: "request id too long", method: "POST", path: "/score", headers: []string{"x-request-id: " + strings.Repeat("i", 101)}, status: 431, message: "*",
+	{name: "request id too long", method: "POST", path: "/score", headers: []string{"x-request-id: " + strings.Repeat("i", 101)}, status: 431, message: "x-request-id must not exceed 100 characters",
 		header: []string{"!X-Request-Id"}},
-	{name: "client id too long", method: "GET", path: "/", headers: []string{"x-ms-client-request-id: " + strings.Repeat("i", 101)}, status: 431, message: "*",
+	{name: "client id too long", method: "GET", path: "/", headers: []string{"x-ms-client-request-id: " + strings.Repeat("i", 101)}, status: 431, message: "x-ms-request-id and x-ms-client-request-id must not exceed 100 characters",
 		header: []string{"X-Request-Id: *", "!X-Ms-Request-Id"}},
-	{name: "legacy id too long", method: "POST", path: "/score", headers: []string{"x-ms-request-id: " + strings.Repeat("i", 101)}, status: 431, message: "*"},
+	{name: "legacy id too long", method: "POST", path: "/score", headers: []string{"x-ms-request-id: " + strings.Repeat("i", 101)}, status: 431, message: "x-ms-request-id and x-ms-client-request-id must not exceed 100 characters"},
 	{name: "trace id", method: "POST", path: "/score", headers: []string{"TraceId: t1"}, status: 200, header: []string{"TraceId: t1"}},
 	{name: "no trace id", method: "POST", path: "/score", status: 200, header: []string{"!TraceId"}},
 	{name: "no CORS", method: "POST", path: "/score", headers: []string{"Origin: http://a.example"}, status: 200, header: []string{"!Access-Control-Allow-Origin"}},
@@ -151,7 +159,7 @@ var rawCases = []contractCase{
 		want: `{"method": "GET", "data": "", "raw": 0, "args": [], "header": null, "json": null, "path": "/score", "query": ""}`},
 	{name: "OPTIONS reaches the script", method: "OPTIONS", path: "/score", status: 200,
 		want: `{"method": "OPTIONS", "data": "", "raw": 0, "args": [], "header": null, "json": null, "path": "/score", "query": ""}`},
-	{name: "PUT", method: "PUT", path: "/score", status: 405, message: "*"},
+	{name: "PUT", method: "PUT", path: "/score", status: 405, message: saysMethod},
 	{name: "own status and headers", method: "POST", path: "/score?status=418", status: 418, want: "made",
 		header: []string{"Content-Type: text/x-made", "X-Made: a", "X-Ms-Run-Function-Failed: False", "X-Ms-Run-Fn-Exec-Ms: *"}},
 	{name: "own failure", method: "POST", path: "/score?status=503", status: 503, want: "made", header: []string{"X-Ms-Run-Function-Failed: True"}},
@@ -168,13 +176,13 @@ var schemaCases = []contractCase{
 	{name: "json suffix", method: "POST", path: "/score", body: `{"a": 5}`, headers: []string{"Content-Type: application/x+json"}, status: 200},
 	{name: "extra ignored", method: "POST", path: "/score", body: `{"a": 5, "z": 1}`, headers: []string{"Content-Type: application/json"}, status: 200},
 	{name: "GET", method: "GET", path: "/score?a=5&b=q", status: 200, want: `{"a": 5, "b": "q"}`},
-	{name: "missing", method: "POST", path: "/score", body: `{"b": "q"}`, headers: []string{"Content-Type: application/json"}, status: 400, message: "*"},
-	{name: "GET missing", method: "GET", path: "/score", status: 400, message: "*"},
-	{name: "empty", method: "POST", path: "/score", headers: []string{"Content-Type: application/json"}, status: 400, message: "*"},
-	{name: "not JSON", method: "POST", path: "/score", body: "{", headers: []string{"Content-Type: application/json"}, status: 400, message: "*"},
-	{name: "not an object", method: "POST", path: "/score", body: "[1]", headers: []string{"Content-Type: application/json"}, status: 400, message: "*"},
-	{name: "wrong content type", method: "POST", path: "/score", body: `{"a": 5}`, headers: []string{"Content-Type: text/plain"}, status: 415, message: "*"},
-	{name: "no content type", method: "POST", path: "/score", body: `{"a": 5}`, status: 415, message: "*"},
+	{name: "missing", method: "POST", path: "/score", body: `{"b": "q"}`, headers: []string{"Content-Type: application/json"}, status: 400, message: "A value is not provided for the 'a' parameter."},
+	{name: "GET missing", method: "GET", path: "/score", status: 400, message: "A value is not provided for the 'a' parameter."},
+	{name: "empty", method: "POST", path: "/score", headers: []string{"Content-Type: application/json"}, status: 400, message: "POST body is empty. Expecting a JSON dictionary."},
+	{name: "not JSON", method: "POST", path: "/score", body: "{", headers: []string{"Content-Type: application/json"}, status: 400, message: "POST body could not be decoded as JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"},
+	{name: "not an object", method: "POST", path: "/score", body: "[1]", headers: []string{"Content-Type: application/json"}, status: 400, message: "POST body should be a JSON dictionary."},
+	{name: "wrong content type", method: "POST", path: "/score", body: `{"a": 5}`, headers: []string{"Content-Type: text/plain"}, status: 415, message: "Expects Content-Type to be application/json"},
+	{name: "no content type", method: "POST", path: "/score", body: `{"a": 5}`, status: 415, message: "Expects Content-Type to be application/json"},
 	{name: "OPTIONS", method: "OPTIONS", path: "/score", status: 200, want: ""},
 }
 

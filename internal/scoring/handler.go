@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -42,13 +43,34 @@ func (h handler) Score(ctx context.Context, req *Request) (*Response, error) {
 	value, err := h.f(ctx, input)
 	elapsed := max(time.Since(started), 1)
 	if err != nil {
-		return nil, err
+		return nil, ofUser(ctx, err)
 	}
 	body, err := written(value)
 	if err != nil {
 		return nil, err
 	}
 	return &Response{Header: jsonHeader, Body: body, Elapsed: elapsed}, nil
+}
+
+// userError is an error of a function that scores. What it wraps is hidden: a time limit
+// or a service of the function's own is none of the server's, which would tell clients to
+// try again.
+type userError struct {
+	text  string
+	class error // what it means to the server; nil for a failure
+}
+
+func (e *userError) Error() string { return e.text }
+
+func (e *userError) Unwrap() error { return e.class }
+
+// ofUser gives an error of a function that was called with ctx.
+func ofUser(ctx context.Context, err error) error {
+	e := &userError{text: err.Error(), class: ctx.Err()}
+	if errors.Is(err, azml.ErrInvalid) {
+		e.class = azml.ErrInvalid
+	}
+	return e
 }
 
 // written gives a function's answer as JSON, which it may be already; what the function
@@ -59,7 +81,7 @@ func written(value any) ([]byte, error) {
 	}
 	body, err := json.Marshal(value)
 	if err != nil {
-		return nil, fmt.Errorf("the handler's answer can't be written as JSON: %w", err)
+		return nil, fmt.Errorf("the handler's answer can't be written as JSON: %v", err) //nolint:errorlint // see userError
 	}
 	return body, nil
 }

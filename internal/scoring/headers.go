@@ -20,14 +20,14 @@ type ids struct{ request, legacy, client string }
 func requestIDs(header http.Header) (out ids, problem string) {
 	id := first(header, headerRequestID)
 	if len(id) > maxRequestID {
-		return out, "x-request-id must not be longer than 100 characters."
+		return out, "x-request-id must not exceed 100 characters"
 	}
 	if id == "" {
 		id = newID()
 	}
 	legacy, client := first(header, headerLegacyID), first(header, headerClientID)
 	if len(legacy) > maxRequestID || len(client) > maxRequestID {
-		return ids{request: id}, "x-ms-request-id and x-ms-client-request-id must not be longer than 100 characters."
+		return ids{request: id}, "x-ms-request-id and x-ms-client-request-id must not exceed 100 characters"
 	}
 	if client == "" {
 		client = legacy

@@ -26,6 +26,7 @@ func (s *Server) inference(w *recorder, r *http.Request) {
 	if !open && !s.authorized(w, r) {
 		return
 	}
+	s.seen(w, r)
 	s.protocol.ServeHTTP(w, r.WithContext(context.WithValue(w.ctx, recorderKey{}, w)))
 }
 
@@ -91,10 +92,11 @@ func (r repository) Model(ctx context.Context, name, version string) (*openinfer
 	if w := recorderOf(ctx); w != nil {
 		w.call.Deployment = d.Name()
 	}
-	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: d.infer,
+	asked := inferred{r.s, d}
+	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: asked.body,
 		Metadata: openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
-	if d.traits.Inputs != nil && d.cfg.Observe == nil { // who observes is shown bodies
-		m.Tensors = d.inferTensors
+	if d.traits.Inputs != nil && d.cfg.Observe == nil && !table.Mirrors(d.Name()) { // who observes or gets copies is shown bodies
+		m.Tensors = asked.tensors
 	}
 	for _, other := range table.Routes() {
 		m.Metadata.Versions = append(m.Metadata.Versions, other.Name)
@@ -102,10 +104,16 @@ func (r repository) Model(ctx context.Context, name, version string) (*openinfer
 	return m, nil
 }
 
-// infer scores a body for the protocol. What the script says of a request that it
+// inferred is a deployment that the protocol asks.
+type inferred struct {
+	s *Server
+	d *Deployment
+}
+
+// body scores a body for the protocol. What the script says of a request that it
 // refuses is for the client.
-func (d *Deployment) infer(ctx context.Context, body []byte) ([]byte, error) {
-	got, err := d.answerTo(ctx, question(body))
+func (i inferred) body(ctx context.Context, body []byte) ([]byte, error) {
+	got, err := i.answerTo(ctx, question(body))
 	switch {
 	case err != nil:
 		return nil, err
@@ -117,12 +125,12 @@ func (d *Deployment) infer(ctx context.Context, body []byte) ([]byte, error) {
 	return nil, fmt.Errorf("the model's answer has the status %d", got.status)
 }
 
-// inferTensors scores tensors that were held against the inputs, without writing them
+// tensors scores tensors that were held against the inputs, without writing them
 // as JSON and reading that.
-func (d *Deployment) inferTensors(ctx context.Context, inputs []openinference.Tensor) ([]openinference.Tensor, error) {
+func (i inferred) tensors(ctx context.Context, inputs []openinference.Tensor) ([]openinference.Tensor, error) {
 	req := question(nil)
-	req.tensors = fromProtocol(inputs, d.cfg.Inputs)
-	got, err := d.answerTo(ctx, req)
+	req.tensors = fromProtocol(inputs, i.d.cfg.Inputs)
+	got, err := i.answerTo(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -131,19 +139,32 @@ func (d *Deployment) inferTensors(ctx context.Context, inputs []openinference.Te
 
 // answerTo asks and counts. The question has what its request has of the room until it
 // is answered, which may be after the client has got an error.
-func (d *Deployment) answerTo(ctx context.Context, req *Request) (reply, error) {
+func (i inferred) answerTo(ctx context.Context, req *Request) (reply, error) {
 	of := recorderOf(ctx)
 	began := time.Now()
 	if of != nil {
+		req.asIn(&of.request)
 		req.share = &share{}
 		*req.share, of.share = of.share, share{}
 	}
-	got, err := d.ask(ctx, req, maxInference)
-	if err == nil && of != nil {
-		of.share = *req.share
+	if req.tensors == nil {
+		i.s.mirror(i.d, req)
 	}
-	d.count(counted(got.status, err), time.Since(began))
+	got, err := i.d.ask(ctx, req, maxInference)
+	if err == nil && of != nil {
+		of.share, of.call.Ran = *req.share, got.ran
+	}
+	i.d.count(counted(got.status, err), time.Since(began))
 	return got, err
+}
+
+// asIn takes over what scorers see of the request that the question was made of, but for
+// its body. The headers are a copy: the scorer may outlast the request.
+func (r *Request) asIn(of *Request) {
+	kind := r.Header["Content-Type"]
+	r.Host, r.RemoteAddr, r.ID, r.Header = of.Host, of.RemoteAddr, of.ID, of.Header.Clone()
+	r.Header["Content-Type"] = kind
+	delete(r.Header, "Content-Length")
 }
 
 // counted gives the status under which a request is counted.

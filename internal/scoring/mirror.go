@@ -10,9 +10,15 @@ import (
 // beyond that, or finds no room, is dropped, so that a slow mirror costs the service nothing.
 const maxCopies = 100
 
-// mirror gives a copy of the request to the deployment that gets some, and drops
-// its answer. It never waits.
-func (s *Server) mirror(to *Deployment, req *Request) {
+// mirror gives a copy of a deployment's request to the one that gets some, when it is
+// that one's turn, and drops its answer. It never waits.
+func (s *Server) mirror(from *Deployment, req *Request) {
+	if route, ok := s.table.Load().Mirror(from.Name()); ok {
+		s.copy(route.To, req)
+	}
+}
+
+func (s *Server) copy(to *Deployment, req *Request) {
 	room := &share{of: s.limits.Load().room}
 	if !room.needNow(int64(len(req.Body))) {
 		to.counts.dropped.Add(1)

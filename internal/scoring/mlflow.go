@@ -38,5 +38,5 @@ func (s *Server) mlflow(w *recorder, r *http.Request, name, path string) {
 }
 
 func notFound(w http.ResponseWriter) {
-	refuse(w, http.StatusNotFound, "There is nothing at this path. The service has /, /score, /swagger.json and /v2; models of MLflow's have /invocations, /ping, /health and /version, too.")
+	refuse(w, http.StatusNotFound, "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.")
 }

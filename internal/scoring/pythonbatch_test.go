@@ -44,7 +44,7 @@ def run_batch(inputs):
 // gets its own answer.
 func TestScriptBatch(t *testing.T) {
 	t.Parallel()
-	const failed = "The scoring script raised an exception"
+	const failed = saysFailed
 	for name, c := range map[string]struct {
 		inputs []string
 		want   []string // status and a part of the body
@@ -53,8 +53,8 @@ func TestScriptBatch(t *testing.T) {
 		"together":      {[]string{"a", "b", "c"}, []string{`200 ["a", 3]`, `200 ["b", 3]`, `200 ["c", 3]`}, ""},
 		"own error":     {[]string{"a", "own"}, []string{`200 ["a", 2]`, "500 " + failed}, "KeyError: 'own'"},
 		"own response":  {[]string{"made", "b"}, []string{"418 made", `200 ["b", 2]`}, ""},
-		"no text":       {[]string{"\xff", "b"}, []string{"400 The body is not UTF-8", `200 ["b", 1]`}, ""},
-		"no JSON":       {[]string{"set", "b"}, []string{"500 can't be written as JSON", `200 ["b", 2]`}, "a set that JSON can't hold"},
+		"no text":       {[]string{"\xff", "b"}, []string{"400 Input cannot be decoded as UTF-8", `200 ["b", 1]`}, ""},
+		"no JSON":       {[]string{"set", "b"}, []string{"500 An unexpected internal error", `200 ["b", 2]`}, "a set that JSON can't hold"},
 		"fails at all":  {[]string{"a", "fail", "worse"}, []string{`200 ["a", 1]`, `200 ["fail", 1]`, "500 " + failed}, "ValueError: all of them"},
 		"ends the rest": {[]string{"a", "exit", "c"}, []string{`200 ["a", 1]`, "502 ended while it worked", `200 ["c", 1]`}, ""},
 	} {

@@ -127,19 +127,32 @@ func TestSchemaSwaggerLikeReal(t *testing.T) {
 	}
 }
 
-// TestRandomInputsLikeReal sends the same random routes, queries, bodies and ids, good
-// and bad, to both servers: what they answer is the same, and so are the headers that
+// TestRandomInputsLikeReal sends the same random routes, queries, bodies, types and ids,
+// good and bad, to both servers: what they answer is the same, and so are the headers that
 // the contract names.
 func TestRandomInputsLikeReal(t *testing.T) {
 	python := testenv.InferenceServer(t)
+	texts := []string{"a", `"`, "é", "\xff", "\x00", "\n", "\u2028", "{", "😀", "\\", "\xed\xa0\x80", "\r"}
+	// In JSON that is no UTF-8 the package fails, which is no contract.
+	objects := []string{`{"a": `, `{"a": 1, "b": "x"`, "1", `"é"`, "[", "]", "}", "}", ",", "null", " ", "{}"}
+	for _, c := range []struct {
+		name, script string
+		bodies       []string
+	}{{"plain", plainScript, texts}, {"request_headers", headersScript, texts}, {"schema", schemaScript, objects}} {
+		t.Run(c.name, func(t *testing.T) {
+			real := startReal(t, python, c.script)
+			p, _ := startScript(t, c.script, func(cfg *PythonConfig) { cfg.Python = python })
+			likeReal(t, real, serve(t, contractConfig(), p), c.bodies)
+		})
+	}
+}
+
+// likeReal compares the answers to random requests with bodies of the given pieces.
+func likeReal(t *testing.T, real, ours *service, bodies []string) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	real := startReal(t, python, plainScript)
-	p, _ := startScript(t, plainScript, nil)
-	ours := serve(t, contractConfig(), p)
-	pieces := []string{"a", "b", "=", "&", "=", "&", "1", "-2.5e3", "null", "%22", "x", "[1,%202]", "{}", "%", "%C3%A9", "%FF", "+", "1e400", "NaN", "'", ":", "true", "%00", "%0a", "0x1", "%26", "%3D", "01"}
-	bodies := []string{"a", `"`, "é", "\xff", "\x00", "\n", "\u2028", "{", "😀", "\\", "\xed\xa0\x80", "\r"}
+	pieces := []string{"a", "b", "=", "&", "=", "&", "1", "-2.5e3", "null", "%22", "x", "[1,%202]", "{}", "%", "%C3%A9", "%FF", "+", "1e400", "NaN", "'", ":", "true", "%00", "%0a", "0x1", "%26", "%3D", "01", "&version=3&", "&version=4&", "&a="}
 	random := func(from []string) (text string) {
 		for range rng.IntN(8) {
 			text += from[rng.IntN(len(from))]
@@ -154,16 +167,20 @@ func TestRandomInputsLikeReal(t *testing.T) {
 		{"POST", "/score", true}, {"GET", "/score", true}, {"POST", "/%73core", true}, {"GET", "/", true}, {"GET", "/swagger.json", true},
 		{"POST", "/", false}, {"PATCH", "/score", false}, {"GET", "/score/", false}, {"POST", "/SCORE", false}, {"POST", "/score/x", false}, {"GET", "/nope", false},
 	}
-	names := []string{headerRequestID, headerClientID, headerLegacyID, headerTraceID, "Origin", "Content-Type"}
-	const requests = 300
+	names := []string{headerRequestID, headerClientID, headerLegacyID, headerTraceID, "Origin", "Content-Type", "X-Custom"}
+	types := []string{"", "application/json", "application/json; charset=utf-8", "application/x+json", "text/csv", "application/octet-stream"}
+	const requests = 200
 	statuses := map[int]int{}
 	for range requests {
 		to := targets[min(rng.IntN(len(targets)), rng.IntN(len(targets)))]
 		path, body := to.path+"?"+random(pieces), ""
+		var headers []string
 		if to.method != "GET" {
 			body = random(bodies)
+			if kind := types[rng.IntN(len(types))]; kind != "" {
+				headers = append(headers, "Content-Type: "+kind)
+			}
 		}
-		var headers []string
 		for range rng.IntN(4) {
 			if to.ids {
 				headers = append(headers, names[rng.IntN(len(names))]+": "+strings.Repeat("i", 1+rng.IntN(110)))
@@ -172,17 +189,52 @@ func TestRandomInputsLikeReal(t *testing.T) {
 		want, got := real.ask(t, to.method, path, body, headers...), ours.ask(t, to.method, path, body, headers...)
 		sent := fmt.Sprintf("%s %s %q %q", to.method, path, body, headers)
 		require.Equal(t, want.status, got.status, sent)
+		expected, found := contractHeaders(want), contractHeaders(got)
 		if want.status == http.StatusNotFound || want.status == http.StatusMethodNotAllowed {
-			require.NotEmpty(t, got.header.Get(headerRequestID), "the package gives no IDs there: %s", sent)
-		} else {
-			require.Equal(t, contractHeaders(want), contractHeaders(got), sent)
+			require.NotEmpty(t, found[headerRequestID], "the package gives no IDs there: %s", sent)
+			for _, name := range []string{headerRequestID, headerClientID, headerLegacyID, headerTraceID} {
+				delete(expected, name)
+				delete(found, name)
+			}
 		}
-		if want.status == http.StatusOK && !strings.HasPrefix(path, "/swagger.json") { // whose words differ
+		require.Equal(t, expected, found, sent)
+		switch {
+		case want.status != http.StatusOK:
+			require.JSONEq(t, want.body, got.body, sent)
+		case to.path != "/swagger.json": // whose words differ
 			require.Equal(t, strings.TrimSuffix(want.body, "\n"), got.body, sent)
 		}
 		statuses[want.status]++
 	}
 	t.Logf("%v", statuses)
+}
+
+// TestDifferencesFromReal: the differences that the documentation tells of are there.
+func TestDifferencesFromReal(t *testing.T) {
+	python := testenv.InferenceServer(t)
+	for _, table := range []struct {
+		name, script     string
+		real, ours, sent contractCase
+	}{
+		{"form", plainScript, contractCase{status: 200, want: `{"got": "", "type": "str"}`}, contractCase{status: 200, want: `{"got": "[1]", "type": "str"}`},
+			contractCase{body: "[1]", headers: []string{"Content-Type: application/x-www-form-urlencoded"}}},
+		{"not UTF-8", schemaScript, contractCase{status: 500, message: saysInternal}, contractCase{status: 400, message: "*"},
+			contractCase{body: "{\xff}", headers: []string{"Content-Type: application/json"}}},
+		{"nested", schemaScript, contractCase{status: 500, message: saysInternal}, contractCase{status: 400, message: "*"},
+			contractCase{body: strings.Repeat("[", 1<<20), headers: []string{"Content-Type: application/json"}}},
+	} {
+		t.Run(table.name, func(t *testing.T) {
+			p, _ := startScript(t, table.script, func(c *PythonConfig) { c.Python = python })
+			for name, c := range map[string]struct {
+				ask  asker
+				want contractCase
+			}{"real": {startReal(t, python, table.script).ask, table.real}, "ours": {serve(t, contractConfig(), p).ask, table.ours}} {
+				c.want.name, c.want.method, c.want.path = name, "POST", "/score"
+				c.want.body, c.want.headers = table.sent.body, table.sent.headers
+				runCases(t, []contractCase{c.want}, c.ask)
+			}
+		})
+	}
 }
 
 // contractHeaders gives the headers that the contract is about: their values, or that

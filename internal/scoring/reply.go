@@ -113,7 +113,7 @@ func allowMethods(w http.ResponseWriter, r *http.Request, methods ...string) boo
 		return true
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))
-	refuse(w, http.StatusMethodNotAllowed, "Method not allowed")
+	refuse(w, http.StatusMethodNotAllowed, "The method is not allowed for the requested URL.")
 	return false
 }
 

@@ -50,8 +50,8 @@ func (s *Server) score(w *recorder, r *http.Request, name string, invocations bo
 	}
 	req.Invocations = invocations
 	w.asked = time.Since(w.call.Began)
-	if to, ok := s.table.Load().Mirror(d.Name()); ok && r.Method == http.MethodPost {
-		s.mirror(to.To, req)
+	if r.Method == http.MethodPost || r.Method == http.MethodGet {
+		s.mirror(d, req)
 	}
 	late := func() { s.late(w) }
 	w.by, w.call.Deployment = d, d.Name()
@@ -124,14 +124,21 @@ func (s *Server) request(w *recorder, r *http.Request) (*Request, bool) {
 		refuse(w, http.StatusBadRequest, "The request's body could not be read.")
 		return nil, false
 	}
+	req := s.seen(w, r)
+	req.Body = body
+	return req, true
+}
+
+// seen gives what the scorer sees of the request beside its body.
+func (s *Server) seen(w *recorder, r *http.Request) *Request {
 	if !s.open() {
 		delete(r.Header, "Authorization") // the key has done its work here
 	}
 	w.request = Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Host: r.Host, RemoteAddr: r.RemoteAddr,
-		Header: r.Header, Body: body, ID: w.call.ID, share: &w.share,
+		Header: r.Header, ID: w.call.ID, share: &w.share,
 	}
-	return &w.request, true
+	return &w.request
 }
 
 // readBody reads the request's body, for which the recorder holds room.

@@ -25,7 +25,7 @@ var echo = Handler(func(_ context.Context, input json.RawMessage) (any, error) {
 func TestGoHandler(t *testing.T) {
 	t.Parallel()
 	log := &syncBuffer{}
-	s := serve(t, options{Logger: slog.New(slog.NewTextHandler(log, nil))}, Handler(func(_ context.Context, input json.RawMessage) (any, error) {
+	score := func(_ context.Context, input json.RawMessage) (any, error) {
 		switch string(input) {
 		case `"bad"`:
 			return nil, fmt.Errorf("%w: the row has 3 columns, it must have 30", azml.ErrInvalid)
@@ -39,10 +39,15 @@ func TestGoHandler(t *testing.T) {
 			return nil, fmt.Errorf("%w: secret detail", azml.ErrUnavailable)
 		case `"late"`:
 			return nil, fmt.Errorf("secret detail: %w", context.DeadlineExceeded)
+		case `"closed"`:
+			return nil, fmt.Errorf("secret detail: %w", azml.ErrClosed)
+		case `"both"`:
+			return nil, fmt.Errorf("%w: the row's key: %w", azml.ErrInvalid, context.DeadlineExceeded)
 		}
 		return map[string]json.RawMessage{"got": input}, nil
-	}))
-	runCases(t, []contractCase{
+	}
+	failed := []string{"X-Ms-Run-Function-Failed: True", "!Retry-After"}
+	cases := []contractCase{
 		{name: "JSON", method: "POST", path: "/score", body: ` [1, {"a": 2}]`, status: 200, want: `{"got":[1,{"a":2}]}`,
 			header: []string{"Content-Type: application/json", "X-Ms-Run-Fn-Exec-Ms: *", "X-Ms-Run-Function-Failed: False"}},
 		{name: "GET", method: "GET", path: "/score?b=[1]&a=x&a=2&c=&d=%22q%22", status: 200, want: `{"got":{"a":["x",2],"b":[1],"c":"","d":"q"}}`},
@@ -53,12 +58,26 @@ func TestGoHandler(t *testing.T) {
 		{name: "failure", method: "POST", path: "/score", body: `"fail"`, status: 500, message: "*", header: []string{"X-Ms-Run-Function-Failed: True"}},
 		{name: "panic", method: "POST", path: "/score", body: `"panic"`, status: 500, message: "*", header: []string{"X-Ms-Run-Function-Failed: True"}},
 		{name: "not JSON out", method: "POST", path: "/score", body: `"chan"`, status: 500, message: "*"},
-		{name: "unavailable", method: "POST", path: "/score", body: `"down"`, status: 503, message: "*", header: []string{"Retry-After: 1"}},
+		{name: "unavailable", method: "POST", path: "/score", body: `"down"`, status: 500, message: "*", header: failed},
+		{name: "late", method: "POST", path: "/score", body: `"late"`, status: 500, message: "*", header: failed},
+		{name: "closed", method: "POST", path: "/score", body: `"closed"`, status: 500, message: "*", header: failed},
+		{name: "invalid and late", method: "POST", path: "/score", body: `"both"`, status: 400, message: "the row's key: context deadline exceeded"},
 		{name: "OPTIONS", method: "OPTIONS", path: "/score", status: 200},
 		{name: "HEAD", method: "HEAD", path: "/score", status: 405},
-		{name: "PATCH", method: "PATCH", path: "/score", status: 405, message: "Method not allowed", header: []string{"Allow: *"}},
-		{name: "PUT health", method: "PUT", path: "/", status: 405, message: "Method not allowed"},
-	}, s.ask)
+		{name: "PATCH", method: "PATCH", path: "/score", status: 405, message: saysMethod, header: []string{"Allow: *"}},
+		{name: "PUT health", method: "PUT", path: "/", status: 405, message: saysMethod},
+	}
+	for name, scorer := range map[string]Scorer{"one": Handler(score), "together": BatchHandler(func(ctx context.Context, inputs []json.RawMessage) ([]any, error) {
+		value, err := score(ctx, inputs[0]) // they come one by one
+		if string(inputs[0]) == `"late"` {
+			return []any{err}, nil
+		}
+		return []any{value}, err
+	}, Batching{})} {
+		t.Run(name, func(t *testing.T) {
+			runCases(t, cases, serve(t, options{Logger: slog.New(slog.NewTextHandler(log, nil))}, scorer).ask)
+		})
+	}
 	require.Contains(t, log.String(), "secret detail")
 }
 
@@ -249,8 +268,9 @@ func TestSwagger(t *testing.T) {
 	s := serve(t, options{Name: "svc", Version: "3", PathPrefix: "/a/b/", Schema: &Schema{
 		Input: json.RawMessage(`{"type":"array"}`), Versions: []string{"3.0", "3.1"},
 	}}, echo)
-	status, _ := version(s, "2")
+	status, refused := version(s, "2")
 	require.Equal(t, 404, status)
+	require.Equal(t, "Swagger version [2] is not supported for the scoring script. Supported swagger versions: [3, 3.1].", refused["message"])
 	_, doc := version(s, "3")
 	require.Equal(t, "3.0.3", doc["openapi"])
 	require.Equal(t, "svc", dig(doc, "info", "title"))

@@ -75,6 +75,17 @@ func userSwagger(files fs.FS, names []string) ([]byte, error) {
 	return nil, nil
 }
 
+// missing says, in the contract's words, that there is no document of a version.
+func (d *swaggerDocs) missing(version string) string {
+	supported := strings.Join(d.supported, ", ")
+	for _, kind := range swaggerKinds {
+		if version == kind.version || version == kind.long {
+			return fmt.Sprintf("Swagger version [%s] is not supported for the scoring script. Supported swagger versions: [%s].", version, supported)
+		}
+	}
+	return fmt.Sprintf("Swagger version [%s] is not valid. Supported versions: [%s].", version, supported)
+}
+
 // swaggerJSON answers /swagger.json.
 func (s *Server) swaggerJSON(w *recorder, r *http.Request, name string) {
 	if !allowMethods(w, r, http.MethodGet, http.MethodHead, http.MethodOptions) {
@@ -97,8 +108,7 @@ func (s *Server) swaggerJSON(w *recorder, r *http.Request, name string) {
 	}
 	doc, ok := d.swagger.docs[version]
 	if !ok {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("There is no swagger document of version %q. There is: %s.",
-			version, strings.Join(d.swagger.supported, ", ")))
+		refuse(w, http.StatusNotFound, d.swagger.missing(version))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -135,7 +135,7 @@ func (s *tensorModel) predict(ctx context.Context, requests [][]Tensor) ([]outco
 	began := time.Now()
 	outputs, err := s.model.Predict(ctx, inputs)
 	if err != nil {
-		return nil, err
+		return nil, ofUser(ctx, err)
 	}
 	took := max(time.Since(began), 1)
 	if len(requests) == 1 {

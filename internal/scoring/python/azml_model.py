@@ -35,9 +35,18 @@ class Model:
     """What both kinds have: they get a call as it came."""
 
     mode = "model"
+    what = "model"
 
     def arguments(self, head, body):
         return {"head": head, "body": body}
+
+    def predicted(self, method, *arguments, **more):
+        """What a method of the model gives. Data that the model refuses are the client's."""
+        try:
+            return method(*arguments, **more)
+        except (ValueError, TypeError) as error:
+            traceback.print_exc()
+            raise Refusal(400, "The model can't use the data. %s The log has the details." % self.wants()) from error
 
     def input(self, head, body):
         """The JSON value of a call of /score, an object with the data under a name."""
@@ -81,9 +90,13 @@ class Sklearn(Model):
         if method not in self.methods or not hasattr(self.model, method):
             there = [name for name in self.methods if hasattr(self.model, name)]
             raise Refusal(400, "The model has no method %.40r: use %s." % (method, " or ".join(there)))
-        found = getattr(self.model, method)(self.rows(value))
+        found = self.predicted(getattr(self.model, method), self.rows(value))
         found = found.toarray() if hasattr(found, "toarray") else found  # a sparse matrix
         return {method: found.tolist()}
+
+    def wants(self):
+        columns = getattr(self.model, "n_features_in_", None)
+        return "It takes one or more rows%s." % (" of %d values" % columns if columns else "")
 
     def rows(self, value):
         data = value.get("data", value.get("input_data"))
@@ -145,12 +158,15 @@ class MLflow(Model):
         params = value.pop("params", None)
         try:
             data = self.parsed(value)
-            found = self.model.predict(data, params=params) if params else self.model.predict(data)
+            found = self.predicted(self.model.predict, data, **({"params": params} if params else {}))
         except self.failure as error:
             if error.get_http_status_code() >= 500:
                 raise
             raise Refusal(400, error.message) from None
         return Answer(200, "application/json", json.dumps(_get_jsonable_obj(found, pandas_orient="records"), cls=NumpyEncoder))
+
+    def wants(self):
+        return "Verify that they are compatible with it."
 
     def parsed(self, value):
         """What the model is given for the data of a call."""

@@ -73,6 +73,8 @@ def import_file(path):
 class Script:
     """A checked script; its mode is plain, schema or raw."""
 
+    what = "scoring script"
+
     def __init__(self, module):
         for name in ("init", "run"):
             if not callable(getattr(module, name, None)):
@@ -140,7 +142,7 @@ class Script:
         try:
             return str(body, "utf-8")
         except UnicodeDecodeError as error:
-            raise Refusal(400, "The body is not UTF-8 text: %s" % error) from None
+            raise Refusal(400, "Input cannot be decoded as UTF-8: %s" % error) from None
 
     def schema_input(self, head, body):
         values = query_parameters(head.get("query", "")) if head["method"] == "GET" else json_object(head, body)
@@ -148,7 +150,7 @@ class Script:
         for parameter in self.parameters:
             value = values.get(parameter.name, parameter.default)
             if value is inspect.Parameter.empty:
-                raise Refusal(400, "The parameter %r is missing." % parameter.name)
+                raise Refusal(400, "A value is not provided for the %r parameter." % parameter.name)
             arguments[parameter.name] = value
         return arguments
 
@@ -156,15 +158,15 @@ class Script:
 def json_object(head, body):
     kind = head.get("content_type", "").split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise Refusal(415, "The Content-Type must be application/json.")
+        raise Refusal(415, "Expects Content-Type to be application/json")
     if not body:
-        raise Refusal(400, "The body is empty; send a JSON object.")
+        raise Refusal(400, "POST body is empty. Expecting a JSON dictionary.")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, "The body is not JSON: %s" % error) from None
+        raise Refusal(400, "POST body could not be decoded as JSON: %s" % error) from None
     if not isinstance(value, dict):
-        raise Refusal(400, "The body is not a JSON object.")
+        raise Refusal(400, "POST body should be a JSON dictionary.")
     return value
 
 

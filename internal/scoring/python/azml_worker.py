@@ -21,6 +21,9 @@ NANOSECONDS = struct.Struct("!Q")  # the whole head of a plain answer
 PLAIN = {"method": "POST"}  # what a call without a head is
 MAX_BODY = 1 << 30
 INIT_FAILED = 3
+# The contract's words; the log has the rest.
+RUN_FAILED = "An unexpected error occurred in %s. Check the logs for more info."
+NO_JSON = "An unexpected internal error occurred. Check the logs for more info."
 
 
 def main(calls, answers, setup):
@@ -162,10 +165,10 @@ def answer(script, head, body):
     except MemoryError as error:
         traceback.clear_frames(error.__traceback__)  # what its frames hold is needed now
         log = "Out of memory in run():\n" + azml_script.user_traceback()
-        return [message(500, "The scoring script ran out of memory.", log, failed=True)]
+        return [message(500, "The %s ran out of memory." % script.what, log, failed=True)]
     except Exception:
         log = "Exception in run():\n" + azml_script.user_traceback()
-        return [message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)]
+        return [message(500, RUN_FAILED % script.what, log, failed=True)]
     elapsed = max(perf_counter_ns() - started, 1)
     if value is not None and is_response(value):
         return response_frames(value, elapsed)
@@ -194,16 +197,16 @@ def answer_batch(script, lengths, body):
         return {"failed": True, "status": 500, "log": "Exception in run_batch():\n" + azml_script.user_traceback()}, b""
     elapsed = max(perf_counter_ns() - started, 1)
     values = iter(values)
-    answers = [part(next(values), elapsed) if answer is None else answer for answer in answers]
+    answers = [part(script, next(values), elapsed) if answer is None else answer for answer in answers]
     heads = [dict(head, length=len(text)) for head, text in answers]
     return {"status": 200, "batch": heads, "ns": elapsed}, b"".join(text for _, text in answers)
 
 
-def part(value, elapsed):
+def part(script, value, elapsed):
     """The answer to one of a batch: an exception as value is its failure."""
     if isinstance(value, Exception):
         log = "run_batch() gave an exception:\n" + "".join(traceback.format_exception(type(value), value, value.__traceback__))
-        return message(500, "The scoring script raised an exception. Its log has the details.", log, failed=True)
+        return message(500, RUN_FAILED % script.what, log, failed=True)
     if value is not None and is_response(value):
         head, text = {}, b""
         for more, piece in response_frames(value, elapsed):
@@ -226,7 +229,7 @@ def json_frame(value, elapsed):
     except Exception as error:
         return message(
             500,
-            "The scoring script's answer can't be written as JSON. Its log has the details.",
+            NO_JSON,
             "run() returned a %s that JSON can't hold (%s: %s). Return plain lists, dicts, numbers and strings: "
             "for a numpy array value.tolist(), for a data frame value.to_dict()."
             % (type(value).__name__, type(error).__name__, error),
