@@ -54,18 +54,22 @@ func (e *Experiment) track(run record.Run, what agent.Serving) (*agent.Tracking,
 // nothingToFinish is for a script whose MLflow clients are not served.
 func nothingToFinish(context.Context) (map[string]uint64, []string, error) { return nil, nil, nil }
 
-// trackingVariables lead MLflow's clients to the run.
+// trackingVariables lead MLflow's clients to the run. These prefer a user and a
+// password to the token, and find those for another server in a file of the
+// user's; what the environment has comes first.
 func (e *Experiment) trackingVariables(run record.Run, address, token string) map[string]string {
 	name := e.stored.Value.Title
 	if name == "" {
 		name = e.Name()
 	}
 	return map[string]string{
-		"MLFLOW_TRACKING_URI":    address,
-		"MLFLOW_TRACKING_TOKEN":  token,
-		"MLFLOW_RUN_ID":          run.ID,
-		"MLFLOW_EXPERIMENT_ID":   run.Experiment,
-		"MLFLOW_EXPERIMENT_NAME": name,
+		"MLFLOW_TRACKING_URI":      address,
+		"MLFLOW_TRACKING_TOKEN":    token,
+		"MLFLOW_TRACKING_USERNAME": "azml",
+		"MLFLOW_TRACKING_PASSWORD": token,
+		"MLFLOW_RUN_ID":            run.ID,
+		"MLFLOW_EXPERIMENT_ID":     run.Experiment,
+		"MLFLOW_EXPERIMENT_NAME":   name,
 	}
 }
 
@@ -86,11 +90,14 @@ func stop(server *http.Server) {
 	}
 }
 
-// admit lets those in who have the token.
+// admit lets those in who have the token, as it is or as the password of anybody.
 func admit(token string, handler http.Handler) http.Handler {
 	want := sha256.Sum256([]byte(token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if _, password, ok := r.BasicAuth(); ok {
+			given = password
+		}
 		// Digests have one length, so that the time of comparing tells nothing.
 		if got := sha256.Sum256([]byte(given)); subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 			mlflow.Refuse(w, http.StatusUnauthorized, "UNAUTHENTICATED", "Give the token that the script of the run finds in MLFLOW_TRACKING_TOKEN, or AZML_SECRETS_TOKEN")

@@ -3,6 +3,10 @@ package mlflow_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"strings"
 	"testing"
 
@@ -168,6 +172,70 @@ func compareExported(t *testing.T, ws, back *workspace.Workspace, done *mlflow.E
 	require.NoError(t, err)
 	require.False(t, old.Details().Archived.IsZero())
 	sound(t, back)
+}
+
+// Servers hide prompts, which are registered models, from who doesn't ask for
+// them.
+func TestPrompts(t *testing.T) {
+	t.Parallel()
+	const isPrompt = `"tags": [{"key": "mlflow.prompt.is_prompt", "value": "true"}]`
+	ws, there, back := open(t), open(t), open(t)
+	url := served(t, ws)
+	post(t, url, "registered-models/create", `{"name": "churn"}`)
+	post(t, url, "registered-models/create", `{"name": "greeting", `+isPrompt+`}`)
+	for range 2 {
+		post(t, url, "model-versions/create", `{"name": "greeting", "source": "dummy-source", `+isPrompt+`}`)
+	}
+	post(t, url, "registered-models/alias", `{"name": "greeting", "alias": "best", "version": "2"}`)
+
+	to := served(t, there)
+	require.EqualValues(t, 2, doExport(t, ws, to, nil).Versions.Created)
+	again := doExport(t, ws, to, nil)
+	require.Equal(t, mlflow.Tally{Unchanged: 2}, again.Versions)
+	require.Equal(t, mlflow.Tally{Unchanged: 2}, again.Models)
+	require.Empty(t, again.Conflicts)
+
+	done := doImport(t, back, to, nil)
+	require.EqualValues(t, 2, done.Models.Created)
+	require.EqualValues(t, 2, done.Versions.Created)
+	best, err := back.Models().GetByAlias(t.Context(), "greeting", "best", nil)
+	require.NoError(t, err)
+	require.Equal(t, 2, best.Version())
+}
+
+// A server that is older than prompts refuses to look for them, or finds what it
+// has shown before.
+func TestServersOlderThanPrompts(t *testing.T) {
+	t.Parallel()
+	there := open(t)
+	url := served(t, there)
+	post(t, url, "registered-models/create", `{"name": "churn"}`)
+	post(t, url, "model-versions/create", `{"name": "churn", "source": "s3://x/y"}`)
+	target, err := neturl.Parse(url)
+	require.NoError(t, err)
+	for name, refuses := range map[string]bool{"refuses": true, "finds all": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := httputil.NewSingleHostReverseProxy(target)
+			old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				query := r.URL.Query()
+				filter, _, asks := strings.Cut(query.Get("filter"), "tags.`mlflow.prompt")
+				if asks && refuses {
+					w.WriteHeader(http.StatusBadRequest)
+					return
+				}
+				if asks {
+					query.Set("filter", strings.TrimSuffix(filter, " AND "))
+					r.URL.RawQuery = query.Encode()
+				}
+				proxy.ServeHTTP(w, r)
+			}))
+			t.Cleanup(old.Close)
+			done := doImport(t, open(t), old.URL, nil)
+			require.Equal(t, mlflow.Tally{Created: 1}, done.Models)
+			require.Equal(t, mlflow.Tally{Created: 1}, done.Versions)
+		})
+	}
 }
 
 func TestExportIsKilled(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/mlflow"
+	"github.com/azml-go/azml/run"
 )
 
 // schema is what MLflow 1.0 made of a database, before experiments had tags and
@@ -281,4 +282,39 @@ func TestImportEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, doImport(t, ws, s.dir, nil).Conflicts)
 	require.Equal(t, numbers(1000), steps(t, get(t, ws, runID(0)), "m"))
+}
+
+// Times that can't be stored, such as nanoseconds for milliseconds, are left
+// out, and nothing else is.
+func TestTimesThatCantBeStored(t *testing.T) {
+	t.Parallel()
+	s, ws := newHandmade(t), open(t)
+	s.run(0, finished)
+	s.metric(0, "m", 0, 3)
+	s.run(1, finished)
+	const odd = "1700000000000000000"
+	s.write(s.of(0, "meta.yaml"), "run_id: "+runID(0)+"\nstatus: 3\nstart_time: "+odd+"\nend_time: -"+odd+"\nlifecycle_stage: deleted\ndeleted_time: "+odd+"\n")
+	s.write("43/meta.yaml", "experiment_id: '43'\nname: gone\ncreation_time: "+odd+"\nlast_update_time: "+odd+"\nlifecycle_stage: deleted\n")
+	s.write(experimentID+"/models/m-1/meta.yaml", "name: net\nstatus: 2\ncreation_timestamp: "+odd+"\nlifecycle_stage: active\n")
+	s.write("models/churn/meta.yaml", "name: churn\ncreation_timestamp: "+odd+"\n")
+	s.write("models/churn/version-1/meta.yaml", "name: churn\nversion: 1\nsource: s3://x/y\ncreation_timestamp: "+odd+"\n")
+
+	done := doImport(t, ws, s.dir, nil)
+	require.EqualValues(t, 2, done.LeftOut["times of experiments that can't be stored"])
+	require.EqualValues(t, 3, done.LeftOut["times of runs that can't be stored"])
+	require.EqualValues(t, 1, done.LeftOut["times of logged models that can't be stored"])
+	require.EqualValues(t, 1, done.LeftOut["times of registered models that can't be stored"])
+	require.EqualValues(t, 1, done.LeftOut["times of versions that can't be stored"])
+	require.EqualValues(t, 2, done.Runs.Created)
+	require.EqualValues(t, 1, done.LoggedModels.Created)
+	require.EqualValues(t, 1, done.Versions.Created)
+	r := get(t, ws, runID(0))
+	require.Equal(t, run.StatusCompleted, r.Status())
+	require.False(t, r.Details().Deleted.IsZero())
+	require.Equal(t, numbers(3), steps(t, r, "m"))
+	gone, err := ws.Experiments().Get(t.Context(), "gone", nil)
+	require.NoError(t, err)
+	require.False(t, gone.Details().Archived.IsZero())
+	require.EqualValues(t, 2, doImport(t, ws, s.dir, nil).Runs.Unchanged)
+	sound(t, ws)
 }

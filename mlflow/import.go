@@ -1,12 +1,14 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
@@ -115,6 +117,7 @@ func (i *importer) all(ctx context.Context) error {
 			continue
 		}
 		delete(missing, e.name)
+		i.fitTimes("experiments", &e.created, &e.updated)
 		i.experiments[e.id] = e
 		order = append(order, e)
 	}
@@ -186,6 +189,17 @@ func (i *importer) runs(ctx context.Context, e experiment) error {
 	return err
 }
 
+// fitTimes takes those of the times away that can't be stored, such as those of
+// clients that give nanoseconds for milliseconds.
+func (i *importer) fitTimes(what string, times ...*time.Time) {
+	for _, t := range times {
+		if _, err := t.MarshalJSON(); err != nil {
+			*t = time.Time{}
+			i.leave("times of "+what+" that can't be stored", 1)
+		}
+	}
+}
+
 // withoutPassword takes credentials out of a URI.
 func withoutPassword(uri string) string {
 	c, err := newClient(uri, Login{})
@@ -196,13 +210,13 @@ func withoutPassword(uri string) string {
 }
 
 // experimentRecord is what an experiment becomes.
-func experimentRecord(e experiment, key string) record.Experiment {
-	rec := record.Experiment{ID: core.NewUUID(), Name: key, Tags: maps.Clone(e.tags), Archived: core.When(e.deleted, e.updated)}
+func (i *importer) experimentRecord(e experiment, key string) record.Experiment {
+	rec := record.Experiment{ID: core.NewUUID(), Name: key, Tags: maps.Clone(e.tags)}
 	if e.name != key {
 		rec.Title = e.name
 	}
-	if e.deleted && rec.Archived.IsZero() {
-		rec.Archived = e.created
+	if e.deleted {
+		rec.Archived = cmp.Or(e.updated, e.created, i.h.Now())
 	}
 	rec.Created = e.created
 	return rec

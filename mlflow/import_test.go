@@ -25,6 +25,7 @@ func TestImport(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, done.Conflicts)
 			require.Equal(t, int64(6), done.Runs.Created)
+			require.Equal(t, int64(3), done.Models.Created)
 			require.Equal(t, int64(5000+7+3+1+1+1), done.Values)
 
 			have := dumpOf(t, served(t, ws))

@@ -14,7 +14,7 @@ import (
 // experiment carries over an experiment, but for its runs.
 func (i *importer) experiment(ctx context.Context, e experiment) error {
 	key := mlflow.ExperimentKey(e.name)
-	fresh := experimentRecord(e, key)
+	fresh := i.experimentRecord(e, key)
 	stored, err := core.Get[record.Experiment](ctx, i.h, history.ExperimentRef(key).Key)
 	if err == nil && stored.Value.AliasOf != "" {
 		if stored.Value.Title != e.name {

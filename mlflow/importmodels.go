@@ -34,6 +34,7 @@ func (i *importer) loggedModel(ctx context.Context, m loggedModel) error {
 		i.leave("logged models whose IDs can't be IDs here", 1)
 		return nil
 	}
+	i.fitTimes("logged models", &m.created)
 	stored, err := core.Get[record.LoggedModel](ctx, i.h, history.LoggedModelRef(m.id).Key)
 	fresh := errors.Is(err, azml.ErrNotFound)
 	if i.opts.DryRun && (fresh || err == nil) {
@@ -133,6 +134,7 @@ func (i *importer) models(ctx context.Context) error {
 // model carries over a registered model: itself, its versions in their order,
 // then its aliases, which point to them.
 func (i *importer) model(ctx context.Context, m registeredModel) error {
+	i.fitTimes("registered models", &m.created)
 	key := mlflow.ModelKey(m.name)
 	fresh := record.RegisteredModel{Name: key, Description: m.description, Tags: m.tags}
 	if key != m.name {
@@ -216,6 +218,7 @@ func (i *importer) version(ctx context.Context, m registeredModel, name string, 
 		i.leave("versions whose numbers can't be kept", 1)
 		return nil
 	}
+	i.fitTimes("versions", &v.created)
 	if i.opts.DryRun {
 		return i.lookAtVersion(ctx, name, v)
 	}

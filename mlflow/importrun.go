@@ -40,6 +40,7 @@ func (i *importer) begin(ctx context.Context, r run, fill func(*claim)) error {
 		i.leave("runs whose IDs can't be IDs here", 1)
 		return nil
 	}
+	i.fitTimes("runs", &r.started, &r.ended, &r.deletedAt)
 	stored, err := history.Get(ctx, i.h, r.id)
 	switch {
 	case errors.Is(err, azml.ErrNotFound):

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/azml-go/azml"
 )
 
 // modelsPage is the size of pages of models that are asked for.
@@ -46,18 +48,47 @@ func unserved(err error) error {
 }
 
 func (s *server) models(ctx context.Context) iter.Seq2[registeredModel, error] {
-	return pages(func(token string) ([]registeredModel, string, error) {
-		var answer struct {
-			Models []registeredModelMessage `json:"registered_models"`
-			Next   string                   `json:"next_page_token"`
-		}
-		err := unserved(s.get(ctx, apiPath+"registered-models/search", search("", token), &answer))
-		page := make([]registeredModel, len(answer.Models))
-		for i, m := range answer.Models {
-			page[i] = m.model()
-		}
-		return page, answer.Next, err
+	return withPrompts("", func(m registeredModel) string { return m.name }, func(filter string) iter.Seq2[registeredModel, error] {
+		return pages(func(token string) ([]registeredModel, string, error) {
+			var answer struct {
+				Models []registeredModelMessage `json:"registered_models"`
+				Next   string                   `json:"next_page_token"`
+			}
+			err := unserved(s.get(ctx, apiPath+"registered-models/search", search(filter, token), &answer))
+			page := make([]registeredModel, len(answer.Models))
+			for i, m := range answer.Models {
+				page[i] = m.model()
+			}
+			return page, answer.Next, err
+		})
 	})
+}
+
+// withPrompts yields what a search for models or versions finds, and then the
+// prompts, which servers hide unless they are asked for. Servers that are older
+// than prompts may have shown the same before, or refuse the question.
+func withPrompts[T any](filter string, key func(T) string, search func(filter string) iter.Seq2[T, error]) iter.Seq2[T, error] {
+	prompts := "tags.`" + tagPrompt + "` = 'true'"
+	if filter != "" {
+		prompts = filter + " AND " + prompts
+	}
+	return func(yield func(T, error) bool) {
+		seen := map[string]bool{}
+		for _, f := range []string{filter, prompts} {
+			for item, err := range search(f) {
+				if _, refused := errors.AsType[*refusal](err); refused && f == prompts && errors.Is(err, azml.ErrInvalid) {
+					return
+				}
+				if err == nil && seen[key(item)] {
+					continue
+				}
+				seen[key(item)] = true
+				if !yield(item, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
 }
 
 // search gives the query for a page of models.
@@ -79,14 +110,7 @@ func (s *server) versions(ctx context.Context, model string) iter.Seq2[modelVers
 	}
 	return func(yield func(modelVersion, error) bool) {
 		var all []modelVersion
-		for v, err := range pages(func(token string) ([]versionMessage, string, error) {
-			var answer struct {
-				Versions []versionMessage `json:"model_versions"`
-				Next     string           `json:"next_page_token"`
-			}
-			err := s.get(ctx, apiPath+"model-versions/search", search("name = "+quote+model+quote, token), &answer)
-			return answer.Versions, answer.Next, err
-		}) {
+		for v, err := range withPrompts("name = "+quote+model+quote, func(v versionMessage) string { return strconv.Itoa(int(v.Version)) }, s.versionPages(ctx)) {
 			if err != nil {
 				yield(modelVersion{}, err)
 				return
@@ -100,6 +124,20 @@ func (s *server) versions(ctx context.Context, model string) iter.Seq2[modelVers
 				return
 			}
 		}
+	}
+}
+
+// versionPages gives the search for versions.
+func (s *server) versionPages(ctx context.Context) func(filter string) iter.Seq2[versionMessage, error] {
+	return func(filter string) iter.Seq2[versionMessage, error] {
+		return pages(func(token string) ([]versionMessage, string, error) {
+			var answer struct {
+				Versions []versionMessage `json:"model_versions"`
+				Next     string           `json:"next_page_token"`
+			}
+			err := s.get(ctx, apiPath+"model-versions/search", search(filter, token), &answer)
+			return answer.Versions, answer.Next, err
+		})
 	}
 }
 

@@ -40,9 +40,14 @@ func TestScriptWithMLflow(t *testing.T) {
 			script, err := os.ReadFile("testdata/joins.py")
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(filepath.Join(source, "joins.py"), script, 0o600))
+			// What the user shows another server is not shown to the run.
+			home := t.TempDir()
+			credentials := filepath.Join(home, ".mlflow", "credentials")
+			require.NoError(t, os.MkdirAll(filepath.Dir(credentials), 0o700))
+			require.NoError(t, os.WriteFile(credentials, []byte("[mlflow]\nmlflow_tracking_username = ann\nmlflow_tracking_password = secret\n"), 0o600))
 			config := experiment.ScriptRunConfig{Source: source, Script: "joins.py", Arguments: []string{"elsewhere", other.ID(), "refused"},
 				Environment: environment.Spec{Name: "mlflow", Python: environment.Python{UserManaged: true, InterpreterPath: python}},
-				Variables:   map[string]string{"HTTP_PROXY": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}}
+				Variables:   map[string]string{"HOME": home, "HTTP_PROXY": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}}
 			if allowed {
 				config.Arguments[2], config.AllowWorkspace = "allowed", true
 			}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io/fs"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ func TestTokenOfARun(t *testing.T) {
 	config := shell(t, `env > "$BEGAN.env"; : > "$BEGAN"; while [ ! -e "$BEGAN.go" ]; do sleep 0.02; done`)
 	wait := began(t, &config)
 	config.Variables["HTTPS_PROXY"], config.Variables["no_proxy"] = "http://proxy.invalid:1", "a.example"
+	config.Variables["MLFLOW_TRACKING_USERNAME"], config.Variables["MLFLOW_TRACKING_PASSWORD"] = "ann", "of another server"
 	ws, p, r := submit(t, config)
 	wait()
 	file := config.Variables["BEGAN"]
@@ -40,6 +42,9 @@ func TestTokenOfARun(t *testing.T) {
 	require.Equal(t, "a.example,127.0.0.1", env["no_proxy"])
 	require.Contains(t, env["NO_PROXY"], "127.0.0.1")
 
+	require.NotEmpty(t, env["MLFLOW_TRACKING_USERNAME"])
+	require.Equal(t, token, env["MLFLOW_TRACKING_PASSWORD"], "clients prefer a password to the token")
+
 	where := env["MLFLOW_TRACKING_URI"]
 	status := func(authorization string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, where+"/api/2.0/mlflow/runs/get?run_id="+r.ID(), nil)
@@ -53,7 +58,8 @@ func TestTokenOfARun(t *testing.T) {
 		return resp.StatusCode
 	}
 	require.Equal(t, http.StatusOK, status("Bearer "+token))
-	for _, wrong := range []string{"", "Bearer ", "Bearer x", "Bearer " + token + "x", "Basic " + token, token[:len(token)-1]} {
+	require.Equal(t, http.StatusOK, status(basic(env["MLFLOW_TRACKING_USERNAME"], token)))
+	for _, wrong := range []string{"", basic("ann", "of another server"), basic(token, ""), basic("", token+"x"), "Bearer ", "Bearer x", "Bearer " + token + "x", "Basic " + token, token[:len(token)-1]} {
 		require.Equal(t, http.StatusUnauthorized, status(wrong), "%q", wrong)
 	}
 	nowhere(t, token, p.Dir, p.Cache)
@@ -66,6 +72,10 @@ func TestTokenOfARun(t *testing.T) {
 	require.Error(t, err, "nobody listens any more")
 	nowhere(t, token, p.Dir, p.Cache)
 	clean(t, ws)
+}
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
 // TestScriptThatLogsElsewhere: who submits may send the script somewhere else.

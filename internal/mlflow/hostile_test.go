@@ -181,6 +181,8 @@ func TestBadMessages(t *testing.T) {
 		"1,001 metrics": {"runs/log-batch", fmt.Sprintf(`{"run_id":%q,"metrics":[%s{"key":"k","value":1,"timestamp":1}]}`, id,
 			strings.Repeat(`{"key":"k","value":1,"timestamp":1},`, 1000)), "at most 1000 metrics"},
 		"101 params":          {"runs/log-batch", fmt.Sprintf(`{"run_id":%q,"params":[%s{"key":"k"}]}`, id, strings.Repeat(`{"key":"k"},`, 100)), "at most 100 params"},
+		"start in nanos":      {"runs/create", `{"experiment_id":"e","start_time":1700000000000000000}`, "Invalid value 1700000000000000000 for parameter 'start_time' supplied: give milliseconds"},
+		"end in nanos":        {"runs/update", fmt.Sprintf(`{"run_id":%q,"status":"FINISHED","end_time":-1700000000000000000}`, id), "for parameter 'end_time' supplied: give milliseconds"},
 		"no such experiment":  {"runs/create", `{"experiment_id":"../x"}`, "No Experiment with id=../x exists"},
 		"no such run":         {"runs/update", `{"run_id":"../../x","status":"FINISHED"}`, "Run with id=../../x not found"},
 		"long run name":       {"runs/create", `{"experiment_id":"e","run_name":"` + strings.Repeat("x", 257) + `"}`, "'run_name' exceeds the maximum length"},

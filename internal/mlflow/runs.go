@@ -83,8 +83,8 @@ func (c call) createRun(ctx context.Context, req *createRun) (*runResponse, erro
 	}
 	draft := record.Run{ID: core.NewID(16), Experiment: experiment.Value.Name, Type: typeMLflow, Status: record.Running, Reason: "told by a client",
 		User: req.UserID, Tags: map[string]string{}}
-	if req.StartTime != 0 {
-		draft.Started = time.UnixMilli(req.StartTime).UTC()
+	if draft.Started, err = timeOf("start_time", req.StartTime); err != nil {
+		return nil, err
 	}
 	for _, tag := range req.Tags {
 		draft.Tags[tag.Key] = cut(tag.Value, maxTag)
@@ -108,6 +108,19 @@ func (c call) createRun(ctx context.Context, req *createRun) (*runResponse, erro
 	}
 	c.scope.note(stored.Value.ID)
 	return &runResponse{runMessage{Info: runInfoView(stored.Value, experiment.Value), Data: runData{Tags: tagsView(stored.Value)}}}, nil
+}
+
+// timeOf gives the time that a parameter says in milliseconds since 1970; 0 is
+// none. Some clients give nanoseconds, which are years that nobody can store.
+func timeOf(parameter string, millis int64) (time.Time, error) {
+	if millis == 0 {
+		return time.Time{}, nil
+	}
+	t := time.UnixMilli(millis).UTC()
+	if _, err := t.MarshalJSON(); err != nil {
+		return time.Time{}, invalid("Invalid value %d for parameter '%s' supplied: give milliseconds since 1970, of the years 0 to 9999", millis, parameter)
+	}
+	return t, nil
 }
 
 // setName sets the name of a new run: that of the request, or of its tag, which
@@ -184,8 +197,10 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 	}
 	told := history.Told{Status: statusOf(req.Status, before.Value.Status)}
 	if told.Status.Terminal() {
-		if req.EndTime != nil && *req.EndTime != 0 {
-			told.Ended = time.UnixMilli(*req.EndTime).UTC()
+		if req.EndTime != nil {
+			if told.Ended, err = timeOf("end_time", *req.EndTime); err != nil {
+				return nil, err
+			}
 		}
 		if told.Points, err = c.settled(ctx, before.Value); err != nil {
 			return nil, err

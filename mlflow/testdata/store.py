@@ -90,6 +90,9 @@ def make(client):
     client.transition_model_version_stage("my model", "1", "Production")
     client.set_registered_model_alias("my model", "best", "3")
     client.create_registered_model("plain-model")
+    for text in ["Hello {{name}}", "Good day {{name}}"]:
+        client.register_prompt("greeting", text, tags={"tone": text[0]})
+    client.set_prompt_alias("greeting", "formal", 2)
 
     old = client.create_experiment("old")
     client.create_run(old, start_time=1700000006000, run_name="of old")
@@ -166,12 +169,21 @@ def logged_models(client, ids):
     return found
 
 
+PROMPTS = "tags.`mlflow.prompt.is_prompt` = 'true'"
+
+
+def both(search, filter=""):
+    """What a search finds, and the prompts, which have to be asked for."""
+    yield from pages(lambda token: search(filter, page_token=token))
+    yield from pages(lambda token: search(f"{filter} AND {PROMPTS}" if filter else PROMPTS, page_token=token))
+
+
 def registered(client):
     found = {}
-    for m in pages(lambda token: client.search_registered_models(page_token=token)):
-        full = client.get_registered_model(m.name)
+    for m in both(client.search_registered_models):
+        full = client._get_registry_client().get_registered_model(m.name)  # which the client does for no prompt
         versions = {}
-        for v in pages(lambda token: client.search_model_versions(f"name = '{m.name}'", page_token=token)):
+        for v in both(client.search_model_versions, f"name = '{m.name}'"):
             versions[v.version] = {
                 "stage": v.current_stage, "description": v.description or "", "run": v.run_id or "", "tags": v.tags, "created": v.creation_timestamp,
                 "status": v.status,
