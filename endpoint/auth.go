@@ -39,7 +39,7 @@ func (k *keyring) load(ctx context.Context, h core.Handle, r *record.Endpoint) e
 		return nil
 	}
 	for _, which := range []Key{PrimaryKey, SecondaryKey} {
-		value, err := h.Secrets().Get(ctx, secretName(r.Name, which))
+		value, err := h.Secrets().Get(ctx, secretName(r, which))
 		if err != nil {
 			return fmt.Errorf("read the %s key: %w", which, err)
 		}

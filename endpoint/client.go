@@ -51,8 +51,7 @@ func (c *Client) Create(ctx context.Context, name string, opts *CreateOptions) (
 	if err != nil {
 		return nil, err
 	}
-	// After the record: who loses a race for the name must not touch its keys.
-	if err := c.setKeys(ctx, name, opts.PrimaryKey, opts.SecondaryKey); err != nil {
+	if err := c.setKeys(ctx, &stored.Value, opts.PrimaryKey, opts.SecondaryKey); err != nil {
 		return nil, err
 	}
 	return wrap(c.h, stored, nil), nil
@@ -63,7 +62,8 @@ func newRecord(name string, settings *Settings) (record.Endpoint, error) {
 	if settings == nil {
 		settings = &Settings{}
 	}
-	draft := record.Endpoint{ID: core.NewID(8), Name: name}
+	id := core.NewID(8)
+	draft := record.Endpoint{ID: id, Name: name, Secret: "endpoint-" + id}
 	if err := core.EndpointName.Check(name); err != nil {
 		return draft, err
 	}
@@ -88,15 +88,21 @@ func (c *Client) Get(ctx context.Context, name string, _ *GetOptions) (_ *Endpoi
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := c.hosts(ctx, name)
+	hosts, err := c.hostsOf(ctx, &stored.Value)
 	if err != nil {
 		return nil, err
 	}
-	hosts = slices.DeleteFunc(hosts, func(host record.EndpointHost) bool { return host.Endpoint != stored.Value.ID })
 	return wrap(c.h, stored, hosts), nil
 }
 
-// hosts reads who serves the endpoint, the longest first.
+// hostsOf reads who serves the endpoint, the longest first.
+func (c *Client) hostsOf(ctx context.Context, r *record.Endpoint) ([]record.EndpointHost, error) {
+	hosts, err := c.hosts(ctx, r.Name)
+	return slices.DeleteFunc(hosts, func(host record.EndpointHost) bool { return host.Endpoint != r.ID }), err
+}
+
+// hosts reads who serves the endpoint of that name, or served an earlier one, the
+// longest first.
 func (c *Client) hosts(ctx context.Context, name string) ([]record.EndpointHost, error) {
 	var hosts []record.EndpointHost
 	for stored, err := range core.EndpointHosts(ctx, c.h, name) {
@@ -165,21 +171,53 @@ func (c *Client) Delete(ctx context.Context, name string, _ *DeleteOptions) (err
 	if err := core.EndpointName.Check(name); err != nil {
 		return err
 	}
-	if _, err := core.Get[record.Endpoint](ctx, c.h, ref(name).Key); err != nil {
+	r, logs, err := c.deleteRecord(ctx, name)
+	if err != nil {
 		return err
 	}
-	if err := core.Delete(ctx, c.h, ref(name), ""); err != nil {
+	if err := c.dropKeys(ctx, r); err != nil {
 		return err
 	}
-	if err := c.awaitEnd(ctx, name); err != nil {
+	hosts, err := c.awaitEnd(ctx, r)
+	if err != nil {
 		return err
 	}
-	for _, which := range []Key{PrimaryKey, SecondaryKey} {
-		if err := c.h.Secrets().Delete(ctx, secretName(name, which)); err != nil && !errors.Is(err, azml.ErrNotFound) {
-			return err
+	return c.deleteLogs(ctx, name, logs, hosts)
+}
+
+// deleteRecord deletes the record and gives what it was, with the keys of the logs
+// that were there: they are of no endpoint that gets the name next.
+func (c *Client) deleteRecord(ctx context.Context, name string) (*record.Endpoint, []string, error) {
+	for {
+		stored, err := core.Get[record.Endpoint](ctx, c.h, ref(name).Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		logs, err := logKeys(ctx, c.h, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		err = core.Delete(ctx, c.h, ref(name), stored.ETag)
+		if !errors.Is(err, azml.ErrConflict) { // it has changed, or is another one
+			return &stored.Value, logs, err
 		}
 	}
-	return c.removeBelow(ctx, core.EndpointPrefix+name+"/")
+}
+
+// deleteLogs deletes these logs, and what the hosts have written since.
+func (c *Client) deleteLogs(ctx context.Context, name string, logs []string, hosts map[string]bool) error {
+	now, err := logKeys(ctx, c.h, name)
+	if err != nil {
+		return err
+	}
+	for _, key := range now {
+		if slices.Contains(logs, key) || hosts[hostOf(key)] {
+			if err := c.removeBelow(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (c *Client) removeBelow(ctx context.Context, prefix string) error {

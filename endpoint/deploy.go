@@ -149,8 +149,7 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	if err != nil {
 		return nil, "", err
 	}
-	// After the record: who loses a race for the name must not touch its keys.
-	if err := c.setKeys(ctx, name, opts.PrimaryKey, opts.SecondaryKey); err != nil {
+	if err := c.setKeys(ctx, &stored.Value, opts.PrimaryKey, opts.SecondaryKey); err != nil {
 		return nil, "", err
 	}
 	e := wrap(c.h, stored, nil)

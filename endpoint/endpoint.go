@@ -302,7 +302,8 @@ func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser
 func (e *Endpoint) Stop(ctx context.Context) (err error) {
 	defer e.h.Operation(&ctx, &err, "stop", kind, e.Name())()
 	c := NewClient(e.h)
-	hosts, err := c.hosts(ctx, e.Name())
+	r := e.record()
+	hosts, err := c.hostsOf(ctx, &r)
 	if err != nil {
 		return err
 	}
@@ -323,7 +324,7 @@ func (e *Endpoint) Stop(ctx context.Context) (err error) {
 	if host != nil {
 		host.nudge()
 	}
-	if err := c.awaitEnd(ctx, e.Name()); err != nil {
+	if _, err := c.awaitEnd(ctx, &stored.Value); err != nil {
 		return err
 	}
 	e.keep(stored)

@@ -330,6 +330,76 @@ func TestDelete(t *testing.T) {
 	}
 }
 
+// TestDeleteWhileAnotherIsMade: who deletes an endpoint waits for its processes, and
+// leaves what has got the name meanwhile alone.
+func TestDeleteWhileAnotherIsMade(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	ws, other := reopen(t, dir), reopen(t, dir)
+	begun, release := make(chan struct{}), make(chan struct{})
+	old := deploy(t, ws, "svc", endpoint.Config{Handler: func(context.Context, json.RawMessage) (any, error) {
+		close(begun)
+		<-release
+		return "old", nil
+	}}, nil)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := old.Invoke(ctx, []byte("1"), nil)
+		answered <- err
+	}()
+	<-begun
+	deleted := make(chan error, 1)
+	go func() { deleted <- other.Endpoints().Delete(ctx, "svc", nil) }()
+	eventually(t, func() bool { return errors.Is(old.Refresh(ctx), azml.ErrNotFound) }, "it is deleted")
+	another := deploy(t, reopen(t, dir), "svc", endpoint.Config{Handler: text("new")}, nil)
+	close(release)
+	require.NoError(t, <-answered)
+	require.NoError(t, <-deleted)
+	require.NoError(t, another.Refresh(ctx))
+	require.Equal(t, endpoint.StateHealthy, another.State())
+	answer, err := another.Invoke(ctx, []byte("1"), nil)
+	require.NoError(t, err)
+	require.JSONEq(t, `"new"`, string(answer))
+	said := ""
+	eventually(t, func() bool {
+		log, err := another.Logs(ctx, nil)
+		if err != nil {
+			return false
+		}
+		defer log.Close()
+		text, err := io.ReadAll(log)
+		said = string(text)
+		return err == nil && strings.Contains(said, "serving on")
+	}, "it has a log")
+	require.Equal(t, 1, strings.Count(said, "serving on"), "the log is its own: %s", said)
+}
+
+// TestKeysOfWorkspacesThatShareAVault: endpoints of one name have keys of their own.
+func TestKeysOfWorkspacesThatShareAVault(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	secrets := memory.NewSecrets()
+	var endpoints []*endpoint.Endpoint
+	var keys []endpoint.Keys
+	for range 2 {
+		ws, err := workspace.Create(ctx, workspace.Config{Objects: memory.NewObjects(), Secrets: secrets, Name: "test", CacheDir: t.TempDir()})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, ws.Close(context.WithoutCancel(ctx))) })
+		ep := deploy(t, ws, "svc", endpoint.Config{}, nil)
+		has, err := ep.Keys(ctx)
+		require.NoError(t, err)
+		endpoints, keys = append(endpoints, ep), append(keys, has)
+		if len(keys) == 2 {
+			require.NoError(t, ws.Endpoints().Delete(ctx, "svc", nil))
+		}
+	}
+	require.NotEqual(t, keys[0], keys[1])
+	still, err := endpoints[0].Keys(ctx)
+	require.NoError(t, err)
+	require.Equal(t, keys[0], still)
+}
+
 func TestList(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

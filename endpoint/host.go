@@ -55,6 +55,13 @@ type host struct {
 	status  record.EndpointHost
 }
 
+// serves tells whether it serves the endpoint of that ID, not another one of the name.
+func (s *host) serves(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.Endpoint == id
+}
+
 func (s *host) key() string { return core.HostPrefix(s.name) + s.status.ID + ".json" }
 
 // nudge has the host look at the record now.
@@ -207,36 +214,42 @@ const (
 )
 
 // awaitEnd waits until nobody serves the endpoint any more, and removes the
-// records of those who are gone.
-func (c *Client) awaitEnd(ctx context.Context, name string) error {
+// records of those who are gone. It gives the IDs of those that it waited for. Who
+// serves another endpoint of that name is not its business.
+func (c *Client) awaitEnd(ctx context.Context, r *record.Endpoint) (waited map[string]bool, err error) {
 	own, err := ownHosts(c.h)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ours := own.of(name)
+	ours := own.of(r.Name)
 	if ours != nil {
 		ours.nudge()
 	}
+	waited = map[string]bool{}
 	began, heard := time.Now(), time.Now()
 	for {
-		if err := c.dropGone(ctx, name, ""); err != nil {
-			return err
+		hosts, err := c.hostsOf(ctx, r)
+		for _, host := range hosts {
+			waited[host.ID] = true
 		}
-		hosts, err := c.hosts(ctx, name)
-		here := ours != nil && own.of(name) == ours // its end bounds itself, and has something to write
+		if err == nil {
+			hosts, err = c.dropHosts(ctx, r.Name, hosts, c.h.HostGone)
+		}
+		here := ours != nil && own.of(r.Name) == ours && ours.serves(r.ID) // its end bounds itself, and has something to write
 		if err != nil || len(hosts) == 0 || time.Since(began) > awaitTime && !here {
-			return err
+			return waited, err
 		}
 		if here || slices.ContainsFunc(hosts, func(host record.EndpointHost) bool { return listens(ctx, host.URL) }) {
 			heard = time.Now()
 		}
 		if time.Since(heard) > recordTime {
-			return c.removeBelow(ctx, core.HostPrefix(name))
+			_, err := c.dropHosts(ctx, r.Name, hosts, func(*record.EndpointHost) bool { return true })
+			return waited, err
 		}
 		select {
 		case <-time.After(watchEvery / 10):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -37,12 +39,10 @@ func (Keys) String() string { return "REDACTED" }
 // GoString gives "REDACTED".
 func (Keys) GoString() string { return "REDACTED" }
 
-// secretName gives the name of the key in the secret store.
-func secretName(endpoint string, which Key) string {
-	if which == SecondaryKey {
-		return "endpoint-" + endpoint + "-secondary"
-	}
-	return "endpoint-" + endpoint + "-primary"
+// secretName gives the name of the key in the secret store. It is no other endpoint's,
+// also of another workspace that has the same store.
+func secretName(r *record.Endpoint, which Key) string {
+	return cmp.Or(r.Secret, "endpoint-"+r.Name) + "-" + strings.ToLower(string(which))
 }
 
 // keyBytes is the length of a random key.
@@ -50,17 +50,27 @@ const keyBytes = 24
 
 // setKeys stores the keys of an endpoint; empty ones are drawn at random, unless
 // it has some.
-func (c *Client) setKeys(ctx context.Context, name, primary, secondary string) error {
+func (c *Client) setKeys(ctx context.Context, r *record.Endpoint, primary, secondary string) error {
 	for which, value := range map[Key]string{PrimaryKey: primary, SecondaryKey: secondary} {
 		if value == "" {
-			if _, err := c.h.Secrets().Get(ctx, secretName(name, which)); err == nil {
+			if _, err := c.h.Secrets().Get(ctx, secretName(r, which)); err == nil {
 				continue // an endpoint that is deployed anew keeps its keys
 			} else if !errors.Is(err, azml.ErrNotFound) {
 				return err
 			}
 			value = core.NewID(keyBytes)
 		}
-		if err := c.h.Secrets().Set(ctx, secretName(name, which), value); err != nil {
+		if err := c.h.Secrets().Set(ctx, secretName(r, which), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropKeys removes the keys of an endpoint.
+func (c *Client) dropKeys(ctx context.Context, r *record.Endpoint) error {
+	for _, which := range []Key{PrimaryKey, SecondaryKey} {
+		if err := c.h.Secrets().Delete(ctx, secretName(r, which)); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}
 	}
@@ -70,11 +80,12 @@ func (c *Client) setKeys(ctx context.Context, name, primary, secondary string) e
 // Keys reads the endpoint's keys from the secret store. Errors: ErrNotFound.
 func (e *Endpoint) Keys(ctx context.Context) (_ Keys, err error) {
 	defer e.h.Operation(&ctx, &err, "get keys of", kind, e.Name())()
-	primary, err := e.h.Secrets().Get(ctx, secretName(e.Name(), PrimaryKey))
+	r := e.record()
+	primary, err := e.h.Secrets().Get(ctx, secretName(&r, PrimaryKey))
 	if err != nil {
 		return Keys{}, err
 	}
-	secondary, err := e.h.Secrets().Get(ctx, secretName(e.Name(), SecondaryKey))
+	secondary, err := e.h.Secrets().Get(ctx, secretName(&r, SecondaryKey))
 	return Keys{Primary: primary, Secondary: secondary}, err
 }
 
@@ -93,8 +104,9 @@ func (e *Endpoint) RegenerateKey(ctx context.Context, which Key, value string) (
 	if value == "" {
 		value = core.NewID(keyBytes)
 	}
-	err = e.h.Audit(ctx, "update", ref(e.Name()), string(which)+" key", func() error {
-		return e.h.Secrets().Set(ctx, secretName(e.Name(), which), value)
+	r := e.record()
+	err = e.h.Audit(ctx, "update", ref(r.Name), string(which)+" key", func() error {
+		return e.h.Secrets().Set(ctx, secretName(&r, which), value)
 	})
 	if err != nil {
 		return "", err

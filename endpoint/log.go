@@ -38,10 +38,20 @@ func (k logKind) newKey(h core.Handle, endpoint, host string) string {
 	return k.prefix(endpoint) + h.Now().Format("20060102T150405.000000000Z") + "-" + host + k.extension
 }
 
-// hostOf gives the ID of the host that writes the object.
-func (k logKind) hostOf(key string) string {
-	_, host, _ := strings.Cut(strings.TrimSuffix(path.Base(key), k.extension), "-")
+// hostOf gives the ID of the host that writes the object of a log.
+func hostOf(key string) string {
+	_, host, _ := strings.Cut(strings.TrimSuffix(path.Base(key), path.Ext(key)), "-")
 	return host
+}
+
+// logKeys gives the objects of all logs of an endpoint.
+func logKeys(ctx context.Context, h core.Handle, endpoint string) ([]string, error) {
+	service, err := serviceLog.keys(ctx, h, endpoint, "")
+	if err != nil {
+		return nil, err
+	}
+	requests, err := requestLog.keys(ctx, h, endpoint, "")
+	return append(service, requests...), err
 }
 
 // keys gives the objects that were begun after another one, "" for all, in the order in
@@ -78,7 +88,7 @@ func (c *Client) dropLogs(ctx context.Context, endpoint string) error {
 			return err
 		}
 		keys = slices.DeleteFunc(keys, func(key string) bool {
-			return slices.ContainsFunc(hosts, func(host record.EndpointHost) bool { return host.ID == kind.hostOf(key) })
+			return slices.ContainsFunc(hosts, func(host record.EndpointHost) bool { return host.ID == hostOf(key) })
 		})
 		for _, key := range keys[:max(0, len(keys)-keepLogs)] {
 			if err := c.removeBelow(ctx, key); err != nil {
@@ -160,9 +170,9 @@ func (l *logs) more() (bool, error) {
 
 // ended tells whether nothing is written any more to the object that is open.
 func (l *logs) ended() (bool, error) {
-	own := l.kind.hostOf(l.last)
+	own := hostOf(l.last)
 	later, err := l.kind.keys(l.ctx, l.h, l.endpoint, l.last)
-	if err != nil || slices.ContainsFunc(later, func(key string) bool { return l.kind.hostOf(key) == own }) {
+	if err != nil || slices.ContainsFunc(later, func(key string) bool { return hostOf(key) == own }) {
 		return true, err
 	}
 	for host, err := range core.EndpointHosts(l.ctx, l.h, l.endpoint) {

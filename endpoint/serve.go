@@ -212,7 +212,13 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 			return stored, fmt.Errorf("%w: it was deployed without a Go function: give neither Handler, BatchHandler nor HTTP", azml.ErrInvalid)
 		}
 	}
-	if err := c.dropGone(ctx, s.name, stored.Value.ID); err != nil {
+	hosts, err := c.hosts(ctx, s.name)
+	if err != nil {
+		return stored, err
+	}
+	if _, err := c.dropHosts(ctx, s.name, hosts, func(host *record.EndpointHost) bool {
+		return c.h.HostGone(host) || host.Endpoint != stored.Value.ID // which sees that its endpoint is gone
+	}); err != nil {
 		return stored, err
 	}
 	if err := c.dropLogs(ctx, s.name); err != nil {
@@ -220,7 +226,9 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 	}
 	owner := c.h.Owner()
 	id := core.NewID(8)
+	s.mu.Lock()
 	s.status = record.EndpointHost{ID: id, Endpoint: stored.Value.ID, Owner: owner, State: record.EndpointTransitioning, Since: c.h.Now()}
+	s.mu.Unlock()
 	err = c.h.Audit(ctx, "update", ref(s.name), fmt.Sprintf("served by process %d on %s", owner.PID, owner.Host), func() error {
 		_, err := core.CreateQuiet(ctx, c.h, s.key(), s.status)
 		return err
@@ -237,17 +245,16 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 	})
 }
 
-// dropGone removes the records of processes that ended without doing so, and of
-// those that served an earlier endpoint of that name, which see that it is gone;
-// none of these when id is "".
-func (c *Client) dropGone(ctx context.Context, name, id string) error {
-	hosts, err := c.hosts(ctx, name)
-	for i := range hosts {
-		if err == nil && (c.h.HostGone(&hosts[i]) || id != "" && hosts[i].Endpoint != id) {
-			err = c.removeBelow(ctx, core.HostPrefix(name)+hosts[i].ID+".json")
+// dropHosts removes the records of the hosts for which drop holds, and gives the others.
+func (c *Client) dropHosts(ctx context.Context, name string, hosts []record.EndpointHost, drop func(*record.EndpointHost) bool) (kept []record.EndpointHost, err error) {
+	for _, host := range hosts {
+		if !drop(&host) {
+			kept = append(kept, host)
+		} else if err := c.removeBelow(ctx, core.HostPrefix(name)+host.ID+".json"); err != nil {
+			return nil, err
 		}
 	}
-	return err
+	return kept, nil
 }
 
 // start brings the service up and hands it to a goroutine of the workspace.

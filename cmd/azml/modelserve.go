@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -16,14 +20,18 @@ func (a *app) modelServe() *cobra.Command {
 		Short: "Serve a model that needs no scoring script until Ctrl-C",
 		Long: `Serve a model of MLflow's, or one of the framework ScikitLearn with a pickle, in the
 environment that it asks for: the same as azml endpoint deploy with the model alone
-and --foreground. It answers at /score, /v2 and, if it is MLflow's, /invocations.`,
+and --foreground. It answers at /score, /v2 and, if it is MLflow's, /invocations. An
+endpoint that is there is left alone, unless --overwrite says that its main deployment
+is to be replaced.`,
 		Example: `  azml model serve churn
-  azml model serve churn:7 --address 127.0.0.1:8080 --auth none`,
+  azml model serve churn:7 --address 127.0.0.1:8080 --auth none
+  azml model serve churn:8 --overwrite`,
 		Args:              exactly(1, "a model, NAME, NAME:VERSION or NAME@ALIAS"),
 		ValidArgsFunction: a.completeModels(),
 	}
 	f := cmd.Flags()
 	f.StringVar(&name, "endpoint", "", "name of the endpoint (default: made of the model's)")
+	f.BoolVar(&d.opts.Overwrite, "overwrite", false, "deploy to an endpoint that is there")
 	f.IntVar(&d.config.Replicas, "replicas", 0, "number of processes (default 1)")
 	d.environment.add(cmd)
 	d.settings.add(cmd)
@@ -32,13 +40,34 @@ and --foreground. It answers at /score, /v2 and, if it is MLflow's, /invocations
 		if d.script.Environment, err = d.environment.spec(); err != nil {
 			return err
 		}
-		d.models, d.config.Script, d.opts.Settings, d.opts.Overwrite = args, &d.script, d.settings.given(cmd), true
+		d.models, d.config.Script, d.opts.Settings = args, &d.script, d.settings.given(cmd)
 		if name == "" {
 			name = endpointOf(args[0])
 		}
-		return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.deploy(cmd.Context(), ws, name, &d) })
+		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+			if err := checkNew(cmd.Context(), ws, name, d.opts.Overwrite); err != nil {
+				return err
+			}
+			return a.deploy(cmd.Context(), ws, name, &d)
+		})
 	}
 	return cmd
+}
+
+// checkNew gives an error when the endpoint is there and is not to be overwritten: that
+// it is named after a model does not say that it was made for trying that out.
+func checkNew(ctx context.Context, ws *workspace.Workspace, name string, overwrite bool) error {
+	if overwrite {
+		return nil
+	}
+	_, err := ws.Endpoints().Get(ctx, name, nil)
+	switch {
+	case errors.Is(err, azml.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("endpoint %q: %w: name another one by --endpoint, or deploy to this one with --overwrite", name, azml.ErrExists)
 }
 
 // endpointOf makes the name of an endpoint of a model's: its letters and digits, from

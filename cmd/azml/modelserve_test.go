@@ -25,4 +25,9 @@ func TestModelServeRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("weights"), 0o600))
 	s.ok(t, "model", "register", "--name", "plain", "--path", path)
 	require.Contains(t, s.fails(t, 1, "model", "serve", "plain"), "needs a scoring script")
+	s.ok(t, "endpoint", "create", "plain")
+	for _, args := range [][]string{{"plain", "--auth", "none"}, {"plain:1", "--endpoint", "plain"}} {
+		require.Regexp(t, `already exists.*--endpoint.*--overwrite`, s.fails(t, 1, append([]string{"model", "serve"}, args...)...), "it may be in production")
+	}
+	require.Contains(t, s.fails(t, 1, "model", "serve", "plain", "--overwrite"), "needs a scoring script")
 }

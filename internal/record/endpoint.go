@@ -13,6 +13,9 @@ type Endpoint struct {
 	ID string `json:"id"`
 	// Name is the service's name.
 	Name string `json:"name"`
+	// Secret is what the names of its keys in the secret store begin with; empty for
+	// "endpoint-" and the name, as it was for all.
+	Secret string `json:"secret,omitempty"`
 	// Description is free text.
 	Description string `json:"description,omitempty"`
 	// Tags are free labels that can change.
