@@ -291,10 +291,10 @@ func pullClass(message string) error {
 }
 
 // refusal gives the error of a Job whose pod the cluster doesn't admit. A quota that
-// is exceeded is none: others may end.
+// is exceeded is none, as others may end, nor what was asked too soon.
 func (d *Driver) refusal(ctx context.Context, v view) error {
 	said, err := d.lastEvent(ctx, v.job.Name, "")
-	if err != nil || said == nil || said.Reason != "FailedCreate" || overQuota(said) {
+	if err != nil || said == nil || said.Reason != "FailedCreate" || overQuota(said) || tooSoon(said, v.job.Name) {
 		return nil //nolint:nilerr // events say more, and are not needed
 	}
 	for _, word := range []string{webhookDenied, "denied request", "is forbidden", "is invalid", "violates PodSecurity"} {
@@ -309,6 +309,12 @@ func (d *Driver) refusal(ctx context.Context, v view) error {
 // that is not known yet.
 func overQuota(e *corev1.Event) bool {
 	return strings.Contains(e.Message, "exceeded quota") || strings.Contains(e.Message, "status unknown for quota")
+}
+
+// tooSoon tells whether a webhook that looks a pod's Job up did not know that yet: Kueue's
+// hears of Jobs by a watch, and the next pod is let in.
+func tooSoon(e *corev1.Event, job string) bool {
+	return strings.Contains(e.Message, fmt.Sprintf("Job.batch %q not found", job))
 }
 
 // lastEvent gives the newest event about an object, of those with the reason unless that is
