@@ -224,14 +224,28 @@ func (d *Driver) died(ctx context.Context, id string, err error) error {
 // second pod, if there ever were one, would find nothing to run.
 func (d *Driver) begun(ctx context.Context, m *batchv1.Job, pods string) error {
 	return d.persist(ctx, func() error {
-		err := d.cluster.secrets.Delete(ctx, secretOf(m), metav1.DeleteOptions{})
-		if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		if err := d.emptySecret(ctx, m); err != nil {
 			return err
 		}
-		_, err = d.patch(ctx, m, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano), podsAnnotation: pods},
+		_, err := d.patch(ctx, m, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano), podsAnnotation: pods},
 			map[string]any{"activeDeadlineSeconds": nil, "ttlSecondsAfterFinished": d.keepEnded()})
 		return err
 	})
+}
+
+// emptySecret has the job's Secret be one without content, since we may change none. A
+// kubelet that is started anew mounts what its pods have once more, and says nothing of a pod
+// whose Secret is gone until it has tried for two minutes.
+func (d *Driver) emptySecret(ctx context.Context, m *batchv1.Job) error {
+	err := d.cluster.secrets.Delete(ctx, secretOf(m), metav1.DeleteOptions{})
+	if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	_, err = d.cluster.secrets.Create(ctx, secretWith(m, nil), metav1.CreateOptions{})
+	if err = classify(ctx, err); errors.Is(err, azml.ErrExists) { // somebody's finalizer keeps it for now
+		return nil
+	}
+	return err
 }
 
 // hindrance gives the error of a job that will never run as it is; nil for one that
