@@ -3,8 +3,8 @@
 // and backend.Remote.
 //
 // A job is a Job, named after a digest of the driver's name and the job's ID, and
-// until its command runs a Secret that belongs to the Job and begins with its name: it
-// has the command, its environment and its input, of which descriptions of the Job and
+// a Secret that belongs to the Job and begins with its name: until the command runs it
+// has that, its environment and its input, of which descriptions of the Job and
 // its pod show nothing.
 //
 // The pod's container waits for a program, azml itself, which the starting process

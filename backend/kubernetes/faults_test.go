@@ -129,7 +129,7 @@ func kubeletKilled(t *testing.T, cluster *testenv.KubernetesCluster) {
 	require.NoError(t, os.Chmod(dir, 0o777))
 	p.Target.PodPatch = hostFolder(dir)
 	d := open(t, p)
-	for _, id := range []string{"ends", "stays"} {
+	for _, id := range []string{"ends", "later", "stays"} {
 		require.NoError(t, d.Start(t.Context(), shell(id, "echo "+id+"; until [ -e /shared/"+id+" ]; do sleep 0.1; done; exit 5")))
 		require.NoError(t, read(t, d, id, id+"\n").Close())
 	}
@@ -139,10 +139,21 @@ func kubeletKilled(t *testing.T, cluster *testenv.KubernetesCluster) {
 	require.NoError(t, err)
 	require.Equal(t, backend.JobRunning, s.State, "nobody has told yet")
 	cluster.Mend(t)
-	s, err = d.Wait(t.Context(), "ends")
-	require.NoError(t, err)
-	require.Equal(t, backend.JobExited, s.State, s.Reason)
-	require.Equal(t, 5, s.ExitCode)
+	mended := time.Now()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "later"), nil, 0o600))
+	for _, id := range []string{"ends", "later"} {
+		s, err = d.Wait(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, backend.JobExited, s.State, s.Reason)
+		require.Equal(t, 5, s.ExitCode)
+	}
+	said := cluster.Kubectl(t, "", "get", "events", "--field-selector=reason=FailedMount", "-o", `jsonpath={range .items[*]}{.lastTimestamp} {.message}{"\n"}{end}`)
+	for line := range strings.Lines(said) {
+		last, what, _ := strings.Cut(line, " ")
+		at, err := time.Parse(time.RFC3339, last)
+		require.NoError(t, err)
+		require.False(t, at.After(mended) && strings.Contains(what, "not found"), "the new kubelet finds all that its pods have mounted: %s", said)
+	}
 
 	cluster.Crash(t, "kubelet")
 	cluster.Kubectl(t, "", "delete", "node", "node")
@@ -341,5 +352,5 @@ func TestNothingIsShown(t *testing.T) {
 	require.NotContains(t, said, "t0ken")
 	name := strings.TrimSpace(cluster.Kubectl(t, "", "get", "jobs", "-o", `jsonpath={.items[?(@.metadata.annotations.azml/job=="shown")].metadata.name}`))
 	require.NotEmpty(t, name)
-	require.NotContains(t, cluster.Kubectl(t, "", "get", "secrets", "-o", "name"), name, "it is gone when the command has begun")
+	require.Equal(t, "of it: ", cluster.Kubectl(t, "", "get", "secrets", "-o", fmt.Sprintf(`jsonpath={range .items[?(@.metadata.ownerReferences[0].name==%q)]}of it: {.data}{end}`, name)), "it is empty when the command has begun")
 }

@@ -239,8 +239,12 @@ func (d *Driver) secret(job backend.Job, owner *batchv1.Job) (*corev1.Secret, er
 	if len(request) > most {
 		return nil, fmt.Errorf("%w: job %q: command, environment and input have %d bytes, %d are possible", azml.ErrInvalid, job.ID, len(request), most)
 	}
+	return secretWith(owner, map[string][]byte{requestFile: request}), nil
+}
+
+func secretWith(owner *batchv1.Job, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: secretOf(owner), Labels: owner.Labels, OwnerReferences: owned(owner)},
-		Immutable:  new(true), Data: map[string][]byte{requestFile: request},
-	}, nil
+		Immutable:  new(true), Data: data,
+	}
 }

@@ -224,14 +224,28 @@ func (d *Driver) died(ctx context.Context, id string, err error) error {
 // second pod, if there ever were one, would find nothing to run.
 func (d *Driver) begun(ctx context.Context, m *batchv1.Job, pods string) error {
 	return d.persist(ctx, func() error {
-		err := d.cluster.secrets.Delete(ctx, secretOf(m), metav1.DeleteOptions{})
-		if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		if err := d.emptySecret(ctx, m); err != nil {
 			return err
 		}
-		_, err = d.patch(ctx, m, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano), podsAnnotation: pods},
+		_, err := d.patch(ctx, m, map[string]string{begunAnnotation: time.Now().UTC().Format(time.RFC3339Nano), podsAnnotation: pods},
 			map[string]any{"activeDeadlineSeconds": nil, "ttlSecondsAfterFinished": d.keepEnded()})
 		return err
 	})
+}
+
+// emptySecret has the job's Secret be one without content, since we may change none. A
+// kubelet that is started anew mounts what its pods have once more, and says nothing of a pod
+// whose Secret is gone until it has tried for two minutes.
+func (d *Driver) emptySecret(ctx context.Context, m *batchv1.Job) error {
+	err := d.cluster.secrets.Delete(ctx, secretOf(m), metav1.DeleteOptions{})
+	if err = classify(ctx, err); err != nil && !errors.Is(err, azml.ErrNotFound) {
+		return err
+	}
+	_, err = d.cluster.secrets.Create(ctx, secretWith(m, nil), metav1.CreateOptions{})
+	if err = classify(ctx, err); errors.Is(err, azml.ErrExists) { // somebody's finalizer keeps it for now
+		return nil
+	}
+	return err
 }
 
 // hindrance gives the error of a job that will never run as it is; nil for one that
@@ -291,10 +305,10 @@ func pullClass(message string) error {
 }
 
 // refusal gives the error of a Job whose pod the cluster doesn't admit. A quota that
-// is exceeded is none: others may end.
+// is exceeded is none, as others may end, nor what was asked too soon.
 func (d *Driver) refusal(ctx context.Context, v view) error {
 	said, err := d.lastEvent(ctx, v.job.Name, "")
-	if err != nil || said == nil || said.Reason != "FailedCreate" || overQuota(said) {
+	if err != nil || said == nil || said.Reason != "FailedCreate" || overQuota(said) || tooSoon(said, v.job.Name) {
 		return nil //nolint:nilerr // events say more, and are not needed
 	}
 	for _, word := range []string{webhookDenied, "denied request", "is forbidden", "is invalid", "violates PodSecurity"} {
@@ -309,6 +323,12 @@ func (d *Driver) refusal(ctx context.Context, v view) error {
 // that is not known yet.
 func overQuota(e *corev1.Event) bool {
 	return strings.Contains(e.Message, "exceeded quota") || strings.Contains(e.Message, "status unknown for quota")
+}
+
+// tooSoon tells whether a webhook that looks a pod's Job up did not know that yet: Kueue's
+// hears of Jobs by a watch, and the next pod is let in.
+func tooSoon(e *corev1.Event, job string) bool {
+	return strings.Contains(e.Message, fmt.Sprintf("Job.batch %q not found", job))
 }
 
 // lastEvent gives the newest event about an object, of those with the reason unless that is

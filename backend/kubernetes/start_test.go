@@ -20,3 +20,17 @@ func TestOverQuota(t *testing.T) {
 		require.Equal(t, over, overQuota(&corev1.Event{Message: message}), message)
 	}
 }
+
+// TestTooSoon tells a webhook that does not know the pod's own Job yet from one that lacks
+// something else.
+func TestTooSoon(t *testing.T) {
+	t.Parallel()
+	for message, soon := range map[string]bool{
+		`Error creating: admission webhook "mpod.kb.io" denied the request: Job.batch "azml-1" not found`:           true,
+		`Error creating: admission webhook "mpod.kb.io" denied the request: Job.batch "azml-12" not found`:          false,
+		`Error creating: admission webhook "pods.example.com" denied the request: team "azml-1" not found`:          false,
+		`Error creating: admission webhook "pods.example.com" denied the request: Job.batch "azml-1" is of no team`: false,
+	} {
+		require.Equal(t, soon, tooSoon(&corev1.Event{Message: message}, "azml-1"), message)
+	}
+}

@@ -114,7 +114,7 @@ func TestAdopted(t *testing.T) {
 	s, err := d.Wait(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, 7, s.ExitCode, s.Reason)
-	require.Empty(t, cluster.Kubectl(t, "", "get", "secrets", "-n", p.Target.Namespace, "-o", "name"))
+	require.Empty(t, cluster.Kubectl(t, "", "get", "secrets", "-n", p.Target.Namespace, "-o", "jsonpath={.items[*].data}"))
 }
 
 // apart gives a target with a namespace of its own, and a driver that looks on, with the
