@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,7 +61,8 @@ func TestConflictOfARun(t *testing.T) {
 			c := report.Conflicts[0]
 			require.Equal(t, [2]string{"run", "r1"}, [2]string{c.Kind, c.Name})
 			require.True(t, c.Destination.Modified.After(c.Source.Modified))
-			require.Equal(t, "Completed", c.Source.Detail)
+			require.Equal(t, "Completed, tags.v=laptop", c.Source.Detail)
+			require.Equal(t, "Completed, tags.v=cloud", c.Destination.Detail)
 			require.NotEmpty(t, c.Source.CreatedBy)
 			require.Equal(t, test.here == test.back, len(report.Open()) == 0)
 			require.Equal(t, test.here, tagOf(t, cloud, "r1"))
@@ -77,6 +79,25 @@ func TestConflictOfARun(t *testing.T) {
 			require.Equal(t, "later", tagOf(t, cloud, "r1"))
 		})
 	}
+}
+
+// TestConflictSaysWhatDiffers, shortly.
+func TestConflictSaysWhatDiffers(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	_, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	clean(t, cloud, laptop)
+	_, err = laptop.Experiments().CreateOrUpdate(ctx, "churn", &experiment.CreateOptions{
+		Description: strings.Repeat("words\n", 20), Tags: map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}})
+	require.NoError(t, err)
+	_, err = cloud.Experiments().CreateOrUpdate(ctx, "churn", &experiment.CreateOptions{Tags: map[string]string{"a": "1", "b": "other"}})
+	require.NoError(t, err)
+	open := synced(t, cloud, laptop, nil).Open()
+	require.Len(t, open, 1)
+	require.Equal(t, "description="+strings.Repeat("words ", 6)+"word…, tags.b=2, tags.c=3, 1 more", open[0].Source.Detail)
+	require.Equal(t, "no description, tags.b=other, no tags.c, 1 more", open[0].Destination.Detail)
 }
 
 // TestNewerIsNeverReplaced: the destination is ahead.

@@ -95,7 +95,6 @@ func (s *syncer) bringExperiment(ctx context.Context, name string) error {
 		blank: func(rec *record.Experiment) bool {
 			return rec.AliasOf+rec.Title+rec.Description+rec.ArtifactLocation == "" && len(rec.Tags) == 0 && rec.Archived.IsZero()
 		},
-		detail: func(rec *record.Experiment) string { return rec.Description },
 	})
 	if err != nil {
 		return err

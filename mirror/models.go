@@ -148,7 +148,6 @@ func (m *registered) record(ctx context.Context, from core.Stored[record.Registe
 		blank: func(rec *record.RegisteredModel) bool {
 			return rec.NameOf+rec.Title+rec.Description == "" && len(rec.Tags)+len(rec.Aliases) == 0 && !rec.Staged && rec.Deleted.IsZero()
 		},
-		detail: func(rec *record.RegisteredModel) string { return rec.Description },
 	})
 	m.whole = m.whole && out.settled()
 	return err

@@ -75,7 +75,8 @@ type Side struct {
 	CreatedBy string `json:"createdBy,omitempty"`
 	// Modified is when it was changed last; zero when that is not known.
 	Modified time.Time `json:"modified,omitzero"`
-	// Detail says in a few words what it is, such as a run's status.
+	// Detail says in a few words what it is, such as a run's status, and of what was
+	// changed in both workspaces the first members that differ, such as "tags.team=risk".
 	Detail string `json:"detail,omitempty"`
 }
 

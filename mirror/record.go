@@ -127,8 +127,12 @@ func compared[T any, P pointer[T]](ctx context.Context, s *syncer, from, there c
 	case record.Newer:
 		return replace[T, P](ctx, s, moved[T, P](s, from), there, sub)
 	}
+	theirs, mine, err := texts[T, P](from, there, sub)
+	if err != nil {
+		return left, err
+	}
 	switch {
-	case alike[T, P](from, there, sub), sub.blank != nil && sub.blank(&from.Value):
+	case bytes.Equal(theirs, mine), sub.blank != nil && sub.blank(&from.Value):
 		return unchanged, nil
 	case sub.blank != nil && sub.blank(&there.Value):
 		return replace[T, P](ctx, s, moved[T, P](s, from), there, sub)
@@ -138,6 +142,9 @@ func compared[T any, P pointer[T]](ctx context.Context, s *syncer, from, there c
 	strangers := relate[T, P](s, from, there) == record.Strangers
 	if strangers {
 		c.Reason = "one was made in each workspace"
+	}
+	if !strangers || sub.detail == nil {
+		c.differ(theirs, mine)
 	}
 	held := ""
 	if sub.holds != nil {
@@ -256,16 +263,17 @@ func takeIn[T any, P pointer[T]](ctx context.Context, s *syncer, from, there cor
 	return err
 }
 
-// alike tells whether the two states differ in nothing but who wrote them when.
-func alike[T any, P pointer[T]](from, there core.Stored[T], sub subject[T]) bool {
+// texts gives both states as JSON, without who wrote them when, the source's as the
+// destination would have it.
+func texts[T any, P pointer[T]](from, there core.Stored[T], sub subject[T]) (theirs, mine []byte, err error) {
 	a, b := from.Value, there.Value
 	if sub.localize != nil {
 		sub.localize(&a, &b)
 	}
 	*P(&a).Common(), *P(&b).Common() = record.Meta{}, record.Meta{}
-	x, err1 := json.Marshal(&a)
-	y, err2 := json.Marshal(&b)
-	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+	theirs, err1 := json.Marshal(&a)
+	mine, err2 := json.Marshal(&b)
+	return theirs, mine, errors.Join(err1, err2)
 }
 
 func sideOf[T any, P pointer[T]](of core.Stored[T], detail func(*T) string) Side {

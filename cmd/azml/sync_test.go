@@ -42,6 +42,7 @@ func TestSync(t *testing.T) {
 	other.ok(t, "run", "tag", id, "side=there")
 	left := s.fails(t, exitError, "sync", s.dir, team)
 	require.Contains(t, left, "run "+id+": it was changed in both workspaces")
+	require.Contains(t, left, "tags.side=here")
 	require.Contains(t, left, "1 conflict")
 	require.Contains(t, s.call(t, "sync", s.dir, team, "--prefer", "source").stderr, "decided for: source")
 	other.json(t, &d, "run", "show", id)
