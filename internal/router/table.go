@@ -80,7 +80,7 @@ func NewTable[D any](routes []Route[D]) (*Table[D], error) {
 		}
 	}
 	if t.share = filled > 0; t.share && filled != slots {
-		return nil, fmt.Errorf("%w: the traffic is %d %%, together it must be 100", azml.ErrInvalid, filled)
+		return nil, fmt.Errorf("%w: the traffic is %d %%, together it must be 100: say which deployment gets the other %d %%", azml.ErrInvalid, filled, slots-filled)
 	}
 	return t, nil
 }

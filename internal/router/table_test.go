@@ -85,6 +85,9 @@ func TestPickByName(t *testing.T) {
 	}
 	_, ok := table.Pick("c")
 	require.False(t, ok)
+	_, err = NewTable([]Route[string]{{Name: "a", Percent: 60}, {Name: "b", Percent: 10}})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	require.ErrorContains(t, err, "which deployment gets the other 30 %", "no default takes what nobody was given")
 	none, err := NewTable([]Route[string]{{Name: "a", To: "A"}})
 	require.NoError(t, err)
 	_, ok = none.Pick("")

@@ -112,3 +112,12 @@ func FuzzReadTensors(f *testing.F) {
 		}
 	})
 }
+
+// TestInfiniteValues: what a model's numbers can't hold is null, as in all of JSON.
+func TestInfiniteValues(t *testing.T) {
+	t.Parallel()
+	inf := float32(math.Inf(1))
+	body, err := writeTensors([]Tensor{{Name: "y", Shape: []int64{3}, Data: []float32{inf, -inf, 1}}})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"y": [null, null, 1]}`, string(body))
+}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/record"
@@ -229,9 +232,10 @@ func missing(f record.SignatureField) error {
 func check(f record.SignatureField, value any) error {
 	fits := true
 	switch f.Type {
-	case "double", "float":
-		_, is := value.(json.Number)
-		fits = is || value == nil
+	case "double":
+		fits = value == nil || number(value, 64)
+	case "float":
+		fits = value == nil || number(value, 32)
 	case "integer":
 		fits = whole(value, 32)
 	case "long":
@@ -242,9 +246,7 @@ func check(f record.SignatureField, value any) error {
 		_, is := value.(string)
 		fits = is || value == nil
 	case "datetime":
-		_, text := value.(string)
-		_, number := value.(json.Number)
-		fits = text || number || value == nil
+		fits = value == nil || moment(value)
 	}
 	if fits {
 		return nil
@@ -253,6 +255,45 @@ func check(f record.SignatureField, value any) error {
 		return fmt.Errorf("%s is no %s", shown(value), f.Type)
 	}
 	return fmt.Errorf("column %q: %s is no %s", f.Name, shown(value), f.Type)
+}
+
+// number tells whether the value is a number that a float of that many bits can hold,
+// which rounds it.
+func number(value any, bits int) bool {
+	n, is := value.(json.Number)
+	if !is {
+		return false
+	}
+	_, err := strconv.ParseFloat(string(n), bits)
+	return err == nil
+}
+
+// bitsOf gives the bits of one of NumPy's floats.
+func bitsOf(kind string) int {
+	if kind == "float32" {
+		return 32
+	}
+	return 64
+}
+
+// moment tells whether the value may be a time: a number, which MLflow takes for
+// nanoseconds, or a text. pandas reads times in very many forms, of which none lacks digits
+// or names a day that no calendar has; more is not checked.
+func moment(value any) bool {
+	text, is := value.(string)
+	if !is {
+		_, is := value.(json.Number)
+		return is
+	}
+	if !strings.ContainsAny(text, "0123456789") {
+		return slices.Contains([]string{"", "nat", "nan", "now", "today"}, strings.ToLower(text))
+	}
+	const date = len(time.DateOnly)
+	if len(text) < date || text[4] != '-' || text[7] != '-' {
+		return true
+	}
+	_, err := time.Parse(time.DateOnly, text[:date])
+	return err == nil
 }
 
 // whole tells whether the value is a whole number of that many bits, 7.0 and 7e0

@@ -100,6 +100,33 @@ func TestCheckTables(t *testing.T) {
 	expect(t, signature.Check([]record.SignatureField{{Type: "boolean"}}, []byte(`{"predictions": [true, 1]}`)), "row 2: 1 is no boolean")
 }
 
+// TestCheckValues: what MLflow and pandas make a time or a number of passes.
+func TestCheckValues(t *testing.T) {
+	t.Parallel()
+	for kind, values := range map[string]struct{ good, bad []string }{
+		"datetime": {
+			[]string{`"2026-02-03"`, `"2026-02-03T04:05:06Z"`, `"2026-02-03 04:05:06.123456+02:00"`, `"2024-02-29T04"`, `"2026-02"`, `"20260203"`, `"Feb 3, 2026"`, `"10:30"`,
+				`""`, `"NaT"`, `"nan"`, `"now"`, `"today"`, `1764288000`, `1764288000.5`, `null`},
+			[]string{`"yesterday"`, `"hello"`, `"2026-02-30"`, `"2026-02-30T04:05:06Z"`, `"2026-13-01"`, `"2025-02-29"`, `true`},
+		},
+		"float":  {[]string{`1e38`, `-3.4028234e38`, `1e-60`, `null`}, []string{`1e39`, `-3.5e38`, `1e400`, `"1"`, `true`}},
+		"double": {[]string{`1e39`, `1.7976931348623157e308`, `1e-400`, `null`}, []string{`1e309`, `-1e400`, `"1"`}},
+	} {
+		field := []record.SignatureField{{Type: kind}}
+		for _, value := range values.good {
+			require.NoError(t, signature.Check(field, []byte("["+value+"]")), "%s %s", kind, value)
+		}
+		for _, value := range values.bad {
+			require.ErrorContains(t, signature.Check(field, []byte("["+value+"]")), "no "+kind, value)
+		}
+	}
+	tensor := func(kind, value string) error {
+		return signature.Check([]record.SignatureField{{Type: kind, Shape: []int{-1}}}, []byte("["+value+"]"))
+	}
+	require.NoError(t, tensor("float64", "1e39"))
+	require.ErrorContains(t, tensor("float32", "1e39"), "1e39 is no float32")
+}
+
 func TestCheckTensors(t *testing.T) {
 	t.Parallel()
 	one := []record.SignatureField{{Type: "float64", Shape: []int{-1, 2}}}

@@ -1,7 +1,6 @@
 package signature
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -118,8 +117,7 @@ func element(kind string, value any) error {
 	fits := true
 	switch {
 	case strings.HasPrefix(kind, "float"):
-		_, is := value.(json.Number)
-		fits = is || value == nil
+		fits = value == nil || number(value, bitsOf(kind))
 	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
 		fits = whole(value, 65)
 	case strings.HasPrefix(kind, "bool"):

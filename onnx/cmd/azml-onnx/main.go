@@ -27,6 +27,7 @@ import (
 // settings are what the flags say.
 type settings struct {
 	workspace, python, address, grpc string
+	certificate, key                 string
 	options                          onnx.Options
 	endpoint                         string
 }
@@ -50,8 +51,13 @@ func parse(args []string) (settings, error) {
 	flags.IntVar(&s.options.Threads, "threads", 0, "threads of one call of a model (default 1)")
 	flags.StringVar(&s.address, "address", "", "host:port to listen on (default: a free port of the loopback interface)")
 	flags.StringVar(&s.grpc, "grpc", "", "host:port for the Open Inference Protocol over gRPC (default: none)")
+	flags.StringVar(&s.certificate, "tls-cert", "", "`file` with the certificate (PEM) for HTTPS; a renewed one is taken within a second")
+	flags.StringVar(&s.key, "tls-key", "", "`file` with the certificate's key")
 	if err := flags.Parse(args); err != nil {
 		return s, err
+	}
+	if (s.certificate == "") != (s.key == "") {
+		return s, fmt.Errorf("give both -tls-cert and -tls-key, or none")
 	}
 	if flags.NArg() != 1 {
 		return s, fmt.Errorf("name the endpoint to serve: azml-onnx [flags] NAME")
@@ -95,7 +101,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 			err = closing
 		}
 	}()
-	opts := &endpoint.ServeOptions{Runtimes: []endpoint.Runtime{runtime}, Address: s.address}
+	opts := &endpoint.ServeOptions{Runtimes: []endpoint.Runtime{runtime}, Address: s.address, CertificateFile: s.certificate, KeyFile: s.key}
 	if s.grpc != "" {
 		opts.GRPC = inferencegrpc.Listen(s.grpc)
 	}

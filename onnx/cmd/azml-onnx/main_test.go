@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"os"
@@ -43,7 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestServe: what another process has deployed is served until it is interrupted.
+// TestServe: what another process has deployed is served, encrypted, until it is
+// interrupted.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	python, dir := testenv.ONNX(t), t.TempDir()
@@ -58,12 +60,13 @@ func TestServe(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ws.Close(t.Context()))
 
+	certificate := testenv.NewCertificate(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, []string{"-workspace", filepath.Join(dir, "ml"), "-python", python, "identity"}, in)
+		err := run(ctx, []string{"-workspace", filepath.Join(dir, "ml"), "-python", python, "-tls-cert", certificate.File, "-tls-key", certificate.KeyFile, "identity"}, in)
 		ended <- err
 		in.CloseWithError(err)
 	}()
@@ -71,7 +74,9 @@ func TestServe(t *testing.T) {
 	require.NoError(t, err)
 	_, url, found := strings.Cut(strings.TrimSpace(line), "identity is served at ")
 	require.True(t, found, line)
-	resp, err := http.Post(url, "application/json", strings.NewReader(`[1, 2.5]`))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certificate.Pool}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Post(url, "application/json", strings.NewReader(`[1, 2.5]`))
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -85,6 +90,8 @@ func TestRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := parse(nil)
 	require.ErrorContains(t, err, "name the endpoint")
+	_, err = parse([]string{"-tls-cert", "cert.pem", "x"})
+	require.ErrorContains(t, err, "-tls-key")
 	err = run(t.Context(), []string{"-python", "no-such-python", "x"}, io.Discard)
 	require.ErrorIs(t, err, azml.ErrNotFound)
 	err = run(t.Context(), []string{"-workspace", filepath.Join(t.TempDir(), "none"), "-python", testenv.ONNX(t), "x"}, io.Discard)
