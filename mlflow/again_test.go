@@ -87,6 +87,23 @@ func TestTimesAndNumbersAreKept(t *testing.T) {
 	sound(t, ws)
 }
 
+// A run of which MLflow knows no start and no user shows those of the import,
+// which says so.
+func TestRunsWithoutAStartAndAUser(t *testing.T) {
+	t.Parallel()
+	s, ws := newHandmade(t), open(t)
+	s.write(s.of(0, "meta.yaml"), "run_id: "+runID(0)+"\nstart_time: 0\nend_time: 0\nstatus: 3\nuser_id: ''\nlifecycle_stage: active\n")
+	require.NoError(t, os.MkdirAll(filepath.Join(s.dir, filepath.FromSlash(s.of(0, "artifacts"))), 0o755))
+	s.run(1, finished)
+	s.artifact(1, "a", "one")
+	for range 2 { // the second passes it over
+		require.Equal(t, map[string][]string{
+			"start times of runs that have none: that of the import is shown": {runID(0)},
+			"users of runs that have none: who imports is shown":              {runID(0)},
+		}, doImport(t, ws, s.dir, nil).LeftOutNames)
+	}
+}
+
 // A run that goes on in MLflow gets what has come since, whether it came at the
 // end or in between.
 func TestImportAgainAddsWhatHasCome(t *testing.T) {

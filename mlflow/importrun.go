@@ -90,6 +90,12 @@ func (i *importer) draft(r run) record.Run {
 	if rec.User == "" {
 		rec.User = r.tags[tagUser]
 	}
+	if rec.User == "" {
+		i.leave("users of runs that have none: who imports is shown", 1, r.id)
+	}
+	if r.started.IsZero() {
+		i.leave("start times of runs that have none: that of the import is shown", 1, r.id)
+	}
 	if rec.DisplayName != "" {
 		rec.Tags[tagName] = rec.DisplayName // which mirrors it
 	}
