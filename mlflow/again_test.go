@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/mlflow"
 	"github.com/azml-go/azml/run"
 	"github.com/azml-go/azml/workspace"
@@ -83,6 +85,23 @@ func TestTimesAndNumbersAreKept(t *testing.T) {
 	require.Equal(t, time.UnixMilli(1600000000000).UTC(), exp.Details().Created)
 	require.Equal(t, map[string]string{"team": "risk"}, exp.Details().Tags)
 	sound(t, ws)
+}
+
+// A run of which MLflow knows no start and no user shows those of the import,
+// which says so.
+func TestRunsWithoutAStartAndAUser(t *testing.T) {
+	t.Parallel()
+	s, ws := newHandmade(t), open(t)
+	s.write(s.of(0, "meta.yaml"), "run_id: "+runID(0)+"\nstart_time: 0\nend_time: 0\nstatus: 3\nuser_id: ''\nlifecycle_stage: active\n")
+	require.NoError(t, os.MkdirAll(filepath.Join(s.dir, filepath.FromSlash(s.of(0, "artifacts"))), 0o755))
+	s.run(1, finished)
+	s.artifact(1, "a", "one")
+	for range 2 { // the second passes it over
+		require.Equal(t, map[string][]string{
+			"start times of runs that have none: that of the import is shown": {runID(0)},
+			"users of runs that have none: who imports is shown":              {runID(0)},
+		}, doImport(t, ws, s.dir, nil).LeftOutNames)
+	}
 }
 
 // A run that goes on in MLflow gets what has come since, whether it came at the
@@ -226,6 +245,37 @@ func post(t *testing.T, url, path, message string) {
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+// Nobody would carry out the cancel of a run whose client has died, or which goes
+// on in MLflow: it has ended at once, and can be deleted.
+func TestCancelOfARunOfAClient(t *testing.T) {
+	t.Parallel()
+	s, ws := newHandmade(t), open(t)
+	s.run(0, running)
+	s.run(1, running)
+	doImport(t, ws, s.dir, nil)
+	url := served(t, ws)
+	post(t, url, "experiments/create", `{"name": "e"}`)
+	post(t, url, "runs/create", `{"experiment_id": "e", "run_name": "made"}`)
+	_, err := history.Transition(t.Context(), workspace.Handle(ws), runID(1), history.Step{To: record.CancelRequested}) // what it was asked for before
+	require.NoError(t, err)
+
+	n := 0
+	for r, err := range ws.Runs().List(t.Context(), nil) {
+		require.NoError(t, err)
+		require.NoError(t, r.Cancel(t.Context(), &run.CancelOptions{Reason: "its machine is gone"}))
+		require.Equal(t, run.StatusCanceled, r.Status())
+		require.Contains(t, r.Details().Reason, "its machine is gone")
+		require.False(t, r.Details().Ended.IsZero())
+		post(t, url, "runs/update", `{"run_id": "`+r.ID()+`", "status": "FINISHED"}`) // the client lives after all
+		require.NoError(t, r.Refresh(t.Context()))
+		require.Equal(t, run.StatusCompleted, r.Status())
+		require.ErrorIs(t, r.Cancel(t.Context(), nil), azml.ErrConflict)
+		require.NoError(t, ws.Runs().Delete(t.Context(), r.ID(), nil))
+		n++
+	}
+	require.Equal(t, 3, n)
 }
 
 func TestARunOfTheWorkspaceIsNotTouched(t *testing.T) {

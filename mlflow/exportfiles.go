@@ -33,7 +33,7 @@ func (x *exporter) upload(ctx context.Context, at place, list []files.File) (add
 	have := map[string]int64{}
 	for f, err := range (&server{x.client}).files(ctx, at) {
 		if bad, ok := errors.AsType[*unreadable](err); ok {
-			x.leave(bad.reason, 1)
+			x.leave(bad.reason, 1, at.name())
 			return false, nil
 		}
 		if err != nil {
@@ -45,7 +45,7 @@ func (x *exporter) upload(ctx context.Context, at place, list []files.File) (add
 		size, there := have[f.Path]
 		switch {
 		case !f.IsRegular():
-			x.leave("links and empty folders", 1)
+			x.leave("links and empty folders", 1, at.name(), f.Path)
 		case there && size != f.Size:
 			x.conflict("file", at.name()+"/"+f.Path, "it has %d bytes there and %d here", size, f.Size)
 		case !there:
@@ -53,7 +53,7 @@ func (x *exporter) upload(ctx context.Context, at place, list []files.File) (add
 			added = added || err == nil
 		}
 		if refused, ok := errors.AsType[*refusal](err); ok && refused.status == http.StatusBadRequest {
-			x.leave("files whose names the server refuses", 1)
+			x.leave("files whose names the server refuses", 1, at.name(), f.Path)
 			err = nil
 		}
 		if err != nil {
@@ -76,7 +76,7 @@ func (x *exporter) put(ctx context.Context, at place, f files.File) error {
 	case err == nil && u.Scheme == proxyScheme && (u.Host == "" || u.Host == x.base.Host):
 		address = proxyPath + "/" + path.Join(strings.Trim(u.Path, "/"), f.Path)
 	case at.runID == "" || f.Size == 0 || f.Size > maxUpload:
-		x.leave("files that are empty or have more than 10 MiB, as the server doesn't serve artifacts (--serve-artifacts)", 1)
+		x.leave("files that are empty or have more than 10 MiB, as the server doesn't serve artifacts (--serve-artifacts)", 1, at.name(), f.Path)
 		return nil
 	default:
 		method, address, query = http.MethodPost, "/ajax-api/2.0/mlflow/upload-artifact", url.Values{"run_uuid": {at.runID}, "path": {f.Path}}

@@ -72,7 +72,7 @@ func (x *exporter) loggedModel(ctx context.Context, t *target, rec record.Logged
 		err := x.once(ctx, apiPath+"logged-models", map[string]any{"experiment_id": t.id, "name": rec.Name, "model_type": rec.Type,
 			"source_run_id": x.idOfRun(rec.RunID), "params": pairs(rec.Params), "tags": pairs(tags)}, &answer)
 		if unserved(err) == nil && err != nil {
-			x.leave("logged models, which the server doesn't know", 1)
+			x.leave("logged models, which the server doesn't know", 1, rec.ID)
 			return nil
 		}
 		if err != nil {
@@ -341,7 +341,7 @@ func (x *exporter) version(ctx context.Context, title string, rec record.Model) 
 	case number != rec.Version:
 		x.conflict("version", versionID(title, rec.Version), "it has the number %d there", number)
 	}
-	x.leave("properties of models", int64(len(rec.Properties)))
+	x.leave("properties of models", int64(len(rec.Properties)), versionID(title, rec.Version))
 	if rec.Stage != "" {
 		err = x.post(ctx, apiPath+"model-versions/transition-stage", map[string]any{"name": title, "version": strconv.Itoa(number), "stage": rec.Stage,
 			"archive_existing_versions": false}, nil)

@@ -180,7 +180,7 @@ func (x *exporter) labels(ctx context.Context, rec record.Run, there run, b *bat
 	params := map[string]string{}
 	for key, value := range rec.Params {
 		if utf8.RuneCountInString(value) > maxParam {
-			x.leave("ends of values of parameters that are too long", 1)
+			x.leave("ends of values of parameters that are too long", 1, rec.ID, key)
 			value = string([]rune(value)[:maxParam])
 		}
 		params[key] = value
@@ -195,9 +195,9 @@ func (x *exporter) labels(ctx context.Context, rec record.Run, there run, b *bat
 			return err
 		}
 	}
-	x.leave("properties of runs", int64(len(rec.Properties)))
+	x.leave("properties of runs", int64(len(rec.Properties)), rec.ID)
 	if rec.Snapshot != "" {
-		x.leave("snapshots of runs", 1)
+		x.leave("snapshots of runs", 1, rec.ID)
 	}
 	return nil
 }

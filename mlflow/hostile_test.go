@@ -221,6 +221,33 @@ func TestLinksAmongArtifacts(t *testing.T) {
 	require.Equal(t, "inside", files[0].Path)
 }
 
+// What is left out is named, and told again by each import after.
+func TestWhatIsLeftOutIsNamed(t *testing.T) {
+	t.Parallel()
+	s, ws := newHandmade(t), open(t)
+	s.run(0, finished)
+	s.metric(0, "fine", 0, 2)
+	s.write(s.of(0, "metrics/odd"), "1600000001000 1 0\n9000000000000000 1 1\n")
+	s.write(s.of(0, "params/long"), strings.Repeat("x", 7000))
+	s.artifact(0, "a", "one")
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, filepath.FromSlash(s.of(0, "artifacts")), `back\slash`), nil, 0o600))
+	const values, ends, paths = "values at times that can't be stored", "ends of values of parameters that are too long", "artifacts whose paths can't be stored"
+	left := map[string]int64{values: 1, ends: 1, paths: 1}
+	named := map[string][]string{values: {runID(0) + "/odd"}, ends: {runID(0) + "/long"}, paths: {runID(0) + `/back\slash`}}
+	done := doImport(t, ws, s.dir, nil)
+	require.Equal(t, left, done.LeftOut)
+	require.Equal(t, named, done.LeftOutNames)
+
+	again := doImport(t, ws, s.dir, nil)
+	require.Equal(t, mlflow.Tally{Unchanged: 1}, again.Runs)
+	require.Equal(t, left, again.LeftOut)
+	require.Equal(t, map[string][]string{values: {runID(0)}, ends: {runID(0)}, paths: {runID(0)}}, again.LeftOutNames)
+	verified := doImport(t, ws, s.dir, &mlflow.ImportOptions{Verify: true})
+	require.Equal(t, mlflow.Tally{Unchanged: 1}, verified.Runs, "nothing was added")
+	require.Equal(t, left, verified.LeftOut)
+	require.Equal(t, named, verified.LeftOutNames)
+}
+
 // A server that answers with what doesn't fit fails the import, and nothing that
 // it names is opened or grows without bound.
 func TestHostileServers(t *testing.T) {

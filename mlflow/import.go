@@ -117,7 +117,7 @@ func (i *importer) all(ctx context.Context) error {
 			continue
 		}
 		delete(missing, e.name)
-		i.fitTimes("experiments", &e.created, &e.updated)
+		i.fitTimes(e.name, "experiments", &e.created, &e.updated)
 		i.experiments[e.id] = e
 		order = append(order, e)
 	}
@@ -191,11 +191,11 @@ func (i *importer) runs(ctx context.Context, e experiment) error {
 
 // fitTimes takes those of the times away that can't be stored, such as those of
 // clients that give nanoseconds for milliseconds.
-func (i *importer) fitTimes(what string, times ...*time.Time) {
+func (i *importer) fitTimes(name, what string, times ...*time.Time) {
 	for _, t := range times {
 		if _, err := t.MarshalJSON(); err != nil {
 			*t = time.Time{}
-			i.leave("times of "+what+" that can't be stored", 1)
+			i.leave("times of "+what+" that can't be stored", 1, name)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (i *importer) keepID(ctx context.Context, e experiment) error {
 		return nil
 	}
 	if core.ExperimentName.Check(e.id) != nil {
-		i.leave("IDs of experiments that can't be names here", 1)
+		i.leave("IDs of experiments that can't be names here", 1, e.id)
 		return nil
 	}
 	_, err := core.Create(ctx, i.h, history.ExperimentRef(e.id), record.Experiment{ID: core.NewUUID(), Name: e.id, AliasOf: key})
@@ -84,7 +84,7 @@ func (i *importer) keepID(ctx context.Context, e experiment) error {
 	}
 	there, err := history.Experiment(ctx, i.h, e.id)
 	if err == nil && there.Value.Name != key {
-		i.leave("IDs of experiments that other experiments have here", 1)
+		i.leave("IDs of experiments that other experiments have here", 1, e.id)
 	}
 	return err
 }

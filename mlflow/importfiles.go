@@ -87,7 +87,7 @@ func (p *parcel) fill(ctx context.Context) error {
 	defer p.drop()
 	for f, err := range p.src.files(ctx, p.at) {
 		if bad, ok := errors.AsType[*unreadable](err); ok {
-			p.leave(bad.reason, 1)
+			p.leave(bad.reason, 1, p.at.name())
 			return nil
 		}
 		if err == nil {
@@ -105,10 +105,10 @@ func (p *parcel) take(ctx context.Context, f file) error {
 	known, there := p.have[f.path]
 	switch {
 	case f.problem != "":
-		p.leave(f.problem, 1)
+		p.leave(f.problem, 1, p.at.name(), f.path)
 		return nil
 	case files.ValidPath(f.path) != nil:
-		p.leave("artifacts whose paths can't be stored", 1)
+		p.leave("artifacts whose paths can't be stored", 1, p.at.name(), f.path)
 		return nil
 	case there:
 		return p.compare(ctx, p.at, f, known)
@@ -125,7 +125,7 @@ func (p *parcel) add(ctx context.Context, f file) (err error) {
 	}
 	switch err := p.read(ctx, f); {
 	case errors.Is(err, errGone):
-		p.leave(err.Error(), 1)
+		p.leave(err.Error(), 1, p.at.name(), f.path)
 		return nil
 	case err != nil:
 		return err

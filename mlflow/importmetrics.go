@@ -26,7 +26,7 @@ func (i *importer) metrics(ctx context.Context, c *claim) (map[string]uint64, er
 	if err != nil {
 		return nil, err
 	}
-	l := &logger{importer: i, log: log}
+	l := &logger{importer: i, log: log, of: c.run.id}
 	if !c.fresh {
 		if err := l.survey(ctx); err != nil {
 			return nil, err
@@ -34,14 +34,14 @@ func (i *importer) metrics(ctx context.Context, c *claim) (map[string]uint64, er
 	}
 	for _, name := range sortedKeys(c.run.metrics) {
 		if name == "" || !utf8.ValidString(name) {
-			i.leave("metrics whose names can't be stored", 1)
+			i.leave("metrics whose names can't be stored", 1, c.run.id, name)
 			continue
 		}
 		if err := l.copy(ctx, name, latestLast(i.src.points(ctx, c.run, name))); err != nil {
 			return nil, errors.Join(err, l.close(context.WithoutCancel(ctx)))
 		}
 	}
-	c.added = c.added || l.writer != nil
+	c.added = c.added || l.wrote
 	if err := l.close(ctx); err != nil || l.writer == nil {
 		return nil, err
 	}
@@ -52,10 +52,12 @@ func (i *importer) metrics(ctx context.Context, c *claim) (map[string]uint64, er
 type logger struct {
 	*importer
 	log *metrics.Log
+	of  string // the ID of the run or logged model
 
 	have   map[string]sum // what is there, by name
 	writer *metrics.Writer
-	waits  int // values that are not durable yet
+	wrote  bool // a value, which the writer may refuse
+	waits  int  // values that are not durable yet
 }
 
 // sum sums up a set of values: sums of equal sets are equal, whatever their
@@ -203,13 +205,14 @@ func (l *logger) write(ctx context.Context, name string, p point) (err error) {
 	}
 	err = l.writer.Log(name, p.value, p.step, time.UnixMilli(p.millis))
 	if errors.Is(err, azml.ErrInvalid) {
-		l.leave("values at times that can't be stored", 1)
+		l.leave("values at times that can't be stored", 1, l.of, name)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	const often = 1 << 15
+	l.wrote = true
 	if l.waits++; l.waits == often {
 		return l.flush(ctx)
 	}
@@ -249,7 +252,7 @@ func (i *importer) modelMetrics(ctx context.Context, m loggedModel) (added bool,
 	if err != nil {
 		return false, err
 	}
-	l := &logger{importer: i, log: log}
+	l := &logger{importer: i, log: log, of: m.id}
 	if err := l.survey(ctx); err != nil {
 		return false, err
 	}
@@ -260,5 +263,5 @@ func (i *importer) modelMetrics(ctx context.Context, m loggedModel) (added bool,
 			return false, errors.Join(err, l.close(context.WithoutCancel(ctx)))
 		}
 	}
-	return l.writer != nil, l.close(ctx)
+	return l.wrote, l.close(ctx)
 }

@@ -31,10 +31,10 @@ func (i *importer) loggedModels(ctx context.Context, e experiment) error {
 // loggedModel carries over a logged model. It is pending until all is there.
 func (i *importer) loggedModel(ctx context.Context, m loggedModel) error {
 	if core.RunID.Check(m.id) != nil {
-		i.leave("logged models whose IDs can't be IDs here", 1)
+		i.leave("logged models whose IDs can't be IDs here", 1, m.id)
 		return nil
 	}
-	i.fitTimes("logged models", &m.created)
+	i.fitTimes(m.id, "logged models", &m.created)
 	stored, err := core.Get[record.LoggedModel](ctx, i.h, history.LoggedModelRef(m.id).Key)
 	fresh := errors.Is(err, azml.ErrNotFound)
 	if i.opts.DryRun && (fresh || err == nil) {
@@ -134,7 +134,7 @@ func (i *importer) models(ctx context.Context) error {
 // model carries over a registered model: itself, its versions in their order,
 // then its aliases, which point to them.
 func (i *importer) model(ctx context.Context, m registeredModel) error {
-	i.fitTimes("registered models", &m.created)
+	i.fitTimes(m.name, "registered models", &m.created)
 	key := mlflow.ModelKey(m.name)
 	fresh := record.RegisteredModel{Name: key, Description: m.description, Tags: m.tags}
 	if key != m.name {
@@ -204,7 +204,7 @@ func (i *importer) aliases(ctx context.Context, m registeredModel, name string) 
 		}
 		err := registry.SetAlias(ctx, i.h, name, alias, version)
 		if errors.Is(err, azml.ErrInvalid) || errors.Is(err, azml.ErrNotFound) {
-			i.leave("aliases that can't be set here", 1)
+			i.leave("aliases that can't be set here", 1, m.name, alias)
 		} else if err != nil {
 			return err
 		}
@@ -215,10 +215,10 @@ func (i *importer) aliases(ctx context.Context, m registeredModel, name string) 
 // version carries over a version under its number.
 func (i *importer) version(ctx context.Context, m registeredModel, name string, v modelVersion) error {
 	if v.number < 1 || v.number > maxVersion {
-		i.leave("versions whose numbers can't be kept", 1)
+		i.leave("versions whose numbers can't be kept", 1, versionID(m.name, v.number))
 		return nil
 	}
-	i.fitTimes("versions", &v.created)
+	i.fitTimes(versionID(m.name, v.number), "versions", &v.created)
 	if i.opts.DryRun {
 		return i.lookAtVersion(ctx, name, v)
 	}

@@ -37,10 +37,11 @@ func (i *importer) begin(ctx context.Context, r run, fill func(*claim)) error {
 	}
 	i.handled[r.id] = true
 	if core.RunID.Check(r.id) != nil {
-		i.leave("runs whose IDs can't be IDs here", 1)
+		i.leave("runs whose IDs can't be IDs here", 1, r.id)
 		return nil
 	}
-	i.fitTimes("runs", &r.started, &r.ended, &r.deletedAt)
+	i.begun(r.id)
+	i.fitTimes(r.id, "runs", &r.started, &r.ended, &r.deletedAt)
 	stored, err := history.Get(ctx, i.h, r.id)
 	switch {
 	case errors.Is(err, azml.ErrNotFound):
@@ -77,17 +78,23 @@ const reasonImporting = "being carried over from MLflow"
 
 // draft is what the run becomes, but for what says how far it is.
 func (i *importer) draft(r run) record.Run {
-	rec := record.Run{ID: r.id, Experiment: i.keys[r.experiment], Type: mlflow.RunType, DisplayName: i.fit("names of runs", cmp.Or(r.name, r.tags[tagName]), maxName),
+	rec := record.Run{ID: r.id, Experiment: i.keys[r.experiment], Type: mlflow.RunType, DisplayName: i.fit("names of runs", cmp.Or(r.name, r.tags[tagName]), maxName, r.id),
 		User: r.user, Tags: map[string]string{}, Params: map[string]string{}, Started: r.started, Deleted: i.deletedAt(r),
 		Import: &record.Import{From: i.src.name()}, ModelInputs: r.modelsIn}
 	for key, value := range r.tags {
-		i.label("tags", rec.Tags, key, value, maxTag)
+		i.label(r.id, "tags", rec.Tags, key, value, maxTag)
 	}
 	for key, value := range r.params {
-		i.label("parameters", rec.Params, key, value, maxParam)
+		i.label(r.id, "parameters", rec.Params, key, value, maxParam)
 	}
 	if rec.User == "" {
 		rec.User = r.tags[tagUser]
+	}
+	if rec.User == "" {
+		i.leave("users of runs that have none: who imports is shown", 1, r.id)
+	}
+	if r.started.IsZero() {
+		i.leave("start times of runs that have none: that of the import is shown", 1, r.id)
 	}
 	if rec.DisplayName != "" {
 		rec.Tags[tagName] = rec.DisplayName // which mirrors it
@@ -123,22 +130,22 @@ const (
 	maxKey   = 250
 )
 
-// label takes in a tag or a parameter.
-func (i *importer) label(what string, into map[string]string, key, value string, longest int) {
+// label takes in a tag or a parameter of a run.
+func (i *importer) label(id, what string, into map[string]string, key, value string, longest int) {
 	if key == "" || utf8.RuneCountInString(key) > maxKey || !utf8.ValidString(key) {
-		i.leave(what+" whose names can't be stored", 1)
+		i.leave(what+" whose names can't be stored", 1, id, key)
 		return
 	}
-	into[key] = i.fit("values of "+what, value, longest)
+	into[key] = i.fit("values of "+what, value, longest, id, key)
 }
 
-// fit cuts a text that is too long.
-func (i *importer) fit(what, text string, longest int) string {
+// fit cuts a text that is too long. name is what leave takes.
+func (i *importer) fit(what, text string, longest int, name ...string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if utf8.RuneCountInString(text) <= longest {
 		return text
 	}
-	i.leave("ends of "+what+" that are too long", 1)
+	i.leave("ends of "+what+" that are too long", 1, name...)
 	return string([]rune(text)[:longest])
 }
 
@@ -183,6 +190,10 @@ func (i *importer) resume(ctx context.Context, r run, stored core.Stored[record.
 		i.conflict("run", r.id, "a run of this ID was made in the workspace")
 		return nil
 	case have.Import.State == r.state() && have.Status.Terminal() && !i.opts.Verify, i.opts.DryRun:
+		left := i.ended(r.id)
+		for reason, n := range have.Import.LeftOut {
+			i.leave(reason, n-left[reason], r.id)
+		}
 		i.report(func(d *Carried) { d.Runs.Unchanged++ })
 		return nil
 	}
@@ -190,8 +201,7 @@ func (i *importer) resume(ctx context.Context, r run, stored core.Stored[record.
 	if err != nil {
 		return err
 	}
-	c := &claim{run: r}
-	owner := i.h.Owner()
+	c, want, owner := &claim{run: r}, i.draft(r), i.h.Owner()
 	stored, err = history.Update(ctx, i.h, r.id, core.Quiet, func(rec *record.Run) error {
 		if rec.Owner != nil && !rec.Status.Terminal() {
 			return fmt.Errorf("%w: the process %d on %s is at it", azml.ErrConflict, rec.Owner.PID, rec.Owner.Host)
@@ -200,7 +210,7 @@ func (i *importer) resume(ctx context.Context, r run, stored core.Stored[record.
 			before := *rec
 			c.before = &before
 		}
-		i.merge(rec, i.draft(r), c)
+		i.merge(rec, want, c)
 		rec.Owner, rec.Import.State = &owner, ""
 		rec.Status, rec.Reason, rec.WaitsFor, rec.Since = record.Running, reasonImporting, "", i.h.Now()
 		return nil
@@ -300,6 +310,7 @@ const endTime = time.Minute
 func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
+	left := i.ended(c.run.id)
 	stored, err := history.Update(ctx, i.h, c.run.id, core.Quiet, func(rec *record.Run) error {
 		if rec.Owner == nil || rec.Owner.ID != i.h.Owner().ID || rec.Status.Terminal() {
 			return fmt.Errorf("%w: it is %s", history.ErrTaken, rec.Status)
@@ -308,7 +319,7 @@ func (i *importer) finish(ctx context.Context, c *claim, points map[string]uint6
 		if !c.run.started.IsZero() {
 			rec.Created, rec.Started = c.run.started, c.run.started
 		}
-		rec.Import.State = c.run.state()
+		rec.Import.State, rec.Import.LeftOut = c.run.state(), left
 		rec.Kept = history.Kept(i.h, *rec, rec.Kept, points)
 		if b := c.before; b != nil && (ownStatus(b) || !ended(c.run.status)) {
 			rec.Status, rec.Reason, rec.WaitsFor, rec.Since, rec.Owner = b.Status, b.Reason, b.WaitsFor, b.Since, b.Owner

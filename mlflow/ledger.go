@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -35,6 +36,10 @@ type Carried struct {
 	MoreConflicts int64 `json:"moreConflicts,omitempty"`
 	// LeftOut counts, by reason, what was not carried over.
 	LeftOut map[string]int64 `json:"leftOut,omitempty"`
+	// LeftOutNames has, by reason, the first 100 names of what was not carried
+	// over: the ID of a run or model, and the name of what belongs to it after a
+	// "/". Of a run that was passed over it is the ID alone.
+	LeftOutNames map[string][]string `json:"leftOutNames,omitempty"`
 }
 
 // Tally counts things of one kind by what was done about them.
@@ -69,19 +74,25 @@ type Conflict struct {
 	Reason string `json:"reason"`
 }
 
-// maxConflicts is the most conflicts that are listed.
-const maxConflicts = 1000
+// The most conflicts, and names of what is left out for one reason, that are
+// listed.
+const (
+	maxConflicts = 1000
+	maxNames     = 100
+)
 
 // ledger keeps account of what was done. It is safe for concurrent use.
 type ledger struct {
 	mu   sync.Mutex
 	done Carried
+	left map[string]map[string]int64 // what is left out of runs that are being imported
 	tell func(Carried)
 	told time.Time
 }
 
 func newLedger(dryRun bool, tell func(Carried)) *ledger {
-	return &ledger{done: Carried{DryRun: dryRun, Conflicts: []Conflict{}, LeftOut: map[string]int64{}}, tell: tell}
+	return &ledger{done: Carried{DryRun: dryRun, Conflicts: []Conflict{}, LeftOut: map[string]int64{}, LeftOutNames: map[string][]string{}},
+		left: map[string]map[string]int64{}, tell: tell}
 }
 
 // report changes what was done, and tells it now and then.
@@ -108,14 +119,43 @@ func (l *ledger) copy() Carried {
 	done := l.done
 	done.Conflicts = slices.Clone(done.Conflicts)
 	done.LeftOut = maps.Clone(done.LeftOut)
+	done.LeftOutNames = maps.Clone(done.LeftOutNames) // whose lists only grow
 	return done
 }
 
-// leave counts something that is not carried over.
-func (l *ledger) leave(reason string, n int64) {
-	if n > 0 {
-		l.report(func(d *Carried) { d.LeftOut[reason] += n })
+// leave counts something that is not carried over. name is the ID of what it
+// belongs to and its own name in that, where these are known.
+func (l *ledger) leave(reason string, n int64, name ...string) {
+	if n <= 0 {
+		return
 	}
+	l.report(func(d *Carried) {
+		d.LeftOut[reason] += n
+		if len(name) == 0 {
+			return
+		}
+		if names := d.LeftOutNames[reason]; len(names) < maxNames {
+			d.LeftOutNames[reason] = append(names, strings.Join(name, "/"))
+		}
+		if of, begun := l.left[name[0]]; begun {
+			of[reason] += n
+		}
+	})
+}
+
+// begun notes what is left out of a run from now on.
+func (l *ledger) begun(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left[id] = map[string]int64{}
+}
+
+// ended gives what was left out of a run since it was begun.
+func (l *ledger) ended(id string) map[string]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer delete(l.left, id)
+	return l.left[id]
 }
 
 func (l *ledger) leaveAll(counts map[string]int64) {

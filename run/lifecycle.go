@@ -172,8 +172,10 @@ type CancelOptions struct {
 // Cancel asks for the end of the run and returns at once; Wait tells when it
 // has ended. A submitted script is asked to end (SIGTERM to its whole process
 // group) and ended by force after its grace period; a function run in process
-// sees its context end. Asking again changes nothing. Errors: ErrConflict when
-// the run has ended already, or goes on in another workspace.
+// sees its context end. A run that no process of azml answers for, such as one
+// of an MLflow client or one that waits in a queue, is Canceled at once. Asking
+// again changes nothing. Errors: ErrConflict when the run has ended already, or
+// goes on in another workspace.
 func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	defer r.h.Operation(&ctx, &err, "cancel", kind, r.id)()
 	if opts == nil {
@@ -186,21 +188,19 @@ func (r *Run) Cancel(ctx context.Context, opts *CancelOptions) (err error) {
 	if err := r.Refresh(ctx); err != nil {
 		return err
 	}
-	if rec := r.record(); rec.Elsewhere() {
-		return fmt.Errorf("%w: it goes on in another workspace and this is a copy: cancel it there", azml.ErrConflict)
-	}
+	rec := r.record()
 	step := history.Step{To: record.CancelRequested, Reason: reason}
 	var entry backend.Info
-	switch r.Status() {
-	case StatusCancelRequested:
-		return nil
-	case StatusNotStarted:
+	switch {
+	case rec.Elsewhere():
+		return fmt.Errorf("%w: it goes on in another workspace and this is a copy: cancel it there", azml.ErrConflict)
+	case rec.Status == record.NotStarted:
 		step.To = record.Canceled // nobody drives it yet who could
-	case StatusQueued:
-		if rec := r.record(); rec.Owner == nil && rec.Agent == nil {
-			step.To, step.Unclaimed = record.Canceled, true
-			entry = r.entry(ctx)
-		}
+	case rec.Owner == nil && rec.Agent == nil: // it waits in a queue, or only a client of MLflow knows how it goes
+		step.To, step.Unclaimed = record.Canceled, true
+		entry = r.entry(ctx)
+	case rec.Status == record.CancelRequested:
+		return nil
 	}
 	stored, err := r.transition(ctx, step)
 	if errors.Is(err, azml.ErrConflict) && step.Unclaimed { // it is begun meanwhile: who does is asked

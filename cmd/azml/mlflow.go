@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -120,20 +121,30 @@ func (a *app) showCarried(report any, done mlflow.Carried) error {
 		t.row("files", done.Files)
 	})
 	if a.output == outputTable {
-		a.sayCarried(done.Conflicts, done.MoreConflicts, done.LeftOut)
+		a.sayCarried(done)
 	}
 	return err
 }
 
-// sayCarried tells what was left as it is and what was not carried over.
-func (a *app) sayCarried(conflicts []mlflow.Conflict, more int64, leftOut map[string]int64) {
-	for _, c := range conflicts {
+// sayCarried tells what was left as it is and what was not carried over, with the
+// first few names.
+func (a *app) sayCarried(done mlflow.Carried) {
+	for _, c := range done.Conflicts {
 		a.say("%s %s was left as it is: %s", c.Kind, c.Name, c.Reason)
 	}
-	if more > 0 {
-		a.say("and %d more that differ", more)
+	if done.MoreConflicts > 0 {
+		a.say("and %d more that differ", done.MoreConflicts)
 	}
-	for _, reason := range slices.Sorted(maps.Keys(leftOut)) {
-		a.say("left out: %d × %s", leftOut[reason], reason)
+	for _, reason := range slices.Sorted(maps.Keys(done.LeftOut)) {
+		const few = 3
+		names := done.LeftOutNames[reason]
+		of := ""
+		if len(names) > 0 {
+			of = ": " + strings.Join(names[:min(few, len(names))], ", ")
+		}
+		if len(names) > few {
+			of += ", …"
+		}
+		a.say("left out: %d × %s%s", done.LeftOut[reason], reason, of)
 	}
 }

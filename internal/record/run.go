@@ -131,6 +131,8 @@ type Import struct {
 	// State identifies what the run was there when all of it had been carried
 	// over. It is empty until then.
 	State string `json:"state,omitempty"`
+	// LeftOut counts, by reason, what could not be carried over of it.
+	LeftOut map[string]int64 `json:"leftOut,omitempty"`
 }
 
 // DatasetInput is one use of a dataset by a run. What else is known of the
