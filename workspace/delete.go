@@ -3,12 +3,15 @@ package workspace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/record"
 )
 
 // DeleteOptions are the options of Workspace.Delete.
@@ -16,14 +19,16 @@ type DeleteOptions struct {
 	// DeleteSecrets deletes every secret of the secret store, too. It is for
 	// stores that hold nothing else; those of a local workspace always go.
 	DeleteSecrets bool
-	// Kept, when not nil, is called with the key of each object that stays,
-	// because it is none of a workspace.
-	Kept func(key string)
+	// Kept, when not nil, is called with each thing that stays: the key of an
+	// object that is none of a workspace, or "secret " and the name of a secret.
+	Kept func(what string)
 }
 
-// Delete deletes the workspace with all its objects, and closes it. Objects that
-// are none of a workspace stay. A local workspace goes with its secrets, and with
-// its folder unless such objects are there. There is no way back. The
+// Delete deletes the workspace with all its objects and the secrets that its
+// records name, which are the credentials of datastores and compute targets and the
+// keys of endpoints, and closes it. Other objects stay, and so do other secrets, unless opts say
+// otherwise. A local workspace goes with all its secrets, and with its folder unless
+// other objects are there. There is no way back. The
 // record goes first, so that no one opens it meanwhile. A delete that is cut off
 // leaves objects behind, in which neither Open nor Create makes a workspace.
 func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
@@ -31,42 +36,92 @@ func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error)
 	if opts == nil {
 		opts = &DeleteOptions{}
 	}
-	if err := core.Delete(ctx, w.h, ref(w.Name()), ""); err != nil {
-		return err
+	tell := opts.Kept
+	if tell == nil {
+		tell = func(string) {}
 	}
-	if opts.DeleteSecrets {
-		if err := w.deleteSecrets(ctx); err != nil {
-			return err
-		}
-	}
-	kept, err := w.deleteObjects(ctx, opts.Kept)
+	secrets, err := w.namedSecrets(ctx)
 	if err != nil {
 		return err
 	}
-	if err := w.Close(ctx); err != nil {
+	if err := core.Delete(ctx, w.h, ref(w.Name()), ""); err != nil {
 		return err
 	}
-	switch dir := w.h.Dir(); {
-	case dir == "":
-		return nil
-	case kept > 0:
-		return os.RemoveAll(filepath.Join(dir, secretsDir))
-	default:
-		return os.RemoveAll(dir)
+	kept, err := w.deleteObjects(ctx, tell)
+	if err != nil {
+		return err
 	}
+	dir := w.h.Dir()
+	if dir == "" {
+		goes := func(name string) bool { return opts.DeleteSecrets || secrets[strings.ToLower(name)] }
+		if err := w.deleteSecrets(ctx, goes, tell); err != nil {
+			return fmt.Errorf("the workspace is deleted and its secrets are not: %w", err)
+		}
+	}
+	if err := w.Close(ctx); err != nil || dir == "" {
+		return err
+	}
+	if kept > 0 {
+		dir = filepath.Join(dir, secretsDir)
+	}
+	return os.RemoveAll(dir)
+}
+
+// namedSecrets gives the secrets that records name, in small letters. Damaged
+// records are passed over.
+func (w *Workspace) namedSecrets(ctx context.Context) (map[string]bool, error) {
+	names := map[string]bool{}
+	for _, prefix := range []string{"datastores/", "compute/", core.EndpointPrefix} {
+		for child, err := range w.h.Children(ctx, prefix) {
+			if err != nil {
+				return nil, err
+			}
+			name, isRecord := strings.CutSuffix(child, ".json")
+			if !isRecord {
+				continue
+			}
+			if prefix == core.EndpointPrefix {
+				names[strings.ToLower("endpoint-"+name+"-primary")], names[strings.ToLower("endpoint-"+name+"-secondary")] = true, true
+				continue
+			}
+			secret, err := w.secretIn(ctx, prefix+child)
+			if err != nil {
+				return nil, err
+			}
+			names[strings.ToLower(secret)] = true
+		}
+	}
+	return names, nil
+}
+
+// secretIn gives the name of the credentials in the record of a datastore or a
+// compute target.
+func (w *Workspace) secretIn(ctx context.Context, key string) (name string, err error) {
+	if strings.HasPrefix(key, "compute/") {
+		var stored core.Stored[record.Compute]
+		stored, err = core.Get[record.Compute](ctx, w.h, key)
+		name = stored.Value.Secret
+	} else {
+		var stored core.Stored[record.Datastore]
+		stored, err = core.Get[record.Datastore](ctx, w.h, key)
+		name = stored.Value.Secret
+	}
+	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrDamaged) || errors.Is(err, azml.ErrUnsupported) {
+		return "", nil
+	}
+	return name, err
 }
 
 // deleteObjects deletes the workspace's objects and gives how many others there
 // are.
-func (w *Workspace) deleteObjects(ctx context.Context, tell func(key string)) (kept int, err error) {
+func (w *Workspace) deleteObjects(ctx context.Context, tell func(what string)) (kept int, err error) {
 	for info, err := range w.h.Objects().List(ctx, &backend.ListOptions{}) {
 		if err != nil {
 			return kept, err
 		}
 		if !other(info.Key) && shapeOf(info.Key) == nil {
-			if kept++; tell != nil {
-				tell(info.Key)
-			}
+			kept++
+			tell(info.Key)
 			continue
 		}
 		if err := w.h.Objects().Delete(ctx, info.Key, &backend.DeleteOptions{}); err != nil && !errors.Is(err, azml.ErrNotFound) {
@@ -76,15 +131,23 @@ func (w *Workspace) deleteObjects(ctx context.Context, tell func(key string)) (k
 	return kept, nil
 }
 
-func (w *Workspace) deleteSecrets(ctx context.Context) error {
+// deleteSecrets deletes the secrets that are to go and tells of the others.
+func (w *Workspace) deleteSecrets(ctx context.Context, goes func(name string) bool, tell func(what string)) error {
 	var names []string
 	for name, err := range w.h.Secrets().List(ctx) {
+		if errors.Is(err, azml.ErrUnsupported) { // a workspace without a secret store
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		names = append(names, name)
 	}
 	for _, name := range names {
+		if !goes(name) {
+			tell("secret " + name)
+			continue
+		}
 		if err := w.h.Secrets().Delete(ctx, name); err != nil && !errors.Is(err, azml.ErrNotFound) {
 			return err
 		}

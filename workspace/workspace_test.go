@@ -16,6 +16,8 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/datastore"
+	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -232,6 +234,41 @@ func TestDeleteLeavesWhatIsOfOthers(t *testing.T) {
 	require.Equal(t, others, left(folder))
 	require.NoError(t, folder.Close())
 	require.NoDirExists(t, filepath.Join(dir, "ws", ".secrets"))
+}
+
+// What records name goes from a store of secrets, and the rest when that is asked for.
+func TestDeleteWithSecrets(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for _, all := range []bool{false, true} {
+		secrets, objects := memory.NewSecrets(), memory.NewObjects()
+		ws, err := workspace.Create(ctx, workspace.Config{Objects: objects, Secrets: secrets, Name: "churn", CacheDir: t.TempDir()})
+		require.NoError(t, err)
+		_, err = ws.Datastores().Register(ctx, "web", datastore.HTTP{URL: "http://127.0.0.1:1/", BearerToken: "t"}, &datastore.RegisterOptions{SkipValidation: true})
+		require.NoError(t, err)
+		far, err := record.Encode(&record.Compute{Name: "far", Secret: "compute-0123"}, nil)
+		require.NoError(t, err)
+		for key, content := range map[string]string{"compute/far.json": string(far),
+			"endpoints/Risk.json": `{"schema": "azml.endpoint/1"}`, "datastores/broken.json": "{"} {
+			_, err = objects.Put(ctx, key, strings.NewReader(content), &backend.PutOptions{})
+			require.NoError(t, err)
+		}
+		for _, name := range []string{"compute-0123", "endpoint-Risk-primary", "endpoint-Risk-secondary", "endpoint-other-primary", "db-password"} {
+			require.NoError(t, secrets.Set(ctx, name, "v"))
+		}
+		want, kept := []string{"secret db-password", "secret endpoint-other-primary"}, []string(nil)
+		if all {
+			want = nil
+		}
+		require.NoError(t, ws.Delete(ctx, &workspace.DeleteOptions{DeleteSecrets: all, Kept: func(what string) { kept = append(kept, what) }}))
+		require.ElementsMatch(t, want, kept)
+		left := []string(nil)
+		for name, err := range secrets.List(ctx) {
+			require.NoError(t, err)
+			left = append(left, "secret "+name)
+		}
+		require.ElementsMatch(t, want, left)
+	}
 }
 
 func TestSecrets(t *testing.T) {

@@ -178,7 +178,7 @@ func TestWorkspaceCommands(t *testing.T) {
 	require.NoError(t, os.WriteFile(report, nil, 0o600))
 	done := s.call(t, "workspace", "delete", "--yes")
 	require.Zero(t, done.code, done.stderr)
-	require.Contains(t, done.stderr, "reports/q3.csv stays")
+	require.Contains(t, done.stderr, "Left: reports/q3.csv")
 	require.FileExists(t, report)
 	require.NoFileExists(t, filepath.Join(s.dir, "workspace.json"))
 }

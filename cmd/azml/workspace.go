@@ -77,16 +77,18 @@ func (a *app) workspaceUpdate() *cobra.Command {
 }
 
 func (a *app) workspaceDelete() *cobra.Command {
-	var yes bool
+	var yes, secrets bool
 	cmd := &cobra.Command{
 		Use:   "delete",
 		Short: "Delete the workspace with everything in it",
-		Long: `Delete the workspace with all its runs, models and endpoints. There is no way back.
-Other objects in its place stay, and are listed.`,
+		Long: `Delete the workspace with all its runs, models and endpoints, and the credentials of
+its datastores and compute targets. There is no way back. Other objects in its place
+stay, and other secrets in its key vault unless --secrets is given; they are listed.`,
 		Example: "  azml -w /srv/ml workspace delete --yes",
 		Args:    noArgs,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "delete all secrets of its key vault, also those of other workspaces")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ws, err := a.open(cmd.Context())
 		if err != nil {
@@ -96,7 +98,7 @@ Other objects in its place stay, and are listed.`,
 		if err := a.confirm(cmd.Context(), yes, d); err != nil {
 			return errors.Join(err, ws.Close(context.WithoutCancel(cmd.Context())))
 		}
-		if err := ws.Delete(cmd.Context(), &workspace.DeleteOptions{Kept: a.sayKept}); err != nil {
+		if err := ws.Delete(cmd.Context(), &workspace.DeleteOptions{DeleteSecrets: secrets, Kept: func(what string) { a.say("Left: %s", what) }}); err != nil {
 			return err
 		}
 		a.say("Deleted workspace %s.", d.Name)
@@ -104,8 +106,6 @@ Other objects in its place stay, and are listed.`,
 	}
 	return cmd
 }
-
-func (a *app) sayKept(key string) { a.say("%s stays: it is none of the workspace's.", key) }
 
 // confirm asks a person to type the workspace's name, unless they said yes.
 func (a *app) confirm(ctx context.Context, yes bool, d workspace.Details) error {
