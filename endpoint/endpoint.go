@@ -43,6 +43,7 @@ type Endpoint struct {
 	secret string    // key or token for Invoke, as it was last read
 	until  time.Time // how long secret is good
 	host   *host     // set when this object's process serves it
+	awaits []string  // the IDs of what AwaitDeployed waits for, nil for what the record has
 }
 
 func wrap(h core.Handle, stored core.Stored[record.Endpoint], hosts []record.EndpointHost) *Endpoint {
@@ -166,7 +167,7 @@ func (e *Endpoint) urls() []string {
 	for _, host := range e.alive() {
 		switch {
 		case host.URL == "":
-		case e.host != nil && host.ID == e.host.status.ID: // this very process
+		case e.host != nil && e.host.is(host.ID): // this very process
 			urls = slices.Insert(urls, 0, host.URL)
 		default:
 			urls = append(urls, host.URL)
@@ -217,7 +218,7 @@ func (e *Endpoint) Refresh(ctx context.Context) error {
 func (e *Endpoint) keep(stored core.Stored[record.Endpoint]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stored = stored
+	e.stored, e.awaits = stored, nil
 }
 
 // Update says what to change about an endpoint; zero fields leave things as they

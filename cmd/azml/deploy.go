@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -243,15 +245,33 @@ func (a *app) deploy(ctx context.Context, ws *workspace.Workspace, name string, 
 	if err != nil {
 		return overwriteHint(err)
 	}
-	if served, err := ws.Endpoints().Get(ctx, name, nil); err != nil {
+	err = a.serveDeployed(ctx, ws, e, d)
+	if ctx.Err() != nil { // Ctrl-C
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTime)
+		defer cancel()
+		err = errors.Join(err, e.Withdraw(ctx))
+	}
+	return err
+}
+
+// withdrawTime bounds how long a deployment that nobody waits for any more is taken back.
+const withdrawTime = 10 * time.Second
+
+// serveDeployed has what was deployed tried by those who serve the endpoint, or serves it.
+func (a *app) serveDeployed(ctx context.Context, ws *workspace.Workspace, e *endpoint.Endpoint, d *deployment) error {
+	served, err := ws.Endpoints().Get(ctx, e.Name(), nil)
+	if err != nil {
 		return err
-	} else if served.Active() {
-		return a.awaitDeployed(ctx, e)
 	}
-	if d.foreground {
-		return a.serve(ctx, ws, name, &d.serve)
+	if !served.Active() {
+		if d.foreground {
+			return a.serve(ctx, ws, e.Name(), &d.serve)
+		}
+		if err := a.startInBackground(ctx, ws, e.Name(), &d.serve); err != nil {
+			return err
+		}
 	}
-	return a.serveInBackground(ctx, ws, name, &d.serve)
+	return a.awaitDeployed(ctx, e) // what is served now may be somebody else's
 }
 
 // awaitDeployed waits for those who serve the endpoint to try what is new.
@@ -296,14 +316,19 @@ Several processes can serve the same endpoint, also on different machines.`,
 	return cmd
 }
 
-// serveInBackground starts a process that serves the endpoint, and waits until
+// startInBackground starts a process that serves the endpoint, and waits until
 // it answers.
-func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
+func (a *app) startInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
 	p := a.progress()
+	defer p.clear()
 	p.set("starting the endpoint, and building its environment if it is new …")
 	_, err := a.background(ctx, ws, "serve", append([]string{"endpoint", "serve", name}, s.args()...))
-	p.clear()
-	if err != nil {
+	return err
+}
+
+// serveInBackground is startInBackground, and says where it is served.
+func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
+	if err := a.startInBackground(ctx, ws, name, s); err != nil {
 		return err
 	}
 	e, err := ws.Endpoints().Get(ctx, name, nil)
