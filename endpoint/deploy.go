@@ -34,7 +34,8 @@ type DeployOptions struct {
 	// Overwrite replaces a deployment of that name while it is served. Otherwise
 	// that is ErrExists.
 	Overwrite bool
-	// Settings are the endpoint's own. nil leaves those of an endpoint that is there.
+	// Settings are the endpoint's own. Of an endpoint that is there they replace those
+	// which are not zero here, and add tags; see Endpoint.Update.
 	Settings *Settings
 	// PrimaryKey is the primary key; when empty the one that there is, or a
 	// random one.
@@ -204,7 +205,9 @@ func (c *Client) put(ctx context.Context, draft record.Endpoint, d record.Endpoi
 	}
 	stored, err := core.Update(ctx, c.h, ref(draft.Name), core.Updated("deployment "+d.Name), func(r *record.Endpoint) error {
 		if opts.Settings != nil {
-			opts.Settings.fill(r)
+			if err := opts.Settings.update().apply(r); err != nil {
+				return err
+			}
 		}
 		r.KeyVersion++
 		return add(r)

@@ -244,30 +244,35 @@ type Update struct {
 func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
 	defer e.h.Operation(&ctx, &err, "update", kind, e.Name())()
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("settings"), func(r *record.Endpoint) error {
-		s := Settings{Auth: Auth(r.Auth), CORSOrigins: r.CORSOrigins, MaxBody: r.MaxBody, Description: r.Description,
-			Tags: core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)}
-		if change.Description != nil {
-			s.Description = *change.Description
-		}
-		if change.Auth != "" {
-			s.Auth = change.Auth
-		}
-		if change.CORSOrigins != nil {
-			s.CORSOrigins = change.CORSOrigins
-		}
-		if change.MaxBody != 0 {
-			s.MaxBody = change.MaxBody
-		}
-		if err := s.check(); err != nil {
-			return err
-		}
-		s.fill(r)
-		return nil
+		return change.apply(r)
 	})
 	if err == nil {
 		e.keep(stored)
 	}
 	return err
+}
+
+// apply makes the change to a record.
+func (u *Update) apply(r *record.Endpoint) error {
+	s := Settings{Auth: Auth(r.Auth), CORSOrigins: r.CORSOrigins, MaxBody: r.MaxBody, Description: r.Description,
+		Tags: core.ChangeLabels(r.Tags, u.SetTags, u.RemoveTags)}
+	if u.Description != nil {
+		s.Description = *u.Description
+	}
+	if u.Auth != "" {
+		s.Auth = u.Auth
+	}
+	if u.CORSOrigins != nil {
+		s.CORSOrigins = u.CORSOrigins
+	}
+	if u.MaxBody != 0 {
+		s.MaxBody = u.MaxBody
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.fill(r)
+	return nil
 }
 
 // LogsOptions are the options of Endpoint.Logs.

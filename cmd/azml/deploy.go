@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,7 +27,7 @@ type settingsFlags struct {
 func (s *settingsFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.auth, "auth", "", "what requests need: key, token or none (default key)")
-	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, or '*' (repeatable)")
+	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, '*' for all, or none (repeatable)")
 	f.Int64Var(&s.settings.MaxBody, "max-body", 0, "largest body of a request in bytes (default 100 MiB)")
 	f.StringVar(&s.settings.Description, "description", "", "description of the endpoint")
 	s.tags = tagsFlag(cmd, "tag", "tag of the endpoint")
@@ -42,7 +43,42 @@ func (s *settingsFlags) given(cmd *cobra.Command) *endpoint.Settings {
 		return nil
 	}
 	s.settings.Auth, s.settings.Tags = endpoint.Auth(s.auth), s.tags.values
+	if slices.Equal(s.settings.CORSOrigins, []string{"none"}) {
+		s.settings.CORSOrigins = []string{}
+	}
 	return &s.settings
+}
+
+func (a *app) endpointUpdate() *cobra.Command {
+	var s settingsFlags
+	var change endpoint.Update
+	cmd := &cobra.Command{
+		Use:   "update NAME",
+		Short: "Change the settings of an endpoint, also while it is served",
+		Example: `  azml endpoint update churn --auth token --tag team=risk --remove-tag candidate
+  azml endpoint update churn --cors-origin none`,
+		Args:              exactly(1, "the name of an endpoint"),
+		ValidArgsFunction: a.completeEndpoints(),
+	}
+	s.add(cmd)
+	cmd.Flags().StringSliceVar(&change.RemoveTags, "remove-tag", nil, "tag to remove (repeatable)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		settings := s.given(cmd)
+		if settings == nil && len(change.RemoveTags) == 0 {
+			return usage("say what to change: --auth, --cors-origin, --max-body, --description, --tag or --remove-tag")
+		}
+		if settings != nil {
+			change.Auth, change.CORSOrigins, change.MaxBody, change.SetTags = settings.Auth, settings.CORSOrigins, settings.MaxBody, settings.Tags
+		}
+		change.Description = changed(cmd, "description", &s.settings.Description)
+		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
+			if err := e.Update(cmd.Context(), change); err != nil {
+				return err
+			}
+			return a.show(e.Details(), func(t *table) { t.line("Updated endpoint " + e.Name() + ".") })
+		})
+	}
+	return cmd
 }
 
 // serveFlags are the flags of a process that serves an endpoint.
