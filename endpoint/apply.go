@@ -33,7 +33,7 @@ type running struct {
 // start is none but for a first start, and noted in the record.
 func (s *host) apply(ctx context.Context, r *record.Endpoint) (target string, err error) {
 	if r.Current != nil {
-		if err := s.ensure(ctx, r.Current); err != nil {
+		if _, err := s.ensure(ctx, r.Current); err != nil {
 			return "", err
 		}
 		if err := s.route(ctx, r.Current); err != nil {
@@ -54,19 +54,22 @@ func (s *host) apply(ctx context.Context, r *record.Endpoint) (target string, er
 // it current, or notes why not.
 func (s *host) try(ctx context.Context, r *record.Endpoint) (target string, err error) {
 	next := r.Candidate
-	err = s.ensure(ctx, next)
+	id, err := s.ensure(ctx, next)
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", s.failed(ctx, r, err)
+		return "", s.failed(ctx, r, id, err)
 	}
 	stored, err := core.Update(ctx, s.c.h, ref(s.name), core.Updated(next.Note+" is served"), func(now *record.Endpoint) error {
 		if now.Candidate == nil || now.Candidate.ID != next.ID {
 			return core.ErrNoChange // another process was faster, or another change has come
 		}
 		promote(now, *now.Candidate)
-		now.Candidate, now.Failure = nil, nil
+		now.Candidate = nil
+		if now.Failure != nil && now.Failure.Deployment == "" { // others wait for the end of theirs
+			now.Failure = nil
+		}
 		return nil
 	})
 	if err != nil {
@@ -83,35 +86,39 @@ func (s *host) try(ctx context.Context, r *record.Endpoint) (target string, err 
 	return targetOf(now), nil
 }
 
-// failed notes that the candidate could not be started. It gives the error when nothing
-// is served, or when that was the store's fault, so that it is to be tried again.
-func (s *host) failed(ctx context.Context, r *record.Endpoint, cause error) error {
+// failed notes that a deployment of the candidate could not be started. It gives the error
+// when nothing is served and nothing else is to be tried, or when that was the store's fault, so that it is to be tried again.
+func (s *host) failed(ctx context.Context, r *record.Endpoint, id string, cause error) error {
 	if started := new(startFailure); !errors.As(cause, &started) && errors.Is(cause, azml.ErrUnavailable) {
 		return cause
 	}
 	s.note("deployment failed: %v", cause)
-	if err := s.reject(ctx, r.Candidate, cause); err != nil {
+	now, err := s.reject(ctx, r.Candidate, id, cause)
+	if err != nil {
 		return err
 	}
-	s.retire(ctx, r.Current)
 	s.progress(ctx, "")
-	if r.Current == nil {
+	if now.Candidate != nil {
+		return nil // it is tried next
+	}
+	s.retire(ctx, now.Current)
+	if now.Current == nil {
 		return cause
 	}
 	return nil
 }
 
-// reject notes why the candidate is not served.
-func (s *host) reject(ctx context.Context, next *record.EndpointRevision, cause error) error {
-	_, err := core.Update(ctx, s.c.h, ref(s.name), core.Updated(next.Note+" failed"), func(now *record.Endpoint) error {
-		if now.Candidate == nil || now.Candidate.ID != next.ID {
+// reject notes why a deployment of the candidate is not served, and gives what is left.
+func (s *host) reject(ctx context.Context, next *record.EndpointRevision, id string, cause error) (*record.Endpoint, error) {
+	stored, err := core.Update(ctx, s.c.h, ref(s.name), core.Updated(next.Note+" failed"), func(now *record.Endpoint) error {
+		if !now.Tries(id) {
 			return core.ErrNoChange
 		}
-		now.Candidate = nil
-		now.Failure = &record.EndpointFailure{Revision: next.ID, Error: withoutClass(cause), At: s.c.h.Now()}
+		withdraw(now, id)
+		now.Failure = &record.EndpointFailure{Revision: next.ID, Deployment: id, Error: withoutClass(cause), At: s.c.h.Now()}
 		return nil
 	})
-	return err
+	return &stored.Value, err
 }
 
 // withoutClass gives the text of a failure, whose class the reader adds.
@@ -120,8 +127,8 @@ func withoutClass(err error) string {
 }
 
 // ensure starts the deployments of the revision that are not running, one after
-// the other, and tries their samples.
-func (s *host) ensure(ctx context.Context, r *record.EndpointRevision) error {
+// the other, and tries their samples. With an error it gives the ID of the one that failed.
+func (s *host) ensure(ctx context.Context, r *record.EndpointRevision) (failed string, err error) {
 	for i := range r.Deployments {
 		d := &r.Deployments[i]
 		if s.running[d.ID] != nil {
@@ -129,15 +136,15 @@ func (s *host) ensure(ctx context.Context, r *record.EndpointRevision) error {
 		}
 		one, err := s.launch(ctx, d)
 		if err != nil {
-			return err
+			return d.ID, err
 		}
 		s.running[d.ID] = one
 		if err := s.check(ctx, one.deployment, d); err != nil {
 			s.drop(ctx, d.ID)
-			return err
+			return d.ID, err
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // check sends the deployment's sample request.

@@ -351,6 +351,15 @@ func (s *Settings) check() error {
 	return core.CheckLabels("tags", s.Tags)
 }
 
+// update is what the settings say of an endpoint that is there.
+func (s *Settings) update() *Update {
+	u := &Update{SetTags: s.Tags, Auth: s.Auth, CORSOrigins: s.CORSOrigins, MaxBody: s.MaxBody}
+	if s.Description != "" {
+		u.Description = &s.Description
+	}
+	return u
+}
+
 // fill puts the settings into a record.
 func (s *Settings) fill(r *record.Endpoint) {
 	r.Auth = string(s.Auth)

@@ -34,7 +34,8 @@ type DeployOptions struct {
 	// Overwrite replaces a deployment of that name while it is served. Otherwise
 	// that is ErrExists.
 	Overwrite bool
-	// Settings are the endpoint's own. nil leaves those of an endpoint that is there.
+	// Settings are the endpoint's own. Of an endpoint that is there they replace those
+	// which are not zero here, and add tags; see Endpoint.Update.
 	Settings *Settings
 	// PrimaryKey is the primary key; when empty the one that there is, or a
 	// random one.
@@ -77,19 +78,23 @@ func (c *Client) Deploy(ctx context.Context, name string, config Config, opts *D
 	if err != nil {
 		return nil, err
 	}
-	e, id, err := c.propose(ctx, name, config, opts, hosts)
+	e, err := c.propose(ctx, name, config, opts, hosts)
 	if err != nil {
 		return nil, err
 	}
 	host := hosts.of(name)
 	if host == nil {
-		if host, err = c.serve(ctx, name, opts.Serve); err != nil {
+		host, err = c.serve(ctx, name, opts.Serve)
+		if other := hosts.of(name); errors.Is(err, azml.ErrConflict) && other != nil {
+			host, err = other, nil // another call was faster
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	host.nudge()
 	e.host = host
-	return e, e.await(ctx, id, opts.say)
+	return e, e.await(ctx, opts.say)
 }
 
 // Propose is Deploy without serving: the deployment is stored, to be started and
@@ -104,35 +109,35 @@ func (c *Client) Propose(ctx context.Context, name string, config Config, opts *
 	if err != nil {
 		return nil, err
 	}
-	e, _, err := c.propose(ctx, name, config, opts, hosts)
-	return e, err
+	return c.propose(ctx, name, config, opts, hosts)
 }
 
-// propose stores the deployment and gives the ID of the revision that has it.
-func (c *Client) propose(ctx context.Context, name string, config Config, opts *DeployOptions, hosts *hosts) (*Endpoint, string, error) {
+// propose stores the deployment.
+func (c *Client) propose(ctx context.Context, name string, config Config, opts *DeployOptions, hosts *hosts) (*Endpoint, error) {
 	draft, err := newRecord(name, opts.Settings)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	d := record.EndpointDeployment{Name: opts.Deployment, ID: core.NewID(8), Deployed: c.h.Now()}
 	if d.Name == "" {
 		d.Name = MainDeployment
 	}
 	if err := core.EndpointName.Check(d.Name); err != nil {
-		return nil, "", fmt.Errorf("deployment: %w", err)
+		return nil, fmt.Errorf("deployment: %w", err)
 	}
 	config.complete()
 	if err := config.check(); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if config.Collect != nil {
 		if _, err := datastore.Lookup(ctx, c.h, config.Collect.Datastore); err != nil {
-			return nil, "", fmt.Errorf("datastore of collected data: %w", err)
+			return nil, fmt.Errorf("datastore of collected data: %w", err)
 		}
 	}
 	config.fill(&d)
-	if err := c.checkFree(ctx, name, d.Name, opts); err != nil {
-		return nil, "", err
+	seen, err := c.checkFree(ctx, name, d.Name, opts)
+	if err != nil {
+		return nil, err
 	}
 	opts.say("storing the deployment")
 	if d.Kind == kindModel {
@@ -141,43 +146,51 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 		err = c.prepareScript(ctx, config.Script, &d)
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	c.findSample(ctx, &config, &d)
 	hosts.keep(d.ID, config)
-	stored, err := c.put(ctx, draft, d, opts)
+	stored, err := c.put(ctx, draft, d, seen, opts)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if err := c.setKeys(ctx, &stored.Value, opts.PrimaryKey, opts.SecondaryKey); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	e := wrap(c.h, stored, nil)
-	return e, stored.Value.Candidate.ID, nil
+	e.awaits = []string{d.ID}
+	return e, nil
 }
 
 // checkFree gives an error when a deployment of that name is being served and
-// must not be replaced, before anything is done.
-func (c *Client) checkFree(ctx context.Context, name, deployment string, opts *DeployOptions) error {
+// must not be replaced, before anything is done; else the ID of the one that may be.
+func (c *Client) checkFree(ctx context.Context, name, deployment string, opts *DeployOptions) (seen string, err error) {
 	there, err := c.Get(ctx, name, nil)
 	if errors.Is(err, azml.ErrNotFound) {
-		return nil
+		return "", nil
 	}
 	if err != nil || opts.Overwrite {
-		return err
+		return "", err
 	}
 	now := base(&there.stored.Value)
-	if now.Deployment(deployment) != nil && there.Active() {
-		return fmt.Errorf("%w: its deployment %q is being served: deploy with Overwrite, or under another name", azml.ErrExists, deployment)
+	d := now.Deployment(deployment)
+	switch {
+	case d == nil:
+		return "", nil
+	case there.Active():
+		return "", fmt.Errorf("%w: its deployment %q is being served: deploy with Overwrite, or under another name", azml.ErrExists, deployment)
 	}
-	return nil
+	return d.ID, nil
 }
 
-// put creates the record, or adds the deployment to one that is there.
-func (c *Client) put(ctx context.Context, draft record.Endpoint, d record.EndpointDeployment, opts *DeployOptions) (core.Stored[record.Endpoint], error) {
+// put creates the record, or adds the deployment to one that is there. It replaces the
+// one that was seen, and no other without Overwrite.
+func (c *Client) put(ctx context.Context, draft record.Endpoint, d record.EndpointDeployment, seen string, opts *DeployOptions) (core.Stored[record.Endpoint], error) {
 	add := func(r *record.Endpoint) error {
 		next := base(r)
-		next.Restores = 0
+		if there := next.Deployment(d.Name); there != nil && there.ID != seen && !opts.Overwrite {
+			return fmt.Errorf("%w: somebody else has just deployed %q: deploy with Overwrite, or under another name", azml.ErrExists, d.Name)
+		}
 		if err := addDeployment(&next, d, opts.Traffic); err != nil {
 			return err
 		}
@@ -192,7 +205,9 @@ func (c *Client) put(ctx context.Context, draft record.Endpoint, d record.Endpoi
 	}
 	stored, err := core.Update(ctx, c.h, ref(draft.Name), core.Updated("deployment "+d.Name), func(r *record.Endpoint) error {
 		if opts.Settings != nil {
-			opts.Settings.fill(r)
+			if err := opts.Settings.update().apply(r); err != nil {
+				return err
+			}
 		}
 		r.KeyVersion++
 		return add(r)
@@ -210,7 +225,6 @@ func addDeployment(next *record.EndpointRevision, d record.EndpointDeployment, s
 	next.Deployments = slices.DeleteFunc(next.Deployments, func(other record.EndpointDeployment) bool { return other.Name == d.Name })
 	next.Deployments = append(next.Deployments, d)
 	slices.SortFunc(next.Deployments, func(a, b record.EndpointDeployment) int { return strings.Compare(a.Name, b.Name) })
-	const whole = 100
 	if first && share == nil {
 		next.Traffic[d.Name] = whole
 	}
@@ -223,6 +237,9 @@ func addDeployment(next *record.EndpointRevision, d record.EndpointDeployment, s
 	return giveShare(next, d.Name, *share)
 }
 
+// whole is all traffic, in percent.
+const whole = 100
+
 // giveShare gives a deployment its share and leaves the others the rest, in
 // proportion to what they had.
 func giveShare(next *record.EndpointRevision, name string, share int) error {
@@ -231,24 +248,34 @@ func giveShare(next *record.EndpointRevision, name string, share int) error {
 	for _, n := range next.Traffic {
 		had += n
 	}
-	const whole = 100
-	if rest := whole - share; had == 0 && rest != 0 && share != 0 {
+	rest := whole - share
+	if had == 0 && rest != 0 && share != 0 {
 		return fmt.Errorf("%w: no other deployment has traffic, so %q gets all of it or none", azml.ErrInvalid, name)
-	} else if had > 0 {
-		left, largest := rest, ""
-		for _, d := range next.Deployments {
-			if n := next.Traffic[d.Name]; n > 0 {
-				next.Traffic[d.Name] = n * rest / had
-				left -= next.Traffic[d.Name]
-				if largest == "" || next.Traffic[d.Name] > next.Traffic[largest] {
-					largest = d.Name
-				}
-			}
-		}
-		next.Traffic[largest] += left
+	}
+	if had > 0 {
+		shareOut(next, rest)
 	}
 	next.Traffic[name] = share
 	return nil
+}
+
+// shareOut gives those that have traffic so much of it, in proportion to what they have.
+func shareOut(next *record.EndpointRevision, all int) {
+	had := 0
+	for _, n := range next.Traffic {
+		had += n
+	}
+	left, largest := all, ""
+	for _, d := range next.Deployments {
+		if n := next.Traffic[d.Name]; n > 0 {
+			next.Traffic[d.Name] = n * all / had
+			left -= next.Traffic[d.Name]
+			if largest == "" || next.Traffic[d.Name] > next.Traffic[largest] {
+				largest = d.Name
+			}
+		}
+	}
+	next.Traffic[largest] += left
 }
 
 // prepareScript checks a scoring script and keeps its folder and environment.
@@ -299,8 +326,8 @@ const (
 	awaitMost  = time.Second
 )
 
-// AwaitDeployed waits until what this object knows to be tried, by a deployment
-// or a rollback, is served, or has failed. It waits for a process that serves the endpoint, if there is
+// AwaitDeployed waits until what was deployed with this object, or what it knows to be
+// tried otherwise, such as a rollback, is served, or has failed. It waits for a process that serves the endpoint, if there is
 // none. Errors: ErrFailed with phase, exception and last log lines; ErrConflict
 // when another change has taken its place; ErrNotFound.
 func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err error) {
@@ -309,21 +336,17 @@ func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err e
 	if opts != nil && opts.Progress != nil {
 		say = opts.Progress
 	}
-	r := e.record()
-	if r.Candidate == nil {
-		return nil
-	}
-	return e.await(ctx, r.Candidate.ID, say)
+	return e.await(ctx, say)
 }
 
-func (e *Endpoint) await(ctx context.Context, id string, say func(string)) error {
-	said := ""
+func (e *Endpoint) await(ctx context.Context, say func(string)) error {
+	ids, said := e.awaited(), ""
 	for pause := awaitEvery; ; pause = min(pause*5/4, awaitMost) {
 		if err := e.Refresh(ctx); err != nil {
 			return err
 		}
-		if r := e.record(); r.Candidate == nil || r.Candidate.ID != id {
-			return verdict(&r, id)
+		if r := e.record(); !slices.ContainsFunc(ids, r.Tries) {
+			return verdict(&r, ids)
 		}
 		if phase := e.phase(); phase != said {
 			said = phase
@@ -335,6 +358,38 @@ func (e *Endpoint) await(ctx context.Context, id string, say func(string)) error
 			return ctx.Err()
 		}
 	}
+}
+
+// awaited gives the IDs of the deployments that are waited for.
+func (e *Endpoint) awaited() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := &e.stored.Value
+	if e.awaits != nil || r.Candidate == nil {
+		return e.awaits
+	}
+	var ids []string
+	for _, d := range r.Candidate.Deployments {
+		if r.Tries(d.ID) {
+			ids = append(ids, d.ID)
+		}
+	}
+	return ids
+}
+
+// Withdraw takes back what was deployed with this object, unless it is served by now or
+// has failed. What others have deployed meanwhile goes on. Errors: ErrNotFound.
+func (e *Endpoint) Withdraw(ctx context.Context) (err error) {
+	defer e.h.Operation(&ctx, &err, "withdraw deployment of", kind, e.Name())()
+	_, err = core.Update(ctx, e.h, ref(e.Name()), core.Updated("deployment withdrawn"), func(r *record.Endpoint) error {
+		i := slices.IndexFunc(e.awaits, r.Tries)
+		if i < 0 {
+			return core.ErrNoChange
+		}
+		withdraw(r, e.awaits[i])
+		return nil
+	})
+	return err
 }
 
 // phase gives what those who serve the endpoint are doing to serve what is new.
@@ -349,15 +404,15 @@ func (e *Endpoint) phase() string {
 	return "waiting for a process that serves the endpoint"
 }
 
-// verdict tells how the trial of a revision ended.
-func verdict(r *record.Endpoint, id string) error {
-	if r.Failure != nil && r.Failure.Revision == id {
-		return fmt.Errorf("%w: %s", azml.ErrFailed, r.Failure.Error)
-	}
-	for _, served := range r.Revisions() {
-		if served.ID == id {
-			return nil
+// verdict tells how the trial of these deployments ended.
+func verdict(r *record.Endpoint, ids []string) error {
+	for _, id := range ids {
+		switch served := slices.ContainsFunc(r.Revisions(), func(revision *record.EndpointRevision) bool { return revision.Has(id) }); {
+		case r.Failure != nil && r.Failure.Deployment == id:
+			return fmt.Errorf("%w: %s", azml.ErrFailed, r.Failure.Error)
+		case !served:
+			return fmt.Errorf("%w: another change has taken its place", azml.ErrConflict)
 		}
 	}
-	return fmt.Errorf("%w: another change has taken its place", azml.ErrConflict)
+	return nil
 }

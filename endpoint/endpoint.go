@@ -43,6 +43,7 @@ type Endpoint struct {
 	secret string    // key or token for Invoke, as it was last read
 	until  time.Time // how long secret is good
 	host   *host     // set when this object's process serves it
+	awaits []string  // the IDs of what AwaitDeployed waits for, nil for what the record has
 }
 
 func wrap(h core.Handle, stored core.Stored[record.Endpoint], hosts []record.EndpointHost) *Endpoint {
@@ -166,7 +167,7 @@ func (e *Endpoint) urls() []string {
 	for _, host := range e.alive() {
 		switch {
 		case host.URL == "":
-		case e.host != nil && host.ID == e.host.status.ID: // this very process
+		case e.host != nil && e.host.is(host.ID): // this very process
 			urls = slices.Insert(urls, 0, host.URL)
 		default:
 			urls = append(urls, host.URL)
@@ -217,7 +218,7 @@ func (e *Endpoint) Refresh(ctx context.Context) error {
 func (e *Endpoint) keep(stored core.Stored[record.Endpoint]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stored = stored
+	e.stored, e.awaits = stored, nil
 }
 
 // Update says what to change about an endpoint; zero fields leave things as they
@@ -243,30 +244,35 @@ type Update struct {
 func (e *Endpoint) Update(ctx context.Context, change Update) (err error) {
 	defer e.h.Operation(&ctx, &err, "update", kind, e.Name())()
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated("settings"), func(r *record.Endpoint) error {
-		s := Settings{Auth: Auth(r.Auth), CORSOrigins: r.CORSOrigins, MaxBody: r.MaxBody, Description: r.Description,
-			Tags: core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)}
-		if change.Description != nil {
-			s.Description = *change.Description
-		}
-		if change.Auth != "" {
-			s.Auth = change.Auth
-		}
-		if change.CORSOrigins != nil {
-			s.CORSOrigins = change.CORSOrigins
-		}
-		if change.MaxBody != 0 {
-			s.MaxBody = change.MaxBody
-		}
-		if err := s.check(); err != nil {
-			return err
-		}
-		s.fill(r)
-		return nil
+		return change.apply(r)
 	})
 	if err == nil {
 		e.keep(stored)
 	}
 	return err
+}
+
+// apply makes the change to a record.
+func (u *Update) apply(r *record.Endpoint) error {
+	s := Settings{Auth: Auth(r.Auth), CORSOrigins: r.CORSOrigins, MaxBody: r.MaxBody, Description: r.Description,
+		Tags: core.ChangeLabels(r.Tags, u.SetTags, u.RemoveTags)}
+	if u.Description != nil {
+		s.Description = *u.Description
+	}
+	if u.Auth != "" {
+		s.Auth = u.Auth
+	}
+	if u.CORSOrigins != nil {
+		s.CORSOrigins = u.CORSOrigins
+	}
+	if u.MaxBody != 0 {
+		s.MaxBody = u.MaxBody
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.fill(r)
+	return nil
 }
 
 // LogsOptions are the options of Endpoint.Logs.

@@ -400,6 +400,19 @@ func TestKeysOfWorkspacesThatShareAVault(t *testing.T) {
 	require.Equal(t, keys[0], still)
 }
 
+// TestSettingsOfADeployment: those that are given change, the others stay.
+func TestSettingsOfADeployment(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	_, err := ws.Endpoints().Create(ctx, "svc", &endpoint.CreateOptions{Settings: &endpoint.Settings{Auth: endpoint.AuthToken,
+		CORSOrigins: []string{"https://a.example"}, Description: "hello", Tags: map[string]string{"a": "b"}}})
+	require.NoError(t, err)
+	d := deploy(t, ws, "svc", endpoint.Config{}, &endpoint.DeployOptions{Settings: &endpoint.Settings{MaxBody: 1e6, Tags: map[string]string{"c": "d"}}}).Details()
+	require.Equal(t, []any{endpoint.AuthToken, []string{"https://a.example"}, "hello", int64(1e6), map[string]string{"a": "b", "c": "d"}},
+		[]any{d.Auth, d.CORSOrigins, d.Description, d.MaxBody, d.Tags})
+}
+
 func TestList(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -55,6 +55,13 @@ type host struct {
 	status  record.EndpointHost
 }
 
+// is tells whether that ID is its own.
+func (s *host) is(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.ID == id
+}
+
 // serves tells whether it serves the endpoint of that ID, not another one of the name.
 func (s *host) serves(id string) bool {
 	s.mu.Lock()

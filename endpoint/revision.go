@@ -25,9 +25,15 @@ func base(r *record.Endpoint) record.EndpointRevision {
 		from = r.Current
 	}
 	if from == nil {
-		return record.EndpointRevision{Traffic: map[string]int{}, Mirror: map[string]int{}}
+		from = &record.EndpointRevision{}
 	}
+	return copied(from)
+}
+
+// copied gives a copy to be changed.
+func copied(from *record.EndpointRevision) record.EndpointRevision {
 	next := *from
+	next.Restores = 0
 	next.Deployments = slices.Clone(from.Deployments)
 	next.Traffic, next.Mirror = cloned(from.Traffic), cloned(from.Mirror)
 	return next
@@ -46,7 +52,7 @@ func propose(h core.Handle, r *record.Endpoint, next record.EndpointRevision, no
 	if err := checkRevision(&next); err != nil {
 		return err
 	}
-	next.ID, next.Number, next.Made, next.MadeBy, next.Note = core.NewID(8), 0, h.Now(), h.Who(), note
+	stamp(h, &next, note)
 	r.Failure = nil
 	if r.Current != nil && !bringsNew(r.Current, &next) {
 		r.Candidate = nil
@@ -57,12 +63,51 @@ func propose(h core.Handle, r *record.Endpoint, next record.EndpointRevision, no
 	return nil
 }
 
+// stamp makes next a revision of its own.
+func stamp(h core.Handle, next *record.EndpointRevision, note string) {
+	next.ID, next.Number, next.Made, next.MadeBy, next.Note = core.NewID(8), 0, h.Now(), h.Who(), note
+}
+
+// withdraw takes a deployment out of what is to be served. What else is new goes on
+// being tried; when that is nothing, or part of a rollback, which is one change, what is
+// served stays as it is.
+func withdraw(r *record.Endpoint, id string) {
+	next := base(r)
+	i := slices.IndexFunc(next.Deployments, func(d record.EndpointDeployment) bool { return d.ID == id })
+	name := next.Deployments[i].Name
+	if r.Current != nil && r.Current.Deployment(name) != nil {
+		next.Deployments[i] = *r.Current.Deployment(name)
+	} else {
+		next.Deployments = slices.Delete(next.Deployments, i, i+1)
+		takeShare(&next, name, r.Current)
+	}
+	rest := r.Candidate.Restores == 0 && checkRevision(&next) == nil
+	if r.Candidate = nil; rest && bringsNew(r.Current, &next) {
+		next.ID = core.NewID(8)
+		r.Candidate = &next
+	}
+}
+
+// takeShare gives the others the share of a deployment that is no more: in proportion
+// to theirs, else as they have it now, else all to the first.
+func takeShare(next *record.EndpointRevision, name string, now *record.EndpointRevision) {
+	had := next.Traffic[name]
+	delete(next.Traffic, name)
+	delete(next.Mirror, name)
+	switch {
+	case had == 0 || len(next.Deployments) == 0:
+	case len(next.Traffic) > 0:
+		shareOut(next, whole)
+	case now != nil:
+		next.Traffic = cloned(now.Traffic)
+	default:
+		next.Traffic[next.Deployments[0].Name] = whole
+	}
+}
+
 // bringsNew tells whether next has a deployment that current has not.
 func bringsNew(current, next *record.EndpointRevision) bool {
-	return slices.ContainsFunc(next.Deployments, func(d record.EndpointDeployment) bool {
-		there := current.Deployment(d.Name)
-		return there == nil || there.ID != d.ID
-	})
+	return slices.ContainsFunc(next.Deployments, func(d record.EndpointDeployment) bool { return !current.Has(d.ID) })
 }
 
 // promote makes next the current revision.
@@ -106,13 +151,19 @@ func names(r *record.EndpointRevision) string {
 	return strings.Join(all, ", ")
 }
 
-// change makes a change to what is served, see propose.
+// change makes a change to what is served, see propose, and to what is to be served, so
+// that it holds whatever becomes of that. What is served may lack what it is about.
 func (e *Endpoint) change(ctx context.Context, note string, change func(next *record.EndpointRevision) error) error {
 	stored, err := core.Update(ctx, e.h, ref(e.Name()), core.Updated(note), func(r *record.Endpoint) error {
 		next := base(r)
-		next.Restores = 0
 		if err := change(&next); err != nil {
 			return err
+		}
+		if r.Candidate != nil && r.Current != nil {
+			if now := copied(r.Current); change(&now) == nil && checkRevision(&now) == nil {
+				stamp(e.h, &now, note)
+				promote(r, now)
+			}
 		}
 		return propose(e.h, r, next, note)
 	})
@@ -133,8 +184,8 @@ type TrafficOptions struct {
 // SetTraffic sets which share of the requests, in percent, each deployment gets;
 // what is not named gets none. Together they are 100, or 0 when every request
 // must name its deployment in the header azureml-model-deployment. The change is seen
-// within a second by all who serve the endpoint, and loses no request; while a
-// deployment is being tried, it comes into force together with that. nil leaves the traffic as it is. Errors:
+// within a second by all who serve the endpoint, and loses no request; when it names a
+// deployment that is being tried, it comes into force together with that. nil leaves the traffic as it is. Errors:
 // ErrInvalid, ErrNotFound.
 func (e *Endpoint) SetTraffic(ctx context.Context, traffic map[string]int, opts *TrafficOptions) (err error) {
 	defer e.h.Operation(&ctx, &err, "set traffic of", kind, e.Name())()
@@ -198,8 +249,7 @@ func (e *Endpoint) Rollback(ctx context.Context, opts *RollbackOptions) (err err
 		if err != nil {
 			return err
 		}
-		next := *from
-		next.Traffic, next.Mirror = cloned(from.Traffic), cloned(from.Mirror)
+		next := copied(from)
 		next.Restores = from.Number
 		if from.Restores > 0 {
 			next.Restores = from.Restores

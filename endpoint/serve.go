@@ -282,7 +282,7 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
 	s.stops, s.status.KeyVersion = r.Stops, r.KeyVersion
-	if s.target, err = s.apply(ctx, &r); err != nil {
+	if err := s.settle(ctx, &r); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	s.server = newServer(s.scoring, defaultPace())
@@ -307,6 +307,20 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		return errors.Join(err, s.server.Close(), s.unwatch())
 	}
 	return nil
+}
+
+// settle carries out what the record says, until that has not changed meanwhile.
+func (s *host) settle(ctx context.Context, r *record.Endpoint) (err error) {
+	for {
+		if s.target, err = s.apply(ctx, r); err != nil || s.target != "" {
+			return err
+		}
+		stored, err := core.Get[record.Endpoint](ctx, s.c.h, ref(s.name).Key)
+		if err != nil {
+			return err
+		}
+		r = &stored.Value
+	}
 }
 
 // catchUp takes over keys and settings that were changed while the deployments were

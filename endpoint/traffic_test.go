@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -244,26 +245,117 @@ func TestPreflight(t *testing.T) {
 	require.Equal(t, 1, ep.Details().Current.Number)
 }
 
-// TestReplacedProposal: who waits for a deployment learns that another change
-// has taken its place.
+// shown gives the traffic of a revision.
+func shown(r *endpoint.Revision) map[string]int {
+	got := map[string]int{}
+	for _, d := range r.Deployments {
+		got[d.Name] = d.Traffic
+	}
+	return got
+}
+
+const hanging = "import time\ndef init(): time.sleep(600)\ndef run(data): return 1\n"
+
+// TestReplacedProposal: what is being tried goes on when other things are changed, and
+// who waits for a deployment learns that another one has taken its place.
 func TestReplacedProposal(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	ws := open(t)
-	slow := script(t, "import time\ndef init(): time.sleep(600)\ndef run(data): return 1\n")
+	slow := func() *endpoint.Endpoint {
+		proposed, err := ws.Endpoints().Propose(ctx, "svc", endpoint.Config{Script: script(t, hanging)}, &endpoint.DeployOptions{Deployment: "slow", Overwrite: true})
+		require.NoError(t, err)
+		return proposed
+	}
 	ep := deploy(t, ws, "svc", endpoint.Config{}, nil)
-	proposed, err := ws.Endpoints().Propose(ctx, "svc", endpoint.Config{Script: slow}, &endpoint.DeployOptions{Deployment: "slow"})
-	require.NoError(t, err)
+	proposed := slow()
 	waited := make(chan error, 1)
 	go func() { waited <- proposed.AwaitDeployed(ctx, nil) }()
 	eventually(t, func() bool {
 		return ep.Refresh(ctx) == nil && strings.Contains(ep.Details().Hosts[0].Phase, "starting deployment slow")
 	}, "it is being started")
 	require.ErrorIs(t, ep.Rollback(ctx, nil), azml.ErrNotFound, "there is no earlier one")
-	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"main": 100}, nil))
-	require.ErrorIs(t, <-waited, azml.ErrConflict)
-	require.NoError(t, ep.Refresh(ctx))
+	require.NoError(t, ep.SetTraffic(ctx, nil, &endpoint.TrafficOptions{Mirror: map[string]int{}}))
+	require.Equal(t, 2, ep.Details().Current.Number, "what needs no start is not kept waiting")
 	require.NotNil(t, ep.Details().Candidate)
+	another := slow()
+	require.ErrorIs(t, <-waited, azml.ErrConflict)
+	require.NoError(t, another.Withdraw(ctx))
+	require.NoError(t, another.Withdraw(ctx), "it is done")
+	require.ErrorIs(t, another.AwaitDeployed(ctx, nil), azml.ErrConflict)
+	require.Nil(t, another.Details().Candidate)
+	require.NoError(t, ep.Withdraw(ctx), "what is served is not withdrawn")
+	require.NoError(t, ep.Refresh(ctx))
+	require.Equal(t, map[string]int{"main": 100}, shown(ep.Details().Current))
+}
+
+// TestFailureIsItsOwn: of what is tried together, what fails takes nothing with it, and
+// each one who waits learns how its own has ended.
+func TestFailureIsItsOwn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	ep := deploy(t, ws, "svc", endpoint.Config{}, nil)
+	deploy(t, ws, "svc", endpoint.Config{}, &endpoint.DeployOptions{Deployment: "blue"})
+	propose := func(name, source string, share int) *endpoint.Endpoint {
+		proposed, err := ws.Endpoints().Propose(ctx, "svc", endpoint.Config{Script: script(t, source)}, &endpoint.DeployOptions{Deployment: name, Traffic: &share, Overwrite: true})
+		require.NoError(t, err)
+		return proposed
+	}
+	gate := filepath.Join(t.TempDir(), "open")
+	good := propose("good", "import os, time\ndef init():\n    while not os.path.exists('"+gate+"'): time.sleep(0.01)\ndef run(data): return 1\n", 10)
+	bad := propose("bad", "def init(): raise ValueError('no weights')\ndef run(data): return 1\n", 20)
+	worse := propose("blue", "def init(): raise ValueError('worse')\ndef run(data): return 1\n", 0)
+	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"main": 10, "blue": 90}, nil))
+	require.Equal(t, map[string]int{"main": 10, "blue": 90}, shown(ep.Details().Current), "who may have it has it")
+	for says, failed := range map[string]*endpoint.Endpoint{"no weights": bad, "worse": worse} {
+		err := failed.AwaitDeployed(ctx, nil)
+		require.ErrorIs(t, err, azml.ErrFailed)
+		require.ErrorContains(t, err, says)
+	}
+	file(t, filepath.Dir(gate), "open", "")
+	require.NoError(t, good.AwaitDeployed(ctx, nil))
+	require.Equal(t, map[string]int{"main": 10, "blue": 90, "good": 0}, shown(good.Details().Current))
+	require.Nil(t, good.Details().Candidate)
+	for _, d := range good.Details().Current.Deployments {
+		require.True(t, d.Name == "good" || d.Kind == "handler", "%s is what it was", d.Name)
+	}
+}
+
+// TestDeployAtOnce: what several deploy at the same time is served, all of it.
+func TestDeployAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	const n = 4
+	deployed := make(chan error, n)
+	for i := range n {
+		go func() {
+			_, err := ws.Endpoints().Deploy(ctx, "svc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Deployment: fmt.Sprint("dep-", i)})
+			deployed <- err
+		}()
+	}
+	for range n {
+		require.NoError(t, <-deployed)
+	}
+	ep, err := ws.Endpoints().Get(ctx, "svc", nil)
+	require.NoError(t, err)
+	require.Len(t, ep.Details().Current.Deployments, n)
+	require.Nil(t, ep.Details().Candidate)
+}
+
+// TestSameDeploymentAtOnce: of two who deploy the same, one is told so.
+func TestSameDeploymentAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	propose := func(progress func(string)) error {
+		_, err := ws.Endpoints().Propose(ctx, "svc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Progress: progress})
+		return err
+	}
+	err := propose(func(string) { require.NoError(t, propose(nil)) })
+	require.ErrorIs(t, err, azml.ErrExists)
+	require.NoError(t, propose(nil), "nobody serves it")
 }
 
 func TestTokens(t *testing.T) {

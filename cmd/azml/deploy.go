@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +27,7 @@ type settingsFlags struct {
 func (s *settingsFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.auth, "auth", "", "what requests need: key, token or none (default key)")
-	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, or '*' (repeatable)")
+	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, '*' for all, or none (repeatable)")
 	f.Int64Var(&s.settings.MaxBody, "max-body", 0, "largest body of a request in bytes (default 100 MiB)")
 	f.StringVar(&s.settings.Description, "description", "", "description of the endpoint")
 	s.tags = tagsFlag(cmd, "tag", "tag of the endpoint")
@@ -40,7 +43,42 @@ func (s *settingsFlags) given(cmd *cobra.Command) *endpoint.Settings {
 		return nil
 	}
 	s.settings.Auth, s.settings.Tags = endpoint.Auth(s.auth), s.tags.values
+	if slices.Equal(s.settings.CORSOrigins, []string{"none"}) {
+		s.settings.CORSOrigins = []string{}
+	}
 	return &s.settings
+}
+
+func (a *app) endpointUpdate() *cobra.Command {
+	var s settingsFlags
+	var change endpoint.Update
+	cmd := &cobra.Command{
+		Use:   "update NAME",
+		Short: "Change the settings of an endpoint, also while it is served",
+		Example: `  azml endpoint update churn --auth token --tag team=risk --remove-tag candidate
+  azml endpoint update churn --cors-origin none`,
+		Args:              exactly(1, "the name of an endpoint"),
+		ValidArgsFunction: a.completeEndpoints(),
+	}
+	s.add(cmd)
+	cmd.Flags().StringSliceVar(&change.RemoveTags, "remove-tag", nil, "tag to remove (repeatable)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		settings := s.given(cmd)
+		if settings == nil && len(change.RemoveTags) == 0 {
+			return usage("say what to change: --auth, --cors-origin, --max-body, --description, --tag or --remove-tag")
+		}
+		if settings != nil {
+			change.Auth, change.CORSOrigins, change.MaxBody, change.SetTags = settings.Auth, settings.CORSOrigins, settings.MaxBody, settings.Tags
+		}
+		change.Description = changed(cmd, "description", &s.settings.Description)
+		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
+			if err := e.Update(cmd.Context(), change); err != nil {
+				return err
+			}
+			return a.show(e.Details(), func(t *table) { t.line("Updated endpoint " + e.Name() + ".") })
+		})
+	}
+	return cmd
 }
 
 // serveFlags are the flags of a process that serves an endpoint.
@@ -243,15 +281,33 @@ func (a *app) deploy(ctx context.Context, ws *workspace.Workspace, name string, 
 	if err != nil {
 		return overwriteHint(err)
 	}
-	if served, err := ws.Endpoints().Get(ctx, name, nil); err != nil {
+	err = a.serveDeployed(ctx, ws, e, d)
+	if ctx.Err() != nil { // Ctrl-C
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTime)
+		defer cancel()
+		err = errors.Join(err, e.Withdraw(ctx))
+	}
+	return err
+}
+
+// withdrawTime bounds how long a deployment that nobody waits for any more is taken back.
+const withdrawTime = 10 * time.Second
+
+// serveDeployed has what was deployed tried by those who serve the endpoint, or serves it.
+func (a *app) serveDeployed(ctx context.Context, ws *workspace.Workspace, e *endpoint.Endpoint, d *deployment) error {
+	served, err := ws.Endpoints().Get(ctx, e.Name(), nil)
+	if err != nil {
 		return err
-	} else if served.Active() {
-		return a.awaitDeployed(ctx, e)
 	}
-	if d.foreground {
-		return a.serve(ctx, ws, name, &d.serve)
+	if !served.Active() {
+		if d.foreground {
+			return a.serve(ctx, ws, e.Name(), &d.serve)
+		}
+		if err := a.startInBackground(ctx, ws, e.Name(), &d.serve); err != nil {
+			return err
+		}
 	}
-	return a.serveInBackground(ctx, ws, name, &d.serve)
+	return a.awaitDeployed(ctx, e) // what is served now may be somebody else's
 }
 
 // awaitDeployed waits for those who serve the endpoint to try what is new.
@@ -296,14 +352,19 @@ Several processes can serve the same endpoint, also on different machines.`,
 	return cmd
 }
 
-// serveInBackground starts a process that serves the endpoint, and waits until
+// startInBackground starts a process that serves the endpoint, and waits until
 // it answers.
-func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
+func (a *app) startInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
 	p := a.progress()
+	defer p.clear()
 	p.set("starting the endpoint, and building its environment if it is new …")
 	_, err := a.background(ctx, ws, "serve", append([]string{"endpoint", "serve", name}, s.args()...))
-	p.clear()
-	if err != nil {
+	return err
+}
+
+// serveInBackground is startInBackground, and says where it is served.
+func (a *app) serveInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
+	if err := a.startInBackground(ctx, ws, name, s); err != nil {
 		return err
 	}
 	e, err := ws.Endpoints().Get(ctx, name, nil)

@@ -21,7 +21,7 @@ func (a *app) endpointCommand() *cobra.Command {
   azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py
   azml endpoint traffic churn main=0 green=100`,
 	}
-	cmd.AddCommand(a.endpointCreate(), a.endpointDeploy(), a.endpointTraffic(), a.endpointServe(), a.endpointList(), a.endpointShow(),
+	cmd.AddCommand(a.endpointCreate(), a.endpointUpdate(), a.endpointDeploy(), a.endpointTraffic(), a.endpointServe(), a.endpointList(), a.endpointShow(),
 		a.endpointInvoke(), a.endpointTest(), a.endpointLogs(), a.endpointKeys(), a.endpointMetrics(), a.endpointRollback(),
 		a.endpointStop(), a.endpointDelete())
 	return cmd

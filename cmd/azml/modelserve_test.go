@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/azml-go/azml/endpoint"
 )
 
 func TestEndpointOf(t *testing.T) {
@@ -30,4 +32,21 @@ func TestModelServeRefuses(t *testing.T) {
 		require.Regexp(t, `already exists.*--endpoint.*--overwrite`, s.fails(t, 1, append([]string{"model", "serve"}, args...)...), "it may be in production")
 	}
 	require.Contains(t, s.fails(t, 1, "model", "serve", "plain", "--overwrite"), "needs a scoring script")
+}
+
+func TestEndpointUpdate(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.ok(t, "endpoint", "create", "svc", "--auth", "token", "--cors-origin", "https://a.example", "--description", "hello", "--tag", "a=b")
+	s.fails(t, exitUsage, "endpoint", "update", "svc")
+	s.ok(t, "endpoint", "update", "svc", "--max-body", "1000000", "--tag", "c=d", "--remove-tag", "a")
+	var d endpoint.Details
+	s.json(t, &d, "endpoint", "show", "svc")
+	require.Equal(t, []any{endpoint.AuthToken, []string{"https://a.example"}, "hello", int64(1e6), map[string]string{"c": "d"}},
+		[]any{d.Auth, d.CORSOrigins, d.Description, d.MaxBody, d.Tags})
+	s.ok(t, "endpoint", "update", "svc", "--cors-origin", "none", "--description", "")
+	d = endpoint.Details{}
+	s.json(t, &d, "endpoint", "show", "svc")
+	require.Empty(t, d.CORSOrigins)
+	require.Empty(t, d.Description)
 }

@@ -43,7 +43,7 @@ func (h Handle) HostGoneSince(host *record.EndpointHost, read time.Time) bool {
 }
 
 // ServedBy gives the name of an endpoint that serves, or is about to serve, the model of that ID, ""
-// when there is none.
+// when there is none. One whose processes are gone without a stop is to be served again.
 func ServedBy(ctx context.Context, h Handle, modelID string) (string, error) {
 	for name, err := range h.Folders(ctx, EndpointPrefix) { // those that are served have a folder
 		if err != nil {
@@ -72,7 +72,7 @@ func isServed(ctx context.Context, h Handle, endpoint *record.Endpoint) (bool, e
 		if err != nil {
 			return false, err
 		}
-		if host.Value.Endpoint == endpoint.ID && !h.HostGone(&host.Value) {
+		if host.Value.Endpoint == endpoint.ID {
 			return true, nil
 		}
 	}

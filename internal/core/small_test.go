@@ -274,7 +274,7 @@ func TestServedBy(t *testing.T) {
 			served, err := ServedBy(t.Context(), h, model)
 			require.NoError(t, err)
 			want := ""
-			if in && (name == "served" || name == "twice") {
+			if in && name != "stopped" {
 				want = name
 			}
 			require.Equal(t, want, served, model)

@@ -61,6 +61,9 @@ func (e *Endpoint) Revisions() []*EndpointRevision {
 	return all
 }
 
+// Tries tells whether the deployment of that ID is still to be tried.
+func (e *Endpoint) Tries(id string) bool { return e.Candidate.Has(id) && !e.Current.Has(id) }
+
 // Models gives the IDs of the models of what is served, or is to be, each once.
 func (e *Endpoint) Models() []string {
 	var ids []string
@@ -108,6 +111,11 @@ func (r *EndpointRevision) Deployment(name string) *EndpointDeployment {
 		}
 	}
 	return nil
+}
+
+// Has tells whether the deployment of that ID is in the revision; none is in nil.
+func (r *EndpointRevision) Has(id string) bool {
+	return r != nil && slices.ContainsFunc(r.Deployments, func(d EndpointDeployment) bool { return d.ID == id })
 }
 
 // EndpointDeployment is one version of the service. It never changes: another
@@ -189,6 +197,9 @@ type EndpointCollection struct {
 type EndpointFailure struct {
 	// Revision is the ID of the revision that was to be served.
 	Revision string `json:"revision"`
+	// Deployment is the ID of the deployment that did not start, empty when that is
+	// not what failed.
+	Deployment string `json:"deployment,omitempty"`
 	// Error is why not, with the last lines of the log.
 	Error string `json:"error"`
 	// At is when.

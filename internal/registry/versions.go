@@ -307,7 +307,7 @@ func unused(ctx context.Context, h core.Handle, id string) error {
 	if err != nil || name == "" {
 		return err
 	}
-	return fmt.Errorf("%w: endpoint %q serves it: delete the endpoint first", azml.ErrConflict, name)
+	return fmt.Errorf("%w: endpoint %q serves it: stop or delete the endpoint first", azml.ErrConflict, name)
 }
 
 // Rooted gives the files with their paths from the model's own root: a single
