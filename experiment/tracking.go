@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml/internal/agent"
+	"github.com/azml-go/azml/internal/guard"
 	"github.com/azml-go/azml/internal/mlflow"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -38,11 +38,12 @@ func (e *Experiment) track(run record.Run, what agent.Serving) (*agent.Tracking,
 		rest = giveSecrets(what.Secrets, rest)
 		maps.Copy(tracking.Variables, map[string]string{"AZML_SECRETS_URL": address + secretsPath, "AZML_SECRETS_TOKEN": token})
 	}
-	server := &http.Server{Handler: admit(token, rest), ReadHeaderTimeout: headerTime, ErrorLog: slog.NewLogLogger(e.h.Logger().Handler(), slog.LevelDebug)}
+	limits := guard.DefaultLimits()
+	server := limits.Server(limits.Handler(admit(token, rest)), e.h.Logger())
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(listener) // until it is stopped, and says so
+		_ = server.Serve(limits.Listener(listener)) // until it is stopped, and says so
 	}()
 	tracking.Stop = func() {
 		stop(server)
@@ -73,13 +74,9 @@ func (e *Experiment) trackingVariables(run record.Run, address, token string) ma
 	}
 }
 
-const (
-	// headerTime bounds how long a client may take for the head of a request.
-	headerTime = 10 * time.Second
-	// stopTime is what requests that are under way when the script has ended
-	// have to end.
-	stopTime = 5 * time.Second
-)
+// stopTime is what requests that are under way when the script has ended have to
+// end.
+const stopTime = 5 * time.Second
 
 // stop lets the requests end that came in before the script's end.
 func stop(server *http.Server) {

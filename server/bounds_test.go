@@ -20,8 +20,8 @@ import (
 
 // hasty are limits that a test can wait for.
 func hasty(s *Server) {
-	s.limits.header, s.limits.idle, s.limits.body, s.limits.write = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
-	s.limits.bodyRate, s.limits.connections, s.limits.grace = 1<<20, 8, 500*time.Millisecond
+	s.limits.Header, s.limits.Idle, s.limits.Body, s.limits.Write = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+	s.limits.BodyRate, s.limits.Connections, s.limits.Grace = 1<<20, 8, 500*time.Millisecond
 }
 
 // ends waits until the server closes the connection, and gives what it said.
@@ -129,7 +129,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	defer conn.Close()
 	_, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
-	time.Sleep(4 * s.srv.limits.write) // it takes nothing all the while
+	time.Sleep(4 * s.srv.limits.Write) // it takes nothing all the while
 	require.Less(t, len(ends(t, conn)), 16<<20)
 }
 
@@ -138,7 +138,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil, hasty)
-	for range 5 * s.srv.limits.connections {
+	for range 5 * s.srv.limits.Connections {
 		conn := s.dial()
 		defer conn.Close()
 		_, err := io.WriteString(conn, "GET /health HTTP/1.1\r\n")
@@ -146,7 +146,7 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	begun := time.Now()
 	require.Equal(t, http.StatusOK, s.send("GET", "/health", "").status)
-	t.Logf("answered after %s, behind %d slow clients", time.Since(begun), 5*s.srv.limits.connections)
+	t.Logf("answered after %s, behind %d slow clients", time.Since(begun), 5*s.srv.limits.Connections)
 }
 
 func TestPanic(t *testing.T) {

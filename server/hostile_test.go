@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/internal/guard"
 	"github.com/azml-go/azml/internal/workspacetest"
 )
 
@@ -199,7 +200,7 @@ func FuzzServer(f *testing.F) {
 		require.True(t, w.Code < 500 || w.Code == http.StatusNotImplemented, "%d %s", w.Code, w.Body)
 		if w.Code < 300 && req.URL.Path != healthPath {
 			require.Equal(t, secret, secretOf(req), "nobody else gets in")
-			require.True(t, origin == "" || sameHost(origin, host))
+			require.True(t, origin == "" || guard.SameHost(origin, host))
 		}
 		if w.Code >= 400 {
 			var e map[string]string

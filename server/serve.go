@@ -5,11 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
-
-	"golang.org/x/net/netutil"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/certificate"
@@ -56,16 +53,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) 
 	if opts.Ready != nil {
 		opts.Ready()
 	}
-	l = netutil.LimitListener(l, s.limits.connections)
+	l = s.limits.Listener(l)
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	server := &http.Server{
-		Handler: s, ReadHeaderTimeout: s.limits.header, IdleTimeout: s.limits.idle, MaxHeaderBytes: s.limits.headerBytes,
-		DisableGeneralOptionsHandler: true,                                                // OPTIONS * needs a token, too
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what clients do wrong
-		BaseContext:                  func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-	}
+	server := s.limits.Server(s, s.log)
+	server.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {
@@ -74,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, opts *ServeOptions) 
 		s.shutdown(ctx, server)
 		err = <-served
 	}
-	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.grace)
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Grace)
 	defer cancel()
 	s.settle(settling)
 	if errors.Is(err, http.ErrServerClosed) {
@@ -108,7 +101,7 @@ func (s *Server) checkAddress(ctx context.Context, addr net.Addr) error {
 
 // shutdown lets requests end, and breaks off those that don't.
 func (s *Server) shutdown(ctx context.Context, server *http.Server) {
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.grace)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Grace)
 	defer cancel()
 	if err := server.Shutdown(closing); err != nil {
 		s.log.WarnContext(ctx, "requests were broken off at the server's end", "error", err)

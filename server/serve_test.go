@@ -105,7 +105,7 @@ func TestEndDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
 	underWay := make(chan struct{})
 	s := serve(t, nil, func(s *Server) {
-		s.limits.grace = 200 * time.Millisecond
+		s.limits.Grace = 200 * time.Millisecond
 		s.mlflow = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			close(underWay)
 			<-r.Context().Done()
@@ -175,7 +175,7 @@ func checkTLS(t *testing.T, own testenv.Certificate, opts *ServeOptions) {
 	t.Helper()
 	srv, err := New(workspacetest.Open(t), nil)
 	require.NoError(t, err)
-	srv.limits.header = 300 * time.Millisecond
+	srv.limits.Header = 300 * time.Millisecond
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/guard"
 	"github.com/azml-go/azml/internal/mlflow"
 	"github.com/azml-go/azml/token"
 	"github.com/azml-go/azml/workspace"
@@ -49,10 +50,9 @@ type Server struct {
 	settle  func(context.Context) // stores what was logged
 	opts    Options
 	static  *[digestSize]byte // of Options.Token
-	hosts   map[string]bool
-	origins map[string]bool
+	callers guard.Callers
 	log     *slog.Logger
-	limits  limits
+	limits  guard.Limits
 	// observed is answer with telemetry.
 	observed http.Handler
 }
@@ -64,7 +64,7 @@ func New(ws *workspace.Workspace, opts *Options) (_ *Server, err error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	s := &Server{h: workspace.Handle(ws), tokens: ws.Tokens(), opts: *opts, log: opts.Logger, limits: defaultLimits}
+	s := &Server{h: workspace.Handle(ws), tokens: ws.Tokens(), opts: *opts, log: opts.Logger, limits: guard.DefaultLimits()}
 	if s.log == nil {
 		s.log = s.h.Logger()
 	}
@@ -74,10 +74,7 @@ func New(ws *workspace.Workspace, opts *Options) (_ *Server, err error) {
 		}
 		s.static = new(digest(string(opts.Token)))
 	}
-	if s.hosts, err = hostSet(opts.AllowedHosts); err != nil {
-		return nil, err
-	}
-	if s.origins, err = originSet(opts.CORSOrigins); err != nil {
+	if s.callers, err = guard.NewCallers(opts.AllowedHosts, opts.CORSOrigins); err != nil {
 		return nil, err
 	}
 	handler, err := mlflow.New(s.h, &mlflow.Options{Principal: principal, Authorize: authorize})
@@ -94,7 +91,6 @@ const kind = "workspace"
 // The codes of errors that the server itself answers with, as MLflow has them.
 const (
 	codeUnauthenticated = "UNAUTHENTICATED"
-	codeDenied          = "PERMISSION_DENIED"
 	codeUnavailable     = "TEMPORARILY_UNAVAILABLE"
 	codeInternal        = "INTERNAL_ERROR"
 )
@@ -102,7 +98,7 @@ const (
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
-	a := s.bound(w, r, begun)
+	a := s.limits.Bound(w, r, begun)
 	who := &caller{}
 	defer s.finish(a, r, who, begun)
 	s.observed.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
@@ -111,43 +107,43 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer answers who is let in.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if !s.turnedAway(w, r) && s.admit(w, r, callerOf(r.Context())) {
+	if !s.callers.TurnAway(w, r) && s.admit(w, r, callerOf(r.Context())) {
 		s.mlflow.ServeHTTP(w, r)
 	}
 }
 
 // finish ends a request: a panic becomes an error that is answered and logged
 // once, and the rest of the answer has its time to go out.
-func (s *Server) finish(a *answer, r *http.Request, who *caller, begun time.Time) {
+func (s *Server) finish(a *guard.Answer, r *http.Request, who *caller, begun time.Time) {
 	if p := recover(); p != nil {
 		s.panicked(a, r, p)
 	}
-	a.extend()
-	if a.status == 0 {
-		a.status = http.StatusOK // which net/http answers then
+	a.Extend()
+	if a.Status == 0 {
+		a.Status = http.StatusOK // which net/http answers then
 	}
 	level := slog.LevelDebug
 	switch {
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
 		level = slog.LevelInfo
-	case a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented:
+	case a.Status >= http.StatusInternalServerError && a.Status != http.StatusNotImplemented:
 		level = slog.LevelWarn
 	}
 	if !s.log.Enabled(r.Context(), level) {
 		return
 	}
-	s.log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", a.status),
-		slog.Int64("bytes", a.written), slog.Duration("took", time.Since(begun)), slog.String("who", who.name), slog.String("from", r.RemoteAddr))
+	s.log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", a.Status),
+		slog.Int64("bytes", a.Written), slog.Duration("took", time.Since(begun)), slog.String("who", who.name), slog.String("from", r.RemoteAddr))
 }
 
 // panicked answers what broke. An answer that has begun is cut off, so that
 // nobody takes it for whole.
-func (s *Server) panicked(a *answer, r *http.Request, p any) {
+func (s *Server) panicked(a *guard.Answer, r *http.Request, p any) {
 	if p == http.ErrAbortHandler { //nolint:errorlint // it is thrown as it is
 		panic(p)
 	}
 	s.log.ErrorContext(r.Context(), "a request broke the server's code", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-	if a.status != 0 {
+	if a.Status != 0 {
 		panic(http.ErrAbortHandler)
 	}
 	mlflow.Refuse(a, http.StatusInternalServerError, codeInternal, "The server failed in a way that it should not; its log says how")

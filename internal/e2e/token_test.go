@@ -46,9 +46,12 @@ func TestTokenOfARun(t *testing.T) {
 	require.Equal(t, token, env["MLFLOW_TRACKING_PASSWORD"], "clients prefer a password to the token")
 
 	where := env["MLFLOW_TRACKING_URI"]
-	status := func(authorization string) int {
+	status := func(authorization string, change ...func(*http.Request)) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, where+"/api/2.0/mlflow/runs/get?run_id="+r.ID(), nil)
 		require.NoError(t, err)
+		for _, change := range change {
+			change(req)
+		}
 		if authorization != "" {
 			req.Header.Set("Authorization", authorization)
 		}
@@ -62,6 +65,9 @@ func TestTokenOfARun(t *testing.T) {
 	for _, wrong := range []string{"", basic("ann", "of another server"), basic(token, ""), basic("", token+"x"), "Bearer ", "Bearer x", "Bearer " + token + "x", "Basic " + token, token[:len(token)-1]} {
 		require.Equal(t, http.StatusUnauthorized, status(wrong), "%q", wrong)
 	}
+	require.Equal(t, http.StatusForbidden, status("Bearer "+token, func(r *http.Request) { r.Host = "evil.com" }), "a stranger's name")
+	require.Equal(t, http.StatusForbidden, status("Bearer "+token, func(r *http.Request) { r.Header.Set("Origin", "http://evil.com") }), "a stranger's page")
+	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, status("Bearer "+token, func(r *http.Request) { r.Header.Set("X", strings.Repeat("x", 64<<10)) }))
 	nowhere(t, token, p.Dir, p.Cache)
 
 	require.NoError(t, os.WriteFile(file+".go", nil, 0o600))

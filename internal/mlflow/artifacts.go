@@ -6,7 +6,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -43,36 +45,50 @@ type artifact struct {
 	modelID string // empty for those of no logged model
 }
 
-// checkPath refuses a path that is no plain relative one, in MLflow's words. It
-// comes decoded once, as the server did; MLflow decodes until nothing changes, so
-// what would be another path then is refused, too. Nothing here is a path of a
-// file system; the rule keeps clients' own out of harm.
+// checkPath refuses a path that is no plain relative one. It comes decoded once, as
+// the server did; MLflow decodes until nothing changes, so what would leave its
+// folder then is refused, too. Nothing here is a path of a file system; the rule
+// keeps clients' own out of harm.
 func checkPath(p string) (string, error) {
-	bad := invalid("Invalid path")
 	plain := strings.TrimSuffix(p, "/")
 	if plain == "" {
 		return "", nil
 	}
-	if strings.ContainsAny(plain, "#\\") || strings.ContainsFunc(plain, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", bad
-	}
-	if lower := strings.ToLower(plain); strings.HasPrefix(lower, "file:") || escaped(lower) {
-		return "", bad
-	}
-	if len(plain) >= 2 && plain[1] == ':' || files.ValidPath(plain) != nil {
-		return "", bad
+	control := strings.ContainsFunc(plain, func(r rune) bool { return r < ' ' || r == 0x7f })
+	if control || files.ValidPath(plain) != nil || !harmless(plain) {
+		return "", invalid("Invalid path '%s'", cut(p, maxKey))
 	}
 	return plain, nil
 }
 
-// escaped tells whether a path still has escapes that would matter.
-func escaped(lower string) bool {
-	for _, e := range []string{"%2e", "%2f", "%5c", "%23", "%25", "%00"} {
-		if strings.Contains(lower, e) {
+// leaving are the paths that lead elsewhere on some client's machine: to a drive,
+// by a URI, or up.
+var leaving = regexp.MustCompile(`^[A-Za-z]:(/|$)|^(?i:file:)|[#\\]|(^|/)\.\.?(/|$)`)
+
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// maxDecodings is how often a path may be escaped, as in MLflow.
+const maxDecodings = 10
+
+// harmless tells whether a path stays where it is however often it is decoded.
+func harmless(p string) bool {
+	slashes := strings.Count(p, "/")
+	for range maxDecodings {
+		if leaving.MatchString(p) || strings.Count(p, "/") != slashes {
+			return false
+		}
+		next := escape.ReplaceAllStringFunc(p, unescape)
+		if next == p {
 			return true
 		}
+		p = next
 	}
 	return false
+}
+
+func unescape(e string) string {
+	plain, _ := url.PathUnescape(e) // it is an escape
+	return plain
 }
 
 // artifact finds what a path stands for: <artifact root of a run or a logged
@@ -352,7 +368,7 @@ func (c call) writable(ctx context.Context, p string) (artifact, error) {
 	case err != nil:
 		return a, err
 	case a.path == "":
-		return a, invalid("Invalid path")
+		return a, invalid("Invalid path '%s': give the path of a file", cut(p, maxKey))
 	case a.list.Fixed():
 		return a, failf(codeDenied, "The files of a version of a registered model never change")
 	}

@@ -44,8 +44,24 @@ func (s *served) keys() []string {
 // outside are paths that try to leave the run, as they stand in a URL.
 var outside = []string{
 	"../x", "a/../../x", "a/..", "..", "%2e%2e/x", "%2E%2E%2Fx", ".%2e/x", "a/%2e%2e/x", "%252e%252e/x", "%25252e%25252e/x", "..%252fx", "a/./b", "./a",
-	"/etc/passwd", "%2Fetc%2Fpasswd", "//etc/passwd", "a//b", "C:/x", "C:%5Cx", "c:x", "..%5Cx", "a%5C..%5Cx", "%5C%5Chost%5Cshare", "file:/etc/passwd",
-	"file:///etc/passwd", "FILE:x", "a%23b", "a%00b", "a%0Ab", "a%7Fb", "a%2500b", "%ff%fe", strings.Repeat("x/", 2100) + "y",
+	"/etc/passwd", "%2Fetc%2Fpasswd", "//etc/passwd", "a//b", "C:/x", "C:%5Cx", "C:", "C%253A/x", "%2566ile:x", "a%252fb", "a%2523b", "..%5Cx", "a%5C..%5Cx", "%5C%5Chost%5Cshare", "file:/etc/passwd",
+	"file:///etc/passwd", "FILE:x", "a%23b", "a%00b", "a%0Ab", "a%7Fb", "%25zz/%252e./x", "%" + strings.Repeat("25", 20) + "41", "%ff%fe", strings.Repeat("x/", 2100) + "y",
+}
+
+// Names that only look like drives and escapes are names as others.
+func TestNamesWithColonsAndEscapes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	id := s.story()
+	for _, name := range []string{"a:b.txt", "c:x", "a/C:", "50%25.csv", "a%2eb", "a%00b", "100%", "%zz"} {
+		path := s.artifact(id, url.PathEscape(name))
+		a := s.send("PUT", path, "", name)
+		require.Equal(t, http.StatusOK, a.status, "%s: %s", name, a.body)
+		a = s.send("GET", path, "", "")
+		require.Equal(t, http.StatusOK, a.status, "%s: %s", name, a.body)
+		require.Equal(t, name, string(a.body))
+	}
+	require.Contains(t, string(s.send("GET", s.artifact(id, "%2e%2e%2fx"), "", "").body), "artifacts/../x'", "errors name the path")
 }
 
 func TestPathsStayInside(t *testing.T) {

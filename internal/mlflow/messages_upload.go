@@ -18,7 +18,7 @@ func (u uploadTarget) target() (string, error) {
 	name := u.Path[strings.LastIndexAny(u.Path, `/\`)+1:]
 	folder, err := checkPath(u.folder)
 	if err == nil && (name == "" || folder == "") {
-		err = invalid("Invalid path")
+		err = invalid("Invalid path '%s': give a folder and the name of a file", cut(u.folder+"/"+name, maxKey))
 	}
 	if err != nil {
 		return "", err

@@ -68,6 +68,7 @@ var ranks = map[string]int{
 	"internal/rundata":                   37,
 	"run":                                40,
 	"internal/mlflow":                    45,
+	"internal/guard":                     46,
 	"endpoint":                           50,
 	"endpoint/inferencegrpc":             55,
 	"experiment":                         50,

@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"fmt"
@@ -12,31 +12,47 @@ import (
 	"github.com/azml-go/azml/internal/mlflow"
 )
 
-// turnedAway answers requests that a browser was led into: by a name that a
-// stranger has made point here (DNS rebinding), or by a page of another site. It
-// also answers a browser's question whether a page may call (a preflight).
-func (s *Server) turnedAway(w http.ResponseWriter, r *http.Request) bool {
-	if !s.hostAllowed(r.Host) {
+// Callers are the names under which a server may be called, beside localhost and IP
+// addresses, and the origins of other sites whose pages may call it. The zero
+// Callers are none.
+type Callers struct{ hosts, origins map[string]bool }
+
+// NewCallers checks the names and origins. Errors: ErrInvalid.
+func NewCallers(hosts, origins []string) (c Callers, err error) {
+	if c.hosts, err = hostSet(hosts); err != nil {
+		return c, err
+	}
+	c.origins, err = originSet(origins)
+	return c, err
+}
+
+// TurnAway answers requests that a browser was led into: by a name that a stranger
+// has made point here (DNS rebinding), or by a page of another site. It also answers
+// a browser's question whether a page may call (a preflight).
+func (c Callers) TurnAway(w http.ResponseWriter, r *http.Request) bool {
+	if !c.hostAllowed(r.Host) {
 		mlflow.Refuse(w, http.StatusForbidden, codeDenied,
-			fmt.Sprintf("The server does not answer under the name %q: allow it with --allow-host", hostname(r.Host)))
+			fmt.Sprintf("The server does not answer under the name %q: use an address or localhost; azml server allows others with --allow-host", hostname(r.Host)))
 		return true
 	}
 	origin := r.Header.Get("Origin")
-	if len(s.origins) > 0 {
+	if len(c.origins) > 0 {
 		w.Header().Add("Vary", "Origin")
 	}
 	switch {
-	case origin == "" || sameHost(origin, r.Host):
+	case origin == "" || SameHost(origin, r.Host):
 		return false
-	case !s.origins[strings.ToLower(origin)]:
-		mlflow.Refuse(w, http.StatusForbidden, codeDenied, fmt.Sprintf("Pages of %q may not call the server: allow it with --cors-origin", origin))
+	case !c.origins[strings.ToLower(origin)]:
+		mlflow.Refuse(w, http.StatusForbidden, codeDenied, fmt.Sprintf("Pages of %q may not call the server: azml server allows it with --cors-origin", origin))
 		return true
 	}
-	return s.cors(w, r, origin)
+	return cors(w, r, origin)
 }
 
+const codeDenied = "PERMISSION_DENIED"
+
 // cors tells the browser that pages of the origin may call.
-func (s *Server) cors(w http.ResponseWriter, r *http.Request, origin string) (preflight bool) {
+func cors(w http.ResponseWriter, r *http.Request, origin string) (preflight bool) {
 	header := w.Header()
 	header.Set("Access-Control-Allow-Origin", origin)
 	header.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag")
@@ -54,9 +70,9 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request, origin string) (pr
 
 // hostAllowed tells whether the server may be called so. An IP address is always
 // right: no name was looked up, so none can have been bent.
-func (s *Server) hostAllowed(host string) bool {
+func (c Callers) hostAllowed(host string) bool {
 	name := hostname(host)
-	if name == "localhost" || s.hosts[name] {
+	if name == "localhost" || c.hosts[name] {
 		return true
 	}
 	_, err := netip.ParseAddr(name)
@@ -73,8 +89,8 @@ func hostname(host string) string {
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
-// sameHost tells whether the page comes from this server.
-func sameHost(origin, host string) bool {
+// SameHost tells whether the page comes from this server.
+func SameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
 }
