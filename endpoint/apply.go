@@ -67,7 +67,7 @@ func (s *host) try(ctx context.Context, r *record.Endpoint) (target string, err 
 		}
 		promote(now, *now.Candidate)
 		now.Candidate = nil
-		if now.Failure != nil && now.Failure.Deployment == "" { // others wait for the end of theirs
+		if now.Failure != nil && now.Failure.Deployment == "" { // else it tells of one that was tried beside these
 			now.Failure = nil
 		}
 		return nil
@@ -116,6 +116,8 @@ func (s *host) reject(ctx context.Context, next *record.EndpointRevision, id str
 		}
 		withdraw(now, id)
 		now.Failure = &record.EndpointFailure{Revision: next.ID, Deployment: id, Error: withoutClass(cause), At: s.c.h.Now()}
+		now.Failed = append(now.Failed, *now.Failure)
+		now.Failed = now.Failed[max(0, len(now.Failed)-maxFailed):]
 		return nil
 	})
 	return &stored.Value, err

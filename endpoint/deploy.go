@@ -407,10 +407,15 @@ func (e *Endpoint) phase() string {
 // verdict tells how the trial of these deployments ended.
 func verdict(r *record.Endpoint, ids []string) error {
 	for _, id := range ids {
-		switch served := slices.ContainsFunc(r.Revisions(), func(revision *record.EndpointRevision) bool { return revision.Has(id) }); {
-		case r.Failure != nil && r.Failure.Deployment == id:
-			return fmt.Errorf("%w: %s", azml.ErrFailed, r.Failure.Error)
-		case !served:
+		if r.Current.Has(id) { // also when it failed before: a rollback tries it again
+			continue
+		}
+		for _, failed := range slices.Backward(r.Failed) {
+			if failed.Deployment == id {
+				return fmt.Errorf("%w: %s", azml.ErrFailed, failed.Error)
+			}
+		}
+		if !slices.ContainsFunc(r.Revisions(), func(revision *record.EndpointRevision) bool { return revision.Has(id) }) {
 			return fmt.Errorf("%w: another change has taken its place", azml.ErrConflict)
 		}
 	}

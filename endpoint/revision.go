@@ -17,6 +17,9 @@ import (
 // maxHistory is how many revisions are kept that were replaced.
 const maxHistory = 20
 
+// maxFailed is how many deployments that failed are kept.
+const maxFailed = 10
+
 // base gives a copy of what a change is to be made to: what is being tried, else
 // what is served, else nothing.
 func base(r *record.Endpoint) record.EndpointRevision {

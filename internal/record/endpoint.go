@@ -41,6 +41,9 @@ type Endpoint struct {
 	History []EndpointRevision `json:"history,omitempty"`
 	// Failure says what did not start last; nil when the last change succeeded.
 	Failure *EndpointFailure `json:"failure,omitempty"`
+	// Failed are the deployments that failed, the latest last, 10 at most: who waits for
+	// one learns of its end also when another change has come since.
+	Failed []EndpointFailure `json:"failed,omitempty"`
 }
 
 // Schema implements Record.
