@@ -308,6 +308,35 @@ func TestDryRun(t *testing.T) {
 	require.Equal(t, done.Chunks, report.Chunks)
 }
 
+// TestDryRunOfEqualWorkspaces has nothing to bring, though each side has the
+// points in a form of its own.
+func TestDryRunOfEqualWorkspaces(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	there := memory.NewObjects()
+	laptop, cloud := created(t, "laptop", there), created(t, "cloud", memory.NewObjects())
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	r, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "r1"})
+	require.NoError(t, err)
+	for i := range 4 {
+		require.NoError(t, r.Log("loss", float64(i), nil))
+		require.NoError(t, r.Flush(ctx))
+		if i == 1 {
+			clean(t, cloud, laptop)
+		}
+	}
+	clean(t, cloud, laptop)
+	require.NoError(t, r.Complete(ctx))
+	require.Eventually(t, func() bool { return !holds(t, there, ".seg") }, time.Minute, time.Millisecond)
+	clean(t, cloud, laptop)
+	for _, ws := range [][2]*workspace.Workspace{{cloud, laptop}, {laptop, cloud}} {
+		report := synced(t, ws[0], ws[1], &mirror.Options{DryRun: true, Verify: true})
+		require.Zero(t, report.Changes())
+		require.Zero(t, report.Bytes())
+	}
+}
+
 // TestSecretsAreNotBrought but named.
 func TestSecretsAreNotBrought(t *testing.T) {
 	t.Parallel()

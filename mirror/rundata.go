@@ -144,7 +144,9 @@ func (s *syncer) bringMetrics(ctx context.Context, r *carried, o *objects) (map[
 		return nil, 0, nil
 	}
 	if s.opts.DryRun {
-		s.note(func(rep *Report) { rep.MetricBytes += max(0, o.metrics-o.have) })
+		if r.there == nil || !r.there.Value.Status.Terminal() { // of runs that have ended, each side seals the points by itself, and sizes tell nothing
+			s.note(func(rep *Report) { rep.MetricBytes += max(0, o.metrics-o.have) })
+		}
 		return nil, 0, nil
 	}
 	return s.carryMetrics(ctx, runUnits+r.id, r.from.Value.Status.Terminal(), func(h core.Handle) (*metrics.Log, error) { return history.Metrics(h, r.from.Value) })

@@ -112,8 +112,8 @@ func (a *app) syncOnce(ctx context.Context, dst, src *workspace.Workspace, f syn
 	f.Progress = func(c mirror.Counts) { p.set("%s", syncLine(c)) }
 	report, err := workspace.Sync(ctx, dst, src, &f.Options)
 	p.clear()
-	if report == nil {
-		return err
+	if report == nil || err != nil && report.Changes() == 0 && report.Bytes() == 0 {
+		return err // and no table of zeros
 	}
 	if err := errors.Join(err, a.show(report, func(t *table) { drawSync(t, report) })); err != nil {
 		return err

@@ -48,6 +48,10 @@ func TestSync(t *testing.T) {
 	other.json(t, &d, "run", "show", id)
 	require.Equal(t, "here", d.Tags["side"])
 
+	none := s.call(t, "sync", s.dir, team, "--run", "none")
+	require.Equal(t, exitError, none.code, none.stderr)
+	require.Empty(t, none.stdout, "no report of what was not begun")
+
 	for want, args := range map[string][]string{
 		"--prefer":   {"sync", s.dir, team, "--prefer", "both"},
 		"exclude":    {"sync", s.dir, team, "--follow", "--dry-run"},
