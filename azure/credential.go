@@ -58,7 +58,7 @@ func (p place) checkAccount(account azureblob.Account) error {
 	if err != nil {
 		return fmt.Errorf("%w: the variable %s: its endpoint is no URL", azml.ErrInvalid, connectionVariable)
 	}
-	if host := strings.ToLower(endpoint.Host); host != p.host() && !(onLoopback(host) && onLoopback(p.host())) {
+	if host := strings.ToLower(endpoint.Host); host != p.host() && (!onLoopback(host) || !onLoopback(p.host())) {
 		return fmt.Errorf("%w: the variable %s is of the endpoint %s, and the workspace is at %s", azml.ErrInvalid, connectionVariable, host, p.host())
 	}
 	return nil

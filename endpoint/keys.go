@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,10 +38,9 @@ func (Keys) String() string { return "REDACTED" }
 // GoString gives "REDACTED".
 func (Keys) GoString() string { return "REDACTED" }
 
-// secretName gives the name of the key in the secret store. It is no other endpoint's,
-// also of another workspace that has the same store.
+// secretName gives the name of the key in the secret store.
 func secretName(r *record.Endpoint, which Key) string {
-	return cmp.Or(r.Secret, "endpoint-"+r.Name) + "-" + strings.ToLower(string(which))
+	return r.KeySecret(strings.ToLower(string(which)))
 }
 
 // keyBytes is the length of a random key.

@@ -92,6 +92,9 @@ func (s *Server) checkAddress(ctx context.Context, addr net.Addr) error {
 	if isLocal(addr) {
 		return nil
 	}
+	if s.opts.NoAuth {
+		return fmt.Errorf("%w: other machines reach %s, and with NoAuth (--no-auth) everybody would be an owner: serve on this machine alone, or leave that out", azml.ErrDenied, addr)
+	}
 	needed, err := s.TokenNeeded(ctx)
 	if err != nil || needed {
 		return err

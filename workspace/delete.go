@@ -76,40 +76,42 @@ func (w *Workspace) namedSecrets(ctx context.Context) (map[string]bool, error) {
 			if err != nil {
 				return nil, err
 			}
-			name, isRecord := strings.CutSuffix(child, ".json")
-			if !isRecord {
+			if !strings.HasSuffix(child, ".json") {
 				continue
 			}
-			if prefix == core.EndpointPrefix {
-				names[strings.ToLower("endpoint-"+name+"-primary")], names[strings.ToLower("endpoint-"+name+"-secondary")] = true, true
-				continue
-			}
-			secret, err := w.secretIn(ctx, prefix+child)
+			secrets, err := w.secretsIn(ctx, prefix+child)
 			if err != nil {
 				return nil, err
 			}
-			names[strings.ToLower(secret)] = true
+			for _, secret := range secrets {
+				names[strings.ToLower(secret)] = true
+			}
 		}
 	}
 	return names, nil
 }
 
-// secretIn gives the name of the credentials in the record of a datastore or a
-// compute target.
-func (w *Workspace) secretIn(ctx context.Context, key string) (name string, err error) {
-	if strings.HasPrefix(key, "compute/") {
+// secretsIn gives the names of secrets in the record of a datastore, a compute target
+// or an endpoint.
+func (w *Workspace) secretsIn(ctx context.Context, key string) (names []string, err error) {
+	switch {
+	case strings.HasPrefix(key, core.EndpointPrefix):
+		var stored core.Stored[record.Endpoint]
+		stored, err = core.Get[record.Endpoint](ctx, w.h, key)
+		names = []string{stored.Value.KeySecret("primary"), stored.Value.KeySecret("secondary")}
+	case strings.HasPrefix(key, "compute/"):
 		var stored core.Stored[record.Compute]
 		stored, err = core.Get[record.Compute](ctx, w.h, key)
-		name = stored.Value.Secret
-	} else {
+		names = []string{stored.Value.Secret}
+	default:
 		var stored core.Stored[record.Datastore]
 		stored, err = core.Get[record.Datastore](ctx, w.h, key)
-		name = stored.Value.Secret
+		names = []string{stored.Value.Secret}
 	}
 	if errors.Is(err, azml.ErrNotFound) || errors.Is(err, azml.ErrDamaged) || errors.Is(err, azml.ErrUnsupported) {
-		return "", nil
+		return nil, nil
 	}
-	return name, err
+	return names, err
 }
 
 // deleteObjects deletes the workspace's objects and gives how many others there

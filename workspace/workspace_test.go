@@ -248,12 +248,15 @@ func TestDeleteWithSecrets(t *testing.T) {
 		require.NoError(t, err)
 		far, err := record.Encode(&record.Compute{Name: "far", Secret: "compute-0123"}, nil)
 		require.NoError(t, err)
-		for key, content := range map[string]string{"compute/far.json": string(far),
-			"endpoints/Risk.json": `{"schema": "azml.endpoint/1"}`, "datastores/broken.json": "{"} {
+		risk, err := record.Encode(&record.Endpoint{Name: "Risk"}, nil)
+		require.NoError(t, err)
+		fresh, err := record.Encode(&record.Endpoint{Name: "fresh", Secret: "endpoint-4567"}, nil)
+		require.NoError(t, err)
+		for key, content := range map[string]string{"compute/far.json": string(far), "endpoints/Risk.json": string(risk), "endpoints/fresh.json": string(fresh), "datastores/broken.json": "{"} {
 			_, err = objects.Put(ctx, key, strings.NewReader(content), &backend.PutOptions{})
 			require.NoError(t, err)
 		}
-		for _, name := range []string{"compute-0123", "endpoint-Risk-primary", "endpoint-Risk-secondary", "endpoint-other-primary", "db-password"} {
+		for _, name := range []string{"compute-0123", "endpoint-Risk-primary", "endpoint-Risk-secondary", "endpoint-4567-primary", "endpoint-other-primary", "db-password"} {
 			require.NoError(t, secrets.Set(ctx, name, "v"))
 		}
 		want, kept := []string{"secret db-password", "secret endpoint-other-primary"}, []string(nil)

@@ -56,7 +56,7 @@ func New(vaultURL string, credential azcore.TokenCredential, opts *Options) (*St
 	case err != nil:
 		return nil, fmt.Errorf("%w: the URL of the key vault can't be read: give one such as https://NAME.vault.azure.net", azml.ErrInvalid)
 	case u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%w: %q is no URL of a key vault: give one such as https://NAME.vault.azure.net", azml.ErrInvalid, u.Redacted())
+		return nil, fmt.Errorf("%w: not the URL of a key vault (its host is %q): give one such as https://NAME.vault.azure.net, without a path, a query or a user", azml.ErrInvalid, u.Host) // what else it has may be a credential
 	case credential == nil:
 		return nil, fmt.Errorf("%w: the key vault %s needs a credential, such as that of azidentity.NewDefaultAzureCredential", azml.ErrInvalid, u.Host)
 	}

@@ -33,7 +33,7 @@ func TestNewRefuses(t *testing.T) {
 		"no scheme":    "contoso.vault.azure.net",
 		"http":         "http://contoso.vault.azure.net",
 		"a secret":     "https://contoso.vault.azure.net/secrets/a",
-		"a query":      "https://contoso.vault.azure.net?x=1",
+		"a query":      "https://contoso.vault.azure.net?sig=hunter2",
 		"a user":       "https://me:hunter2@contoso.vault.azure.net",
 		"no URL":       "https://contoso\x00hunter2",
 		"only a slash": "/",

@@ -123,7 +123,11 @@ func TestSecrets(t *testing.T) {
 	require.Equal(t, "s3cret, with = and spaces ", s.ok(t, "secret", "get", "password"))
 	var view secretView
 	s.json(t, &view, "secret", "get", "password")
-	require.Equal(t, secretView{"password", "s3cret, with = and spaces "}, view)
+	require.Equal(t, secretView{Name: "password", Value: "s3cret, with = and spaces "}, view)
+	s.ok(t, "secret", "set", "bytes", "--file", write(t, t.TempDir(), "key.bin", "\xff\x00k"))
+	s.json(t, &view, "secret", "get", "bytes")
+	require.Equal(t, secretView{Name: "bytes", Value: "/wBr", Encoding: "base64"}, view)
+	s.ok(t, "secret", "delete", "bytes")
 	require.Equal(t, "other\npassword", s.ok(t, "secret", "list"))
 	s.ok(t, "secret", "set", "other", "--file", write(t, t.TempDir(), "key.pem", "BEGIN\nEND\n"))
 	var key secretView

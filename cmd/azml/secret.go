@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"os"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -63,8 +65,18 @@ func (a *app) secretValue(ctx context.Context, name, file string) (string, error
 type secretView struct {
 	// Name is the secret's name.
 	Name string `json:"name"`
-	// Value is the secret's value.
+	// Value is the secret's value, as Encoding says.
 	Value string `json:"value"`
+	// Encoding is "base64" for a value that is no text, else empty.
+	Encoding string `json:"encoding,omitempty"`
+}
+
+// viewOf gives the view of a secret: JSON has no bytes that are no UTF-8.
+func viewOf(name, value string) secretView {
+	if utf8.ValidString(value) {
+		return secretView{Name: name, Value: value}
+	}
+	return secretView{name, base64.StdEncoding.EncodeToString([]byte(value)), "base64"}
 }
 
 func (a *app) secretGet() *cobra.Command {
@@ -82,7 +94,7 @@ func (a *app) secretGet() *cobra.Command {
 				if a.output == outputTable {
 					return a.printAnswer([]byte(value))
 				}
-				return a.show(secretView{args[0], value}, nil)
+				return a.show(viewOf(args[0], value), nil)
 			})
 		},
 	}

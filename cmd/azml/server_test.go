@@ -69,7 +69,7 @@ func TestServerUsage(t *testing.T) {
 		text string
 	}{
 		"others without tokens": {[]string{"--listen", "0.0.0.0:0"}, exitError, "no token is asked for"},
-		"others without auth":   {[]string{"--listen", ":0", "--no-auth"}, exitError, "no token is asked for"},
+		"others without auth":   {[]string{"--listen", ":0", "--no-auth"}, exitError, "with NoAuth (--no-auth) everybody would be an owner"},
 		"no port":               {[]string{"--listen", "127.0.0.1"}, exitUsage, "HOST:PORT"},
 		"no such port":          {[]string{"--listen", "127.0.0.1:http2000"}, exitError, "port"},
 		"no token file":         {[]string{"--token-file", empty + "2"}, exitError, "no such file"},

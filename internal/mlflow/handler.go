@@ -139,7 +139,7 @@ func unservedPart(path string) string {
 // notServed gives the error for a path without a route.
 func notServed(path string) error {
 	if unservedPart(path) != "" {
-		return failf(codeNotImplemented, "%s is not served here: it is one of the parts of MLflow, such as traces, prompts and the gateway, that are not implemented", path)
+		return failf(codeNotImplemented, "%s is not served here: it is one of the parts of MLflow, such as traces and the gateway, that are not implemented", path)
 	}
 	return failf(codeEndpointNotFound, "No endpoint at %s", path)
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -44,6 +45,12 @@ type Endpoint struct {
 	// Failed are the deployments that failed, the latest last, 10 at most: who waits for
 	// one learns of its end also when another change has come since.
 	Failed []EndpointFailure `json:"failed,omitempty"`
+}
+
+// KeySecret names the secret of a key of the endpoint, "primary" or "secondary". It is no
+// other endpoint's, also of another workspace that has the same store.
+func (e *Endpoint) KeySecret(which string) string {
+	return cmp.Or(e.Secret, "endpoint-"+e.Name) + "-" + which
 }
 
 // Schema implements Record.
