@@ -24,6 +24,7 @@ type running struct {
 	deployment *scoring.Deployment
 	dir        *workDir      // of a script; nil for a Go function
 	collects   *collection   // nil when nothing is collected
+	said       lastLines     // what its replicas have written to their log
 	longest    time.Duration // that one request takes
 }
 
@@ -141,7 +142,7 @@ func (s *host) ensure(ctx context.Context, r *record.EndpointRevision) (failed s
 			return d.ID, err
 		}
 		s.running[d.ID] = one
-		if err := s.check(ctx, one.deployment, d); err != nil {
+		if err := s.check(ctx, one, d); err != nil {
 			s.drop(ctx, d.ID)
 			return d.ID, err
 		}
@@ -150,18 +151,19 @@ func (s *host) ensure(ctx context.Context, r *record.EndpointRevision) (failed s
 }
 
 // check sends the deployment's sample request.
-func (s *host) check(ctx context.Context, deployment *scoring.Deployment, d *record.EndpointDeployment) error {
+func (s *host) check(ctx context.Context, one *running, d *record.EndpointDeployment) error {
 	if d.Sample == nil {
 		return nil
 	}
 	s.progress(ctx, "trying the sample request on deployment %s", d.Name)
-	status, answer, err := deployment.Check(ctx, d.Sample)
+	one.said.forget()
+	status, answer, err := one.deployment.Check(ctx, d.Sample)
 	if err != nil {
-		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: %w", azml.ErrFailed, d.Name, err)}
+		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: %w%s", azml.ErrFailed, d.Name, err, &one.said)}
 	}
 	if status >= http.StatusBadRequest {
-		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: the sample request was answered with %d %s: %s",
-			azml.ErrFailed, d.Name, status, http.StatusText(status), answer)}
+		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: the sample request was answered with %d %s: %s%s",
+			azml.ErrFailed, d.Name, status, http.StatusText(status), answer, &one.said)}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models
 		maps.Copy(variables, found)
 	}
 	return scoring.PythonConfig{Python: built.Python, SourceDir: source, EntryScript: d.EntryScript, Server: d.Server, ModelDir: modelDir,
-		AppRoot: cmp.Or(source, one.dir.path), Model: d.ModelFormat, ModelFile: d.ModelFile, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: s.log, Logger: s.logger(),
+		AppRoot: cmp.Or(source, one.dir.path), Model: d.ModelFormat, ModelFile: d.ModelFile, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: io.MultiWriter(s.log, &one.said), Logger: s.logger(),
 		MaxMemory: d.MaxMemory, InitTimeout: milliseconds(d.InitTimeout), Batching: batching(d, 1)}, nil
 }
 

@@ -213,18 +213,21 @@ func TestPreflight(t *testing.T) {
 	for name, c := range map[string]struct {
 		script, sample string
 		says           []string
-		init           time.Duration
+		init, scoring  time.Duration
 		memory         int64
 	}{
 		"init":   {script: "def init():\n    print('last words')\n    raise ValueError('no weights')\ndef run(data): return 1\n", says: []string{"phase init", "exit code 3", "ValueError: no weights", "last words"}},
 		"import": {script: "import not_there\ndef init(): pass\ndef run(data): return 1\n", says: []string{"phase import", "not_there"}},
 		"exit":   {script: "import os\ndef init():\n    print('bye')\n    os._exit(7)\ndef run(data): return 1\n", says: []string{"phase init", "exit code 7", "bye"}},
-		"sample": {script: "def init(): pass\ndef run(data): raise KeyError('column')\n", sample: "1", says: []string{"phase sample"}},
+		"sample": {script: "def init(): print('early')\ndef run(data): raise KeyError('column')\n", sample: "1", says: []string{"phase sample", "answered with 500", "KeyError: 'column'"}},
+		"ends":   {script: "import os\ndef init(): pass\ndef run(data):\n    print('bye')\n    os._exit(9)\n", sample: "1", says: []string{"phase sample", "exit status 9", "| bye"}},
+		"waits": {script: "import time\ndef init(): pass\ndef run(data):\n    print('waiting')\n    time.sleep(600)\n", sample: "1", scoring: 2 * time.Second,
+			says: []string{"phase sample", "no answer after 2s", "| waiting"}},
 		"hangs": {script: "import time\ndef init(): time.sleep(600)\ndef run(data): return 1\n", init: 2 * time.Second,
 			says: []string{"not ready after 2s"}},
 		"memory": {script: "def init(): bytearray(1 << 30)\ndef run(data): return 1\n", memory: 256 << 20, says: []string{"phase init", "out of memory"}},
 	} {
-		config := endpoint.Config{Script: script(t, c.script), Sample: []byte(c.sample), InitTimeout: c.init, MaxMemory: c.memory}
+		config := endpoint.Config{Script: script(t, c.script), Sample: []byte(c.sample), InitTimeout: c.init, ScoringTimeout: c.scoring, MaxMemory: c.memory}
 		if c.sample == "" {
 			config.Sample = nil
 		}
@@ -237,6 +240,7 @@ func TestPreflight(t *testing.T) {
 		for _, text := range c.says {
 			require.ErrorContains(t, err, text, name)
 		}
+		require.NotContains(t, err.Error(), "early", "what was said before the sample is in the log")
 		require.Equal(t, endpoint.StateHealthy, proposed.State(), name)
 		require.Contains(t, proposed.Details().Error, c.says[0], name)
 		require.Equal(t, map[string]int{"main": 3}, answers(t, ep.URL(), "key", 3), name)

@@ -198,14 +198,13 @@ func (c *call) next() (answer answerHead, body []byte, err error) {
 // trusted to be between two frames any more. The calls behind it were not begun, for
 // a worker answers one before it begins the next.
 func (c *call) fail(unseen bool, cause error) error {
-	err := fmt.Errorf("%w: %w", errWorkerDied, cause)
 	switch {
 	case c.expired.Load():
-		err = c.stopped
+		return c.broken(c.stopped, errNotStarted)
 	case unseen:
-		err = errNotStarted
+		return c.broken(errNotStarted, errNotStarted)
 	}
-	return c.broken(err, errNotStarted)
+	return c.broken(fmt.Errorf("%w: %w", errWorkerDied, c.w.end(cause)), errNotStarted)
 }
 
 // broken ends the worker; next is what becomes of the call behind this one.

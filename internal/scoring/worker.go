@@ -39,7 +39,8 @@ type worker struct {
 	served   atomic.Bool     // at least one call was answered
 	late     atomic.Bool     // it was killed for a call that took too long
 	kills    int64           // see systemKills, when it was started
-	exited   chan struct{}   // closed when all of the process is gone
+	ended    chan struct{}   // closed when it is known how the process has ended
+	exited   chan struct{}   // closed when all of it is gone
 }
 
 // hello is what the worker says while it starts: phases, then how it went.
@@ -72,7 +73,7 @@ type workerSetup struct {
 // startWorker starts the interpreter and returns when init() has returned.
 // The error is a *StartError.
 func startWorker(ctx context.Context, cfg *PythonConfig) (*worker, error) {
-	w := &worker{exited: make(chan struct{}), log: &lineLog{out: cfg.Log, formed: cfg.Server == InferenceServer}}
+	w := &worker{ended: make(chan struct{}), exited: make(chan struct{}), log: &lineLog{out: cfg.Log, formed: cfg.Server == InferenceServer}}
 	w.line = newLine(w.exited)
 	setup := workerSetup{SourceDir: cfg.SourceDir, AppRoot: cfg.AppRoot, EntryScript: filepath.Join(cfg.SourceDir, cfg.EntryScript)}
 	if cfg.Model != "" {
@@ -228,6 +229,7 @@ func (w *worker) wait(output *os.File) {
 	}()
 	_ = w.cmd.Wait() // how it ended is in ProcessState
 	w.dead.Store(true)
+	close(w.ended)
 	killGroup(w.cmd.Process)
 	grace := time.AfterFunc(closeGrace, func() { _ = output.Close() })
 	defer grace.Stop()
@@ -247,6 +249,19 @@ func (w *worker) wait(output *os.File) {
 func (w *worker) kill() {
 	if !w.dead.Load() {
 		killGroup(w.cmd.Process)
+	}
+}
+
+// end says how a process ended that has closed its pipes; one that goes on without them
+// is known by the cause alone.
+func (w *worker) end(cause error) error {
+	timer := time.NewTimer(closeGrace)
+	defer timer.Stop()
+	select {
+	case <-w.ended:
+		return errors.New(w.fate())
+	case <-timer.C:
+		return cause
 	}
 }
 
