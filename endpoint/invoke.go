@@ -91,7 +91,7 @@ func (e *Endpoint) lookUp(ctx context.Context, opts *InvokeOptions, anew bool) (
 	auth := e.record().Auth
 	switch {
 	case e.URL() == "":
-		return "", fmt.Errorf("%w: it is %s and not served now", azml.ErrUnavailable, e.State())
+		return "", fmt.Errorf("%w: it is %s and not served now: serve it with azml endpoint serve %s", azml.ErrUnavailable, e.State(), e.Name())
 	case auth == record.AuthNone:
 		return "", nil
 	case opts.Key != "":

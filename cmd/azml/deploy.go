@@ -7,12 +7,14 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
+	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/runconfig"
 	"github.com/azml-go/azml/workspace"
 )
@@ -357,9 +359,30 @@ Several processes can serve the same endpoint, also on different machines.`,
 func (a *app) startInBackground(ctx context.Context, ws *workspace.Workspace, name string, s *serveFlags) error {
 	p := a.progress()
 	defer p.clear()
-	p.set("starting the endpoint, and building its environment if it is new …")
+	p.set("starting a process that serves the endpoint …")
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { sayPhases(watching, ws, name, p) })
+	defer watch.Wait()
+	defer stop()
 	_, err := a.background(ctx, ws, "serve", append([]string{"endpoint", "serve", name}, s.args()...))
 	return err
+}
+
+// sayPhases shows what those who serve the endpoint are doing, until ctx ends.
+func sayPhases(ctx context.Context, ws *workspace.Workspace, name string, p *progress) {
+	const every = 200 * time.Millisecond
+	for p.out != nil && pause.For(ctx, every) {
+		e, err := ws.Endpoints().Get(ctx, name, nil)
+		if err != nil { // who starts it will say so
+			continue
+		}
+		for _, host := range e.Details().Hosts {
+			if host.Phase != "" {
+				p.set("%s …", host.Phase)
+			}
+		}
+	}
 }
 
 // serveInBackground is startInBackground, and says where it is served.
