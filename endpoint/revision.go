@@ -52,6 +52,7 @@ func cloned(shares map[string]int) map[string]int {
 // propose makes next what is to be served. It becomes so at once when all its
 // deployments are served already, else when somebody has started and tried the new ones.
 func propose(h core.Handle, r *record.Endpoint, next record.EndpointRevision, note string) error {
+	next.Default = next.DefaultName()
 	if err := checkRevision(&next); err != nil {
 		return err
 	}
@@ -182,10 +183,14 @@ type TrafficOptions struct {
 	// which it gets a copy, whose answer is dropped; one deployment at most. nil
 	// leaves it as it is.
 	Mirror map[string]int
+	// Default is the deployment that is the default one from now on; empty leaves it as
+	// it is, which at first is the one that was deployed first.
+	Default string
 }
 
-// SetTraffic sets which share of the requests, in percent, each deployment gets;
-// what is not named gets none. Together they are 100, or 0 when every request
+// SetTraffic sets which share of the requests, in percent, each deployment gets. When
+// that is less than 100 together, the default deployment gets the rest, unless it is named;
+// what else is not named gets none. All may get 0 when every request
 // must name its deployment in the header azureml-model-deployment. The change is seen
 // within a second by all who serve the endpoint, and loses no request; when it names a
 // deployment that is being tried, it comes into force together with that. nil leaves the traffic as it is. Errors:
@@ -196,15 +201,37 @@ func (e *Endpoint) SetTraffic(ctx context.Context, traffic map[string]int, opts 
 	if opts != nil && opts.Mirror != nil {
 		note += ", copies " + shares(opts.Mirror)
 	}
+	if opts != nil && opts.Default != "" {
+		note += ", " + opts.Default + " is the default"
+	}
 	return e.change(ctx, note, func(next *record.EndpointRevision) error {
+		if opts != nil && opts.Default != "" {
+			if next.Deployment(opts.Default) == nil {
+				return fmt.Errorf("%w: there is no deployment %q, but %s", azml.ErrNotFound, opts.Default, names(next))
+			}
+			next.Default = opts.Default
+		}
 		if traffic != nil {
 			next.Traffic = maps.Clone(traffic)
+			giveRest(next)
 		}
 		if opts != nil && opts.Mirror != nil {
 			next.Mirror = maps.Clone(opts.Mirror)
 		}
 		return nil
 	})
+}
+
+// giveRest gives the default deployment what the others leave of the traffic, if they have
+// any and it is not named.
+func giveRest(next *record.EndpointRevision) {
+	given := 0
+	for _, share := range next.Traffic {
+		given += share
+	}
+	if _, named := next.Traffic[next.DefaultName()]; !named && given > 0 && given < whole {
+		next.Traffic[next.DefaultName()] = whole - given
+	}
 }
 
 // shares writes shares in the order of the names.
@@ -315,6 +342,8 @@ type DeploymentDetails struct {
 	Traffic int `json:"traffic"`
 	// Mirror is the share of the requests of which it gets a copy, in percent.
 	Mirror int `json:"mirror,omitempty"`
+	// Default says that it gets what is left when traffic is given to others.
+	Default bool `json:"default,omitempty"`
 	// Deployed is when it was deployed.
 	Deployed time.Time `json:"deployed"`
 	// Kind is "handler" for a Go function, "script" for a scoring script, "model" for a
@@ -342,7 +371,7 @@ func details(r *record.EndpointRevision) *Revision {
 	}
 	out := &Revision{Number: r.Number, Made: r.Made, MadeBy: r.MadeBy, Note: r.Note}
 	for _, d := range r.Deployments {
-		one := DeploymentDetails{Name: d.Name, ID: d.ID, Traffic: r.Traffic[d.Name], Mirror: r.Mirror[d.Name], Deployed: d.Deployed, Kind: d.Kind,
+		one := DeploymentDetails{Name: d.Name, ID: d.ID, Traffic: r.Traffic[d.Name], Mirror: r.Mirror[d.Name], Default: d.Name == r.DefaultName(), Deployed: d.Deployed, Kind: d.Kind,
 			Models: slices.Clone(d.Models), EntryScript: d.EntryScript, Server: Server(d.Server), MinReplicas: d.MinReplicas, MaxReplicas: d.MaxReplicas, Sample: slices.Clone(d.Sample)}
 		if d.Environment != nil {
 			one.Environment = d.Environment.Name + ":" + d.Environment.Version

@@ -123,6 +123,40 @@ func TestShareOfANewDeployment(t *testing.T) {
 	require.Equal(t, map[string]int{"one": 0, "two": 0, "three": 100}, share("two", 0))
 }
 
+// TestDefaultDeployment gets what is left of the traffic.
+func TestDefaultDeployment(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := reopen(t, t.TempDir())
+	for _, name := range []string{"middle", "last", "first"} {
+		deploy(t, ws, "svc", endpoint.Config{Handler: text(name)}, &endpoint.DeployOptions{Deployment: name, Overwrite: true})
+	}
+	ep, err := ws.Endpoints().Get(ctx, "svc", nil)
+	require.NoError(t, err)
+	requireDefault := func(name string, traffic map[string]int) {
+		t.Helper()
+		now := ep.Details().Current
+		require.Equal(t, traffic, shown(now))
+		for _, d := range now.Deployments {
+			require.Equal(t, d.Name == name, d.Default, d.Name)
+		}
+	}
+	requireDefault("middle", map[string]int{"first": 0, "last": 0, "middle": 100})
+	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"first": 20, "last": 5}, nil))
+	requireDefault("middle", map[string]int{"first": 20, "last": 5, "middle": 75})
+	require.ErrorIs(t, ep.SetTraffic(ctx, map[string]int{"first": 20, "middle": 5}, nil), azml.ErrInvalid, "it is named")
+	require.ErrorIs(t, ep.SetTraffic(ctx, nil, &endpoint.TrafficOptions{Default: "none"}), azml.ErrNotFound)
+	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"last": 10}, &endpoint.TrafficOptions{Default: "first"}))
+	requireDefault("first", map[string]int{"first": 90, "last": 10, "middle": 0})
+	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"last": 0}, nil))
+	requireDefault("first", map[string]int{"first": 0, "last": 0, "middle": 0})
+	require.NoError(t, ep.RemoveDeployment(ctx, "first"))
+	requireDefault("middle", map[string]int{"last": 0, "middle": 0})
+	require.NoError(t, ep.Rollback(ctx, &endpoint.RollbackOptions{To: 4}))
+	require.NoError(t, ep.AwaitDeployed(ctx, nil))
+	requireDefault("middle", map[string]int{"first": 20, "last": 5, "middle": 75})
+}
+
 // TestChangesUnderLoad: deployments are replaced, traffic is switched and rolled
 // back by another handle, and no request is lost at either of two processes.
 func TestChangesUnderLoad(t *testing.T) {

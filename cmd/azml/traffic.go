@@ -17,32 +17,36 @@ import (
 
 func (a *app) endpointTraffic() *cobra.Command {
 	var mirror []string
+	var opts endpoint.TrafficOptions
 	cmd := &cobra.Command{
 		Use:   "traffic NAME [DEPLOYMENT=PERCENT …]",
 		Short: "Show or set which share of the requests each deployment gets",
-		Long: `Show or set which share of the requests each deployment gets, in percent. What is not
-named gets none. No request is lost. --mirror has a deployment get copies of requests
-to others, whose answers are dropped.`,
+		Long: `Show or set which share of the requests each deployment gets, in percent. The default
+deployment gets what is left, unless it is named; what else is not named gets none. At
+first the default is the deployment that was deployed first. No request is lost. --mirror
+has a deployment get copies of requests to others, whose answers are dropped.`,
 		Example: `  azml endpoint traffic churn
+  azml endpoint traffic churn green=10
   azml endpoint traffic churn blue=90 green=10
+  azml endpoint traffic churn green=100 --default green
   azml endpoint traffic churn --mirror green=20`,
 		Args:              between(1, -1, "the name of an endpoint"),
 		ValidArgsFunction: a.completeEndpoints(),
 	}
 	cmd.Flags().StringArrayVar(&mirror, "mirror", nil, "DEPLOYMENT=PERCENT of the requests of which it gets a copy, or none")
+	cmd.Flags().StringVar(&opts.Default, "default", "", "deployment that gets what is left from now on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		traffic, err := percentages(args[1:])
 		if err != nil {
 			return err
 		}
-		var opts endpoint.TrafficOptions
 		if len(mirror) > 0 && mirror[0] == "none" {
 			opts.Mirror = map[string]int{}
 		} else if opts.Mirror, err = percentages(mirror); err != nil {
 			return err
 		}
 		return a.withEndpoint(cmd.Context(), args[0], func(e *endpoint.Endpoint) error {
-			if traffic != nil || opts.Mirror != nil {
+			if traffic != nil || opts.Mirror != nil || opts.Default != "" {
 				if err := e.SetTraffic(cmd.Context(), traffic, &opts); err != nil {
 					return err
 				}
@@ -65,6 +69,9 @@ func percentages(args []string) (map[string]int, error) {
 		if !ok || err != nil || name == "" {
 			return nil, usage("%q: write DEPLOYMENT=PERCENT, such as green=10", arg)
 		}
+		if _, twice := all[name]; twice {
+			return nil, usage("%q: deployment %s is named twice", arg, name)
+		}
 		all[name] = n
 	}
 	return all, nil
@@ -82,7 +89,11 @@ func (a *app) showTraffic(d endpoint.Details) error {
 				number = "not served yet"
 			}
 			for _, one := range r.Deployments {
-				t.row(one.Name, strconv.Itoa(one.Traffic)+" %", strconv.Itoa(one.Mirror)+" %", one.Kind, strings.Join(one.Models, ","), ago(one.Deployed), number)
+				name := one.Name
+				if one.Default {
+					name += " (default)"
+				}
+				t.row(name, strconv.Itoa(one.Traffic)+" %", strconv.Itoa(one.Mirror)+" %", one.Kind, strings.Join(one.Models, ","), ago(one.Deployed), number)
 			}
 		}
 	})

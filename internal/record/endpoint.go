@@ -105,6 +105,8 @@ type EndpointRevision struct {
 	Restores int `json:"restores,omitempty"`
 	// Deployments are sorted by name.
 	Deployments []EndpointDeployment `json:"deployments"`
+	// Default is the deployment that gets what is left when traffic is given to others.
+	Default string `json:"default,omitempty"`
 	// Traffic is the share of requests by deployment, in percent: together 100,
 	// or none.
 	Traffic map[string]int `json:"traffic,omitempty"`
@@ -121,6 +123,15 @@ func (r *EndpointRevision) Deployment(name string) *EndpointDeployment {
 		}
 	}
 	return nil
+}
+
+// DefaultName gives the default deployment, the one that is there for the longest where
+// none is named, "" when there is none.
+func (r *EndpointRevision) DefaultName() string {
+	if len(r.Deployments) == 0 || r.Deployment(r.Default) != nil {
+		return r.Default
+	}
+	return slices.MinFunc(r.Deployments, func(a, b EndpointDeployment) int { return a.Deployed.Compare(b.Deployed) }).Name
 }
 
 // Has tells whether the deployment of that ID is in the revision; none is in nil.
