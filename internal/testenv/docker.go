@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -167,7 +169,26 @@ const dockerInUse = 75
 // dockerPatience is how long an engine may take to be ready on a busy machine.
 const dockerPatience = 4 * time.Minute
 
+// systemContainerd is where dockerd looks for a containerd that runs already.
+const systemContainerd = "/run/containerd/containerd.sock"
+
+// dropDeadSocket removes the socket of a containerd that was killed: dockerd takes it for one
+// that runs, and would wait for it and end.
+func dropDeadSocket(ctx context.Context, path string) error {
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		return c.Close()
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	}
+	return nil
+}
+
 func startDocker(ctx context.Context, dir string) (*DockerEngine, error) {
+	if err := dropDeadSocket(ctx, systemContainerd); err != nil {
+		return nil, err
+	}
 	// One of its own, so that another engine that has the folder doesn't answer.
 	socket := filepath.Join(dir, "socket-"+rand.Text()[:8])
 	e := &DockerEngine{Host: "unix://" + socket, dir: dir, ended: make(chan struct{})}

@@ -1,6 +1,8 @@
 package testenv
 
 import (
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -39,4 +41,19 @@ func TestDockerIsEachOnesOwn(t *testing.T) {
 		_, err = output(t.Context(), "docker", "-H", e.Host, "rm", "-f", strings.TrimSpace(id))
 		require.NoError(t, err)
 	}
+}
+
+// TestDropDeadSocket removes a socket whose listener was killed, and no other.
+func TestDropDeadSocket(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "containerd.sock")
+	require.NoError(t, dropDeadSocket(t.Context(), path), "there is none")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
+	require.NoError(t, err)
+	require.NoError(t, dropDeadSocket(t.Context(), path))
+	require.FileExists(t, path, "somebody listens")
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	require.NoError(t, l.Close())
+	require.NoError(t, dropDeadSocket(t.Context(), path))
+	require.NoFileExists(t, path)
 }
