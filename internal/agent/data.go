@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/mount"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -54,7 +53,6 @@ func (d *drive) bindData(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	d.held = core.Stored[record.Run]{} // which is told of the data
 	d.data, err = d.bind(ctx, d.run, DataPlace{Dir: d.dataDir(), WorkingDir: d.codeDir(), Log: d.prepare, Warn: d.warn})
 	if err == nil {
 		return nil
