@@ -49,7 +49,7 @@ func TestRunsOnKubernetesAreApart(t *testing.T) {
 	shown := cluster.Kubectl(t, "", "get", "jobs,pods,events", "-n", on.Namespace, "-o", "yaml")
 	require.Contains(t, shown, recordOf(t, ws, r).Agent.Job)
 	require.NotContains(t, shown, secret)
-	require.Empty(t, cluster.Kubectl(t, "", "get", "secrets", "-n", on.Namespace, "-o", "name"), "the token's Secret is gone since the agent has it")
+	require.Empty(t, cluster.Kubectl(t, "", "get", "secrets", "-n", on.Namespace, "-o", "jsonpath={.items[*].data}"), "the token's Secret is empty since the agent has it")
 	pod := strings.TrimSpace(cluster.Kubectl(t, "", "get", "pods", "-n", on.Namespace, "-o", "jsonpath={.items[*].metadata.name}"))
 	cluster.Kubectl(t, "", "exec", "-n", on.Namespace, pod, "--", "touch", "/tmp/go")
 	require.NoError(t, r.Wait(t.Context(), nil))
