@@ -104,7 +104,7 @@ func TestRoomIsWaitedFor(t *testing.T) {
 }
 
 // toBegin is what the agents of those runs have to begin.
-const toBegin = 30 * time.Second
+const toBegin = time.Minute
 
 // atKubernetes opens a workspace with the target "k8s", and gives a run of the command "true",
 // which was elsewhere.
