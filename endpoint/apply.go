@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/router"
 	"github.com/azml-go/azml/internal/scoring"
+	"github.com/azml-go/azml/internal/tail"
 	"github.com/azml-go/azml/model"
 )
 
@@ -24,7 +25,7 @@ type running struct {
 	deployment *scoring.Deployment
 	dir        *workDir      // of a script; nil for a Go function
 	collects   *collection   // nil when nothing is collected
-	said       lastLines     // what its replicas have written to their log
+	said       tail.Tail     // what its replicas have written to their log
 	longest    time.Duration // that one request takes
 }
 
@@ -156,16 +157,29 @@ func (s *host) check(ctx context.Context, one *running, d *record.EndpointDeploy
 		return nil
 	}
 	s.progress(ctx, "trying the sample request on deployment %s", d.Name)
-	one.said.forget()
+	one.said.Clear()
 	status, answer, err := one.deployment.Check(ctx, d.Sample)
 	if err != nil {
-		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: %w%s", azml.ErrFailed, d.Name, err, &one.said)}
+		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: %w%s", azml.ErrFailed, d.Name, err, one.lastWords())}
 	}
 	if status >= http.StatusBadRequest {
 		return &startFailure{fmt.Errorf("%w: deployment %q failed in phase sample: the sample request was answered with %d %s: %s%s",
-			azml.ErrFailed, d.Name, status, http.StatusText(status), answer, &one.said)}
+			azml.ErrFailed, d.Name, status, http.StatusText(status), answer, one.lastWords())}
 	}
 	return nil
+}
+
+// lastWords gives the last lines of the log, each in one of its own, without the time and
+// the rest that is before a line's text there.
+func (r *running) lastWords() string {
+	var b strings.Builder
+	for _, line := range r.said.Lines() {
+		if _, text, formed := strings.Cut(line, "] azml"); formed { // else it is a further line of a text
+			_, line, _ = strings.Cut(text, " - ")
+		}
+		b.WriteString("\n  | " + line)
+	}
+	return b.String()
 }
 
 // startFailure is a failure of what is deployed, not of what it is started with.

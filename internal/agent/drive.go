@@ -20,6 +20,7 @@ import (
 	"github.com/azml-go/azml/internal/mask"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/tail"
 	"github.com/azml-go/azml/internal/telemetry"
 )
 
@@ -55,7 +56,7 @@ type drive struct {
 	env     *pythonEnv
 	prepare *history.LogWriter
 	output  *history.LogWriter
-	tail    tail
+	tail    tail.Tail
 	place   nodePlace // among the run's nodes
 	ranks   []*rank   // the script's processes on this node, of the present attempt
 	metrics *metrics.Writer

@@ -206,7 +206,7 @@ func (d *drive) writeOutput(ctx context.Context, write func() error) {
 // verdict says what the end of a process that failed means for the run; hungry says that
 // the system has ended some process for want of memory meanwhile.
 func (d *drive) verdict(r *rank, status backend.JobStatus, hungry bool) error {
-	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: r.tail.lines()}}
+	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: r.tail.Lines()}}
 	what := d.what() + r.who
 	if d.mpi() {
 		what += mpiCulprit(f.LastLines)
@@ -224,22 +224,27 @@ func (d *drive) verdict(r *rank, status backend.JobStatus, hungry bool) error {
 	if hungry {
 		f.Message += ": the system ended a process for want of memory"
 	}
-	if raised := exceptionIn(f.LastLines); raised != "" {
-		f.Message += "; it raised " + raised
-	} else {
-		for _, line := range slices.Backward(f.LastLines) {
-			if strings.Trim(line, "- ") != "" { // mpirun frames what it says
-				f.Message += "; its last line: " + line
-				break
-			}
-		}
-	}
+	f.Message += lastWords(f.LastLines)
 	f.cause = errors.New(f.Message)
 	return f
 }
 
-// exceptionIn gives what Python says of the exception that it ended with, "" where there is none. It need
-// not be the last line: MLflow's client, for one, says where a run can be seen behind it.
+// lastWords says what a script that has failed said last, of its last lines.
+func lastWords(lines []string) string {
+	if raised := exceptionIn(lines); raised != "" {
+		return "; it raised " + raised
+	}
+	for _, line := range slices.Backward(lines) {
+		if strings.Trim(line, "- ") != "" { // mpirun frames what it says
+			return "; its last line: " + line
+		}
+	}
+	return ""
+}
+
+// exceptionIn gives what Python says of the exception that it ended with, "" where there
+// is none. It need not be the last line: MLflow's client, for one, says where a run can be
+// seen behind it.
 func exceptionIn(lines []string) string {
 	const traceback = "Traceback (most recent call last):"
 	for i, line := range slices.Backward(lines) {
@@ -257,7 +262,7 @@ func exceptionIn(lines []string) string {
 
 func (d *drive) tooLong() error {
 	limit := time.Duration(d.run.Definition.MaxDuration) * time.Second
-	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: d.tail.lines(),
+	f := &failure{RunError: record.RunError{Code: userError, Phase: string(record.Running), LastLines: d.tail.Lines(),
 		Message: fmt.Sprintf("%s was ended after its time limit of %s", d.what(), limit)}}
 	f.cause = errTooLong
 	return f

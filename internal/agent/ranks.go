@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/metrics"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/tail"
 )
 
 // nodePlace is where this agent is among the nodes of its run.
@@ -63,7 +64,7 @@ type rank struct {
 	metrics *lineReader     // of its metrics file
 	points  *metrics.Writer // gets what that file says
 	log     *history.LogWriter
-	tail    *tail
+	tail    *tail.Tail
 }
 
 // meeting is where the processes of an attempt find each other.
@@ -178,7 +179,7 @@ func (d *drive) makeWay(ctx context.Context, local int) error {
 	if err := persist(ctx, d.waits, d.ranks[local].log.Flush); err != nil { // until then it may be in the job's output alone
 		return err
 	}
-	d.ranks[local].tail.clear()
+	d.ranks[local].tail.Clear()
 	if err := d.h.Local().Remove(ctx, d.jobName(local)); err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
@@ -194,7 +195,7 @@ func (d *drive) makeWay(ctx context.Context, local int) error {
 func (d *drive) newRank(ctx context.Context, local int) (*rank, error) {
 	r := &rank{metrics: &lineReader{path: d.metricsFile(local)}, points: d.metrics, log: d.output, tail: &d.tail}
 	if local > 0 {
-		r.tail = &tail{}
+		r.tail = &tail.Tail{}
 		var err error
 		if r.log, err = history.NewLogWriter(ctx, d.h, history.LogKey(d.run, d.logName(local))); err != nil {
 			return nil, err

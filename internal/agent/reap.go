@@ -117,7 +117,7 @@ func bury(ctx context.Context, h core.Handle, run core.Stored[record.Run], here 
 	}
 	defer history.SealLater(h, id)
 	return settle(ctx, h, id, history.Step{To: record.Failed, Reason: reason, Owner: me.ID, Change: func(r *record.Run) {
-		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.lines()}
+		r.Error = &record.RunError{Code: systemError, Message: reason, Phase: string(phase), LastLines: s.tail.Lines()}
 		r.Warnings = append(r.Warnings, s.warnings...)
 	}})
 }

@@ -44,6 +44,7 @@ var ranks = map[string]int{
 	"internal/filter":                    10,
 	"internal/scheduler":                 10,
 	"internal/telemetry":                 9,
+	"internal/tail":                      5,
 	"internal/terminal":                  10,
 	"internal/tfevents":                  10,
 	"internal/core":                      20,
