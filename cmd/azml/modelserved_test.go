@@ -42,7 +42,7 @@ func TestLineageFromCommitToEndpoint(t *testing.T) {
 		require.Contains(t, said, "served is Healthy at http://127.0.0.1:")
 		return said
 	}
-	require.Contains(t, deploy(), "starting the endpoint")
+	require.Contains(t, deploy(), "starting a process that serves the endpoint …", "its first phase")
 	require.Contains(t, deploy("--deployment", "green", "--traffic", "10", "--sample", write(t, t.TempDir(), "sample.json", "1")), "storing the deployment …", "its phase")
 
 	var l workspace.Lineage
