@@ -16,31 +16,39 @@ PACKAGES = ("azureml", "azureml.contrib", "azureml.contrib.services", "azureml_i
 
 
 def install():
-    sys.meta_path.append(Finder())  # last, so that real packages win
+    modules = dict.fromkeys(RESPONSE_MODULES, fill_response_module)
+    modules.update(dict.fromkeys(REQUEST_MODULES, fill_request_module))
+    modules["azureml.contrib.services"] = fill_services
+    sys.meta_path.append(Finder(PACKAGES, modules))  # last, so that real packages win
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the stand-in modules."""
+    """Finds stand-in modules, each with what fills it, and the packages among them."""
+
+    def __init__(self, packages, modules={}):
+        self.packages, self.modules = packages, modules
 
     def find_spec(self, name, path=None, target=None):
-        if name in PACKAGES:
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        if name in REQUEST_MODULES or name in RESPONSE_MODULES:
-            return importlib.machinery.ModuleSpec(name, self)
+        if name in self.packages or name in self.modules:
+            return importlib.machinery.ModuleSpec(name, self, is_package=name in self.packages)
         return None
 
     def create_module(self, spec):
         return types.ModuleType(spec.name)
 
     def exec_module(self, module):
-        if module.__name__ in RESPONSE_MODULES:
-            module.AMLResponse = AMLResponse
-        elif module.__name__ in REQUEST_MODULES:
-            fill_request_module(module)
-        elif module.__name__ == "azureml.contrib.services":
-            from azureml.contrib.services.aml_request import rawhttp
+        if module.__name__ in self.modules:
+            self.modules[module.__name__](module)
 
-            module.rawhttp = rawhttp
+
+def fill_response_module(module):
+    module.AMLResponse = AMLResponse
+
+
+def fill_services(module):
+    from azureml.contrib.services.aml_request import rawhttp
+
+    module.rawhttp = rawhttp
 
 
 def fill_request_module(module):
