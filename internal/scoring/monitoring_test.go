@@ -22,7 +22,7 @@ import (
 
 // withModules runs Python that has the worker's modules, without a worker, and reads
 // the JSON that it prints last.
-func withModules(t *testing.T, python, source string, env []string, out any) {
+func withModules(t *testing.T, python, source string, out any) {
 	t.Helper()
 	body, err := workerModules(false)
 	require.NoError(t, err)
@@ -39,9 +39,10 @@ import azml_monitoring
 		_, _ = in.Write(body)
 		_ = in.Close()
 	}()
-	cmd.Env, cmd.Stderr = append(os.Environ(), env...), os.Stderr
+	var log bytes.Buffer
+	cmd.Stderr = &log
 	text, err := cmd.Output()
-	require.NoError(t, err)
+	require.NoError(t, err, log.String())
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	require.NoError(t, json.Unmarshal(lines[len(lines)-1], out))
 }
@@ -117,7 +118,7 @@ for designation in ("inputs", "predictions", "labels", "signals", "general"):
             have.append(same(out.getvalue()))
             found.append({"call": "%s %s %s" % (designation, name, user_id), "real": want, "ours": have})
 print(json.dumps(found))
-`, nil, &got)
+`, &got)
 	require.Len(t, got, 5*9*2)
 	for _, one := range got {
 		require.Equal(t, one.Real, one.Ours, one.Call)
@@ -128,7 +129,7 @@ print(json.dumps(found))
 func TestMonitoringSamples(t *testing.T) {
 	t.Parallel()
 	var got []bool
-	withModules(t, needPython(t), `print(json.dumps([azml_monitoring.sampled(30, "request-%d" % i) for i in range(500)]))`, nil, &got)
+	withModules(t, needPython(t), `print(json.dumps([azml_monitoring.sampled(30, "request-%d" % i) for i in range(500)]))`, &got)
 	c, err := collect.New(collect.Config{Percent: map[string]float64{"inputs": 30}})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close(context.WithoutCancel(t.Context()))) }()
