@@ -45,7 +45,8 @@ type Collection struct {
 	// Percent is how much of each collection is kept, by its name: of
 	// CollectRequest and CollectResponse what clients sent and got, of other names
 	// what the Go function gives to Collect or the script to a Collector of the
-	// package azureml-ai-monitoring. More than 0, at most 100.
+	// package azureml-ai-monitoring, or to a ModelDataCollector of azureml-monitoring,
+	// whose designations are the names. More than 0, at most 100.
 	Percent map[string]float64
 	// Datastore is the name of the datastore, the default one when empty.
 	Datastore string
@@ -93,7 +94,8 @@ type CollectOptions struct {
 // gives the correlation ID that joins them with other collections' rows of the
 // request, and whether they were kept: they are not when the deployment does not
 // collect it, the request is not in the sample, there is no room, or the rows can't
-// be encoded. It never waits.
+// be encoded. Members with the names of Azure ML's columns, such as $aml_model_name,
+// stand there, and say which folder a row goes to. It never waits.
 func Collect(ctx context.Context, collection string, rows any, opts *CollectOptions) (correlationID string, kept bool) {
 	from, _ := ctx.Value(scopeKey{}).(*scope)
 	if from == nil {
@@ -133,7 +135,8 @@ func (c collecting) Score(ctx context.Context, req *scoring.Request) (*scoring.R
 type collection struct {
 	*collect.Collector
 	percent  map[string]float64
-	listener *http.Server // for scripts; nil for Go functions
+	versions map[string]string // of the models, by name
+	listener *http.Server      // for scripts; nil for Go functions
 	address  string
 }
 
@@ -144,25 +147,22 @@ func (s *host) newCollection(ctx context.Context, d *record.EndpointDeployment, 
 		return nil, fmt.Errorf("datastore of collected data: %w", err)
 	}
 	origin := collect.Origin{Workspace: s.c.h.Workspace().Name, Service: s.name, Deployment: d.Name}
-	folder := path.Join(d.Name, "0") // where there is no model
 	if len(models) > 0 {
 		origin.Model, origin.Version = models[0].Name(), strconv.Itoa(models[0].Version())
-		folder = path.Join(origin.Model, origin.Version)
 	}
 	root := d.Collect.Path
 	if root == "" {
 		root = defaultCollectPath
 	}
-	folder = path.Join(root, origin.Workspace, s.name, folder)
 	collector, err := collect.New(collect.Config{Percent: d.Collect.Percent, Origin: origin, Name: s.status.ID + d.ID, Logger: s.logger(),
 		Write: func(ctx context.Context, name string, content []byte) error {
-			_, err := store.Write(ctx, path.Join(folder, name), bytes.NewReader(content), &datastore.WriteOptions{Overwrite: true})
+			_, err := store.Write(ctx, path.Join(root, name), bytes.NewReader(content), &datastore.WriteOptions{Overwrite: true})
 			return err
 		}})
 	if err != nil {
 		return nil, err
 	}
-	one := &collection{Collector: collector, percent: d.Collect.Percent}
+	one := &collection{Collector: collector, percent: d.Collect.Percent, versions: newest(models)}
 	if d.Kind != kindHandler {
 		if err := one.listen(ctx); err != nil {
 			return nil, errors.Join(err, one.close(ctx))
@@ -171,7 +171,20 @@ func (s *host) newCollection(ctx context.Context, d *record.EndpointDeployment, 
 	return one, nil
 }
 
-// listen takes what the package azureml-ai-monitoring sends, on this machine only.
+// newest gives the newest version of each model.
+func newest(models []*model.Model) map[string]string {
+	versions := map[string]int{}
+	for _, m := range models {
+		versions[m.Name()] = max(versions[m.Name()], m.Version())
+	}
+	texts := map[string]string{}
+	for name, version := range versions {
+		texts[name] = strconv.Itoa(version)
+	}
+	return texts
+}
+
+// listen takes what Azure ML's packages for scripts send, on this machine only.
 func (c *collection) listen(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -183,11 +196,11 @@ func (c *collection) listen(ctx context.Context) error {
 	return nil
 }
 
-// variables gives the environment variables that azureml-ai-monitoring finds its
-// way by; its configuration is written into the folder.
+// variables gives the environment variables that those packages find their way by;
+// their configuration is written into the folder.
 func (c *collection) variables(dir string) (map[string]string, error) {
 	file := filepath.Join(dir, "mdc-config.json")
-	if err := os.WriteFile(file, collect.MonitoringConfig(c.percent), 0o600); err != nil {
+	if err := os.WriteFile(file, collect.MonitoringConfig(c.percent, c.versions), 0o600); err != nil {
 		return nil, err
 	}
 	host, port, err := net.SplitHostPort(c.address)

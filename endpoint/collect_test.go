@@ -119,8 +119,10 @@ const collectingScript = `
 import json
 import pandas as pd
 from azureml.ai.monitoring import Collector
+from azureml.monitoring import ModelDataCollector
 def init():
-    global inputs, outputs
+    global inputs, outputs, signals
+    signals = ModelDataCollector("m", designation="signals")
     inputs = Collector(name="model_inputs")
     outputs = Collector(name="model_outputs")
 def run(data):
@@ -128,10 +130,11 @@ def run(data):
     context = inputs.collect(frame)
     sums = frame.sum(axis=1)
     outputs.collect(pd.DataFrame({"sum": sums}), context)
+    signals.collect(frame)
     return {"sums": sums.tolist(), "id": context.get_id()}
 `
 
-// A scoring script collects by Azure ML's own package, unchanged.
+// A scoring script collects by Azure ML's own packages, unchanged.
 func TestCollectInPython(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -140,7 +143,7 @@ func TestCollectInPython(t *testing.T) {
 	file(t, dir, "score.py", collectingScript)
 	ep := deploy(t, ws, "sums", endpoint.Config{
 		Script:  &endpoint.Script{Source: dir, EntryScript: "score.py", Environment: environment.Spec{Python: environment.Python{UserManaged: true, InterpreterPath: testenv.MLflow(t)}}},
-		Collect: &endpoint.Collection{Percent: map[string]float64{"model_inputs": 100, "model_outputs": 100}, Path: "kept"}}, nil)
+		Collect: &endpoint.Collection{Percent: map[string]float64{"model_inputs": 100, "model_outputs": 100, "signals": 100}, Path: "kept"}}, nil)
 	var answer struct {
 		Sums []float64
 
@@ -155,6 +158,9 @@ func TestCollectInPython(t *testing.T) {
 	require.Len(t, outputs, 2)
 	require.Equal(t, []string{"1", "2", answer.ID}, []string{inputs[0]["a"], inputs[0]["b"], inputs[0]["$aml_dc_correlation_id"]})
 	require.Equal(t, []string{"7", answer.ID}, []string{outputs[1]["sum"], outputs[1]["$aml_dc_correlation_id"]})
+	signals := collected(t, ws, "kept/"+ws.Name()+"/sums/m/default/signals")
+	require.Len(t, signals, 2)
+	require.Equal(t, "4", signals[1]["b"])
 }
 
 func TestBadCollections(t *testing.T) {

@@ -39,7 +39,8 @@ type BatchHandler func(ctx context.Context, inputs []json.RawMessage) ([]any, er
 type Config struct {
 	// Model is the model that is served; Models when there are several. They
 	// can't be deleted while the endpoint is served. A scoring script finds
-	// their files in the folder that AZUREML_MODEL_DIR names.
+	// their files in the folder that AZUREML_MODEL_DIR names; a model that was
+	// registered from a folder has its name there, as in Azure ML.
 	Model *model.Model
 	// Models are further models.
 	Models []*model.Model

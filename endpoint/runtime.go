@@ -75,7 +75,7 @@ func (s *host) loader(ctx context.Context, d *record.EndpointDeployment, models 
 		return nil, err
 	}
 	s.progress(ctx, "fetching the model of deployment %s", d.Name)
-	dir, err := placeModels(ctx, one.dir, models)
+	dir, err := placeModels(ctx, one.dir.path, models, false)
 	if err != nil {
 		return nil, err
 	}

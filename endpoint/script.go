@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 
@@ -20,7 +21,9 @@ import (
 )
 
 // prepare makes the script's environment and its folders on this machine: the
-// source, and the models under azureml-models/<name>/<version> as in Azure ML.
+// source, and in it, as it is AML_APP_ROOT, the models under
+// azureml-models/<name>/<version> as in Azure ML, where Model.get_model_path of
+// azureml-core looks for them.
 func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models []*model.Model, one *running) (scoring.PythonConfig, error) {
 	var none scoring.PythonConfig
 	h := s.c.h
@@ -41,7 +44,8 @@ func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models
 	if err != nil {
 		return none, err
 	}
-	modelDir, err := placeModels(ctx, one.dir, models)
+	root := cmp.Or(source, one.dir.path)
+	modelDir, err := placeModels(ctx, root, models, source != "")
 	if err != nil {
 		return none, err
 	}
@@ -56,7 +60,7 @@ func (s *host) prepare(ctx context.Context, d *record.EndpointDeployment, models
 		maps.Copy(variables, found)
 	}
 	return scoring.PythonConfig{Python: built.Python, SourceDir: source, EntryScript: d.EntryScript, Server: d.Server, ModelDir: modelDir,
-		AppRoot: cmp.Or(source, one.dir.path), Model: d.ModelFormat, ModelFile: d.ModelFile, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: io.MultiWriter(s.log, &one.said), Logger: s.logger(),
+		AppRoot: root, Model: d.ModelFormat, ModelFile: d.ModelFile, ServiceName: s.name, WorkspaceName: h.Workspace().Name, Env: variables, Log: io.MultiWriter(s.log, &one.said), Logger: s.logger(),
 		MaxMemory: d.MaxMemory, InitTimeout: milliseconds(d.InitTimeout), Batching: batching(d, 1)}, nil
 }
 
@@ -73,17 +77,29 @@ func (s *host) placeSource(ctx context.Context, d *record.EndpointDeployment, in
 	return source, s.c.h.Files().Restore(ctx, manifest, source, &files.RestoreOptions{})
 }
 
-// placeModels writes the models' files and gives what AZUREML_MODEL_DIR names:
-// the version's folder of a single model, the parent of all when there are
-// several.
-func placeModels(ctx context.Context, in *workDir, models []*model.Model) (string, error) {
-	root := filepath.Join(in.path, "azureml-models")
+// placeModels writes the models' files below root and gives what AZUREML_MODEL_DIR
+// names: the version's folder of a single model, the parent of all when there are
+// several. A model that was registered from a folder has its name there, if named; that
+// is for scripts, which know it.
+func placeModels(ctx context.Context, root string, models []*model.Model, named bool) (string, error) {
+	root = filepath.Join(root, "azureml-models")
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return "", err
 	}
 	for _, m := range models {
 		dir := filepath.Join(root, m.Name(), strconv.Itoa(m.Version()))
-		if err := m.Download(ctx, dir, nil); err != nil {
+		if err := os.RemoveAll(dir); err != nil { // the script's folder may have one from elsewhere
+			return "", err
+		}
+		to := dir
+		if named {
+			folder, err := folderOf(ctx, m)
+			if err != nil {
+				return "", err
+			}
+			to = filepath.Join(dir, folder)
+		}
+		if err := m.Download(ctx, to, nil); err != nil {
 			return "", err
 		}
 		if len(models) == 1 {
@@ -91,4 +107,17 @@ func placeModels(ctx context.Context, in *workDir, models []*model.Model) (strin
 		}
 	}
 	return root, nil
+}
+
+// folderOf gives the name of the folder that a model was registered from, "" for a file.
+func folderOf(ctx context.Context, m *model.Model) (string, error) {
+	found, err := m.Files(ctx)
+	if err != nil {
+		return "", err
+	}
+	name := path.Base(m.Details().Path)
+	if name == "." || name == "/" || len(found) == 1 && found[0].Path == name {
+		return "", nil
+	}
+	return name, nil
 }

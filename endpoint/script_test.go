@@ -134,7 +134,7 @@ func TestKeyChangedWhileTheScriptStarts(t *testing.T) {
 	require.Eventually(t, func() (found bool) {
 		var err error
 		ep, err = other.Endpoints().Get(ctx, "slow", nil)
-		workers, _ := filepath.Glob(filepath.Join(dir, "cache", "endpoints", "*", "slow-*", "azureml-models"))
+		workers, _ := filepath.Glob(filepath.Join(dir, "cache", "endpoints", "*", "slow-*", "source", "azureml-models"))
 		return err == nil && ep.State() == endpoint.StateTransitioning && len(workers) > 0
 	}, 20*time.Second, 10*time.Millisecond)
 	changed := make(chan error, 1)

@@ -17,7 +17,7 @@ type collectFlags struct {
 
 func (c *collectFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&c.collections, "collect", nil, "collect this, NAME or NAME=PERCENT: request, response, or what the script collects by azureml-ai-monitoring (repeatable)")
+	f.StringArrayVar(&c.collections, "collect", nil, "collect this, NAME or NAME=PERCENT: request, response, or what the script collects by azureml-ai-monitoring or, such as inputs and predictions, azureml-monitoring (repeatable)")
 	f.StringVar(&c.to.Datastore, "collect-datastore", "", "datastore of what is collected (default: the default one)")
 	f.StringVar(&c.to.Path, "collect-path", "", "folder there (default modeldata)")
 }

@@ -2,10 +2,12 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"math"
+	"path"
 	"regexp"
 	"slices"
 	"sync"
@@ -26,7 +28,7 @@ const (
 	defaultCapacity = 16 << 20
 	// flushBytes is how much is written before its time.
 	flushBytes = 4 << 20
-	// MaxRows is the largest JSON of the rows that are collected at once, in bytes.
+	// MaxRows is the largest JSON or CSV of the rows that are collected at once, in bytes.
 	MaxRows = 4 << 20
 )
 
@@ -35,12 +37,12 @@ type Config struct {
 	// Percent is how much of each collection is kept, by its name: more than 0, at
 	// most 100. What is not named is not collected.
 	Percent map[string]float64
-	// Origin stands in every row.
+	// Origin stands in every row that names none.
 	Origin Origin
 	// Name tells the files of this collector from those of others.
 	Name string
 	// Write stores a file whole, under a path that was not used before. It may be
-	// called again with the same after an error.
+	// called again with the same after an error, unless that is an ErrInvalid.
 	Write func(ctx context.Context, path string, content []byte) error
 	// Every is how often files are written, 10 seconds when zero.
 	Every time.Duration
@@ -59,10 +61,22 @@ type Origin struct {
 	Model, Version string
 }
 
+// folder is where its files are.
+func (o *Origin) folder() string {
+	if o.Model == "" {
+		return path.Join(o.Workspace, o.Service, o.Deployment, "0")
+	}
+	return path.Join(o.Workspace, o.Service, o.Model, o.Version)
+}
+
 // Rows are some rows of one collection.
 type Rows struct {
 	// Collection is the collection's name.
 	Collection string
+	// File is what the names of their files begin with, the collection's name when "".
+	File string
+	// Origin is where they come from, the collector's when zero.
+	Origin Origin
 	// CorrelationID joins rows of several collections.
 	CorrelationID string
 	// RequestID is the request's, "" when nobody knows it.
@@ -72,7 +86,12 @@ type Rows struct {
 	// JSON is an object, or a list of objects, whose members are columns. It
 	// belongs to the collector.
 	JSON []byte
+	// CSV, when not nil, are the rows instead, below the names of their columns.
+	CSV []byte
 }
+
+// size is what they take until they are written.
+func (r *Rows) size() int { return len(r.JSON) + len(r.CSV) + overhead }
 
 // Stats count rows since the collector was made; one call's rows are one of
 // these, all or none.
@@ -163,8 +182,8 @@ func (c *Collector) Add(r Rows) bool {
 	if _, ok := c.cfg.Percent[r.Collection]; !ok {
 		return false
 	}
-	size := len(r.JSON) + overhead
-	if c.closed || len(r.JSON) > MaxRows || c.bytes+size > c.cfg.Capacity {
+	size := r.size()
+	if c.closed || size > MaxRows+overhead || c.bytes+size > c.cfg.Capacity {
 		c.stats.Dropped++
 		return false
 	}
@@ -177,7 +196,7 @@ func (c *Collector) Add(r Rows) bool {
 	return true
 }
 
-// overhead is what rows take besides their JSON.
+// overhead is what rows take besides their data.
 const overhead = 200
 
 // Stats counts what was collected.
@@ -252,14 +271,19 @@ func (c *Collector) take() (rows []Rows, closed bool) {
 	return rows, c.closed
 }
 
-// write stores the files and gives those that the store did not take.
+// write stores the files and gives those that the store did not take. What it never
+// will, such as a path that is too long, is given up.
 func (c *Collector) write(files []file) []file {
-	for i := range files {
-		if err := c.cfg.Write(c.life, files[i].path, files[i].content); err != nil {
-			c.cfg.Logger.Warn("collected rows can't be written yet", "path", files[i].path, "error", err)
+	for i, f := range files {
+		switch err := c.cfg.Write(c.life, f.path, f.content); {
+		case errors.Is(err, azml.ErrInvalid):
+			c.cfg.Logger.Warn("collected rows can't be written", "path", f.path, "error", err)
+			c.lose(files[i : i+1])
+		case err != nil:
+			c.cfg.Logger.Warn("collected rows can't be written yet", "path", f.path, "error", err)
 			return slices.Clone(files[i:])
 		}
-		c.release(files[i].bytes)
+		c.release(f.bytes)
 	}
 	return nil
 }
@@ -292,9 +316,16 @@ func (c *Collector) number() int {
 // unreadable counts rows that turned out to be none.
 func (c *Collector) unreadable(r Rows, why error) {
 	c.cfg.Logger.Warn("collected rows can't be read", "collection", r.Collection, "request_id", r.RequestID, "error", why)
-	c.release(len(r.JSON) + overhead)
+	c.release(r.size())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Collected--
 	c.stats.Dropped++
+}
+
+// dropped counts calls whose rows never came here.
+func (c *Collector) dropped(calls int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stats.Dropped += calls
 }

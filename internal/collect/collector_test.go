@@ -94,9 +94,9 @@ func TestTables(t *testing.T) {
 	}
 	require.Equal(t, [][]string{append(Columns[:len(Columns):len(Columns)], "age", "name", "more"), append(common(0), "1", `a"b`, `[1,{"x":null}]`),
 		append(common(1), "2.50", "", ""), append(common(1), "1e400", "", "true"), append(common(3), "4", "y, z", "a\nb")},
-		got["inputs/2026/11/26/inputs-h-000001.csv"])
-	require.Equal(t, append(common(2), "3", "x"), got["inputs/2026/11/26/inputs-h-000002.csv"][1])
-	require.Contains(t, got, "inputs/2026/11/27/inputs-h-000003.csv")
+		got["ws/churn/m/7/inputs/2026/11/26/inputs-h-000001.csv"])
+	require.Equal(t, append(common(2), "3", "x"), got["ws/churn/m/7/inputs/2026/11/26/inputs-h-000002.csv"][1])
+	require.Contains(t, got, "ws/churn/m/7/inputs/2026/11/27/inputs-h-000003.csv")
 }
 
 func TestUnreadableRows(t *testing.T) {
@@ -203,19 +203,74 @@ func TestListen(t *testing.T) {
 	require.Len(t, f.files, 1)
 }
 
+// post sends rows as a script's stand-in does, and gives the status.
+func post(c *Collector, head, body string) int {
+	request := httptest.NewRequest("POST", RowsPath, strings.NewReader(body))
+	request.Header.Set(RowsHeader, head)
+	answer := httptest.NewRecorder()
+	c.ServeHTTP(answer, request)
+	return answer.Code
+}
+
+// Rows of scripts say themselves where they come from, each row for itself.
+func TestRowsOfScripts(t *testing.T) {
+	t.Parallel()
+	f := &folder{}
+	c := start(t, f, nil)
+	require.Equal(t, 200, post(c, `{"collection": "inputs", "file": "mine", "workspace": "ws", "service": "churn", "model": "other", "version": "default", "request_id": "r", "time": "2026-11-26T12:00:00Z", "dropped": 2}`,
+		"a,a,$aml_dc_correlation_id,$aml_dc_scoring_timestamp,$aml_dc_boundary,$aml_workspace,$aml_service_name,$aml_model_name,$aml_model_version,$aml_request_id\r\n"+
+			"1,\"x\ny\",c1,2026-11-25T01:02:03.5,60,sub/group/far,else,m,3,r1\r\n2,,c2,yesterday,,,,,,\r\n3\r\n"))
+	require.Equal(t, 200, post(c, `{"collection": "inputs", "time": "2026-11-26T12:00:00Z"}`, "a,$aml_model_name\n1,../../up\n"), "it is read later")
+	for name, head := range map[string]string{"no header": ``, "not collected": `{"collection": "outputs"}`, "no file's name": `{"collection": "inputs", "file": "a/b"}`,
+		"no folder's name": `{"collection": "inputs", "model": ".."}`} {
+		require.Equal(t, 400, post(c, head, "a\n1\n"), name)
+	}
+	require.Equal(t, 413, post(c, `{"collection": "inputs"}`, strings.Repeat("a", MaxRows+1)))
+	require.NoError(t, c.Close(t.Context()))
+	require.Equal(t, Stats{Collected: 1, Dropped: 3}, c.Stats())
+	head := strings.Join(Columns, ",") + ",a,a.1\n"
+	require.Equal(t, map[string]string{
+		"far/else/m/3/inputs/2026/11/25/mine-h-000001.csv": head + "c1,2026-11-25T01:02:03.5Z,1440,far,else,blue,m,3,r1,1,\"x\ny\"\n",
+		"ws/churn/other/default/inputs/2026/11/26/mine-h-000002.csv": head + "c2,2026-11-26T12:00:00Z,1440,ws,churn,blue,other,default,r,2,\n" +
+			",2026-11-26T12:00:00Z,1440,ws,churn,blue,other,default,r,3,\n",
+	}, f.files)
+}
+
+// What a store never takes holds up nothing else.
+func TestRefusedFile(t *testing.T) {
+	t.Parallel()
+	f := &folder{}
+	c := start(t, f, func(cfg *Config) {
+		cfg.Write = func(ctx context.Context, path string, content []byte) error {
+			if strings.Contains(path, "half") {
+				return fmt.Errorf("%w: a bad name", azml.ErrInvalid)
+			}
+			return f.write(ctx, path, content)
+		}
+	})
+	for _, name := range []string{"half", "inputs"} {
+		require.True(t, c.Add(Rows{Collection: name, Time: noon, JSON: []byte(`{"a": 1}`)}))
+	}
+	require.NoError(t, c.Close(t.Context()))
+	require.Equal(t, Stats{Collected: 1, Dropped: 1}, c.Stats())
+	require.Len(t, f.files, 1)
+}
+
 // FuzzParse holds that rows are all as wide as the columns, or refused.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{`{"a":1}`, `[{"a":1},{"b":"x","a":null}]`, `[]`, `[1]`, `{"a":{"a":[1,2]}}`, "{\"\u0000\": 1}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		columns, records, err := parse(data)
-		if err != nil {
-			return
-		}
-		for _, r := range records {
-			if len(r) != len(columns) {
-				t.Fatalf("%d values of %d columns", len(r), len(columns))
+		for _, rows := range []Rows{{JSON: data}, {CSV: data}} {
+			columns, records, err := parse(&rows)
+			if err != nil {
+				continue
+			}
+			for _, r := range records {
+				if len(r) < len(columns) || len(r) > len(columns) && rows.CSV == nil {
+					t.Fatalf("%d values of %d columns", len(r), len(columns))
+				}
 			}
 		}
 	})

@@ -16,6 +16,7 @@ import (
 // callHead goes to the worker with each call.
 type callHead struct {
 	Method      string      `json:"method"`
+	ID          string      `json:"id,omitempty"`
 	Query       string      `json:"query,omitempty"`
 	ContentType string      `json:"content_type,omitempty"`
 	Path        string      `json:"path,omitempty"`
@@ -266,10 +267,13 @@ func (w *worker) head(req *Request) ([]byte, error) {
 	if req.batch != nil {
 		return json.Marshal(callHead{Method: http.MethodPost, Batch: req.batch})
 	}
-	if w.hello.Mode == "plain" && !w.hello.WantsHeaders && req.Method == http.MethodPost {
+	if w.hello.Mode == "plain" && !w.hello.WantsHeaders && !w.hello.WantsID && req.Method == http.MethodPost {
 		return nil, nil
 	}
 	head := callHead{Method: req.Method}
+	if w.hello.WantsID {
+		head.ID = req.ID
+	}
 	if req.Method == http.MethodGet || w.hello.Mode == "raw" {
 		head.Query = req.Query
 	}

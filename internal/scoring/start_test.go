@@ -23,7 +23,9 @@ func TestStartFailures(t *testing.T) {
 		line                           string
 	}{
 		{"syntax", "def init(:\n", PhaseImport, "SyntaxError", 3, "SyntaxError"},
-		{"missing package", "import no_such_package_here\ndef init(): pass\ndef run(d): pass\n", PhaseImport, "no_such_package_here", 3, "ModuleNotFoundError"},
+		{"missing package", "import no_such_package_here\ndef init(): pass\ndef run(d): pass\n", PhaseImport, "No module named 'no_such_package_here'; add its package to the script's environment", 3, "ModuleNotFoundError"},
+		{"missing azureml-core", "from azureml.core.model import Model\n", PhaseImport, "add azureml-core to the script's environment, or find models in the folder that the variable AZUREML_MODEL_DIR names", 3, ""},
+		{"missing monitoring", "from azureml.ai.monitoring import Collector\n", PhaseImport, "add azureml-ai-monitoring to the script's environment", 3, ""},
 		{"raises on import", "print('loading')\nraise RuntimeError('broken')\n", PhaseImport, "RuntimeError: broken", 3, "loading"},
 		{"exits on import", "import sys\nsys.exit(7)\n", PhaseImport, "SystemExit: 7", 3, ""},
 		{"no init", "def run(d): pass\n", PhaseCheck, "init()", 3, ""},

@@ -52,6 +52,7 @@ type hello struct {
 	Log          string          `json:"log"`
 	Mode         string          `json:"mode"`
 	WantsHeaders bool            `json:"wants_headers"`
+	WantsID      bool            `json:"wants_id"`
 	InputSchema  json.RawMessage `json:"input_schema"`
 	OutputSchema json.RawMessage `json:"output_schema"`
 	Versions     []string        `json:"versions"`
@@ -188,7 +189,7 @@ func (w *worker) greet(setup workerSetup) (phase string, err error) {
 // workerModules gives the worker's Python modules by name, in the order in
 // which they import one another, as JSON.
 func workerModules(inferenceServer bool) ([]byte, error) {
-	names := []string{"azml_standins", "azml_script", "azml_model", "azml_worker"}
+	names := []string{"azml_standins", "azml_monitoring", "azml_script", "azml_model", "azml_worker"}
 	if inferenceServer {
 		names = append(names, "azml_inference")
 	}

@@ -66,8 +66,11 @@ var peers = map[string]pinned{
 }
 
 var (
-	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http",
-		[]string{"azureml-inference-server-http==1.5.1", "inference-schema==1.8"}, nil}
+	// azureml-monitoring is for scoring scripts that collect data; what it asks for
+	// is for telemetry.
+	inferenceServer = pinned{"inference-server", InferenceServerVariable, "import azureml_inference_server_http, pandas, joblib, azureml.monitoring",
+		[]string{"azureml-inference-server-http==1.5.1", "inference-schema[numpy-support,pandas-support]==1.8", "numpy==2.3.5", "pandas==2.3.3", "joblib==1.5.2"},
+		[]string{"azureml-monitoring==0.1.0a21"}}
 	mlServer    = pinned{"mlserver", MLServerVariable, "import mlserver", []string{"mlserver==1.7.1"}, nil}
 	azureMLCore = pinned{"azureml-core", AzureMLCoreVariable, "from azureml.core.runconfig import RunConfiguration",
 		[]string{"azureml-core==1.61.0.post4"}, nil}

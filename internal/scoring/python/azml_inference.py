@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 
+import azml_monitoring
 import azml_script
 import azml_worker
 
@@ -17,6 +18,7 @@ control_socket_disable = True  # it would be one file for all servers of a user
 def main(_, answers, setup):
     azml_worker.watch_parent(setup.get("lifeline"))
     told["to"] = answers
+    azml_monitoring.install()
     try:
         azml_worker.limit_memory(setup.get("max_memory"))
         server, script = load()

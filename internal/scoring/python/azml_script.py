@@ -42,9 +42,25 @@ def guarded(text, function, *arguments):
         traceback.clear_frames(error.__traceback__)  # what its frames hold is needed now
         raise Unusable("%s: out of memory" % text, text + ":\n" + user_traceback()) from None
     except BaseException as error:
-        raise Unusable(
-            "%s: %s: %s" % (text, type(error).__name__, error), text + ":\n" + user_traceback()
-        ) from None
+        said = "%s: %s: %s%s" % (text, type(error).__name__, error, package_hint(error))
+        raise Unusable(said, text + ":\n" + user_traceback()) from None
+
+
+# Packages of Azure ML's by the module below azureml that they have.
+AZUREML_PACKAGES = {
+    "core": "azureml-core", "data": "azureml-core", "ai": "azureml-ai-monitoring",
+    "automl": "azureml-automl-runtime", "interpret": "azureml-interpret",
+}  # fmt: skip
+
+
+def package_hint(error):
+    """Says what to do about a module that there is not."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    parts = error.name.split(".") + [""]
+    package = AZUREML_PACKAGES.get(parts[1], "its package") if parts[0] == "azureml" else "its package"
+    other = ", or find models in the folder that the variable AZUREML_MODEL_DIR names" if parts[1] == "core" else ""
+    return "; add %s to the script's environment%s" % (package, other)
 
 
 def load(setup, enter):

@@ -16,31 +16,39 @@ PACKAGES = ("azureml", "azureml.contrib", "azureml.contrib.services", "azureml_i
 
 
 def install():
-    sys.meta_path.append(Finder())  # last, so that real packages win
+    modules = dict.fromkeys(RESPONSE_MODULES, fill_response_module)
+    modules.update(dict.fromkeys(REQUEST_MODULES, fill_request_module))
+    modules["azureml.contrib.services"] = fill_services
+    sys.meta_path.append(Finder(PACKAGES, modules))  # last, so that real packages win
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the stand-in modules."""
+    """Finds stand-in modules, each with what fills it, and the packages among them."""
+
+    def __init__(self, packages, modules={}):
+        self.packages, self.modules = packages, modules
 
     def find_spec(self, name, path=None, target=None):
-        if name in PACKAGES:
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        if name in REQUEST_MODULES or name in RESPONSE_MODULES:
-            return importlib.machinery.ModuleSpec(name, self)
+        if name in self.packages or name in self.modules:
+            return importlib.machinery.ModuleSpec(name, self, is_package=name in self.packages)
         return None
 
     def create_module(self, spec):
         return types.ModuleType(spec.name)
 
     def exec_module(self, module):
-        if module.__name__ in RESPONSE_MODULES:
-            module.AMLResponse = AMLResponse
-        elif module.__name__ in REQUEST_MODULES:
-            fill_request_module(module)
-        elif module.__name__ == "azureml.contrib.services":
-            from azureml.contrib.services.aml_request import rawhttp
+        if module.__name__ in self.modules:
+            self.modules[module.__name__](module)
 
-            module.rawhttp = rawhttp
+
+def fill_response_module(module):
+    module.AMLResponse = AMLResponse
+
+
+def fill_services(module):
+    from azureml.contrib.services.aml_request import rawhttp
+
+    module.rawhttp = rawhttp
 
 
 def fill_request_module(module):
@@ -129,10 +137,14 @@ class Parameters(dict):
     """A query's parameters: the first value by key, all by getlist."""
 
     def __init__(self, query):
+        super().__init__()
         self.lists = {}
         for key, value in query_pairs(query):
-            self.lists.setdefault(key, []).append(value)
-        super().__init__((key, values[0]) for key, values in self.lists.items())
+            self.add(key, value)
+
+    def add(self, key, value):
+        self.lists.setdefault(key, []).append(value)
+        self.setdefault(key, value)
 
     def get(self, key, default=None, type=None):
         if key not in self:
@@ -144,6 +156,28 @@ class Parameters(dict):
 
     def getlist(self, key):
         return list(self.lists.get(key, ()))
+
+
+def headers_of(text):
+    from email.parser import Parser
+
+    return Parser().parsestr(text, headersonly=True)
+
+
+class Part(io.BytesIO):
+    """One part of a form: a file, or a field, which has no filename."""
+
+    def __init__(self, piece):
+        head, _, content = piece.partition(b"\r\n\r\n")
+        super().__init__(content)
+        self.headers = headers_of(head.decode("utf-8", "replace").lstrip("\r\n"))
+        self.name = self.headers.get_param("name", header="content-disposition")
+        self.filename = self.headers.get_param("filename", header="content-disposition")
+        self.content_type, self.stream = self.headers.get("Content-Type"), self
+
+    def save(self, path):
+        with open(path, "wb") as file:
+            file.write(self.getbuffer())
 
 
 class AMLRequest:
@@ -181,7 +215,29 @@ class AMLRequest:
     @property
     def form(self):
         query = self.data.decode("utf-8", "replace") if self.mimetype == "application/x-www-form-urlencoded" else ""
-        return Parameters(query)
+        form = Parameters(query)
+        for part in self.parts:
+            if part.filename is None:
+                form.add(part.name, part.read().decode("utf-8", "replace"))
+        return form
+
+    @property
+    def files(self):
+        files = Parameters("")
+        for part in self.parts:
+            if part.filename is not None:
+                files.add(part.name, part)
+        return files
+
+    @property
+    def parts(self):
+        """The parts of a body of multipart/form-data."""
+        kind = headers_of("Content-Type: " + self.content_type)
+        boundary = kind.get_boundary()
+        if self.mimetype != "multipart/form-data" or not boundary:
+            return []
+        pieces = (b"\r\n" + self.data).split(b"\r\n--" + boundary.encode("latin-1", "replace"))
+        return [Part(piece) for piece in pieces[1:] if not piece.startswith(b"--")]
 
     def get_data(self, cache=True, as_text=False, parse_form_data=False):
         return self.data.decode("utf-8", "replace") if as_text else self.data

@@ -12,6 +12,7 @@ import traceback
 from time import perf_counter_ns
 
 import azml_model
+import azml_monitoring
 import azml_script
 import azml_standins
 
@@ -31,6 +32,7 @@ def main(calls, answers, setup):
     watch_parent(setup.get("lifeline"))
     signal.signal(signal.SIGTERM, end)
     atexit.register(send_collected)
+    azml_monitoring.install()
     azml_standins.install()
     try:
         limit_memory(setup.get("max_memory"))
@@ -41,7 +43,7 @@ def main(calls, answers, setup):
         sys.exit(INIT_FAILED)
     gc.collect()
     gc.freeze()  # what the script has loaded stays: the collector need not look at it again
-    send(answers, dict(script.describe(), ready=True))
+    send(answers, dict(script.describe(), ready=True, wants_id=azml_monitoring.imported()))
 
     while True:
         header = calls.read(HEADER.size)
@@ -52,6 +54,7 @@ def main(calls, answers, setup):
         _, head_length, body_length = HEADER.unpack(header)
         head = json.loads(calls.read(head_length)) if head_length else PLAIN
         body = calls.read(body_length)
+        azml_monitoring.request_id = head.get("id", "")
         for answer_head, answer_body in answer(script, head, body):
             if forked.is_set():
                 os._exit(0)  # a child that run() forked and let return
