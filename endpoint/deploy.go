@@ -327,9 +327,10 @@ const (
 )
 
 // AwaitDeployed waits until what was deployed with this object, or what it knows to be
-// tried otherwise, such as a rollback, is served, or has failed. It waits for a process that serves the endpoint, if there is
-// none. Errors: ErrFailed with phase, exception and last log lines; ErrConflict
-// when another change has taken its place; ErrNotFound.
+// tried otherwise, such as a rollback, is served, or has failed. Of an endpoint that nobody has served since it was
+// stopped or made, it waits for a process that does. Errors: ErrFailed with phase, exception and last log lines; ErrConflict
+// when another change has taken its place; ErrUnavailable when those who served the endpoint are gone, and nobody has
+// come within ten seconds; ErrNotFound.
 func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err error) {
 	defer e.h.Operation(&ctx, &err, "wait for", kind, e.Name())()
 	say := func(string) {}
@@ -341,12 +342,16 @@ func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err e
 
 func (e *Endpoint) await(ctx context.Context, say func(string)) error {
 	ids, said := e.awaited(), ""
+	var watch absence
 	for pause := awaitEvery; ; pause = min(pause*5/4, awaitMost) {
 		if err := e.Refresh(ctx); err != nil {
 			return err
 		}
 		if r := e.record(); !slices.ContainsFunc(ids, r.Tries) {
 			return verdict(&r, ids)
+		}
+		if watch.lasts(e) {
+			return e.abandoned()
 		}
 		if phase := e.phase(); phase != said {
 			said = phase
@@ -358,6 +363,39 @@ func (e *Endpoint) await(ctx context.Context, say func(string)) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// returnTime is how long those who serve an endpoint may be away before nobody waits for
+// them any more: who is started anew is back by then.
+const returnTime = 10 * time.Second
+
+// absence notices that those who served an endpoint are gone.
+type absence struct {
+	served bool      // somebody has served it
+	since  time.Time // when nobody did any more; zero while somebody does
+}
+
+// lasts looks at the endpoint as it was last read, and tells whether those who served it
+// are gone for good.
+func (a *absence) lasts(e *Endpoint) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a.served = a.served || len(e.hosts) > 0
+	if len(e.alive()) > 0 {
+		a.since = time.Time{}
+	} else if a.since.IsZero() {
+		a.since = time.Now()
+	}
+	return a.served && !a.since.IsZero() && time.Since(a.since) >= returnTime
+}
+
+// abandoned tells that nobody serves the endpoint any more, and what helps.
+func (e *Endpoint) abandoned() error {
+	why := "nobody serves it any more"
+	if _, _, wrong := e.state(); wrong != "" {
+		why += ": " + wrong
+	}
+	return fmt.Errorf("%w: %s; what was deployed is kept, and tried as soon as somebody serves it: azml endpoint serve %s", azml.ErrUnavailable, why, e.Name())
 }
 
 // awaited gives the IDs of the deployments that are waited for.
