@@ -42,7 +42,8 @@ type DeployOptions struct {
 	PrimaryKey string
 	// SecondaryKey is the secondary key, likewise.
 	SecondaryKey string
-	// Serve says how this process serves the endpoint, for Client.Deploy.
+	// Serve says how this process serves the endpoint; it goes on as it is when it does so
+	// already. Client.Propose only holds that it can be done so, for who serves it next.
 	Serve *ServeOptions
 	// Progress is called with what is being done, by the goroutine of the call;
 	// nil for none.
@@ -68,11 +69,6 @@ func (c *Client) Deploy(ctx context.Context, name string, config Config, opts *D
 	defer c.h.Operation(&ctx, &err, "deploy", kind, name)()
 	if opts == nil {
 		opts = &DeployOptions{}
-	}
-	if opts.Serve != nil {
-		if err := opts.Serve.check(opts.Settings); err != nil {
-			return nil, err
-		}
 	}
 	hosts, err := ownHosts(c.h)
 	if err != nil {
@@ -117,6 +113,11 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	draft, err := newRecord(name, opts.Settings)
 	if err != nil {
 		return nil, err
+	}
+	if opts.Serve != nil {
+		if err := opts.Serve.check(opts.Settings); err != nil {
+			return nil, err
+		}
 	}
 	d := record.EndpointDeployment{Name: opts.Deployment, ID: core.NewID(8), Deployed: c.h.Now()}
 	if d.Name == "" {

@@ -7,11 +7,13 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/internal/pause"
@@ -115,6 +117,29 @@ func (s *serveFlags) args() []string {
 	return args
 }
 
+// refuseServed gives an error when a flag says how to serve an endpoint that is served
+// already: who serves it goes on as before.
+func refuseServed(cmd *cobra.Command, ws *workspace.Workspace, name string) error {
+	var flags []string
+	for _, flag := range []string{"address", "foreground", "grpc", "metrics-address", "tls-cert", "tls-key"} {
+		if cmd.Flags().Changed(flag) {
+			flags = append(flags, "--"+flag)
+		}
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	e, err := ws.Endpoints().Get(cmd.Context(), name, nil)
+	if missing(err) || err == nil && !e.Active() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: endpoint %q is served already, and goes on as it is: leave %s out, or first run azml endpoint stop %s",
+		azml.ErrConflict, name, strings.Join(flags, ", "), name)
+}
+
 func (a *app) endpointCreate() *cobra.Command {
 	var s settingsFlags
 	cmd := &cobra.Command{
@@ -188,12 +213,20 @@ program azml-onnx of the module github.com/azml-go/azml/onnx.`,
 		if err := d.read(cmd); err != nil {
 			return err
 		}
+		if err := checkMetrics(d.serve.metrics); err != nil { // also of a process in the background
+			return err
+		}
 		metrics := ""
 		if d.foreground {
 			metrics = d.serve.metrics
 		}
 		return a.measured(cmd.Context(), metrics, func() error {
-			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.deploy(cmd.Context(), ws, args[0], &d) })
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				if err := refuseServed(cmd, ws, args[0]); err != nil {
+					return err
+				}
+				return a.deploy(cmd.Context(), ws, args[0], &d)
+			})
 		})
 	}
 	return cmd
@@ -277,6 +310,7 @@ func (a *app) deploy(ctx context.Context, ws *workspace.Workspace, name string, 
 		d.config.Models = append(d.config.Models, m)
 	}
 	p := a.progress()
+	d.opts.Serve = d.serve.options()
 	d.opts.Progress = func(phase string) { p.set("%s …", phase) }
 	e, err := ws.Endpoints().Propose(ctx, name, d.config, &d.opts)
 	p.clear()

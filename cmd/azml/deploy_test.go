@@ -3,14 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/internal/workspacetest"
 	"github.com/azml-go/azml/workspace"
 )
@@ -56,4 +61,35 @@ func TestPhasesOfAStart(t *testing.T) {
 	require.Eventually(t, func() bool { return bytes.Contains([]byte(out.String()), []byte("starting deployment main …")) }, time.Minute, 10*time.Millisecond)
 	stop()
 	<-ended
+}
+
+// TestDeployRefusesFlagsOfServing: flags that say how to serve are refused before anything
+// is stored, when they can't be used and when who serves the endpoint would not heed them.
+func TestDeployRefusesFlagsOfServing(t *testing.T) {
+	t.Parallel()
+	s, src, mine := setup(t), t.TempDir(), testenv.NewCertificate(t)
+	write(t, src, "score.py", "def init(): pass\ndef run(data): return data\n")
+	deploy := func(code int, flags ...string) string {
+		return s.fails(t, code, append([]string{"endpoint", "deploy", "svc", "-s", src, "--entry-script", "score.py"}, flags...)...)
+	}
+	require.Contains(t, deploy(exitError, "--tls-cert", "/none.pem", "--tls-key", mine.KeyFile), "/none.pem")
+	require.Contains(t, deploy(exitError, "--auth", "none", "--address", "0.0.0.0:0"), "keep authentication on")
+	require.Contains(t, deploy(exitError, "--grpc", "8001"), "host:port")
+	require.Contains(t, deploy(exitUsage, "--metrics-address", "0.0.0.0:9464"), "loopback")
+	require.Equal(t, "[]", s.ok(t, "endpoint", "list", "-o", "json"), "nothing is stored")
+
+	ws, err := workspace.Open(t.Context(), s.dir, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ws.Close(context.Background())) })
+	_, err = ws.Endpoints().Deploy(t.Context(), "svc", endpoint.Config{HTTP: http.NotFoundHandler()}, nil)
+	require.NoError(t, err)
+	for _, flags := range [][]string{{"--address", "127.0.0.1:0"}, {"--grpc", "127.0.0.1:0"}, {"--metrics-address", "127.0.0.1:9464"}, {"--foreground"},
+		{"--tls-cert", mine.File, "--tls-key", mine.KeyFile}} {
+		said := deploy(exitError, append(flags, "--deployment", "green")...)
+		require.Contains(t, said, "leave "+strings.Join(slices.DeleteFunc(flags, func(f string) bool { return f[0] != '-' }), ", ")+" out")
+		require.Contains(t, said, "azml endpoint stop svc")
+	}
+	e, err := ws.Endpoints().Get(t.Context(), "svc", nil)
+	require.NoError(t, err)
+	require.Nil(t, e.Details().Candidate)
 }

@@ -44,11 +44,16 @@ is to be replaced.`,
 		if name == "" {
 			name = endpointOf(args[0])
 		}
-		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			if err := checkNew(cmd.Context(), ws, name, d.opts.Overwrite); err != nil {
-				return err
-			}
-			return a.deploy(cmd.Context(), ws, name, &d)
+		return a.measured(cmd.Context(), d.serve.metrics, func() error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				if err := checkNew(cmd.Context(), ws, name, d.opts.Overwrite); err != nil {
+					return err
+				}
+				if err := refuseServed(cmd, ws, name); err != nil {
+					return err
+				}
+				return a.deploy(cmd.Context(), ws, name, &d)
+			})
 		})
 	}
 	return cmd
