@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/router"
 	"github.com/azml-go/azml/internal/snapshot"
 )
 
@@ -37,10 +38,10 @@ type DeployOptions struct {
 	// Settings are the endpoint's own. Of an endpoint that is there they replace those
 	// which are not zero here, and add tags; see Endpoint.Update.
 	Settings *Settings
-	// PrimaryKey is the primary key; when empty the one that there is, or a
-	// random one.
+	// PrimaryKey is the primary key, 8 to 1,024 characters of ASCII without spaces; when
+	// empty the one that there is, or a random one.
 	PrimaryKey string
-	// SecondaryKey is the secondary key, likewise.
+	// SecondaryKey is the secondary key, likewise, which must be another.
 	SecondaryKey string
 	// Serve says how this process serves the endpoint; it goes on as it is when it does so
 	// already. Client.Propose only holds that it can be done so, for who serves it next.
@@ -136,6 +137,9 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 		}
 	}
 	config.fill(&d)
+	if err := c.checkKeys(ctx, name, Keys{opts.PrimaryKey, opts.SecondaryKey}); err != nil {
+		return nil, err
+	}
 	seen, err := c.checkFree(ctx, name, d.Name, opts)
 	if err != nil {
 		return nil, err
@@ -232,8 +236,8 @@ func addDeployment(next *record.EndpointRevision, d record.EndpointDeployment, s
 	if share == nil {
 		return nil
 	}
-	if *share < 0 || *share > whole {
-		return fmt.Errorf("%w: traffic of %d %%: use 0 to 100", azml.ErrInvalid, *share)
+	if err := router.CheckShare(d.Name, *share, "traffic"); err != nil {
+		return err
 	}
 	return giveShare(next, d.Name, *share)
 }

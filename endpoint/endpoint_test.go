@@ -66,7 +66,7 @@ func TestHandler(t *testing.T) {
 			panic("the secret of the service")
 		}
 		return n * 2, nil
-	}}, &endpoint.DeployOptions{PrimaryKey: "first", Settings: &endpoint.Settings{CORSOrigins: []string{"https://example.org"}}})
+	}}, &endpoint.DeployOptions{PrimaryKey: "first-key", Settings: &endpoint.Settings{CORSOrigins: []string{"https://example.org"}}})
 	require.Equal(t, endpoint.StateHealthy, ep.State())
 	require.Equal(t, ep.URL()+"/score", ep.ScoringURI())
 	d := ep.Details()
@@ -98,18 +98,18 @@ func TestHandler(t *testing.T) {
 
 	code, body, _ := ask(t, "GET", ep.URL()+"/", "", "")
 	require.Equal(t, "200 Healthy", fmt.Sprint(code, " ", body))
-	code, body, _ = ask(t, "GET", ep.Details().SwaggerURI, "first", "")
+	code, body, _ = ask(t, "GET", ep.Details().SwaggerURI, "first-key", "")
 	require.Equal(t, 200, code)
 	require.Contains(t, body, `"swagger"`)
-	code, _, header := ask(t, "POST", ep.ScoringURI(), "first", "1", "Origin", "https://example.org")
+	code, _, header := ask(t, "POST", ep.ScoringURI(), "first-key", "1", "Origin", "https://example.org")
 	require.Equal(t, 200, code)
 	require.Equal(t, "https://example.org", header.Get("Access-Control-Allow-Origin"))
-	_, _, header = ask(t, "POST", ep.ScoringURI(), "first", "1", "Origin", "https://elsewhere.org")
+	_, _, header = ask(t, "POST", ep.ScoringURI(), "first-key", "1", "Origin", "https://elsewhere.org")
 	require.Empty(t, header.Get("Access-Control-Allow-Origin"))
 	code, body, _ = ask(t, "POST", ep.ScoringURI(), "", "1")
 	require.Equal(t, 401, code)
 	require.Contains(t, body, `"message"`)
-	code, _, _ = ask(t, "GET", ep.URL()+"/none", "first", "")
+	code, _, _ = ask(t, "GET", ep.URL()+"/none", "first-key", "")
 	require.Equal(t, 404, code)
 
 	require.NoError(t, ep.Stop(ctx))
@@ -121,7 +121,7 @@ func TestHandler(t *testing.T) {
 	for _, line := range []string{"serving on", "the secret of the service", "stopped"} {
 		require.Contains(t, string(text), line)
 	}
-	require.NotContains(t, string(text), "first", "keys are in no log")
+	require.NotContains(t, string(text), "first-key", "keys are in no log")
 }
 
 func TestHTTPHandler(t *testing.T) {
@@ -129,12 +129,12 @@ func TestHTTPHandler(t *testing.T) {
 	ep := deploy(t, open(t), "raw", endpoint.Config{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Query().Get("q"))
-	})}, &endpoint.DeployOptions{PrimaryKey: "key"})
-	code, body, _ := ask(t, "PUT", ep.ScoringURI()+"?q=x", "key", "")
+	})}, &endpoint.DeployOptions{PrimaryKey: "test-key"})
+	code, body, _ := ask(t, "PUT", ep.ScoringURI()+"?q=x", "test-key", "")
 	if code != http.StatusMethodNotAllowed { // the contract allows GET, POST and OPTIONS only
 		require.Equal(t, "418 PUT x", fmt.Sprint(code, " ", body))
 	}
-	code, body, _ = ask(t, "POST", ep.ScoringURI()+"?q=x", "key", "")
+	code, body, _ = ask(t, "POST", ep.ScoringURI()+"?q=x", "test-key", "")
 	require.Equal(t, "418 POST x", fmt.Sprint(code, " ", body))
 	_, err := ep.Invoke(t.Context(), nil, nil)
 	require.ErrorIs(t, err, azml.ErrInvalid)
@@ -176,6 +176,12 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"part of none":      {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Traffic: new(10)}, azml.ErrInvalid},
 		"authentication":    {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Auth: "x"}}, azml.ErrInvalid},
 		"body":              {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{MaxBody: -1}}, azml.ErrInvalid},
+		"short time":        {"abc", endpoint.Config{Handler: echo, ScoringTimeout: 1}, nil, azml.ErrInvalid},
+		"short wait":        {"abc", endpoint.Config{Handler: echo, MaxBatchWait: 1}, nil, azml.ErrInvalid},
+		"period":            {"abc", endpoint.Config{Script: script("score.py"), Scaling: &endpoint.Scaling{Period: 1500 * time.Microsecond}}, nil, azml.ErrInvalid},
+		"short key":         {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{SecondaryKey: "x"}, azml.ErrInvalid},
+		"same keys":         {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{PrimaryKey: "the-same-key", SecondaryKey: "the-same-key"}, azml.ErrInvalid},
+		"origin":            {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{CORSOrigins: []string{"*", "https://a.example/"}}}, azml.ErrInvalid},
 		"tags":              {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Tags: map[string]string{"": ""}}}, azml.ErrInvalid},
 		"address":           {"abc", endpoint.Config{Handler: echo}, at("127.0.0.1"), azml.ErrInvalid},
 		"no script":         {"abc", endpoint.Config{Script: script("none.py")}, nil, azml.ErrNotFound},
@@ -276,6 +282,30 @@ func TestDeployAgainOnTheSameAddress(t *testing.T) {
 	again, err := ws.Endpoints().Deploy(ctx, "fixed", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Overwrite: true})
 	require.NoError(t, err)
 	require.Equal(t, "http://"+address, again.URL())
+}
+
+// TestKeysThatAreRefused: a key that can't be sent, or that can't be replaced alone.
+func TestKeysThatAreRefused(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	ep, err := ws.Endpoints().Create(ctx, "keys", &endpoint.CreateOptions{PrimaryKey: "the-first-key", SecondaryKey: "the-second-key"})
+	require.NoError(t, err)
+	for name, value := range map[string]string{"short": "x", "spaces": "a key of words", "lines": "the-key\nof-two-lines", "not ASCII": "schlüsselwort",
+		"long": strings.Repeat("x", 1025), "the other": "the-second-key"} {
+		_, err := ep.RegenerateKey(ctx, endpoint.PrimaryKey, value)
+		require.ErrorIs(t, err, azml.ErrInvalid, name)
+		require.NotContains(t, err.Error(), value, "it may be a secret")
+	}
+	_, err = ws.Endpoints().Propose(ctx, "keys", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{SecondaryKey: "the-first-key"})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	keys, err := ep.Keys(ctx)
+	require.NoError(t, err)
+	require.Equal(t, endpoint.Keys{Primary: "the-first-key", Secondary: "the-second-key"}, keys)
+	_, err = ws.Endpoints().Create(ctx, "other", &endpoint.CreateOptions{PrimaryKey: "x"})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	_, err = ws.Endpoints().Get(ctx, "other", nil)
+	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
 // refuses tells whether nobody listens at the URL.

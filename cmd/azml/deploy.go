@@ -31,10 +31,22 @@ type settingsFlags struct {
 func (s *settingsFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.auth, "auth", "", "what requests need: key, token or none (default key)")
-	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, '*' for all, or none (repeatable)")
+	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, such as https://ml.example.com, '*' for all, or none (repeatable)")
 	f.Int64Var(&s.settings.MaxBody, "max-body", 0, "largest body of a request in bytes (default 100 MiB)")
 	f.StringVar(&s.settings.Description, "description", "", "description of the endpoint")
 	s.tags = tagsFlag(cmd, "tag", "tag of the endpoint")
+}
+
+// refuseZeros refuses a zero of a flag of endpoints that stands for the default: it would be
+// taken for that, which is hardly what was meant.
+func refuseZeros(cmd *cobra.Command) error {
+	for _, name := range []string{"replicas", "max-replicas", "target-utilization", "max-concurrent", "max-batch", "max-batch-wait", "max-queue", "max-queue-wait",
+		"scoring-timeout", "init-timeout", "max-memory", "max-body"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && strings.TrimSuffix(f.Value.String(), "s") == "0" {
+			return usage("--%s 0: use another number, or leave it out for the default", name)
+		}
+	}
+	return nil
 }
 
 // given gives the settings, nil when no flag was used.
@@ -67,6 +79,9 @@ func (a *app) endpointUpdate() *cobra.Command {
 	s.add(cmd)
 	cmd.Flags().StringSliceVar(&change.RemoveTags, "remove-tag", nil, "tag to remove (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := refuseZeros(cmd); err != nil {
+			return err
+		}
 		settings := s.given(cmd)
 		if settings == nil && len(change.RemoveTags) == 0 {
 			return usage("say what to change: --auth, --cors-origin, --max-body, --description, --tag or --remove-tag")
@@ -151,6 +166,9 @@ func (a *app) endpointCreate() *cobra.Command {
 	}
 	s.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := refuseZeros(cmd); err != nil {
+			return err
+		}
 		settings := s.given(cmd)
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			e, err := ws.Endpoints().Create(cmd.Context(), args[0], &endpoint.CreateOptions{Settings: settings})
@@ -265,6 +283,9 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 
 // read turns the flags into what is deployed.
 func (d *deployment) read(cmd *cobra.Command) (err error) {
+	if err := refuseZeros(cmd); err != nil {
+		return err
+	}
 	if d.script.EntryScript == "" && len(d.models) == 0 {
 		return usage("name what is served: --model NAME, --entry-script FILE, or both")
 	}

@@ -93,3 +93,21 @@ func TestDeployRefusesFlagsOfServing(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, e.Details().Candidate)
 }
+
+// TestValuesThatMeanNothing are refused before anything is stored.
+func TestValuesThatMeanNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	deploy := []string{"endpoint", "deploy", "svc", "--entry-script", "score.py"}
+	for _, flag := range []string{"replicas", "max-replicas", "target-utilization", "max-concurrent", "max-batch", "max-batch-wait", "max-queue", "max-queue-wait",
+		"scoring-timeout", "init-timeout", "max-memory", "max-body"} {
+		require.Contains(t, s.fails(t, exitUsage, append(deploy, "--"+flag, "0")...), "--"+flag+" 0: ")
+	}
+	s.fails(t, exitUsage, "model", "serve", "m", "--replicas", "0")
+	s.fails(t, exitUsage, "endpoint", "create", "svc", "--max-body", "0")
+	s.fails(t, exitUsage, "endpoint", "update", "svc", "--max-body", "0")
+	for flag, value := range map[string]string{"--scoring-timeout": "1ns", "--cors-origin": "example.org", "--target-utilization": "101"} {
+		require.Contains(t, s.fails(t, exitError, append(deploy, flag, value)...), value)
+	}
+	require.Equal(t, "[]", s.ok(t, "endpoint", "list", "-o", "json"))
+}

@@ -37,6 +37,9 @@ is to be replaced.`,
 	d.settings.add(cmd)
 	d.serve.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err := refuseZeros(cmd); err != nil {
+			return err
+		}
 		if d.script.Environment, err = d.environment.spec(); err != nil {
 			return err
 		}
