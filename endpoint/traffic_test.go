@@ -130,6 +130,27 @@ func TestShareOfANewDeployment(t *testing.T) {
 	require.Equal(t, map[string]int{"one": 0, "two": 0, "three": 100}, share("two", 0))
 }
 
+// TestWarnings: an endpoint that is served says which requests it refuses for want of
+// deployments or of traffic.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	ep, err := ws.Endpoints().Create(ctx, "svc", nil)
+	require.NoError(t, err)
+	require.Empty(t, ep.Details().Warning, "it is Stopped")
+	ep, err = ws.Endpoints().Serve(ctx, "svc", nil)
+	require.NoError(t, err)
+	require.Equal(t, endpoint.StateHealthy, ep.State())
+	require.Contains(t, ep.Details().Warning, "nothing is deployed")
+	ep = deploy(t, ws, "svc", endpoint.Config{}, nil)
+	require.Empty(t, ep.Details().Warning)
+	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"main": 0}, nil))
+	require.Contains(t, ep.Details().Warning, "no deployment has traffic")
+	require.NoError(t, ep.RemoveDeployment(ctx, "main"))
+	require.Contains(t, ep.Details().Warning, "nothing is deployed")
+}
+
 // TestDefaultDeployment gets what is left of the traffic.
 func TestDefaultDeployment(t *testing.T) {
 	t.Parallel()

@@ -489,6 +489,12 @@ func (a *app) showServed(d endpoint.Details) error {
 		default:
 			t.line("Or:       curl -H \"Authorization: Bearer $(azml endpoint keys " + d.Name + " --show=primary)\" -d '…' " + d.ScoringURI)
 		}
+		if d.GRPC != "" {
+			t.line("gRPC:     " + d.GRPC)
+		}
+		if d.Warning != "" {
+			t.line("Warning:  " + d.Warning)
+		}
 		if d.Current != nil && len(d.Current.Deployments) > 1 {
 			t.line("Traffic:  " + trafficOf(d.Current))
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/testenv"
@@ -92,6 +93,23 @@ func TestDeployRefusesFlagsOfServing(t *testing.T) {
 	e, err := ws.Endpoints().Get(t.Context(), "svc", nil)
 	require.NoError(t, err)
 	require.Nil(t, e.Details().Candidate)
+}
+
+// TestShowOfWhatIsServed has the address for gRPC, and what is refused.
+func TestShowOfWhatIsServed(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ws, err := workspace.Open(t.Context(), s.dir, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ws.Close(context.Background())) })
+	e, err := ws.Endpoints().Deploy(t.Context(), "svc", endpoint.Config{HTTP: http.NotFoundHandler()},
+		&endpoint.DeployOptions{Serve: &endpoint.ServeOptions{GRPC: inferencegrpc.Listen("127.0.0.1:0")}})
+	require.NoError(t, err)
+	address := e.Details().GRPC
+	require.NotEmpty(t, address)
+	require.NotContains(t, s.ok(t, "endpoint", "show", "svc"), "Warning")
+	require.Regexp(t, `Warning: no deployment has traffic`, s.call(t, "endpoint", "traffic", "svc", "main=0").stderr)
+	require.Regexp(t, `(?s)Warning: +no deployment has traffic.*gRPC: +`+address+`.*Served by: .* at `+e.URL()+`, gRPC at `+address, s.ok(t, "endpoint", "show", "svc"))
 }
 
 // TestValuesThatMeanNothing are refused before anything is stored.

@@ -54,6 +54,7 @@ func TestServe(t *testing.T) {
 	require.NoError(t, err)
 	address := ep.Details().Hosts[0].GRPC
 	require.NotEmpty(t, address)
+	require.Equal(t, address, ep.Details().GRPC)
 	c := dial(t, address)
 
 	live, err := c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
