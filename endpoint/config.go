@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
@@ -140,7 +141,8 @@ type Script struct {
 	// Environment is what the script needs, see experiment.ScriptRunConfig; for a
 	// model without one, what that asks for when zero.
 	Environment environment.Spec
-	// Variables are environment variables for the script.
+	// Variables are environment variables for the script: names of letters, digits and "_",
+	// and none that the endpoint sets itself, such as AZUREML_MODEL_DIR.
 	Variables map[string]string
 	// Server is what runs the script in that environment, ServerWorker when empty.
 	Server Server
@@ -222,7 +224,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: the sample request has %d bytes, at most %d are kept", azml.ErrInvalid, len(c.Sample), maxSample)
 	}
 	if c.Script != nil {
-		if err := environment.CheckVariables(c.Script.Variables); err != nil {
+		if err := checkVariables(c.Script.Variables); err != nil {
 			return err
 		}
 	}
@@ -240,6 +242,23 @@ func (c *Config) check() error {
 		}
 	}
 	return c.checkScaling()
+}
+
+// checkVariables refuses environment variables that no shell could name, and those that
+// tell a script of its folders and its service.
+func checkVariables(variables map[string]string) error {
+	for name := range variables {
+		odd := func(c rune) bool {
+			return c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
+		}
+		if name == "" || name[0] >= '0' && name[0] <= '9' || strings.ContainsFunc(name, odd) {
+			return fmt.Errorf("%w: environment variable %q: use letters, digits and \"_\", the first no digit", azml.ErrInvalid, name)
+		}
+		if scoring.OwnVariable(name) {
+			return fmt.Errorf("%w: environment variable %s: the endpoint sets it for its script: use another name", azml.ErrInvalid, name)
+		}
+	}
+	return environment.CheckVariables(variables)
 }
 
 // checkTimes refuses times that are negative or too short to be kept.

@@ -124,8 +124,8 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	if d.Name == "" {
 		d.Name = MainDeployment
 	}
-	if err := core.EndpointName.Check(d.Name); err != nil {
-		return nil, fmt.Errorf("deployment: %w", err)
+	if err := core.DeploymentName.Check(d.Name); err != nil {
+		return nil, err
 	}
 	config.complete()
 	if err := config.check(); err != nil {

@@ -153,6 +153,9 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	file(t, dir, "score.py", "")
 	file(t, dir, "score.txt", "")
 	script := func(entry string) *endpoint.Script { return &endpoint.Script{Source: dir, EntryScript: entry} }
+	variables := func(name string) endpoint.Config {
+		return endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{name: "x"}}}
+	}
 	for name, test := range map[string]struct {
 		name   string
 		config endpoint.Config
@@ -187,7 +190,10 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"no script":         {"abc", endpoint.Config{Script: script("none.py")}, nil, azml.ErrNotFound},
 		"script outside":    {"abc", endpoint.Config{Script: script("../score.py")}, nil, azml.ErrInvalid},
 		"no Python":         {"abc", endpoint.Config{Script: script("score.txt")}, nil, azml.ErrInvalid},
-		"variables":         {"abc", endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{"": ""}}}, nil, azml.ErrInvalid},
+		"no variable":       {"abc", variables(""), nil, azml.ErrInvalid},
+		"variable 1A":       {"abc", variables("1A"), nil, azml.ErrInvalid},
+		"variable A-B":      {"abc", variables("A-B"), nil, azml.ErrInvalid},
+		"own variable":      {"abc", variables("AZUREML_MODEL_DIR"), nil, azml.ErrInvalid},
 	} {
 		_, err := ws.Endpoints().Deploy(ctx, test.name, test.config, test.opts)
 		require.ErrorIs(t, err, test.class, name)
