@@ -307,14 +307,13 @@ type LogsOptions struct {
 	// Requests opens the log of requests, one JSON object a line, instead of that of the
 	// service; docs/format.md has its fields.
 	Requests bool
-	// Follow goes on with what is written later, by the process that has served
-	// the endpoint last, until that ends.
+	// Follow goes on with what is written later, until nobody serves the endpoint.
 	Follow bool
 }
 
 // Logs opens the endpoint's log: starts and stops, failures, and what the
-// scoring scripts print; or the log of its requests. What several processes wrote comes
-// one after the other, as they began. Each process keeps its last 64 MiB of either. The
+// scoring scripts print; or the log of its requests. The lines of several processes come
+// by their time; one that says none stays behind that of its process before it. Each process keeps its last 64 MiB of either. The
 // caller closes it. Errors: ErrNotFound when it was never served, or got no request.
 func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
 	defer e.h.Operation(&ctx, &err, "open log of", kind, e.Name())()

@@ -69,6 +69,7 @@ func TestHandler(t *testing.T) {
 	}}, &endpoint.DeployOptions{PrimaryKey: "first-key", Settings: &endpoint.Settings{CORSOrigins: []string{"https://example.org"}}})
 	require.Equal(t, endpoint.StateHealthy, ep.State())
 	require.Equal(t, ep.URL()+"/score", ep.ScoringURI())
+	require.Contains(t, logOf(t, ep), "serving on "+ep.URL(), "who is told that it is Healthy finds that in the log")
 	d := ep.Details()
 	require.Equal(t, endpoint.AuthKey, d.Auth)
 	require.Equal(t, "handler", d.Current.Deployments[0].Kind)
@@ -113,15 +114,22 @@ func TestHandler(t *testing.T) {
 	require.Equal(t, 404, code)
 
 	require.NoError(t, ep.Stop(ctx))
-	log, err := ep.Logs(ctx, nil)
+	text := logOf(t, ep)
+	for _, line := range []string{"serving on", "the secret of the service", "stopped"} {
+		require.Contains(t, text, line)
+	}
+	require.NotContains(t, text, "first-key", "keys are in no log")
+}
+
+// logOf reads the log of the service.
+func logOf(t *testing.T, ep *endpoint.Endpoint) string {
+	t.Helper()
+	log, err := ep.Logs(t.Context(), nil)
 	require.NoError(t, err)
 	text, err := io.ReadAll(log)
 	require.NoError(t, err)
 	require.NoError(t, log.Close())
-	for _, line := range []string{"serving on", "the secret of the service", "stopped"} {
-		require.Contains(t, string(text), line)
-	}
-	require.NotContains(t, string(text), "first-key", "keys are in no log")
+	return string(text)
 }
 
 func TestHTTPHandler(t *testing.T) {
