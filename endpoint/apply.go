@@ -63,6 +63,7 @@ func (s *host) try(ctx context.Context, r *record.Endpoint) (target string, err 
 	if err != nil {
 		return "", s.failed(ctx, r, id, err)
 	}
+	s.flushLog(ctx)
 	stored, err := core.Update(ctx, s.c.h, ref(s.name), core.Updated(next.Note+" is served"), func(now *record.Endpoint) error {
 		if now.Candidate == nil || now.Candidate.ID != next.ID {
 			return core.ErrNoChange // another process was faster, or another change has come
@@ -95,6 +96,7 @@ func (s *host) failed(ctx context.Context, r *record.Endpoint, id string, cause 
 		return cause
 	}
 	s.note("deployment failed: %v", cause)
+	s.flushLog(ctx)
 	now, err := s.reject(ctx, r.Candidate, id, cause)
 	if err != nil {
 		return err

@@ -29,9 +29,9 @@ func ref(name string) core.Ref {
 type CreateOptions struct {
 	// Settings are the endpoint's own; nil for the defaults.
 	Settings *Settings
-	// PrimaryKey is the primary key; a random one when empty.
+	// PrimaryKey is the primary key, 8 to 1,024 characters of ASCII without spaces; a random one when empty.
 	PrimaryKey string
-	// SecondaryKey is the secondary key; a random one when empty.
+	// SecondaryKey is the secondary key, likewise, which must be another.
 	SecondaryKey string
 }
 
@@ -45,6 +45,9 @@ func (c *Client) Create(ctx context.Context, name string, opts *CreateOptions) (
 	}
 	draft, err := newRecord(name, opts.Settings)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.checkKeys(ctx, name, Keys{opts.PrimaryKey, opts.SecondaryKey}); err != nil {
 		return nil, err
 	}
 	stored, err := core.Create(ctx, c.h, ref(name), draft)

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/guard"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/internal/router"
 	"github.com/azml-go/azml/internal/scoring"
@@ -35,7 +37,8 @@ type Handler func(ctx context.Context, input json.RawMessage) (any, error)
 type BatchHandler func(ctx context.Context, inputs []json.RawMessage) ([]any, error)
 
 // Config says what a deployment serves and how. At most one of Handler, BatchHandler,
-// HTTP and Script is given; without any, Model is served by what it is, see Script.
+// HTTP and Script is given; without any, Model is served by what it is, see Script. Times
+// are whole milliseconds, MaxBatchWait whole microseconds.
 type Config struct {
 	// Model is the model that is served; Models when there are several. They
 	// can't be deleted while the endpoint is served. A scoring script finds
@@ -139,7 +142,8 @@ type Script struct {
 	// Environment is what the script needs, see experiment.ScriptRunConfig; for a
 	// model without one, what that asks for when zero.
 	Environment environment.Spec
-	// Variables are environment variables for the script.
+	// Variables are environment variables for the script: names of letters, digits and "_",
+	// and none that the endpoint sets itself, such as AZUREML_MODEL_DIR.
 	Variables map[string]string
 	// Server is what runs the script in that environment, ServerWorker when empty.
 	Server Server
@@ -197,11 +201,13 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: give exactly one of Handler, BatchHandler, HTTP and Script, or a model that needs none", azml.ErrInvalid)
 	}
 	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent), "MaxQueue": int64(c.MaxQueue), "MaxBatch": int64(c.MaxBatch),
-		"ScoringTimeout": int64(c.ScoringTimeout), "MaxQueueWait": int64(c.MaxQueueWait), "InitTimeout": int64(c.InitTimeout),
 		"MaxMemory": c.MaxMemory} {
 		if n < 0 {
-			return fmt.Errorf("%w: %s is negative", azml.ErrInvalid, name)
+			return fmt.Errorf("%w: %s is negative: use 1 or more, or 0 for the default", azml.ErrInvalid, name)
 		}
+	}
+	if err := c.checkTimes(); err != nil {
+		return err
 	}
 	if c.Script == nil && (c.Replicas > 1 || c.Scaling != nil) {
 		return fmt.Errorf("%w: Replicas and Scaling are for scripts: a Go function serves all requests at once", azml.ErrInvalid)
@@ -219,7 +225,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: the sample request has %d bytes, at most %d are kept", azml.ErrInvalid, len(c.Sample), maxSample)
 	}
 	if c.Script != nil {
-		if err := environment.CheckVariables(c.Script.Variables); err != nil {
+		if err := checkVariables(c.Script.Variables); err != nil {
 			return err
 		}
 	}
@@ -239,6 +245,40 @@ func (c *Config) check() error {
 	return c.checkScaling()
 }
 
+// checkVariables refuses environment variables that no shell could name, and those that
+// tell a script of its folders and its service.
+func checkVariables(variables map[string]string) error {
+	for name := range variables {
+		odd := func(c rune) bool {
+			return c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
+		}
+		if name == "" || name[0] >= '0' && name[0] <= '9' || strings.ContainsFunc(name, odd) {
+			return fmt.Errorf("%w: environment variable %q: use letters, digits and \"_\", the first no digit", azml.ErrInvalid, name)
+		}
+		if scoring.OwnVariable(name) {
+			return fmt.Errorf("%w: environment variable %s: the endpoint sets it for its script: use another name", azml.ErrInvalid, name)
+		}
+	}
+	return environment.CheckVariables(variables)
+}
+
+// checkTimes refuses times that are negative or too short to be kept.
+func (c *Config) checkTimes() error {
+	times := map[string]time.Duration{"ScoringTimeout": c.ScoringTimeout, "MaxQueueWait": c.MaxQueueWait, "InitTimeout": c.InitTimeout}
+	if c.Scaling != nil {
+		times["Period"], times["ScaleDownDelay"] = c.Scaling.Period, c.Scaling.ScaleDownDelay
+	}
+	for name, d := range times {
+		if d < 0 || d%time.Millisecond != 0 {
+			return fmt.Errorf("%w: %s of %s: use whole milliseconds, or 0 for the default", azml.ErrInvalid, name, d)
+		}
+	}
+	if d := c.MaxBatchWait; d > 0 && d%time.Microsecond != 0 {
+		return fmt.Errorf("%w: MaxBatchWait of %s: use whole microseconds, 0 for the default, or less for no waiting", azml.ErrInvalid, d)
+	}
+	return nil
+}
+
 var errOneAtOnce = fmt.Errorf("%w: a replica of a script runs one request at a time: raise Replicas instead of MaxConcurrent", azml.ErrInvalid)
 
 func (c *Config) checkScaling() error {
@@ -250,6 +290,9 @@ func (c *Config) checkScaling() error {
 	}
 	if c.Replicas != 0 {
 		return fmt.Errorf("%w: Replicas is a fixed number: give Scaling's Min and Max instead", azml.ErrInvalid)
+	}
+	if p := c.Scaling.TargetPercent; p < 0 || p > whole {
+		return fmt.Errorf("%w: TargetPercent of %d: use 1 to 100, or 0 for the default", azml.ErrInvalid, p)
 	}
 	var d record.EndpointDeployment
 	c.fill(&d)
@@ -275,6 +318,9 @@ func (c *Config) fill(d *record.EndpointDeployment) {
 	d.MaxMemory = c.MaxMemory
 	d.Collect = c.Collect.record()
 	d.MaxBatch, d.MaxBatchWait = c.MaxBatch, c.MaxBatchWait.Microseconds()
+	if c.MaxBatchWait < 0 {
+		d.MaxBatchWait = -1
+	}
 	d.Kind = kindHandler
 	if c.Script != nil {
 		d.Kind, d.EntryScript, d.Variables = kindScript, c.Script.EntryScript, maps.Clone(c.Script.Variables)
@@ -329,7 +375,8 @@ const (
 type Settings struct {
 	// Auth is what a request needs, AuthKey when empty.
 	Auth Auth
-	// CORSOrigins are the web origins whose pages may call it, "*" for all.
+	// CORSOrigins are the web origins whose pages may call it, such as
+	// "https://ml.example.com:8080", "*" for all.
 	CORSOrigins []string
 	// MaxBody is the largest body of a request in bytes, 100 MiB when zero.
 	MaxBody int64
@@ -345,6 +392,14 @@ func (s *Settings) check() error {
 		return fmt.Errorf("%w: authentication %q: use key, token or none", azml.ErrInvalid, s.Auth)
 	case s.MaxBody < 0:
 		return fmt.Errorf("%w: MaxBody is negative", azml.ErrInvalid)
+	}
+	for _, origin := range s.CORSOrigins {
+		if origin == "*" {
+			continue
+		}
+		if err := guard.CheckOrigin(origin); err != nil {
+			return err
+		}
 	}
 	if err := core.CheckText("description", s.Description); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
+	"github.com/azml-go/azml/internal/router"
 	"github.com/azml-go/azml/internal/snapshot"
 )
 
@@ -37,12 +38,13 @@ type DeployOptions struct {
 	// Settings are the endpoint's own. Of an endpoint that is there they replace those
 	// which are not zero here, and add tags; see Endpoint.Update.
 	Settings *Settings
-	// PrimaryKey is the primary key; when empty the one that there is, or a
-	// random one.
+	// PrimaryKey is the primary key, 8 to 1,024 characters of ASCII without spaces; when
+	// empty the one that there is, or a random one.
 	PrimaryKey string
-	// SecondaryKey is the secondary key, likewise.
+	// SecondaryKey is the secondary key, likewise, which must be another.
 	SecondaryKey string
-	// Serve says how this process serves the endpoint, for Client.Deploy.
+	// Serve says how this process serves the endpoint; it goes on as it is when it does so
+	// already. Client.Propose only holds that it can be done so, for who serves it next.
 	Serve *ServeOptions
 	// Progress is called with what is being done, by the goroutine of the call;
 	// nil for none.
@@ -68,11 +70,6 @@ func (c *Client) Deploy(ctx context.Context, name string, config Config, opts *D
 	defer c.h.Operation(&ctx, &err, "deploy", kind, name)()
 	if opts == nil {
 		opts = &DeployOptions{}
-	}
-	if opts.Serve != nil {
-		if err := opts.Serve.check(opts.Settings); err != nil {
-			return nil, err
-		}
 	}
 	hosts, err := ownHosts(c.h)
 	if err != nil {
@@ -118,12 +115,17 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	if err != nil {
 		return nil, err
 	}
+	if opts.Serve != nil {
+		if err := opts.Serve.check(opts.Settings); err != nil {
+			return nil, err
+		}
+	}
 	d := record.EndpointDeployment{Name: opts.Deployment, ID: core.NewID(8), Deployed: c.h.Now()}
 	if d.Name == "" {
 		d.Name = MainDeployment
 	}
-	if err := core.EndpointName.Check(d.Name); err != nil {
-		return nil, fmt.Errorf("deployment: %w", err)
+	if err := core.DeploymentName.Check(d.Name); err != nil {
+		return nil, err
 	}
 	config.complete()
 	if err := config.check(); err != nil {
@@ -135,6 +137,9 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 		}
 	}
 	config.fill(&d)
+	if err := c.checkKeys(ctx, name, Keys{opts.PrimaryKey, opts.SecondaryKey}); err != nil {
+		return nil, err
+	}
 	seen, err := c.checkFree(ctx, name, d.Name, opts)
 	if err != nil {
 		return nil, err
@@ -231,8 +236,8 @@ func addDeployment(next *record.EndpointRevision, d record.EndpointDeployment, s
 	if share == nil {
 		return nil
 	}
-	if *share < 0 || *share > whole {
-		return fmt.Errorf("%w: traffic of %d %%: use 0 to 100", azml.ErrInvalid, *share)
+	if err := router.CheckShare(d.Name, *share, "traffic"); err != nil {
+		return err
 	}
 	return giveShare(next, d.Name, *share)
 }
@@ -327,9 +332,10 @@ const (
 )
 
 // AwaitDeployed waits until what was deployed with this object, or what it knows to be
-// tried otherwise, such as a rollback, is served, or has failed. It waits for a process that serves the endpoint, if there is
-// none. Errors: ErrFailed with phase, exception and last log lines; ErrConflict
-// when another change has taken its place; ErrNotFound.
+// tried otherwise, such as a rollback, is served, or has failed. Of an endpoint that nobody has served since it was
+// stopped or made, it waits for a process that does. Errors: ErrFailed with phase, exception and last log lines; ErrConflict
+// when another change has taken its place; ErrUnavailable when those who served the endpoint are gone, and nobody has
+// come within ten seconds; ErrNotFound.
 func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err error) {
 	defer e.h.Operation(&ctx, &err, "wait for", kind, e.Name())()
 	say := func(string) {}
@@ -341,12 +347,16 @@ func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err e
 
 func (e *Endpoint) await(ctx context.Context, say func(string)) error {
 	ids, said := e.awaited(), ""
+	var watch absence
 	for pause := awaitEvery; ; pause = min(pause*5/4, awaitMost) {
 		if err := e.Refresh(ctx); err != nil {
 			return err
 		}
 		if r := e.record(); !slices.ContainsFunc(ids, r.Tries) {
 			return verdict(&r, ids)
+		}
+		if watch.lasts(e) {
+			return e.abandoned()
 		}
 		if phase := e.phase(); phase != said {
 			said = phase
@@ -358,6 +368,39 @@ func (e *Endpoint) await(ctx context.Context, say func(string)) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// returnTime is how long those who serve an endpoint may be away before nobody waits for
+// them any more: who is started anew is back by then.
+const returnTime = 10 * time.Second
+
+// absence notices that those who served an endpoint are gone.
+type absence struct {
+	served bool      // somebody has served it
+	since  time.Time // when nobody did any more; zero while somebody does
+}
+
+// lasts looks at the endpoint as it was last read, and tells whether those who served it
+// are gone for good.
+func (a *absence) lasts(e *Endpoint) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a.served = a.served || len(e.hosts) > 0
+	if len(e.alive()) > 0 {
+		a.since = time.Time{}
+	} else if a.since.IsZero() {
+		a.since = time.Now()
+	}
+	return a.served && !a.since.IsZero() && time.Since(a.since) >= returnTime
+}
+
+// abandoned tells that nobody serves the endpoint any more, and what helps.
+func (e *Endpoint) abandoned() error {
+	why := "nobody serves it any more"
+	if _, _, wrong := e.state(); wrong != "" {
+		why += ": " + wrong
+	}
+	return fmt.Errorf("%w: %s; what was deployed is kept, and tried as soon as somebody serves it: azml endpoint serve %s", azml.ErrUnavailable, why, e.Name())
 }
 
 // awaited gives the IDs of the deployments that are waited for.

@@ -60,10 +60,16 @@ type Details struct {
 	Since time.Time `json:"stateSince,omitzero"`
 	// Error says why it is Failed or Unhealthy, or why the last change failed.
 	Error string `json:"error,omitempty"`
+	// Warning says which requests are refused though it is Healthy: all, when nothing is
+	// deployed, or those that name no deployment, when none has traffic.
+	Warning string `json:"warning,omitempty"`
 	// ScoringURI is where to send requests; empty when it is not served.
 	ScoringURI string `json:"scoringUri,omitempty"`
 	// SwaggerURI is where it describes itself; empty when it is not served.
 	SwaggerURI string `json:"swaggerUri,omitempty"`
+	// GRPC is the address, host:port, where it answers the Open Inference Protocol over
+	// gRPC; empty when it does not.
+	GRPC string `json:"grpc,omitempty"`
 	// ComputeType is "Local".
 	ComputeType string `json:"computeType"`
 	// Auth is what a request needs.
@@ -161,19 +167,34 @@ func (e *Endpoint) URL() string {
 
 // urls gives where it is served.
 func (e *Endpoint) urls() []string {
+	return e.addresses(func(host record.EndpointHost) string { return host.URL })
+}
+
+// addresses gives those of the processes that have one, this process's first.
+func (e *Endpoint) addresses(of func(record.EndpointHost) string) (all []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var urls []string
 	for _, host := range e.alive() {
-		switch {
-		case host.URL == "":
+		switch address := of(host); {
+		case address == "":
 		case e.host != nil && e.host.is(host.ID): // this very process
-			urls = slices.Insert(urls, 0, host.URL)
+			all = slices.Insert(all, 0, address)
 		default:
-			urls = append(urls, host.URL)
+			all = append(all, address)
 		}
 	}
-	return urls
+	return all
+}
+
+// warning says which requests are refused though somebody serves the endpoint.
+func warning(r *record.EndpointRevision) string {
+	switch {
+	case r == nil || len(r.Deployments) == 0:
+		return "nothing is deployed, so every request is refused"
+	case len(r.Traffic) == 0:
+		return "no deployment has traffic, so requests that name none are refused"
+	}
+	return ""
 }
 
 // ScoringURI gives the address to send requests to; empty when it is not
@@ -195,6 +216,12 @@ func (e *Endpoint) Details() Details {
 		CORSOrigins: slices.Clone(r.CORSOrigins), MaxBody: r.MaxBody, Description: r.Description, Tags: maps.Clone(r.Tags),
 		Created: r.Created, Updated: r.Modified, CreatedBy: r.CreatedBy}
 	d.State, d.Since, d.Error = e.state()
+	if d.State == StateHealthy {
+		d.Warning = warning(r.Current)
+	}
+	if grpc := e.addresses(func(host record.EndpointHost) string { return host.GRPC }); len(grpc) > 0 {
+		d.GRPC = grpc[0]
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, host := range e.hosts {
@@ -280,14 +307,13 @@ type LogsOptions struct {
 	// Requests opens the log of requests, one JSON object a line, instead of that of the
 	// service; docs/format.md has its fields.
 	Requests bool
-	// Follow goes on with what is written later, by the process that has served
-	// the endpoint last, until that ends.
+	// Follow goes on with what is written later, until nobody serves the endpoint.
 	Follow bool
 }
 
 // Logs opens the endpoint's log: starts and stops, failures, and what the
-// scoring scripts print; or the log of its requests. What several processes wrote comes
-// one after the other, as they began. Each process keeps its last 64 MiB of either. The
+// scoring scripts print; or the log of its requests. The lines of several processes come
+// by their time; one that says none stays behind that of its process before it. Each process keeps its last 64 MiB of either. The
 // caller closes it. Errors: ErrNotFound when it was never served, or got no request.
 func (e *Endpoint) Logs(ctx context.Context, opts *LogsOptions) (_ io.ReadCloser, err error) {
 	defer e.h.Operation(&ctx, &err, "open log of", kind, e.Name())()

@@ -66,9 +66,10 @@ func TestHandler(t *testing.T) {
 			panic("the secret of the service")
 		}
 		return n * 2, nil
-	}}, &endpoint.DeployOptions{PrimaryKey: "first", Settings: &endpoint.Settings{CORSOrigins: []string{"https://example.org"}}})
+	}}, &endpoint.DeployOptions{PrimaryKey: "first-key", Settings: &endpoint.Settings{CORSOrigins: []string{"https://example.org"}}})
 	require.Equal(t, endpoint.StateHealthy, ep.State())
 	require.Equal(t, ep.URL()+"/score", ep.ScoringURI())
+	require.Contains(t, logOf(t, ep), "serving on "+ep.URL(), "who is told that it is Healthy finds that in the log")
 	d := ep.Details()
 	require.Equal(t, endpoint.AuthKey, d.Auth)
 	require.Equal(t, "handler", d.Current.Deployments[0].Kind)
@@ -98,30 +99,37 @@ func TestHandler(t *testing.T) {
 
 	code, body, _ := ask(t, "GET", ep.URL()+"/", "", "")
 	require.Equal(t, "200 Healthy", fmt.Sprint(code, " ", body))
-	code, body, _ = ask(t, "GET", ep.Details().SwaggerURI, "first", "")
+	code, body, _ = ask(t, "GET", ep.Details().SwaggerURI, "first-key", "")
 	require.Equal(t, 200, code)
 	require.Contains(t, body, `"swagger"`)
-	code, _, header := ask(t, "POST", ep.ScoringURI(), "first", "1", "Origin", "https://example.org")
+	code, _, header := ask(t, "POST", ep.ScoringURI(), "first-key", "1", "Origin", "https://example.org")
 	require.Equal(t, 200, code)
 	require.Equal(t, "https://example.org", header.Get("Access-Control-Allow-Origin"))
-	_, _, header = ask(t, "POST", ep.ScoringURI(), "first", "1", "Origin", "https://elsewhere.org")
+	_, _, header = ask(t, "POST", ep.ScoringURI(), "first-key", "1", "Origin", "https://elsewhere.org")
 	require.Empty(t, header.Get("Access-Control-Allow-Origin"))
 	code, body, _ = ask(t, "POST", ep.ScoringURI(), "", "1")
 	require.Equal(t, 401, code)
 	require.Contains(t, body, `"message"`)
-	code, _, _ = ask(t, "GET", ep.URL()+"/none", "first", "")
+	code, _, _ = ask(t, "GET", ep.URL()+"/none", "first-key", "")
 	require.Equal(t, 404, code)
 
 	require.NoError(t, ep.Stop(ctx))
-	log, err := ep.Logs(ctx, nil)
+	text := logOf(t, ep)
+	for _, line := range []string{"serving on", "the secret of the service", "stopped"} {
+		require.Contains(t, text, line)
+	}
+	require.NotContains(t, text, "first-key", "keys are in no log")
+}
+
+// logOf reads the log of the service.
+func logOf(t *testing.T, ep *endpoint.Endpoint) string {
+	t.Helper()
+	log, err := ep.Logs(t.Context(), nil)
 	require.NoError(t, err)
 	text, err := io.ReadAll(log)
 	require.NoError(t, err)
 	require.NoError(t, log.Close())
-	for _, line := range []string{"serving on", "the secret of the service", "stopped"} {
-		require.Contains(t, string(text), line)
-	}
-	require.NotContains(t, string(text), "first", "keys are in no log")
+	return string(text)
 }
 
 func TestHTTPHandler(t *testing.T) {
@@ -129,12 +137,12 @@ func TestHTTPHandler(t *testing.T) {
 	ep := deploy(t, open(t), "raw", endpoint.Config{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Query().Get("q"))
-	})}, &endpoint.DeployOptions{PrimaryKey: "key"})
-	code, body, _ := ask(t, "PUT", ep.ScoringURI()+"?q=x", "key", "")
+	})}, &endpoint.DeployOptions{PrimaryKey: "test-key"})
+	code, body, _ := ask(t, "PUT", ep.ScoringURI()+"?q=x", "test-key", "")
 	if code != http.StatusMethodNotAllowed { // the contract allows GET, POST and OPTIONS only
 		require.Equal(t, "418 PUT x", fmt.Sprint(code, " ", body))
 	}
-	code, body, _ = ask(t, "POST", ep.ScoringURI()+"?q=x", "key", "")
+	code, body, _ = ask(t, "POST", ep.ScoringURI()+"?q=x", "test-key", "")
 	require.Equal(t, "418 POST x", fmt.Sprint(code, " ", body))
 	_, err := ep.Invoke(t.Context(), nil, nil)
 	require.ErrorIs(t, err, azml.ErrInvalid)
@@ -153,6 +161,9 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	file(t, dir, "score.py", "")
 	file(t, dir, "score.txt", "")
 	script := func(entry string) *endpoint.Script { return &endpoint.Script{Source: dir, EntryScript: entry} }
+	variables := func(name string) endpoint.Config {
+		return endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{name: "x"}}}
+	}
 	for name, test := range map[string]struct {
 		name   string
 		config endpoint.Config
@@ -176,12 +187,21 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"part of none":      {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Traffic: new(10)}, azml.ErrInvalid},
 		"authentication":    {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Auth: "x"}}, azml.ErrInvalid},
 		"body":              {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{MaxBody: -1}}, azml.ErrInvalid},
+		"short time":        {"abc", endpoint.Config{Handler: echo, ScoringTimeout: 1}, nil, azml.ErrInvalid},
+		"short wait":        {"abc", endpoint.Config{Handler: echo, MaxBatchWait: 1}, nil, azml.ErrInvalid},
+		"period":            {"abc", endpoint.Config{Script: script("score.py"), Scaling: &endpoint.Scaling{Period: 1500 * time.Microsecond}}, nil, azml.ErrInvalid},
+		"short key":         {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{SecondaryKey: "x"}, azml.ErrInvalid},
+		"same keys":         {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{PrimaryKey: "the-same-key", SecondaryKey: "the-same-key"}, azml.ErrInvalid},
+		"origin":            {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{CORSOrigins: []string{"*", "https://a.example/"}}}, azml.ErrInvalid},
 		"tags":              {"abc", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Settings: &endpoint.Settings{Tags: map[string]string{"": ""}}}, azml.ErrInvalid},
 		"address":           {"abc", endpoint.Config{Handler: echo}, at("127.0.0.1"), azml.ErrInvalid},
 		"no script":         {"abc", endpoint.Config{Script: script("none.py")}, nil, azml.ErrNotFound},
 		"script outside":    {"abc", endpoint.Config{Script: script("../score.py")}, nil, azml.ErrInvalid},
 		"no Python":         {"abc", endpoint.Config{Script: script("score.txt")}, nil, azml.ErrInvalid},
-		"variables":         {"abc", endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{"": ""}}}, nil, azml.ErrInvalid},
+		"no variable":       {"abc", variables(""), nil, azml.ErrInvalid},
+		"variable 1A":       {"abc", variables("1A"), nil, azml.ErrInvalid},
+		"variable A-B":      {"abc", variables("A-B"), nil, azml.ErrInvalid},
+		"own variable":      {"abc", variables("AZUREML_MODEL_DIR"), nil, azml.ErrInvalid},
 	} {
 		_, err := ws.Endpoints().Deploy(ctx, test.name, test.config, test.opts)
 		require.ErrorIs(t, err, test.class, name)
@@ -276,6 +296,30 @@ func TestDeployAgainOnTheSameAddress(t *testing.T) {
 	again, err := ws.Endpoints().Deploy(ctx, "fixed", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{Overwrite: true})
 	require.NoError(t, err)
 	require.Equal(t, "http://"+address, again.URL())
+}
+
+// TestKeysThatAreRefused: a key that can't be sent, or that can't be replaced alone.
+func TestKeysThatAreRefused(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	ep, err := ws.Endpoints().Create(ctx, "keys", &endpoint.CreateOptions{PrimaryKey: "the-first-key", SecondaryKey: "the-second-key"})
+	require.NoError(t, err)
+	for name, value := range map[string]string{"short": "x", "spaces": "a key of words", "lines": "the-key\nof-two-lines", "not ASCII": "schlüsselwort",
+		"long": strings.Repeat("x", 1025), "the other": "the-second-key"} {
+		_, err := ep.RegenerateKey(ctx, endpoint.PrimaryKey, value)
+		require.ErrorIs(t, err, azml.ErrInvalid, name)
+		require.NotContains(t, err.Error(), value, "it may be a secret")
+	}
+	_, err = ws.Endpoints().Propose(ctx, "keys", endpoint.Config{Handler: echo}, &endpoint.DeployOptions{SecondaryKey: "the-first-key"})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	keys, err := ep.Keys(ctx)
+	require.NoError(t, err)
+	require.Equal(t, endpoint.Keys{Primary: "the-first-key", Secondary: "the-second-key"}, keys)
+	_, err = ws.Endpoints().Create(ctx, "other", &endpoint.CreateOptions{PrimaryKey: "x"})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	_, err = ws.Endpoints().Get(ctx, "other", nil)
+	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
 // refuses tells whether nobody listens at the URL.

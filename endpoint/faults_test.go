@@ -98,7 +98,7 @@ const pids = "import os\ndef init(): pass\ndef run(data): return os.getpid()\n"
 func scored(t *testing.T, url, body string, n int) (pid int) {
 	t.Helper()
 	for range n {
-		code, answer, _ := ask(t, "POST", url, "key", body)
+		code, answer, _ := ask(t, "POST", url, "test-key", body)
 		require.Equal(t, 200, code, answer)
 		require.NoError(t, json.Unmarshal([]byte(answer), &pid))
 	}
@@ -128,7 +128,7 @@ func TestStoresAreDown(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, ws.Close(context.Background())) })
 	ep := deploy(t, ws, "svc", endpoint.Config{Script: script(t, pids), MaxQueueWait: 20e9,
-		Collect: &endpoint.Collection{Percent: map[string]float64{"request": 100}}}, &endpoint.DeployOptions{PrimaryKey: "key"})
+		Collect: &endpoint.Collection{Percent: map[string]float64{"request": 100}}}, &endpoint.DeployOptions{PrimaryKey: "test-key"})
 	scored(t, ep.ScoringURI(), "1", 5)
 	down.Store(true)
 	replaced(t, ep.ScoringURI())
@@ -144,9 +144,9 @@ func TestStoresAreDown(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, other.Close(context.Background())) })
 	remote, err := other.Endpoints().Get(ctx, "svc", nil)
 	require.NoError(t, err)
-	_, err = remote.RegenerateKey(ctx, endpoint.SecondaryKey, "another")
+	_, err = remote.RegenerateKey(ctx, endpoint.SecondaryKey, "another-key")
 	require.NoError(t, err)
-	code, _, _ = ask(t, "POST", ep.ScoringURI(), "another", "1")
+	code, _, _ = ask(t, "POST", ep.ScoringURI(), "another-key", "1")
 	require.Equal(t, 200, code, "changes are followed again")
 	require.Eventually(t, func() bool {
 		if remote.Refresh(ctx) != nil || len(remote.Details().Hosts[0].Deployments) == 0 {
@@ -177,7 +177,7 @@ func TestDiskIsFull(t *testing.T) {
 	disk := testenv.SmallDisk(t, 32<<20)
 	ws := reopen(t, disk)
 	s := script(t, pids)
-	ep := deploy(t, ws, "svc", endpoint.Config{Script: s, MaxQueueWait: 20e9}, &endpoint.DeployOptions{PrimaryKey: "key"})
+	ep := deploy(t, ws, "svc", endpoint.Config{Script: s, MaxQueueWait: 20e9}, &endpoint.DeployOptions{PrimaryKey: "test-key"})
 	scored(t, ep.ScoringURI(), "1", 5)
 	empty := workspacetest.Fill(t, disk)
 	scored(t, ep.ScoringURI(), "1", 50)

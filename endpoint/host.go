@@ -79,9 +79,12 @@ func (s *host) nudge() {
 	}
 }
 
+// noteTime is the time of a line of the log, exact enough to be sorted in among others'.
+const noteTime = "2006-01-02T15:04:05.000Z07:00"
+
 // note writes a line into the log.
 func (s *host) note(format string, args ...any) {
-	fmt.Fprintf(s.log, "%s %s\n", s.c.h.Now().Format(time.RFC3339), fmt.Sprintf(format, args...))
+	fmt.Fprintf(s.log, "%s %s\n", s.c.h.Now().Format(noteTime), fmt.Sprintf(format, args...))
 }
 
 // logger writes what happens to the service into its log.
@@ -159,12 +162,20 @@ func (s *host) openLogs(ctx context.Context) error {
 		return err
 	}
 	s.log = newSteady(log, 50*time.Millisecond, func(lines int) string {
-		return fmt.Sprintf("%s %d lines of this log were dropped: the store did not take them\n", s.c.h.Now().Format(time.RFC3339), lines)
+		return fmt.Sprintf("%s %d lines of this log were dropped: the store did not take them\n", s.c.h.Now().Format(noteTime), lines)
 	})
 	s.requests = newSteady(requests, time.Second, func(lines int) string {
 		return fmt.Sprintf("{\"time\":%q,\"dropped\":%d}\n", s.c.h.Now().Format(time.RFC3339Nano), lines)
 	})
 	return nil
+}
+
+// flushLog hands the log of the service to the store before others are told of what it says,
+// who may then read it. A store that does not take it is not waited for.
+func (s *host) flushLog(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, recordTime)
+	defer cancel()
+	_ = s.log.Flush(ctx) // it is tried again
 }
 
 func (s *host) closeLogs(ctx context.Context) error {

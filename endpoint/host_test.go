@@ -40,7 +40,7 @@ func serveUntilEOF(dir string) error {
 		var n int
 		err := json.Unmarshal(input, &n)
 		return strings.Repeat("x", n), err
-	}}, &endpoint.DeployOptions{PrimaryKey: "key", Settings: &endpoint.Settings{MaxBody: 16 << 20}})
+	}}, &endpoint.DeployOptions{PrimaryKey: "test-key", Settings: &endpoint.Settings{MaxBody: 16 << 20}})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,63 @@ func secretName(r *record.Endpoint, which Key) string {
 
 // keyBytes is the length of a random key.
 const keyBytes = 24
+
+// The lengths of keys that somebody has chosen.
+const (
+	shortestKey = 8
+	longestKey  = 1024
+)
+
+// checkKey tells what is wrong with a key that somebody has chosen, without saying it.
+func checkKey(which Key, value string) error {
+	printable := !strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c >= 0x7f })
+	if printable && len(value) >= shortestKey && len(value) <= longestKey {
+		return nil
+	}
+	return fmt.Errorf("%w: the %s key: use %d to %d letters, digits and other characters of ASCII without spaces", azml.ErrInvalid, which, shortestKey, longestKey)
+}
+
+// checkKeys tells what is wrong with the keys that somebody has chosen for an endpoint; an
+// empty one stays as it is, if there is any.
+func (c *Client) checkKeys(ctx context.Context, name string, chosen Keys) error {
+	for which, value := range map[Key]string{PrimaryKey: chosen.Primary, SecondaryKey: chosen.Secondary} {
+		if value == "" {
+			continue
+		}
+		if err := checkKey(which, value); err != nil {
+			return err
+		}
+	}
+	if (chosen.Primary == "") != (chosen.Secondary == "") {
+		now, err := c.keysNow(ctx, name)
+		if err != nil {
+			return err
+		}
+		chosen = Keys{Primary: cmp.Or(chosen.Primary, now.Primary), Secondary: cmp.Or(chosen.Secondary, now.Secondary)}
+	}
+	if chosen.Primary != "" && chosen.Primary == chosen.Secondary {
+		return fmt.Errorf("%w: the %s key is the same as the %s one: use another, so that either can be replaced alone", azml.ErrInvalid, PrimaryKey, SecondaryKey)
+	}
+	return nil
+}
+
+// keysNow gives the keys of the endpoint of that name, none when it is not there.
+func (c *Client) keysNow(ctx context.Context, name string) (Keys, error) {
+	e, err := c.Get(ctx, name, nil)
+	if err != nil {
+		return Keys{}, unlessMissing(err)
+	}
+	keys, err := e.Keys(ctx)
+	return keys, unlessMissing(err)
+}
+
+// unlessMissing passes over that something is not there.
+func unlessMissing(err error) error {
+	if errors.Is(err, azml.ErrNotFound) {
+		return nil
+	}
+	return err
+}
 
 // setKeys stores the keys of an endpoint; empty ones are drawn at random, unless
 // it has some.
@@ -91,13 +149,21 @@ func (e *Endpoint) Keys(ctx context.Context) (_ Keys, err error) {
 const keyTime = 10 * time.Second
 
 // RegenerateKey replaces one of the keys by value, or by a random one when
-// value is empty, and gives it. It returns when all processes that serve the
+// value is empty, and gives it. A value is 8 to 1,024 characters of ASCII without spaces,
+// and not the other key. It returns when all processes that serve the
 // endpoint accept the new key and no longer the old one. Tokens that were made with the old one end with it. Errors: ErrInvalid,
 // ErrNotFound, ErrUnavailable when such a process does not react.
 func (e *Endpoint) RegenerateKey(ctx context.Context, which Key, value string) (_ string, err error) {
 	defer e.h.Operation(&ctx, &err, "regenerate key of", kind, e.Name())()
 	if which != PrimaryKey && which != SecondaryKey {
 		return "", fmt.Errorf("%w: key %q: use Primary or Secondary", azml.ErrInvalid, which)
+	}
+	chosen := Keys{Primary: value}
+	if which == SecondaryKey {
+		chosen = Keys{Secondary: value}
+	}
+	if err := NewClient(e.h).checkKeys(ctx, e.Name(), chosen); err != nil {
+		return "", err
 	}
 	if value == "" {
 		value = core.NewID(keyBytes)

@@ -89,14 +89,14 @@ func TestCrowd(t *testing.T) {
 	}
 	served := func() {
 		for range 20 {
-			code, body, _ := ask(t, "POST", "http://"+address+"/score", "key", "2")
+			code, body, _ := ask(t, "POST", "http://"+address+"/score", "test-key", "2")
 			require.Equal(t, 200, code, body)
 		}
 	}
 	served()
 	before := look()
 
-	const head = "POST /score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer key\r\n"
+	const head = "POST /score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer test-key\r\n"
 	c := &crowd{t: t, address: address}
 	defer c.leave()
 	c.join(300, "", 0)

@@ -204,6 +204,11 @@ func (e *Endpoint) SetTraffic(ctx context.Context, traffic map[string]int, opts 
 	if opts != nil && opts.Default != "" {
 		note += ", " + opts.Default + " is the default"
 	}
+	for name, share := range traffic {
+		if err := router.CheckShare(name, share, "traffic"); err != nil {
+			return err
+		}
+	}
 	return e.change(ctx, note, func(next *record.EndpointRevision) error {
 		if opts != nil && opts.Default != "" {
 			if next.Deployment(opts.Default) == nil {

@@ -88,4 +88,7 @@ func (r *rotated) discard() {
 	r.current.Discard()
 }
 
+// flush hands what was written to the store.
+func (r *rotated) flush(ctx context.Context) error { return r.current.Flush(ctx) }
+
 func (r *rotated) close(ctx context.Context) error { return r.current.Close(ctx) }

@@ -124,7 +124,7 @@ func TestKeyChangedWhileTheScriptStarts(t *testing.T) {
 	slow.Variables = map[string]string{"FLAG": flag}
 	deployed := make(chan *endpoint.Endpoint, 1)
 	go func() {
-		ep, err := ws.Endpoints().Deploy(ctx, "slow", endpoint.Config{Script: slow}, &endpoint.DeployOptions{PrimaryKey: "old-key"})
+		ep, err := ws.Endpoints().Deploy(ctx, "slow", endpoint.Config{Script: slow}, &endpoint.DeployOptions{PrimaryKey: "the-old-key"})
 		if err != nil {
 			t.Error(err)
 		}
@@ -139,17 +139,17 @@ func TestKeyChangedWhileTheScriptStarts(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 	changed := make(chan error, 1)
 	go func() {
-		_, err := ep.RegenerateKey(context.WithoutCancel(ctx), endpoint.PrimaryKey, "new-key")
+		_, err := ep.RegenerateKey(context.WithoutCancel(ctx), endpoint.PrimaryKey, "the-new-key")
 		changed <- err
 	}()
-	require.Eventually(t, func() bool { keys, err := ep.Keys(ctx); return err == nil && keys.Primary == "new-key" }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { keys, err := ep.Keys(ctx); return err == nil && keys.Primary == "the-new-key" }, 10*time.Second, 10*time.Millisecond)
 	time.Sleep(300 * time.Millisecond) // the record follows the secret; nothing tells when
 	require.NoError(t, os.WriteFile(flag, nil, 0o600))
 	require.NotNil(t, <-deployed)
 	require.NoError(t, <-changed)
 	require.NoError(t, ep.Refresh(ctx))
-	code, _, _ := ask(t, "POST", ep.ScoringURI(), "new-key", "1")
+	code, _, _ := ask(t, "POST", ep.ScoringURI(), "the-new-key", "1")
 	require.Equal(t, 200, code)
-	code, _, _ = ask(t, "POST", ep.ScoringURI(), "old-key", "1")
+	code, _, _ = ask(t, "POST", ep.ScoringURI(), "the-old-key", "1")
 	require.Equal(t, 401, code)
 }

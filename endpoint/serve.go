@@ -383,6 +383,7 @@ func (s *host) announce(ctx context.Context, address, grpc string) error {
 	if grpc != "" {
 		s.note("serving gRPC on %s", grpc)
 	}
+	s.flushLog(ctx)
 	return s.tell(ctx, func(status *record.EndpointHost) {
 		status.State, status.Since, status.URL, status.GRPC = record.EndpointHealthy, s.c.h.Now(), scheme+address, grpc
 	})

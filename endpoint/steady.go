@@ -16,6 +16,7 @@ type steady struct {
 	lost  func(lines int) string // the line that tells of lines that were dropped
 	kick  chan struct{}
 	full  chan struct{} // half of the buffer is
+	asked chan flushing // to hand on at once what was written
 	done  chan struct{}
 
 	mu      sync.Mutex
@@ -25,13 +26,19 @@ type steady struct {
 	closed  bool
 }
 
+// flushing is somebody who waits until what was written is in the store.
+type flushing struct {
+	ctx  context.Context //nolint:containedctx // of him who waits, for another goroutine
+	done chan error
+}
+
 const (
 	steadyBytes = 1 << 20
 	steadyRetry = 50 * time.Millisecond
 )
 
 func newSteady(log *rotated, every time.Duration, lost func(lines int) string) *steady {
-	s := &steady{log: log, every: every, lost: lost, kick: make(chan struct{}, 1), full: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &steady{log: log, every: every, lost: lost, kick: make(chan struct{}, 1), full: make(chan struct{}, 1), asked: make(chan flushing), done: make(chan struct{})}
 	go s.pass()
 	return s
 }
@@ -78,8 +85,7 @@ func (s *steady) take() (data []byte, closed bool) {
 func (s *steady) pass() {
 	defer close(s.done)
 	for {
-		<-s.kick
-		s.gather()
+		asked := s.gather()
 		data, closed := s.take()
 		for len(data) > 0 {
 			if _, err := s.log.Write(data); err == nil {
@@ -96,19 +102,51 @@ func (s *steady) pass() {
 			}
 			time.Sleep(steadyRetry)
 		}
+		if asked.done != nil {
+			asked.done <- s.log.flush(asked.ctx)
+		}
 		if closed {
 			return
 		}
 	}
 }
 
-// gather waits for more lines, so that they go together.
-func (s *steady) gather() {
+// gather waits for lines, and then for more, so that they go together. It gives who does
+// not want to wait for that.
+func (s *steady) gather() (asked flushing) {
+	select {
+	case <-s.kick:
+	case asked = <-s.asked:
+		return asked
+	}
 	until := time.NewTimer(s.every)
 	defer until.Stop()
 	select {
 	case <-until.C:
 	case <-s.full:
+	case asked = <-s.asked:
+	}
+	return asked
+}
+
+// Flush returns when what was written is in the store, so that whoever is told next of what
+// it is about finds it there.
+func (s *steady) Flush(ctx context.Context) error {
+	f := flushing{ctx, make(chan error, 1)}
+	select {
+	case s.asked <- f:
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-f.done:
+		return err
+	case <-s.done: // it was closed, which hands on what is left
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

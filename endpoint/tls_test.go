@@ -20,7 +20,7 @@ import (
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	certificate := testenv.NewCertificate(t)
-	ep := deploy(t, open(t), "secure", endpoint.Config{}, &endpoint.DeployOptions{PrimaryKey: "first", Serve: &endpoint.ServeOptions{Certificate: &certificate.Pair}})
+	ep := deploy(t, open(t), "secure", endpoint.Config{}, &endpoint.DeployOptions{PrimaryKey: "first-key", Serve: &endpoint.ServeOptions{Certificate: &certificate.Pair}})
 	require.True(t, strings.HasPrefix(ep.ScoringURI(), "https://127.0.0.1:"), ep.ScoringURI())
 	answer, err := ep.Invoke(t.Context(), []byte("1"), &endpoint.InvokeOptions{RootCAs: certificate.Pool})
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestHTTPS(t *testing.T) {
 		for range 3 { // on one connection
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, ep.ScoringURI(), strings.NewReader("2"))
 			require.NoError(t, err)
-			request.Header.Set("Authorization", "Bearer first")
+			request.Header.Set("Authorization", "Bearer first-key")
 			response, err := transport.RoundTrip(request)
 			require.NoError(t, err)
 			body, err := io.ReadAll(response.Body)
@@ -44,7 +44,7 @@ func TestHTTPS(t *testing.T) {
 			require.Equal(t, "2", string(body))
 		}
 	}
-	code, _, _ := ask(t, http.MethodPost, strings.Replace(ep.ScoringURI(), "https://", "http://", 1), "first", "1")
+	code, _, _ := ask(t, http.MethodPost, strings.Replace(ep.ScoringURI(), "https://", "http://", 1), "first-key", "1")
 	require.Equal(t, http.StatusBadRequest, code, "what is not encrypted is not answered")
 	require.Eventually(t, func() bool {
 		log, err := ep.Logs(t.Context(), nil)

@@ -49,11 +49,11 @@ func TestTwoDeploymentsServedByTwo(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
 	ws, other := reopen(t, dir), reopen(t, dir)
-	blue := deploy(t, ws, "svc", endpoint.Config{Handler: text("blue")}, &endpoint.DeployOptions{Deployment: "blue", PrimaryKey: "key"})
+	blue := deploy(t, ws, "svc", endpoint.Config{Handler: text("blue")}, &endpoint.DeployOptions{Deployment: "blue", PrimaryKey: "test-key"})
 	ep := deploy(t, ws, "svc", endpoint.Config{Handler: text("green")}, &endpoint.DeployOptions{Deployment: "green"})
 	require.Equal(t, blue.URL(), ep.URL())
-	require.Equal(t, map[string]int{"blue": 100}, answers(t, ep.URL(), "key", 100), "what is new has no traffic")
-	code, body, _ := ask(t, "POST", ep.ScoringURI(), "key", "1", "azureml-model-deployment", "green")
+	require.Equal(t, map[string]int{"blue": 100}, answers(t, ep.URL(), "test-key", 100), "what is new has no traffic")
+	code, body, _ := ask(t, "POST", ep.ScoringURI(), "test-key", "1", "azureml-model-deployment", "green")
 	require.Equal(t, `200 "green"`, fmt.Sprint(code, " ", body))
 
 	second, err := other.Endpoints().Serve(ctx, "svc", &endpoint.ServeOptions{Handlers: map[string]endpoint.Handler{"blue": text("blue"), "green": text("green")}})
@@ -65,20 +65,27 @@ func TestTwoDeploymentsServedByTwo(t *testing.T) {
 	require.NoError(t, remote.SetTraffic(ctx, map[string]int{"blue": 70, "green": 30}, nil))
 	require.Equal(t, 3, remote.Details().Current.Number, "what needs no start is current at once")
 	for _, url := range []string{ep.URL(), second.URL()} {
-		eventually(t, func() bool { return answers(t, url, "key", 10)["green"] > 0 }, "both follow")
-		got := answers(t, url, "key", 200)
+		eventually(t, func() bool { return answers(t, url, "test-key", 10)["green"] > 0 }, "both follow")
+		got := answers(t, url, "test-key", 200)
 		require.Less(t, got["blue"], 200)
 		require.InDelta(t, 60, got["green"], 30)
 	}
 	for name, try := range map[string]struct {
 		traffic map[string]int
 		class   error
-	}{"unknown": {map[string]int{"red": 100}, azml.ErrNotFound}, "sum": {map[string]int{"blue": 50}, azml.ErrInvalid}} {
-		require.ErrorIs(t, remote.SetTraffic(ctx, try.traffic, nil), try.class, name)
+		says    string
+	}{"unknown": {map[string]int{"red": 100}, azml.ErrNotFound, "red"},
+		"too little": {map[string]int{"blue": 50}, azml.ErrInvalid, "50 % together (blue 50 %), and must be 100: say which deployment gets the other 50 %"},
+		"too much":   {map[string]int{"blue": 50, "green": 70}, azml.ErrInvalid, "120 % together (blue 50 %, green 70 %)"},
+		"negative":   {map[string]int{"green": -10}, azml.ErrInvalid, `-10 % of the traffic for deployment "green": use 0 to 100`},
+		"large":      {map[string]int{"green": 101}, azml.ErrInvalid, `101 % of the traffic for deployment "green"`}} {
+		err := remote.SetTraffic(ctx, try.traffic, nil)
+		require.ErrorIs(t, err, try.class, name)
+		require.ErrorContains(t, err, try.says, name)
 	}
 	require.ErrorIs(t, remote.RemoveDeployment(ctx, "green"), azml.ErrConflict)
 	require.NoError(t, remote.SetTraffic(ctx, map[string]int{"green": 100}, &endpoint.TrafficOptions{Mirror: map[string]int{"blue": 100}}))
-	eventually(t, func() bool { return answers(t, second.URL(), "key", 5)["green"] == 5 }, "all traffic is switched")
+	eventually(t, func() bool { return answers(t, second.URL(), "test-key", 5)["green"] == 5 }, "all traffic is switched")
 	require.NoError(t, remote.SetTraffic(ctx, nil, &endpoint.TrafficOptions{Mirror: map[string]int{}}))
 	require.NoError(t, remote.Rollback(ctx, nil), "to the revision with the mirror")
 	require.NoError(t, remote.Rollback(ctx, nil), "to the one before it")
@@ -87,7 +94,7 @@ func TestTwoDeploymentsServedByTwo(t *testing.T) {
 	require.Len(t, remote.Details().Current.Deployments, 1)
 	require.ErrorIs(t, remote.Rollback(ctx, &endpoint.RollbackOptions{To: 77}), azml.ErrNotFound)
 	eventually(t, func() bool {
-		code, _, _ := ask(t, "POST", ep.ScoringURI(), "key", "1", "azureml-model-deployment", "green")
+		code, _, _ := ask(t, "POST", ep.ScoringURI(), "test-key", "1", "azureml-model-deployment", "green")
 		return code == 404
 	}, "it has gone")
 	require.NoError(t, remote.Stop(ctx))
@@ -121,6 +128,27 @@ func TestShareOfANewDeployment(t *testing.T) {
 	require.Equal(t, map[string]int{"one": 61, "two": 29, "three": 10}, share("three", 10))
 	require.Equal(t, map[string]int{"one": 0, "two": 0, "three": 100}, share("three", 100))
 	require.Equal(t, map[string]int{"one": 0, "two": 0, "three": 100}, share("two", 0))
+}
+
+// TestWarnings: an endpoint that is served says which requests it refuses for want of
+// deployments or of traffic.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	ws := open(t)
+	ep, err := ws.Endpoints().Create(ctx, "svc", nil)
+	require.NoError(t, err)
+	require.Empty(t, ep.Details().Warning, "it is Stopped")
+	ep, err = ws.Endpoints().Serve(ctx, "svc", nil)
+	require.NoError(t, err)
+	require.Equal(t, endpoint.StateHealthy, ep.State())
+	require.Contains(t, ep.Details().Warning, "nothing is deployed")
+	ep = deploy(t, ws, "svc", endpoint.Config{}, nil)
+	require.Empty(t, ep.Details().Warning)
+	require.NoError(t, ep.SetTraffic(ctx, map[string]int{"main": 0}, nil))
+	require.Contains(t, ep.Details().Warning, "no deployment has traffic")
+	require.NoError(t, ep.RemoveDeployment(ctx, "main"))
+	require.Contains(t, ep.Details().Warning, "nothing is deployed")
 }
 
 // TestDefaultDeployment gets what is left of the traffic.
@@ -168,7 +196,7 @@ func TestChangesUnderLoad(t *testing.T) {
 		return endpoint.Config{Script: script(t, "import time\ndef init(): pass\ndef run(data):\n    time.sleep(0.002)\n    return '"+name+"'\n"), Replicas: 2,
 			MaxQueueWait: 20 * time.Second}
 	}
-	ep := deploy(t, ws, "svc", pythonScript("blue"), &endpoint.DeployOptions{Deployment: "blue", PrimaryKey: "key"})
+	ep := deploy(t, ws, "svc", pythonScript("blue"), &endpoint.DeployOptions{Deployment: "blue", PrimaryKey: "test-key"})
 	second, err := other.Endpoints().Serve(ctx, "svc", nil)
 	require.NoError(t, err)
 	var stop atomic.Bool
@@ -185,7 +213,7 @@ func TestChangesUnderLoad(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				request.Header.Set("Authorization", "Bearer key")
+				request.Header.Set("Authorization", "Bearer test-key")
 				response, err := client.Do(request)
 				if err != nil {
 					t.Error(err)
@@ -243,7 +271,7 @@ func TestPreflight(t *testing.T) {
 	dir := t.TempDir()
 	ws := reopen(t, dir)
 	ep := deploy(t, ws, "svc", endpoint.Config{Script: script(t, "def init(): pass\ndef run(data): return 'main'\n"), Sample: []byte("1")},
-		&endpoint.DeployOptions{PrimaryKey: "key"})
+		&endpoint.DeployOptions{PrimaryKey: "test-key"})
 	for name, c := range map[string]struct {
 		script, sample string
 		says           []string
@@ -277,7 +305,7 @@ func TestPreflight(t *testing.T) {
 		require.NotContains(t, err.Error(), "early", "what was said before the sample is in the log")
 		require.Equal(t, endpoint.StateHealthy, proposed.State(), name)
 		require.Contains(t, proposed.Details().Error, c.says[0], name)
-		require.Equal(t, map[string]int{"main": 3}, answers(t, ep.URL(), "key", 3), name)
+		require.Equal(t, map[string]int{"main": 3}, answers(t, ep.URL(), "test-key", 3), name)
 	}
 	require.NoError(t, ep.Refresh(ctx))
 	require.Equal(t, 1, ep.Details().Current.Number)
@@ -400,7 +428,7 @@ func TestTokens(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	ws := open(t)
-	ep := deploy(t, ws, "svc", endpoint.Config{}, &endpoint.DeployOptions{PrimaryKey: "key", Settings: &endpoint.Settings{Auth: endpoint.AuthToken}})
+	ep := deploy(t, ws, "svc", endpoint.Config{}, &endpoint.DeployOptions{PrimaryKey: "test-key", Settings: &endpoint.Settings{Auth: endpoint.AuthToken}})
 	token, err := ep.Token(ctx, &endpoint.TokenOptions{Life: 2 * time.Second})
 	require.NoError(t, err)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", token, token, token), token.Token)
@@ -409,7 +437,7 @@ func TestTokens(t *testing.T) {
 		return code == 200
 	}
 	require.True(t, accepted(token.Token))
-	require.False(t, accepted("key"), "keys are no tokens")
+	require.False(t, accepted("test-key"), "keys are no tokens")
 	require.False(t, accepted(token.Token+"0"))
 	for _, forged := range []string{"aet_", "aet_1_", "aet_99999999999_00", strings.Replace(token.Token, "aet_", "aet_0", 1)} {
 		require.False(t, accepted(forged), forged)

@@ -214,16 +214,18 @@ func TestOptionsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	ws := workspacetest.Open(t)
 	for name, opts := range map[string]Options{
-		"short token":    {Token: "secret"},
-		"host with port": {AllowedHosts: []string{"a:1"}},
-		"empty host":     {AllowedHosts: []string{""}},
-		"host pattern":   {AllowedHosts: []string{"*.example.com"}},
-		"host as URL":    {AllowedHosts: []string{"http://a"}},
-		"origin *":       {CORSOrigins: []string{"*"}},
-		"origin pattern": {CORSOrigins: []string{"https://*.example.com"}},
-		"origin a host":  {CORSOrigins: []string{"example.com"}},
-		"origin a page":  {CORSOrigins: []string{"https://example.com/"}},
-		"origin null":    {CORSOrigins: []string{"null"}},
+		"short token":     {Token: "secret"},
+		"host with port":  {AllowedHosts: []string{"a:1"}},
+		"empty host":      {AllowedHosts: []string{""}},
+		"host pattern":    {AllowedHosts: []string{"*.example.com"}},
+		"host as URL":     {AllowedHosts: []string{"http://a"}},
+		"origin *":        {CORSOrigins: []string{"*"}},
+		"origin pattern":  {CORSOrigins: []string{"https://*.example.com"}},
+		"origin a host":   {CORSOrigins: []string{"example.com"}},
+		"origin a page":   {CORSOrigins: []string{"https://example.com/"}},
+		"origin null":     {CORSOrigins: []string{"null"}},
+		"origin's port":   {CORSOrigins: []string{"https://example.com:443"}},
+		"origin, no port": {CORSOrigins: []string{"https://example.com:"}},
 	} {
 		_, err := New(ws, &opts)
 		require.ErrorIs(t, err, azml.ErrInvalid, name)

@@ -7,11 +7,13 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/internal/pause"
@@ -29,10 +31,22 @@ type settingsFlags struct {
 func (s *settingsFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.auth, "auth", "", "what requests need: key, token or none (default key)")
-	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, '*' for all, or none (repeatable)")
+	f.StringArrayVar(&s.settings.CORSOrigins, "cors-origin", nil, "web origin whose pages may call it, such as https://ml.example.com, '*' for all, or none (repeatable)")
 	f.Int64Var(&s.settings.MaxBody, "max-body", 0, "largest body of a request in bytes (default 100 MiB)")
 	f.StringVar(&s.settings.Description, "description", "", "description of the endpoint")
 	s.tags = tagsFlag(cmd, "tag", "tag of the endpoint")
+}
+
+// refuseZeros refuses a zero of a flag of endpoints that stands for the default: it would be
+// taken for that, which is hardly what was meant.
+func refuseZeros(cmd *cobra.Command) error {
+	for _, name := range []string{"replicas", "max-replicas", "target-utilization", "max-concurrent", "max-batch", "max-batch-wait", "max-queue", "max-queue-wait",
+		"scoring-timeout", "init-timeout", "max-memory", "max-body"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && strings.TrimSuffix(f.Value.String(), "s") == "0" {
+			return usage("--%s 0: use another number, or leave it out for the default", name)
+		}
+	}
+	return nil
 }
 
 // given gives the settings, nil when no flag was used.
@@ -65,6 +79,9 @@ func (a *app) endpointUpdate() *cobra.Command {
 	s.add(cmd)
 	cmd.Flags().StringSliceVar(&change.RemoveTags, "remove-tag", nil, "tag to remove (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := refuseZeros(cmd); err != nil {
+			return err
+		}
 		settings := s.given(cmd)
 		if settings == nil && len(change.RemoveTags) == 0 {
 			return usage("say what to change: --auth, --cors-origin, --max-body, --description, --tag or --remove-tag")
@@ -115,6 +132,29 @@ func (s *serveFlags) args() []string {
 	return args
 }
 
+// refuseServed gives an error when a flag says how to serve an endpoint that is served
+// already: who serves it goes on as before.
+func refuseServed(cmd *cobra.Command, ws *workspace.Workspace, name string) error {
+	var flags []string
+	for _, flag := range []string{"address", "foreground", "grpc", "metrics-address", "tls-cert", "tls-key"} {
+		if cmd.Flags().Changed(flag) {
+			flags = append(flags, "--"+flag)
+		}
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	e, err := ws.Endpoints().Get(cmd.Context(), name, nil)
+	if missing(err) || err == nil && !e.Active() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: endpoint %q is served already, and goes on as it is: leave %s out, or first run azml endpoint stop %s",
+		azml.ErrConflict, name, strings.Join(flags, ", "), name)
+}
+
 func (a *app) endpointCreate() *cobra.Command {
 	var s settingsFlags
 	cmd := &cobra.Command{
@@ -126,6 +166,9 @@ func (a *app) endpointCreate() *cobra.Command {
 	}
 	s.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := refuseZeros(cmd); err != nil {
+			return err
+		}
 		settings := s.given(cmd)
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			e, err := ws.Endpoints().Create(cmd.Context(), args[0], &endpoint.CreateOptions{Settings: settings})
@@ -188,12 +231,20 @@ program azml-onnx of the module github.com/azml-go/azml/onnx.`,
 		if err := d.read(cmd); err != nil {
 			return err
 		}
+		if err := checkMetrics(d.serve.metrics); err != nil { // also of a process in the background
+			return err
+		}
 		metrics := ""
 		if d.foreground {
 			metrics = d.serve.metrics
 		}
 		return a.measured(cmd.Context(), metrics, func() error {
-			return a.with(cmd.Context(), func(ws *workspace.Workspace) error { return a.deploy(cmd.Context(), ws, args[0], &d) })
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				if err := refuseServed(cmd, ws, args[0]); err != nil {
+					return err
+				}
+				return a.deploy(cmd.Context(), ws, args[0], &d)
+			})
 		})
 	}
 	return cmd
@@ -232,6 +283,9 @@ func (d *deployment) addFlags(cmd *cobra.Command) {
 
 // read turns the flags into what is deployed.
 func (d *deployment) read(cmd *cobra.Command) (err error) {
+	if err := refuseZeros(cmd); err != nil {
+		return err
+	}
 	if d.script.EntryScript == "" && len(d.models) == 0 {
 		return usage("name what is served: --model NAME, --entry-script FILE, or both")
 	}
@@ -277,6 +331,7 @@ func (a *app) deploy(ctx context.Context, ws *workspace.Workspace, name string, 
 		d.config.Models = append(d.config.Models, m)
 	}
 	p := a.progress()
+	d.opts.Serve = d.serve.options()
 	d.opts.Progress = func(phase string) { p.set("%s …", phase) }
 	e, err := ws.Endpoints().Propose(ctx, name, d.config, &d.opts)
 	p.clear()
@@ -433,6 +488,12 @@ func (a *app) showServed(d endpoint.Details) error {
 			t.line("Or:       curl -H \"Authorization: Bearer $(azml endpoint keys " + d.Name + " --token)\" -d '…' " + d.ScoringURI)
 		default:
 			t.line("Or:       curl -H \"Authorization: Bearer $(azml endpoint keys " + d.Name + " --show=primary)\" -d '…' " + d.ScoringURI)
+		}
+		if d.GRPC != "" {
+			t.line("gRPC:     " + d.GRPC)
+		}
+		if d.Warning != "" {
+			t.line("Warning:  " + d.Warning)
 		}
 		if d.Current != nil && len(d.Current.Deployments) > 1 {
 			t.line("Traffic:  " + trafficOf(d.Current))

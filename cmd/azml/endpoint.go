@@ -89,8 +89,10 @@ func drawEndpoint(t *table, d endpoint.Details) {
 	t.field("Endpoint", d.Name)
 	t.field("State", string(d.State)+", since "+ago(d.Since))
 	t.field("Error", d.Error)
+	t.field("Warning", d.Warning)
 	t.field("Scoring URL", d.ScoringURI)
 	t.field("Swagger URL", d.SwaggerURI)
+	t.field("gRPC", d.GRPC)
 	auth := map[endpoint.Auth]string{endpoint.AuthKey: "by key: azml endpoint keys " + d.Name + " --show",
 		endpoint.AuthToken: "by token: azml endpoint keys " + d.Name + " --token", endpoint.AuthNone: "none"}
 	t.field("Authentication", auth[d.Auth])
@@ -99,6 +101,9 @@ func drawEndpoint(t *table, d endpoint.Details) {
 	drawRevision(t, "Being tried", d.Candidate)
 	for _, host := range d.Hosts {
 		text := fmt.Sprintf("process %d on %s, %s, revision %d at %s", host.PID, host.Machine, host.State, host.Revision, host.URL)
+		if host.GRPC != "" {
+			text += ", gRPC at " + host.GRPC
+		}
 		if host.Phase != "" {
 			text += ": " + host.Phase
 		}

@@ -23,9 +23,8 @@ func (a *app) measured(ctx context.Context, address string, fn func() error) (er
 	if address == "" {
 		return fn()
 	}
-	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usage("--metrics-address %q: use a port of the loopback interface, such as 127.0.0.1:9464; who asks from elsewhere needs a proxy that knows him", address)
+	if err := checkMetrics(address); err != nil {
+		return err
 	}
 	registry := prometheus.NewRegistry()
 	reader, err := exporter.New(exporter.WithRegisterer(registry))
@@ -45,4 +44,16 @@ func (a *app) measured(ctx context.Context, address string, fn func() error) (er
 	a.say("Metrics for Prometheus are at http://%s/metrics.", listener.Addr())
 	defer func() { err = errors.Join(err, server.Close(), meters.Shutdown(context.WithoutCancel(ctx))) }()
 	return fn()
+}
+
+// checkMetrics refuses an address for metrics that others than this machine reach.
+func checkMetrics(address string) error {
+	if address == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usage("--metrics-address %q: use a port of the loopback interface, such as 127.0.0.1:9464; who asks from elsewhere needs a proxy that knows him", address)
+	}
+	return nil
 }

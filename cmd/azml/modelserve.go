@@ -37,6 +37,9 @@ is to be replaced.`,
 	d.settings.add(cmd)
 	d.serve.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err := refuseZeros(cmd); err != nil {
+			return err
+		}
 		if d.script.Environment, err = d.environment.spec(); err != nil {
 			return err
 		}
@@ -44,11 +47,16 @@ is to be replaced.`,
 		if name == "" {
 			name = endpointOf(args[0])
 		}
-		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			if err := checkNew(cmd.Context(), ws, name, d.opts.Overwrite); err != nil {
-				return err
-			}
-			return a.deploy(cmd.Context(), ws, name, &d)
+		return a.measured(cmd.Context(), d.serve.metrics, func() error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				if err := checkNew(cmd.Context(), ws, name, d.opts.Overwrite); err != nil {
+					return err
+				}
+				if err := refuseServed(cmd, ws, name); err != nil {
+					return err
+				}
+				return a.deploy(cmd.Context(), ws, name, &d)
+			})
 		})
 	}
 	return cmd

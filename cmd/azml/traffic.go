@@ -78,6 +78,9 @@ func percentages(args []string) (map[string]int, error) {
 }
 
 func (a *app) showTraffic(d endpoint.Details) error {
+	if d.Warning != "" {
+		a.say("Warning: %s.", d.Warning)
+	}
 	return a.show(d, func(t *table) {
 		t.row("DEPLOYMENT", "TRAFFIC", "COPIES", "KIND", "MODELS", "DEPLOYED", "REVISION")
 		for _, r := range []*endpoint.Revision{d.Current, d.Candidate} {

@@ -50,10 +50,11 @@ func TestServe(t *testing.T) {
 	t.Parallel()
 	ws := workspacetest.Open(t)
 	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
-		PrimaryKey: "first", Settings: &endpoint.Settings{MaxBody: 1 << 20}, Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+		PrimaryKey: "first-key", Settings: &endpoint.Settings{MaxBody: 1 << 20}, Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
 	require.NoError(t, err)
 	address := ep.Details().Hosts[0].GRPC
 	require.NotEmpty(t, address)
+	require.Equal(t, address, ep.Details().GRPC)
 	c := dial(t, address)
 
 	live, err := c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
@@ -62,13 +63,13 @@ func TestServe(t *testing.T) {
 	ready, err := c.ServerReady(t.Context(), &pb.ServerReadyRequest{})
 	require.NoError(t, err)
 	require.True(t, ready.GetReady())
-	for _, sent := range []string{"", "Bearer", "Bearer wrong", "first", "Basic first"} {
+	for _, sent := range []string{"", "Bearer", "Bearer wrong", "first-key", "Basic first-key"} {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", sent)
 		_, err = c.ModelInfer(ctx, numbers(1))
 		require.Equal(t, codes.Unauthenticated, status.Code(err), sent)
 	}
 
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first-key")
 	said, err := c.ModelInfer(ctx, numbers(1, 1.25))
 	require.NoError(t, err)
 	require.Equal(t, []float64{2, 2.5}, said.GetOutputs()[0].GetContents().GetFp64Contents())
@@ -101,7 +102,7 @@ func TestServe(t *testing.T) {
 	_, err = c.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "double"})
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 
-	_, err = ep.RegenerateKey(t.Context(), endpoint.PrimaryKey, "second")
+	_, err = ep.RegenerateKey(t.Context(), endpoint.PrimaryKey, "second-key")
 	require.NoError(t, err)
 	_, err = c.ModelInfer(ctx, numbers(1))
 	require.Equal(t, codes.Unauthenticated, status.Code(err))
@@ -134,10 +135,10 @@ func TestServeWithCertificate(t *testing.T) {
 	t.Parallel()
 	certificate := testenv.NewCertificate(t)
 	ep, err := workspacetest.Open(t).Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
-		PrimaryKey: "first", Serve: &endpoint.ServeOptions{Certificate: &certificate.Pair, GRPC: Listen("127.0.0.1:0")}})
+		PrimaryKey: "first-key", Serve: &endpoint.ServeOptions{Certificate: &certificate.Pair, GRPC: Listen("127.0.0.1:0")}})
 	require.NoError(t, err)
 	address := ep.Details().Hosts[0].GRPC
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first-key")
 	said, err := dialBy(t, address, credentials.NewClientTLSFromCert(certificate.Pool, "")).ModelInfer(ctx, numbers(1, 1.25))
 	require.NoError(t, err)
 	require.Equal(t, []float64{2, 2.5}, said.GetOutputs()[0].GetContents().GetFp64Contents())
@@ -164,9 +165,9 @@ func TestRenewedCertificate(t *testing.T) {
 	_, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
 		Serve: &endpoint.ServeOptions{CertificateFile: old.File, KeyFile: renewed.KeyFile}})
 	require.ErrorIs(t, err, azml.ErrInvalid)
-	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{PrimaryKey: "first", Serve: serve})
+	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{PrimaryKey: "first-key", Serve: serve})
 	require.NoError(t, err)
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first-key")
 	call := func(pool *x509.CertPool) (byGRPC, byHTTP error) {
 		_, byGRPC = dialBy(t, ep.Details().Hosts[0].GRPC, credentials.NewClientTLSFromCert(pool, "")).ModelInfer(ctx, numbers(1))
 		_, byHTTP = ep.Invoke(t.Context(), []byte(`{"data": [1]}`), &endpoint.InvokeOptions{RootCAs: pool})
@@ -212,12 +213,12 @@ func TestStopWaits(t *testing.T) {
 		return twice(ctx, input)
 	}
 	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: slow}, &endpoint.DeployOptions{
-		PrimaryKey: "first", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+		PrimaryKey: "first-key", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
 	require.NoError(t, err)
 	c := dial(t, ep.Details().Hosts[0].GRPC)
 	answered := make(chan error, 1)
 	go func() {
-		_, err := c.ModelInfer(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first"), numbers(1))
+		_, err := c.ModelInfer(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first-key"), numbers(1))
 		answered <- err
 	}()
 	<-began

@@ -28,10 +28,10 @@ func TestCallsHaveSpans(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, ws.Close(context.Background())) })
 	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
-		PrimaryKey: "key", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+		PrimaryKey: "test-key", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
 	require.NoError(t, err)
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer key", "traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer test-key", "traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
 	_, err = dial(t, ep.Details().Hosts[0].GRPC).ModelInfer(ctx, numbers(1))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

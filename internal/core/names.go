@@ -42,6 +42,8 @@ var (
 	DatastoreName = rule("datastore", `^[a-zA-Z0-9_]{1,255}$`, "1 to 255 letters, digits or '_'")
 	// EndpointName is the rule for endpoints.
 	EndpointName = rule("endpoint", `^[a-z](?:[-a-z0-9]{1,30}[a-z0-9])$`, "3 to 32 lower-case letters, digits or '-', the first a letter, the last no '-'")
+	// DeploymentName is the rule for the deployments of an endpoint.
+	DeploymentName = rule("deployment", `^[a-z](?:[-a-z0-9]{1,30}[a-z0-9])$`, "3 to 32 lower-case letters, digits or '-', the first a letter, the last no '-', such as \"blue\" or \"v-2\"")
 	// TokenName is the rule for the names of access tokens.
 	TokenName = rule("token", `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`, "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
 	// TokenID is the rule for the IDs of access tokens.

@@ -24,7 +24,8 @@ var nameRules = map[string]struct {
 	"compute target":      {ComputeName, []string{"ab", "a1-", strings.Repeat("a", 16)}, []string{"", "a", "1a", "-a", "a_b", strings.Repeat("a", 17)}},
 	"endpoint": {EndpointName, []string{"abc", "a-1", "a" + strings.Repeat("-", 30) + "a"},
 		[]string{"", "ab", "Abc", "1bc", "-bc", "ab-", "a_b", strings.Repeat("a", 33)}},
-	"secret": {SecretName, []string{"a", "-", "A-1", strings.Repeat("a", 127)}, []string{"", "a_b", "a.b", "a/b", strings.Repeat("a", 128)}},
+	"deployment": {DeploymentName, []string{"blue", "v-2"}, []string{"v2", "Blue", "2nd", "blue_green"}},
+	"secret":     {SecretName, []string{"a", "-", "A-1", strings.Repeat("a", 127)}, []string{"", "a_b", "a.b", "a/b", strings.Repeat("a", 128)}},
 }
 
 func TestNameRules(t *testing.T) {

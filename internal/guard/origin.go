@@ -110,11 +110,24 @@ func hostSet(hosts []string) (map[string]bool, error) {
 func originSet(origins []string) (map[string]bool, error) {
 	set := map[string]bool{}
 	for _, origin := range origins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || !strings.EqualFold(u.Scheme+"://"+u.Host, origin) || strings.Contains(u.Host, "*") {
-			return nil, fmt.Errorf("%w: origin %q: use a scheme, a host and a port that is not the scheme's own, such as https://ml.example.com:8080", azml.ErrInvalid, origin)
+		if err := CheckOrigin(origin); err != nil {
+			return nil, err
 		}
 		set[strings.ToLower(origin)] = true
 	}
 	return set, nil
+}
+
+// ownPorts are the ports that browsers leave out.
+var ownPorts = map[string]string{"http": "80", "https": "443"}
+
+// CheckOrigin tells what is wrong with the origin of a site, which is without a path, and
+// without the port that its scheme has anyway, as browsers send it. Errors: ErrInvalid.
+func CheckOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if err == nil && u.Host != "" && strings.EqualFold(u.Scheme+"://"+u.Host, origin) && !strings.ContainsAny(u.Host, "* ") &&
+		!strings.HasSuffix(u.Host, ":") && (u.Port() == "" || u.Port() != ownPorts[u.Scheme]) {
+		return nil
+	}
+	return fmt.Errorf("%w: origin %q: use a scheme, a host and a port that is not the scheme's own, such as https://ml.example.com:8080", azml.ErrInvalid, origin)
 }

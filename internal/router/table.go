@@ -1,9 +1,11 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/azml-go/azml"
@@ -59,11 +61,11 @@ func NewTable[D any](routes []Route[D]) (*Table[D], error) {
 	if len(routes) > most {
 		return nil, fmt.Errorf("%w: %d deployments, at most %d can be served at once", azml.ErrInvalid, len(routes), most)
 	}
+	if err := checkShares(routes); err != nil {
+		return nil, err
+	}
 	filled := 0
 	for i, r := range routes {
-		if r.Percent < 0 || r.Percent > slots || r.Mirror < 0 || r.Mirror > slots || filled+r.Percent > slots {
-			return nil, fmt.Errorf("%w: traffic of deployment %q: percentages are 0 to 100, and 100 together", azml.ErrInvalid, r.Name)
-		}
 		if _, twice := t.byName[r.Name]; twice {
 			return nil, fmt.Errorf("%w: deployment %q is there twice", azml.ErrInvalid, r.Name)
 		}
@@ -79,10 +81,37 @@ func NewTable[D any](routes []Route[D]) (*Table[D], error) {
 			t.mirror = i
 		}
 	}
-	if t.share = filled > 0; t.share && filled != slots {
-		return nil, fmt.Errorf("%w: the traffic is %d %%, together it must be 100: say which deployment gets the other %d %%", azml.ErrInvalid, filled, slots-filled)
-	}
+	t.share = filled > 0
 	return t, nil
+}
+
+// CheckShare tells what is wrong with a deployment's share, in percent, of what. Errors:
+// ErrInvalid.
+func CheckShare(deployment string, percent int, what string) error {
+	if percent < 0 || percent > slots {
+		return fmt.Errorf("%w: %d %% of the %s for deployment %q: use 0 to 100", azml.ErrInvalid, percent, what, deployment)
+	}
+	return nil
+}
+
+// checkShares tells what is wrong with the percentages.
+func checkShares[D any](routes []Route[D]) error {
+	sum, shares := 0, []string{}
+	for _, r := range routes {
+		if err := cmp.Or(CheckShare(r.Name, r.Percent, "traffic"), CheckShare(r.Name, r.Mirror, "copies")); err != nil {
+			return err
+		}
+		if sum += r.Percent; r.Percent > 0 {
+			shares = append(shares, fmt.Sprintf("%s %d %%", r.Name, r.Percent))
+		}
+	}
+	switch all := strings.Join(shares, ", "); {
+	case sum > slots:
+		return fmt.Errorf("%w: the traffic is %d %% together (%s), and must be 100: say which deployments get less", azml.ErrInvalid, sum, all)
+	case sum > 0 && sum < slots:
+		return fmt.Errorf("%w: the traffic is %d %% together (%s), and must be 100: say which deployment gets the other %d %%", azml.ErrInvalid, sum, all, slots-sum)
+	}
+	return nil
 }
 
 // Pick gives the deployment that answers the next request: the named one, or

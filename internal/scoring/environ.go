@@ -15,6 +15,22 @@ var basicEnv = []string{
 	"SYSTEMROOT", "SYSTEMDRIVE", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC", "TEMP", "TMP",
 }
 
+// own gives the variables that tell a script of its folders and its service.
+func (c *PythonConfig) own() map[string]string {
+	own := map[string]string{"AML_APP_ROOT": c.AppRoot, "AZUREML_SOURCE_DIRECTORY": c.SourceDir, "AZUREML_ENTRY_SCRIPT": filepath.Join(c.SourceDir, c.EntryScript),
+		"AZUREML_MODEL_DIR": c.ModelDir, "SERVICE_NAME": c.ServiceName, "SERVICE_VERSION": c.ServiceVersion, "WORKSPACE_NAME": c.WorkspaceName}
+	maps.DeleteFunc(own, func(_, value string) bool { return value == "" })
+	return own
+}
+
+// OwnVariable tells whether a worker gets that variable from the rest of its
+// configuration, so that a script would be misled by another value. SERVICE_VERSION is
+// none: nothing else has it.
+func OwnVariable(name string) bool {
+	_, own := (&PythonConfig{AppRoot: "/", SourceDir: "/", ModelDir: "/", ServiceName: "s", WorkspaceName: "w"}).own()[name]
+	return own
+}
+
 // environ gives the worker's environment, sorted.
 func (c *PythonConfig) environ() []string {
 	env := map[string]string{}
@@ -23,18 +39,7 @@ func (c *PythonConfig) environ() []string {
 			env[name] = value
 		}
 	}
-	set := func(name, value string) {
-		if value != "" {
-			env[name] = value
-		}
-	}
-	set("AML_APP_ROOT", c.AppRoot)
-	set("AZUREML_SOURCE_DIRECTORY", c.SourceDir)
-	set("AZUREML_ENTRY_SCRIPT", filepath.Join(c.SourceDir, c.EntryScript))
-	set("AZUREML_MODEL_DIR", c.ModelDir)
-	set("SERVICE_NAME", c.ServiceName)
-	set("SERVICE_VERSION", c.ServiceVersion)
-	set("WORKSPACE_NAME", c.WorkspaceName)
+	maps.Copy(env, c.own())
 	maps.Copy(env, c.Env)
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {

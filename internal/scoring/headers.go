@@ -90,7 +90,7 @@ func (s *Server) cors(header http.Header, r *http.Request) (preflight bool) {
 	origin := r.Header.Get("Origin")
 	header.Add("Vary", "Origin")
 	all := slices.Contains(origins, "*")
-	if origin == "" || !all && !slices.Contains(origins, origin) {
+	if origin == "" || !all && !slices.ContainsFunc(origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) }) {
 		return false
 	}
 	if all {

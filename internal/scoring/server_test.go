@@ -145,6 +145,7 @@ func TestCORS(t *testing.T) {
 	}{
 		{"off", nil, "http://a.example", ""}, {"listed", []string{"http://a.example", "http://b.example"}, "http://b.example", "http://b.example"},
 		{"other", []string{"http://a.example"}, "http://b.example", ""}, {"all", []string{"*"}, "http://b.example", "*"}, {"none sent", []string{"*"}, "", ""},
+		{"listed in capitals", []string{"http://A.example"}, "http://a.example", "http://a.example"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
