@@ -66,6 +66,13 @@ and of datastores without credentials, that DST lacks are listed.`,
 			return err
 		}
 		return a.withAt(cmd.Context(), args[0], func(src *workspace.Workspace) error {
+			for i, name := range f.Experiments {
+				e, err := findExperiment(cmd.Context(), src, name)
+				if err != nil {
+					return err
+				}
+				f.Experiments[i] = e.Name()
+			}
 			return a.withAt(cmd.Context(), args[1], func(dst *workspace.Workspace) error {
 				if f.follow {
 					return a.followSync(cmd.Context(), dst, src, f)
