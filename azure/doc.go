@@ -29,6 +29,8 @@
 //	AZURE_STORAGE_KEY           a key of the account
 //	AZURE_STORAGE_SAS_TOKEN     a shared access signature with the permissions racwdl on the container
 //
+// of which those that have "_" and the account's name in capitals behind their names, as
+// AZURE_STORAGE_KEY_CONTOSO, come first for that account and count for no other,
 // else what azidentity.NewDefaultAzureCredential finds: a service principal in
 // the environment, a workload's or machine's own identity, or who is signed in
 // by the command az. Such an identity needs the role "Storage Blob Data

@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 	"github.com/azml-go/azml/mirror"
@@ -168,48 +169,92 @@ func TestLogsGrow(t *testing.T) {
 	require.Equal(t, "log of run", report.Open()[0].Kind)
 }
 
-// TestLoggedModels come with their files and metrics, and their deletion when that
-// is asked for.
-func TestLoggedModels(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	cloud, laptop := pair(t)
-	trained(t, laptop, "churn", "r1")
-	h := workspace.Handle(laptop)
-	id := "m-0123456789abcdef0123456789abcdef"
+// logModel logs a model with the files of a run r1 that has trained it, and one metric.
+func logModel(t *testing.T, ws *workspace.Workspace, id string) (all *files.Manifest) {
+	t.Helper()
+	ctx, h := t.Context(), workspace.Handle(ws)
+	trained(t, ws, "churn", "r1")
 	_, err := history.CreateLoggedModel(ctx, h, record.LoggedModel{ID: id, Experiment: "churn", RunID: "r1", Status: record.LoggedModelReady})
 	require.NoError(t, err)
 	of, err := history.Get(ctx, h, "r1")
 	require.NoError(t, err)
-	files, err := history.Files(ctx, h, of.Value, "")
+	all, err = history.Files(ctx, h, of.Value, "")
 	require.NoError(t, err)
-	require.NoError(t, history.LoggedModelFiles(id).Add(ctx, h, files, false))
+	require.NoError(t, history.LoggedModelFiles(id).Add(ctx, h, all, false))
 	log, err := history.ModelMetrics(h, id)
 	require.NoError(t, err)
 	w, err := log.NewWriter()
 	require.NoError(t, err)
 	require.NoError(t, w.Log(history.ModelSeries{Metric: "auc", RunID: "r1"}.Name(), 0.9, 0, time.Time{}))
 	require.NoError(t, w.Close(ctx))
-	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Runs: []string{"r1"}}).LoggedModels.Created)
-	sound(t, cloud)
-	c := workspace.Handle(cloud)
-	_, err = history.LoggedModel(ctx, c, id)
+	return all
+}
+
+// requireLogged says that the model is there with these files and its metric.
+func requireLogged(t *testing.T, ws *workspace.Workspace, id string, want *files.Manifest) {
+	t.Helper()
+	sound(t, ws)
+	ctx, h := t.Context(), workspace.Handle(ws)
+	_, err := history.LoggedModel(ctx, h, id)
 	require.NoError(t, err)
-	found, err := history.LoggedModelFiles(id).Files(ctx, c, "")
+	found, err := history.LoggedModelFiles(id).Files(ctx, h, "")
 	require.NoError(t, err)
-	require.Equal(t, files, found)
-	copied, err := history.ModelMetrics(c, id)
+	require.Equal(t, want, found)
+	log, err := history.ModelMetrics(h, id)
 	require.NoError(t, err)
 	points := 0
-	for _, err := range copied.Read(ctx, nil) {
+	for _, err := range log.Read(ctx, nil) {
 		require.NoError(t, err)
 		points++
 	}
 	require.Equal(t, 1, points)
+}
+
+const loggedID = "m-0123456789abcdef0123456789abcdef"
+
+// TestLoggedModels come with their files and metrics, and their deletion when that
+// is asked for.
+func TestLoggedModels(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	h, id := workspace.Handle(laptop), loggedID
+	all := logModel(t, laptop, id)
+	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Runs: []string{"r1"}}).LoggedModels.Created)
+	requireLogged(t, cloud, id, all)
 	require.NoError(t, history.DeleteLoggedModel(ctx, h, id))
 	require.Contains(t, synced(t, cloud, laptop, nil).Kept, mirror.Kept{Kind: "logged model", Name: id, DeletedIn: "laptop"})
 	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Delete: true}).LoggedModels.Deleted)
 	sound(t, cloud)
+}
+
+// TestLoggedModelDeletedInTheDestination and changed in the source comes again with all that
+// it has, when that is decided for the source, and without any of it else.
+func TestLoggedModelDeletedInTheDestination(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	all := logModel(t, laptop, loggedID)
+	clean(t, cloud, laptop)
+	c := workspace.Handle(cloud)
+	require.NoError(t, history.DeleteLoggedModel(ctx, c, loggedID))
+	require.NoError(t, history.SweepLoggedModels(ctx, c, c.Now().Add(time.Hour)))
+	_, err := history.UpdateLoggedModel(ctx, workspace.Handle(laptop), loggedID, core.Note{Op: "update"}, func(m *record.LoggedModel) error {
+		m.Tags = map[string]string{"stage": "new"}
+		return nil
+	})
+	require.NoError(t, err)
+
+	left := synced(t, cloud, laptop, nil)
+	require.Equal(t, "logged model", left.Open()[0].Kind)
+	require.Zero(t, left.Points)
+	of, err := history.LoggedModelFiles(loggedID).Files(ctx, c, "")
+	require.NoError(t, err)
+	require.Empty(t, of.Files, "nothing of it came")
+	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Resolve: mirror.PreferSource, DryRun: true}).LoggedModels.Updated)
+	require.Equal(t, 1, synced(t, cloud, laptop, &mirror.Options{Resolve: mirror.PreferSource}).LoggedModels.Updated)
+	requireLogged(t, cloud, loggedID, all)
+	require.Zero(t, clean(t, cloud, laptop).Changes())
 }
 
 // TestBuildContext: the files of a build context come before its environment, and are

@@ -18,6 +18,8 @@ const loggedKind = "logged model"
 type logged struct {
 	from  core.Stored[record.LoggedModel]
 	parts *parts
+	// bare says that its record alone is to be brought: it was deleted in one of the two.
+	bare bool
 }
 
 // allLoggedModels brings logged models, some together, as runs are.
@@ -93,8 +95,8 @@ func (s *syncer) loadLogged(ctx context.Context, id string) (*logged, error) {
 	}
 	fresh := err != nil
 	m := &logged{from: from, parts: &parts{}}
-	if !from.Value.Deleted.IsZero() || !fresh && !there.Value.Deleted.IsZero() {
-		return m, nil // of a deleted one the record is all that is left
+	if m.bare = !from.Value.Deleted.IsZero() || !fresh && !there.Value.Deleted.IsZero(); m.bare {
+		return m, nil
 	}
 	if m.parts, err = s.countedParts(ctx, "files of logged model", id, history.LoggedModelFiles(id).Series()); err != nil {
 		return nil, err
@@ -112,7 +114,7 @@ func (s *syncer) bringLogged(ctx context.Context, m *logged) error {
 		return err
 	}
 	var points int64
-	if m.from.Value.Deleted.IsZero() && !s.opts.DryRun {
+	if !m.bare && !s.opts.DryRun {
 		var err error
 		if _, points, err = s.carryMetrics(ctx, loggedUnits+id, true, func(h core.Handle) (*metrics.Log, error) { return history.ModelMetrics(h, id) }); err != nil {
 			return err
@@ -125,6 +127,9 @@ func (s *syncer) bringLogged(ctx context.Context, m *logged) error {
 	})
 	if err != nil {
 		return err
+	}
+	if m.bare && out == updated && m.from.Value.Deleted.IsZero() && !s.opts.DryRun {
+		return s.loggedWave(ctx, []string{id}) // it is there again: now all that it has, which counts it
 	}
 	s.note(func(r *Report) {
 		if out == unchanged && (points > 0 || len(m.parts.add) > 0) {

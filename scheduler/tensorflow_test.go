@@ -61,12 +61,13 @@ func requireOneServer(t *testing.T, r *run.Run) {
 
 var oneServer = experiment.TensorFlow{WorkerCount: 2, ParameterServerCount: 1, NodeCount: 2}
 
-// TestTensorFlowOnTwoNodes has more processes on one node than on the other.
+// TestTensorFlowOnTwoNodes has more processes on one node than on the other. The parameter
+// server never ends by itself.
 func TestTensorFlowOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	ws, _ := open(t, compute.Cluster{}, 2)
 	schedule(t, ws)
-	r := submit(t, ws, "gang", tell, func(c *experiment.ScriptRunConfig) { c.Distributed = oneServer })
+	r := submit(t, ws, "gang", tell+`; case "$TF_CONFIG" in *'"type":"ps"'*) exec sleep 1000;; esac`, func(c *experiment.ScriptRunConfig) { c.Distributed = oneServer })
 	require.NoError(t, r.Wait(t.Context(), nil))
 	requireOneServer(t, r)
 	requireFree(t, ws)

@@ -85,6 +85,33 @@ func TestInAzure(t *testing.T) {
 	require.Contains(t, s.fails(t, exitError, "run", "list"), "azml init")
 }
 
+// TestSyncBetweenAccounts has two storage accounts with a credential each. It is not parallel,
+// for the environment is the process's.
+func TestSyncBetweenAccounts(t *testing.T) {
+	needsProcesses(t)
+	here, there := testenv.Azurite(t, testenv.AzuriteOptions{Account: "contoso"}), testenv.Azurite(t, testenv.AzuriteOptions{Account: "fabrikam"})
+	src, dst := &shell{here.URL + "/models/team"}, &shell{there.URL + "/models/team"}
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", here.ConnectionString())
+	src.ok(t, "init", src.dir, "--no-config")
+	id := src.submit(t, "true")
+	said := src.fails(t, exitError, "sync", src.dir, dst.dir)
+	require.Contains(t, said, "DST, "+dst.dir)
+	require.Contains(t, said, "AZURE_STORAGE_CONNECTION_STRING_FABRIKAM", "how to give it one")
+
+	t.Setenv("AZURE_STORAGE_KEY_FABRIKAM", there.Key)
+	dst.ok(t, "init", dst.dir, "--no-config")
+	src.ok(t, "sync", src.dir, dst.dir)
+	require.Contains(t, dst.ok(t, "run", "list"), id)
+
+	t.Setenv("AZURE_STORAGE_KEY_FABRIKAM", here.Key)
+	said = src.fails(t, exitError, "sync", src.dir, dst.dir)
+	require.Contains(t, said, "DST, "+dst.dir)
+	require.Contains(t, said, "permission denied")
+	require.NotContains(t, said, here.Key)
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING_CONTOSO", strings.Replace(here.ConnectionString(), here.Key, there.Key, 1))
+	require.Contains(t, src.fails(t, exitError, "sync", src.dir, dst.dir), "SRC, "+src.dir)
+}
+
 func TestInitFlags(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "azblob://contoso/risk", azureURL("contoso/risk", ""))

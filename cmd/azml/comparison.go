@@ -25,15 +25,16 @@ type compareRow struct {
 // comparison makes the rows of a comparison for people.
 type comparison struct {
 	*run.Comparison
-	flags *compareFlags
-	style terminal.Style
-	rows  []compareRow
+	called titles // of the experiments
+	flags  *compareFlags
+	style  terminal.Style
+	rows   []compareRow
 }
 
 // drawComparison prints a table with a column for each run. Where the terminal
 // is too narrow for all, it prints several, one below the other.
-func (a *app) drawComparison(c *run.Comparison, f *compareFlags) error {
-	p := &comparison{Comparison: c, flags: f, style: a.style()}
+func (a *app) drawComparison(c *run.Comparison, called titles, f *compareFlags) error {
+	p := &comparison{Comparison: c, called: called, flags: f, style: a.style()}
 	p.facts()
 	p.labels("Parameters", c.Params)
 	p.labels("Tags", c.Tags)
@@ -60,7 +61,7 @@ func (p *comparison) row(label string, cell func(d *run.Details) string) {
 func (p *comparison) facts() {
 	same := map[bool]string{true: "same", false: "differs"}
 	p.row("Name", func(d *run.Details) string { return d.DisplayName })
-	p.row("Experiment", func(d *run.Details) string { return d.Experiment })
+	p.row("Experiment", func(d *run.Details) string { return p.called.of(d.Experiment) })
 	p.row("Status", func(d *run.Details) string { return string(d.Status) })
 	p.row("Created", func(d *run.Details) string { return ago(d.Created) })
 	p.row("Duration", func(d *run.Details) string { return took(d.Started, d.Ended) })

@@ -40,7 +40,7 @@ func (a *app) computeCommand() *cobra.Command {
 				return showList(a, found, "No compute targets.", func(t *table) {
 					t.row("COMPUTE", "TYPE", "STATE", "TAGS", "DESCRIPTION")
 					for _, d := range found {
-						t.row(d.Name, d.Type, d.ProvisioningState, labels(d.Tags), d.Description)
+						t.row(d.Name, d.Type, d.ProvisioningState, tagCell(d.Tags), d.Description)
 					}
 				})
 			})

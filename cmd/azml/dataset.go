@@ -93,7 +93,7 @@ func (a *app) showDatasets(list iter.Seq2[*dataset.Dataset, error]) error {
 	return showList(a, found, "No datasets.", func(t *table) {
 		t.row("DATASET", "TYPE", "CREATED", "FILES", "SIZE", "TAGS")
 		for _, d := range found {
-			t.row(fmt.Sprintf("%s:%d", d.Name, d.Version), d.Type, ago(d.Created), d.Files, size(d.Bytes), labels(d.Tags))
+			t.row(fmt.Sprintf("%s:%d", d.Name, d.Version), d.Type, ago(d.Created), d.Files, size(d.Bytes), tagCell(d.Tags))
 		}
 	})
 }

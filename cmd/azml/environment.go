@@ -94,7 +94,7 @@ func (a *app) environmentList() *cobra.Command {
 			return showList(a, found, "No environments.", func(t *table) {
 				t.row("ENVIRONMENT", "CREATED", "PYTHON", "PACKAGES", "TAGS")
 				for _, d := range found {
-					t.row(d.Name+":"+d.Version, ago(d.Created), d.Python.PythonVersion, len(d.Python.Pip)+len(d.Python.Conda), labels(d.Tags))
+					t.row(d.Name+":"+d.Version, ago(d.Created), d.Python.PythonVersion, len(d.Python.Pip)+len(d.Python.Conda), tagCell(d.Tags))
 				}
 			})
 		})

@@ -54,9 +54,9 @@ func (a *app) experimentList() *cobra.Command {
 				return err
 			}
 			return showList(a, found, "No experiments.", func(t *table) {
-				t.row("EXPERIMENT", "CREATED", "ARCHIVED", "TAGS", "DESCRIPTION")
+				t.row("EXPERIMENT", "TITLE", "CREATED", "ARCHIVED", "TAGS", "DESCRIPTION")
 				for _, d := range found {
-					t.row(d.Name, ago(d.Created), ago(d.Archived), labels(d.Tags), d.Description)
+					t.row(d.Name, shortened(d.Title), ago(d.Created), ago(d.Archived), tagCell(d.Tags), d.Description)
 				}
 			})
 		})
@@ -67,7 +67,7 @@ func (a *app) experimentList() *cobra.Command {
 // withExperiment opens the workspace and finds the experiment.
 func (a *app) withExperiment(ctx context.Context, name string, fn func(e *experiment.Experiment) error) error {
 	return a.with(ctx, func(ws *workspace.Workspace) error {
-		e, err := ws.Experiments().Get(ctx, name, nil)
+		e, err := findExperiment(ctx, ws, name)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (a *app) experimentShow() *cobra.Command {
 		Use:               "show EXPERIMENT",
 		Short:             "Show an experiment and its last runs",
 		Example:           "  azml experiment show churn",
-		Args:              exactly(1, "the name of an experiment"),
+		Args:              exactly(1, "the name or title of an experiment"),
 		ValidArgsFunction: a.completeExperiments(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withExperiment(cmd.Context(), args[0], func(e *experiment.Experiment) error {
@@ -100,7 +100,7 @@ func (a *app) experimentShow() *cobra.Command {
 					drawExperiment(t, e.Details())
 					if len(runs) > 0 {
 						t.heading("Last runs")
-						drawRuns(t, runs)
+						drawRuns(t, runs, titles{e.Name(): e.Details().Title})
 					}
 				})
 			})
@@ -110,6 +110,7 @@ func (a *app) experimentShow() *cobra.Command {
 
 func drawExperiment(t *table, d experiment.Details) {
 	t.field("Experiment", d.Name)
+	t.field("Title", d.Title)
 	t.field("ID", d.ID)
 	t.field("Description", d.Description)
 	t.field("Created", when(d.Created)+" by "+d.CreatedBy)
@@ -123,7 +124,7 @@ func (a *app) experimentChange(verb, short string, change func(*experiment.Exper
 		Use:               verb + " EXPERIMENT",
 		Short:             short,
 		Example:           "  azml experiment " + verb + " churn",
-		Args:              exactly(1, "the name of an experiment"),
+		Args:              exactly(1, "the name or title of an experiment"),
 		ValidArgsFunction: a.completeExperiments(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withExperiment(cmd.Context(), args[0], func(e *experiment.Experiment) error {
@@ -142,11 +143,15 @@ func (a *app) experimentDelete() *cobra.Command {
 		Use:               "delete EXPERIMENT",
 		Short:             "Delete an experiment that has no runs",
 		Example:           "  azml experiment delete churn",
-		Args:              exactly(1, "the name of an experiment"),
+		Args:              exactly(1, "the name or title of an experiment"),
 		ValidArgsFunction: a.completeExperiments(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				if err := ws.Experiments().Delete(cmd.Context(), args[0], nil); err != nil {
+				e, err := findExperiment(cmd.Context(), ws, args[0])
+				if err != nil {
+					return err
+				}
+				if err := ws.Experiments().Delete(cmd.Context(), e.Name(), nil); err != nil {
 					return err
 				}
 				a.say("Deleted experiment %s.", args[0])

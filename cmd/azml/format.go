@@ -88,15 +88,33 @@ func size(n int64) string {
 
 // labels gives tags in one line.
 func labels(m map[string]string) string {
+	return labelLine(m, func(text string) string { return text })
+}
+
+// tagCell gives tags for a cell of a table, each key and each value cut.
+func tagCell(m map[string]string) string { return labelLine(m, shortened) }
+
+func labelLine(m map[string]string, shown func(string) string) string {
 	parts := make([]string, 0, len(m))
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		part := key
+		part := shown(key)
 		if m[key] != "" {
-			part += "=" + m[key]
+			part += "=" + shown(m[key])
 		}
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, ",")
+}
+
+// longestCell is how many characters a free text has in a cell of a table.
+const longestCell = 40
+
+// shortened cuts a free text for a cell of a table.
+func shortened(text string) string {
+	if runes := []rune(text); len(runes) > longestCell {
+		return string(runes[:longestCell-1]) + "…"
+	}
+	return text
 }
 
 // count gives a number with its noun.

@@ -60,7 +60,7 @@ func (a *app) modelList() *cobra.Command {
 			return showList(a, found, "No models.", func(t *table) {
 				t.row("MODEL", "CREATED", "SIZE", "FILES", "FRAMEWORK", "RUN", "TAGS")
 				for _, d := range found {
-					t.row(d.ID, ago(d.Created), size(d.Size), d.FileCount, d.Framework, d.RunID, labels(d.Tags))
+					t.row(d.ID, ago(d.Created), size(d.Size), d.FileCount, d.Framework, d.RunID, tagCell(d.Tags))
 				}
 			})
 		})

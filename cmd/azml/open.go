@@ -62,16 +62,6 @@ func (a *app) with(ctx context.Context, fn func(ws *workspace.Workspace) error) 
 	return fn(ws)
 }
 
-// withAt opens the workspace at a location for the time of fn.
-func (a *app) withAt(ctx context.Context, location string, fn func(ws *workspace.Workspace) error) (err error) {
-	ws, err := a.openAt(ctx, location)
-	if err != nil {
-		return err
-	}
-	defer closeAfter(ctx, ws, &err)
-	return fn(ws)
-}
-
 // closeAfter closes the workspace, also after ctx has ended.
 func closeAfter(ctx context.Context, ws *workspace.Workspace, err *error) {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)

@@ -47,7 +47,7 @@ func (a *app) runList() *cobra.Command {
 		Args: noArgs,
 	}
 	search := searchFlags(cmd)
-	cmd.Flags().StringVarP(&experiment, "experiment", "e", "", "only runs of this experiment")
+	cmd.Flags().StringVarP(&experiment, "experiment", "e", "", "only runs of this experiment, by its name or title")
 	cmd.Flags().StringSliceVar(&statuses, "status", nil, "only runs of this status (repeatable)")
 	cmd.Flags().IntVar(&last, "last", 20, "how many runs to list")
 	cmd.Flags().BoolVar(&all, "all", false, "list all runs")
@@ -69,14 +69,24 @@ func (a *app) runList() *cobra.Command {
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			opts := &run.SearchOptions{OrderBy: search.orderBy}
 			if experiment != "" {
-				opts.Experiments = []string{experiment}
+				e, err := findExperiment(cmd.Context(), ws, experiment)
+				if err != nil {
+					return err
+				}
+				opts.Experiments = []string{e.Name()}
 			}
 			list := ws.Runs().Search(cmd.Context(), search.with(anyStatus(wanted), hasTags(tags.values)), opts)
 			runs, err := collect(list, last, (*run.Run).Details)
 			if err != nil {
 				return err
 			}
-			return showList(a, runs, "No runs.", func(t *table) { drawRuns(t, runs) })
+			var called titles
+			if a.output == outputTable {
+				if called, err = titlesOf(cmd.Context(), ws, runs); err != nil {
+					return err
+				}
+			}
+			return showList(a, runs, "No runs.", func(t *table) { drawRuns(t, runs, called) })
 		})
 	}
 	return cmd
@@ -94,16 +104,15 @@ func anyStatus(statuses []run.Status) string {
 	return "status IN (" + strings.Join(values, ", ") + ")"
 }
 
-func drawRuns(t *table, runs []run.Details) {
+func drawRuns(t *table, runs []run.Details, called titles) {
 	t.row("RUN", "EXPERIMENT", "NO.", "STATUS", "CREATED", "DURATION", "WHAT", "TAGS")
 	for _, d := range runs {
-		t.row(d.RunID, d.Experiment, d.Number, d.Status, ago(d.Created), took(d.Started, d.Ended), what(d), labels(d.Tags))
+		t.row(d.RunID, shortened(called.of(d.Experiment)), d.Number, d.Status, ago(d.Created), took(d.Started, d.Ended), what(d), tagCell(d.Tags))
 	}
 }
 
 // what names a run for people: by the name they gave it, else by what it runs.
 func what(d run.Details) string {
-	const longest = 40
 	text := d.DisplayName
 	switch {
 	case text != "":
@@ -112,10 +121,7 @@ func what(d run.Details) string {
 	case len(d.Command) > 0:
 		text = shellLine(d.Command)
 	}
-	if runes := []rune(text); len(runes) > longest {
-		text = string(runes[:longest-1]) + "…"
-	}
-	return text
+	return shortened(text)
 }
 
 func statusNames() []string {

@@ -80,7 +80,11 @@ func (a *app) compare(ctx context.Context, ws *workspace.Workspace, ids []string
 	if a.output != outputTable {
 		return a.show(c, nil)
 	}
-	return a.drawComparison(c, f)
+	called, err := titlesOf(ctx, ws, c.Runs)
+	if err != nil {
+		return err
+	}
+	return a.drawComparison(c, called, f)
 }
 
 // plotComparison draws a chart of each metric with the curves of all runs.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // runView is what `azml run show` gives: the run's record with what was logged
@@ -35,12 +36,20 @@ func (a *app) runShow() *cobra.Command {
 		Args:              exactly(1, "the ID of a run"),
 		ValidArgsFunction: a.completeRuns(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withRun(cmd.Context(), args[0], func(r *run.Run) error {
+			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
+				r, err := ws.Runs().Get(cmd.Context(), args[0], nil)
+				if err != nil {
+					return err
+				}
 				view, err := viewRun(cmd.Context(), r)
 				if err != nil {
 					return err
 				}
-				return a.show(view, func(t *table) { view.draw(t) })
+				called, err := titlesOf(cmd.Context(), ws, []run.Details{view.Details})
+				if err != nil {
+					return err
+				}
+				return a.show(view, func(t *table) { view.draw(t, called) })
 			})
 		},
 	}
@@ -66,11 +75,11 @@ func viewRun(ctx context.Context, r *run.Run) (*runView, error) {
 	return view, err
 }
 
-func (v *runView) draw(t *table) {
+func (v *runView) draw(t *table, called titles) {
 	d := v.Details
 	t.field("Run", d.RunID)
 	t.field("Name", d.DisplayName)
-	t.field("Experiment", fmt.Sprintf("%s, run %d", d.Experiment, d.Number))
+	t.field("Experiment", fmt.Sprintf("%s, run %d", called.of(d.Experiment), d.Number))
 	t.field("Status", d.Status)
 	t.field("Reason", d.Reason)
 	t.field("Waits for", d.WaitsFor)

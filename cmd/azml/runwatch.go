@@ -48,7 +48,7 @@ that still goes on.`,
 		Args:              between(0, 1, "the ID of a run"),
 		ValidArgsFunction: a.completeRuns(1),
 	}
-	cmd.Flags().StringVarP(&f.experiment, "experiment", "e", "", "without RUN: the newest run of this experiment")
+	cmd.Flags().StringVarP(&f.experiment, "experiment", "e", "", "without RUN: the newest run of this experiment, by its name or title")
 	cmd.Flags().StringArrayVar(&f.metrics, "metric", nil, `only metrics of this name, in which "*" stands for any text (repeatable)`)
 	cmd.Flags().Int64Var(&f.options.Steps, "steps", 0, "how many steps the run will take")
 	cmd.Flags().IntVar(&f.options.Lines, "lines", 10, "how many lines of the output to show, 0 for none")
@@ -92,7 +92,15 @@ func (f *watchFlags) find(ctx context.Context, ws *workspace.Workspace, args []s
 	if len(args) > 0 {
 		return ws.Runs().Get(ctx, args[0], nil)
 	}
-	for r, err := range ws.Runs().List(ctx, &run.ListOptions{Experiment: f.experiment}) {
+	opts := &run.ListOptions{}
+	if f.experiment != "" {
+		e, err := findExperiment(ctx, ws, f.experiment)
+		if err != nil {
+			return nil, err
+		}
+		opts.Experiment = e.Name()
+	}
+	for r, err := range ws.Runs().List(ctx, opts) {
 		if err != nil {
 			return nil, err
 		}

@@ -66,7 +66,7 @@ The exit code is 0 for Completed, 1 for Failed and 130 for Canceled.`,
 
 func (s *submission) flags(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&s.experiment, "experiment", "e", "", "experiment of the run, made when it is not there (required)")
+	f.StringVarP(&s.experiment, "experiment", "e", "", "experiment of the run, by its name or title, made when it is not there (required)")
 	f.StringVarP(&s.config.Source, "source", "s", "", "folder to take a snapshot of (default: the current one)")
 	f.StringVar(&s.config.Script, "script", "", "Python script, relative to the source folder")
 	f.BoolVar(&s.command, "command", false, `what follows "--" is a command, not arguments of a script`)
@@ -187,9 +187,7 @@ func (s *submission) load(a *app) error {
 
 // submit makes the run and stays with it until its end.
 func (a *app) submit(ctx context.Context, ws *workspace.Workspace, s *submission) error {
-	_, err := ws.Experiments().Get(ctx, s.experiment, nil)
-	fresh := missing(err)
-	exp, err := ws.Experiments().CreateOrUpdate(ctx, s.experiment, nil)
+	exp, fresh, err := useExperiment(ctx, ws, s.experiment)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,8 @@ and listed, unless --prefer says which side counts; the exit code is 1 then. Run
 that go on are brought as far as they are, and with --follow they, and all that is
 new, follow until Ctrl-C. Nothing is deleted without --delete.
 
-SRC and DST are folders or URLs. Secrets, credentials of datastores, tokens, compute
+SRC and DST are folders or URLs. Two storage accounts of Azure get their credentials by
+variables with the account's name, such as AZURE_STORAGE_KEY_CONTOSO. Secrets, credentials of datastores, tokens, compute
 targets and endpoints belong to one workspace and are not brought; names of secrets,
 and of datastores without credentials, that DST lacks are listed.`,
 		Example: `  azml sync ./ml /mnt/team/ml
@@ -65,8 +66,15 @@ and of datastores without credentials, that DST lacks are listed.`,
 		if err := f.check(); err != nil {
 			return err
 		}
-		return a.withAt(cmd.Context(), args[0], func(src *workspace.Workspace) error {
-			return a.withAt(cmd.Context(), args[1], func(dst *workspace.Workspace) error {
+		return a.withSide(cmd.Context(), "SRC", args[0], func(src *workspace.Workspace) error {
+			for i, name := range f.Experiments {
+				e, err := findExperiment(cmd.Context(), src, name)
+				if err != nil {
+					return err
+				}
+				f.Experiments[i] = e.Name()
+			}
+			return a.withSide(cmd.Context(), "DST", args[1], func(dst *workspace.Workspace) error {
 				if f.follow {
 					return a.followSync(cmd.Context(), dst, src, f)
 				}
@@ -75,6 +83,17 @@ and of datastores without credentials, that DST lacks are listed.`,
 		})
 	}
 	return cmd
+}
+
+// withSide opens one of the two workspaces for the time of fn; when it can't be opened, the
+// error says which one.
+func (a *app) withSide(ctx context.Context, side, location string, fn func(ws *workspace.Workspace) error) (err error) {
+	ws, err := a.openAt(ctx, location)
+	if err != nil {
+		return fmt.Errorf("%s, %s: %w", side, location, err)
+	}
+	defer closeAfter(ctx, ws, &err)
+	return fn(ws)
 }
 
 // check checks the flags and sets what follows from them.

@@ -118,7 +118,7 @@ the runs of those that have grown anew, under their IDs.`,
 			return err
 		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-			exp, err := ws.Experiments().CreateOrUpdate(cmd.Context(), experiment, nil)
+			exp, _, err := useExperiment(cmd.Context(), ws, experiment)
 			if err != nil {
 				return err
 			}

@@ -59,6 +59,7 @@ type drive struct {
 	tail    tail.Tail
 	place   nodePlace // among the run's nodes
 	ranks   []*rank   // the script's processes on this node, of the present attempt
+	service *service  // of its parameter servers, nil for none
 	metrics *metrics.Writer
 	status  record.Status
 	goesOn  bool    // the run had been running before this agent took it over

@@ -81,6 +81,7 @@ func (d *drive) attempt(ctx context.Context, g *gang, attempt int) error {
 	}
 	switch {
 	case g == nil && err == nil:
+		d.service = d.newService()
 		return d.runRanks(ctx)
 	case g == nil:
 		return err
@@ -98,7 +99,7 @@ func (d *drive) runRanks(ctx context.Context) error {
 			if errors.Is(err, azml.ErrInvalid) {
 				f.Code = userError
 			}
-			if endErr := d.endRanks(context.WithoutCancel(ctx)); endErr != nil {
+			if endErr := d.endRanks(context.WithoutCancel(ctx), d.ranks); endErr != nil {
 				d.warn("processes of the script could not be ended: %v", endErr)
 			}
 			return f
@@ -122,7 +123,7 @@ func (d *drive) watch(ctx context.Context) error {
 	for _, r := range d.ranks {
 		output, err := d.h.Local().Output(reading, r.job.ID, &backend.OutputOptions{Follow: true})
 		if err != nil {
-			err = errors.Join(err, d.endRanks(following))
+			err = errors.Join(err, d.endRanks(following, d.ranks))
 			stopReading()
 			ended()
 			followers.Wait()

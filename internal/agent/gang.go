@@ -16,6 +16,9 @@ import (
 const (
 	nodeReady   = "Ready"
 	nodeRunning = "Running"
+	// nodeWorked is between Running and Done where there are parameter servers: the
+	// workers of the node, as node 0 says it those of all nodes, have ended with success.
+	nodeWorked  = "Worked"
 	nodeDone    = "Done"
 	nodeFailed  = "Failed"
 	nodeStopped = "Stopped"
@@ -156,8 +159,12 @@ func (g *gang) lead(ctx context.Context, attempt int, m meeting) error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	over := make(chan error, 1)
+	g.d.service = g.d.newService()
 	go func() {
-		err := g.others(running, attempt)
+		err := g.serve(running, attempt, said)
+		if err == nil {
+			err = g.await(running, attempt, func(state string) bool { return state == nodeDone })
+		}
 		if err != nil {
 			stop(err) // ends the processes here, too
 		}
@@ -216,8 +223,8 @@ func (g *gang) left(ctx context.Context, attempt int, cause error) {
 	}
 }
 
-// others waits until all other nodes are Done with the attempt.
-func (g *gang) others(ctx context.Context, attempt int) error {
+// await waits until all other nodes are so far in the attempt.
+func (g *gang) await(ctx context.Context, attempt int, is func(state string) bool) error {
 	done := 0
 	for done < g.d.place.count-1 {
 		done = 0
@@ -226,7 +233,7 @@ func (g *gang) others(ctx context.Context, attempt int) error {
 			switch {
 			case err != nil:
 				return err
-			case n.Attempt == attempt && n.State == nodeDone:
+			case n.Attempt == attempt && is(n.State):
 				done++
 			case n.Attempt >= attempt && n.State == nodeFailed:
 				return g.failure(node, attempt, n)

@@ -81,14 +81,23 @@ func member(t *testing.T, store backend.Objects, rank int, refused string, times
 // begin makes a run for its two agents, and opens their logs.
 func begin(t *testing.T, restarts int, command string, main, other *drive) {
 	t.Helper()
+	beginAs(t, &record.Distributed{Framework: PyTorch, Processes: 2, MaxRestarts: restarts}, command, main, other)
+}
+
+// beginAs is begin for any processes. Without another agent there is one node.
+func beginAs(t *testing.T, processes *record.Distributed, command string, main, other *drive) {
+	t.Helper()
 	owner := main.h.Owner()
 	stored, err := core.CreateQuiet(t.Context(), main.h, history.Ref("gang").Key, record.Run{ID: "gang", Experiment: "e", Life: "0123456789abcdef",
 		Status: record.Preparing, Owner: &owner, Agent: &record.Agent{Job: "agent-now", Adopted: true},
-		Definition: &record.Definition{Command: []string{"/bin/sh", "-c", command}, Nodes: 2, Distributed: &record.Distributed{Framework: PyTorch, Processes: 2, MaxRestarts: restarts}}})
+		Definition: &record.Definition{Command: []string{"/bin/sh", "-c", command}, Nodes: main.place.count, Distributed: processes}})
 	require.NoError(t, err)
-	main.run, other.run = stored.Value, stored.Value
+	main.run = stored.Value
 	require.NoError(t, main.open(t.Context()))
-	require.NoError(t, other.openNode(t.Context()))
+	if other != nil {
+		other.run = stored.Value
+		require.NoError(t, other.openNode(t.Context()))
+	}
 }
 
 // TestAttemptsThatCanNotBePlanned has a node fail before its processes begin: all go on

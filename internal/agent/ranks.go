@@ -60,6 +60,7 @@ const (
 // rank is a process of the script.
 type rank struct {
 	who     string // says which one it is, behind the script's name; empty for the only one
+	server  bool   // it is a parameter server
 	job     backend.Job
 	metrics *lineReader     // of its metrics file
 	points  *metrics.Writer // gets what that file says
@@ -193,7 +194,7 @@ func (d *drive) makeWay(ctx context.Context, local int) error {
 
 // newRank opens what a process of this node writes.
 func (d *drive) newRank(ctx context.Context, local int) (*rank, error) {
-	r := &rank{metrics: &lineReader{path: d.metricsFile(local)}, points: d.metrics, log: d.output, tail: &d.tail}
+	r := &rank{server: isServer(d.run.Definition.Distributed, d.number(local)), metrics: &lineReader{path: d.metricsFile(local)}, points: d.metrics, log: d.output, tail: &d.tail}
 	if local > 0 {
 		r.tail = &tail.Tail{}
 		var err error
@@ -251,7 +252,7 @@ func tfConfig(m meeting, number int, c *record.Distributed) string {
 		cluster["ps"] = addresses[c.Workers:]
 	}
 	task := map[string]any{"type": "worker", "index": number}
-	if number >= c.Workers {
+	if isServer(c, number) {
 		task = map[string]any{"type": "ps", "index": number - c.Workers}
 	}
 	text, err := json.Marshal(map[string]any{"cluster": cluster, "task": task})
@@ -305,7 +306,8 @@ func (d *drive) meetAt(ctx context.Context, g *gang, attempt int) (meeting, erro
 }
 
 // waitRanks waits for all processes. When one fails, or ctx ends, the others are
-// ended. It gives the process that has failed.
+// ended, and parameter servers when no worker of the run works any more, which is no failure
+// of theirs. It gives the process that has failed.
 func (d *drive) waitRanks(ctx, following context.Context) (failed *rank, how backend.JobStatus, err error) {
 	type end struct {
 		rank   *rank
@@ -321,20 +323,40 @@ func (d *drive) waitRanks(ctx, following context.Context) (failed *rank, how bac
 			ends <- end{r, status, err}
 		}()
 	}
-	for range d.ranks {
-		e := <-ends
+	servers, unneeded := d.servers(), d.service.over()
+	working, served := len(d.ranks)-len(servers), false
+	if working == 0 {
+		d.service.worked()
+	}
+	for left := len(d.ranks); left > 0; {
+		var e end
+		select {
+		case e = <-ends:
+			left--
+		case <-unneeded:
+			unneeded, served = nil, true
+			if err = errors.Join(err, d.endRanks(following, servers)); err != nil {
+				stop()
+			}
+			continue
+		}
 		switch {
 		case failed != nil || err != nil || ctx.Err() != nil: // what comes after is our doing
 		case e.err != nil:
 			err = e.err
 			stop()
+		case served && e.rank.server: // so is this
 		case e.status.State != backend.JobExited || e.status.ExitCode != 0:
 			failed, how = e.rank, e.status
 			stop()
+		case !e.rank.server:
+			if working--; working == 0 {
+				d.service.worked()
+			}
 		}
 	}
 	if failed != nil || err != nil || ctx.Err() != nil {
-		err = errors.Join(err, d.endRanks(following))
+		err = errors.Join(err, d.endRanks(following, d.ranks))
 	}
 	return failed, how, err
 }
@@ -347,11 +369,11 @@ func (d *drive) grace() time.Duration {
 	return defaultGrace
 }
 
-// endRanks ends all processes of this node: gracefully, then by force.
-func (d *drive) endRanks(ctx context.Context) error {
+// endRanks ends processes of this node: gracefully, then by force.
+func (d *drive) endRanks(ctx context.Context, ranks []*rank) error {
 	grace := d.grace()
-	ends := make(chan error, len(d.ranks))
-	for _, r := range d.ranks {
+	ends := make(chan error, len(ranks))
+	for _, r := range ranks {
 		go func() {
 			err := d.h.Local().Cancel(ctx, r.job.ID, grace)
 			if errors.Is(err, azml.ErrNotFound) {
@@ -361,7 +383,7 @@ func (d *drive) endRanks(ctx context.Context) error {
 		}()
 	}
 	var all error
-	for range d.ranks {
+	for range ranks {
 		all = errors.Join(all, <-ends)
 	}
 	return all

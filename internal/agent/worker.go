@@ -197,12 +197,21 @@ func (d *drive) planPart(ctx context.Context, main record.RunNode) error {
 func (d *drive) runAttempt(ctx context.Context, attempt int) error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go func() { // ends the processes here when node 0 does not go on
-		if _, err := d.awaitMain(running, func(n record.RunNode) bool { return n.Attempt != attempt || n.State == nodeStopped }); err == nil {
+	d.service = d.newService()
+	go func(s *service) { // ends the processes here when node 0 does not go on
+		_, err := d.awaitMain(running, func(n record.RunNode) bool {
+			if n.Attempt == attempt && n.State == nodeWorked {
+				s.end()
+			}
+			return n.Attempt != attempt || n.State == nodeStopped
+		})
+		if err == nil {
 			stop(errStopped)
 		}
-	}()
+	}(d.service)
+	toldWorked := d.sayWorked(running, stop, attempt)
 	err := d.runRanks(running)
+	toldWorked()
 	d.stopTracking()
 	finishing, cancel := outlive(ctx, finishTime)
 	defer cancel()

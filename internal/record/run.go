@@ -322,7 +322,8 @@ type RunNode struct {
 	// Attempt counts the starts of all processes, from 1. A node begins with an
 	// attempt when node 0 is Running in it.
 	Attempt int `json:"attempt"`
-	// State is Ready for the attempt, Running in it, Done, Failed or Stopped.
+	// State is Ready for the attempt, Running in it, Worked when parameter servers alone
+	// go on (of node 0: on all nodes), Done, Failed or Stopped.
 	State string `json:"state"`
 	// Address is where the others reach the node, Main where it reaches node 0.
 	Address string `json:"address,omitempty"`

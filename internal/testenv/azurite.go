@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -32,6 +33,8 @@ const (
 type AzuriteOptions struct {
 	// Dir is a folder to keep blobs in. Empty: all is in memory.
 	Dir string
+	// Account is the name of its storage account; empty: azmltest.
+	Account string
 	// OAuth makes it listen by https and take tokens, whoever signed them.
 	OAuth bool
 }
@@ -101,7 +104,7 @@ func azurite(ctx context.Context, again bool) (string, error) {
 func startAzurite(program string, opts AzuriteOptions) (_ *AzuriteServer, stop func() error, err error) {
 	key := make([]byte, 64)
 	_, _ = rand.Read(key) // never fails
-	s := &AzuriteServer{Account: "azmltest", Key: base64.StdEncoding.EncodeToString(key)}
+	s := &AzuriteServer{Account: cmp.Or(opts.Account, "azmltest"), Key: base64.StdEncoding.EncodeToString(key)}
 	dir, err := os.MkdirTemp("", "azurite-")
 	if err != nil {
 		return nil, nil, err
