@@ -134,6 +134,8 @@ func httpStatus(code codes.Code) int {
 		return http.StatusNotFound
 	case codes.Canceled:
 		return 499 // as everywhere in the log of requests
+	case codes.PermissionDenied:
+		return http.StatusForbidden
 	case codes.Unimplemented:
 		return http.StatusNotImplemented
 	case codes.Unavailable:

@@ -99,7 +99,7 @@ func TestServe(t *testing.T) {
 	_, err = c.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "double"})
 	require.NoError(t, err, "it is loaded")
 	_, err = c.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "double"})
-	require.Equal(t, codes.Unimplemented, status.Code(err))
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
 
 	_, err = ep.RegenerateKey(t.Context(), endpoint.PrimaryKey, "second")
 	require.NoError(t, err)
@@ -126,6 +126,42 @@ func TestServe(t *testing.T) {
 	require.NotContains(t, string(text), "ServerLive")
 	_, err = c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
 	require.Equal(t, codes.Unavailable, status.Code(err))
+}
+
+// TestUnload: with model control the model is unloaded and loaded as over HTTP, which is
+// the same one.
+func TestUnload(t *testing.T) {
+	t.Parallel()
+	ws := workspacetest.Open(t)
+	_, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		Serve: &endpoint.ServeOptions{ModelControl: "poll"}})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		PrimaryKey: "first", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0"), ModelControl: endpoint.ModelControlExplicit}})
+	require.NoError(t, err)
+	c := dial(t, ep.Details().Hosts[0].GRPC)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	_, err = c.RepositoryModelUnload(t.Context(), &pb.RepositoryModelUnloadRequest{ModelName: "double"})
+	require.Equal(t, codes.Unauthenticated, status.Code(err))
+	_, err = c.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "double"})
+	require.NoError(t, err)
+	_, err = c.ModelInfer(ctx, numbers(1))
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	require.ErrorContains(t, err, "unloaded")
+	_, err = ep.Invoke(t.Context(), []byte(`{"data": [1]}`), nil)
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	ready, err := c.ModelReady(ctx, &pb.ModelReadyRequest{Name: "double"})
+	require.NoError(t, err)
+	require.False(t, ready.GetReady())
+	_, err = c.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "double"})
+	require.NoError(t, err)
+	_, err = c.ModelInfer(ctx, numbers(1))
+	require.NoError(t, err)
+
+	other := &pb.RepositoryModelLoadRequest{ModelName: "double"}
+	other.ProtoReflect().SetUnknown([]byte{0x1a, 0}) // parameters
+	_, err = c.RepositoryModelLoad(ctx, other)
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
 }
 
 // TestServeWithCertificate: with the endpoint's certificate calls are encrypted, and who

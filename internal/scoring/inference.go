@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/openinference"
+	"github.com/azml-go/azml/internal/router"
 )
 
 // inferencePath begins the paths of the Open Inference Protocol.
@@ -77,8 +79,8 @@ type repository struct{ s *Server }
 // Model implements openinference.Repository. Without a version the deployment is
 // picked by its share of the traffic.
 func (r repository) Model(ctx context.Context, name, version string) (*openinference.Model, error) {
-	if name != r.s.cfg.Service {
-		return nil, fmt.Errorf("%w: there is no model %q: its name is that of the service, %q", azml.ErrNotFound, name, r.s.cfg.Service)
+	if err := r.known(name); err != nil {
+		return nil, err
 	}
 	table := r.s.table.Load()
 	route, ok := table.Pick(version)
@@ -195,35 +197,73 @@ func message(answer []byte) string {
 func (r repository) Index(context.Context) ([]openinference.Entry, error) {
 	entries := []openinference.Entry{}
 	for _, route := range r.s.table.Load().Routes() {
-		e := openinference.Entry{Name: r.s.cfg.Service, Version: route.Name, State: openinference.Ready}
-		if err := route.To.Available(); err != nil {
-			e.State, e.Reason = openinference.Unavailable, "no replica is ready"
-		}
+		e := route.To.entry()
+		e.Name = r.s.cfg.Service
 		entries = append(entries, e)
 	}
 	return entries, nil
 }
 
-// errDeployed says that what is loaded is what is deployed.
-var errDeployed = errors.New("models are loaded by deploying them, and unloaded by deleting the deployment")
+// errControl says how loading and unloading is switched on.
+var errControl = fmt.Errorf("%w: models are not loaded and unloaded by clients here: whoever serves the endpoint switches it on "+
+	"by azml endpoint serve --model-control explicit, or ServeOptions.ModelControl", azml.ErrDenied)
 
-// Load implements openinference.Repository: what is deployed is loaded already.
+// Load implements openinference.Repository: what is deployed is loaded, unless it was
+// unloaded.
 func (r repository) Load(ctx context.Context, name string) error {
-	m, err := r.Model(ctx, name, "")
-	if errors.Is(err, azml.ErrNotFound) {
+	if err := r.known(name); err != nil {
 		return err
 	}
-	if err != nil || m.Ready() != nil {
-		return fmt.Errorf("%w: %w", azml.ErrUnsupported, errDeployed)
+	if !r.s.cfg.ModelControl {
+		if r.loaded() {
+			return nil
+		}
+		return errControl
+	}
+	return r.change(ctx, "loaded", (*Deployment).Load)
+}
+
+// Unload implements openinference.Repository.
+func (r repository) Unload(ctx context.Context, name string) error {
+	if err := r.known(name); err != nil {
+		return err
+	}
+	if !r.s.cfg.ModelControl {
+		return errControl
+	}
+	return r.change(ctx, "unloaded", (*Deployment).Unload)
+}
+
+// known tells when there is no such model.
+func (r repository) known(name string) error {
+	if name != r.s.cfg.Service {
+		return fmt.Errorf("%w: there is no model %q: its name is that of the service, %q", azml.ErrNotFound, name, r.s.cfg.Service)
 	}
 	return nil
 }
 
-// Unload implements openinference.Repository. Taking a service away from all its
-// clients is the owner's business.
-func (r repository) Unload(ctx context.Context, name string) error {
-	if _, err := r.Model(ctx, name, ""); errors.Is(err, azml.ErrNotFound) {
-		return err
+// loaded tells whether all of the model can be asked.
+func (r repository) loaded() bool {
+	return !slices.ContainsFunc(r.s.table.Load().Routes(), func(route router.Route[*Deployment]) bool { return route.To.Available() != nil })
+}
+
+// change loads or unloads all deployments, one change of the model after the other. It
+// goes on when who asked is gone: a load may take longer than a client waits.
+func (r repository) change(ctx context.Context, what string, do func(*Deployment, context.Context) error) error {
+	r.s.changing.Lock()
+	defer r.s.changing.Unlock()
+	var failed error
+	for _, route := range r.s.table.Load().Routes() {
+		err := do(route.To, context.WithoutCancel(ctx))
+		if errors.Is(err, azml.ErrClosed) {
+			continue // another one has taken its place meanwhile
+		}
+		if err != nil {
+			r.s.cfg.Logger.Error("the model was not "+what+" in order", "deployment", route.Name, "error", err)
+			failed = errors.Join(failed, fmt.Errorf("%w: deployment %q: %w", azml.ErrFailed, route.Name, err))
+			continue
+		}
+		r.s.cfg.Logger.Info("the model was "+what+" by a client", "deployment", route.Name)
 	}
-	return fmt.Errorf("%w: %w", azml.ErrUnsupported, errDeployed)
+	return failed
 }
