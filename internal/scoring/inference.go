@@ -70,17 +70,56 @@ func (i Inference) Options() openinference.Options { return i.s.inferenceOptions
 // it does.
 func (i Inference) Admits(authorization string) (why string) { return i.s.admits(authorization) }
 
+// Begin gives the context in which the models are asked for a request over such a
+// connection: scoring code, collected data and the log are told of it as of one over
+// HTTP. It makes the request's ID, if there is none among the headers. Errors: ErrInvalid.
+func (i Inference) Begin(ctx context.Context, req *Request) (context.Context, *Asked, error) {
+	ids, problem := requestIDs(req.Header)
+	a := &Asked{recorder{ResponseWriter: headersOnly{header: http.Header{}}, request: *req,
+		call: Call{ID: ids.request, Method: req.Method, Path: req.Path, Began: time.Now()}}}
+	a.request.ID = ids.request
+	i.s.commonHeaders(&a.recorder, &http.Request{Header: req.Header}, ids)
+	if !i.s.open() {
+		delete(req.Header, "Authorization") // the key has done its work
+	}
+	if problem != "" {
+		return ctx, a, fmt.Errorf("%w: %s", azml.ErrInvalid, problem)
+	}
+	return context.WithValue(ctx, recorderKey{}, &a.recorder), a, nil
+}
+
+// Asked is a request over a connection that is not the server's.
+type Asked struct{ recorder }
+
+// headersOnly takes the headers of an answer whose rest is not the server's to write.
+type headersOnly struct {
+	http.ResponseWriter
+	header http.Header
+}
+
+// Header gives the headers.
+func (h headersOnly) Header() http.Header { return h.header }
+
+// Headers are for the answer; those of scoring code come when it has answered.
+func (a *Asked) Headers() http.Header { return a.Header() }
+
+// Call is what the log of requests tells of it.
+func (a *Asked) Call() *Call { return &a.call }
+
 // Note writes a line of the log of requests.
 func (i Inference) Note(c *Call) { i.s.note(c, time.Now()) }
 
 // repository shows what the server serves as one model.
 type repository struct{ s *Server }
 
-// Model implements openinference.Repository. Without a version the deployment is
-// picked by its share of the traffic.
+// Model implements openinference.Repository. Without a version it is the
+// deployment that a header names, as for /score, or one by its share of the traffic.
 func (r repository) Model(ctx context.Context, name, version string) (*openinference.Model, error) {
 	if err := r.known(name); err != nil {
 		return nil, err
+	}
+	if asked := recorderOf(ctx); version == "" && asked != nil {
+		version = first(asked.request.Header, headerDeployment)
 	}
 	table := r.s.table.Load()
 	route, ok := table.Pick(version)
@@ -155,9 +194,19 @@ func (i inferred) answerTo(ctx context.Context, req *Request) (reply, error) {
 	got, err := i.d.ask(ctx, req, maxInference)
 	if err == nil && of != nil {
 		of.share, of.call.Ran = *req.share, got.ran
+		of.tell(got.header)
 	}
 	i.d.count(counted(got.status, err), time.Since(began))
 	return got, err
+}
+
+// tell gives the answer the headers that scoring code has set, but for those of its body.
+func (r *recorder) tell(said http.Header) {
+	for name, values := range said {
+		if !ownHeader(name) && name != "Content-Type" && name != headerRunFailed && name != headerRunMilliseconds {
+			r.Header()[name] = values
+		}
+	}
 }
 
 // asIn takes over what scorers see of the request that the question was made of, but for
