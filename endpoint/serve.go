@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,7 +49,22 @@ type ServeOptions struct {
 	// inferencegrpc.Listen("127.0.0.1:8001") gives; nil for none. The certificate, keys, routes and limits are
 	// those of HTTP.
 	GRPC Protocol
+	// ModelControl says whether clients may load and unload the model by the Open
+	// Inference Protocol, in this process; default ModelControlNone.
+	ModelControl ModelControl
 }
+
+// ModelControl says who loads and unloads what an endpoint serves.
+type ModelControl string
+
+const (
+	// ModelControlNone has everything loaded that is deployed.
+	ModelControlNone ModelControl = "none"
+	// ModelControlExplicit has it loaded until a client with a key or
+	// token of the endpoint unloads it for all clients of this process. It is loaded
+	// again when a client asks for it, or another deployment takes its place.
+	ModelControlExplicit ModelControl = "explicit"
+)
 
 // Protocol is a protocol beside HTTP. Package endpoint/inferencegrpc has one, so
 // that programs without it don't link what it needs.
@@ -73,6 +89,9 @@ func (o *ServeOptions) check(settings *Settings) error {
 		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
 			return fmt.Errorf("%w: address %q: write host:port, such as 127.0.0.1:8080", azml.ErrInvalid, address)
 		}
+	}
+	if !slices.Contains([]ModelControl{"", ModelControlNone, ModelControlExplicit}, o.ModelControl) {
+		return fmt.Errorf("%w: model control %q: it is %s or %s", azml.ErrInvalid, o.ModelControl, ModelControlNone, ModelControlExplicit)
 	}
 	_, err := o.tls(slog.New(slog.DiscardHandler))
 	return err
@@ -272,7 +291,8 @@ func (s *host) start(ctx context.Context, stored core.Stored[record.Endpoint]) (
 		return err
 	}
 	s.scoring = scoring.NewServer(scoring.Config{Service: s.name, Authorize: s.keys.authorize, Open: s.keys.open, Logger: s.logger(), Requests: s.requests,
-		Telemetry: s.c.h.Telemetry().Requests("score endpoint", s.name)})
+		ModelControl: s.opts.ModelControl == ModelControlExplicit,
+		Telemetry:    s.c.h.Telemetry().Requests("score endpoint", s.name)})
 	s.scoring.SetLimits(scoring.Limits{MaxBody: r.MaxBody, CORSOrigins: r.CORSOrigins})
 	if s.tls, err = s.opts.tls(s.logger()); err != nil {
 		return err

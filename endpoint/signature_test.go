@@ -87,7 +87,7 @@ func TestOpenInference(t *testing.T) {
 		{"POST", "/v2/models/svc/infer", "test-key", `{"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}]}`, 400, `{"error":"invalid: input \"x\": its shape is [1 3], the model takes [-1 2]"}`},
 		{"POST", "/v2/repository/index", "test-key", "", 200, `[{"name":"svc","version":"blue","state":"READY","reason":""},{"name":"svc","version":"green","state":"READY","reason":""}]`},
 		{"POST", "/v2/repository/models/svc/load", "test-key", "", 200, ""},
-		{"POST", "/v2/repository/models/svc/unload", "test-key", "", 501, ""},
+		{"POST", "/v2/repository/models/svc/unload", "test-key", "", 403, ""},
 	}
 	for _, step := range steps {
 		code, body, _ := ask(t, step.method, url+step.path, step.key, step.body)

@@ -101,7 +101,7 @@ func (a *app) endpointUpdate() *cobra.Command {
 }
 
 // serveFlags are the flags of a process that serves an endpoint.
-type serveFlags struct{ address, grpc, certificate, key, metrics string }
+type serveFlags struct{ address, grpc, certificate, key, metrics, control string }
 
 func (s *serveFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
@@ -110,11 +110,12 @@ func (s *serveFlags) add(cmd *cobra.Command) {
 	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate (PEM) for HTTPS; a renewed one is taken within a second")
 	f.StringVar(&s.key, "tls-key", "", "file with the certificate's key")
 	f.StringVar(&s.metrics, "metrics-address", "", metricsHelp)
+	f.StringVar(&s.control, "model-control", "", "explicit: clients may load and unload the model by the Open Inference Protocol (default none)")
 	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 }
 
 func (s *serveFlags) options() *endpoint.ServeOptions {
-	opts := &endpoint.ServeOptions{Address: s.address, CertificateFile: s.certificate, KeyFile: s.key}
+	opts := &endpoint.ServeOptions{Address: s.address, CertificateFile: s.certificate, KeyFile: s.key, ModelControl: endpoint.ModelControl(s.control)}
 	if s.grpc != "" {
 		opts.GRPC = inferencegrpc.Listen(s.grpc)
 	}
@@ -124,7 +125,8 @@ func (s *serveFlags) options() *endpoint.ServeOptions {
 // args gives the flags as another process gets them.
 func (s *serveFlags) args() []string {
 	var args []string
-	for flag, value := range map[string]string{"--address": s.address, "--grpc": s.grpc, "--tls-cert": s.certificate, "--tls-key": s.key, "--metrics-address": s.metrics} {
+	for flag, value := range map[string]string{"--address": s.address, "--grpc": s.grpc, "--tls-cert": s.certificate, "--tls-key": s.key,
+		"--metrics-address": s.metrics, "--model-control": s.control} {
 		if value != "" {
 			args = append(args, flag+"="+value)
 		}

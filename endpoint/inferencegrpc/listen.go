@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -87,21 +88,71 @@ func guard(service scoring.Inference) grpc.UnaryServerInterceptor {
 				err = status.Error(codes.Internal, "the model has failed")
 			}
 		}()
-		call := scoring.Call{Method: "gRPC", Path: info.FullMethod, Began: time.Now()}
 		probe := info.FullMethod == pb.GRPCInferenceService_ServerLive_FullMethodName || info.FullMethod == pb.GRPCInferenceService_ServerReady_FullMethodName
 		if probe {
 			return next(ctx, req)
 		}
-		defer func() {
-			describe(&call, req, answer)
-			call.Status = httpStatus(status.Code(err))
-			service.Note(&call)
-		}()
 		sent := metadata.ValueFromIncomingContext(ctx, "authorization")
-		if why := service.Admits(strings.Join(sent, ",")); why != "" {
+		why := service.Admits(strings.Join(sent, ","))
+		asking, asked, problem := service.Begin(ctx, heard(ctx, req, info.FullMethod))
+		defer func() {
+			sendHeaders(ctx, asked.Headers())
+			describe(asked.Call(), req, answer)
+			asked.Call().Status = httpStatus(status.Code(err))
+			service.Note(asked.Call())
+		}()
+		switch {
+		case why != "":
 			return nil, status.Error(codes.Unauthenticated, why)
+		case problem != nil:
+			return nil, status.Error(codes.InvalidArgument, problem.Error())
 		}
-		return next(ctx, req)
+		return next(asking, req)
+	}
+}
+
+// heard gives a call as a request over HTTP is seen, whose headers are the metadata. The
+// ID of the message counts where the metadata has none.
+func heard(ctx context.Context, message any, method string) *scoring.Request {
+	req := &scoring.Request{Method: "gRPC", Path: method, Header: http.Header{}}
+	sent, _ := metadata.FromIncomingContext(ctx)
+	for name, values := range sent {
+		switch {
+		case name == ":authority":
+			req.Host = strings.Join(values, ",")
+		case strings.HasPrefix(name, ":"), strings.HasPrefix(name, "grpc-"), strings.HasSuffix(name, "-bin"): // gRPC's own, and bytes
+		default:
+			req.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	if client, ok := peer.FromContext(ctx); ok {
+		req.RemoteAddr = client.Addr.String()
+	}
+	if infer, ok := message.(*pb.ModelInferRequest); ok && req.Header.Get(headerID) == "" && isHeader(infer.GetId()) {
+		req.Header.Set(headerID, infer.GetId())
+	}
+	return req
+}
+
+// headerID has the ID of a request and of its answer.
+const headerID = "X-Request-Id"
+
+// isHeader tells whether an ID of a message can be one of a request.
+func isHeader(id string) bool {
+	const longest = 100
+	return len(id) <= longest && !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// sendHeaders sends headers of an answer as its metadata, those that gRPC can send.
+func sendHeaders(ctx context.Context, headers http.Header) {
+	for name, values := range headers {
+		name = strings.ToLower(name)
+		if strings.HasPrefix(name, "grpc-") {
+			continue
+		}
+		for _, value := range values {
+			_ = grpc.SetHeader(ctx, metadata.Pairs(name, value)) // what has no form there is left out
+		}
 	}
 }
 
@@ -109,9 +160,6 @@ func guard(service scoring.Inference) grpc.UnaryServerInterceptor {
 func describe(call *scoring.Call, req, answer any) {
 	if asked, ok := req.(proto.Message); ok {
 		call.In = int64(proto.Size(asked))
-	}
-	if asked, ok := req.(*pb.ModelInferRequest); ok {
-		call.ID = asked.GetId()
 	}
 	if said, ok := answer.(proto.Message); ok {
 		call.Out = int64(proto.Size(said))
@@ -134,6 +182,8 @@ func httpStatus(code codes.Code) int {
 		return http.StatusNotFound
 	case codes.Canceled:
 		return 499 // as everywhere in the log of requests
+	case codes.PermissionDenied:
+		return http.StatusForbidden
 	case codes.Unimplemented:
 		return http.StatusNotImplemented
 	case codes.Unavailable:

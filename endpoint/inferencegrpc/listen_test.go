@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
@@ -100,7 +102,7 @@ func TestServe(t *testing.T) {
 	_, err = c.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "double"})
 	require.NoError(t, err, "it is loaded")
 	_, err = c.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "double"})
-	require.Equal(t, codes.Unimplemented, status.Code(err))
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
 
 	_, err = ep.RegenerateKey(t.Context(), endpoint.PrimaryKey, "second-key")
 	require.NoError(t, err)
@@ -122,11 +124,99 @@ func TestServe(t *testing.T) {
 	text, err = io.ReadAll(logs)
 	require.NoError(t, err)
 	require.NoError(t, logs.Close())
-	require.Regexp(t, `"deployment":"main","method":"gRPC","path":"/inference.GRPCInferenceService/ModelInfer","status":200,"ms":[0-9.]+,"in":[1-9][0-9]*,"out":[1-9]`, string(text))
+	require.Regexp(t, `"deployment":"main","method":"gRPC","path":"/inference.GRPCInferenceService/ModelInfer","status":200,"ms":[0-9.]+,"runMs":[0-9.]+,"in":[1-9][0-9]*,"out":[1-9]`, string(text))
 	require.Contains(t, string(text), `"path":"/inference.GRPCInferenceService/ModelInfer","status":401,`)
 	require.NotContains(t, string(text), "ServerLive")
 	_, err = c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
 	require.Equal(t, codes.Unavailable, status.Code(err))
+}
+
+// TestTellsOfTheRequest: scoring code is told of a call what it is of a request over HTTP,
+// and the client gets the ID and what the scoring code says in headers.
+func TestTellsOfTheRequest(t *testing.T) {
+	t.Parallel()
+	seen := make(chan *http.Request, 2)
+	ws := workspacetest.Open(t)
+	deploy := func(name, says string) *endpoint.Endpoint {
+		ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen <- r.Clone(context.Background())
+			w.Header().Set("X-Cost", says)
+			_, _ = io.WriteString(w, "[1]")
+		})}, &endpoint.DeployOptions{Deployment: name, PrimaryKey: "first", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+		require.NoError(t, err)
+		return ep
+	}
+	deploy("main", "3")
+	c := dial(t, deploy("green", "4").Details().Hosts[0].GRPC)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	var header metadata.MD
+	said, err := c.ModelInfer(metadata.AppendToOutgoingContext(ctx, "x-request-id", "RID-2", "x-tenant", "t1", "traceparent", trace, "key-bin", "\x00",
+		"azureml-model-deployment", "green"), numbers(1), grpc.Header(&header))
+	require.NoError(t, err)
+	require.Equal(t, "green", said.GetModelVersion())
+	require.Equal(t, []string{"RID-2"}, header.Get("x-request-id"))
+	require.Equal(t, []string{"4"}, header.Get("x-cost"))
+	require.Equal(t, []string{"application/grpc"}, header.Get("content-type"))
+	got := <-seen
+	require.Equal(t, "t1", got.Header.Get("X-Tenant"))
+	require.Equal(t, trace, got.Header.Get("Traceparent"))
+	require.Equal(t, "RID-2", got.Header.Get("X-Request-Id"))
+	require.Equal(t, "application/json", got.Header.Get("Content-Type"))
+	require.NotContains(t, got.Header, "Authorization")
+	require.NotContains(t, got.Header, "Key-Bin")
+	require.Regexp(t, `^127\.0\.0\.1:[1-9]`, got.RemoteAddr)
+	require.Regexp(t, `^127\.0\.0\.1:[1-9]`, got.Host)
+
+	asked := numbers(1)
+	asked.Id = "of the message"
+	_, err = c.ModelInfer(ctx, asked, grpc.Header(&header))
+	require.NoError(t, err)
+	require.Equal(t, []string{"of the message"}, header.Get("x-request-id"))
+	asked.Id = "no\nheader"
+	_, err = c.ModelInfer(ctx, asked, grpc.Header(&header))
+	require.NoError(t, err)
+	require.Len(t, header.Get("x-request-id")[0], 36, "it is made")
+	_, err = c.ModelInfer(metadata.AppendToOutgoingContext(ctx, "x-request-id", strings.Repeat("x", 101)), numbers(1))
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	_, err = c.ModelInfer(metadata.AppendToOutgoingContext(ctx, "azureml-model-deployment", "red"), numbers(1))
+	require.Equal(t, codes.NotFound, status.Code(err))
+}
+
+// TestUnload: with model control the model is unloaded and loaded as over HTTP, which is
+// the same one.
+func TestUnload(t *testing.T) {
+	t.Parallel()
+	ws := workspacetest.Open(t)
+	_, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		Serve: &endpoint.ServeOptions{ModelControl: "poll"}})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
+		PrimaryKey: "first", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0"), ModelControl: endpoint.ModelControlExplicit}})
+	require.NoError(t, err)
+	c := dial(t, ep.Details().Hosts[0].GRPC)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	_, err = c.RepositoryModelUnload(t.Context(), &pb.RepositoryModelUnloadRequest{ModelName: "double"})
+	require.Equal(t, codes.Unauthenticated, status.Code(err))
+	_, err = c.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "double"})
+	require.NoError(t, err)
+	_, err = c.ModelInfer(ctx, numbers(1))
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	require.ErrorContains(t, err, "unloaded")
+	_, err = ep.Invoke(t.Context(), []byte(`{"data": [1]}`), nil)
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	ready, err := c.ModelReady(ctx, &pb.ModelReadyRequest{Name: "double"})
+	require.NoError(t, err)
+	require.False(t, ready.GetReady())
+	_, err = c.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "double"})
+	require.NoError(t, err)
+	_, err = c.ModelInfer(ctx, numbers(1))
+	require.NoError(t, err)
+
+	other := &pb.RepositoryModelLoadRequest{ModelName: "double"}
+	other.ProtoReflect().SetUnknown([]byte{0x1a, 0}) // parameters
+	_, err = c.RepositoryModelLoad(ctx, other)
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
 }
 
 // TestServeWithCertificate: with the endpoint's certificate calls are encrypted, and who

@@ -3,6 +3,7 @@ package inferencegrpc
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -34,8 +35,10 @@ func (s *service) refuse(err error) error {
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, azml.ErrInvalid):
 		return status.Error(codes.InvalidArgument, err.Error())
-	case errors.Is(err, azml.ErrUnsupported):
-		return status.Error(codes.Unimplemented, err.Error())
+	case errors.Is(err, azml.ErrDenied):
+		return status.Error(codes.PermissionDenied, err.Error())
+	case errors.Is(err, openinference.ErrUnloaded):
+		return status.Error(codes.Unavailable, err.Error())
 	}
 	if s.opts.Failed != nil {
 		s.opts.Failed(err)
@@ -130,10 +133,21 @@ func (s *service) RepositoryIndex(ctx context.Context, req *pb.RepositoryIndexRe
 	return out, nil
 }
 
+// notChanged says why a model was not loaded or unloaded.
+func (s *service) notChanged(err error) error {
+	if errors.Is(err, azml.ErrFailed) {
+		return status.Error(codes.Internal, err.Error())
+	}
+	return s.refuse(err)
+}
+
 // RepositoryModelLoad implements the service.
 func (s *service) RepositoryModelLoad(ctx context.Context, req *pb.RepositoryModelLoadRequest) (*pb.RepositoryModelLoadResponse, error) {
+	if len(req.ProtoReflect().GetUnknown()) > 0 { // parameters, which would load another model than the one that was deployed
+		return nil, s.refuse(fmt.Errorf("%w: parameters are not taken: a model is loaded as it was deployed", azml.ErrInvalid))
+	}
 	if err := s.models.Load(ctx, req.GetModelName()); err != nil {
-		return nil, s.refuse(err)
+		return nil, s.notChanged(err)
 	}
 	return &pb.RepositoryModelLoadResponse{}, nil
 }
@@ -141,7 +155,7 @@ func (s *service) RepositoryModelLoad(ctx context.Context, req *pb.RepositoryMod
 // RepositoryModelUnload implements the service.
 func (s *service) RepositoryModelUnload(ctx context.Context, req *pb.RepositoryModelUnloadRequest) (*pb.RepositoryModelUnloadResponse, error) {
 	if err := s.models.Unload(ctx, req.GetModelName()); err != nil {
-		return nil, s.refuse(err)
+		return nil, s.notChanged(err)
 	}
 	return &pb.RepositoryModelUnloadResponse{}, nil
 }

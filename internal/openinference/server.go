@@ -80,6 +80,9 @@ type Entry struct {
 	Reason string `json:"reason"`
 }
 
+// ErrUnloaded says that a model was unloaded, and not loaded since.
+var ErrUnloaded = fmt.Errorf("%w: the model was unloaded: load it to ask it", azml.ErrUnavailable)
+
 // Repository is where a server has its models from. It is safe for concurrent use.
 type Repository interface {
 	// Model finds a model; version "" is the repository's choice. Errors:
@@ -88,9 +91,9 @@ type Repository interface {
 	// Index lists all models.
 	Index(ctx context.Context) ([]Entry, error)
 	// Load makes a model ready; it returns when it is. Errors: ErrNotFound,
-	// ErrUnsupported.
+	// ErrDenied, ErrFailed with a text for the client.
 	Load(ctx context.Context, name string) error
-	// Unload puts a model away. Errors: ErrNotFound, ErrUnsupported.
+	// Unload puts a model away; it returns when it is. Errors: as Load.
 	Unload(ctx context.Context, name string) error
 }
 
@@ -131,7 +134,7 @@ func NewHandler(models Repository, opts Options) http.Handler {
 	mux.HandleFunc("GET /v2/health/ready", s.ready)
 	mux.HandleFunc("POST /v2/repository/index", s.index)
 	mux.HandleFunc("POST /v2/repository/models/{model}/load", s.change(Repository.Load))
-	mux.HandleFunc("POST /v2/repository/models/{model}/unload", s.change(Repository.Unload))
+	mux.HandleFunc("POST /v2/repository/models/{model}/unload", s.change(Repository.Unload, "unload_dependents")) // there are none
 	for _, at := range []string{"/v2/models/{model}", "/v2/models/{model}/versions/{version}"} {
 		mux.HandleFunc("GET "+at, s.of(s.modelMetadata))
 		mux.HandleFunc("GET "+at+"/ready", s.of(s.modelReady))
@@ -167,10 +170,12 @@ func (s *server) refuse(w http.ResponseWriter, err error) {
 		status, text = http.StatusNotFound, err.Error()
 	case errors.Is(err, azml.ErrInvalid):
 		status, text = http.StatusBadRequest, err.Error()
-	case errors.Is(err, azml.ErrUnsupported):
-		status, text = http.StatusNotImplemented, err.Error()
+	case errors.Is(err, azml.ErrDenied):
+		status, text = http.StatusForbidden, err.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		status, text = http.StatusGatewayTimeout, "the model took too long"
+	case errors.Is(err, ErrUnloaded):
+		status, text = http.StatusServiceUnavailable, err.Error()
 	case errors.Is(err, azml.ErrUnavailable):
 		status, text = http.StatusServiceUnavailable, "the model can't be asked now"
 		w.Header().Set("Retry-After", "1")
@@ -224,17 +229,25 @@ func status(ready bool) int {
 	return http.StatusServiceUnavailable
 }
 
+// readAsked reads what a request about the repository asks for, whose body may be empty.
+func readAsked(w http.ResponseWriter, r *http.Request, asked any) error {
+	const most = 64 << 10
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if err == nil && len(body) > 0 {
+		err = json.Unmarshal(body, asked)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the body is no request to the repository: %w", azml.ErrInvalid, err)
+	}
+	return nil
+}
+
 func (s *server) index(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
 		Ready bool `json:"ready"`
 	}
-	const most = 64 << 10
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	if err == nil && len(body) > 0 {
-		err = json.Unmarshal(body, &asked)
-	}
-	if err != nil {
-		s.refuse(w, fmt.Errorf("%w: the body is no index request: %w", azml.ErrInvalid, err))
+	if err := readAsked(w, r, &asked); err != nil {
+		s.refuse(w, err)
 		return
 	}
 	all, err := s.models.Index(r.Context())
@@ -252,14 +265,38 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 }
 
 // change answers to load and unload.
-func (s *server) change(do func(Repository, context.Context, string) error) http.HandlerFunc {
+func (s *server) change(do func(Repository, context.Context, string) error, parameters ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := do(s.models, r.Context(), r.PathValue("model")); err != nil {
-			s.refuse(w, err)
-			return
+		err := checkChange(w, r, parameters)
+		if err == nil {
+			err = do(s.models, r.Context(), r.PathValue("model"))
 		}
-		w.WriteHeader(http.StatusOK)
+		switch {
+		case err == nil:
+			w.WriteHeader(http.StatusOK)
+		case errors.Is(err, azml.ErrFailed):
+			answer(w, http.StatusInternalServerError, problem{err.Error()})
+		default:
+			s.refuse(w, err)
+		}
 	}
+}
+
+// checkChange tells what is wrong with the body of a request to load or unload, which has
+// parameters of truth values or is empty: what would change the model is not passed over.
+func checkChange(w http.ResponseWriter, r *http.Request, parameters []string) error {
+	var asked struct {
+		Parameters map[string]any `json:"parameters"`
+	}
+	if err := readAsked(w, r, &asked); err != nil {
+		return err
+	}
+	for name, value := range asked.Parameters {
+		if _, is := value.(bool); !is || !slices.Contains(parameters, name) {
+			return fmt.Errorf("%w: the parameter %q is not taken: a model is loaded and unloaded as it was deployed", azml.ErrInvalid, name)
+		}
+	}
+	return nil
 }
 
 // of finds the model that the path names.

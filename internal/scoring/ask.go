@@ -14,6 +14,7 @@ import (
 // reply is what a question got.
 type reply struct {
 	status  int
+	header  http.Header // is only read
 	body    []byte
 	tensors []Tensor      // of a question in tensors
 	ran     time.Duration // how long the user's code ran
@@ -53,7 +54,7 @@ func (d *Deployment) ask(ctx context.Context, req *Request, most int64) (reply, 
 		if err != nil {
 			req.share.leave()
 		}
-		ended <- result{reply{resp.Status, answer, resp.tensors, resp.Elapsed}, err}
+		ended <- result{reply{resp.Status, resp.Header, answer, resp.tensors, resp.Elapsed}, err}
 	}()
 	got := <-ended
 	return got.reply, got.err

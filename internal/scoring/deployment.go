@@ -107,7 +107,7 @@ func (c DeploymentConfig) withDefaults() DeploymentConfig {
 // and limits. It is safe for concurrent use.
 type Deployment struct {
 	cfg     DeploymentConfig
-	fleet   *router.Fleet[Scorer]
+	loads   loads
 	traits  Traits
 	swagger *swaggerDocs
 	counts  counts
@@ -129,10 +129,14 @@ func StartDeployment(ctx context.Context, cfg DeploymentConfig) (*Deployment, er
 		}
 		return s, err
 	}
-	var err error
-	d.fleet, err = router.StartFleet(ctx, router.FleetConfig[Scorer]{Start: start, Limit: d.cfg.MaxConcurrent, MaxQueue: d.cfg.MaxQueue,
-		MaxWait: d.cfg.MaxQueueWait, Scale: d.cfg.Scale, Logger: d.cfg.Logger})
+	d.loads.life, d.loads.end = context.WithCancel(context.Background())
+	d.loads.start = func(ctx context.Context) (*fleet, error) {
+		return router.StartFleet(ctx, router.FleetConfig[Scorer]{Start: start, Limit: d.cfg.MaxConcurrent, MaxQueue: d.cfg.MaxQueue,
+			MaxWait: d.cfg.MaxQueueWait, Scale: d.cfg.Scale, Logger: d.cfg.Logger})
+	}
+	err := d.Load(ctx)
 	if err != nil {
+		d.loads.end()
 		return nil, err
 	}
 	d.traits = <-traits
@@ -150,14 +154,6 @@ func StartDeployment(ctx context.Context, cfg DeploymentConfig) (*Deployment, er
 
 // Name gives the deployment's name.
 func (d *Deployment) Name() string { return d.cfg.Name }
-
-// Available gives nil when a request would be answered, else why not.
-func (d *Deployment) Available() error { return d.fleet.Available() }
-
-// Close takes no more requests, waits for those that were taken, and ends the
-// replicas; when ctx ends, by force. Errors: ErrUnavailable when requests were
-// cut off.
-func (d *Deployment) Close(ctx context.Context) error { return d.fleet.Close(ctx) }
 
 // The bounds of trying again within one request.
 const (
@@ -183,11 +179,11 @@ func (d *Deployment) Score(ctx context.Context, req *Request, late func()) (resp
 	starts, deaths := 0, 0
 	var patience time.Duration
 	for {
-		lease, err := d.fleet.Acquire(ctx, patience)
+		replicas, lease, err := d.loads.acquire(ctx, patience)
 		if err != nil {
 			return nil, nil, err
 		}
-		resp, done, err = d.run(ctx, lease, req, late)
+		resp, done, err = d.run(ctx, replicas, lease, req, late)
 		switch {
 		case err == nil:
 			if err := d.checkOutput(resp); err != nil {
@@ -234,7 +230,7 @@ func nothing() {}
 
 // run scores in the goroutine of the request, which costs no switch to another
 // one; a clock answers late requests.
-func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
+func (d *Deployment) run(ctx context.Context, replicas *fleet, lease *router.Lease[Scorer], req *Request, late func()) (*Response, func(), error) {
 	limit := &limited{Context: ctx}
 	req.limit = d.cfg.ScoringTimeout
 	if req.begin = nil; d.traits.Ahead {
@@ -254,13 +250,13 @@ func (d *Deployment) run(ctx context.Context, lease *router.Lease[Scorer], req *
 		err = errLate
 	}
 	if err != nil || resp.Stream == nil {
-		d.fleet.Release(lease)
+		replicas.Release(lease)
 		limit.end()
 		return resp, nothing, err
 	}
 	return resp, func() {
 		_ = resp.Stream.Close() // the answer was sent, or its client is gone
-		d.fleet.Release(lease)
+		replicas.Release(lease)
 		limit.end()
 	}, nil
 }

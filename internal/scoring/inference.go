@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/openinference"
+	"github.com/azml-go/azml/internal/router"
 )
 
 // inferencePath begins the paths of the Open Inference Protocol.
@@ -68,17 +70,56 @@ func (i Inference) Options() openinference.Options { return i.s.inferenceOptions
 // it does.
 func (i Inference) Admits(authorization string) (why string) { return i.s.admits(authorization) }
 
+// Begin gives the context in which the models are asked for a request over such a
+// connection: scoring code, collected data and the log are told of it as of one over
+// HTTP. It makes the request's ID, if there is none among the headers. Errors: ErrInvalid.
+func (i Inference) Begin(ctx context.Context, req *Request) (context.Context, *Asked, error) {
+	ids, problem := requestIDs(req.Header)
+	a := &Asked{recorder{ResponseWriter: headersOnly{header: http.Header{}}, request: *req,
+		call: Call{ID: ids.request, Method: req.Method, Path: req.Path, Began: time.Now()}}}
+	a.request.ID = ids.request
+	i.s.commonHeaders(&a.recorder, &http.Request{Header: req.Header}, ids)
+	if !i.s.open() {
+		delete(req.Header, "Authorization") // the key has done its work
+	}
+	if problem != "" {
+		return ctx, a, fmt.Errorf("%w: %s", azml.ErrInvalid, problem)
+	}
+	return context.WithValue(ctx, recorderKey{}, &a.recorder), a, nil
+}
+
+// Asked is a request over a connection that is not the server's.
+type Asked struct{ recorder }
+
+// headersOnly takes the headers of an answer whose rest is not the server's to write.
+type headersOnly struct {
+	http.ResponseWriter
+	header http.Header
+}
+
+// Header gives the headers.
+func (h headersOnly) Header() http.Header { return h.header }
+
+// Headers are for the answer; those of scoring code come when it has answered.
+func (a *Asked) Headers() http.Header { return a.Header() }
+
+// Call is what the log of requests tells of it.
+func (a *Asked) Call() *Call { return &a.call }
+
 // Note writes a line of the log of requests.
 func (i Inference) Note(c *Call) { i.s.note(c, time.Now()) }
 
 // repository shows what the server serves as one model.
 type repository struct{ s *Server }
 
-// Model implements openinference.Repository. Without a version the deployment is
-// picked by its share of the traffic.
+// Model implements openinference.Repository. Without a version it is the
+// deployment that a header names, as for /score, or one by its share of the traffic.
 func (r repository) Model(ctx context.Context, name, version string) (*openinference.Model, error) {
-	if name != r.s.cfg.Service {
-		return nil, fmt.Errorf("%w: there is no model %q: its name is that of the service, %q", azml.ErrNotFound, name, r.s.cfg.Service)
+	if err := r.known(name); err != nil {
+		return nil, err
+	}
+	if asked := recorderOf(ctx); version == "" && asked != nil {
+		version = first(asked.request.Header, headerDeployment)
 	}
 	table := r.s.table.Load()
 	route, ok := table.Pick(version)
@@ -153,9 +194,19 @@ func (i inferred) answerTo(ctx context.Context, req *Request) (reply, error) {
 	got, err := i.d.ask(ctx, req, maxInference)
 	if err == nil && of != nil {
 		of.share, of.call.Ran = *req.share, got.ran
+		of.tell(got.header)
 	}
 	i.d.count(counted(got.status, err), time.Since(began))
 	return got, err
+}
+
+// tell gives the answer the headers that scoring code has set, but for those of its body.
+func (r *recorder) tell(said http.Header) {
+	for name, values := range said {
+		if !ownHeader(name) && name != "Content-Type" && name != headerRunFailed && name != headerRunMilliseconds {
+			r.Header()[name] = values
+		}
+	}
 }
 
 // asIn takes over what scorers see of the request that the question was made of, but for
@@ -195,35 +246,73 @@ func message(answer []byte) string {
 func (r repository) Index(context.Context) ([]openinference.Entry, error) {
 	entries := []openinference.Entry{}
 	for _, route := range r.s.table.Load().Routes() {
-		e := openinference.Entry{Name: r.s.cfg.Service, Version: route.Name, State: openinference.Ready}
-		if err := route.To.Available(); err != nil {
-			e.State, e.Reason = openinference.Unavailable, "no replica is ready"
-		}
+		e := route.To.entry()
+		e.Name = r.s.cfg.Service
 		entries = append(entries, e)
 	}
 	return entries, nil
 }
 
-// errDeployed says that what is loaded is what is deployed.
-var errDeployed = errors.New("models are loaded by deploying them, and unloaded by deleting the deployment")
+// errControl says how loading and unloading is switched on.
+var errControl = fmt.Errorf("%w: models are not loaded and unloaded by clients here: whoever serves the endpoint switches it on "+
+	"by azml endpoint serve --model-control explicit, or ServeOptions.ModelControl", azml.ErrDenied)
 
-// Load implements openinference.Repository: what is deployed is loaded already.
+// Load implements openinference.Repository: what is deployed is loaded, unless it was
+// unloaded.
 func (r repository) Load(ctx context.Context, name string) error {
-	m, err := r.Model(ctx, name, "")
-	if errors.Is(err, azml.ErrNotFound) {
+	if err := r.known(name); err != nil {
 		return err
 	}
-	if err != nil || m.Ready() != nil {
-		return fmt.Errorf("%w: %w", azml.ErrUnsupported, errDeployed)
+	if !r.s.cfg.ModelControl {
+		if r.loaded() {
+			return nil
+		}
+		return errControl
+	}
+	return r.change(ctx, "loaded", (*Deployment).Load)
+}
+
+// Unload implements openinference.Repository.
+func (r repository) Unload(ctx context.Context, name string) error {
+	if err := r.known(name); err != nil {
+		return err
+	}
+	if !r.s.cfg.ModelControl {
+		return errControl
+	}
+	return r.change(ctx, "unloaded", (*Deployment).Unload)
+}
+
+// known tells when there is no such model.
+func (r repository) known(name string) error {
+	if name != r.s.cfg.Service {
+		return fmt.Errorf("%w: there is no model %q: its name is that of the service, %q", azml.ErrNotFound, name, r.s.cfg.Service)
 	}
 	return nil
 }
 
-// Unload implements openinference.Repository. Taking a service away from all its
-// clients is the owner's business.
-func (r repository) Unload(ctx context.Context, name string) error {
-	if _, err := r.Model(ctx, name, ""); errors.Is(err, azml.ErrNotFound) {
-		return err
+// loaded tells whether all of the model can be asked.
+func (r repository) loaded() bool {
+	return !slices.ContainsFunc(r.s.table.Load().Routes(), func(route router.Route[*Deployment]) bool { return route.To.Available() != nil })
+}
+
+// change loads or unloads all deployments, one change of the model after the other. It
+// goes on when who asked is gone: a load may take longer than a client waits.
+func (r repository) change(ctx context.Context, what string, do func(*Deployment, context.Context) error) error {
+	r.s.changing.Lock()
+	defer r.s.changing.Unlock()
+	var failed error
+	for _, route := range r.s.table.Load().Routes() {
+		err := do(route.To, context.WithoutCancel(ctx))
+		if errors.Is(err, azml.ErrClosed) {
+			continue // another one has taken its place meanwhile
+		}
+		if err != nil {
+			r.s.cfg.Logger.Error("the model was not "+what+" in order", "deployment", route.Name, "error", err)
+			failed = errors.Join(failed, fmt.Errorf("%w: deployment %q: %w", azml.ErrFailed, route.Name, err))
+			continue
+		}
+		r.s.cfg.Logger.Info("the model was "+what+" by a client", "deployment", route.Name)
 	}
-	return fmt.Errorf("%w: %w", azml.ErrUnsupported, errDeployed)
+	return failed
 }

@@ -3,7 +3,9 @@ package scoring
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,23 @@ def run(request_headers, data):
 	require.Equal(t, strings.TrimPrefix(s.URL, "http://"), req.Host)
 	require.Regexp(t, `^127\.0\.0\.1:[1-9]`, req.RemoteAddr)
 	require.Regexp(t, `"id":"RID-2","deployment":"main",.*"runMs":`, s.requests.String())
+}
+
+// TestInferenceTellsOfTheAnswer: the headers that scoring code sets are the answer's, but
+// not those that say what its body is; a header names the deployment.
+func TestInferenceTellsOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	scorer := HTTP(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Cost", "3")
+		w.Header().Set("Content-Type", "text/csv")
+		_, _ = io.WriteString(w, "[1]")
+	}))
+	s := serve(t, options{}, scorer)
+	got := s.ask(t, "POST", inferPath, inferBody, "azureml-model-deployment: main")
+	require.Equal(t, 200, got.status, got.body)
+	require.Equal(t, "3", got.header.Get("X-Cost"))
+	require.Equal(t, "application/json", got.header.Get("Content-Type"))
+	require.Equal(t, 404, s.ask(t, "POST", inferPath, inferBody, "azureml-model-deployment: other").status)
 }
 
 // TestMirrorGetsAllRequests, by whichever protocol or method they come.

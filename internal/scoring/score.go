@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/openinference"
 	"github.com/azml-go/azml/internal/router"
 )
 
@@ -172,8 +173,11 @@ func (s *Server) fail(w *recorder, err error) {
 		w.Header().Set("Retry-After", "1")
 		s.cfg.Logger.Warn("scoring refused", "deployment", w.by.Name(), "request_id", w.call.ID, "error", err)
 		text := busyText
-		if errors.Is(err, azml.ErrClosed) {
+		switch {
+		case errors.Is(err, azml.ErrClosed):
 			text = "The service is stopping."
+		case errors.Is(err, openinference.ErrUnloaded):
+			text = "The model was unloaded. Ask again when it is loaded."
 		}
 		refuse(w, http.StatusServiceUnavailable, text)
 	default:

@@ -33,6 +33,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Service is the model's name in the Open Inference Protocol; default "model".
 	Service string
+	// ModelControl lets clients load and unload the model by that protocol.
+	ModelControl bool
 	// Requests gets one line, a JSON object, by one Write, for each request but the
 	// health probe's; nil drops them. It must be safe for concurrent use.
 	Requests io.Writer
@@ -68,6 +70,7 @@ type Server struct {
 	copying sync.WaitGroup
 	// protocol answers the Open Inference Protocol.
 	protocol http.Handler
+	changing sync.Mutex // held while the model is loaded or unloaded
 }
 
 // NewServer makes a server without deployments, which refuses all requests.

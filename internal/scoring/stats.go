@@ -37,7 +37,7 @@ type counts struct {
 // Stats counts replicas and requests.
 func (d *Deployment) Stats() Stats {
 	c := &d.counts
-	return Stats{Stats: d.fleet.Stats(), Requests: c.requests.Load(), Failures: c.failures.Load(), Refused: c.refused.Load(),
+	return Stats{Stats: d.loaded(), Requests: c.requests.Load(), Failures: c.failures.Load(), Refused: c.refused.Load(),
 		Timeouts: c.timeouts.Load(), Mirrored: c.mirrored.Load(), Dropped: c.dropped.Load(), Time: time.Duration(c.nanos.Load())}
 }
 
