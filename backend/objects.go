@@ -170,6 +170,12 @@ type Spooler interface {
 // up to half of this length behind its prefix.
 const MaxKeyLen = 1024
 
+// FilesPrefix begins the keys of files that other programs read and write as well:
+// those of a workspace's own datastore. A store that spells keys in its own way
+// leaves these as they are, behind its prefix. What it can't keep under such a name
+// is ErrInvalid to write, and where names are no keys List passes them over.
+const FilesPrefix = "data/"
+
 // ValidKey tells whether key is one that every store must take. The error
 // wraps ErrInvalid and says what is wrong with it.
 func ValidKey(key string) error {

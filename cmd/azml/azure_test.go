@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/internal/testenv"
@@ -57,6 +58,11 @@ func TestInAzure(t *testing.T) {
 	titanic := filepath.Join(t.TempDir(), "titanic.csv")
 	require.NoError(t, os.WriteFile(titanic, []byte("1,2\n"), 0o600))
 	s.ok(t, "datastore", "upload", "workspaceblobstore", titanic, "raw/")
+	others, err := container.NewClientFromConnectionString(server.ConnectionString(), "models", nil)
+	require.NoError(t, err)
+	_, err = others.NewBlockBlobClient("team/risk/data/raw/über uns.csv").UploadBuffer(t.Context(), []byte("3,4\n"), nil)
+	require.NoError(t, err)
+	require.Contains(t, s.ok(t, "datastore", "ls", "workspaceblobstore", "raw/"), "über uns.csv", "another program has written it")
 	response, err := http.Get(s.ok(t, "datastore", "link", "workspaceblobstore", "raw/titanic.csv", "--expires", "5m"))
 	require.NoError(t, err)
 	read, err := io.ReadAll(response.Body)
