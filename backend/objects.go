@@ -27,7 +27,7 @@ type Objects interface {
 	// Get opens the object, or a range of it. The bytes are those of one single
 	// write (with Append: a prefix of the object at some moment), even when
 	// the object is replaced while they are read. The caller closes Body.
-	// Errors: ErrNotFound; ErrInvalid when Offset is beyond the end.
+	// Errors: ErrNotFound; ErrInvalid when Offset is negative or beyond the end.
 	Get(ctx context.Context, key string, opts *GetOptions) (*Object, error)
 
 	// Put stores the content as the whole object, all or nothing: no reader

@@ -46,6 +46,13 @@ func calls(ctx context.Context, s *azureblob.Store, key string) map[string]error
 	return all
 }
 
+// TestNewWithoutClient gives nothing to New.
+func TestNewWithoutClient(t *testing.T) {
+	t.Parallel()
+	_, err := azureblob.New(nil, nil)
+	require.ErrorIs(t, err, azml.ErrInvalid)
+}
+
 // TestAnswers has a server that gives one answer to everything.
 func TestAnswers(t *testing.T) {
 	t.Parallel()

@@ -61,8 +61,11 @@ type Options struct {
 
 // New makes a store of a container client of the SDK, which keeps its own
 // credential and its own policy of retries. Nil options mean the defaults. It
-// sends nothing. Errors: ErrInvalid for a prefix that is no key.
+// sends nothing. Errors: ErrInvalid for a prefix that is no key, and without a client.
 func New(client *container.Client, opts *Options) (*Store, error) {
+	if client == nil {
+		return nil, fmt.Errorf("%w: no client of a container was given: make one by the SDK, or use Open", azml.ErrInvalid)
+	}
 	if opts == nil {
 		opts = &Options{}
 	}
