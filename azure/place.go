@@ -91,14 +91,8 @@ func vaultOf(u *url.URL) (string, error) {
 		return "", invalid("behind the path it may have ?vault=NAME alone")
 	case len(names) == 0:
 		return "", nil
-	case IsURL(names[0]):
-		return names[0], nil
-	case strings.Contains(names[0], "."):
-		return "https://" + names[0], nil
-	case !vaultName().MatchString(names[0]):
-		return "", invalid("key vaults have names of 3 to 24 letters, digits and \"-\"")
 	}
-	return "https://" + names[0] + ".vault.azure.net", nil
+	return VaultURL(names[0])
 }
 
 // vaultName is what Azure takes.

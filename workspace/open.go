@@ -185,8 +185,16 @@ func local(dir string, opts *OpenOptions) (Config, closers, error) {
 type Config struct {
 	// Objects is the object store. Required.
 	Objects backend.Objects
-	// Secrets is the secret store. Required.
+	// Secrets is the secret store. Required without OpenSecrets.
 	Secrets backend.Secrets
+	// Vault is the URL of the key vault that Secrets is in, such as
+	// https://contoso.vault.azure.net, empty for none. Create stores it, so that the
+	// workspace knows where its secrets are. New fails when another one is stored.
+	Vault string
+	// OpenSecrets opens the secret store when Secrets is nil, by the URL that is
+	// stored, empty for none. Others may have written it: send no credential where
+	// that must not go.
+	OpenSecrets func(vault string) (backend.Secrets, error)
 	// Name is the name of a workspace that is created; when empty it is made of
 	// the last part of Location. New does not look at it.
 	Name string
@@ -225,7 +233,8 @@ type Config struct {
 }
 
 // New opens the workspace in the stores of config. Close it. Errors:
-// ErrNotFound when there is none, ErrUnsupported, ErrDamaged.
+// ErrNotFound when there is none, ErrInvalid for another vault than its own,
+// ErrUnsupported, ErrDamaged.
 func New(ctx context.Context, config Config) (_ *Workspace, err error) {
 	defer core.Wrap(&err, "open", kind, config.Name)
 	return open(ctx, config)
@@ -283,7 +292,7 @@ func ofCreation(name string) bool {
 }
 
 func open(ctx context.Context, config Config) (*Workspace, error) {
-	if config.Objects == nil || config.Secrets == nil {
+	if config.Objects == nil || config.Secrets == nil && config.OpenSecrets == nil {
 		return nil, fmt.Errorf("%w: Config.Objects and Config.Secrets are required", azml.ErrInvalid)
 	}
 	cache, err := cacheDir(config.CacheDir)
@@ -294,7 +303,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, Datastores: slices.Concat(config.Datastores, datastoreDrivers), Computes: config.Computes, Program: config.Program, Location: cmp.Or(config.dir, config.Location), SecretsKeyFile: config.keyFile, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
+	c := core.Config{Telemetry: recorder, Objects: config.Objects, Datastores: slices.Concat(config.Datastores, datastoreDrivers), Computes: config.Computes, Program: config.Program, Location: cmp.Or(config.dir, config.Location), SecretsKeyFile: config.keyFile, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err
@@ -306,7 +315,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	stored, err := core.Get[record.Workspace](ctx, core.New(c), key)
 	if errors.Is(err, azml.ErrNotFound) && config.create {
 		h := core.New(c)
-		stored, err = core.Create(ctx, h, ref(config.Name), record.Workspace{ID: core.NewUUID(), Name: config.Name})
+		stored, err = core.Create(ctx, h, ref(config.Name), record.Workspace{ID: core.NewUUID(), Name: config.Name, Vault: config.Vault})
 		if errors.Is(err, azml.ErrExists) { // another process was faster
 			stored, err = core.Get[record.Workspace](ctx, h, key)
 		}
@@ -315,6 +324,9 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 		return nil, err
 	}
 	c.Workspace = stored.Value
+	if c.Secrets, err = config.secretsOf(stored.Value); err != nil {
+		return nil, err
+	}
 	driver, err := process.New(filepath.Join(cache, "jobs", stored.Value.ID), nil)
 	if err != nil {
 		return nil, err
@@ -330,20 +342,35 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 // workspace doesn't need anyway.
 var datastoreDrivers = []backend.DatastoreDriver{folder.Driver{}, web.Driver{}, sqlite.Driver{}}
 
-// observe wraps the stores so that their requests leave spans and metrics, when
+// observe wraps the objects so that their requests leave spans and metrics, when
 // there is a provider for them.
 func (c *Config) observe() (_ *telemetry.Recorder, err error) {
-	if c.TracerProvider == nil && c.MeterProvider == nil {
+	if !c.observed() {
 		return telemetry.Off(), nil
 	}
-	providers := traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider}
-	if c.Objects, err = traced.Objects(c.Objects, providers); err != nil {
-		return nil, err
-	}
-	if c.Secrets, err = traced.Secrets(c.Secrets, providers); err != nil {
+	if c.Objects, err = traced.Objects(c.Objects, traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider}); err != nil {
 		return nil, err
 	}
 	return telemetry.New(c.TracerProvider, c.MeterProvider)
+}
+
+func (c *Config) observed() bool { return c.TracerProvider != nil || c.MeterProvider != nil }
+
+// secretsOf gives the secret store of the workspace with the record. Secrets in
+// another vault than the others' would be missed by them.
+func (c *Config) secretsOf(r record.Workspace) (secrets backend.Secrets, err error) {
+	if c.Vault != "" && r.Vault != "" && c.Vault != r.Vault {
+		return nil, fmt.Errorf("%w: the workspace keeps its secrets in the key vault %s, and %s was named: name none, or change the workspace's own by `azml workspace update --vault`", azml.ErrInvalid, r.Vault, c.Vault)
+	}
+	if secrets = c.Secrets; secrets == nil {
+		if secrets, err = c.OpenSecrets(r.Vault); err != nil {
+			return nil, err
+		}
+	}
+	if !c.observed() {
+		return secrets, nil
+	}
+	return traced.Secrets(secrets, traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider})
 }
 
 // private lists what never goes into a snapshot.

@@ -77,6 +77,10 @@ func TestInAzure(t *testing.T) {
 	require.Zero(t, here.code, here.stderr)
 	require.NoError(t, json.Unmarshal([]byte(here.stdout), &d))
 	require.Equal(t, s.dir, d.Location)
+	require.Contains(t, s.ok(t, "workspace", "update", "--vault", "contoso-ml"), "https://contoso-ml.vault.azure.net")
+	require.Contains(t, s.ok(t, "workspace", "show"), "https://contoso-ml.vault.azure.net")
+	require.Contains(t, call(t, "", "-w", s.dir+"?vault=other", "run", "list").stderr, "https://other.vault.azure.net was named")
+	s.ok(t, "workspace", "update", "--vault", "")
 	again := call(t, "", "init", s.dir, "--no-config")
 	require.Zero(t, again.code, again.stderr)
 	require.Contains(t, again.stderr, "stays as it is")
@@ -103,5 +107,8 @@ func TestInitFlags(t *testing.T) {
 		require.Equal(t, exitUsage, done.code)
 		require.Contains(t, done.stderr, want)
 	}
+	local := filepath.Join(t.TempDir(), "ws")
+	require.Zero(t, call(t, "", "init", local, "--no-config").code)
+	require.Contains(t, call(t, "", "-w", local, "workspace", "update", "--vault", "contoso-ml").stderr, "are in its folder")
 	require.Contains(t, call(t, "", "init", "--azure", "contoso").stderr, "names no account or no container")
 }
