@@ -25,27 +25,27 @@ const howToSignIn = "credentials are given by " + connectionVariable + ", " + ke
 // credentialFor gives the credential for the account of p.
 func (p place) credentialFor(opts *Options) (azureblob.Credential, error) {
 	if opts.Credential != nil {
-		return azureblob.Token(opts.Credential), nil
+		return azureblob.Token(opts.Credential).From("Options.Credential"), nil
 	}
 	if text := os.Getenv(connectionVariable); text != "" {
 		account, err := azureblob.ParseConnectionString(text)
 		if err != nil {
 			return azureblob.Credential{}, fmt.Errorf("the variable %s: %w", connectionVariable, err)
 		}
-		return account.Credential, p.checkAccount(account)
+		return account.Credential.From("the variable " + connectionVariable), p.checkAccount(account)
 	}
 	if key := os.Getenv(keyVariable); key != "" {
 		credential, err := azureblob.SharedKey(p.account, key)
 		if err != nil {
 			return azureblob.Credential{}, fmt.Errorf("the variable %s: %w", keyVariable, err)
 		}
-		return credential, nil
+		return credential.From("the variable " + keyVariable), nil
 	}
 	if signature := os.Getenv(sasVariable); signature != "" {
-		return azureblob.SAS(signature), nil
+		return azureblob.SAS(signature).From("the variable " + sasVariable), nil
 	}
 	token, err := defaultCredential()
-	return azureblob.Token(token), err
+	return azureblob.Token(token).From("an identity, such as that of az login: none of " + connectionVariable + ", " + keyVariable + " and " + sasVariable + " is set"), err
 }
 
 // checkAccount gives an error when the account of the connection string is another

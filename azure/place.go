@@ -11,6 +11,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/azureblob"
 )
 
 // place is what a URL says.
@@ -28,9 +29,6 @@ func IsURL(location string) bool { return strings.Contains(location, "://") }
 
 // publicCloud is where accounts are that are named without a host.
 const publicCloud = ".blob.core.windows.net"
-
-// containerName is what Azure takes.
-var containerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`) })
 
 // parse reads the URL of a workspace.
 func parse(text string) (place, error) {
@@ -71,8 +69,11 @@ func parse(text string) (place, error) {
 	if p.account == "" || p.container == "" {
 		return place{}, invalid("it names no account or no container")
 	}
-	if !containerName().MatchString(p.container) {
-		return place{}, invalid("containers have names of 3 to 63 small letters, digits and single \"-\"")
+	if strings.HasPrefix(p.container, "$") {
+		return place{}, invalid("the containers of the service itself, such as $web, hold no workspace: name another one")
+	}
+	if err := azureblob.CheckContainer(p.container); err != nil {
+		return place{}, fmt.Errorf("the URL of a workspace: %w", err)
 	}
 	if p.prefix != "" {
 		if err := backend.ValidKey(p.prefix); err != nil {

@@ -396,7 +396,10 @@ func cacheDir(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.MkdirAll(dir, 0o700)
+	if err := os.MkdirAll(dir, 0o700); err != nil { // of no class of its own: nothing is missing in the workspace
+		return "", fmt.Errorf("%w: the cache folder can't be made: set CacheDir, or the variable that names your cache folder: %w", azml.ErrInvalid, err)
+	}
+	return dir, nil
 }
 
 // closers close what was opened, the last first.

@@ -146,6 +146,7 @@ func TestDatastoreFailures(t *testing.T) {
 		"no URL":    func(s backend.DatastoreSource) { s.Connection["endpoint"] = "x" },
 		"key":       func(s backend.DatastoreSource) { s.Credentials["accountKey"] = "no base64!" },
 		"container": func(s backend.DatastoreSource) { s.Connection["container"] = "" },
+		"name":      func(s backend.DatastoreSource) { s.Connection["container"] = "My_Data" },
 	} {
 		bad := datastoreSource(server, "c", "")
 		change(bad)

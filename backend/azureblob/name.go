@@ -2,6 +2,7 @@ package azureblob
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,6 +44,23 @@ const (
 	leadsBehind  = 2 // digits behind highest that are "~" and 0x7f
 	continuation = 0x80
 )
+
+const containerNames = "containers have names of 3 to 63 small letters, digits and single \"-\" between them"
+
+// CheckContainer gives an error for what can't be the name of a container, by the
+// service's rule; "$root", "$web" and "$logs" are its own. Errors: ErrInvalid.
+func CheckContainer(name string) error {
+	const shortest, longest = 3, 63
+	letters := func(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' }
+	fits := len(name) >= shortest && len(name) <= longest
+	for part := range strings.SplitSeq(name, "-") {
+		fits = fits && part != "" && strings.TrimFunc(part, letters) == ""
+	}
+	if fits || slices.Contains([]string{"$root", "$web", "$logs"}, name) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", azml.ErrInvalid, containerNames)
+}
 
 // checkName gives an error when the name of a key's blob is too long.
 func checkName(name, key string) error {

@@ -51,6 +51,16 @@ func TestNamesOfNoKey(t *testing.T) {
 	}
 }
 
+func TestContainerNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"abc", "a-b", "0-1-2", strings.Repeat("a", 63), "$root", "$web", "$logs"} {
+		require.NoError(t, CheckContainer(name), name)
+	}
+	for _, name := range []string{"", "ab", strings.Repeat("a", 64), "a-" + strings.Repeat("b-", 31) + "c", "-ab", "ab-", "a--b", "Abc", "a_b", "a.b", "äbc", "$other", "a/b"} {
+		require.ErrorIs(t, CheckContainer(name), azml.ErrInvalid, name)
+	}
+}
+
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	for key, ok := range map[string]bool{
