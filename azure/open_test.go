@@ -191,6 +191,13 @@ func TestVault(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, ws.Secrets().Set(t.Context(), "a", "b"), azml.ErrUnsupported)
 	closed(t, ws, nil)
+	ws, err = azure.Open(t.Context(), where, opts)
+	require.NoError(t, err)
+	found, err := ws.Doctor(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, found, workspace.Finding{Check: "secrets", Level: workspace.LevelWarning, Fix: "azml workspace update --vault " + vault.URL(),
+		Message: "the workspace does not store its key vault: who opens it without naming one has no secrets"})
+	closed(t, ws, nil)
 }
 
 // fixed is a credential with that token.

@@ -335,7 +335,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if config.Close == nil {
 		config.Close = func() error { return nil }
 	}
-	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), close: config.Close}, nil
+	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), vault: config.Vault, close: config.Close}, nil
 }
 
 // datastoreDrivers are the drivers of datastores that link nothing that the

@@ -30,6 +30,7 @@ type Workspace struct {
 	h        core.Handle
 	driver   *process.Driver
 	location string // a folder or a URL
+	vault    string // that was named when it was opened
 	close    func() error
 
 	mu     sync.Mutex

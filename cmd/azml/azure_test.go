@@ -72,6 +72,7 @@ func TestInAzure(t *testing.T) {
 	require.Contains(t, s.fails(t, exitError, "datastore", "link", "workspaceblobstore", "raw/"), "hierarchical namespace")
 	s.ok(t, "workspace", "fsck", "--deep")
 	s.ok(t, "workspace", "gc")
+	require.Contains(t, s.ok(t, "doctor"), "deleted objects can't be had back, nor can replaced ones")
 
 	here := call(t, "", "workspace", "show", "-o", "json") // found by config.json
 	require.Zero(t, here.code, here.stderr)
