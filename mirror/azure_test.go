@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,11 @@ import (
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/faultproxy"
+	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/testenv"
 	"github.com/azml-go/azml/mirror"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // TestAzure brings a laptop's runs into a container and on into a folder, and
@@ -82,6 +85,16 @@ func TestFollowToAzure(t *testing.T) {
 	require.NoError(t, err)
 	r, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
 	require.NoError(t, err)
+	stored, err := history.Get(ctx, workspace.Handle(laptop), "live")
+	require.NoError(t, err)
+	log, err := history.NewLogWriter(ctx, workspace.Handle(laptop), history.LogKey(stored.Value, "user_logs/std_log.txt"))
+	require.NoError(t, err)
+	said := func(text string) func() bool {
+		return func() bool {
+			data, _, err := workspace.Handle(cloud).Read(ctx, history.LogKey(stored.Value, "user_logs/std_log.txt"))
+			return err == nil && string(data) == text
+		}
+	}
 	reached := func(n int64, status run.Status) func() bool {
 		return func() bool {
 			copied, err := cloud.Runs().Get(ctx, "live", nil)
@@ -95,8 +108,13 @@ func TestFollowToAzure(t *testing.T) {
 	for i := range int64(3) {
 		require.NoError(t, r.Log("loss", float64(i), nil))
 		require.NoError(t, r.Flush(ctx))
+		_, err = io.WriteString(log, "a line\n")
+		require.NoError(t, err)
+		require.NoError(t, log.Flush(ctx))
 		require.Eventually(t, reached(i+1, run.StatusRunning), time.Minute, 10*time.Millisecond)
+		require.Eventually(t, said(strings.Repeat("a line\n", int(i)+1)), time.Minute, 10*time.Millisecond)
 	}
+	require.NoError(t, log.Close(ctx))
 	require.NoError(t, r.Complete(ctx))
 	require.Eventually(t, reached(3, run.StatusCompleted), time.Minute, 10*time.Millisecond)
 	stop()
