@@ -3,6 +3,7 @@ package workspace
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,7 +79,7 @@ type OpenOptions struct {
 
 // Open opens the workspace in the local folder dir, and creates it when the
 // folder is empty or not there. Close it. Errors: ErrInvalid when dir holds
-// other things; ErrNotFound with MustExist; ErrDenied; ErrUnsupported when it
+// other things, and to create one within another's folder; ErrNotFound with MustExist; ErrDenied; ErrUnsupported when it
 // was written by a newer azml; ErrDamaged.
 func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err error) {
 	defer core.Wrap(&err, "open", kind, dir)
@@ -98,6 +99,11 @@ func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err
 	}
 	if fresh && opts.MustExist {
 		return nil, fmt.Errorf("%w: there is no workspace in %s: create one with `azml init` or workspace.Open", azml.ErrNotFound, abs)
+	}
+	if fresh {
+		if err := checkAbove(abs); err != nil {
+			return nil, err
+		}
 	}
 	name := opts.Name
 	if name == "" {
@@ -143,6 +149,25 @@ func inspect(dir string) (fresh bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// checkAbove gives an error when the folder is within that of another workspace,
+// which would take the new one's files for its own. Files of that name are others',
+// too: the record's schema tells.
+func checkAbove(dir string) error {
+	schema, _, _ := strings.Cut((*record.Workspace)(nil).Schema(), "/")
+	for above := filepath.Dir(dir); ; above = filepath.Dir(above) {
+		var head struct {
+			Schema string `json:"schema"`
+		}
+		data, err := os.ReadFile(filepath.Join(above, key))
+		if err == nil && json.Unmarshal(data, &head) == nil && strings.HasPrefix(head.Schema, schema+"/") {
+			return fmt.Errorf("%w: %s is within the workspace in %s: use a folder beside it", azml.ErrInvalid, dir, above)
+		}
+		if above == filepath.Dir(above) {
+			return nil
+		}
+	}
 }
 
 // nameOf makes a workspace's name of a folder's.
