@@ -63,7 +63,7 @@ func TestBadInput(t *testing.T) {
 			_, err := azure.Create(t.Context(), test.url, opts)
 			require.Equal(t, test.class, azml.ClassOf(err), "%v", err)
 			require.ErrorContains(t, err, test.advice)
-			if test.class == azml.ErrDenied { //nolint:errorlint // a class itself
+			if test.class == azml.ErrDenied {
 				require.ErrorContains(t, err, "(the credential is of the variable "+test.variable+")")
 			}
 			require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), test.value)
