@@ -8,6 +8,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -60,9 +63,24 @@ func TestBadInput(t *testing.T) {
 			_, err := azure.Create(t.Context(), test.url, opts)
 			require.Equal(t, test.class, azml.ClassOf(err), "%v", err)
 			require.ErrorContains(t, err, test.advice)
+			if test.class == azml.ErrDenied {
+				require.ErrorContains(t, err, "(the credential is of the variable "+test.variable+")")
+			}
 			require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), test.value)
 		})
 	}
+	t.Run("no cache folder", func(t *testing.T) {
+		t.Setenv("AZURE_STORAGE_KEY", server.Key)
+		dir := "/proc/nowhere/cache" // where the system says "not there"
+		if runtime.GOOS != "linux" {
+			dir = filepath.Join(t.TempDir(), "file")
+			require.NoError(t, os.WriteFile(dir, nil, 0o600))
+		}
+		_, err := azure.Open(t.Context(), server.URL+"/shared/team", &azure.Options{CacheDir: dir})
+		require.ErrorIs(t, err, azml.ErrInvalid)
+		require.ErrorContains(t, err, "set CacheDir")
+		require.NotContains(t, err.Error(), "there is no workspace")
+	})
 	t.Run("no container", func(t *testing.T) {
 		t.Setenv("AZURE_STORAGE_KEY", server.Key)
 		_, err := azure.Open(t.Context(), server.URL+"/missing", nil)

@@ -27,7 +27,7 @@ const howToSignIn = "credentials are given by " + connectionVariable + ", " + ke
 // come before those for any.
 func (p place) credentialFor(opts *Options) (azureblob.Credential, error) {
 	if opts.Credential != nil {
-		return azureblob.Token(opts.Credential), nil
+		return azureblob.Token(opts.Credential).From("Options.Credential"), nil
 	}
 	for _, suffix := range []string{p.suffix(), ""} {
 		if variable := connectionVariable + suffix; os.Getenv(variable) != "" {
@@ -38,14 +38,14 @@ func (p place) credentialFor(opts *Options) (azureblob.Credential, error) {
 			if err != nil {
 				return azureblob.Credential{}, fmt.Errorf("the variable %s: %w", variable, err)
 			}
-			return credential, nil
+			return credential.From("the variable " + variable), nil
 		}
-		if signature := os.Getenv(sasVariable + suffix); signature != "" {
-			return azureblob.SAS(signature), nil
+		if variable := sasVariable + suffix; os.Getenv(variable) != "" {
+			return azureblob.SAS(os.Getenv(variable)).From("the variable " + variable), nil
 		}
 	}
 	token, err := defaultCredential()
-	return azureblob.Token(token), err
+	return azureblob.Token(token).From("an identity, such as that of az login: none of " + connectionVariable + ", " + keyVariable + " and " + sasVariable + " is set"), err
 }
 
 // suffix is what variables have behind their names that are of the account alone.
@@ -57,7 +57,7 @@ func (p place) connection(variable string) (azureblob.Credential, error) {
 	if err != nil {
 		return azureblob.Credential{}, fmt.Errorf("the variable %s: %w", variable, err)
 	}
-	return account.Credential, p.checkAccount(variable, account)
+	return account.Credential.From("the variable " + variable), p.checkAccount(variable, account)
 }
 
 // checkAccount gives an error when the account of the connection string is another

@@ -16,8 +16,9 @@
 //
 // docs/azure.md says how to set one up and what operations cost in requests.
 //
-// The prefix may be left out, and the vault: then what needs secrets, such as an
-// endpoint's keys, is ErrUnsupported. NAME is that of a vault in the public cloud,
+// The prefix may be left out, and the vault: a workspace is opened with the one
+// that it was created with, or that Workspace.Update has stored since. Without
+// any, what needs secrets, such as an endpoint's keys, is ErrUnsupported. NAME is that of a vault in the public cloud,
 // the host of any other, or a URL. Workspaces of one vault share their secrets. A
 // URL never holds a credential: it is stored in config.json and shown to people.
 //

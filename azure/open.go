@@ -25,7 +25,8 @@ type Options struct {
 	// Credential is who asks. Nil: what the environment says, see the package.
 	Credential azcore.TokenCredential
 	// Secrets is the workspace's secret store. Nil: the key vault that the URL
-	// names. With neither, what needs secrets is ErrUnsupported.
+	// names, else the workspace's own. With none, what needs secrets is
+	// ErrUnsupported.
 	Secrets backend.Secrets
 	// Vault are the options of the key vault; nil means the defaults.
 	Vault *keyvault.Options
@@ -58,7 +59,8 @@ type Options struct {
 
 // Open opens the workspace at the URL; see the package for its form and for
 // credentials. Close it. Errors: ErrNotFound when there is no workspace,
-// ErrInvalid for a bad URL, ErrDenied, ErrUnavailable, ErrUnsupported, ErrDamaged.
+// ErrInvalid for a bad URL and for another key vault than the workspace's own, or
+// one that is no host of Azure's unless the URL names it, ErrDenied, ErrUnavailable, ErrUnsupported, ErrDamaged.
 func Open(ctx context.Context, url string, opts *Options) (*workspace.Workspace, error) {
 	ws, err := with(url, opts, func(_ place, _ *azureblob.Store, config workspace.Config) (*workspace.Workspace, error) {
 		return workspace.New(ctx, config)
@@ -120,10 +122,15 @@ func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Wor
 // person has named it.
 func checkFound(location string) error {
 	p, err := parse(location)
-	if err != nil || p.known() {
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: config.json names a workspace at %s, which is no host of Azure's, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, p.host())
+	for what, unknown := range map[string]bool{"workspace at " + p.host(): !p.known(), "key vault, " + p.vault: p.vault != "" && !knownVault(p.vault)} {
+		if unknown {
+			return fmt.Errorf("%w: config.json names a %s, which is no host of Azure's, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, what)
+		}
+	}
+	return nil
 }
 
 // with makes the stores of the URL for open. They are closed with the workspace,
@@ -136,16 +143,17 @@ func with(url string, opts *Options, open func(place, *azureblob.Store, workspac
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := p.secrets(opts)
-	if err != nil {
+	config := workspace.Config{Name: opts.Name, Location: p.text,
+		Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider}
+	if err := p.secrets(&config, opts); err != nil {
 		return nil, err
 	}
 	objects, err := p.objects(p.prefix, opts)
 	if err != nil {
 		return nil, err
 	}
-	ws, err := open(p, objects, workspace.Config{Objects: objects, Secrets: secrets, Name: opts.Name, Location: p.text, Close: objects.Close,
-		Datastores: opts.Datastores, Computes: opts.Computes, Program: opts.Program, CacheDir: opts.CacheDir, Logger: opts.Logger, TracerProvider: opts.TracerProvider, MeterProvider: opts.MeterProvider})
+	config.Objects, config.Close = objects, objects.Close
+	ws, err := open(p, objects, config)
 	if err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}

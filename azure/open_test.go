@@ -125,7 +125,8 @@ func TestWorkspace(t *testing.T) {
 	closed(t, ws, err)
 }
 
-// TestVault has the secrets in a key vault that the URL names.
+// TestVault has the secrets in a key vault that the URL names, and that the
+// workspace knows from then on.
 func TestVault(t *testing.T) {
 	server := testenv.Azurite(t, testenv.AzuriteOptions{})
 	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", "")
@@ -158,6 +159,44 @@ func TestVault(t *testing.T) {
 	got, err := ws.Secrets().Get(t.Context(), "password")
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", got)
+
+	bare := server.URL + "/models"
+	require.Equal(t, vault.URL(), ws.Details().Vault)
+	_, err = azure.Open(t.Context(), bare, opts)
+	require.ErrorIs(t, err, azml.ErrInvalid, "a record has no right to send tokens anywhere")
+	require.ErrorContains(t, err, "name it yourself")
+	file := filepath.Join(t.TempDir(), "config.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"location":"`+where+`"}`), 0o600))
+	_, err = azure.FromConfig(t.Context(), file, opts)
+	require.ErrorIs(t, err, azml.ErrInvalid, "nor has a file")
+	require.ErrorContains(t, err, "config.json names a key vault, "+vault.URL())
+	_, err = ws.Update(t.Context(), workspace.Update{Vault: new(vault.URL() + "/x")})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	_, err = ws.Update(t.Context(), workspace.Update{Vault: new(vault.LocalURL())})
+	require.NoError(t, err)
+	closed(t, ws, nil)
+
+	ws, err = azure.Open(t.Context(), bare, opts)
+	require.NoError(t, err)
+	got, err = ws.Secrets().Get(t.Context(), "password")
+	require.NoError(t, err, "nobody has named the vault")
+	require.Equal(t, "hunter2", got)
+	_, err = azure.Open(t.Context(), where, opts)
+	require.ErrorIs(t, err, azml.ErrInvalid, "it is another one")
+	require.ErrorContains(t, err, vault.URL()+" was named")
+	_, err = ws.Update(t.Context(), workspace.Update{Vault: new("")})
+	require.NoError(t, err)
+	closed(t, ws, nil)
+	ws, err = azure.Open(t.Context(), bare, opts)
+	require.NoError(t, err)
+	require.ErrorIs(t, ws.Secrets().Set(t.Context(), "a", "b"), azml.ErrUnsupported)
+	closed(t, ws, nil)
+	ws, err = azure.Open(t.Context(), where, opts)
+	require.NoError(t, err)
+	found, err := ws.Doctor(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, found, workspace.Finding{Check: "secrets", Level: workspace.LevelWarning, Fix: "azml workspace update --vault " + vault.URL(),
+		Message: "the workspace does not store its key vault: who opens it without naming one has no secrets"})
 	closed(t, ws, nil)
 }
 

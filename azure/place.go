@@ -11,6 +11,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/azureblob"
 )
 
 // place is what a URL says.
@@ -28,9 +29,6 @@ func IsURL(location string) bool { return strings.Contains(location, "://") }
 
 // publicCloud is where accounts are that are named without a host.
 const publicCloud = ".blob.core.windows.net"
-
-// containerName is what Azure takes.
-var containerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`) })
 
 // parse reads the URL of a workspace.
 func parse(text string) (place, error) {
@@ -71,8 +69,11 @@ func parse(text string) (place, error) {
 	if p.account == "" || p.container == "" {
 		return place{}, invalid("it names no account or no container")
 	}
-	if !containerName().MatchString(p.container) {
-		return place{}, invalid("containers have names of 3 to 63 small letters, digits and single \"-\"")
+	if strings.HasPrefix(p.container, "$") {
+		return place{}, invalid("the containers of the service itself, such as $web, hold no workspace: name another one")
+	}
+	if err := azureblob.CheckContainer(p.container); err != nil {
+		return place{}, fmt.Errorf("the URL of a workspace: %w", err)
 	}
 	if p.prefix != "" {
 		if err := backend.ValidKey(p.prefix); err != nil {
@@ -91,14 +92,8 @@ func vaultOf(u *url.URL) (string, error) {
 		return "", invalid("behind the path it may have ?vault=NAME alone")
 	case len(names) == 0:
 		return "", nil
-	case IsURL(names[0]):
-		return names[0], nil
-	case strings.Contains(names[0], "."):
-		return "https://" + names[0], nil
-	case !vaultName().MatchString(names[0]):
-		return "", invalid("key vaults have names of 3 to 24 letters, digits and \"-\"")
 	}
-	return "https://" + names[0] + ".vault.azure.net", nil
+	return VaultURL(names[0])
 }
 
 // vaultName is what Azure takes.

@@ -6,25 +6,76 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/keyvault"
+	"github.com/azml-go/azml/workspace"
 )
 
-// secrets gives the workspace's secret store.
-func (p place) secrets(opts *Options) (backend.Secrets, error) {
+// VaultURL gives the URL of a key vault by its name in the public cloud, by its
+// host, or by its URL. Errors: ErrInvalid.
+func VaultURL(name string) (string, error) {
+	switch {
+	case IsURL(name):
+		return strings.ToLower(strings.TrimSuffix(name, "/")), nil
+	case strings.Contains(name, "."):
+		return "https://" + strings.ToLower(name), nil
+	case !vaultName().MatchString(name):
+		return "", fmt.Errorf("%w: key vaults have names of 3 to 24 letters, digits and \"-\"", azml.ErrInvalid)
+	}
+	return "https://" + strings.ToLower(name) + ".vault.azure.net", nil
+}
+
+// vaultDomains are those of Azure's own key vaults, in all its clouds.
+var vaultDomains = []string{".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"}
+
+// knownVault tells whether what is sent to the vault goes to Azure or stays on
+// this machine.
+func knownVault(vault string) bool {
+	u, err := url.Parse(vault)
+	return err == nil && (loopback(u.Hostname()) || slices.ContainsFunc(vaultDomains, func(domain string) bool { return strings.HasSuffix(u.Host, domain) }))
+}
+
+// secrets puts the secret store that the caller or the URL names into the
+// config, and else how to open the one that the workspace names.
+func (p place) secrets(config *workspace.Config, opts *Options) error {
 	switch {
 	case opts.Secrets != nil:
-		return opts.Secrets, nil
+		config.Secrets = opts.Secrets
+		return nil
 	case p.vault == "":
-		return noSecrets{}, nil
+		config.OpenSecrets = func(stored string) (backend.Secrets, error) { return openStored(stored, opts) }
+		return nil
 	}
+	vault, err := openVault(p.vault, opts)
+	if err != nil {
+		return err
+	}
+	config.Secrets, config.Vault = vault, vault.URL()
+	return nil
+}
+
+// openStored opens the vault that the record of a workspace names, which anybody
+// may have written who writes to the container.
+func openStored(vault string, opts *Options) (backend.Secrets, error) {
+	switch {
+	case vault == "":
+		return noSecrets{}, nil
+	case !knownVault(vault):
+		return nil, fmt.Errorf("%w: the workspace keeps its secrets in the key vault %s, which is no host of Azure's, and would get your credentials: if you trust it, name it yourself, by ?vault= in the workspace's URL", azml.ErrInvalid, vault)
+	}
+	return openVault(vault, opts)
+}
+
+func openVault(vault string, opts *Options) (*keyvault.Store, error) {
 	var o keyvault.Options
 	if opts.Vault != nil {
 		o = *opts.Vault
 	}
-	if u, err := url.Parse(p.vault); err == nil && loopback(u.Hostname()) {
+	if u, err := url.Parse(vault); err == nil && loopback(u.Hostname()) {
 		// The resource of an emulator is not its own. Any other server would get a
 		// token for whatever it asks for.
 		o.Client.DisableChallengeResourceVerification = true
@@ -36,14 +87,17 @@ func (p place) secrets(opts *Options) (backend.Secrets, error) {
 			return nil, err
 		}
 	}
-	return keyvault.New(p.vault, credential, &o)
+	return keyvault.New(vault, credential, &o)
 }
 
 // checkVault asks for a secret that need not be there, which the caller must be
 // allowed to do.
 func checkVault(ctx context.Context, secrets backend.Secrets) error {
+	if secrets == nil { // none was named
+		return nil
+	}
 	_, err := secrets.Get(ctx, "azml-doctor")
-	if err == nil || errors.Is(err, azml.ErrNotFound) || errors.Is(err, errNoSecrets) {
+	if err == nil || errors.Is(err, azml.ErrNotFound) {
 		return nil
 	}
 	return fmt.Errorf("the secret store of the workspace: %w", err)
@@ -52,7 +106,7 @@ func checkVault(ctx context.Context, secrets backend.Secrets) error {
 // noSecrets is the secret store of a workspace without one.
 type noSecrets struct{}
 
-var errNoSecrets = fmt.Errorf("%w: the workspace has no secret store: name a key vault by ?vault=NAME in its URL", azml.ErrUnsupported)
+var errNoSecrets = fmt.Errorf("%w: the workspace has no secret store: give it a key vault by `azml workspace update --vault NAME`, or name one by ?vault=NAME in its URL", azml.ErrUnsupported)
 
 // Set implements backend.Secrets.
 func (noSecrets) Set(context.Context, string, string) error { return errNoSecrets }

@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/keyvault"
 )
 
@@ -35,10 +36,47 @@ func TestVaultGetsNoTokenForOthers(t *testing.T) {
 		g := &greedy{}
 		opts := &Options{Credential: g, Vault: &keyvault.Options{}}
 		opts.Vault.Client.Transport = g
-		secrets, err := place{vault: url}.secrets(opts)
+		secrets, err := openVault(url, opts)
 		require.NoError(t, err)
 		_, err = secrets.Get(t.Context(), "foo")
 		require.Error(t, err)
 		require.Equal(t, asked, g.asked, url)
+	}
+}
+
+// A vault that a record names gets a token only where Azure or this machine is.
+func TestStoredVaults(t *testing.T) {
+	t.Parallel()
+	for url, ok := range map[string]bool{
+		"https://contoso.vault.azure.net": true, "https://contoso.vault.azure.cn": true, "https://127.0.0.1:8443": true,
+		"https://evil.example.com": false, "https://vault.azure.net.example.com": false, "https://evilvault.azure.net": false, "https://192.0.2.2": false,
+		"http://contoso.vault.azure.net": false, "https://me:secret@contoso.vault.azure.net": false, "https://[": false, "x": false,
+	} {
+		secrets, err := openStored(url, &Options{Credential: &greedy{}})
+		if ok {
+			require.NoError(t, err, url)
+			require.IsType(t, &keyvault.Store{}, secrets)
+			continue
+		}
+		require.ErrorIs(t, err, azml.ErrInvalid, url)
+		require.NotContains(t, err.Error(), "secret@")
+	}
+	secrets, err := openStored("", &Options{})
+	require.NoError(t, err)
+	require.Equal(t, noSecrets{}, secrets)
+}
+
+func TestVaultURL(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Contoso-ml": "https://contoso-ml.vault.azure.net", "contoso.vault.azure.cn": "https://contoso.vault.azure.cn", "https://Contoso.vault.azure.net/": "https://contoso.vault.azure.net",
+	} {
+		got, err := VaultURL(name)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for _, name := range []string{"", "a", "a_b", "1abc"} {
+		_, err := VaultURL(name)
+		require.ErrorIs(t, err, azml.ErrInvalid)
 	}
 }

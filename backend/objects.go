@@ -27,7 +27,7 @@ type Objects interface {
 	// Get opens the object, or a range of it. The bytes are those of one single
 	// write (with Append: a prefix of the object at some moment), even when
 	// the object is replaced while they are read. The caller closes Body.
-	// Errors: ErrNotFound; ErrInvalid when Offset is beyond the end.
+	// Errors: ErrNotFound; ErrInvalid when Offset is negative or beyond the end.
 	Get(ctx context.Context, key string, opts *GetOptions) (*Object, error)
 
 	// Put stores the content as the whole object, all or nothing: no reader
@@ -169,6 +169,12 @@ type Spooler interface {
 // prefix, may refuse keys that get too long by it with ErrInvalid; it takes all of
 // up to half of this length behind its prefix.
 const MaxKeyLen = 1024
+
+// FilesPrefix begins the keys of files that other programs read and write as well:
+// those of a workspace's own datastore. A store that spells keys in its own way
+// leaves these as they are, behind its prefix. What it can't keep under such a name
+// is ErrInvalid to write, and where names are no keys List passes them over.
+const FilesPrefix = "data/"
 
 // ValidKey tells whether key is one that every store must take. The error
 // wraps ErrInvalid and says what is wrong with it.

@@ -22,7 +22,7 @@ const (
 	// of the workspace's objects, which escapes capitals, has no key for it.
 	ownDir = "Datastore"
 	// ownPrefix begins its keys in the store of any other workspace.
-	ownPrefix = "data/"
+	ownPrefix = backend.FilesPrefix
 )
 
 // reserved tells whether Azure ML keeps the name for a datastore of its own.

@@ -2,16 +2,23 @@ package mirror_test
 
 import (
 	"context"
+	"io"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/azure"
+	"github.com/azml-go/azml/backend/azureblob"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/experiment"
 	"github.com/azml-go/azml/internal/faultproxy"
+	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/testenv"
+	"github.com/azml-go/azml/mirror"
 	"github.com/azml-go/azml/run"
+	"github.com/azml-go/azml/workspace"
 )
 
 // TestAzure brings a laptop's runs into a container and on into a folder, and
@@ -53,5 +60,67 @@ func TestAzure(t *testing.T) {
 	clean(t, backup, cloud)
 	same(t, cloud, backup)
 	clean(t, laptop, backup)
+	require.Zero(t, clean(t, cloud, laptop).Changes())
+}
+
+// TestFollowToAzure follows a laptop's run into a container while it goes on, and
+// writes the files of its datastore there under their own names.
+func TestFollowToAzure(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	server := testenv.Azurite(t, testenv.AzuriteOptions{})
+	account, err := azureblob.ParseConnectionString(server.ConnectionString())
+	require.NoError(t, err)
+	objects, err := azureblob.Open(account.URL+"/models", account.Credential, &azureblob.Options{Prefix: "team"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, objects.Close()) })
+	require.NoError(t, objects.Prepare(ctx))
+	cloud, laptop := created(t, "cloud", objects), openFolder(t, t.TempDir(), "laptop")
+	own, err := laptop.Datastores().Default(ctx, nil)
+	require.NoError(t, err)
+	_, err = own.Write(ctx, "raw/über uns.csv", strings.NewReader("1,2\n"), nil)
+	require.NoError(t, err)
+	stop := following(t, cloud, laptop, &mirror.FollowOptions{Every: 10 * time.Millisecond})
+	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
+	require.NoError(t, err)
+	r, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
+	require.NoError(t, err)
+	stored, err := history.Get(ctx, workspace.Handle(laptop), "live")
+	require.NoError(t, err)
+	log, err := history.NewLogWriter(ctx, workspace.Handle(laptop), history.LogKey(stored.Value, "user_logs/std_log.txt"))
+	require.NoError(t, err)
+	said := func(text string) func() bool {
+		return func() bool {
+			data, _, err := workspace.Handle(cloud).Read(ctx, history.LogKey(stored.Value, "user_logs/std_log.txt"))
+			return err == nil && string(data) == text
+		}
+	}
+	reached := func(n int64, status run.Status) func() bool {
+		return func() bool {
+			copied, err := cloud.Runs().Get(ctx, "live", nil)
+			if err != nil || copied.Status() != status {
+				return false
+			}
+			sums, err := copied.Summaries(ctx)
+			return err == nil && sums["loss"].Count == n
+		}
+	}
+	for i := range int64(3) {
+		require.NoError(t, r.Log("loss", float64(i), nil))
+		require.NoError(t, r.Flush(ctx))
+		_, err = io.WriteString(log, "a line\n")
+		require.NoError(t, err)
+		require.NoError(t, log.Flush(ctx))
+		require.Eventually(t, reached(i+1, run.StatusRunning), time.Minute, 10*time.Millisecond)
+		require.Eventually(t, said(strings.Repeat("a line\n", int(i)+1)), time.Minute, 10*time.Millisecond)
+	}
+	require.NoError(t, log.Close(ctx))
+	require.NoError(t, r.Complete(ctx))
+	require.Eventually(t, reached(3, run.StatusCompleted), time.Minute, 10*time.Millisecond)
+	stop()
+	clean(t, cloud, laptop)
+	same(t, laptop, cloud)
+	_, err = objects.Stat(ctx, "data/raw/über uns.csv")
+	require.NoError(t, err)
 	require.Zero(t, clean(t, cloud, laptop).Changes())
 }

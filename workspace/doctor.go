@@ -49,7 +49,7 @@ type Finding struct {
 // What does not work is a finding and no error. Errors: the context's.
 func (w *Workspace) Doctor(ctx context.Context) (_ []Finding, err error) {
 	defer w.h.Operation(&ctx, &err, "examine", kind, w.Name())()
-	d := &doctor{h: w.h}
+	d := &doctor{h: w.h, vault: w.vault, stored: w.record().Vault}
 	for _, check := range []struct {
 		name string
 		look func(context.Context)
@@ -75,6 +75,10 @@ type doctor struct {
 	written    []time.Duration // how long writes took
 	read       []time.Duration // how long reads took
 	skews      []time.Duration // how much the store's clock was ahead, at the least
+
+	vault       string // that was named when the workspace was opened
+	stored      string // the one that its record names
+	secretsKept *kept  // what was told while there was a secret
 }
 
 func (d *doctor) find(level Level, fix, format string, args ...any) {
@@ -118,30 +122,48 @@ func (d *doctor) conditions(ctx context.Context) {
 	}
 }
 
-// protection tells how the stores keep what was deleted.
-func (d *doctor) protection(ctx context.Context) {
-	d.protectionOf(ctx, "objects", d.h.Objects(), "switch on soft delete for blobs in the storage account's data protection, for a week or more")
-	d.protectionOf(ctx, "secrets", d.h.Secrets(), "switch on soft delete of the key vault")
+// kept is how a store keeps what was deleted, as far as it tells.
+type kept struct {
+	backend.Protection
+	err error
 }
 
-func (d *doctor) protectionOf(ctx context.Context, what string, store any, fix string) {
+// keeps asks a store how it keeps what was deleted. It gives nil for one that
+// keeps nothing by itself: a folder, whose copies are its owner's to make.
+func keeps(ctx context.Context, store any) *kept {
 	protector, ok := backend.As[backend.Protector](store)
 	if !ok {
-		return // a folder, whose copies are its owner's to make
+		return nil
 	}
 	p, err := protector.Protection(ctx)
+	return &kept{p, err}
+}
+
+// protection tells how the stores keep what was deleted.
+func (d *doctor) protection(ctx context.Context) {
+	d.protectionOf("objects", keeps(ctx, d.h.Objects()), "switch on soft delete for blobs in the storage account's data protection, for a week or more")
+	if d.secretsKept == nil {
+		d.secretsKept = keeps(ctx, d.h.Secrets())
+	}
+	d.protectionOf("secrets", d.secretsKept, "switch on soft delete of the key vault")
+}
+
+func (d *doctor) protectionOf(what string, k *kept, fix string) {
 	switch {
-	case errors.Is(err, azml.ErrUnsupported), errors.Is(err, azml.ErrDenied):
-		d.fine("whether deleted %s can be had back is not known: %v", what, err)
-	case err != nil:
-		d.broken("the protection of "+what, err)
-	case p.SoftDelete == 0:
-		d.find(LevelWarning, fix, "deleted %s can't be had back", what)
+	case k == nil:
+	case errors.Is(k.err, azml.ErrUnsupported), errors.Is(k.err, azml.ErrDenied):
+		d.fine("whether deleted %s can be had back is not known: %v", what, k.err)
+	case k.err != nil:
+		d.broken("the protection of "+what, k.err)
+	case k.SoftDelete == 0 && k.Versions:
+		d.fine("deleted and replaced %s can be had back: they stay as versions", what)
+	case k.SoftDelete == 0:
+		d.find(LevelWarning, fix, "deleted %s can't be had back, nor can replaced ones", what)
+	case k.Versions:
+		d.fine("deleted %s can be had back for %d days, and so can replaced ones", what, days(k.SoftDelete))
 	default:
-		replaced := ""
-		if p.Versions {
-			replaced = ", and so can replaced ones"
-		}
-		d.fine("deleted %s can be had back for %d days%s", what, int(p.SoftDelete.Hours()/24), replaced)
+		d.fine("deleted %s can be had back for %d days, replaced ones can't", what, days(k.SoftDelete))
 	}
 }
+
+func days(t time.Duration) int { return int(t.Hours() / 24) }

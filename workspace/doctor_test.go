@@ -24,11 +24,11 @@ import (
 // ill is a store with a fault. The zero ill is sound.
 type ill struct {
 	backend.Objects
-	careless bool                          // passes conditions over
-	denies   string                        // a request that is refused
-	ahead    time.Duration                 // of its clock
-	slow     time.Duration                 // of each read
-	keeps    func() (time.Duration, error) // nil for a store that can't tell
+	careless bool                               // passes conditions over
+	denies   string                             // a request that is refused
+	ahead    time.Duration                      // of its clock
+	slow     time.Duration                      // of each read
+	keeps    func() (backend.Protection, error) // nil for a store that can't tell
 }
 
 func (s *ill) try(request string) error {
@@ -83,8 +83,7 @@ func (s *ill) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[bac
 type telling struct{ ill }
 
 func (s *telling) Protection(context.Context) (backend.Protection, error) {
-	kept, err := s.keeps()
-	return backend.Protection{SoftDelete: kept}, err
+	return s.keeps()
 }
 
 // none is a secret store that a workspace hasn't got.
@@ -125,9 +124,11 @@ func TestDoctor(t *testing.T) {
 	with := func(fault ill) func(backend.Objects) backend.Objects {
 		return func(sound backend.Objects) backend.Objects { fault.Objects = sound; return &fault }
 	}
-	keeping := func(kept time.Duration, err error) func(backend.Objects) backend.Objects {
+	keeping := func(kept time.Duration, versions bool, err error) func(backend.Objects) backend.Objects {
 		return func(sound backend.Objects) backend.Objects {
-			return &telling{ill{Objects: sound, keeps: func() (time.Duration, error) { return kept, err }}}
+			return &telling{ill{Objects: sound, keeps: func() (backend.Protection, error) {
+				return backend.Protection{SoftDelete: kept, Versions: versions}, err
+			}}}
 		}
 	}
 	all := []keyvaulttest.Permission{"get", "list", "set", "delete", "recover", "purge"}
@@ -160,10 +161,13 @@ func TestDoctor(t *testing.T) {
 		"may not get":         {store: with(ill{}), secrets: vault(t, but("get")...), want: []string{"Error secrets: reading a secret"}},
 		"may not list them":   {store: with(ill{}), secrets: vault(t, but("list")...), want: []string{"Error secrets: listing secrets"}},
 		"may not delete them": {store: with(ill{}), secrets: vault(t, but("delete")...), want: []string{"Error secrets: deleting a secret"}},
-		"no soft delete":      {store: keeping(0, nil), want: []string{"Warning protection: deleted objects can't be had back"}, fix: "data protection"},
-		"soft delete":         {store: keeping(7*24*time.Hour, nil), told: "deleted objects can be had back for 7 days"},
-		"may not ask":         {store: keeping(0, azml.ErrDenied), told: "is not known"},
-		"broken settings":     {store: keeping(0, azml.ErrUnavailable), want: []string{"Error protection: unavailable"}, fix: "network"},
+		"no soft delete":      {store: keeping(0, false, nil), want: []string{"Warning protection: deleted objects can't be had back"}, fix: "data protection"},
+		"soft delete":         {store: keeping(7*24*time.Hour, false, nil), told: "deleted objects can be had back for 7 days, replaced ones can't"},
+		"and versions":        {store: keeping(7*24*time.Hour, true, nil), told: "deleted objects can be had back for 7 days, and so can replaced ones"},
+		"versions alone":      {store: keeping(0, true, nil), told: "they stay as versions"},
+		"a fresh vault":       {store: with(ill{}), secrets: vault(t), told: "deleted secrets can be had back for 90 days"},
+		"may not ask":         {store: keeping(0, false, azml.ErrDenied), told: "is not known"},
+		"broken settings":     {store: keeping(0, false, azml.ErrUnavailable), want: []string{"Error protection: unavailable"}, fix: "network"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

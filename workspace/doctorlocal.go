@@ -28,6 +28,7 @@ func (d *doctor) secrets(ctx context.Context) {
 		d.broken("setting a secret", err)
 		return
 	}
+	d.secretsKept = keeps(ctx, store) // a vault tells it by its secrets, and may have no other
 	failed := false
 	broken := func(what string, err error) {
 		if err != nil {
@@ -52,6 +53,9 @@ func (d *doctor) secrets(ctx context.Context) {
 	}
 	if !failed {
 		d.fine("secrets can be set, read, listed and deleted")
+	}
+	if d.vault != "" && d.stored == "" {
+		d.find(LevelWarning, "azml workspace update --vault "+d.vault, "the workspace does not store its key vault: who opens it without naming one has no secrets")
 	}
 }
 

@@ -3,6 +3,7 @@ package workspace
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,7 +79,7 @@ type OpenOptions struct {
 
 // Open opens the workspace in the local folder dir, and creates it when the
 // folder is empty or not there. Close it. Errors: ErrInvalid when dir holds
-// other things; ErrNotFound with MustExist; ErrDenied; ErrUnsupported when it
+// other things, and to create one within another's folder; ErrNotFound with MustExist; ErrDenied; ErrUnsupported when it
 // was written by a newer azml; ErrDamaged.
 func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err error) {
 	defer core.Wrap(&err, "open", kind, dir)
@@ -98,6 +99,11 @@ func Open(ctx context.Context, dir string, opts *OpenOptions) (_ *Workspace, err
 	}
 	if fresh && opts.MustExist {
 		return nil, fmt.Errorf("%w: there is no workspace in %s: create one with `azml init` or workspace.Open", azml.ErrNotFound, abs)
+	}
+	if fresh {
+		if err := checkAbove(abs); err != nil {
+			return nil, err
+		}
 	}
 	name := opts.Name
 	if name == "" {
@@ -145,6 +151,25 @@ func inspect(dir string) (fresh bool, err error) {
 	return true, nil
 }
 
+// checkAbove gives an error when the folder is within that of another workspace,
+// which would take the new one's files for its own. Files of that name are others',
+// too: the record's schema tells.
+func checkAbove(dir string) error {
+	schema, _, _ := strings.Cut((*record.Workspace)(nil).Schema(), "/")
+	for above := filepath.Dir(dir); ; above = filepath.Dir(above) {
+		var head struct {
+			Schema string `json:"schema"`
+		}
+		data, err := os.ReadFile(filepath.Join(above, key))
+		if err == nil && json.Unmarshal(data, &head) == nil && strings.HasPrefix(head.Schema, schema+"/") {
+			return fmt.Errorf("%w: %s is within the workspace in %s: use a folder beside it", azml.ErrInvalid, dir, above)
+		}
+		if above == filepath.Dir(above) {
+			return nil
+		}
+	}
+}
+
 // nameOf makes a workspace's name of a folder's.
 func nameOf(dir string) string {
 	name := strings.Map(func(r rune) rune {
@@ -185,8 +210,16 @@ func local(dir string, opts *OpenOptions) (Config, closers, error) {
 type Config struct {
 	// Objects is the object store. Required.
 	Objects backend.Objects
-	// Secrets is the secret store. Required.
+	// Secrets is the secret store. Required without OpenSecrets.
 	Secrets backend.Secrets
+	// Vault is the URL of the key vault that Secrets is in, such as
+	// https://contoso.vault.azure.net, empty for none. Create stores it, so that the
+	// workspace knows where its secrets are. New fails when another one is stored.
+	Vault string
+	// OpenSecrets opens the secret store when Secrets is nil, by the URL that is
+	// stored, empty for none. Others may have written it: send no credential where
+	// that must not go.
+	OpenSecrets func(vault string) (backend.Secrets, error)
 	// Name is the name of a workspace that is created; when empty it is made of
 	// the last part of Location. New does not look at it.
 	Name string
@@ -225,7 +258,8 @@ type Config struct {
 }
 
 // New opens the workspace in the stores of config. Close it. Errors:
-// ErrNotFound when there is none, ErrUnsupported, ErrDamaged.
+// ErrNotFound when there is none, ErrInvalid for another vault than its own,
+// ErrUnsupported, ErrDamaged.
 func New(ctx context.Context, config Config) (_ *Workspace, err error) {
 	defer core.Wrap(&err, "open", kind, config.Name)
 	return open(ctx, config)
@@ -283,7 +317,7 @@ func ofCreation(name string) bool {
 }
 
 func open(ctx context.Context, config Config) (*Workspace, error) {
-	if config.Objects == nil || config.Secrets == nil {
+	if config.Objects == nil || config.Secrets == nil && config.OpenSecrets == nil {
 		return nil, fmt.Errorf("%w: Config.Objects and Config.Secrets are required", azml.ErrInvalid)
 	}
 	cache, err := cacheDir(config.CacheDir)
@@ -294,7 +328,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := core.Config{Telemetry: recorder, Objects: config.Objects, Secrets: config.Secrets, Datastores: slices.Concat(config.Datastores, datastoreDrivers), Computes: config.Computes, Program: config.Program, Location: cmp.Or(config.dir, config.Location), SecretsKeyFile: config.keyFile, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
+	c := core.Config{Telemetry: recorder, Objects: config.Objects, Datastores: slices.Concat(config.Datastores, datastoreDrivers), Computes: config.Computes, Program: config.Program, Location: cmp.Or(config.dir, config.Location), SecretsKeyFile: config.keyFile, CacheDir: cache, Logger: config.Logger, Dir: config.dir, Private: config.private(cache)}
 	if config.create {
 		if err := core.WorkspaceName.Check(config.Name); err != nil {
 			return nil, err
@@ -306,7 +340,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	stored, err := core.Get[record.Workspace](ctx, core.New(c), key)
 	if errors.Is(err, azml.ErrNotFound) && config.create {
 		h := core.New(c)
-		stored, err = core.Create(ctx, h, ref(config.Name), record.Workspace{ID: core.NewUUID(), Name: config.Name})
+		stored, err = core.Create(ctx, h, ref(config.Name), record.Workspace{ID: core.NewUUID(), Name: config.Name, Vault: config.Vault})
 		if errors.Is(err, azml.ErrExists) { // another process was faster
 			stored, err = core.Get[record.Workspace](ctx, h, key)
 		}
@@ -315,6 +349,9 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 		return nil, err
 	}
 	c.Workspace = stored.Value
+	if c.Secrets, err = config.secretsOf(stored.Value); err != nil {
+		return nil, err
+	}
 	driver, err := process.New(filepath.Join(cache, "jobs", stored.Value.ID), nil)
 	if err != nil {
 		return nil, err
@@ -323,27 +360,42 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if config.Close == nil {
 		config.Close = func() error { return nil }
 	}
-	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), close: config.Close}, nil
+	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), vault: config.Vault, close: config.Close}, nil
 }
 
 // datastoreDrivers are the drivers of datastores that link nothing that the
 // workspace doesn't need anyway.
 var datastoreDrivers = []backend.DatastoreDriver{folder.Driver{}, web.Driver{}, sqlite.Driver{}}
 
-// observe wraps the stores so that their requests leave spans and metrics, when
+// observe wraps the objects so that their requests leave spans and metrics, when
 // there is a provider for them.
 func (c *Config) observe() (_ *telemetry.Recorder, err error) {
-	if c.TracerProvider == nil && c.MeterProvider == nil {
+	if !c.observed() {
 		return telemetry.Off(), nil
 	}
-	providers := traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider}
-	if c.Objects, err = traced.Objects(c.Objects, providers); err != nil {
-		return nil, err
-	}
-	if c.Secrets, err = traced.Secrets(c.Secrets, providers); err != nil {
+	if c.Objects, err = traced.Objects(c.Objects, traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider}); err != nil {
 		return nil, err
 	}
 	return telemetry.New(c.TracerProvider, c.MeterProvider)
+}
+
+func (c *Config) observed() bool { return c.TracerProvider != nil || c.MeterProvider != nil }
+
+// secretsOf gives the secret store of the workspace with the record. Secrets in
+// another vault than the others' would be missed by them.
+func (c *Config) secretsOf(r record.Workspace) (secrets backend.Secrets, err error) {
+	if c.Vault != "" && r.Vault != "" && c.Vault != r.Vault {
+		return nil, fmt.Errorf("%w: the workspace keeps its secrets in the key vault %s, and %s was named: name none, or change the workspace's own by `azml workspace update --vault`", azml.ErrInvalid, r.Vault, c.Vault)
+	}
+	if secrets = c.Secrets; secrets == nil {
+		if secrets, err = c.OpenSecrets(r.Vault); err != nil {
+			return nil, err
+		}
+	}
+	if !c.observed() {
+		return secrets, nil
+	}
+	return traced.Secrets(secrets, traced.Providers{Tracer: c.TracerProvider, Meter: c.MeterProvider})
 }
 
 // private lists what never goes into a snapshot.
@@ -369,7 +421,10 @@ func cacheDir(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.MkdirAll(dir, 0o700)
+	if err := os.MkdirAll(dir, 0o700); err != nil { // of no class of its own: nothing is missing in the workspace
+		return "", fmt.Errorf("%w: the cache folder can't be made: set CacheDir, or the variable that names your cache folder: %w", azml.ErrInvalid, err)
+	}
+	return dir, nil
 }
 
 // closers close what was opened, the last first.

@@ -3,10 +3,14 @@ package workspace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/process"
 	"github.com/azml-go/azml/compute"
 	"github.com/azml-go/azml/dataset"
@@ -26,6 +30,7 @@ type Workspace struct {
 	h        core.Handle
 	driver   *process.Driver
 	location string // a folder or a URL
+	vault    string // that was named when it was opened
 	close    func() error
 
 	mu     sync.Mutex
@@ -52,6 +57,8 @@ type Details struct {
 	Tags map[string]string `json:"tags,omitempty"`
 	// Location is the folder of a local workspace, else Config.Location.
 	Location string `json:"location,omitempty"`
+	// Vault is the URL of the key vault with its secrets, where it is stored.
+	Vault string `json:"vault,omitempty"`
 	// CacheDir is the folder of this machine for what can be made again.
 	CacheDir string `json:"cacheDir"`
 	// Created is when it was created.
@@ -71,7 +78,7 @@ func (w *Workspace) ID() string { return w.record().ID }
 func (w *Workspace) Details() Details {
 	r := w.record()
 	return Details{ID: r.ID, Name: r.Name, FriendlyName: r.FriendlyName, Description: r.Description, Tags: maps.Clone(r.Tags),
-		Location: w.location, CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
+		Location: w.location, Vault: r.Vault, CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
 }
 
 // Experiments leads to the experiments.
@@ -112,18 +119,29 @@ type Update struct {
 	SetTags map[string]string
 	// RemoveTags removes tags; missing ones are passed over.
 	RemoveTags []string
+	// Vault replaces the URL of the key vault with the workspace's secrets, unless
+	// it is nil; an empty one leaves it to who opens the workspace. It counts from
+	// the next time that the workspace is opened. Secrets are not moved.
+	Vault *string
 }
 
 // Update changes the workspace's record and gives the changed details. Errors:
-// ErrInvalid.
+// ErrInvalid; ErrUnsupported for the vault of a local workspace, whose secrets
+// are in its folder.
 func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err error) {
 	defer w.h.Operation(&ctx, &err, "update", kind, w.Name())()
-	stored, err := core.Update(ctx, w.h, ref(w.Name()), core.Updated("names, description or tags"), func(r *record.Workspace) error {
+	if err := w.checkVault(change.Vault); err != nil {
+		return Details{}, err
+	}
+	stored, err := core.Update(ctx, w.h, ref(w.Name()), core.Updated("names, description, tags or key vault"), func(r *record.Workspace) error {
 		if change.FriendlyName != nil {
 			r.FriendlyName = *change.FriendlyName
 		}
 		if change.Description != nil {
 			r.Description = *change.Description
+		}
+		if change.Vault != nil {
+			r.Vault = *change.Vault
 		}
 		r.Tags = core.ChangeLabels(r.Tags, change.SetTags, change.RemoveTags)
 		if err := core.CheckText("friendly name", r.FriendlyName); err != nil {
@@ -141,6 +159,20 @@ func (w *Workspace) Update(ctx context.Context, change Update) (_ Details, err e
 	w.stored = stored
 	w.mu.Unlock()
 	return w.Details(), nil
+}
+
+// checkVault gives an error for what can't be the vault of the workspace.
+func (w *Workspace) checkVault(vault *string) error {
+	if vault == nil {
+		return nil
+	}
+	if w.h.Dir() != "" {
+		return fmt.Errorf("%w: the secrets of a local workspace are in its folder, not in a key vault", azml.ErrUnsupported)
+	}
+	if u, err := url.Parse(*vault); *vault != "" && (err != nil || u.Host == "" || *vault != "https://"+strings.ToLower(u.Host)) {
+		return fmt.Errorf("%w: not the URL of a key vault: give one such as https://contoso.vault.azure.net, in small letters and without a path, a query or a user", azml.ErrInvalid)
+	}
+	return nil
 }
 
 // Close ends the use of the workspace by this process. It waits until

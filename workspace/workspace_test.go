@@ -21,6 +21,21 @@ import (
 	"github.com/azml-go/azml/workspace"
 )
 
+func TestNoneWithinAnother(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "workspace.json"), []byte(`{"projects": {}}`), 0o600))
+	outer, err := workspace.Open(t.Context(), filepath.Join(dir, "ws"), options(dir))
+	require.NoError(t, err, "the file is of another program")
+	require.NoError(t, outer.Close(t.Context()))
+	for _, below := range []string{"new", "Datastore/new/.azml"} {
+		_, err = workspace.Open(t.Context(), filepath.Join(dir, "ws", below), options(dir))
+		require.ErrorIs(t, err, azml.ErrInvalid)
+		require.ErrorContains(t, err, "within the workspace in "+filepath.Join(dir, "ws"))
+		require.NoDirExists(t, filepath.Join(dir, "ws", below))
+	}
+}
+
 func TestOpenAtOnceInAnEmptyFolder(t *testing.T) {
 	t.Parallel()
 	for range 10 {

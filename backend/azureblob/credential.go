@@ -2,6 +2,7 @@ package azureblob
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -18,6 +19,14 @@ type Credential struct {
 	token azcore.TokenCredential
 	key   *container.SharedKeyCredential
 	sas   string
+	from  string
+}
+
+// From gives the credential with a word for people on where it was found, such as
+// "the variable AZURE_STORAGE_KEY", which errors name when it is refused.
+func (c Credential) From(source string) Credential {
+	c.from = source
+	return c
 }
 
 // Token is a credential of Microsoft Entra ID, such as those of azidentity. It
@@ -69,8 +78,17 @@ type Account struct {
 	Credential Credential
 }
 
+// emulator is what UseDevelopmentStorage=true stands for: the account that the
+// emulator has when nobody gives it others, whose key is known to all.
+var emulator = map[string]string{
+	"AccountName": "devstoreaccount1", "BlobEndpoint": "http://127.0.0.1:10000/devstoreaccount1",
+	"AccountKey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+}
+
 // ParseConnectionString reads the connection string of a storage account, as the
-// Azure portal and Azurite give it. Errors: ErrInvalid, without any of the text.
+// Azure portal and Azurite give it, or UseDevelopmentStorage=true, which is
+// Azurite's usual account on this machine. Errors: ErrInvalid, without any of the
+// text.
 func ParseConnectionString(text string) (Account, error) {
 	parts := map[string]string{"DefaultEndpointsProtocol": "https", "EndpointSuffix": "core.windows.net"}
 	for part := range strings.SplitSeq(strings.TrimSpace(text), ";") {
@@ -80,12 +98,18 @@ func ParseConnectionString(text string) (Account, error) {
 		}
 		parts[name] = value
 	}
+	if strings.EqualFold(parts["UseDevelopmentStorage"], "true") {
+		if parts["DevelopmentStorageProxyUri"] != "" {
+			return Account{}, fmt.Errorf("%w: the connection string has DevelopmentStorageProxyUri: give BlobEndpoint, AccountName and AccountKey instead", azml.ErrInvalid)
+		}
+		maps.Copy(parts, emulator)
+	}
 	a := Account{URL: strings.TrimSuffix(parts["BlobEndpoint"], "/"), Name: parts["AccountName"]}
 	if a.URL == "" && a.Name != "" {
 		a.URL = fmt.Sprintf("%s://%s.blob.%s", parts["DefaultEndpointsProtocol"], a.Name, parts["EndpointSuffix"])
 	}
 	if u, err := url.Parse(a.URL); err != nil || u.Host == "" {
-		return Account{}, fmt.Errorf("%w: the connection string has neither AccountName nor a BlobEndpoint that is a URL", azml.ErrInvalid)
+		return Account{}, fmt.Errorf("%w: the connection string has neither AccountName nor a BlobEndpoint that is a URL, nor UseDevelopmentStorage=true", azml.ErrInvalid)
 	}
 	switch key, signature := parts["AccountKey"], parts["SharedAccessSignature"]; {
 	case key != "" && a.Name != "":

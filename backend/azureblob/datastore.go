@@ -34,6 +34,9 @@ func (d Driver) Open(_ context.Context, source backend.DatastoreSource) (backend
 	if facts["account"] == "" || facts["container"] == "" {
 		return nil, fmt.Errorf("%w: name the storage account and the container", azml.ErrInvalid)
 	}
+	if err := CheckContainer(facts["container"]); err != nil {
+		return nil, err
+	}
 	endpoint := facts["endpoint"]
 	if endpoint == "" {
 		endpoint = "https://" + facts["account"] + ".blob.core.windows.net"

@@ -1,6 +1,7 @@
 package azureblob_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/azureblob"
 	"github.com/azml-go/azml/backend/backendtest"
+	"github.com/azml-go/azml/backend/prefixed"
 	"github.com/azml-go/azml/internal/testenv"
 )
 
@@ -73,6 +75,61 @@ func TestDatastoreOfOthersFiles(t *testing.T) {
 	require.Equal(t, names, listed)
 }
 
+// TestOwnDatastore has the files of a workspace's own datastore below those of
+// another: to other programs, they have their own names.
+func TestOwnDatastore(t *testing.T) {
+	t.Parallel()
+	connection := azurite(t, testenv.AzuriteOptions{}).ConnectionString()
+	backendtest.DataFiles(t, func(t *testing.T) backendtest.DataFilesHarness {
+		s := byKey(connection)(t, newContainer(t, connection, nil), azureblob.Options{Prefix: "a team."})
+		return backendtest.DataFilesHarness{Files: prefixed.New(s, backend.FilesPrefix), Links: true}
+	})
+}
+
+// TestOthersFilesOfAWorkspace finds the blobs that another program has written
+// among those of a workspace, and shows it the workspace's.
+func TestOthersFilesOfAWorkspace(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	connection := azurite(t, testenv.AzuriteOptions{}).ConnectionString()
+	name := newContainer(t, connection, nil)
+	others, err := container.NewClientFromConnectionString(connection, name, nil)
+	require.NoError(t, err)
+	s := byKey(connection)(t, name, azureblob.Options{Prefix: "a team."})
+	const place = "a!Vteam..~~/data/" // spelled as the keys of all others
+	for _, name := range []string{"über uns.csv", "raw/a b.csv", "marker/", "two//slashes", "!V"} {
+		_, err := others.NewBlockBlobClient(place+name).UploadBuffer(ctx, []byte(name), nil)
+		require.NoError(t, err)
+	}
+	for _, key := range []string{"data", "data ", "data!/x", "data/~ours é.csv", "z z"} {
+		_, err := s.Put(ctx, key, strings.NewReader("x"), &backend.PutOptions{})
+		require.NoError(t, err)
+	}
+	_, err = others.NewBlobClient(place+"~ours é.csv").GetProperties(ctx, nil)
+	require.NoError(t, err)
+	list := func(opts backend.ListOptions) (keys []string) {
+		for info, err := range s.List(ctx, &opts) {
+			require.NoError(t, err)
+			keys = append(keys, info.Key)
+		}
+		return keys
+	}
+	files := []string{"data/!V", "data/raw/a b.csv", "data/~ours é.csv", "data/über uns.csv"}
+	require.Equal(t, slices.Concat([]string{"data", "data ", "data!/x"}, files, []string{"z z"}), list(backend.ListOptions{}))
+	require.Equal(t, files[2:], list(backend.ListOptions{Prefix: "data/", StartAfter: files[1]}))
+	require.Equal(t, files[3:], list(backend.ListOptions{Prefix: "data/ü"}))
+	require.Equal(t, []string{"data", "data ", "data!/", "data/"}, list(backend.ListOptions{Prefix: "d", Delimiter: "/"}))
+	require.Equal(t, []string{"data/!V", "data/marker/", "data/raw/", "data/two/", "data/~ours é.csv", "data/über uns.csv"}, list(backend.ListOptions{Prefix: "data/", Delimiter: "/"}))
+	object, err := s.Get(ctx, files[3], &backend.GetOptions{})
+	require.NoError(t, err)
+	require.EqualValues(t, len("über uns.csv"), object.Info.Size)
+	require.NoError(t, object.Body.Close())
+	for _, key := range []string{`data/a\b`, "data/a.", "data/a./b"} {
+		_, err = s.Put(ctx, key, strings.NewReader("x"), &backend.PutOptions{})
+		require.ErrorIs(t, err, azml.ErrInvalid, key)
+	}
+}
+
 func TestDatastoreFailures(t *testing.T) {
 	t.Parallel()
 	server := azurite(t, testenv.AzuriteOptions{})
@@ -89,6 +146,7 @@ func TestDatastoreFailures(t *testing.T) {
 		"no URL":    func(s backend.DatastoreSource) { s.Connection["endpoint"] = "x" },
 		"key":       func(s backend.DatastoreSource) { s.Credentials["accountKey"] = "no base64!" },
 		"container": func(s backend.DatastoreSource) { s.Connection["container"] = "" },
+		"name":      func(s backend.DatastoreSource) { s.Connection["container"] = "My_Data" },
 	} {
 		bad := datastoreSource(server, "c", "")
 		change(bad)

@@ -16,6 +16,9 @@
 // 1,024 characters and 254 segments; a key whose name is longer than that is
 // ErrInvalid. Blobs of names that no key is spelled as are not seen.
 //
+// Files (see [backend.FilesPrefix]) have their keys as names, as other programs
+// expect: a dot at the end of a segment or a "\" is ErrInvalid there.
+//
 // # Failures
 //
 // Requests that fail are sent again by the pipeline of the SDK, which obeys

@@ -76,6 +76,9 @@ func (s *Store) explain(ctx context.Context, op, key string, err error) error {
 		return fmt.Errorf("%s %q: %w", op, key, failure(err))
 	}
 	v := s.judge(err)
+	if from := s.credential.from; from != "" && v.class == azml.ErrDenied { //nolint:errorlint // a class itself
+		v.advice += " (the credential is of " + from + ")"
+	}
 	return fmt.Errorf("%w: %s %q: %w%s", v.class, op, key, failure(err), v.advice)
 }
 
@@ -146,7 +149,7 @@ var codes = map[bloberror.Code]verdict{
 	bloberror.UnsupportedHeader:         {azml.ErrUnsupported, ""},
 	bloberror.UnsupportedQueryParameter: {azml.ErrUnsupported, ""},
 	bloberror.OutOfRangeInput:           {azml.ErrInvalid, ": Azure does not take such a name"},
-	bloberror.InvalidResourceName:       {azml.ErrInvalid, ": containers have names of 3 to 63 small letters, digits and \"-\": look at the URL"},
+	bloberror.InvalidResourceName:       {azml.ErrInvalid, ": " + containerNames + ": look at the URL"},
 }
 
 const signIn = ": sign in (az login), or give an account key, a connection string or a shared access signature"

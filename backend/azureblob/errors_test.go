@@ -46,6 +46,13 @@ func calls(ctx context.Context, s *azureblob.Store, key string) map[string]error
 	return all
 }
 
+// TestNewWithoutClient gives nothing to New.
+func TestNewWithoutClient(t *testing.T) {
+	t.Parallel()
+	_, err := azureblob.New(nil, nil)
+	require.ErrorIs(t, err, azml.ErrInvalid)
+}
+
 // TestAnswers has a server that gives one answer to everything.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
@@ -277,6 +284,13 @@ func TestRefusedArguments(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "https://contoso.blob.core.windows.net", account.URL)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", account, account, account), secret)
+	emulator, err := azureblob.ParseConnectionString("UseDevelopmentStorage=True;")
+	require.NoError(t, err)
+	require.Equal(t, "devstoreaccount1", emulator.Name)
+	require.Equal(t, "http://127.0.0.1:10000/devstoreaccount1", emulator.URL)
+	require.NotEqual(t, azureblob.Credential{}, emulator.Credential)
+	_, err = azureblob.ParseConnectionString("UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://10.0.0.1")
+	require.ErrorContains(t, err, "give BlobEndpoint")
 	_, err = azureblob.SharedKey("a", secret+"!")
 	require.ErrorIs(t, err, azml.ErrInvalid)
 	require.NotContains(t, err.Error(), secret)

@@ -25,6 +25,9 @@ func (s *Store) Get(ctx context.Context, key string, opts *backend.GetOptions) (
 	if err != nil {
 		return nil, err
 	}
+	if opts.Offset < 0 {
+		return nil, fmt.Errorf("%w: get %q: offset %d is before its beginning", azml.ErrInvalid, key, opts.Offset)
+	}
 	b := &body{ctx: ctx, store: s, client: s.client.NewBlobClient(name), offset: opts.Offset}
 	b.info.Key = key
 	whole := opts.Offset == 0 && opts.Length == 0

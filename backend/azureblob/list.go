@@ -12,7 +12,9 @@ import (
 )
 
 // List yields the objects, page by page, in the order of the service, which is
-// that of the keys. Blobs whose names no key is spelled as are passed over.
+// that of the keys, but for files' names with characters beyond U+FFFF, of which it
+// does not say how it sorts them. Blobs whose names no key is spelled as are passed
+// over.
 func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
 	return func(yield func(backend.Info, error) bool) {
 		for info, err := range s.pages(ctx, opts) {
@@ -33,26 +35,23 @@ func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[b
 
 // unprefixed gives the key of what was listed, !ok when it is none of ours.
 func (s *Store) unprefixed(info backend.Info) (key string, ok bool) {
-	if key, ok = info.Key, true; !s.asIs {
-		key, ok = keyOf(info.Key)
+	switch file, isFile := strings.CutPrefix(info.Key, spell(s.prefix, false)+backend.FilesPrefix); {
+	case s.asIs:
+		key, ok = strings.CutPrefix(info.Key, s.prefix)
+	case isFile:
+		key = backend.FilesPrefix + file
+		ok = backend.ValidKey(strings.TrimSuffix(key, "/")) == nil
+	default:
+		if key, ok = keyOf(info.Key); ok {
+			key, ok = strings.CutPrefix(key, s.prefix)
+		}
 	}
-	if !ok || strings.HasSuffix(key, "/") != info.IsPrefix {
-		return "", false
-	}
-	return strings.CutPrefix(key, s.prefix)
-}
-
-// beginning gives what the names of all keys begin with that begin so.
-func (s *Store) beginning(key string) string {
-	if s.asIs {
-		return s.prefix + key
-	}
-	return spell(s.prefix+key, false)
+	return key, ok && strings.HasSuffix(key, "/") == info.IsPrefix
 }
 
 // pages yields everything that the service lists, by its name.
 func (s *Store) pages(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
-	prefix := s.beginning(opts.Prefix)
+	prefix := s.spell(opts.Prefix, false)
 	if opts.Delimiter != "" {
 		// No beginning is asked for: of common prefixes, the service leaves it
 		// open what it means.
@@ -63,7 +62,7 @@ func (s *Store) pages(ctx context.Context, opts *backend.ListOptions) iter.Seq2[
 	}
 	flat := &container.ListBlobsFlatOptions{Prefix: &prefix}
 	if opts.StartAfter != "" {
-		flat.StartFrom = new(s.beginning(opts.StartAfter))
+		flat.StartFrom = new(s.spell(opts.StartAfter, false))
 	}
 	return eachOf(ctx, s.client.NewListBlobsFlatPager(flat), func(page container.ListBlobsFlatResponse) ([]*container.BlobPrefix, []*container.BlobItem) {
 		return nil, page.Segment.BlobItems

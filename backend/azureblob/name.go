@@ -2,6 +2,7 @@ package azureblob
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,7 +19,8 @@ const (
 // digits are the 64 characters that stand for a number, in their own order.
 const digits = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 
-// A name is made of a key byte by byte, so that names sort as their keys do:
+// A name is made of a key byte by byte, but for the names of files (see
+// [backend.FilesPrefix]), so that names sort as their keys do:
 //
 //	0x01 … "!"     "!" and a digit
 //	"[" "\"        "[" and a digit
@@ -43,14 +45,40 @@ const (
 	continuation = 0x80
 )
 
-// nameOf gives the name of a key's blob. Errors: ErrInvalid when it is too long.
-func nameOf(key string) (string, error) {
-	name := spell(key, true)
-	if len(name) > maxName || strings.Count(name, "/") >= maxSegments {
-		return "", fmt.Errorf("%w: the key has %d characters in Azure's spelling and %d segments, of which it takes %d and %d: %.60q…",
-			azml.ErrInvalid, len(name), strings.Count(name, "/")+1, maxName, maxSegments, key)
+const containerNames = "containers have names of 3 to 63 small letters, digits and single \"-\" between them"
+
+// CheckContainer gives an error for what can't be the name of a container, by the
+// service's rule; "$root", "$web" and "$logs" are its own. Errors: ErrInvalid.
+func CheckContainer(name string) error {
+	const shortest, longest = 3, 63
+	letters := func(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' }
+	fits := len(name) >= shortest && len(name) <= longest
+	for part := range strings.SplitSeq(name, "-") {
+		fits = fits && part != "" && strings.TrimFunc(part, letters) == ""
 	}
-	return name, nil
+	if fits || slices.Contains([]string{"$root", "$web", "$logs"}, name) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", azml.ErrInvalid, containerNames)
+}
+
+// checkName gives an error when the name of a key's blob is too long.
+func checkName(name, key string) error {
+	length, segments := utf8.RuneCountInString(name), strings.Count(name, "/")+1
+	if length > maxName || segments > maxSegments {
+		return fmt.Errorf("%w: the key has %d characters in Azure's spelling and %d segments, of which it takes %d and %d: %.60q…",
+			azml.ErrInvalid, length, segments, maxName, maxSegments, key)
+	}
+	return nil
+}
+
+// checkFile gives an error for the key of a file whose name would become another
+// one in the service.
+func checkFile(key string) error {
+	if strings.Contains(key, `\`) || strings.Contains(key, "./") || strings.HasSuffix(key, ".") {
+		return fmt.Errorf("%w: Azure takes \"\\\" for \"/\" in the names of files and drops dots at the end of a file's or a folder's name: rename %.200q", azml.ErrInvalid, key)
+	}
+	return nil
 }
 
 // spell gives the name of a whole key, or that with which the names begin of all

@@ -33,8 +33,8 @@ func TestNames(t *testing.T) {
 	} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
-			got, err := nameOf(key)
-			require.NoError(t, err)
+			got := spell(key, true)
+			require.NoError(t, checkName(got, key))
 			back, ok := keyOf(got)
 			require.True(t, ok)
 			require.Equal(t, key, back)
@@ -51,6 +51,16 @@ func TestNamesOfNoKey(t *testing.T) {
 	}
 }
 
+func TestContainerNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"abc", "a-b", "0-1-2", strings.Repeat("a", 63), "$root", "$web", "$logs"} {
+		require.NoError(t, CheckContainer(name), name)
+	}
+	for _, name := range []string{"", "ab", strings.Repeat("a", 64), "a-" + strings.Repeat("b-", 31) + "c", "-ab", "ab-", "a--b", "Abc", "a_b", "a.b", "äbc", "$other", "a/b"} {
+		require.ErrorIs(t, CheckContainer(name), azml.ErrInvalid, name)
+	}
+}
+
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	for key, ok := range map[string]bool{
@@ -63,7 +73,7 @@ func TestLongNames(t *testing.T) {
 		strings.Repeat("a/", 254) + "a":  false,
 		strings.Repeat("a./", 170) + "a": true,
 	} {
-		_, err := nameOf(key)
+		err := checkName(spell(key, true), key)
 		if ok {
 			require.NoError(t, err)
 		} else {

@@ -32,7 +32,7 @@ func (s *Store) Protection(ctx context.Context) (backend.Protection, error) {
 		p.SoftDelete = time.Duration(value(kept.Days)) * 24 * time.Hour
 	}
 	// Of versioning, what a blob is listed with tells.
-	pager := s.client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: new(spell(s.prefix, false)), MaxResults: new(int32(1)), Include: container.ListBlobsInclude{Versions: true}})
+	pager := s.client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: new(s.spell("", false)), MaxResults: new(int32(1)), Include: container.ListBlobsInclude{Versions: true}})
 	page, err := pager.NextPage(ctx)
 	if err != nil {
 		return p, s.explain(ctx, "list versions in", s.place, err)

@@ -23,7 +23,7 @@ type Store struct {
 	client   *container.Client
 	account  *service.Client // nil when New made the store
 	prefix   string          // empty, or with "/" at its end; that of a datastore is any
-	asIs     bool            // blobs have the keys as names, without our spelling
+	asIs     bool            // all blobs have the keys as names, as those of files have
 	place    string          // account and container, for people
 	parallel int
 	single   int64  // the size up to which one request stores an object
@@ -61,8 +61,11 @@ type Options struct {
 
 // New makes a store of a container client of the SDK, which keeps its own
 // credential and its own policy of retries. Nil options mean the defaults. It
-// sends nothing. Errors: ErrInvalid for a prefix that is no key.
+// sends nothing. Errors: ErrInvalid for a prefix that is no key, and without a client.
 func New(client *container.Client, opts *Options) (*Store, error) {
+	if client == nil {
+		return nil, fmt.Errorf("%w: no client of a container was given: make one by the SDK, or use Open", azml.ErrInvalid)
+	}
 	if opts == nil {
 		opts = &Options{}
 	}
@@ -108,12 +111,33 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// name gives the name of the blob of a key.
+// name gives the name of the blob of a key. Errors: ErrInvalid for a key that the
+// service has no name for.
 func (s *Store) name(key string) (string, error) {
-	if s.asIs {
-		return s.prefix + key, nil
+	name := s.spell(key, true)
+	if s.ofFile(key) {
+		if err := checkFile(key); err != nil {
+			return "", err
+		}
 	}
-	return nameOf(s.prefix + key)
+	return name, checkName(name, key)
+}
+
+// ofFile tells whether blobs of keys that begin so have them as names.
+func (s *Store) ofFile(key string) bool {
+	return s.asIs || strings.HasPrefix(key, backend.FilesPrefix)
+}
+
+// spell gives the name of a whole key's blob, or that with which the names begin
+// of all keys that begin so.
+func (s *Store) spell(key string, whole bool) string {
+	switch {
+	case s.asIs:
+		return s.prefix + key
+	case s.ofFile(key):
+		return spell(s.prefix, false) + key
+	}
+	return spell(s.prefix+key, whole)
 }
 
 // Stat describes the object.

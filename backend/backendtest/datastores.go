@@ -205,8 +205,10 @@ func checkFilesRanges(t TB, h DataFilesHarness) {
 			require.EqualValues(t, len(content), info.Size, "%d+%d: the size is that of the whole", offset, length)
 		}
 	}
-	_, err := f.Get(t.Context(), "f", &backend.GetOptions{Offset: 11})
-	require.ErrorIs(t, err, azml.ErrInvalid)
+	for _, offset := range []int64{11, -1} {
+		_, err := f.Get(t.Context(), "f", &backend.GetOptions{Offset: offset})
+		require.ErrorIs(t, err, azml.ErrInvalid)
+	}
 	f.put("empty", "")
 	got, _ := f.read("empty", backend.GetOptions{})
 	require.Empty(t, got)

@@ -37,7 +37,9 @@ func checkBeyond(t TB, h ObjectsHarness) {
 	s.put("a", "0123")
 	s.put("empty", "")
 	for key, offset := range map[string]int64{"a": 5, "empty": 1} {
-		_, err := s.Get(t.Context(), key, &backend.GetOptions{Offset: offset})
+		_, err := s.Get(t.Context(), key, &backend.GetOptions{Offset: -offset})
+		require.ErrorIs(t, err, azml.ErrInvalid)
+		_, err = s.Get(t.Context(), key, &backend.GetOptions{Offset: offset})
 		require.ErrorIs(t, err, azml.ErrInvalid)
 		_, err = s.Get(t.Context(), key, &backend.GetOptions{Offset: offset, Length: 1})
 		require.ErrorIs(t, err, azml.ErrInvalid)

@@ -63,7 +63,7 @@ func New(vaultURL string, credential azcore.TokenCredential, opts *Options) (*St
 	options := opts.Client
 	options.Logging.IncludeBody = false
 	options.PerRetryPolicies = append(slices.Clone(options.PerRetryPolicies), answers{}, trybody.Policy{})
-	vault := "https://" + u.Host
+	vault := "https://" + strings.ToLower(u.Host)
 	client, err := azsecrets.NewClient(vault, credential, &options)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the key vault %s: %w", azml.ErrInvalid, u.Host, err)

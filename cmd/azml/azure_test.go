@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/internal/testenv"
@@ -57,6 +58,11 @@ func TestInAzure(t *testing.T) {
 	titanic := filepath.Join(t.TempDir(), "titanic.csv")
 	require.NoError(t, os.WriteFile(titanic, []byte("1,2\n"), 0o600))
 	s.ok(t, "datastore", "upload", "workspaceblobstore", titanic, "raw/")
+	others, err := container.NewClientFromConnectionString(server.ConnectionString(), "models", nil)
+	require.NoError(t, err)
+	_, err = others.NewBlockBlobClient("team/risk/data/raw/über uns.csv").UploadBuffer(t.Context(), []byte("3,4\n"), nil)
+	require.NoError(t, err)
+	require.Contains(t, s.ok(t, "datastore", "ls", "workspaceblobstore", "raw/"), "über uns.csv", "another program has written it")
 	response, err := http.Get(s.ok(t, "datastore", "link", "workspaceblobstore", "raw/titanic.csv", "--expires", "5m"))
 	require.NoError(t, err)
 	read, err := io.ReadAll(response.Body)
@@ -66,11 +72,16 @@ func TestInAzure(t *testing.T) {
 	require.Contains(t, s.fails(t, exitError, "datastore", "link", "workspaceblobstore", "raw/"), "hierarchical namespace")
 	s.ok(t, "workspace", "fsck", "--deep")
 	s.ok(t, "workspace", "gc")
+	require.Contains(t, s.ok(t, "doctor"), "deleted objects can't be had back, nor can replaced ones")
 
 	here := call(t, "", "workspace", "show", "-o", "json") // found by config.json
 	require.Zero(t, here.code, here.stderr)
 	require.NoError(t, json.Unmarshal([]byte(here.stdout), &d))
 	require.Equal(t, s.dir, d.Location)
+	require.Contains(t, s.ok(t, "workspace", "update", "--vault", "contoso-ml"), "https://contoso-ml.vault.azure.net")
+	require.Contains(t, s.ok(t, "workspace", "show"), "https://contoso-ml.vault.azure.net")
+	require.Contains(t, call(t, "", "-w", s.dir+"?vault=other", "run", "list").stderr, "https://other.vault.azure.net was named")
+	s.ok(t, "workspace", "update", "--vault", "")
 	again := call(t, "", "init", s.dir, "--no-config")
 	require.Zero(t, again.code, again.stderr)
 	require.Contains(t, again.stderr, "stays as it is")
@@ -124,5 +135,8 @@ func TestInitFlags(t *testing.T) {
 		require.Equal(t, exitUsage, done.code)
 		require.Contains(t, done.stderr, want)
 	}
+	local := filepath.Join(t.TempDir(), "ws")
+	require.Zero(t, call(t, "", "init", local, "--no-config").code)
+	require.Contains(t, call(t, "", "-w", local, "workspace", "update", "--vault", "contoso-ml").stderr, "are in its folder")
 	require.Contains(t, call(t, "", "init", "--azure", "contoso").stderr, "names no account or no container")
 }

@@ -32,9 +32,10 @@ In Azure, the URL is azblob://ACCOUNT/CONTAINER/PREFIX?vault=NAME, for which --a
 and --vault stand, or https:// and any other endpoint of a storage account. The
 container is created unless there is one, and what the caller may not do, there or
 in the vault, is told with what to fix. Secrets, such as the keys of endpoints,
-are in the key vault. Credentials are never in the URL: they come from
-AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN in
-the environment, or else from az login or the machine's own identity.`,
+are in the key vault, which the workspace knows from then on. Credentials are never
+in the URL: they come from AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or
+AZURE_STORAGE_SAS_TOKEN in the environment, or else from az login or the machine's
+own identity.`,
 		Example: `  azml init
   azml init /srv/ml --name risk-team
   azml init --azure contosoml/risk --vault contoso-ml

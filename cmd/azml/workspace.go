@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azml-go/azml/azure"
 	"github.com/azml-go/azml/internal/terminal"
 	"github.com/azml-go/azml/workspace"
 )
@@ -40,6 +41,7 @@ func (a *app) showWorkspace(d workspace.Details) error {
 		t.field("Description", d.Description)
 		t.field("ID", d.ID)
 		t.field("Location", d.Location)
+		t.field("Key vault", d.Vault)
 		t.field("Cache", d.CacheDir)
 		t.field("Created", when(d.Created)+" by "+d.CreatedBy)
 		t.labels("Tags", d.Tags)
@@ -47,23 +49,34 @@ func (a *app) showWorkspace(d workspace.Details) error {
 }
 
 func (a *app) workspaceUpdate() *cobra.Command {
-	var friendly, description string
+	var friendly, description, vault string
 	var remove []string
 	cmd := &cobra.Command{
-		Use:     "update",
-		Short:   "Change the workspace's names for people, description and tags",
-		Example: `  azml workspace update --description "models of the risk team" --tag team=risk`,
-		Args:    noArgs,
+		Use:   "update",
+		Short: "Change the workspace's names for people, description, tags and key vault",
+		Long: `Change the workspace's names for people, description and tags. With --vault, change
+where a workspace in Azure keeps its secrets, for all who open it from then on; an
+empty one leaves it to them. Secrets are not moved.`,
+		Example: `  azml workspace update --description "models of the risk team" --tag team=risk
+  azml workspace update --vault contoso-ml`,
+		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&friendly, "friendly-name", "", "name for people")
 	cmd.Flags().StringVar(&description, "description", "", "description")
+	cmd.Flags().StringVar(&vault, "vault", "", "key vault of the secrets: its name, host or URL")
 	cmd.Flags().StringSliceVar(&remove, "remove-tag", nil, "tag to remove (repeatable)")
 	tags := tagsFlag(cmd, "tag", "tag to set")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		change := workspace.Update{FriendlyName: changed(cmd, "friendly-name", &friendly), Description: changed(cmd, "description", &description),
-			SetTags: tags.values, RemoveTags: remove}
-		if change.FriendlyName == nil && change.Description == nil && len(tags.values)+len(remove) == 0 {
-			return usage("say what to change: --friendly-name, --description, --tag or --remove-tag")
+			SetTags: tags.values, RemoveTags: remove, Vault: changed(cmd, "vault", &vault)}
+		if change.FriendlyName == nil && change.Description == nil && change.Vault == nil && len(tags.values)+len(remove) == 0 {
+			return usage("say what to change: --friendly-name, --description, --tag, --remove-tag or --vault")
+		}
+		if vault != "" {
+			var err error
+			if vault, err = azure.VaultURL(vault); err != nil {
+				return err
+			}
 		}
 		return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
 			d, err := ws.Update(cmd.Context(), change)

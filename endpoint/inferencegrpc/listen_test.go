@@ -142,14 +142,14 @@ func TestTellsOfTheRequest(t *testing.T) {
 			seen <- r.Clone(context.Background())
 			w.Header().Set("X-Cost", says)
 			_, _ = io.WriteString(w, "[1]")
-		})}, &endpoint.DeployOptions{Deployment: name, PrimaryKey: "first", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
+		})}, &endpoint.DeployOptions{Deployment: name, PrimaryKey: "first-key", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0")}})
 		require.NoError(t, err)
 		return ep
 	}
 	deploy("main", "3")
 	c := dial(t, deploy("green", "4").Details().Hosts[0].GRPC)
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first-key")
 	var header metadata.MD
 	said, err := c.ModelInfer(metadata.AppendToOutgoingContext(ctx, "x-request-id", "RID-2", "x-tenant", "t1", "traceparent", trace, "key-bin", "\x00",
 		"azureml-model-deployment", "green"), numbers(1), grpc.Header(&header))
@@ -192,10 +192,10 @@ func TestUnload(t *testing.T) {
 		Serve: &endpoint.ServeOptions{ModelControl: "poll"}})
 	require.ErrorIs(t, err, azml.ErrInvalid)
 	ep, err := ws.Endpoints().Deploy(t.Context(), "double", endpoint.Config{Handler: twice}, &endpoint.DeployOptions{
-		PrimaryKey: "first", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0"), ModelControl: endpoint.ModelControlExplicit}})
+		PrimaryKey: "first-key", Serve: &endpoint.ServeOptions{GRPC: Listen("127.0.0.1:0"), ModelControl: endpoint.ModelControlExplicit}})
 	require.NoError(t, err)
 	c := dial(t, ep.Details().Hosts[0].GRPC)
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer first-key")
 	_, err = c.RepositoryModelUnload(t.Context(), &pb.RepositoryModelUnloadRequest{ModelName: "double"})
 	require.Equal(t, codes.Unauthenticated, status.Code(err))
 	_, err = c.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "double"})

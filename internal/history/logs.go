@@ -152,11 +152,31 @@ func (w *LogWriter) Flush(ctx context.Context) error {
 	return nil
 }
 
-// append gives what it could not append, with an error.
+// append gives what it could not append, with an error. A part that was gone on
+// with may turn out to take no more, for nobody has counted its appends: then the
+// next one begins.
 func (w *LogWriter) append(ctx context.Context, data []byte) (rest []byte, err error) {
 	if w.appends >= partAppends {
 		w.part, w.appends, w.offset = w.part+1, 0, 0
 	}
+	rest, err = w.appendHere(ctx, data)
+	if !errors.Is(err, azml.ErrUnsupported) || w.offset == 0 {
+		return rest, err
+	}
+	part, appends, offset := w.part, w.appends, w.offset
+	w.part, w.appends, w.offset = part+1, 0, 0
+	again, next := w.appendHere(ctx, rest)
+	if next == nil {
+		return nil, nil
+	}
+	if w.offset == 0 { // it has not begun, or nobody knows
+		w.part, w.appends, w.offset = part, appends, offset
+	}
+	return again, next
+}
+
+// appendHere appends to the current part.
+func (w *LogWriter) appendHere(ctx context.Context, data []byte) (rest []byte, err error) {
 	key := partKey(w.key, w.part)
 	_, err = w.h.Objects().Append(ctx, key, w.offset, data)
 	if errors.Is(err, azml.ErrConflict) {

@@ -67,6 +67,38 @@ func TestLogRollsAndIsReadAsOne(t *testing.T) {
 	require.Equal(t, lines(0, 8), readAll(t, h, key), "a writer goes on after the last part")
 }
 
+// TestLogOfAFullPart goes on with a log whose last part takes no more: only the
+// store has counted its appends. Where the next part can't be begun either, nothing
+// is lost, and no part is left out.
+func TestLogOfAFullPart(t *testing.T) {
+	t.Parallel()
+	store := &hooked{Objects: memory.NewObjects()}
+	h := setup(t, store)
+	first := writer(t, h, "log")
+	write(t, first, "a\n")
+	require.NoError(t, first.Close(t.Context()))
+	full := fmt.Errorf("%w: appended to 50,000 times", azml.ErrUnsupported)
+	store.set(func() { store.fail = func(op, _ string) error { return map[string]error{"append": full}[op] } })
+	w := writer(t, h, "log")
+	write(t, w, "b\n")
+	require.ErrorIs(t, w.Flush(t.Context()), azml.ErrUnsupported)
+	store.set(func() {
+		store.fail = func(op, key string) error {
+			if op == "append" && key == "log" {
+				return full
+			}
+			return nil
+		}
+	})
+	require.NoError(t, w.Flush(t.Context()))
+	write(t, w, "c\n")
+	require.NoError(t, w.Close(t.Context()))
+	require.Equal(t, "a\nb\nc\n", readAll(t, h, "log"))
+	info, err := h.Objects().Stat(t.Context(), partKey("log", 2))
+	require.NoError(t, err)
+	require.EqualValues(t, 4, info.Size)
+}
+
 func TestLogGoesOutByItself(t *testing.T) {
 	t.Parallel()
 	h := setup(t, memory.NewObjects())

@@ -26,6 +26,9 @@ type Workspace struct {
 	// DefaultDatastore is the name of the default datastore, empty for the
 	// workspace's own.
 	DefaultDatastore string `json:"defaultDatastore,omitempty"`
+	// Vault is the URL of the key vault with the workspace's secrets, empty where
+	// who opens it has to name one.
+	Vault string `json:"vault,omitempty"`
 }
 
 // Schema implements Record.
