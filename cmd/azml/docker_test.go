@@ -3,9 +3,12 @@ package main
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,7 +34,7 @@ func TestDocker(t *testing.T) {
 	require.Equal(t, compute.Type("Docker"), d.Type)
 
 	requirements := filepath.Join(t.TempDir(), "requirements.txt")
-	require.NoError(t, os.WriteFile(requirements, []byte("iniconfig==2.0.0\n"), 0o600))
+	require.NoError(t, os.WriteFile(requirements, fmt.Appendf(nil, "iniconfig==2.0.0,!=0.%d\n", time.Now().UnixNano()), 0o600)) // as in no image that was made before
 	require.Equal(t, "e:1", s.ok(t, "environment", "register", "--name", "e", "-r", requirements, "--image", testenv.DockerImage))
 	require.Contains(t, s.ok(t, "environment", "show", "e"), testenv.DockerImage)
 	require.Contains(t, s.fails(t, exitError, "environment", "build", "e"), "name a compute target that does")
@@ -42,7 +45,7 @@ func TestDocker(t *testing.T) {
 	require.False(t, b.Reused)
 	require.Contains(t, s.ok(t, "environment", "build", "e:1", "--compute", "box"), "was there already")
 	require.Contains(t, s.ok(t, "environment", "explain", "e", "--compute", "box"), "it is reused")
-	require.Contains(t, s.ok(t, "environment", "prune", "--unused", "1ns", "--compute", "box"), b.Place)
+	s.prunes(t, b, "box")
 	require.Contains(t, s.ok(t, "environment", "explain", "e", "--compute", "box"), "it has to be made")
 	s.fails(t, exitUsage, "environment", "build")
 	s.fails(t, exitUsage, "environment", "prune", "--unused", "0")
@@ -77,5 +80,24 @@ func TestBuildContext(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &b))
 	require.Equal(t, environment.FormImage, b.Form)
 	require.Contains(t, s.ok(t, "environment", "build", "own:1", "--compute", "box"), "was there already")
-	require.Contains(t, s.ok(t, "environment", "prune", "--unused", "1ns", "--compute", "box"), b.Place)
+	s.prunes(t, b, "box")
+}
+
+// pruning is held by a test while its image is the one that prune is to remove.
+var pruning sync.Mutex
+
+// prunes lets twenty years pass since the image was used, and has those removed that were
+// not for ten: the engine has images of other tests, which are about to be used.
+func (s *shell) prunes(t *testing.T, made environment.Built, target string) {
+	t.Helper()
+	pruning.Lock()
+	defer pruning.Unlock()
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	used := time.Now().AddDate(-20, 0, 0)
+	require.NoError(t, os.Chtimes(filepath.Join(cache, "azml", "docker", "images", made.Hash), used, used))
+	var removed []environment.Built
+	s.json(t, &removed, "environment", "prune", "--unused", "3650d", "--compute", target)
+	require.Len(t, removed, 1)
+	require.Equal(t, made.Place, removed[0].Place)
 }
