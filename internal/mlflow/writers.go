@@ -237,6 +237,14 @@ func (ws *writers) active(id logID) bool {
 	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
 }
 
+// ended tells whether the run had ended when it was last looked at.
+func (ws *writers) ended(id string) bool {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	return l != nil && l.late.Load()
+}
+
 // saw notes that the run is active, and whether it has ended. life is that of a
 // run: when it is another, the one that is logged to was deleted.
 func (ws *writers) saw(ctx context.Context, id logID, life string, ended bool) error {
