@@ -139,7 +139,7 @@ func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 	return l, nil
 }
 
-var errStopped = failf(codeUnavailable, "The workspace is being closed")
+var errStopped = &failure{codeUnavailable, "The workspace is being closed"}
 
 // begin opens the writer. The caller holds the lock.
 func (l *logging) begin(ctx context.Context, h core.Handle) error {
