@@ -60,7 +60,7 @@ func (s *Store) lockFile(ctx context.Context, l *shard) error {
 			}
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return errGone
+			return s.root.gone()
 		}
 		if ok || err != nil {
 			return err

@@ -107,7 +107,7 @@ func (s *Store) Close() error { return s.root.Close() }
 func (s *Store) SpoolDir() (string, error) {
 	err := s.root.MkdirAll(spoolDir, 0o700)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", errGone
+		return "", s.root.gone()
 	}
 	if err != nil {
 		hint, class := classify(err)

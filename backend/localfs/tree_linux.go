@@ -105,7 +105,7 @@ func (t *tree) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, erro
 	}
 	fd, err := t.open(name, flag, perm)
 	if errors.Is(err, unix.ENOENT) && t.removed() {
-		return nil, errGone
+		return nil, t.gone()
 	}
 	if err != nil {
 		return nil, failed("open", name, err)
