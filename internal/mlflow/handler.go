@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/index"
@@ -31,6 +32,9 @@ type Handler struct {
 	updates *updates
 	scope   *scope
 	loggers *loggers
+
+	// defaultStored says that the experiment Default is known to be stored.
+	defaultStored atomic.Bool
 
 	latestKnown latestCache
 	halfRead    halfRead

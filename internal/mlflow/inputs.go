@@ -13,8 +13,9 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// maxBody lets a dataset's profile of the greatest size pass.
-func (*logInputs) maxBody() int64 { return 20 << 20 }
+// maxBody lets a dataset with a schema and a profile of the greatest size pass, which
+// are JSON themselves and so grow by each quote in them.
+func (*logInputs) maxBody() int64 { return 40 << 20 }
 
 // maxLinks bounds the datasets and the logged models of a run.
 const maxLinks = 1000
