@@ -11,6 +11,12 @@ import (
 	"github.com/azml-go/azml"
 )
 
+// gone says that the store's folder was moved or removed: what it had is not known
+// to be gone, such as when a file system is no longer mounted.
+func (t *tree) gone() error {
+	return fmt.Errorf("%w: the store's folder %q is gone", azml.ErrUnavailable, t.Name())
+}
+
 // fail gives err its class and says which object it is about.
 func fail(op, key string, err error) error {
 	switch {

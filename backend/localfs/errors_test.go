@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,10 @@ func TestFolderGone(t *testing.T) {
 	err := put(t.Context(), s, "a", "2")
 	require.ErrorIs(t, err, azml.ErrUnavailable)
 	require.ErrorContains(t, err, dir)
+	if runtime.GOOS == "linux" {
+		_, err = s.Stat(t.Context(), "a")
+		require.ErrorIs(t, err, azml.ErrUnavailable, "what it had is not known to be gone")
+	}
 }
 
 func TestClosed(t *testing.T) {

@@ -54,11 +54,13 @@ func (s *Store) lockFile(ctx context.Context, l *shard) error {
 	for made := false; ; {
 		ok, err := l.file.TryLock()
 		if errors.Is(err, fs.ErrNotExist) && !made {
-			if err = s.root.MkdirAll(lockDir, 0o700); err != nil {
-				return err
+			if err = s.root.MkdirAll(lockDir, 0o700); err == nil {
+				made = true
+				continue
 			}
-			made = true
-			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return s.root.gone()
 		}
 		if ok || err != nil {
 			return err

@@ -105,7 +105,11 @@ func (s *Store) Close() error { return s.root.Close() }
 // SpoolDir gives the folder for write-ahead files, and makes it (mode 0700)
 // when it is not there. Errors: ErrDenied, ErrUnavailable, ErrClosed.
 func (s *Store) SpoolDir() (string, error) {
-	if err := s.root.MkdirAll(spoolDir, 0o700); err != nil {
+	err := s.root.MkdirAll(spoolDir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", s.root.gone()
+	}
+	if err != nil {
 		hint, class := classify(err)
 		return "", fmt.Errorf("%w: make spool folder in %q%s: %w", class, s.dir, hint, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -103,10 +104,23 @@ func (t *tree) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, erro
 		return t.Root.OpenFile(name, flag, perm)
 	}
 	fd, err := t.open(name, flag, perm)
+	if errors.Is(err, unix.ENOENT) && t.removed() {
+		return nil, t.gone()
+	}
 	if err != nil {
 		return nil, failed("open", name, err)
 	}
 	return os.NewFile(uintptr(fd), filepath.Join(t.Name(), name)), nil
+}
+
+// removed tells whether the folder itself is no more.
+func (t *tree) removed() bool {
+	self, err := t.self.Stat()
+	if err != nil {
+		return false
+	}
+	stat, ok := self.Sys().(*syscall.Stat_t)
+	return ok && stat.Nlink == 0
 }
 
 // Lstat is os.Root's.

@@ -133,7 +133,14 @@ func (s Setup) server(p *programs, program string) (variables []string, err erro
 	case <-p.ctx.Done():
 		err = context.Cause(p.ctx)
 	}
-	return []string{"MLFLOW_TRACKING_URI=" + served.URL, "MLFLOW_TRACKING_TOKEN=" + token, "AZML_WORKSPACE=" + s.Workspace}, err
+	return append(trackingVariables(served.URL, token), "AZML_WORKSPACE="+s.Workspace), err
+}
+
+// trackingVariables are those by which MLflow's clients find the server. What
+// clients prefer to a token is there, too: a password of another server, in the
+// environment or in ~/.mlflow/credentials, would be sent in its place.
+func trackingVariables(url, token string) []string {
+	return []string{"MLFLOW_TRACKING_URI=" + url, "MLFLOW_TRACKING_TOKEN=" + token, "MLFLOW_TRACKING_USERNAME=azml", "MLFLOW_TRACKING_PASSWORD=" + token}
 }
 
 // jupyter prepares Jupyter: its laboratory where that is installed, else its server.

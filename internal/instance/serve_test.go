@@ -68,3 +68,12 @@ func FuzzSetup(f *testing.F) {
 		require.NotEmpty(t, s.State)
 	})
 }
+
+// TestTrackingVariables: a client sends no password of another server.
+func TestTrackingVariables(t *testing.T) {
+	t.Parallel()
+	variables := trackingVariables("http://127.0.0.1:1", "secret")
+	require.Contains(t, variables, "MLFLOW_TRACKING_TOKEN=secret")
+	require.Contains(t, variables, "MLFLOW_TRACKING_PASSWORD=secret", "clients prefer a password to the token")
+	require.Contains(t, variables, "MLFLOW_TRACKING_USERNAME=azml", "a password goes with a name")
+}

@@ -43,6 +43,7 @@ type artifact struct {
 	path    string // empty for the root
 	runID   string // empty for those of no run
 	modelID string // empty for those of no logged model
+	ended   bool   // the run they are of
 }
 
 // checkPath refuses a path that is no plain relative one. It comes decoded once, as
@@ -143,7 +144,7 @@ func (c call) artifactRoot(ctx context.Context, parts []string) (artifact, error
 		if err != nil {
 			return a, err
 		}
-		a, uri = artifact{list: history.RunFiles(stored.Value), runID: id}, artifactURI(stored.Value, e.Value)
+		a, uri = artifact{list: history.RunFiles(stored.Value), runID: id, ended: stored.Value.Status.Terminal()}, artifactURI(stored.Value, e.Value)
 	}
 	if uri != root {
 		return a, failf(codeNotFound, "The artifacts of %s are at %s", id, uri)
@@ -253,7 +254,7 @@ func (c call) queried(r *http.Request) (a artifact, err error) {
 		return a, err
 	}
 	stored, err := c.run(r.Context(), a.runID)
-	a.list = history.RunFiles(stored.Value)
+	a.list, a.ended = history.RunFiles(stored.Value), stored.Value.Status.Terminal()
 	return a, err
 }
 
@@ -272,7 +273,7 @@ func (c call) uploadRunArtifact(w http.ResponseWriter, r *http.Request, _ []stri
 		return invalid("Request must specify data.")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxPageUpload)
-	if err := c.storeBody(r, a.path, a.replace); err != nil {
+	if err := c.storeBody(r, a.path, c.put(a)); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})
@@ -323,7 +324,7 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 	if err != nil {
 		return err
 	}
-	if err := c.storeBody(r, a.path, a.replace); err != nil {
+	if err := c.storeBody(r, a.path, c.put(a)); err != nil {
 		return err
 	}
 	return writeJSON(w, nothing{})
@@ -332,10 +333,19 @@ func (c call) uploadArtifact(w http.ResponseWriter, r *http.Request, params []st
 // adder ends a batch by adding what it has to a list.
 type adder func(ctx context.Context, h core.Handle, batch *files.Batch) error
 
-// replace adds what the batch has to the artifact's list.
-func (a artifact) replace(ctx context.Context, h core.Handle, batch *files.Batch) error {
-	_, err := a.list.AddBatch(ctx, h, batch, true)
-	return err
+// put gives what adds the artifact to its list, replacing one of the same path, of
+// which the audit log has a line.
+func (c call) put(a artifact) adder {
+	return func(ctx context.Context, h core.Handle, batch *files.Batch) error {
+		add := func() error {
+			_, err := a.list.AddBatch(ctx, h, batch, true)
+			return err
+		}
+		if _, err := a.list.Find(ctx, h, a.path); err == nil {
+			return c.taken(ctx, a, "replaced", add)
+		}
+		return c.audited(ctx, a.ref(), a.ended, "artifact "+a.path, add)
+	}
 }
 
 // storeBody stores the body of a request, while it comes in, as the one file that
@@ -380,7 +390,8 @@ func (c call) deleteArtifact(w http.ResponseWriter, r *http.Request, params []st
 	if err != nil {
 		return err
 	}
-	if err := a.list.Remove(r.Context(), c.core, a.path); err != nil && !errors.Is(err, azml.ErrNotFound) {
+	err = c.taken(r.Context(), a, "deleted", func() error { return a.list.Remove(r.Context(), c.core, a.path) })
+	if err != nil && !errors.Is(err, azml.ErrNotFound) {
 		return err
 	}
 	return writeJSON(w, nothing{})

@@ -93,10 +93,22 @@ func asFailure(err error) *failure {
 	}
 	for _, c := range classes {
 		if errors.Is(err, c.class) {
-			return &failure{c.code, err.Error()}
+			return &failure{c.code, clientText(err, c.code)}
 		}
 	}
 	return &failure{codeInternal, err.Error()}
+}
+
+// clientText is what a client is told of an error that is not in MLflow's words:
+// where the store is, is for the server's log.
+func clientText(err error, c code) string {
+	switch {
+	case errors.Is(err, azml.ErrClosed):
+		return errStopped.message
+	case c == codeUnavailable:
+		return "The store of the workspace can't be reached at the moment: try again, and look into the server's log"
+	}
+	return err.Error()
 }
 
 // fail answers with the error.

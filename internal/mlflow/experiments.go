@@ -84,6 +84,25 @@ func (c call) store(ctx context.Context, stored core.Stored[record.Experiment]) 
 	return err
 }
 
+// storeDefault stores the experiment that is there from the beginning, for searches,
+// which find what is stored. That is nobody's doing but the workspace's. Where it can't
+// be stored, as in a folder that is only read, the search goes on without it.
+func (c call) storeDefault(ctx context.Context) {
+	if c.scope.bounded() || c.defaultStored.Load() {
+		return
+	}
+	c.core = c.Handler.core
+	stored, err := c.findExperiment(ctx, defaultKey)
+	if err == nil {
+		err = c.store(ctx, stored)
+	}
+	if err != nil {
+		c.core.Logger().DebugContext(ctx, "the experiment Default could not be stored for a search", "error", err)
+		return
+	}
+	c.defaultStored.Store(true)
+}
+
 // change changes the record of an experiment that is not deleted.
 func (c call) change(ctx context.Context, id, detail string, change func(*record.Experiment) error) error {
 	stored, err := c.activeExperiment(ctx, id)

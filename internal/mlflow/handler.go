@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/index"
@@ -30,6 +31,10 @@ type Handler struct {
 	writers *writers
 	updates *updates
 	scope   *scope
+	loggers *loggers
+
+	// defaultStored says that the experiment Default is known to be stored.
+	defaultStored atomic.Bool
 
 	latestKnown latestCache
 	halfRead    halfRead
@@ -53,7 +58,7 @@ func New(h core.Handle, opts *Options) (*Handler, error) {
 func newHandler(h core.Handle, opts *Options) *Handler {
 	return &Handler{core: h, opts: *opts, routes: newRouter(), writers: newWriters(h),
 		updates: &updates{queues: map[string]*[]*update{}}, latestKnown: latestCache{runs: map[string]known{}},
-		sentBefore: sentCache{items: map[index.State]sent{}}}
+		loggers: &loggers{known: map[logger]*toldLast{}}, sentBefore: sentCache{items: map[index.State]sent{}}}
 }
 
 // Settle stores what clients have logged, for who ends serving. What it can't

@@ -265,7 +265,7 @@ func TestOtherRequests(t *testing.T) {
 		"health":          {"GET", "/health", "", "", 200, "OK"},
 		"version":         {"GET", "/version", "", "", 200, Version},
 		"server info":     {"GET", "/api/3.0/mlflow/server-info", "", "", 200, `"multipart_uploads_enabled":false`},
-		"root":            {"GET", "/", "", "", 404, "ENDPOINT_NOT_FOUND"},
+		"root":            {"GET", "/", "", "", 200, "no pages"},
 		"nothing":         {"GET", "/api/2.0/mlflow/none", "", "", 404, "ENDPOINT_NOT_FOUND"},
 		"another version": {"POST", "/api/4.0/mlflow/runs/create", jsonType, "{}", 404, "ENDPOINT_NOT_FOUND"},
 		"wrong method":    {"GET", "/api/2.0/mlflow/runs/create", "", "", 404, "ENDPOINT_NOT_FOUND"},

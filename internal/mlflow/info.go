@@ -7,9 +7,15 @@ const Version = "3.18.0"
 
 func infoRoutes() []route { return []route{{"GET", "/mlflow/server-info", serverInfo}} }
 
+// welcome is for who looks for pages.
+const welcome = "This is a server of azml for MLflow clients. It has no pages: set MLFLOW_TRACKING_URI to this address.\n"
+
 func plainRoutes() []route {
 	return []route{
+		{"GET", "/", text(welcome)},
+		{"HEAD", "/", text(welcome)},
 		{"GET", "/health", text("OK")},
+		{"HEAD", "/health", text("OK")},
 		{"GET", "/version", text(Version)},
 		{"GET", "/get-artifact", call.getArtifact},
 		{"GET", "/model-versions/get-artifact", call.getVersionArtifact},

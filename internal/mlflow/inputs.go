@@ -13,8 +13,9 @@ import (
 	"github.com/azml-go/azml/internal/record"
 )
 
-// maxBody lets a dataset's profile of the greatest size pass.
-func (*logInputs) maxBody() int64 { return 20 << 20 }
+// maxBody lets a dataset with a schema and a profile of the greatest size pass, which
+// are JSON themselves and so grow by each quote in them.
+func (*logInputs) maxBody() int64 { return 40 << 20 }
 
 // maxLinks bounds the datasets and the logged models of a run.
 const maxLinks = 1000
@@ -31,15 +32,19 @@ func (c call) logInputs(ctx context.Context, req *logInputs) (nothing, error) {
 	if err != nil {
 		return nothing{}, err
 	}
+	return nothing{}, c.audited(ctx, history.Ref(req.RunID), run.Value.Status.Terminal(), "inputs", func() error { return c.storeInputs(ctx, run.Value, req) })
+}
+
+func (c call) storeInputs(ctx context.Context, run record.Run, req *logInputs) error {
 	for _, d := range req.Datasets {
 		rec := record.RunDataset{Name: d.Dataset.Name, Digest: d.Dataset.Digest, SourceType: d.Dataset.SourceType, Source: d.Dataset.Source,
 			SchemaText: d.Dataset.Schema, Profile: d.Dataset.Profile}
-		_, err := core.CreateQuiet(ctx, c.core, history.DatasetKey(run.Value, rec.Name, rec.Digest), rec)
+		_, err := core.CreateQuiet(ctx, c.core, history.DatasetKey(run, rec.Name, rec.Digest), rec)
 		if err != nil && !errors.Is(err, azml.ErrExists) {
-			return nothing{}, err
+			return err
 		}
 	}
-	return nothing{}, c.update(ctx, req.RunID, core.Quiet, func(r *record.Run) error { return addInputs(r, req) })
+	return c.update(ctx, run.ID, core.Quiet, func(r *record.Run) error { return addInputs(r, req) })
 }
 
 func checkDataset(d datasetInput) error {
@@ -125,10 +130,11 @@ func (c call) inputsView(ctx context.Context, r record.Run) (runInputs, error) {
 
 // logOutputs notes which logged models the run has made.
 func (c call) logOutputs(ctx context.Context, req *logOutputs) (nothing, error) {
-	if _, err := c.activeRun(ctx, req.RunID); err != nil {
+	run, err := c.activeRun(ctx, req.RunID)
+	if err != nil {
 		return nothing{}, err
 	}
-	err := c.update(ctx, req.RunID, core.Quiet, func(r *record.Run) error {
+	return nothing{}, c.logged(ctx, run.Value, "outputs", func(r *record.Run) error {
 		outputs := slices.Clone(r.ModelOutputs)
 		for _, m := range req.Models {
 			if out := (record.ModelOutput{ModelID: m.ModelID, Step: m.Step}); !slices.Contains(outputs, out) {
@@ -141,7 +147,6 @@ func (c call) logOutputs(ctx context.Context, req *logOutputs) (nothing, error) 
 		r.ModelOutputs = outputs
 		return nil
 	})
-	return nothing{}, err
 }
 
 // logModel notes a model in a tag of the run, as clients before MLflow 3 do.

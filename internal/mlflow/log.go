@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/azml-go/azml/internal/core"
+	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -65,10 +66,12 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err != nil {
 		return err
 	}
-	if err := c.writers.log(ctx, logID{id: id}, points); err != nil {
-		return err
-	}
-	return c.logModelMetrics(ctx, models)
+	return c.audited(ctx, history.Ref(id), c.writers.ended(id), "metrics", func() error {
+		if err := c.writers.log(ctx, logID{id: id}, points); err != nil {
+			return err
+		}
+		return c.logModelMetrics(ctx, models)
+	})
 }
 
 // checkMetrics checks what MLflow checks, but for the characters of names. list
@@ -183,14 +186,11 @@ func checkUnique(params []labelFields) error {
 // setLabels sets parameters and tags in one write. A parameter that has another
 // value already is MLflow's error.
 func (c call) setLabels(ctx context.Context, id string, params, tags []labelFields) error {
-	if _, err := c.activeRun(ctx, id); err != nil {
+	stored, err := c.activeRun(ctx, id)
+	if err != nil {
 		return err
 	}
-	note := core.Quiet // what a run logs is no change of a resource, its tags are
-	if len(tags) > 0 {
-		note = core.Updated("tags")
-	}
-	return c.update(ctx, id, note, func(r *record.Run) error {
+	change := func(r *record.Run) error {
 		changed, err := addParams(r, params)
 		if err != nil {
 			return err
@@ -200,7 +200,16 @@ func (c call) setLabels(ctx context.Context, id string, params, tags []labelFiel
 			return core.ErrNoChange
 		}
 		return err
-	})
+	}
+	if len(tags) > 0 { // what a run logs is no change of a resource, its tags are
+		return c.update(ctx, id, core.Updated("tags"), change)
+	}
+	return c.logged(ctx, stored.Value, "params", change)
+}
+
+// logged changes what is logged in the record of a run.
+func (c call) logged(ctx context.Context, r record.Run, what string, change func(*record.Run) error) error {
+	return c.audited(ctx, history.Ref(r.ID), r.Status.Terminal(), what, func() error { return c.update(ctx, r.ID, core.Quiet, change) })
 }
 
 func addParams(r *record.Run, params []labelFields) (changed bool, err error) {

@@ -91,6 +91,7 @@ func (c call) createLoggedModel(ctx context.Context, req *createLoggedModel) (*l
 		return nil, err
 	}
 	c.scope.noteModel(stored.Value.ID)
+	c.loggers.made(c.core, history.LoggedModelRef(stored.Value.ID))
 	return &loggedModelResponse{loggedModelView(stored.Value, experiment.Value, nil)}, nil
 }
 

@@ -57,6 +57,13 @@ type logOutputs struct {
 	Models []modelOutput `json:"models" need:"true"`
 }
 
+// maxLogBody lets the greatest batch pass: parameters and tags of the greatest length
+// in a script of which each character is an escape of six bytes, as the Python client
+// sends it.
+const maxLogBody = 16 << 20
+
+func (*logBatch) maxBody() int64 { return maxLogBody }
+
 type logModel struct {
 	RunID     string `json:"run_id" need:"true"`
 	ModelJSON string `json:"model_json" need:"true"`

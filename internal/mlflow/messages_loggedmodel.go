@@ -44,6 +44,12 @@ func (loggedModelStatus) names() []string {
 	return []string{string(loggedUnspecified), string(loggedPending), string(loggedReady), string(loggedUploadFailed)}
 }
 
+func (*createLoggedModel) maxBody() int64 { return maxLogBody }
+
+func (*logLoggedModelParams) maxBody() int64 { return maxLogBody }
+
+func (*setLoggedModelTags) maxBody() int64 { return maxLogBody }
+
 type createLoggedModel struct {
 	ExperimentID string     `json:"experiment_id" need:"true"`
 	Name         *string    `json:"name"`

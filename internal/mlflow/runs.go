@@ -107,6 +107,7 @@ func (c call) createRun(ctx context.Context, req *createRun) (*runResponse, erro
 		return nil, err
 	}
 	c.scope.note(stored.Value.ID)
+	c.loggers.made(c.core, history.Ref(stored.Value.ID))
 	return &runResponse{runMessage{Info: runInfoView(stored.Value, experiment.Value), Data: runData{Tags: tagsView(stored.Value)}}}, nil
 }
 
@@ -215,7 +216,7 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 		}
 		return rename(r, req.RunName)
 	}
-	stored, err := history.Tell(ctx, c.core, id, told)
+	stored, err := c.tell(ctx, before.Value, told)
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +228,20 @@ func (c call) updateRun(ctx context.Context, req *updateRun) (*updateRunResponse
 		return nil, err
 	}
 	return &updateRunResponse{runInfoView(stored.Value, experiment.Value)}, nil
+}
+
+// tell sets what a client says of its run. The end has its own audit line.
+func (c call) tell(ctx context.Context, r record.Run, told history.Told) (stored core.Stored[record.Run], err error) {
+	tell := func() error {
+		stored, err = history.Tell(ctx, c.core, r.ID, told)
+		return err
+	}
+	if told.Status.Terminal() {
+		err = tell()
+		return stored, err
+	}
+	err = c.audited(ctx, history.Ref(r.ID), r.Status.Terminal(), "name and status", tell)
+	return stored, err
 }
 
 // settled makes durable what was logged to a run that is said to have ended. It

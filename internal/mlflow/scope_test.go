@@ -83,7 +83,7 @@ var taken = map[string]string{
 // unbound are the routes by which nothing of another experiment or run is named.
 var unbound = []string{
 	"GET /mlflow/experiments/search", "POST /mlflow/experiments/search", // which show its own, see TestScopeOfSearches
-	"GET /health", "GET /version", "GET /mlflow/server-info",
+	"GET /", "HEAD /", "GET /health", "HEAD /health", "GET /version", "GET /mlflow/server-info",
 	"PUT /mlflow-artifacts/mpu/parts/{}/{}", // whose upload names the file, see TestUploadOfAScript
 	// The registry is everybody's; a version's source is not, see foreign.
 	"POST /mlflow/registered-models/create", "GET /mlflow/registered-models/get", "PATCH /mlflow/registered-models/update",

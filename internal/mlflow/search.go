@@ -139,6 +139,7 @@ func (c call) foundView(ctx context.Context, r record.Run, e record.Experiment, 
 
 // searchExperiments finds experiments, the last created first.
 func (c call) searchExperiments(ctx context.Context, req *searchExperiments) (*found, error) {
+	c.storeDefault(ctx)
 	order, err := orders(&index.Experiments.Schema, req.OrderBy, "creation_time DESC")
 	if err != nil {
 		return nil, err

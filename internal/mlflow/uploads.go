@@ -75,10 +75,15 @@ func (c call) createUpload(w http.ResponseWriter, r *http.Request, params []stri
 	if parts < 1 || parts > maxParts {
 		return invalid("Invalid value %d for parameter 'num_parts' supplied: use 1 to %d", parts, maxParts)
 	}
-	if _, err := c.writable(r.Context(), target); err != nil {
+	to, err := c.writable(r.Context(), target)
+	if err != nil {
 		return err
 	}
-	u, err := history.BeginUpload(r.Context(), c.core, target, parts)
+	var u record.Upload
+	err = c.audited(r.Context(), to.ref(), false, "", func() (err error) {
+		u, err = history.BeginUpload(r.Context(), c.core, target, parts)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -131,13 +136,16 @@ func (c call) uploadPart(w http.ResponseWriter, r *http.Request, params []string
 	if err != nil || n < 1 || n > u.Parts {
 		return invalid("Invalid part number '%s': the upload has the parts 1 to %d", cut(params[1], maxKey), u.Parts)
 	}
-	if _, err := c.writable(ctx, u.Path); err != nil { // the run may be gone, or none that the script reaches
+	to, err := c.writable(ctx, u.Path)
+	if err != nil { // the run may be gone, or none that the script reaches
 		return err
 	}
 	var manifest *files.Manifest
-	err = c.storeBody(r, history.PartName(n), func(ctx context.Context, h core.Handle, batch *files.Batch) (err error) {
-		manifest, err = history.AddPart(ctx, h, id, batch)
-		return err
+	err = c.audited(ctx, to.ref(), false, "", func() error {
+		return c.storeBody(r, history.PartName(n), func(ctx context.Context, h core.Handle, batch *files.Batch) (err error) {
+			manifest, err = history.AddPart(ctx, h, id, batch)
+			return err
+		})
 	})
 	if errors.Is(err, azml.ErrNotFound) {
 		return noSuchUpload(id)
@@ -170,7 +178,7 @@ func (c call) completeUpload(ctx context.Context, req *completeUpload) (nothing,
 	}
 	content := &joined{parts: parts, open: func(f files.File) (io.ReadCloser, error) { return c.core.Files().Open(ctx, f) }}
 	defer content.Close()
-	if err := c.storeFile(ctx, to.path, content, to.replace); err != nil {
+	if err := c.storeFile(ctx, to.path, content, c.put(to)); err != nil {
 		return nothing{}, err
 	}
 	return nothing{}, history.CompleteUpload(ctx, c.core, u.ID)
@@ -240,14 +248,14 @@ func (j *joined) Close() error {
 // abortUpload removes the parts of an upload. One that there is no more needs
 // nothing, and a complete one is left as it is.
 func (c call) abortUpload(ctx context.Context, req *abortUpload) (nothing, error) {
-	u, _, err := c.upload(ctx, req.UploadID, req.uploadTarget)
+	u, to, err := c.upload(ctx, req.UploadID, req.uploadTarget)
 	if asNotFound(err) {
 		return nothing{}, nil
 	}
 	if err != nil || !u.Completed.IsZero() {
 		return nothing{}, err
 	}
-	return nothing{}, history.AbortUpload(ctx, c.core, u.ID)
+	return nothing{}, c.audited(ctx, to.ref(), false, "", func() error { return history.AbortUpload(ctx, c.core, u.ID) })
 }
 
 // presign tells where ranges of a file can be asked for, at once: where all of it

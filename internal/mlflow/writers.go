@@ -139,7 +139,7 @@ func (ws *writers) get(ctx context.Context, id logID) (*logging, error) {
 	return l, nil
 }
 
-var errStopped = failf(codeUnavailable, "The workspace is being closed")
+var errStopped = &failure{codeUnavailable, "The workspace is being closed"}
 
 // begin opens the writer. The caller holds the lock.
 func (l *logging) begin(ctx context.Context, h core.Handle) error {
@@ -235,6 +235,14 @@ func (ws *writers) active(id logID) bool {
 	l := ws.open[id]
 	ws.mu.Unlock()
 	return l != nil && ws.h.Now().UnixNano()-l.seen.Load() < int64(runSeen)
+}
+
+// ended tells whether the run had ended when it was last looked at.
+func (ws *writers) ended(id string) bool {
+	ws.mu.Lock()
+	l := ws.open[logID{id: id}]
+	ws.mu.Unlock()
+	return l != nil && l.late.Load()
 }
 
 // saw notes that the run is active, and whether it has ended. life is that of a

@@ -20,7 +20,8 @@ type Audit struct {
 	Who string `json:"who"`
 	// From is the process, as "program[pid]@host".
 	From string `json:"from"`
-	// Op is the verb: create, update, delete.
+	// Op is the verb: create, update, delete; log for all that somebody logs to
+	// a run through a server within an hour.
 	Op string `json:"op"`
 	// Kind is the kind of resource.
 	Kind string `json:"kind"`
