@@ -95,7 +95,8 @@ type CollectOptions struct {
 // request, and whether they were kept: they are not when the deployment does not
 // collect it, the request is not in the sample, there is no room, or the rows can't
 // be encoded. Members with the names of Azure ML's columns, such as $aml_model_name,
-// stand there, and say which folder a row goes to. It never waits.
+// get others ($aml_model_name.1), for rows are often made of what clients send. It
+// never waits.
 func Collect(ctx context.Context, collection string, rows any, opts *CollectOptions) (correlationID string, kept bool) {
 	from, _ := ctx.Value(scopeKey{}).(*scope)
 	if from == nil {
