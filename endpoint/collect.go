@@ -95,7 +95,8 @@ type CollectOptions struct {
 // request, and whether they were kept: they are not when the deployment does not
 // collect it, the request is not in the sample, there is no room, or the rows can't
 // be encoded. Members with the names of Azure ML's columns, such as $aml_model_name,
-// stand there, and say which folder a row goes to. It never waits.
+// get others ($aml_model_name.1), for rows are often made of what clients send. It
+// never waits.
 func Collect(ctx context.Context, collection string, rows any, opts *CollectOptions) (correlationID string, kept bool) {
 	from, _ := ctx.Value(scopeKey{}).(*scope)
 	if from == nil {
@@ -184,6 +185,10 @@ func newest(models []*model.Model) map[string]string {
 	return texts
 }
 
+// idleScripts is how long a script's connection is kept that sends nothing; without it,
+// it would be as long as a request may take.
+const idleScripts = 24 * time.Hour
+
 // listen takes what Azure ML's packages for scripts send, on this machine only.
 func (c *collection) listen(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -191,7 +196,7 @@ func (c *collection) listen(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", azml.ErrUnavailable, err)
 	}
 	c.address = listener.Addr().String()
-	c.listener = &http.Server{Handler: c.Collector, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	c.listener = &http.Server{Handler: c.Collector, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: idleScripts, MaxHeaderBytes: 16 << 10}
 	go func() { _ = c.listener.Serve(listener) }() // it ends with close
 	return nil
 }

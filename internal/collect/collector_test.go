@@ -212,7 +212,8 @@ func post(c *Collector, head, body string) int {
 	return answer.Code
 }
 
-// Rows of scripts say themselves where they come from, each row for itself.
+// Rows of scripts say what they belong to, each for itself, but where they come from
+// says the stand-in.
 func TestRowsOfScripts(t *testing.T) {
 	t.Parallel()
 	f := &folder{}
@@ -220,20 +221,52 @@ func TestRowsOfScripts(t *testing.T) {
 	require.Equal(t, 200, post(c, `{"collection": "inputs", "file": "mine", "workspace": "ws", "service": "churn", "model": "other", "version": "default", "request_id": "r", "time": "2026-11-26T12:00:00Z", "dropped": 2}`,
 		"a,a,$aml_dc_correlation_id,$aml_dc_scoring_timestamp,$aml_dc_boundary,$aml_workspace,$aml_service_name,$aml_model_name,$aml_model_version,$aml_request_id\r\n"+
 			"1,\"x\ny\",c1,2026-11-25T01:02:03.5,60,sub/group/far,else,m,3,r1\r\n2,,c2,yesterday,,,,,,\r\n3\r\n"))
-	require.Equal(t, 200, post(c, `{"collection": "inputs", "time": "2026-11-26T12:00:00Z"}`, "a,$aml_model_name\n1,../../up\n"), "it is read later")
 	for name, head := range map[string]string{"no header": ``, "not collected": `{"collection": "outputs"}`, "no file's name": `{"collection": "inputs", "file": "a/b"}`,
 		"no folder's name": `{"collection": "inputs", "model": ".."}`} {
 		require.Equal(t, 400, post(c, head, "a\n1\n"), name)
 	}
 	require.Equal(t, 413, post(c, `{"collection": "inputs"}`, strings.Repeat("a", MaxRows+1)))
 	require.NoError(t, c.Close(t.Context()))
-	require.Equal(t, Stats{Collected: 1, Dropped: 3}, c.Stats())
+	require.Equal(t, Stats{Collected: 1, Dropped: 2}, c.Stats())
 	head := strings.Join(Columns, ",") + ",a,a.1\n"
 	require.Equal(t, map[string]string{
-		"far/else/m/3/inputs/2026/11/25/mine-h-000001.csv": head + "c1,2026-11-25T01:02:03.5Z,1440,far,else,blue,m,3,r1,1,\"x\ny\"\n",
-		"ws/churn/other/default/inputs/2026/11/26/mine-h-000002.csv": head + "c2,2026-11-26T12:00:00Z,1440,ws,churn,blue,other,default,r,2,\n" +
+		"ws/churn/other/default/inputs/2026/11/26/mine-h-000001.csv": head + "c1,2026-11-25T01:02:03.5Z,1440,ws,churn,blue,other,default,r1,1,\"x\ny\"\n" +
+			"c2,2026-11-26T12:00:00Z,1440,ws,churn,blue,other,default,r,2,\n" +
 			",2026-11-26T12:00:00Z,1440,ws,churn,blue,other,default,r,3,\n",
 	}, f.files)
+}
+
+// Columns that a client chose are data, whatever their names.
+func TestRowsOfClients(t *testing.T) {
+	t.Parallel()
+	f := &folder{}
+	c := start(t, f, nil)
+	require.True(t, c.Add(Rows{Collection: "inputs", CorrelationID: "c", RequestID: "r", Time: noon, JSON: []byte(
+		`[{"$aml_workspace": "far", "$aml_dc_scoring_timestamp": "2020-01-01T00:00:00", "$aml_workspace.1": "x"}, {"$aml_service_name": "../up", "$aml_request_id": "s"}]`)}))
+	require.NoError(t, c.Close(t.Context()))
+	own := "c,2026-11-26T12:00:00Z,1440,ws,churn,blue,m,7,r,"
+	require.Equal(t, map[string]string{"ws/churn/m/7/inputs/2026/11/26/inputs-h-000001.csv": strings.Join(Columns, ",") +
+		",$aml_workspace.1,$aml_dc_scoring_timestamp.1,$aml_workspace.1.1,$aml_service_name.1,$aml_request_id.1\n" +
+		own + "far,2020-01-01T00:00:00,x,,\n" + own + ",,,../up,s\n"}, f.files)
+}
+
+// A call makes one file, and what would become much larger than it was is refused.
+func TestManyPlaces(t *testing.T) {
+	t.Parallel()
+	f := &folder{}
+	c := start(t, f, nil)
+	const many = 5000
+	var places, columns []string
+	for i := range many {
+		places = append(places, fmt.Sprintf(`{"$aml_model_name": "m%d"}`, i))
+		columns = append(columns, fmt.Sprintf(`{"c%d": 1}`, i))
+	}
+	require.True(t, c.Add(Rows{Collection: "inputs", Time: noon, JSON: []byte("[" + strings.Join(places, ",") + "]")}))
+	require.True(t, c.Add(Rows{Collection: "inputs", Time: noon, JSON: []byte("[" + strings.Join(columns, ",") + "]")}), "it is read later")
+	require.Equal(t, 200, post(c, `{"collection": "inputs"}`, strings.Repeat(",", many)+strings.Repeat("\n1", many)), "it is read later")
+	require.NoError(t, c.Close(t.Context()))
+	require.Equal(t, Stats{Collected: 1, Dropped: 2}, c.Stats())
+	require.Len(t, f.files, 1)
 }
 
 // What a store never takes holds up nothing else.

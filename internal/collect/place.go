@@ -30,7 +30,8 @@ func (p *place) path(collector string, number int) string {
 	return path.Join(p.origin.folder(), p.collection, p.day, fmt.Sprintf("%s-%s-%06d.csv", p.file, collector, number))
 }
 
-// split gives the indexes of those of Columns, and those of the others.
+// split gives the indexes of those of Columns, and those of the others. Only rows of the
+// stand-in have some of Columns.
 func split(columns []string) (own map[string]int, rest []int) {
 	own = map[string]int{}
 	for i, name := range columns {
@@ -51,8 +52,9 @@ func picked(from []string, indexes []int) []string {
 	return out
 }
 
-// set takes what a row says in one of Columns; nothing and a time that is none say
-// nothing, and the boundary is what files here have.
+// set takes what a row of the stand-in says in one of Columns, whose add_correlations
+// writes them. Nothing, and a time that is none, say nothing. Where rows come from is never
+// taken from a row, for scripts make rows of what their clients send.
 func (r *Rows) set(column, value string) {
 	if value == "" {
 		return
@@ -64,16 +66,6 @@ func (r *Rows) set(column, value string) {
 		if at, err := time.Parse("2006-01-02T15:04:05", strings.TrimSuffix(value, "Z")); err == nil {
 			r.Time = at
 		}
-	case "$aml_workspace":
-		r.Origin.Workspace = path.Base(value) // Azure ML's has its subscription and resource group before it
-	case "$aml_service_name":
-		r.Origin.Service = value
-	case "$aml_deployment_name":
-		r.Origin.Deployment = value
-	case "$aml_model_name":
-		r.Origin.Model = value
-	case "$aml_model_version":
-		r.Origin.Version = value
 	case "$aml_request_id":
 		r.RequestID = value
 	}

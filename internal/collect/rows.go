@@ -8,16 +8,23 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/azml-go/azml"
 )
 
-// parse reads rows. What one lacks is empty.
+// parse reads rows. What one lacks is empty. Columns of JSON that are called like one of
+// Columns get another name.
 func parse(r *Rows) (columns []string, records [][]string, err error) {
 	if r.CSV == nil {
-		return parseJSON(r.JSON)
+		columns, records, err = parseJSON(r.JSON)
+		return unlike(slices.Concat(Columns, columns))[len(Columns):], records, err
 	}
 	in := csv.NewReader(bytes.NewReader(r.CSV))
 	in.FieldsPerRecord = -1
 	if records, err = in.ReadAll(); err != nil || len(records) == 0 {
+		return nil, nil, err
+	}
+	if err = fits(len(records), len(records[0])); err != nil {
 		return nil, nil, err
 	}
 	columns = unlike(records[0])
@@ -27,12 +34,26 @@ func parse(r *Rows) (columns []string, records [][]string, err error) {
 	return columns, records[1:], nil
 }
 
+// maxValues is how many values the rows of a call may have, with Columns and what is
+// empty: few rows of unlike columns would become many.
+const maxValues = 4 << 20
+
+func fits(rows, columns int) error {
+	if rows*(len(Columns)+columns) > maxValues {
+		return fmt.Errorf("%w: %d rows of %d columns are more than %d values, with %d before each row: collect fewer at once", azml.ErrInvalid, rows, columns, maxValues, len(Columns))
+	}
+	return nil
+}
+
 // unlike gives names of columns that are all unlike: "a", "a.1", as pandas does.
 func unlike(names []string) []string {
-	for i := range names {
-		for n, name := 1, names[i]; slices.Contains(names[:i], names[i]); n++ {
-			names[i] = fmt.Sprintf("%s.%d", name, n)
+	taken, again := map[string]bool{}, map[string]int{}
+	for i, name := range names {
+		for taken[names[i]] {
+			again[name]++
+			names[i] = fmt.Sprintf("%s.%d", name, again[name])
 		}
+		taken[names[i]] = true
 	}
 	return names
 }
@@ -57,8 +78,10 @@ func parseJSON(data []byte) (columns []string, records [][]string, err error) {
 			record[at] = value
 		}
 		records = append(records, record)
-		_, err := dec.Token()
-		return err
+		if _, err := dec.Token(); err != nil {
+			return err
+		}
+		return fits(len(records), len(columns))
 	}
 	if err = rowsOf(dec, row); err != nil {
 		return nil, nil, err

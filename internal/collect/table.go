@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/csv"
+	"fmt"
 	"slices"
 )
 
@@ -15,7 +16,7 @@ type file struct {
 	calls   int64 // that brought them
 }
 
-// table are the rows of one place that have the same columns.
+// table are rows of one place that have the same columns.
 type table struct {
 	place
 	columns []string
@@ -24,23 +25,32 @@ type table struct {
 	calls   int64
 }
 
+// key tells tables apart.
+type key struct {
+	place
+	columns string
+}
+
 // encode makes files of rows: one for each place and set of columns.
 func (c *Collector) encode(rows []Rows) []file {
 	var tables []*table
+	index := map[key]*table{}
 	for _, r := range rows {
-		found, err := c.tables(r)
+		more, err := c.table(r)
 		if err != nil {
 			c.unreadable(r, err)
 			continue
 		}
-		if len(found) == 0 {
+		if len(more.records) == 0 {
 			c.release(r.size())
 			continue
 		}
-		found[0].bytes, found[0].calls = r.size(), 1
-		for _, t := range found {
-			tables = add(tables, t)
+		at := key{more.place, fmt.Sprintf("%q", more.columns)}
+		if t := index[at]; t != nil {
+			t.add(more)
+			continue
 		}
+		index[at], tables = more, append(tables, more)
 	}
 	files := make([]file, 0, len(tables))
 	for _, t := range tables {
@@ -49,22 +59,15 @@ func (c *Collector) encode(rows []Rows) []file {
 	return files
 }
 
-// add puts the rows to those of the same place and columns.
-func add(tables []*table, more *table) []*table {
-	for _, t := range tables {
-		if t.place == more.place && slices.Equal(t.columns, more.columns) {
-			t.records = append(t.records, more.records...)
-			t.bytes += more.bytes
-			t.calls += more.calls
-			return tables
-		}
-	}
-	return append(tables, more)
+func (t *table) add(more *table) {
+	t.records = append(t.records, more.records...)
+	t.bytes += more.bytes
+	t.calls += more.calls
 }
 
-// tables are the rows by their places. What a row says itself in one of Columns counts
-// for it.
-func (c *Collector) tables(r Rows) ([]*table, error) {
+// table are the rows of a call, which have one place: what a client sends never makes it
+// several files.
+func (c *Collector) table(r Rows) (*table, error) {
 	columns, records, err := parse(&r)
 	if err != nil {
 		return nil, err
@@ -73,20 +76,15 @@ func (c *Collector) tables(r Rows) ([]*table, error) {
 		r.Origin = c.cfg.Origin
 	}
 	own, rest := split(columns)
-	names := picked(columns, rest)
-	var tables []*table
-	for _, record := range records {
+	for i, record := range records {
 		one := r
-		for column, i := range own {
-			one.set(column, record[i])
+		for column, at := range own {
+			one.set(column, record[at])
 		}
-		if err := one.check(); err != nil {
-			return nil, err
-		}
-		p := place{one.Origin, one.Collection, cmp.Or(one.File, one.Collection), one.Time.UTC().Format("2006/01/02")}
-		tables = add(tables, &table{place: p, columns: names, records: [][]string{append(prefix(&one), picked(record, rest)...)}})
+		records[i] = append(prefix(&one), picked(record, rest)...)
 	}
-	return tables, nil
+	p := place{r.Origin, r.Collection, cmp.Or(r.File, r.Collection), r.Time.UTC().Format("2006/01/02")}
+	return &table{place: p, columns: picked(columns, rest), records: records, bytes: r.size(), calls: 1}, nil
 }
 
 func (t *table) csv() []byte {

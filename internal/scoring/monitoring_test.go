@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -150,6 +152,46 @@ def init():
 def run(data):
     return inputs.collect([data * (int(data) if data.isdigit() else 1)])["$aml_request_id"]
 `
+
+// TestMonitoringSendsAgain where its connection was closed between rows, and counts rows
+// that are refused, unless the endpoint does.
+func TestMonitoringSendsAgain(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 20)
+	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- r.Header.Get(collect.RowsHeader)
+		status, _ := strconv.Atoi(string(body))
+		w.WriteHeader(status)
+	}))
+	web.Config.ConnState = func(connection net.Conn, state http.ConnState) {
+		if state == http.StateIdle {
+			_ = connection.Close()
+		}
+	}
+	web.Start()
+	defer web.Close()
+	at, err := url.Parse(web.URL)
+	require.NoError(t, err)
+	var dropped int
+	withModules(t, needPython(t), fmt.Sprintf(`
+import os
+os.environ.update(AZUREML_MDC_HOST=%q, AZUREML_MDC_PORT=%q)
+azml_monitoring.PATIENCE = 60
+for status in (b"200", b"200", b"400", b"503", b"200", b"413"):
+    azml_monitoring.sender.put({}, status)
+    azml_monitoring.sender.flush()
+print(azml_monitoring.sender.dropped)
+`, at.Hostname(), at.Port()), &dropped)
+	require.Equal(t, 1, dropped, "the last one")
+	close(got)
+	var heads []string
+	for head := range got {
+		heads = append(heads, head)
+	}
+	none := `{"dropped": 0}`
+	require.Equal(t, []string{none, none, none, `{"dropped": 1}`, none, none}, heads)
+}
 
 // TestMonitoringNeverWaits for whoever takes the rows, says how many were dropped, and
 // sends what waits before the process ends.

@@ -16,6 +16,7 @@ DESIGNATIONS = ("inputs", "predictions", "labels", "signals", "general")
 NO_REQUEST = "00000000-0000-0000-0000-000000000000"
 MAX_ROWS = 4 << 20  # what the endpoint takes at once
 ROOM = 16 << 20
+COUNTED = 503  # the answer for rows that the endpoint counts as dropped itself
 PATIENCE = 3  # seconds, for what is queued when the process ends
 
 request_id = ""  # of the call under way; the worker sets it
@@ -264,8 +265,9 @@ class Sender:
                 self.thread.start()
             self.changed.notify_all()
 
-    def lose(self, why):
-        self.dropped += 1
+    def lose(self, why, calls=1):
+        with self.changed:
+            self.dropped += calls
         say(why)
 
     def run(self):
@@ -284,18 +286,25 @@ class Sender:
         try:
             status, text = self.post(head, body)
             if status != 200:
-                say("the endpoint did not take rows: %s" % text)
+                self.lose("the endpoint did not take rows: %s" % text, 0 if status == COUNTED else 1)
         except Exception as error:  # whatever it is, the next ones have their try
             self.connection = None
-            self.dropped += head["dropped"]
-            self.lose("the endpoint did not take rows: %s" % error)
+            self.lose("the endpoint did not take rows: %s" % error, head["dropped"] + 1)
 
     def post(self, head, body):
+        """Posts, on a new connection where there is none, or the kept one was closed."""
         import http.client
 
-        if self.connection is None:
-            host, port = os.environ["AZUREML_MDC_HOST"], int(os.environ["AZUREML_MDC_PORT"])
-            self.connection = http.client.HTTPConnection(host, port, timeout=10)
+        if self.connection:
+            try:
+                return self.exchange(head, body)
+            except ConnectionError:
+                pass
+        host, port = os.environ["AZUREML_MDC_HOST"], int(os.environ["AZUREML_MDC_PORT"])
+        self.connection = http.client.HTTPConnection(host, port, timeout=10)
+        return self.exchange(head, body)
+
+    def exchange(self, head, body):
         self.connection.request("POST", PATH, body, {"Content-Type": "text/csv", HEADER: json.dumps(head)})
         answer = self.connection.getresponse()
         return answer.status, answer.read().decode("utf-8", "replace").strip()
