@@ -200,6 +200,7 @@ func TestVault(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, found, workspace.Finding{Check: "secrets", Level: workspace.LevelWarning, Fix: "azml workspace update --vault " + vault.URL(),
 		Message: "the workspace does not store its key vault: who opens it without naming one has no secrets"})
+	require.Contains(t, found, workspace.Finding{Check: "secrets", Level: workspace.LevelInformation, Message: "secrets are in the key vault " + vault.URL() + ", which the caller named"})
 	closed(t, ws, nil)
 }
 
