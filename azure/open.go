@@ -97,9 +97,9 @@ func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspac
 // FromConfig opens the workspace that a config.json names, wherever it is; see
 // workspace.FromConfig for how the file is looked for. One in a local folder is
 // opened by workspace.Open with what of opts applies. A URL must be of a host of
-// Azure's storage accounts or of this machine, for the file may come from others
-// and credentials go there: Open takes any. Errors: as those of both; ErrInvalid for
-// other hosts.
+// Azure's storage accounts or of this machine, and its vault one of Azure's, for the
+// file may come from others and credentials go there: Open takes any. Errors: as
+// those of both; ErrInvalid for other hosts.
 func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Workspace, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -125,9 +125,12 @@ func checkFound(location string) error {
 	if err != nil {
 		return err
 	}
-	for what, unknown := range map[string]bool{"workspace at " + p.host(): !p.known(), "key vault, " + p.vault: p.vault != "" && !knownVault(p.vault)} {
-		if unknown {
-			return fmt.Errorf("%w: config.json names a %s, which is no host of Azure's, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, what)
+	for _, named := range []struct {
+		what  string
+		known bool
+	}{{"workspace at " + p.host(), p.known()}, {"key vault, " + p.vault, p.vault == "" || knownVault(p.vault)}} {
+		if !named.known {
+			return fmt.Errorf("%w: config.json names a %s, which is no host of Azure's, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, named.what)
 		}
 	}
 	return nil

@@ -176,10 +176,13 @@ func TestVault(t *testing.T) {
 	require.NoError(t, err)
 	closed(t, ws, nil)
 
-	ws, err = azure.Open(t.Context(), bare, opts)
+	_, err = azure.Open(t.Context(), bare, opts)
+	require.ErrorIs(t, err, azml.ErrInvalid, "nor to a port of this machine")
+	require.ErrorContains(t, err, vault.LocalURL())
+	ws, err = azure.Open(t.Context(), bare+"?vault="+vault.LocalURL(), opts)
 	require.NoError(t, err)
 	got, err = ws.Secrets().Get(t.Context(), "password")
-	require.NoError(t, err, "nobody has named the vault")
+	require.NoError(t, err, "the caller has named it")
 	require.Equal(t, "hunter2", got)
 	_, err = azure.Open(t.Context(), where, opts)
 	require.ErrorIs(t, err, azml.ErrInvalid, "it is another one")
@@ -197,6 +200,7 @@ func TestVault(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, found, workspace.Finding{Check: "secrets", Level: workspace.LevelWarning, Fix: "azml workspace update --vault " + vault.URL(),
 		Message: "the workspace does not store its key vault: who opens it without naming one has no secrets"})
+	require.Contains(t, found, workspace.Finding{Check: "secrets", Level: workspace.LevelInformation, Message: "secrets are in the key vault " + vault.URL() + ", which the caller named"})
 	closed(t, ws, nil)
 }
 

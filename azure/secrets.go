@@ -32,11 +32,11 @@ func VaultURL(name string) (string, error) {
 // vaultDomains are those of Azure's own key vaults, in all its clouds.
 var vaultDomains = []string{".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"}
 
-// knownVault tells whether what is sent to the vault goes to Azure or stays on
-// this machine.
+// knownVault tells whether what is sent to the vault goes to Azure. Nobody knows
+// what listens on a port of this machine, so its own vaults are for the caller to name.
 func knownVault(vault string) bool {
 	u, err := url.Parse(vault)
-	return err == nil && (loopback(u.Hostname()) || slices.ContainsFunc(vaultDomains, func(domain string) bool { return strings.HasSuffix(u.Host, domain) }))
+	return err == nil && slices.ContainsFunc(vaultDomains, func(domain string) bool { return strings.HasSuffix(u.Host, domain) })
 }
 
 // secrets puts the secret store that the caller or the URL names into the
@@ -70,6 +70,7 @@ func openStored(vault string, opts *Options) (backend.Secrets, error) {
 	return openVault(vault, opts)
 }
 
+// openVault opens a vault that the caller names, or one of Azure's.
 func openVault(vault string, opts *Options) (*keyvault.Store, error) {
 	var o keyvault.Options
 	if opts.Vault != nil {
@@ -77,7 +78,7 @@ func openVault(vault string, opts *Options) (*keyvault.Store, error) {
 	}
 	if u, err := url.Parse(vault); err == nil && loopback(u.Hostname()) {
 		// The resource of an emulator is not its own. Any other server would get a
-		// token for whatever it asks for.
+		// token for whatever it asks for, which is why no record leads here.
 		o.Client.DisableChallengeResourceVerification = true
 	}
 	credential := opts.Credential

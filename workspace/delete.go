@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,12 @@ import (
 // DeleteOptions are the options of Workspace.Delete.
 type DeleteOptions struct {
 	// DeleteSecrets deletes every secret of the secret store, too. It is for
-	// stores that hold nothing else; those of a local workspace always go.
+	// stores that hold nothing else; those of a local workspace always go. A key
+	// vault that the workspace's record alone names must be named by Vault.
 	DeleteSecrets bool
+	// Vault is the URL of the key vault that the workspace's secrets are in. Nothing
+	// is deleted when they are in another one. It may be empty.
+	Vault string
 	// Kept, when not nil, is called with each thing that stays: the key of an
 	// object that is none of a workspace, or "secret " and the name of a secret.
 	Kept func(what string)
@@ -30,11 +35,15 @@ type DeleteOptions struct {
 // otherwise. A local workspace goes with all its secrets, and with its folder unless
 // other objects are there. There is no way back. The
 // record goes first, so that no one opens it meanwhile. A delete that is cut off
-// leaves objects behind, in which neither Open nor Create makes a workspace.
+// leaves objects behind, in which neither Open nor Create makes a workspace. Errors:
+// ErrInvalid for a key vault that is to be named, or is another one.
 func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
 	defer w.h.Operation(&ctx, &err, "delete", kind, w.Name())()
 	if opts == nil {
 		opts = &DeleteOptions{}
+	}
+	if err := w.checkEmptied(opts); err != nil {
+		return err
 	}
 	tell := opts.Kept
 	if tell == nil {
@@ -65,6 +74,19 @@ func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error)
 		dir = filepath.Join(dir, secretsDir)
 	}
 	return os.RemoveAll(dir)
+}
+
+// checkEmptied gives an error when the vault is not the one that the caller means:
+// who writes to the object store may have put any into the record.
+func (w *Workspace) checkEmptied(opts *DeleteOptions) error {
+	vault := cmp.Or(w.vault, w.recorded)
+	switch {
+	case opts.Vault != "" && opts.Vault != vault:
+		return fmt.Errorf("%w: the secrets of the workspace are not in the key vault %s but in %s: nothing was deleted", azml.ErrInvalid, opts.Vault, cmp.Or(vault, "its own store"))
+	case opts.DeleteSecrets && opts.Vault == "" && w.recorded != "":
+		return fmt.Errorf("%w: the record of the workspace alone names the key vault %s, and whoever writes to the workspace may have put it there: if all secrets of that vault are to go, name it by --vault, by ?vault= in the workspace's URL (-w, AZML_WORKSPACE, config.json), or by DeleteOptions.Vault", azml.ErrInvalid, vault)
+	}
+	return nil
 }
 
 // namedSecrets gives the secrets that records name, in small letters. Damaged

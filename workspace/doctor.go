@@ -49,7 +49,7 @@ type Finding struct {
 // What does not work is a finding and no error. Errors: the context's.
 func (w *Workspace) Doctor(ctx context.Context) (_ []Finding, err error) {
 	defer w.h.Operation(&ctx, &err, "examine", kind, w.Name())()
-	d := &doctor{h: w.h, vault: w.vault, stored: w.record().Vault}
+	d := &doctor{h: w.h, vault: w.vault, recorded: w.recorded, stored: w.record().Vault}
 	for _, check := range []struct {
 		name string
 		look func(context.Context)
@@ -77,7 +77,8 @@ type doctor struct {
 	skews      []time.Duration // how much the store's clock was ahead, at the least
 
 	vault       string // that was named when the workspace was opened
-	stored      string // the one that its record names
+	recorded    string // that it was opened with because its record alone names it
+	stored      string // the one that its record names now
 	secretsKept *kept  // what was told while there was a secret
 }
 

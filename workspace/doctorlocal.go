@@ -16,8 +16,14 @@ import (
 // the same: a key vault keeps the names of deleted secrets for months.
 const doctorSecret = "azml-doctor"
 
-// secrets tries whether the secret store keeps a secret.
+// secrets tells where secrets are and tries whether the secret store keeps one.
 func (d *doctor) secrets(ctx context.Context) {
+	switch {
+	case d.vault != "":
+		d.fine("secrets are in the key vault %s, which the caller named", d.vault)
+	case d.recorded != "":
+		d.fine("secrets are in the key vault %s, which the workspace's record names", d.recorded)
+	}
 	store, value := d.h.Secrets(), "scratch "+core.NewID(8)
 	err := store.Set(ctx, doctorSecret, value)
 	if errors.Is(err, azml.ErrUnsupported) {

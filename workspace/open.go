@@ -360,7 +360,7 @@ func open(ctx context.Context, config Config) (*Workspace, error) {
 	if config.Close == nil {
 		config.Close = func() error { return nil }
 	}
-	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), vault: config.Vault, close: config.Close}, nil
+	return &Workspace{h: core.New(c), stored: stored, driver: driver, location: cmp.Or(config.dir, config.Location), vault: config.Vault, recorded: config.recorded(stored.Value), close: config.Close}, nil
 }
 
 // datastoreDrivers are the drivers of datastores that link nothing that the
@@ -380,6 +380,15 @@ func (c *Config) observe() (_ *telemetry.Recorder, err error) {
 }
 
 func (c *Config) observed() bool { return c.TracerProvider != nil || c.MeterProvider != nil }
+
+// recorded gives the vault of the record when nobody but it has named the secret
+// store.
+func (c *Config) recorded(r record.Workspace) string {
+	if c.Secrets != nil || c.Vault != "" {
+		return ""
+	}
+	return r.Vault
+}
 
 // secretsOf gives the secret store of the workspace with the record. Secrets in
 // another vault than the others' would be missed by them.

@@ -31,6 +31,7 @@ type Workspace struct {
 	driver   *process.Driver
 	location string // a folder or a URL
 	vault    string // that was named when it was opened
+	recorded string // the vault that it was opened with because its record names it
 	close    func() error
 
 	mu     sync.Mutex
@@ -43,7 +44,19 @@ func (w *Workspace) record() record.Workspace {
 	return w.stored.Value
 }
 
-// Details is what the workspace's record says.
+// VaultSource says who named a workspace's key vault.
+type VaultSource string
+
+// The sources.
+const (
+	// VaultSourceCaller is of a vault that who opened the workspace named.
+	VaultSourceCaller VaultSource = "caller"
+	// VaultSourceRecord is of a vault that the record alone names, which anybody
+	// may have written who writes to the object store.
+	VaultSourceRecord VaultSource = "record"
+)
+
+// Details is what the workspace's record says, and how it was opened.
 type Details struct {
 	// ID is a UUID.
 	ID string `json:"id"`
@@ -57,8 +70,10 @@ type Details struct {
 	Tags map[string]string `json:"tags,omitempty"`
 	// Location is the folder of a local workspace, else Config.Location.
 	Location string `json:"location,omitempty"`
-	// Vault is the URL of the key vault with its secrets, where it is stored.
+	// Vault is the URL of the key vault with its secrets, where it is known.
 	Vault string `json:"vault,omitempty"`
+	// VaultSource says who named it.
+	VaultSource VaultSource `json:"vaultSource,omitempty"`
 	// CacheDir is the folder of this machine for what can be made again.
 	CacheDir string `json:"cacheDir"`
 	// Created is when it was created.
@@ -77,8 +92,20 @@ func (w *Workspace) ID() string { return w.record().ID }
 // or last updated through this object.
 func (w *Workspace) Details() Details {
 	r := w.record()
+	vault, source := w.vaultOf(r)
 	return Details{ID: r.ID, Name: r.Name, FriendlyName: r.FriendlyName, Description: r.Description, Tags: maps.Clone(r.Tags),
-		Location: w.location, Vault: r.Vault, CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
+		Location: w.location, Vault: vault, VaultSource: source, CacheDir: w.h.CacheDir(), Created: r.Created, CreatedBy: r.CreatedBy}
+}
+
+// vaultOf gives the vault of the workspace with the record, and who named it.
+func (w *Workspace) vaultOf(r record.Workspace) (string, VaultSource) {
+	switch {
+	case w.vault != "" && (r.Vault == "" || r.Vault == w.vault):
+		return w.vault, VaultSourceCaller
+	case r.Vault != "":
+		return r.Vault, VaultSourceRecord
+	}
+	return "", ""
 }
 
 // Experiments leads to the experiments.

@@ -289,6 +289,39 @@ func TestDeleteWithSecrets(t *testing.T) {
 	}
 }
 
+// A vault that the record alone names is emptied for who names it, and no other.
+func TestDeleteNeedsTheVaultNamed(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	const vault = "https://contoso.vault.azure.net"
+	secrets, objects := memory.NewSecrets(), memory.NewObjects()
+	config := workspace.Config{Objects: objects, Secrets: secrets, Vault: vault, Name: "churn", CacheDir: t.TempDir()}
+	ws, err := workspace.Create(ctx, config)
+	require.NoError(t, err)
+	require.NoError(t, secrets.Set(ctx, "db-password", "v"))
+	require.Equal(t, workspace.VaultSourceCaller, ws.Details().VaultSource)
+	require.ErrorIs(t, ws.Delete(ctx, &workspace.DeleteOptions{Vault: vault + ".cn"}), azml.ErrInvalid)
+	require.NoError(t, ws.Close(ctx))
+
+	config.Secrets, config.Vault = nil, ""
+	config.OpenSecrets = func(string) (backend.Secrets, error) { return secrets, nil }
+	ws, err = workspace.New(ctx, config)
+	require.NoError(t, err)
+	require.Equal(t, vault, ws.Details().Vault)
+	require.Equal(t, workspace.VaultSourceRecord, ws.Details().VaultSource)
+	found, err := ws.Doctor(ctx)
+	require.NoError(t, err)
+	require.Contains(t, found, workspace.Finding{Check: "secrets", Level: workspace.LevelInformation, Message: "secrets are in the key vault " + vault + ", which the workspace's record names"})
+	err = ws.Delete(ctx, &workspace.DeleteOptions{DeleteSecrets: true})
+	require.ErrorIs(t, err, azml.ErrInvalid)
+	require.ErrorContains(t, err, "--vault")
+	_, err = secrets.Get(ctx, "db-password")
+	require.NoError(t, err)
+	require.NoError(t, ws.Delete(ctx, &workspace.DeleteOptions{DeleteSecrets: true, Vault: vault}))
+	_, err = secrets.Get(ctx, "db-password")
+	require.ErrorIs(t, err, azml.ErrNotFound)
+}
+
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
