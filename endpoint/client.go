@@ -54,7 +54,7 @@ func (c *Client) Create(ctx context.Context, name string, opts *CreateOptions) (
 	if err != nil {
 		return nil, err
 	}
-	if err := c.setKeys(ctx, &stored.Value, opts.PrimaryKey, opts.SecondaryKey); err != nil {
+	if err := c.setKeys(ctx, &stored.Value, Keys{opts.PrimaryKey, opts.SecondaryKey}); err != nil {
 		return nil, err
 	}
 	return wrap(c.h, stored, nil), nil

@@ -189,6 +189,13 @@ func (c *Config) complete() {
 	}
 }
 
+// named is a field by its name. Lists of them are checked in one order, so that the same
+// mistake is always told in the same words.
+type named[T any] struct {
+	name  string
+	value T
+}
+
 // check tells what is wrong with the configuration itself.
 func (c *Config) check() error {
 	given := 0
@@ -200,10 +207,10 @@ func (c *Config) check() error {
 	if given != 1 {
 		return fmt.Errorf("%w: give exactly one of Handler, BatchHandler, HTTP and Script, or a model that needs none", azml.ErrInvalid)
 	}
-	for name, n := range map[string]int64{"Replicas": int64(c.Replicas), "MaxConcurrent": int64(c.MaxConcurrent), "MaxQueue": int64(c.MaxQueue), "MaxBatch": int64(c.MaxBatch),
-		"MaxMemory": c.MaxMemory} {
-		if n < 0 {
-			return fmt.Errorf("%w: %s is negative: use 1 or more, or 0 for the default", azml.ErrInvalid, name)
+	for _, field := range []named[int64]{{"Replicas", int64(c.Replicas)}, {"MaxConcurrent", int64(c.MaxConcurrent)}, {"MaxBatch", int64(c.MaxBatch)},
+		{"MaxQueue", int64(c.MaxQueue)}, {"MaxMemory", c.MaxMemory}} {
+		if field.value < 0 {
+			return fmt.Errorf("%w: %s is negative: use 1 or more, or 0 for the default", azml.ErrInvalid, field.name)
 		}
 	}
 	if err := c.checkTimes(); err != nil {
@@ -236,7 +243,7 @@ func (c *Config) check() error {
 		return err
 	}
 	if c.BatchHandler != nil && c.Collect != nil {
-		for name := range c.Collect.Percent {
+		for _, name := range slices.Sorted(maps.Keys(c.Collect.Percent)) {
 			if name != CollectRequest && name != CollectResponse {
 				return fmt.Errorf("%w: Collect %q: a BatchHandler has no request of its own to collect for", azml.ErrInvalid, name)
 			}
@@ -248,7 +255,7 @@ func (c *Config) check() error {
 // checkVariables refuses environment variables that no shell could name, and those that
 // tell a script of its folders and its service.
 func checkVariables(variables map[string]string) error {
-	for name := range variables {
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		odd := func(c rune) bool {
 			return c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
 		}
@@ -264,13 +271,13 @@ func checkVariables(variables map[string]string) error {
 
 // checkTimes refuses times that are negative or too short to be kept.
 func (c *Config) checkTimes() error {
-	times := map[string]time.Duration{"ScoringTimeout": c.ScoringTimeout, "MaxQueueWait": c.MaxQueueWait, "InitTimeout": c.InitTimeout}
-	if c.Scaling != nil {
-		times["Period"], times["ScaleDownDelay"] = c.Scaling.Period, c.Scaling.ScaleDownDelay
+	times := []named[time.Duration]{{"MaxQueueWait", c.MaxQueueWait}, {"ScoringTimeout", c.ScoringTimeout}, {"InitTimeout", c.InitTimeout}}
+	if s := c.Scaling; s != nil {
+		times = append(times, named[time.Duration]{"Period", s.Period}, named[time.Duration]{"ScaleDownDelay", s.ScaleDownDelay})
 	}
-	for name, d := range times {
-		if d < 0 || d%time.Millisecond != 0 {
-			return fmt.Errorf("%w: %s of %s: use whole milliseconds, or 0 for the default", azml.ErrInvalid, name, d)
+	for _, field := range times {
+		if d := field.value; d < 0 || d%time.Millisecond != 0 {
+			return fmt.Errorf("%w: %s of %s: use whole milliseconds, or 0 for the default", azml.ErrInvalid, field.name, d)
 		}
 	}
 	if d := c.MaxBatchWait; d > 0 && d%time.Microsecond != 0 {

@@ -159,7 +159,7 @@ func (c *Client) propose(ctx context.Context, name string, config Config, opts *
 	if err != nil {
 		return nil, err
 	}
-	if err := c.setKeys(ctx, &stored.Value, opts.PrimaryKey, opts.SecondaryKey); err != nil {
+	if err := c.setKeys(ctx, &stored.Value, Keys{opts.PrimaryKey, opts.SecondaryKey}); err != nil {
 		return nil, err
 	}
 	e := wrap(c.h, stored, nil)

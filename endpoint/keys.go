@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -39,6 +40,13 @@ func (Keys) String() string { return "REDACTED" }
 // GoString gives "REDACTED".
 func (Keys) GoString() string { return "REDACTED" }
 
+// each gives both keys, the primary one first.
+func (k Keys) each() iter.Seq2[Key, string] {
+	return func(yield func(Key, string) bool) {
+		_ = yield(PrimaryKey, k.Primary) && yield(SecondaryKey, k.Secondary)
+	}
+}
+
 // secretName gives the name of the key in the secret store.
 func secretName(r *record.Endpoint, which Key) string {
 	return r.KeySecret(strings.ToLower(string(which)))
@@ -65,7 +73,7 @@ func checkKey(which Key, value string) error {
 // checkKeys tells what is wrong with the keys that somebody has chosen for an endpoint; an
 // empty one stays as it is, if there is any.
 func (c *Client) checkKeys(ctx context.Context, name string, chosen Keys) error {
-	for which, value := range map[Key]string{PrimaryKey: chosen.Primary, SecondaryKey: chosen.Secondary} {
+	for which, value := range chosen.each() {
 		if value == "" {
 			continue
 		}
@@ -106,8 +114,8 @@ func unlessMissing(err error) error {
 
 // setKeys stores the keys of an endpoint; empty ones are drawn at random, unless
 // it has some.
-func (c *Client) setKeys(ctx context.Context, r *record.Endpoint, primary, secondary string) error {
-	for which, value := range map[Key]string{PrimaryKey: primary, SecondaryKey: secondary} {
+func (c *Client) setKeys(ctx context.Context, r *record.Endpoint, chosen Keys) error {
+	for which, value := range chosen.each() {
 		if value == "" {
 			if _, err := c.h.Secrets().Get(ctx, secretName(r, which)); err == nil {
 				continue // an endpoint that is deployed anew keeps its keys

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
@@ -74,8 +76,53 @@ func TestLogsOfSeveral(t *testing.T) {
 	leave("0c")
 	rest, err := io.ReadAll(follow)
 	require.NoError(t, err)
-	require.Equal(t, "2026-03-01T10:00:06.000Z last\nnot yet whole\n", string(rest), "what has no end of a line is one when nobody writes it any more")
+	require.Equal(t, "not yet whole\n2026-03-01T10:00:06.000Z last\n", string(rest), "what has no end of a line is one when nobody writes it any more")
 	require.NoError(t, errors.Join(now.Close(), follow.Close()))
+}
+
+// TestRequestsOfLogs: how often the store is asked does not grow with the lines, nor, of
+// who follows, with each tenth of a second in which nothing is written.
+func TestRequestsOfLogs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		store := faulty.New(memory.NewObjects(), faulty.Plan{})
+		h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: dir, Workspace: record.Workspace{ID: "w"}})
+		const hosts, lines = 10, 1000
+		for n := range hosts {
+			text := "2026-03-01T10:00:01.000Z ended\n"
+			if n == 0 {
+				text = strings.Repeat("2026-03-01T10:00:02.000Z goes on\n", lines)
+			}
+			_, err := h.Objects().Append(ctx, serviceLog.newKey(h, "svc", fmt.Sprintf("0%d", n)), 0, []byte(text))
+			require.NoError(t, err)
+		}
+		_, err := core.CreateQuiet(ctx, h, core.HostPrefix("svc")+"00.json", record.EndpointHost{ID: "00", Owner: h.Owner(), Endpoint: "e"})
+		require.NoError(t, err)
+		for _, follow := range []bool{false, true} {
+			before := store.Counts()
+			log, err := openLogs(ctx, h, "svc", serviceLog, follow)
+			require.NoError(t, err)
+			read := bufio.NewScanner(log)
+			for range hosts - 1 + lines {
+				require.True(t, read.Scan(), read.Err())
+			}
+			require.LessOrEqual(t, store.Counts().Stat-before.Stat, 4*hosts)
+			if follow {
+				before, began := store.Counts(), time.Now()
+				go func() {
+					time.Sleep(time.Minute)
+					_ = h.Objects().Delete(ctx, core.HostPrefix("svc")+"00.json", &backend.DeleteOptions{})
+				}()
+				require.False(t, read.Scan())
+				require.Less(t, time.Since(began), time.Minute+2*followAtLeast)
+				require.LessOrEqual(t, store.Counts().List-before.List, 2*40)
+			}
+			require.NoError(t, errors.Join(read.Err(), log.Close()))
+		}
+		require.NoError(t, h.Close(context.Background()))
+	})
 }
 
 // TestFlushOfALog: who has something to tell does not wait for what else may be written.

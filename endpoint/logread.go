@@ -15,14 +15,18 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
+	"github.com/azml-go/azml/internal/pause"
 )
 
-// followEvery is how often who follows a log looks for more.
-const followEvery = 100 * time.Millisecond
+// Who follows a log looks for more so often: less and less while nothing comes.
+const (
+	followEvery   = 100 * time.Millisecond
+	followAtLeast = 2 * time.Second
+)
 
 // openLogs opens all of a log; with follow it goes on until nobody serves the endpoint.
 func openLogs(ctx context.Context, h core.Handle, endpoint string, kind logKind, follow bool) (io.ReadCloser, error) {
-	l := &logs{ctx: ctx, h: h, endpoint: endpoint, kind: kind, ended: !follow, seen: map[string]bool{}}
+	l := &logs{ctx: ctx, h: h, endpoint: endpoint, kind: kind, ended: !follow, every: followEvery, seen: map[string]bool{}}
 	if err := l.list(); err != nil {
 		return nil, err
 	}
@@ -41,6 +45,7 @@ type logs struct {
 	seen     map[string]bool // the keys of objects that are known
 	hosts    []*hostLog      // in the order in which they began
 	ended    bool            // nobody writes any more to what is known
+	every    time.Duration   // until the next look for more
 	rest     []byte          // of the line that is given
 }
 
@@ -67,7 +72,7 @@ func (l *logs) next() ([]byte, error) {
 		}
 		if first != nil {
 			line := first.line
-			first.line = nil
+			first.line, l.every = nil, followEvery
 			return line, nil
 		}
 		if l.ended {
@@ -96,10 +101,12 @@ func (l *logs) earliest() (*hostLog, error) {
 // wait looks a little later whether somebody still writes, and then what is there: what was
 // written before the end is so read once more.
 func (l *logs) wait() (err error) {
-	select {
-	case <-time.After(followEvery):
-	case <-l.ctx.Done():
+	if !pause.For(l.ctx, l.every) {
 		return l.ctx.Err()
+	}
+	l.every = min(2*l.every, followAtLeast)
+	for _, o := range l.hosts {
+		o.atEnd = false
 	}
 	if l.ended, err = l.abandoned(); err != nil {
 		return err
@@ -152,6 +159,7 @@ type hostLog struct {
 	keys  []string // of the objects after the one that is open
 	open  io.ReadCloser
 	lines *bufio.Reader
+	atEnd bool      // it was read to its end since the last wait: the store is not asked for each line of others
 	begun []byte    // a line without its end
 	line  []byte    // the next line, nil when it was not read yet or is not there
 	at    time.Time // when it was written, or the last one before it that says so
@@ -159,7 +167,7 @@ type hostLog struct {
 
 // advance reads the next line, if there is one by now.
 func (o *hostLog) advance(l *logs) error {
-	for o.line == nil {
+	for o.line == nil && !o.atEnd {
 		if o.open == nil {
 			if opened, err := o.begin(l); !opened {
 				return err
@@ -180,7 +188,7 @@ func (o *hostLog) advance(l *logs) error {
 			o.begun = append(o.begun, '\n')
 			o.take()
 		default:
-			return nil
+			o.atEnd = true
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -203,7 +204,8 @@ func (d Docker) validate() error {
 // CheckVariables checks the names and values of environment variables. Errors:
 // ErrInvalid.
 func CheckVariables(variables map[string]string) error {
-	for name, value := range variables {
+	for _, name := range slices.Sorted(maps.Keys(variables)) { // the first error is always the same
+		value := variables[name]
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
 			return fmt.Errorf("%w: environment variable %q: names can't be empty or hold \"=\", and neither names nor values a NUL", azml.ErrInvalid, name)
 		}

@@ -103,14 +103,28 @@ func (a *app) endpointUpdate() *cobra.Command {
 // serveFlags are the flags of a process that serves an endpoint.
 type serveFlags struct{ address, grpc, certificate, key, metrics, control string }
 
+// serveFlag is one of them.
+type serveFlag struct {
+	value      *string
+	name, help string
+}
+
+// each gives all of them, by their names.
+func (s *serveFlags) each() []serveFlag {
+	return []serveFlag{
+		{&s.address, "address", "HOST:PORT to listen on (default: a free port of the loopback interface)"},
+		{&s.grpc, "grpc", "HOST:PORT for the Open Inference Protocol over gRPC (default: it is not served)"},
+		{&s.metrics, "metrics-address", metricsHelp},
+		{&s.control, "model-control", "explicit: clients may load and unload the model by the Open Inference Protocol (default none)"},
+		{&s.certificate, "tls-cert", "file with the certificate (PEM) for HTTPS; a renewed one is taken within a second"},
+		{&s.key, "tls-key", "file with the certificate's key"},
+	}
+}
+
 func (s *serveFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&s.address, "address", "", "HOST:PORT to listen on (default: a free port of the loopback interface)")
-	f.StringVar(&s.grpc, "grpc", "", "HOST:PORT for the Open Inference Protocol over gRPC (default: it is not served)")
-	f.StringVar(&s.certificate, "tls-cert", "", "file with the certificate (PEM) for HTTPS; a renewed one is taken within a second")
-	f.StringVar(&s.key, "tls-key", "", "file with the certificate's key")
-	f.StringVar(&s.metrics, "metrics-address", "", metricsHelp)
-	f.StringVar(&s.control, "model-control", "", "explicit: clients may load and unload the model by the Open Inference Protocol (default none)")
+	for _, f := range s.each() {
+		cmd.Flags().StringVar(f.value, f.name, "", f.help)
+	}
 	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 }
 
@@ -125,10 +139,9 @@ func (s *serveFlags) options() *endpoint.ServeOptions {
 // args gives the flags as another process gets them.
 func (s *serveFlags) args() []string {
 	var args []string
-	for flag, value := range map[string]string{"--address": s.address, "--grpc": s.grpc, "--tls-cert": s.certificate, "--tls-key": s.key,
-		"--metrics-address": s.metrics, "--model-control": s.control} {
-		if value != "" {
-			args = append(args, flag+"="+value)
+	for _, f := range s.each() {
+		if *f.value != "" {
+			args = append(args, "--"+f.name+"="+*f.value)
 		}
 	}
 	return args
@@ -136,11 +149,11 @@ func (s *serveFlags) args() []string {
 
 // refuseServed gives an error when a flag says how to serve an endpoint that is served
 // already: who serves it goes on as before.
-func refuseServed(cmd *cobra.Command, ws *workspace.Workspace, name string) error {
+func refuseServed(cmd *cobra.Command, ws *workspace.Workspace, name string, s *serveFlags) error {
 	var flags []string
-	for _, flag := range []string{"address", "foreground", "grpc", "metrics-address", "tls-cert", "tls-key"} {
-		if cmd.Flags().Changed(flag) {
-			flags = append(flags, "--"+flag)
+	for _, f := range append(s.each(), serveFlag{name: "foreground"}) {
+		if cmd.Flags().Changed(f.name) {
+			flags = append(flags, "--"+f.name)
 		}
 	}
 	if len(flags) == 0 {
@@ -242,7 +255,7 @@ program azml-onnx of the module github.com/azml-go/azml/onnx.`,
 		}
 		return a.measured(cmd.Context(), metrics, func() error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				if err := refuseServed(cmd, ws, args[0]); err != nil {
+				if err := refuseServed(cmd, ws, args[0], &d.serve); err != nil {
 					return err
 				}
 				return a.deploy(cmd.Context(), ws, args[0], &d)

@@ -84,7 +84,7 @@ func TestDeployRefusesFlagsOfServing(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, ws.Close(context.Background())) })
 	_, err = ws.Endpoints().Deploy(t.Context(), "svc", endpoint.Config{HTTP: http.NotFoundHandler()}, nil)
 	require.NoError(t, err)
-	for _, flags := range [][]string{{"--address", "127.0.0.1:0"}, {"--grpc", "127.0.0.1:0"}, {"--metrics-address", "127.0.0.1:9464"}, {"--foreground"},
+	for _, flags := range [][]string{{"--address", "127.0.0.1:0"}, {"--grpc", "127.0.0.1:0"}, {"--metrics-address", "127.0.0.1:9464"}, {"--model-control", "explicit"}, {"--foreground"},
 		{"--tls-cert", mine.File, "--tls-key", mine.KeyFile}} {
 		said := deploy(exitError, append(flags, "--deployment", "green")...)
 		require.Contains(t, said, "leave "+strings.Join(slices.DeleteFunc(flags, func(f string) bool { return f[0] != '-' }), ", ")+" out")

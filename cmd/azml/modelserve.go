@@ -52,7 +52,7 @@ is to be replaced.`,
 				if err := checkNew(cmd.Context(), ws, name, d.opts.Overwrite); err != nil {
 					return err
 				}
-				if err := refuseServed(cmd, ws, name); err != nil {
+				if err := refuseServed(cmd, ws, name, &d.serve); err != nil {
 					return err
 				}
 				return a.deploy(cmd.Context(), ws, name, &d)

@@ -88,7 +88,8 @@ func (g *gang) serve(ctx context.Context, attempt int, said record.RunNode) erro
 
 // sayWorked tells node 0 when the workers of this node have ended with success, where
 // parameter servers go on; stop ends them when that can't be told. After the function that
-// it gives nothing is said any more.
+// it gives nothing is said any more: what is being said by then is said to its end, for a
+// write that is given up may still be carried out, after what is said next.
 func (d *drive) sayWorked(ctx context.Context, stop context.CancelCauseFunc, attempt int) (ended func()) {
 	if len(d.servers()) == 0 {
 		return func() {}
@@ -99,10 +100,11 @@ func (d *drive) sayWorked(ctx context.Context, stop context.CancelCauseFunc, att
 		defer close(over)
 		select {
 		case <-d.service.here:
-			if err := d.say(waiting, record.RunNode{Attempt: attempt, State: nodeWorked}); err != nil && waiting.Err() == nil {
-				stop(err)
-			}
 		case <-waiting.Done():
+			return
+		}
+		if err := d.say(ctx, record.RunNode{Attempt: attempt, State: nodeWorked}); err != nil && ctx.Err() == nil {
+			stop(err)
 		}
 	}()
 	return func() { cancel(); <-over }

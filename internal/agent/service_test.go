@@ -3,12 +3,16 @@
 package agent
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/record"
 )
 
@@ -77,4 +81,44 @@ func TestParameterServersServeEachAttempt(t *testing.T) {
 			require.DirExists(t, filepath.Join(marks, "tried"))
 		})
 	}
+}
+
+// patient is a store whose writes take until somebody lets them, or are given up.
+type patient struct {
+	backend.Objects
+	write chan struct{}
+}
+
+func (s patient) Put(ctx context.Context, key string, content backend.Content, opts *backend.PutOptions) (backend.Info, error) {
+	select {
+	case <-s.write:
+	case <-ctx.Done():
+		return backend.Info{}, ctx.Err()
+	}
+	return s.Objects.Put(ctx, key, content, opts)
+}
+
+// TestWorkedIsSaidToItsEnd though the servers end with the last worker: a store could carry
+// out a write that was given up after that of what is said next.
+func TestWorkedIsSaidToItsEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		store := patient{memory.NewObjects(), make(chan struct{})}
+		h := core.New(core.Config{Objects: store, Secrets: memory.NewSecrets(), CacheDir: dir})
+		d := &drive{h: h, place: nodePlace{rank: 1, count: 2}, ranks: []*rank{{server: true}},
+			run: record.Run{ID: "r", Agent: &record.Agent{}, Definition: &record.Definition{Distributed: &record.Distributed{ParameterServers: 1}}}}
+		d.service = d.newService()
+		told := d.sayWorked(t.Context(), func(err error) { t.Error(err) }, 1)
+		d.service.worked()
+		synctest.Wait()
+		go told()
+		synctest.Wait()
+		close(store.write)
+		synctest.Wait()
+		said, err := d.hear(t.Context(), 1)
+		require.NoError(t, err)
+		require.Equal(t, nodeWorked, said.State)
+		require.NoError(t, h.Close(context.Background()))
+	})
 }

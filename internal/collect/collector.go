@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"math"
 	"path"
 	"regexp"
@@ -123,7 +124,8 @@ var names = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[
 
 // CheckPercent tells what is wrong with a choice of collections.
 func CheckPercent(percent map[string]float64) error {
-	for name, p := range percent {
+	for _, name := range slices.Sorted(maps.Keys(percent)) { // the first error is always the same
+		p := percent[name]
 		if !names().MatchString(name) {
 			return fmt.Errorf("%w: collection %q: use 1 to 63 of a-z, 0-9, - and _", azml.ErrInvalid, name)
 		}
