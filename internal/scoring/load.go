@@ -35,13 +35,22 @@ func (l *loads) begin(change openinference.State) (end func()) {
 	}
 }
 
+// none tells why nothing is loaded. What is asked of an unloaded deployment after its end
+// goes to who has taken its place, as it does with one that was loaded.
+func (l *loads) none() error {
+	if l.life.Err() != nil {
+		return router.ErrDrained
+	}
+	return openinference.ErrUnloaded
+}
+
 // acquire gives a replica of what is loaded. Errors: those of router.Pool.Acquire,
 // openinference.ErrUnloaded.
 func (l *loads) acquire(ctx context.Context, patience time.Duration) (*fleet, *router.Lease[Scorer], error) {
 	for {
 		replicas := l.now.Load()
 		if replicas == nil {
-			return nil, nil, openinference.ErrUnloaded
+			return nil, nil, l.none()
 		}
 		lease, err := replicas.Acquire(ctx, patience)
 		if errors.Is(err, router.ErrDrained) && l.now.Load() != replicas {
@@ -113,7 +122,7 @@ func (d *Deployment) Available() error {
 	if replicas := d.loads.now.Load(); replicas != nil {
 		return replicas.Available()
 	}
-	return openinference.ErrUnloaded
+	return d.loads.none()
 }
 
 // entry is the deployment's line in the index of models.

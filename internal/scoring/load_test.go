@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/openinference"
 	"github.com/azml-go/azml/internal/router"
 )
 
@@ -246,4 +247,18 @@ func TestLoadBesideUnload(t *testing.T) {
 	asked.Wait()
 	require.Contains(t, []int32{0, 2}, c.there.Load())
 	require.Equal(t, c.blue.Available() == nil, c.green.Available() == nil)
+}
+
+// TestUnloadedReplaced: what reaches an unloaded deployment after its end goes to who has
+// taken its place.
+func TestUnloadedReplaced(t *testing.T) {
+	t.Parallel()
+	c := control(t, true, echoes)
+	c.expect(t, [][4]string{{"POST", unloadPath, "", "OK"}})
+	require.ErrorIs(t, c.blue.Available(), openinference.ErrUnloaded)
+	require.NoError(t, c.blue.Close(t.Context()))
+	require.ErrorIs(t, c.blue.Available(), azml.ErrClosed)
+	require.Equal(t, "no replica is ready", c.blue.entry().Reason)
+	_, _, err := c.blue.Score(t.Context(), question([]byte("1")), nil)
+	require.ErrorIs(t, err, router.ErrDrained)
 }
