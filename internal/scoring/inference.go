@@ -257,17 +257,33 @@ func (r repository) Index(context.Context) ([]openinference.Entry, error) {
 var errControl = fmt.Errorf("%w: models are not loaded and unloaded by clients here: whoever serves the endpoint switches it on "+
 	"by azml endpoint serve --model-control explicit, or ServeOptions.ModelControl", azml.ErrDenied)
 
+// errOpen says why whoever may ask may not load and unload: any web page could, by the
+// browser of somebody who reaches the service.
+var errOpen = fmt.Errorf("%w: models are not loaded and unloaded by clients while the endpoint lets everybody in: "+
+	"switch authentication on, by azml endpoint update --auth key, or endpoint.Update.Auth", azml.ErrDenied)
+
+// control tells why clients may not load and unload now.
+func (r repository) control() error {
+	switch {
+	case !r.s.cfg.ModelControl:
+		return errControl
+	case r.s.open():
+		return errOpen
+	}
+	return nil
+}
+
 // Load implements openinference.Repository: what is deployed is loaded, unless it was
 // unloaded.
 func (r repository) Load(ctx context.Context, name string) error {
 	if err := r.known(name); err != nil {
 		return err
 	}
-	if !r.s.cfg.ModelControl {
+	if err := r.control(); err != nil {
 		if r.loaded() {
 			return nil
 		}
-		return errControl
+		return err
 	}
 	return r.change(ctx, "loaded", (*Deployment).Load)
 }
@@ -277,8 +293,8 @@ func (r repository) Unload(ctx context.Context, name string) error {
 	if err := r.known(name); err != nil {
 		return err
 	}
-	if !r.s.cfg.ModelControl {
-		return errControl
+	if err := r.control(); err != nil {
+		return err
 	}
 	return r.change(ctx, "unloaded", (*Deployment).Unload)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -37,11 +36,13 @@ type controlled struct {
 	*service
 	blue, green *Deployment
 	there       atomic.Int32
+	open        atomic.Bool // lets everybody in
 }
 
 func control(t *testing.T, on bool, f func(ctx context.Context) (Scorer, error)) *controlled {
 	t.Helper()
-	c := &controlled{service: &service{scoring: NewServer(Config{ModelControl: on})}}
+	c := &controlled{}
+	c.service = &service{scoring: NewServer(Config{ModelControl: on, Open: c.open.Load, Authorize: func(key string) bool { return key == "the-key" }})}
 	start := func(name string) *Deployment {
 		d, err := StartDeployment(t.Context(), DeploymentConfig{Name: name, Start: func(ctx context.Context) (Scorer, error) {
 			s, err := f(ctx)
@@ -75,13 +76,15 @@ const (
 	unloadPath = "/v2/repository/models/model/unload"
 )
 
+const withKey = "Authorization: Bearer the-key"
+
 func echoes(context.Context) (Scorer, error) { return echo, nil }
 
 // expect asks and compares the answers.
 func (c *controlled) expect(t *testing.T, steps [][4]string) {
 	t.Helper()
 	for _, step := range steps {
-		got := c.ask(t, step[0], step[1], step[2])
+		got := c.ask(t, step[0], step[1], step[2], withKey)
 		require.Regexp(t, "(?s)^"+step[3], http.StatusText(got.status)+": "+got.body, "%s %s", step[0], step[1])
 	}
 }
@@ -144,6 +147,18 @@ func TestUnloadRefused(t *testing.T) {
 	})
 }
 
+// TestUnloadOpen: while a service lets everybody in nobody may unload it.
+func TestUnloadOpen(t *testing.T) {
+	t.Parallel()
+	c := control(t, true, echoes)
+	c.open.Store(true)
+	c.expect(t, [][4]string{{"POST", unloadPath, "", `Forbidden: .*lets everybody in.*--auth`}, {"POST", "/score", "1", "OK"}, {"POST", loadPath, "", "OK"}})
+	c.open.Store(false)
+	c.expect(t, [][4]string{{"POST", unloadPath, "", "OK"}})
+	c.open.Store(true)
+	c.expect(t, [][4]string{{"POST", loadPath, "", "Forbidden: .*lets everybody in"}, {"POST", "/score", "1", "Service Unavailable"}})
+}
+
 // TestUnloadWaits: requests under way are answered, and none begins.
 func TestUnloadWaits(t *testing.T) {
 	t.Parallel()
@@ -155,32 +170,14 @@ func TestUnloadWaits(t *testing.T) {
 			return 1, nil
 		}), nil
 	})
-	post := func(path string, got chan<- int) {
-		resp, err := http.Post(c.URL+path, "application/json", strings.NewReader("1"))
-		if err != nil {
-			got <- 0
-			return
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		got <- resp.StatusCode
-	}
 	scored, unloaded := make(chan int, 1), make(chan int, 1)
-	go post("/score", scored)
+	go func() { scored <- c.ask(t, "POST", "/score", "1", withKey).status }()
 	<-began
-	go func() {
-		resp, err := http.Post(c.URL+unloadPath, "", http.NoBody)
-		if err != nil {
-			unloaded <- 0
-			return
-		}
-		_ = resp.Body.Close()
-		unloaded <- resp.StatusCode
-	}()
+	go func() { unloaded <- c.ask(t, "POST", unloadPath, "", withKey).status }()
 	require.Eventually(t, func() bool {
-		return strings.Contains(c.ask(t, "POST", "/v2/repository/index", "").body, `"blue","state":"UNLOADING"`)
+		return strings.Contains(c.ask(t, "POST", "/v2/repository/index", "", withKey).body, `"blue","state":"UNLOADING"`)
 	}, time.Minute, time.Millisecond)
-	require.Equal(t, 503, c.ask(t, "POST", "/score", "1").status)
+	require.Equal(t, 503, c.ask(t, "POST", "/score", "1", withKey).status)
 	require.Empty(t, unloaded)
 	close(goOn)
 	require.Equal(t, 200, <-scored)
