@@ -312,11 +312,17 @@ func (r repository) loaded() bool {
 	return !slices.ContainsFunc(r.s.table.Load().Routes(), func(route router.Route[*Deployment]) bool { return route.To.Available() != nil })
 }
 
-// change loads or unloads all deployments, one change of the model after the other. It
-// goes on when who asked is gone: a load may take longer than a client waits.
+// change loads or unloads all deployments, one change of the model after the other. When
+// who asked is gone, one that has begun goes on, as a load may take longer than a client
+// waits, and one that has not is dropped, as the client may ask for it again.
 func (r repository) change(ctx context.Context, what string, do func(*Deployment, context.Context) error) error {
-	r.s.changing.Lock()
-	defer r.s.changing.Unlock()
+	if err := r.s.changing.take(ctx); err != nil {
+		return err
+	}
+	defer r.s.changing.give()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var failed error
 	for _, route := range r.s.table.Load().Routes() {
 		err := do(route.To, context.WithoutCancel(ctx))

@@ -259,3 +259,77 @@ func TestUnloadedReplaced(t *testing.T) {
 	_, _, err := c.blue.Score(t.Context(), question([]byte("1")), nil)
 	require.ErrorIs(t, err, router.ErrDrained)
 }
+
+// TestImpatientChange: a change whose client is gone before it begins is dropped.
+func TestImpatientChange(t *testing.T) {
+	t.Parallel()
+	c := control(t, true, echoes)
+	models := repository{c.scoring}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, c.scoring.changing.take(t.Context()))
+	require.ErrorIs(t, models.Unload(gone, "model"), context.Canceled)
+	c.scoring.changing.give()
+	require.ErrorIs(t, models.Unload(gone, "model"), context.Canceled)
+	require.EqualValues(t, 2, c.there.Load())
+	require.NoError(t, models.Unload(t.Context(), "model"))
+}
+
+// TestCloseHeedsContext: a load that does not give up holds up no end; what it gives is ended.
+func TestCloseHeedsContext(t *testing.T) {
+	t.Parallel()
+	var there atomic.Int32
+	loading, goOn := make(chan struct{}, 2), make(chan struct{}, 2)
+	goOn <- struct{}{}
+	d, err := StartDeployment(t.Context(), DeploymentConfig{Name: "main", Start: func(context.Context) (Scorer, error) {
+		loading <- struct{}{}
+		<-goOn
+		there.Add(1)
+		return ending{echo, &there}, nil
+	}})
+	require.NoError(t, err)
+	<-loading
+	require.NoError(t, d.Unload(t.Context()))
+	loaded := make(chan error, 1)
+	go func() { loaded <- d.Load(t.Context()) }()
+	<-loading
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, d.Close(ended), azml.ErrUnavailable)
+	require.ErrorIs(t, d.Load(t.Context()), azml.ErrClosed)
+	goOn <- struct{}{}
+	<-loaded
+	require.Eventually(t, func() bool { return there.Load() == 0 }, time.Minute, time.Millisecond)
+}
+
+// TestCloseEndsUnload: a deployment that ends lets who unloads it go, and waits for the
+// requests itself.
+func TestCloseEndsUnload(t *testing.T) {
+	t.Parallel()
+	began, goOn := make(chan struct{}), make(chan struct{})
+	d, err := StartDeployment(t.Context(), DeploymentConfig{Name: "main", Start: func(context.Context) (Scorer, error) {
+		return Handler(func(context.Context, json.RawMessage) (any, error) {
+			close(began)
+			<-goOn
+			return 1, nil
+		}), nil
+	}})
+	require.NoError(t, err)
+	scored, unloaded, closed := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, done, err := d.Score(t.Context(), question([]byte("1")), nil)
+		if err == nil {
+			done()
+		}
+		scored <- err
+	}()
+	<-began
+	go func() { unloaded <- d.Unload(t.Context()) }()
+	require.Eventually(t, func() bool { return errors.Is(d.Available(), openinference.ErrUnloaded) }, time.Minute, time.Millisecond)
+	go func() { closed <- d.Close(context.Background()) }()
+	require.ErrorIs(t, <-unloaded, azml.ErrClosed)
+	require.Empty(t, closed)
+	close(goOn)
+	require.NoError(t, <-scored)
+	require.NoError(t, <-closed)
+}
