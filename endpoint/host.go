@@ -127,6 +127,7 @@ func (s *host) end(reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), endTime)
 	defer cancel()
 	logger := s.c.h.Logger()
+	s.scoring.EndLoads() // the server waits for who asked for them
 	if err := s.server.Shutdown(ctx); err != nil {
 		logger.Warn("requests were cut off at the end of an endpoint", "endpoint", s.name, "error", err)
 	}

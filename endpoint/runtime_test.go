@@ -160,3 +160,41 @@ func TestBatchHandler(t *testing.T) {
 	}})
 	require.NoError(t, err, "as another process would that has it")
 }
+
+// slowAgain is a runtime that loads once, and then not until it is told to give up.
+type slowAgain struct {
+	adders
+	again chan struct{} // closed when it is to load once more
+}
+
+func (r *slowAgain) Load(ctx context.Context, path string) (endpoint.Predictor, error) {
+	if r.loaded.Load() == 0 {
+		return r.adders.Load(ctx, path)
+	}
+	close(r.again)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestStopEndsLoad: the end of the service does not wait for what a client has loaded, and
+// is written down.
+func TestStopEndsLoad(t *testing.T) {
+	t.Parallel()
+	ws := open(t)
+	m := registerModel(t, ws.Models(), map[string]string{"model.onnx": "adder"}, nil)
+	runtime := &slowAgain{again: make(chan struct{})}
+	ep := deploy(t, ws, "adder", endpoint.Config{Model: m}, &endpoint.DeployOptions{PrimaryKey: "first-key",
+		Serve: &endpoint.ServeOptions{Runtimes: []endpoint.Runtime{runtime}, ModelControl: endpoint.ModelControlExplicit}})
+	change := func(what string) int {
+		status, _, _ := ask(t, http.MethodPost, ep.URL()+"/v2/repository/models/adder/"+what, "first-key", "")
+		return status
+	}
+	require.Equal(t, http.StatusOK, change("unload"))
+	loaded := make(chan int, 1)
+	go func() { loaded <- change("load") }()
+	<-runtime.again
+	require.NoError(t, ep.Stop(t.Context()))
+	require.Equal(t, http.StatusInternalServerError, <-loaded)
+	require.NoError(t, ep.Refresh(t.Context()))
+	require.Empty(t, ep.Details().Hosts)
+}

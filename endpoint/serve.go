@@ -62,7 +62,8 @@ const (
 	ModelControlNone ModelControl = "none"
 	// ModelControlExplicit has it loaded until a client with a key or
 	// token of the endpoint unloads it for all clients of this process. It is loaded
-	// again when a client asks for it, or another deployment takes its place.
+	// again when a client asks for it, or another deployment takes its place. While
+	// the endpoint has AuthNone, clients may do neither.
 	ModelControlExplicit ModelControl = "explicit"
 )
 

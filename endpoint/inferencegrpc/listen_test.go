@@ -217,6 +217,13 @@ func TestUnload(t *testing.T) {
 	other.ProtoReflect().SetUnknown([]byte{0x1a, 0}) // parameters
 	_, err = c.RepositoryModelLoad(ctx, other)
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
+
+	require.NoError(t, ep.Update(t.Context(), endpoint.Update{Auth: endpoint.AuthNone}))
+	require.Eventually(t, func() bool { // once it is served so
+		_, err = c.RepositoryModelUnload(t.Context(), &pb.RepositoryModelUnloadRequest{ModelName: "double"})
+		return status.Code(err) != codes.Unauthenticated
+	}, time.Minute, 10*time.Millisecond)
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
 }
 
 // TestServeWithCertificate: with the endpoint's certificate calls are encrypted, and who

@@ -129,6 +129,7 @@ func StartDeployment(ctx context.Context, cfg DeploymentConfig) (*Deployment, er
 		}
 		return s, err
 	}
+	d.loads.turn = newTurn()
 	d.loads.life, d.loads.end = context.WithCancel(context.Background())
 	d.loads.start = func(ctx context.Context) (*fleet, error) {
 		return router.StartFleet(ctx, router.FleetConfig[Scorer]{Start: start, Limit: d.cfg.MaxConcurrent, MaxQueue: d.cfg.MaxQueue,

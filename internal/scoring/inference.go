@@ -257,17 +257,33 @@ func (r repository) Index(context.Context) ([]openinference.Entry, error) {
 var errControl = fmt.Errorf("%w: models are not loaded and unloaded by clients here: whoever serves the endpoint switches it on "+
 	"by azml endpoint serve --model-control explicit, or ServeOptions.ModelControl", azml.ErrDenied)
 
+// errOpen says why whoever may ask may not load and unload: any web page could, by the
+// browser of somebody who reaches the service.
+var errOpen = fmt.Errorf("%w: models are not loaded and unloaded by clients while the endpoint lets everybody in: "+
+	"switch authentication on, by azml endpoint update --auth key, or endpoint.Update.Auth", azml.ErrDenied)
+
+// control tells why clients may not load and unload now.
+func (r repository) control() error {
+	switch {
+	case !r.s.cfg.ModelControl:
+		return errControl
+	case r.s.open():
+		return errOpen
+	}
+	return nil
+}
+
 // Load implements openinference.Repository: what is deployed is loaded, unless it was
 // unloaded.
 func (r repository) Load(ctx context.Context, name string) error {
 	if err := r.known(name); err != nil {
 		return err
 	}
-	if !r.s.cfg.ModelControl {
+	if err := r.control(); err != nil {
 		if r.loaded() {
 			return nil
 		}
-		return errControl
+		return err
 	}
 	return r.change(ctx, "loaded", (*Deployment).Load)
 }
@@ -277,8 +293,8 @@ func (r repository) Unload(ctx context.Context, name string) error {
 	if err := r.known(name); err != nil {
 		return err
 	}
-	if !r.s.cfg.ModelControl {
-		return errControl
+	if err := r.control(); err != nil {
+		return err
 	}
 	return r.change(ctx, "unloaded", (*Deployment).Unload)
 }
@@ -296,11 +312,17 @@ func (r repository) loaded() bool {
 	return !slices.ContainsFunc(r.s.table.Load().Routes(), func(route router.Route[*Deployment]) bool { return route.To.Available() != nil })
 }
 
-// change loads or unloads all deployments, one change of the model after the other. It
-// goes on when who asked is gone: a load may take longer than a client waits.
+// change loads or unloads all deployments, one change of the model after the other. When
+// who asked is gone, one that has begun goes on, as a load may take longer than a client
+// waits, and one that has not is dropped, as the client may ask for it again.
 func (r repository) change(ctx context.Context, what string, do func(*Deployment, context.Context) error) error {
-	r.s.changing.Lock()
-	defer r.s.changing.Unlock()
+	if err := r.s.changing.take(ctx); err != nil {
+		return err
+	}
+	defer r.s.changing.give()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var failed error
 	for _, route := range r.s.table.Load().Routes() {
 		err := do(route.To, context.WithoutCancel(ctx))

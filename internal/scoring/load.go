@@ -3,10 +3,11 @@ package scoring
 import (
 	"context"
 	"errors"
-	"sync"
+	"fmt"
 	"sync/atomic"
 	"time"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/internal/openinference"
 	"github.com/azml-go/azml/internal/router"
 )
@@ -22,17 +23,29 @@ type loads struct {
 	doing atomic.Pointer[openinference.State] // Loading or Unloading, else nil
 	life  context.Context                     //nolint:containedctx // it ends with the deployment
 	end   context.CancelFunc
-	mu    sync.Mutex // held while something is loaded, unloaded or closed
+	turn  turn // of who loads, unloads or closes
 }
 
-// begin begins a change of what is loaded, when those before have ended.
-func (l *loads) begin(change openinference.State) (end func()) {
-	l.mu.Lock()
+// begin begins a change of what is loaded, when those before have ended. Errors: the
+// context's.
+func (l *loads) begin(ctx context.Context, change openinference.State) (end func(), err error) {
+	if err := l.turn.take(ctx); err != nil {
+		return nil, err
+	}
 	l.doing.Store(&change)
 	return func() {
 		l.doing.Store(nil)
-		l.mu.Unlock()
+		l.turn.give()
+	}, nil
+}
+
+// none tells why nothing is loaded. What is asked of an unloaded deployment after its end
+// goes to who has taken its place, as it does with one that was loaded.
+func (l *loads) none() error {
+	if l.life.Err() != nil {
+		return router.ErrDrained
 	}
+	return openinference.ErrUnloaded
 }
 
 // acquire gives a replica of what is loaded. Errors: those of router.Pool.Acquire,
@@ -41,7 +54,7 @@ func (l *loads) acquire(ctx context.Context, patience time.Duration) (*fleet, *r
 	for {
 		replicas := l.now.Load()
 		if replicas == nil {
-			return nil, nil, openinference.ErrUnloaded
+			return nil, nil, l.none()
 		}
 		lease, err := replicas.Acquire(ctx, patience)
 		if errors.Is(err, router.ErrDrained) && l.now.Load() != replicas {
@@ -53,22 +66,43 @@ func (l *loads) acquire(ctx context.Context, patience time.Duration) (*fleet, *r
 
 // Load starts the least number of replicas, one at least, and returns when they are
 // ready; at once when the deployment is loaded. Errors: ErrClosed, those of
-// DeploymentConfig.Start.
+// DeploymentConfig.Start and of the context.
 func (d *Deployment) Load(ctx context.Context) error {
 	l := &d.loads
-	defer l.begin(openinference.Loading)()
+	ctx, cancel := l.within(ctx)
+	defer cancel()
+	end, err := l.begin(ctx, openinference.Loading)
+	if err != nil {
+		return l.orEnded(err)
+	}
+	defer end()
 	if l.life.Err() != nil {
 		return router.ErrDrained
 	}
 	if l.now.Load() != nil {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.life, cancel)()
 	replicas, err := l.start(ctx)
 	if err == nil {
 		l.now.Store(replicas)
+	}
+	return err
+}
+
+// within gives a context that ends with the deployment, too.
+func (l *loads) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(l.life, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// orEnded gives the error of a change, or that the deployment has ended, which is why.
+func (l *loads) orEnded(err error) error {
+	if l.life.Err() != nil {
+		return router.ErrDrained
 	}
 	return err
 }
@@ -77,13 +111,19 @@ func (d *Deployment) Load(ctx context.Context) error {
 const unloadTime = 30 * time.Second
 
 // Unload takes no more requests, waits for those that were taken, and ends the replicas;
-// whoever asked for it may go away meanwhile. Errors: ErrUnavailable when requests were
-// cut off.
+// whoever asked for it may go away once it has begun. Errors: ErrUnavailable when requests
+// were cut off, ErrClosed when the deployment has ended, which ends the replicas then; the context's.
 func (d *Deployment) Unload(ctx context.Context) error {
 	l := &d.loads
-	defer l.begin(openinference.Unloading)()
+	waiting, stop := l.within(ctx)
+	defer stop()
+	end, err := l.begin(waiting, openinference.Unloading)
+	if err != nil {
+		return l.orEnded(err)
+	}
+	defer end()
 	if l.life.Err() != nil {
-		return nil // its end is under way
+		return router.ErrDrained
 	}
 	replicas := l.now.Swap(nil)
 	if replicas == nil {
@@ -91,16 +131,27 @@ func (d *Deployment) Unload(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.MaxQueueWait+d.cfg.ScoringTimeout+unloadTime)
 	defer cancel()
+	defer context.AfterFunc(l.life, cancel)()
+	if replicas.Drain(ctx) != nil && l.life.Err() != nil {
+		l.now.Store(replicas) // Close waits for the requests as long as it may
+		return router.ErrDrained
+	}
 	return replicas.Close(ctx)
 }
 
 // Close takes no more requests, waits for those that were taken, and ends the
 // replicas; when ctx ends, by force. What is being loaded is given up. Errors:
-// ErrUnavailable when requests were cut off.
+// ErrUnavailable when requests were cut off, or when a load does not give up, whose
+// replicas are ended when it does.
 func (d *Deployment) Close(ctx context.Context) error {
 	l := &d.loads
 	l.end()
-	defer l.begin(openinference.Unloading)()
+	end, err := l.begin(ctx, openinference.Unloading)
+	if err != nil {
+		go d.closeLater(ctx)
+		return fmt.Errorf("%w: deployment %q is still being loaded or unloaded: %w", azml.ErrUnavailable, d.Name(), err)
+	}
+	defer end()
 	replicas := l.now.Load() // it stays, so that late requests are told to look for who has taken its place
 	if replicas == nil {
 		return nil
@@ -108,12 +159,26 @@ func (d *Deployment) Close(ctx context.Context) error {
 	return replicas.Close(ctx)
 }
 
+// closeLater closes by force what a load gives that did not end in time.
+func (d *Deployment) closeLater(ended context.Context) {
+	end, err := d.loads.begin(context.WithoutCancel(ended), openinference.Unloading)
+	if err != nil {
+		return // it has no end
+	}
+	defer end()
+	if replicas := d.loads.now.Load(); replicas != nil {
+		if err := replicas.Close(ended); err != nil {
+			d.cfg.Logger.Warn("replicas that came late did not end in order", "error", err)
+		}
+	}
+}
+
 // Available gives nil when a request would be answered, else why not.
 func (d *Deployment) Available() error {
 	if replicas := d.loads.now.Load(); replicas != nil {
 		return replicas.Available()
 	}
-	return openinference.ErrUnloaded
+	return d.loads.none()
 }
 
 // entry is the deployment's line in the index of models.

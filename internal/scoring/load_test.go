@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/openinference"
 	"github.com/azml-go/azml/internal/router"
 )
 
@@ -36,11 +36,13 @@ type controlled struct {
 	*service
 	blue, green *Deployment
 	there       atomic.Int32
+	open        atomic.Bool // lets everybody in
 }
 
 func control(t *testing.T, on bool, f func(ctx context.Context) (Scorer, error)) *controlled {
 	t.Helper()
-	c := &controlled{service: &service{scoring: NewServer(Config{ModelControl: on})}}
+	c := &controlled{}
+	c.service = &service{scoring: NewServer(Config{ModelControl: on, Open: c.open.Load, Authorize: func(key string) bool { return key == "the-key" }})}
 	start := func(name string) *Deployment {
 		d, err := StartDeployment(t.Context(), DeploymentConfig{Name: name, Start: func(ctx context.Context) (Scorer, error) {
 			s, err := f(ctx)
@@ -74,13 +76,15 @@ const (
 	unloadPath = "/v2/repository/models/model/unload"
 )
 
+const withKey = "Authorization: Bearer the-key"
+
 func echoes(context.Context) (Scorer, error) { return echo, nil }
 
 // expect asks and compares the answers.
 func (c *controlled) expect(t *testing.T, steps [][4]string) {
 	t.Helper()
 	for _, step := range steps {
-		got := c.ask(t, step[0], step[1], step[2])
+		got := c.ask(t, step[0], step[1], step[2], withKey)
 		require.Regexp(t, "(?s)^"+step[3], http.StatusText(got.status)+": "+got.body, "%s %s", step[0], step[1])
 	}
 }
@@ -143,6 +147,18 @@ func TestUnloadRefused(t *testing.T) {
 	})
 }
 
+// TestUnloadOpen: while a service lets everybody in nobody may unload it.
+func TestUnloadOpen(t *testing.T) {
+	t.Parallel()
+	c := control(t, true, echoes)
+	c.open.Store(true)
+	c.expect(t, [][4]string{{"POST", unloadPath, "", `Forbidden: .*lets everybody in.*--auth`}, {"POST", "/score", "1", "OK"}, {"POST", loadPath, "", "OK"}})
+	c.open.Store(false)
+	c.expect(t, [][4]string{{"POST", unloadPath, "", "OK"}})
+	c.open.Store(true)
+	c.expect(t, [][4]string{{"POST", loadPath, "", "Forbidden: .*lets everybody in"}, {"POST", "/score", "1", "Service Unavailable"}})
+}
+
 // TestUnloadWaits: requests under way are answered, and none begins.
 func TestUnloadWaits(t *testing.T) {
 	t.Parallel()
@@ -154,32 +170,14 @@ func TestUnloadWaits(t *testing.T) {
 			return 1, nil
 		}), nil
 	})
-	post := func(path string, got chan<- int) {
-		resp, err := http.Post(c.URL+path, "application/json", strings.NewReader("1"))
-		if err != nil {
-			got <- 0
-			return
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		got <- resp.StatusCode
-	}
 	scored, unloaded := make(chan int, 1), make(chan int, 1)
-	go post("/score", scored)
+	go func() { scored <- c.ask(t, "POST", "/score", "1", withKey).status }()
 	<-began
-	go func() {
-		resp, err := http.Post(c.URL+unloadPath, "", http.NoBody)
-		if err != nil {
-			unloaded <- 0
-			return
-		}
-		_ = resp.Body.Close()
-		unloaded <- resp.StatusCode
-	}()
+	go func() { unloaded <- c.ask(t, "POST", unloadPath, "", withKey).status }()
 	require.Eventually(t, func() bool {
-		return strings.Contains(c.ask(t, "POST", "/v2/repository/index", "").body, `"blue","state":"UNLOADING"`)
+		return strings.Contains(c.ask(t, "POST", "/v2/repository/index", "", withKey).body, `"blue","state":"UNLOADING"`)
 	}, time.Minute, time.Millisecond)
-	require.Equal(t, 503, c.ask(t, "POST", "/score", "1").status)
+	require.Equal(t, 503, c.ask(t, "POST", "/score", "1", withKey).status)
 	require.Empty(t, unloaded)
 	close(goOn)
 	require.Equal(t, 200, <-scored)
@@ -246,4 +244,92 @@ func TestLoadBesideUnload(t *testing.T) {
 	asked.Wait()
 	require.Contains(t, []int32{0, 2}, c.there.Load())
 	require.Equal(t, c.blue.Available() == nil, c.green.Available() == nil)
+}
+
+// TestUnloadedReplaced: what reaches an unloaded deployment after its end goes to who has
+// taken its place.
+func TestUnloadedReplaced(t *testing.T) {
+	t.Parallel()
+	c := control(t, true, echoes)
+	c.expect(t, [][4]string{{"POST", unloadPath, "", "OK"}})
+	require.ErrorIs(t, c.blue.Available(), openinference.ErrUnloaded)
+	require.NoError(t, c.blue.Close(t.Context()))
+	require.ErrorIs(t, c.blue.Available(), azml.ErrClosed)
+	require.Equal(t, "no replica is ready", c.blue.entry().Reason)
+	_, _, err := c.blue.Score(t.Context(), question([]byte("1")), nil)
+	require.ErrorIs(t, err, router.ErrDrained)
+}
+
+// TestImpatientChange: a change whose client is gone before it begins is dropped.
+func TestImpatientChange(t *testing.T) {
+	t.Parallel()
+	c := control(t, true, echoes)
+	models := repository{c.scoring}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, c.scoring.changing.take(t.Context()))
+	require.ErrorIs(t, models.Unload(gone, "model"), context.Canceled)
+	c.scoring.changing.give()
+	require.ErrorIs(t, models.Unload(gone, "model"), context.Canceled)
+	require.EqualValues(t, 2, c.there.Load())
+	require.NoError(t, models.Unload(t.Context(), "model"))
+}
+
+// TestCloseHeedsContext: a load that does not give up holds up no end; what it gives is ended.
+func TestCloseHeedsContext(t *testing.T) {
+	t.Parallel()
+	var there atomic.Int32
+	loading, goOn := make(chan struct{}, 2), make(chan struct{}, 2)
+	goOn <- struct{}{}
+	d, err := StartDeployment(t.Context(), DeploymentConfig{Name: "main", Start: func(context.Context) (Scorer, error) {
+		loading <- struct{}{}
+		<-goOn
+		there.Add(1)
+		return ending{echo, &there}, nil
+	}})
+	require.NoError(t, err)
+	<-loading
+	require.NoError(t, d.Unload(t.Context()))
+	loaded := make(chan error, 1)
+	go func() { loaded <- d.Load(t.Context()) }()
+	<-loading
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, d.Close(ended), azml.ErrUnavailable)
+	require.ErrorIs(t, d.Load(t.Context()), azml.ErrClosed)
+	goOn <- struct{}{}
+	<-loaded
+	require.Eventually(t, func() bool { return there.Load() == 0 }, time.Minute, time.Millisecond)
+}
+
+// TestCloseEndsUnload: a deployment that ends lets who unloads it go, and waits for the
+// requests itself.
+func TestCloseEndsUnload(t *testing.T) {
+	t.Parallel()
+	began, goOn := make(chan struct{}), make(chan struct{})
+	d, err := StartDeployment(t.Context(), DeploymentConfig{Name: "main", Start: func(context.Context) (Scorer, error) {
+		return Handler(func(context.Context, json.RawMessage) (any, error) {
+			close(began)
+			<-goOn
+			return 1, nil
+		}), nil
+	}})
+	require.NoError(t, err)
+	scored, unloaded, closed := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, done, err := d.Score(t.Context(), question([]byte("1")), nil)
+		if err == nil {
+			done()
+		}
+		scored <- err
+	}()
+	<-began
+	go func() { unloaded <- d.Unload(t.Context()) }()
+	require.Eventually(t, func() bool { return errors.Is(d.Available(), openinference.ErrUnloaded) }, time.Minute, time.Millisecond)
+	go func() { closed <- d.Close(context.Background()) }()
+	require.ErrorIs(t, <-unloaded, azml.ErrClosed)
+	require.Empty(t, closed)
+	close(goOn)
+	require.NoError(t, <-scored)
+	require.NoError(t, <-closed)
 }

@@ -70,7 +70,7 @@ type Server struct {
 	copying sync.WaitGroup
 	// protocol answers the Open Inference Protocol.
 	protocol http.Handler
-	changing sync.Mutex // held while the model is loaded or unloaded
+	changing turn // of who loads or unloads the model
 }
 
 // NewServer makes a server without deployments, which refuses all requests.
@@ -84,7 +84,7 @@ func NewServer(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies)}
+	s := &Server{cfg: cfg, copies: make(chan struct{}, maxCopies), changing: newTurn()}
 	s.SetLimits(Limits{})
 	s.protocol = s.newProtocol()
 	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
@@ -123,6 +123,14 @@ func (s *Server) Shutdown() {
 	none, _ := router.NewTable[*Deployment](nil) // nothing can be wrong with it
 	s.table.Store(none)
 	s.copying.Wait()
+}
+
+// EndLoads has nothing more loaded or unloaded and cuts short what is under way, so that
+// who asked for it does not hold up the end of the service. Requests are still answered.
+func (s *Server) EndLoads() {
+	for _, route := range s.table.Load().Routes() {
+		route.To.loads.end()
+	}
 }
 
 // open tells whether no key is asked for.
