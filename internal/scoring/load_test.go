@@ -298,7 +298,7 @@ func TestCloseHeedsContext(t *testing.T) {
 	require.ErrorIs(t, d.Close(ended), azml.ErrUnavailable)
 	require.ErrorIs(t, d.Load(t.Context()), azml.ErrClosed)
 	goOn <- struct{}{}
-	<-loaded
+	require.ErrorIs(t, <-loaded, context.Canceled)
 	require.Eventually(t, func() bool { return there.Load() == 0 }, time.Minute, time.Millisecond)
 }
 
