@@ -241,8 +241,10 @@ func (s *host) drop(ctx context.Context, id string) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	s.tasks.Go(func() {
 		defer cancel()
-		err := errors.Join(one.deployment.Close(ctx), one.clear(ctx))
-		if err != nil {
+		err := one.deployment.Close(ctx)
+		storing, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTime) // also when requests took all the time
+		defer stop()
+		if err = errors.Join(err, one.clear(storing)); err != nil {
 			s.c.h.Logger().Warn("a deployment did not end in order", "endpoint", s.name, "deployment", one.deployment.Name(), "error", err)
 		}
 	})

@@ -119,8 +119,13 @@ func (s *host) progress(ctx context.Context, format string, args ...any) {
 	_ = s.tell(ctx, func(status *record.EndpointHost) { status.Phase = phase })
 }
 
-// endTime bounds the orderly end of the service.
-const endTime = 30 * time.Second
+const (
+	// endTime is how long requests under way have at the orderly end of the service.
+	endTime = 30 * time.Second
+	// storeTime is how long what was collected, the end of the logs and the end of the
+	// record have then to be stored.
+	storeTime = 10 * time.Second
+)
 
 // end lets the requests under way finish, and ends everything.
 func (s *host) end(reason string) {
@@ -139,11 +144,13 @@ func (s *host) end(reason string) {
 		logger.Warn("metrics of an endpoint did not end", "endpoint", s.name, "error", err)
 	}
 	s.note("stopped: %s", reason)
-	if err := s.closeLogs(ctx); err != nil {
+	storing, stop := context.WithTimeout(context.Background(), storeTime)
+	defer stop()
+	if err := s.closeLogs(storing); err != nil {
 		logger.Warn("the end of an endpoint's log was lost", "endpoint", s.name, "error", err)
 	}
 	s.hosts.remove(s) // who sees that its record is gone may serve it anew
-	if err := s.leave(ctx); err != nil {
+	if err := s.leave(storing); err != nil {
 		logger.Warn("the end of an endpoint could not be recorded", "endpoint", s.name, "error", err)
 	}
 }

@@ -2,6 +2,7 @@ package openinference
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/azml-go/azml"
@@ -19,7 +20,7 @@ type Response struct {
 	Outputs []Tensor `json:"outputs"`
 }
 
-// Infer asks the model. Errors: ErrInvalid naming the tensor, and those of Score.
+// Infer asks the model, or who takes its place at this very moment. Errors: ErrInvalid naming the tensor, and those of Score.
 func (m *Model) Infer(ctx context.Context, req *Request) (*Response, error) {
 	if err := req.Check(); err != nil {
 		return nil, err
@@ -28,6 +29,13 @@ func (m *Model) Infer(ctx context.Context, req *Request) (*Response, error) {
 		return nil, err
 	}
 	outputs, err := m.ask(ctx, req)
+	if errors.Is(err, ErrReplaced) && m.Successor != nil {
+		next, err := m.Successor(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return next.Infer(ctx, req)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@ type Model struct {
 	// Tensors, when not nil, asks it instead of Score: the inputs that Metadata names,
 	// in any order.
 	Tensors func(ctx context.Context, inputs []Tensor) ([]Tensor, error)
+	// Successor, when not nil, finds who answers instead when Score or Tensors gives
+	// ErrReplaced.
+	Successor func(ctx context.Context) (*Model, error)
 }
 
 // State is the state of a model in the index.
@@ -79,6 +82,10 @@ type Entry struct {
 	// Reason says why it can't.
 	Reason string `json:"reason"`
 }
+
+// ErrReplaced says that another model has taken the place of this one, which takes no more
+// requests.
+var ErrReplaced = fmt.Errorf("%w: the model was replaced", azml.ErrUnavailable)
 
 // ErrUnloaded says that a model was unloaded, and not loaded since.
 var ErrUnloaded = fmt.Errorf("%w: the model was unloaded: load it to ask it", azml.ErrUnavailable)

@@ -115,6 +115,11 @@ type repository struct{ s *Server }
 // Model implements openinference.Repository. Without a version it is the
 // deployment that a header names, as for /score, or one by its share of the traffic.
 func (r repository) Model(ctx context.Context, name, version string) (*openinference.Model, error) {
+	return r.model(ctx, name, version, false)
+}
+
+// model is Model; again says that a deployment was asked already, which has been replaced.
+func (r repository) model(ctx context.Context, name, version string, again bool) (*openinference.Model, error) {
 	if err := r.known(name); err != nil {
 		return nil, err
 	}
@@ -133,9 +138,10 @@ func (r repository) Model(ctx context.Context, name, version string) (*openinfer
 	if w := recorderOf(ctx); w != nil {
 		w.call.Deployment = d.Name()
 	}
-	asked := inferred{r.s, d}
+	asked := inferred{r.s, d, version, again}
 	m := &openinference.Model{Version: d.Name(), Ready: d.Available, Score: asked.body,
-		Metadata: openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
+		Successor: func(ctx context.Context) (*openinference.Model, error) { return r.model(ctx, name, version, true) },
+		Metadata:  openinference.Metadata{Name: name, Platform: "azml", Inputs: d.cfg.Inputs, Outputs: d.cfg.Outputs}}
 	if d.traits.Inputs != nil && d.cfg.Observe == nil && !table.Mirrors(d.Name()) { // who observes or gets copies is shown bodies
 		m.Tensors = asked.tensors
 	}
@@ -147,8 +153,16 @@ func (r repository) Model(ctx context.Context, name, version string) (*openinfer
 
 // inferred is a deployment that the protocol asks.
 type inferred struct {
-	s *Server
-	d *Deployment
+	s       *Server
+	d       *Deployment
+	version string // that was asked for, "" for any
+	again   bool   // after one that has been replaced
+}
+
+// replaced tells whether another deployment is in its place.
+func (i inferred) replaced() bool {
+	route, ok := i.s.table.Load().Pick(i.version)
+	return ok && route.To != i.d
 }
 
 // body scores a body for the protocol. What the script says of a request that it
@@ -188,10 +202,16 @@ func (i inferred) answerTo(ctx context.Context, req *Request) (reply, error) {
 		req.share = &share{}
 		*req.share, of.share = of.share, share{}
 	}
-	if req.tensors == nil {
+	if req.tensors == nil && !i.again {
 		i.s.mirror(i.d, req)
 	}
 	got, err := i.d.ask(ctx, req, maxInference)
+	if errors.Is(err, router.ErrDrained) && i.replaced() {
+		if of != nil {
+			of.share = *req.share
+		}
+		return reply{}, openinference.ErrReplaced
+	}
 	if err == nil && of != nil {
 		of.share, of.call.Ran = *req.share, got.ran
 		of.tell(got.header)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/internal/openinference"
 	"github.com/azml-go/azml/internal/router"
 )
 
@@ -236,4 +237,25 @@ func TestStats(t *testing.T) {
 	require.Equal(t, "200 1", fmt.Sprint(status, " ", string(answer)))
 	_, _, err = s.deployment.Check(t.Context(), []byte("1"))
 	require.ErrorContains(t, err, "it fails")
+}
+
+// TestInferenceIsAskedAnew: a deployment that is replaced after the protocol has found it,
+// such as while a body is still being sent, has its successor answer.
+func TestInferenceIsAskedAnew(t *testing.T) {
+	t.Parallel()
+	c := control(t, false, echoes)
+	found, err := repository{c.scoring}.Model(t.Context(), "model", "")
+	require.NoError(t, err)
+	require.Equal(t, "blue", found.Version)
+	c.route(t, c.green)
+	require.NoError(t, c.blue.Close(t.Context()))
+	req, err := openinference.ParseRequest([]byte(`{"inputs":[{"name":"x","shape":[1],"datatype":"INT64","data":[7]}]}`))
+	require.NoError(t, err)
+	got, err := found.Infer(t.Context(), req)
+	require.NoError(t, err)
+	require.Equal(t, "green", got.ModelVersion)
+
+	require.NoError(t, c.green.Close(t.Context()))
+	_, err = found.Infer(t.Context(), req)
+	require.ErrorIs(t, err, router.ErrDrained, "nobody has taken its place")
 }
