@@ -298,7 +298,9 @@ func TestCloseHeedsContext(t *testing.T) {
 	require.ErrorIs(t, d.Close(ended), azml.ErrUnavailable)
 	require.ErrorIs(t, d.Load(t.Context()), azml.ErrClosed)
 	goOn <- struct{}{}
-	require.ErrorIs(t, <-loaded, context.Canceled)
+	if err := <-loaded; err != nil { // it may have ended before it heard of it
+		require.ErrorIs(t, err, context.Canceled)
+	}
 	require.Eventually(t, func() bool { return there.Load() == 0 }, time.Minute, time.Millisecond)
 }
 
