@@ -95,28 +95,18 @@ func TestFollowToAzure(t *testing.T) {
 			return err == nil && string(data) == text
 		}
 	}
-	reached := func(n int64, status run.Status) func() bool {
-		return func() bool {
-			copied, err := cloud.Runs().Get(ctx, "live", nil)
-			if err != nil || copied.Status() != status {
-				return false
-			}
-			sums, err := copied.Summaries(ctx)
-			return err == nil && sums["loss"].Count == n
-		}
-	}
 	for i := range int64(3) {
 		require.NoError(t, r.Log("loss", float64(i), nil))
 		require.NoError(t, r.Flush(ctx))
 		_, err = io.WriteString(log, "a line\n")
 		require.NoError(t, err)
 		require.NoError(t, log.Flush(ctx))
-		require.Eventually(t, reached(i+1, run.StatusRunning), time.Minute, 10*time.Millisecond)
+		require.Eventually(t, hasLoss(t, cloud, "live", i+1, run.StatusRunning), time.Minute, 10*time.Millisecond)
 		require.Eventually(t, said(strings.Repeat("a line\n", int(i)+1)), time.Minute, 10*time.Millisecond)
 	}
 	require.NoError(t, log.Close(ctx))
 	require.NoError(t, r.Complete(ctx))
-	require.Eventually(t, reached(3, run.StatusCompleted), time.Minute, 10*time.Millisecond)
+	require.Eventually(t, hasLoss(t, cloud, "live", 3, run.StatusCompleted), time.Minute, 10*time.Millisecond)
 	stop()
 	clean(t, cloud, laptop)
 	same(t, laptop, cloud)

@@ -56,6 +56,18 @@ func following(t testing.TB, dst, src *workspace.Workspace, opts *mirror.FollowO
 	return stop
 }
 
+// hasLoss tells whether a run is so far: its status, and how many points of its loss there are.
+func hasLoss(t testing.TB, ws *workspace.Workspace, id string, points int64, status run.Status) func() bool {
+	return func() bool {
+		r, err := ws.Runs().Get(t.Context(), id, nil)
+		if err != nil || r.Status() != status {
+			return false
+		}
+		sums, err := r.Summaries(t.Context())
+		return err == nil && sums["loss"].Count == points
+	}
+}
+
 // TestFollow mirrors runs while they go on, from stores that tell what has changed
 // and from such that must be listed, with an outage in between.
 func TestFollow(t *testing.T) {
@@ -81,27 +93,17 @@ func TestFollow(t *testing.T) {
 			require.NoError(t, err)
 			r, err := e.StartLogging(ctx, &experiment.RunOptions{RunID: "live"})
 			require.NoError(t, err)
-			reached := func(n int64, status run.Status) func() bool {
-				return func() bool {
-					copied, err := cloud.Runs().Get(ctx, "live", nil)
-					if err != nil || copied.Status() != status {
-						return false
-					}
-					sums, err := copied.Summaries(ctx)
-					return err == nil && sums["loss"].Count == n
-				}
-			}
 			for i := range int64(5) {
 				require.NoError(t, r.Log("loss", float64(i), nil))
 				require.NoError(t, r.Flush(ctx))
-				require.Eventually(t, reached(i+1, run.StatusRunning), time.Minute, time.Millisecond)
+				require.Eventually(t, hasLoss(t, cloud, "live", i+1, run.StatusRunning), time.Minute, time.Millisecond)
 			}
 			here.away.Store(true)
 			tag(t, laptop, "before", "changed")
 			require.Eventually(t, func() bool { return failures.Load() > 0 }, time.Minute, time.Millisecond)
 			here.away.Store(false)
 			require.NoError(t, r.Complete(ctx))
-			require.Eventually(t, reached(5, run.StatusCompleted), time.Minute, time.Millisecond)
+			require.Eventually(t, hasLoss(t, cloud, "live", 5, run.StatusCompleted), time.Minute, time.Millisecond)
 			require.Eventually(t, func() bool { return tagOf(t, cloud, "before") == "changed" }, time.Minute, time.Millisecond)
 			stop()
 			quiet := passes.Load()
