@@ -54,9 +54,6 @@ func decodeQuery(query url.Values, into any) error {
 				return invalid("The parameter '%s' is not UTF-8", f.name)
 			}
 			quoted := scanner{data: quote(value), path: []place{{name: f.name}}}
-			if f.kind == kindBool {
-				quoted.data = []byte(strings.ToLower(value))
-			}
 			if f.list {
 				element := reflect.New(v.FieldByIndex(f.index).Type().Elem()).Elem()
 				if err := quoted.value(f, element); err != nil {
@@ -193,10 +190,8 @@ func (s *scanner) value(f *field, into reflect.Value) error {
 	case f.kind == kindString && isText:
 		into.SetString(s.text())
 		return nil
-	case f.kind == kindBool && (first == 't' || first == 'f'):
-		into.SetBool(first == 't')
-		s.skip()
-		return nil
+	case f.kind == kindBool && (isText || first == 't' || first == 'f'):
+		return s.boolean(into)
 	case f.kind == kindEnum && (isText || isNumber):
 		return s.enum(f, into)
 	case f.kind == kindInt && (isText || isNumber):
@@ -219,6 +214,20 @@ func (s *scanner) enum(f *field, into reflect.Value) error {
 	}
 	s.pos = start
 	return invalid("Invalid value %s for parameter '%s' supplied: use one of %s", s.raw(), inWhich(s.path), strings.Join(f.enum, ", "))
+}
+
+// boolean reads true or false, as a string in any case: R sends "TRUE", and a
+// query has nothing else.
+func (s *scanner) boolean(into reflect.Value) error {
+	start := s.pos
+	word := string(s.word())
+	yes := strings.EqualFold(word, "true")
+	if !yes && !strings.EqualFold(word, "false") {
+		s.pos = start
+		return s.wrongType()
+	}
+	into.SetBool(yes)
+	return nil
 }
 
 func (s *scanner) integer(into reflect.Value) error {

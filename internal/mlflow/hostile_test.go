@@ -181,6 +181,8 @@ func TestBadMessages(t *testing.T) {
 		"string for number":  {"runs/log-metric", metric(`"value":"x"`), "for parameter 'value' supplied"},
 		"hex for number":     {"runs/log-metric", metric(`"value":"0x10"`), "for parameter 'value' supplied"},
 		"bool for number":    {"runs/log-metric", metric(`"value":true`), "for parameter 'value' supplied"},
+		"text for bool":      {"model-versions/transition-stage", `{"name":"m","version":"1","stage":"None","archive_existing_versions":"yes"}`, "for parameter 'archive_existing_versions' supplied"},
+		"number for bool":    {"model-versions/transition-stage", `{"name":"m","version":"1","stage":"None","archive_existing_versions":1}`, "for parameter 'archive_existing_versions' supplied"},
 		"half a step":        {"runs/log-metric", metric(`"step":1.5`), "for parameter 'step' supplied"},
 		"great step":         {"runs/log-metric", metric(`"step":9223372036854775808`), "for parameter 'step' supplied"},
 		"infinite step":      {"runs/log-metric", metric(`"step":"Infinity"`), "for parameter 'step' supplied"},

@@ -39,3 +39,36 @@ func TestRequestsOfR(t *testing.T) {
 	require.Len(t, found.Runs, 1)
 	require.Equal(t, http.StatusOK, s.send("GET", "/api/2.0/mlflow/artifacts/list?run_uuid="+id+"&run_id="+id, "", "").status)
 }
+
+// TestModelsOfR sends what that package does with the registry: it has POST for a
+// search and texts for true and false, both of which MLflow's own server refuses.
+func TestModelsOfR(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	for _, name := range []string{"a", "b", "c"} {
+		post[registeredModelResponse](s, "registered-models/create", object{"name": name, "description": "from R"})
+	}
+	first := post[searchRegisteredModelsResponse](s, "registered-models/search", object{"max_results": "2", "order_by": []string{"name DESC"}})
+	require.Equal(t, []string{"c", "b"}, []string{first.RegisteredModels[0].Name, first.RegisteredModels[1].Name})
+	rest := post[searchRegisteredModelsResponse](s, "registered-models/search",
+		object{"max_results": "2", "order_by": []string{"name DESC"}, "page_token": first.NextPageToken})
+	require.Len(t, rest.RegisteredModels, 1)
+	found := post[searchRegisteredModelsResponse](s, "registered-models/search", object{"filter": "name = 'a'", "max_results": "100"})
+	require.Len(t, found.RegisteredModels, 1)
+
+	for range 2 {
+		post[object](s, "model-versions/create", object{"name": "a", "source": "s3://b/x"})
+	}
+	move := func(version, stage, archive string) string {
+		return post[modelVersionResponse](s, "model-versions/transition-stage",
+			object{"name": "a", "version": version, "stage": stage, "archive_existing_versions": archive}).ModelVersion.CurrentStage
+	}
+	stage := func() string {
+		return get[modelVersionResponse](s, "model-versions/get?name=a&version=1").ModelVersion.CurrentStage
+	}
+	require.Equal(t, "Production", move("1", "Production", "FALSE"))
+	require.Equal(t, "Production", move("2", "Production", "FALSE"))
+	require.Equal(t, "Production", stage())
+	require.Equal(t, "Production", move("2", "Production", "TRUE"))
+	require.Equal(t, "Archived", stage())
+}

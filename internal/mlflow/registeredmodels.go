@@ -23,6 +23,7 @@ func registeredModelRoutes() []route {
 		{"POST", "/mlflow/registered-models/rename", rpc(call.renameRegisteredModel)},
 		{"DELETE", "/mlflow/registered-models/delete", rpc(call.deleteRegisteredModel)},
 		{"GET", "/mlflow/registered-models/search", rpc(call.searchRegisteredModels)},
+		{"POST", "/mlflow/registered-models/search", rpc(call.searchRegisteredModels)}, // of R alone
 		{"GET", "/mlflow/registered-models/get-latest-versions", rpc(call.getLatestVersions)},
 		{"POST", "/mlflow/registered-models/get-latest-versions", rpc(call.getLatestVersions)},
 		{"POST", "/mlflow/registered-models/set-tag", rpc(call.setRegisteredModelTag)},

@@ -87,7 +87,8 @@ var unbound = []string{
 	"PUT /mlflow-artifacts/mpu/parts/{}/{}", // whose upload names the file, see TestUploadOfAScript
 	// The registry is everybody's; a version's source is not, see foreign.
 	"POST /mlflow/registered-models/create", "GET /mlflow/registered-models/get", "PATCH /mlflow/registered-models/update",
-	"GET /mlflow/registered-models/search", "GET /mlflow/registered-models/get-latest-versions", "POST /mlflow/registered-models/get-latest-versions",
+	"GET /mlflow/registered-models/search", "POST /mlflow/registered-models/search",
+	"GET /mlflow/registered-models/get-latest-versions", "POST /mlflow/registered-models/get-latest-versions",
 	"POST /mlflow/registered-models/set-tag", "DELETE /mlflow/registered-models/delete-tag",
 	"POST /mlflow/registered-models/alias", "GET /mlflow/registered-models/alias", "DELETE /mlflow/registered-models/alias",
 	"GET /mlflow/model-versions/get", "GET /mlflow/model-versions/get-download-uri", "PATCH /mlflow/model-versions/update",

@@ -5,11 +5,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.mlflow.api.proto.ModelRegistry.ModelVersion;
 import org.mlflow.api.proto.Service.CreateExperiment;
 import org.mlflow.api.proto.Service.CreateRun;
+import org.mlflow.api.proto.Service.Experiment;
 import org.mlflow.api.proto.Service.ExperimentTag;
+import org.mlflow.api.proto.Service.FileInfo;
 import org.mlflow.api.proto.Service.Metric;
 import org.mlflow.api.proto.Service.Param;
 import org.mlflow.api.proto.Service.Run;
@@ -21,6 +25,7 @@ import org.mlflow.tracking.ActiveRun;
 import org.mlflow.tracking.MlflowClient;
 import org.mlflow.tracking.MlflowContext;
 import org.mlflow.tracking.MlflowHttpException;
+import org.mlflow.tracking.Page;
 import org.mlflow.tracking.RunsPage;
 import org.mlflow.tracking.creds.BasicMlflowHostCreds;
 
@@ -62,6 +67,28 @@ public class Checks {
     return r.getData().getTagsList().stream().collect(Collectors.toMap(RunTag::getKey, RunTag::getValue));
   }
 
+  /** What a page and those that follow it hold, and that they are of at most two. */
+  static <T, R> List<R> pages(Page<T> page, Function<T, R> of) {
+    List<R> all = new ArrayList<>();
+    while (true) {
+      equal("a page of two at most", page.getPageSize() <= 2, true);
+      for (T item : page.getItems()) all.add(of.apply(item));
+      if (!page.hasNextPage()) return all;
+      page = page.getNextPage();
+    }
+  }
+
+  static void credentials() throws Exception {
+    String uri = System.getenv("MLFLOW_TRACKING_URI"), token = System.getenv("MLFLOW_TRACKING_TOKEN");
+    try (MlflowClient none = new MlflowClient(uri); // reads no token from the environment
+        MlflowClient password = new MlflowClient(new BasicMlflowHostCreds(uri, "anybody", token))) {
+      refused("no token", 401, "UNAUTHENTICATED", () -> none.getExperiment("0"));
+      equal("token as password", password.getExperiment("0").getName(), "Default");
+    }
+    equal("sendGet", client.sendGet("experiments/get?experiment_id=0").contains("\"Default\""), true);
+    refused("not served", 501, "NOT_IMPLEMENTED", () -> client.sendPost("traces", "{}"));
+  }
+
   static void experiments() {
     String id = client.createExperiment(CreateExperiment.newBuilder().setName("java")
         .addTags(ExperimentTag.newBuilder().setKey("team").setValue("risk")).build());
@@ -72,6 +99,8 @@ public class Checks {
     equal("experiment: by name", client.getExperimentByName("java").get().getExperimentId(), id);
     equal("experiment: none", client.getExperimentByName("none").isPresent(), false);
     equal("experiment: found", client.searchExperiments("name = 'java'").getItems().size(), 1);
+    equal("experiment: all are found", client.searchExperiments().getItems().stream().map(Experiment::getName).collect(Collectors.toSet()),
+        Set.of("Default", "java"));
     refused("experiment: twice", 400, "RESOURCE_ALREADY_EXISTS", () -> client.createExperiment("java"));
     refused("experiment: unknown", 404, "RESOURCE_DOES_NOT_EXIST", () -> client.getExperiment("12345"));
     client.deleteExperiment(id);
@@ -80,6 +109,9 @@ public class Checks {
     equal("experiment: restored", client.getExperiment(id).getLifecycleStage(), "active");
     client.renameExperiment(id, "java, renamed");
     equal("experiment: renamed", client.getExperiment(id).getName(), "java, renamed");
+    for (String name : List.of("page a", "page b", "page c")) client.createExperiment(name);
+    equal("experiment: pages", pages(client.searchExperiments("name LIKE 'page %'", ViewType.ACTIVE_ONLY, 2, List.of("name DESC")), Experiment::getName),
+        List.of("page c", "page b", "page a"));
   }
 
   static void runs() {
@@ -117,6 +149,12 @@ public class Checks {
     client.setTerminated(id, RunStatus.FAILED, begun + 5000);
     equal("run: ended", client.getRun(id).getInfo().getStatus(), RunStatus.FAILED);
     equal("run: end", client.getRun(id).getInfo().getEndTime(), begun + 5000);
+    client.setTerminated(id);
+    equal("run: finished", client.getRun(id).getInfo().getStatus(), RunStatus.FINISHED);
+    client.setTerminated(id, RunStatus.KILLED);
+    equal("run: killed", client.getRun(id).getInfo().getStatus(), RunStatus.KILLED);
+    equal("run: listed", client.listRunInfos(experiment).stream().map(RunInfo::getRunId).collect(Collectors.toList()), List.of(id));
+    equal("run: of no experiment", client.createRun().getExperimentId(), "0");
     client.deleteRun(id);
     equal("run: deleted", client.getRun(id).getInfo().getLifecycleStage(), "deleted");
     equal("run: none is found", client.searchRuns(List.of(experiment), "").size(), 0);
@@ -134,13 +172,9 @@ public class Checks {
     List<String> in = List.of(experiment);
     equal("search: filter", client.searchRuns(in, "metrics.acc > 0.15").size(), 3);
     RunsPage page = client.searchRuns(in, "metrics.acc >= 0", ViewType.ACTIVE_ONLY, 2, List.of("metrics.acc DESC"));
-    List<Double> order = new ArrayList<>();
-    while (true) {
-      for (Run r : page.getItems()) order.add(metrics(r).get("acc"));
-      if (!page.hasNextPage()) break;
-      page = (RunsPage) page.getNextPage();
-    }
-    equal("search: pages", order, List.of(0.4, 0.3, 0.2, 0.1, 0.0));
+    equal("search: pages", pages(page, r -> metrics(r).get("acc")), List.of(0.4, 0.3, 0.2, 0.1, 0.0));
+    equal("search: a later page", client.searchRuns(in, "metrics.acc >= 0", ViewType.ACTIVE_ONLY, 2, List.of("metrics.acc DESC"),
+        page.getNextPageToken().get()).getItems().stream().map(r -> metrics(r).get("acc")).collect(Collectors.toList()), List.of(0.2, 0.1));
     refused("search: bad filter", 400, "INVALID_PARAMETER_VALUE", () -> client.searchRuns(in, "metrics.acc >"));
   }
 
@@ -153,10 +187,17 @@ public class Checks {
       run.logParams(Map.of("a", "1", "b", "2"));
       run.logMetrics(Map.of("x", 1.5), 3);
       run.setTags(Map.of("k", "v"));
+      run.logParam("c", "3");
+      run.logMetric("y", 2.5);
+      run.logMetric("z", 3.5, 7);
+      run.setTag("l", "w");
+      run.logMetrics(Map.of("u", 4.5));
     });
     Run run = client.getRun(id[0]);
-    equal("context: params", params(run), Map.of("a", "1", "b", "2"));
-    equal("context: metric", metrics(run), Map.of("x", 1.5));
+    equal("context: params", params(run), Map.of("a", "1", "b", "2", "c", "3"));
+    equal("context: metric", metrics(run), Map.of("x", 1.5, "y", 2.5, "z", 3.5, "u", 4.5));
+    equal("context: tags", tags(run).get("k") + tags(run).get("l") + tags(run).get("mlflow.runName"), "vwwithin");
+    equal("context: experiment", run.getInfo().getExperimentId(), context.getExperimentId());
     equal("context: ended", run.getInfo().getStatus(), RunStatus.FINISHED);
     ActiveRun parent = context.startRun("parent");
     ActiveRun child = context.startRun("child", parent.getId());
@@ -164,19 +205,38 @@ public class Checks {
     child.endRun();
     parent.endRun(RunStatus.KILLED);
     equal("context: killed", client.getRun(parent.getId()).getInfo().getStatus(), RunStatus.KILLED);
+    MlflowContext other = new MlflowContext(client).setExperimentId(client.createExperiment("java context, by ID"));
+    ActiveRun unnamed = other.startRun();
+    unnamed.endRun();
+    equal("context: by ID", other.getClient().getRun(unnamed.getId()).getInfo().getExperimentId(), other.getExperimentId());
+    try {
+      other.withActiveRun(failing -> {
+        id[0] = failing.getId();
+        throw new IllegalStateException("on purpose");
+      });
+    } catch (IllegalStateException e) {
+      equal("context: failed", client.getRun(id[0]).getInfo().getStatus(), RunStatus.FAILED);
+    }
   }
 
   static void artifacts(Path dir) throws Exception {
-    String id = client.createRun(client.createExperiment("java artifacts")).getRunId();
+    MlflowContext context = new MlflowContext(client).setExperimentId(client.createExperiment("java artifacts"));
+    ActiveRun run = context.startRun(); // which hands on to the client's methods of the same names
+    String id = run.getId();
+    equal("artifacts: none", client.listArtifacts(id).size(), 0);
     Path file = Files.writeString(dir.resolve("a.txt"), "from Java");
     Path folder = Files.createDirectories(dir.resolve("model"));
     Files.writeString(folder.resolve("MLmodel"), "flavors: {}");
-    client.logArtifact(id, file.toFile());
-    client.logArtifacts(id, folder.toFile(), "model");
+    run.logArtifact(file);
+    run.logArtifact(file, "deep/er");
+    run.logArtifacts(folder, "model");
+    equal("artifacts: URI", run.getArtifactUri(), client.getRun(id).getInfo().getArtifactUri());
     equal("artifacts: listed", client.listArtifacts(id).stream().map(f -> f.getPath() + ":" + f.getFileSize()).sorted().collect(Collectors.toList()),
-        List.of("a.txt:9", "model:0"));
-    File back = client.downloadArtifacts(id, "a.txt");
-    equal("artifacts: downloaded", Files.readString(back.toPath()), "from Java");
+        List.of("a.txt:9", "deep:0", "model:0"));
+    equal("artifacts: listed below", client.listArtifacts(id, "deep/er").stream().map(FileInfo::getPath).collect(Collectors.toList()), List.of("deep/er/a.txt"));
+    equal("artifacts: downloaded", Files.readString(client.downloadArtifacts(id, "deep/er/a.txt").toPath()), "from Java");
+    Path all = client.downloadArtifacts(id).toPath();
+    equal("artifacts: all downloaded", Files.readString(all.resolve("a.txt")) + Files.readString(all.resolve("model/MLmodel")), "from Javaflavors: {}");
     models(id);
   }
 
@@ -197,12 +257,16 @@ public class Checks {
         List.of("1", "2"));
     equal("models: of a stage", client.getLatestVersions(name, List.of("Production")).get(0).getVersion(), "1");
     equal("models: found", client.searchModelVersions("name='" + name + "'").getItems().size(), 2);
+    equal("models: pages", pages(client.searchModelVersions("name='" + name + "'", 1, List.of("version_number DESC")), ModelVersion::getVersion), List.of("2", "1"));
+    equal("models: all are found", client.searchModelVersions().getItems().size(), 2);
+    refused("models: unknown", 404, "RESOURCE_DOES_NOT_EXIST", () -> client.getRegisteredModel("none"));
     equal("models: URI", client.getModelVersionDownloadUri(name, "2").startsWith("mlflow-artifacts:"), true);
-    File folder = client.downloadModelVersion(name, "2");
+    File folder = client.downloadLatestModelVersion(name, "None"); // by downloadModelVersion
     equal("models: files", Files.readString(folder.toPath().resolve("MLmodel")), "flavors: {}");
   }
 
   public static void main(String[] args) throws Exception {
+    credentials();
     experiments();
     runs();
     context();
