@@ -27,7 +27,7 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 	}
 	transport, idle := opts.Transport, func() {}
 	if transport == nil {
-		own := newTransport(opts.Stall)
+		own := NewTransport(containerURL, opts.Stall)
 		transport, idle = &http.Client{Transport: own, CheckRedirect: dontFollow}, own.CloseIdleConnections
 	}
 	options := policy.ClientOptions{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -34,11 +35,19 @@ func worthRetry(answer *http.Response, err error) bool {
 	return false
 }
 
-// newTransport makes connections that are given up when nothing moves on them.
-func newTransport(stall time.Duration) *http.Transport {
+// readBuffer is how much of an answer the transport reads ahead of who asks for it.
+// A longer read of a connection without TLS is one of a body that has as much left.
+const readBuffer = 64 << 10
+
+// NewTransport makes the connections that Open makes for a container, for who wants
+// to count requests, or trusts other certificates, and gives it as Options.Transport.
+// A connection on which nothing moves for the time stall is given up; 0 means one
+// minute. It follows no redirection, as a RoundTripper.
+func NewTransport(containerURL string, stall time.Duration) *http.Transport {
 	if stall <= 0 {
 		stall = time.Minute
 	}
+	plain := strings.HasPrefix(containerURL, "http://")
 	dialer := net.Dialer{Timeout: 30 * time.Second}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
@@ -47,13 +56,16 @@ func newTransport(stall time.Duration) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
+			if plain {
+				return gather(&watched{conn, stall}), nil
+			}
 			return &watched{conn, stall}, nil
 		},
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 30 * time.Second,
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     stall,
-		ReadBufferSize:      64 << 10,
+		ReadBufferSize:      readBuffer,
 		WriteBufferSize:     64 << 10,
 	}
 }

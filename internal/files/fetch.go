@@ -5,13 +5,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/internal/sha256pair"
 )
 
 // How chunks of one pack are read together: a gap up to maxGap is read and
@@ -130,7 +133,7 @@ func (s *Store) fetchSpans(ctx context.Context, spans []span, use func(want, []b
 }
 
 // fetchSpan reads one span, chunk by chunk: a chunk is checked and used while it
-// is in the processor's cache, and the store sends the next one meanwhile. Chunks
+// is in the processor's cache, and the store sends the next ones meanwhile. Chunks
 // of a pack that is gone are lost; those that lie behind the end of a pack that is
 // too short are damaged.
 func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, error) error) (lost []want, err error) {
@@ -148,23 +151,74 @@ func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, e
 		return nil, err
 	}
 	defer func() { _ = o.Body.Close() }()
-	buf := lend(&s.buffers.chunks, maxChunk)
-	defer s.buffers.chunks.Put(buf)
 	in := &spanReader{r: bufio.NewReaderSize(o.Body, smallReads), offset: sp.offset, size: o.Info.Size}
-	for _, p := range sp.places {
-		chunk, err := in.chunk(p, *buf)
-		if err != nil {
-			return nil, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, sp.pack.key(), err)
+	arrived := [2]arrival{newArrival(&s.buffers), newArrival(&s.buffers)}
+	for i := range arrived {
+		defer s.buffers.chunks.Put(arrived[i].buf)
+	}
+	places := sp.places
+	for len(places) > 0 || arrived[0].waits || arrived[1].waits {
+		for i := range arrived {
+			if a := &arrived[i]; !a.waits && len(places) > 0 {
+				if err := a.read(in, places[0]); err != nil {
+					return nil, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, sp.pack.key(), err)
+				}
+				places = places[1:]
+			}
 		}
-		var bad error
-		if digestOf(chunk) != p.digest {
-			bad = fmt.Errorf("%w: chunk %s in pack %s has other bytes", azml.ErrDamaged, p.digest, sp.pack)
-		}
-		if err := use(p.want, chunk, bad); err != nil {
-			return nil, err
+		hashBoth(&arrived[0], &arrived[1])
+		for i := range arrived {
+			if a := &arrived[i]; a.waits && len(a.left) == 0 {
+				if err := a.use(sp.pack, use); err != nil {
+					return nil, err
+				}
+			}
 		}
 	}
 	return nil, nil
+}
+
+// arrival is a chunk that was read. Two of a span are hashed together, which costs
+// little more than one; when one of them is done, the next takes its place.
+type arrival struct {
+	buf   *[]byte
+	sum   hash.Hash
+	place place
+	data  []byte
+	left  []byte // of data, still to be hashed
+	waits bool   // for its use
+}
+
+func newArrival(b *buffers) arrival {
+	return arrival{buf: lend(&b.chunks, maxChunk), sum: sha256.New()}
+}
+
+// read reads the chunk at p.
+func (a *arrival) read(in *spanReader, p place) (err error) {
+	a.data, err = in.chunk(p, *a.buf)
+	a.place, a.left, a.waits = p, a.data, true
+	a.sum.Reset()
+	return err
+}
+
+// hashBoth goes on with both as far as they have equally much, or with the one that
+// there is to its end.
+func hashBoth(a, b *arrival) {
+	n, m := len(a.left), len(b.left)
+	if a.waits && b.waits {
+		n, m = min(n, m), min(n, m)
+	}
+	sha256pair.Write(a.sum, b.sum, a.left[:n], b.left[:m])
+	a.left, b.left = a.left[n:], b.left[m:]
+}
+
+// use checks the chunk and hands it over.
+func (a *arrival) use(id packID, use func(want, []byte, error) error) (err error) {
+	if digest(a.sum.Sum(nil)) != a.place.digest {
+		err = fmt.Errorf("%w: chunk %s in pack %s has other bytes", azml.ErrDamaged, a.place.digest, id)
+	}
+	a.waits = false
+	return use(a.place.want, a.data, err)
 }
 
 // smallReads is how much is read at once where chunks are small.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/internal/diskspace"
 )
 
 // target is a place in a file that a chunk goes to.
@@ -86,15 +87,10 @@ func (r *restore) targets() (wanted []want, empty []*output) {
 func (o *output) write(r *restore, data []byte, offset int64) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	flags := os.O_WRONLY
-	if !o.made {
-		flags |= os.O_CREATE | os.O_EXCL
-	}
-	file, err := r.root.OpenFile(o.temp, flags, o.file.Mode)
+	file, err := o.open(r)
 	if err != nil {
 		return restoreErr(o.file.Path, err)
 	}
-	o.made = true
 	_, err = file.WriteAt(data, offset)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return restoreErr(o.file.Path, err)
@@ -106,4 +102,24 @@ func (o *output) write(r *restore, data []byte, offset int64) error {
 		r.progress(int64(len(data)))
 	}
 	return err
+}
+
+// open opens the file for writing. One that comes in parts has its space from the
+// first of them on: a disk that is too small is known before all is fetched.
+func (o *output) open(r *restore) (*os.File, error) {
+	if o.made {
+		return r.root.OpenFile(o.temp, os.O_WRONLY, 0)
+	}
+	file, err := r.root.OpenFile(o.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, o.file.Mode)
+	if err != nil {
+		return nil, err
+	}
+	o.made = true
+	if len(o.file.Chunks) > 1 {
+		err = diskspace.Reserve(file, o.file.Size)
+	}
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }

@@ -3,9 +3,12 @@
 package metrics
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azml-go/azml/internal/diskspace"
 )
 
 // mapping is a new file whose bytes are written through memory that the
@@ -28,8 +31,12 @@ func createMapping(path string, size int) (_ *mapping, err error) {
 			_ = os.Remove(path)
 		}
 	}()
-	if err := allot(f, int64(size)); err != nil {
-		return nil, &os.PathError{Op: "allot space", Path: path, Err: err}
+	err = diskspace.Reserve(f, int64(size))
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = writeZeros(f, int64(size))
+	}
+	if err != nil {
+		return nil, err
 	}
 	mem, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {

@@ -28,10 +28,21 @@ type cloud struct {
 	connection string
 	name       string
 	client     *container.Client // the SDK's own
-	requests   atomic.Int64
-	sent       atomic.Int64 // bytes of bodies
-	transport  *http.Transport
+	requests   atomic.Int64      // of our store
+	sent       atomic.Int64      // bytes of their bodies
+	ours       *http.Transport
+	theirs     *http.Transport // of the SDK's own client
 	stop       func() error
+}
+
+// newCloudAt is the container in an emulator that is there.
+func newCloudAt(b *bench, connection string) (*cloud, error) {
+	account, err := azureblob.ParseConnectionString(connection)
+	if err != nil {
+		return nil, err
+	}
+	return &cloud{bench: b, connection: connection, name: cloudName,
+		ours: azureblob.NewTransport(account.URL, 0), theirs: &http.Transport{MaxIdleConnsPerHost: 64}}, nil
 }
 
 // newCloud starts the emulator, which is reached by TLS when it is secure.
@@ -44,7 +55,11 @@ func (b *bench) newCloud(ctx context.Context, secure bool) (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cloud{bench: b, connection: server.ConnectionString(), name: cloudName, transport: newCloudTransport(), stop: stop}
+	c, err := newCloudAt(b, server.ConnectionString())
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	c.stop = stop
 	if secure {
 		err = c.trust(server.Certificate)
 	}
@@ -60,13 +75,13 @@ func (b *bench) newCloud(ctx context.Context, secure bool) (*cloud, error) {
 	return c, nil
 }
 
-// connect makes the SDK's client. It has the transport that our store has.
+// connect makes the SDK's client.
 func (c *cloud) connect() (err error) {
-	c.client, err = container.NewClientFromConnectionString(c.connection, c.name, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: c}})
+	c.client, err = container.NewClientFromConnectionString(c.connection, c.name, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: c.theirs}}})
 	return err
 }
 
-// trust has the transport take servers with the certificate of this file.
+// trust has both sides take servers with the certificate of this file.
 func (c *cloud) trust(file string) error {
 	certificate, err := os.ReadFile(file)
 	if err != nil {
@@ -76,27 +91,32 @@ func (c *cloud) trust(file string) error {
 	if !pool.AppendCertsFromPEM(certificate) {
 		return fmt.Errorf("%s has no certificate", file)
 	}
-	c.transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	for _, t := range []*http.Transport{c.ours, c.theirs} {
+		t.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
 	return nil
 }
 
 // cloudName is the container's name.
 const cloudName = "bench"
 
-func newCloudTransport() *http.Transport { return &http.Transport{MaxIdleConnsPerHost: 64} }
+func (c *cloud) closeIdle() {
+	c.ours.CloseIdleConnections()
+	c.theirs.CloseIdleConnections()
+}
 
 func (c *cloud) close() {
-	c.transport.CloseIdleConnections()
+	c.closeIdle()
 	if err := c.stop(); err != nil {
 		fmt.Fprintln(c.bench.log, "bench: azurite:", err)
 	}
 }
 
-// Do implements the SDK's transport: it counts.
+// Do implements the transport of our store: it counts.
 func (c *cloud) Do(r *http.Request) (*http.Response, error) {
 	c.requests.Add(1)
 	c.sent.Add(max(r.ContentLength, 0))
-	return c.transport.RoundTrip(r)
+	return c.ours.RoundTrip(r)
 }
 
 // store opens our store below a prefix.

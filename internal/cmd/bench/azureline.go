@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 
 	"golang.org/x/time/rate"
 
@@ -20,13 +21,18 @@ const (
 // behindLine is the same container at the other end of such a line.
 func (c *cloud) behindLine() (*cloud, error) {
 	line := rate.NewLimiter(lineSpeed, lineAhead)
-	far := &cloud{bench: c.bench, connection: c.connection, name: c.name, transport: newCloudTransport()}
-	far.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
+	far, err := newCloudAt(c.bench, c.connection)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range []*http.Transport{far.ours, far.theirs} {
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &lined{conn, line}, nil
 		}
-		return &lined{conn, line}, nil
 	}
 	return far, far.connect()
 }
@@ -52,7 +58,7 @@ func (c *cloud) benchLine(ctx context.Context, stored *carrier, path string, siz
 	if err != nil {
 		return err
 	}
-	defer far.transport.CloseIdleConnections()
+	defer far.closeIdle()
 	objects, err := far.store(fmt.Sprintf("files/%d", stored.n))
 	if err != nil {
 		return err

@@ -117,7 +117,10 @@ func stream(ctx context.Context) error {
 	if err := json.Unmarshal([]byte(os.Getenv(streamVariable)), &e); err != nil {
 		return err
 	}
-	c := &cloud{connection: e.Connection, name: cloudName, transport: newCloudTransport()}
+	c, err := newCloudAt(nil, e.Connection)
+	if err != nil {
+		return err
+	}
 	config, err := c.config("metrics", e.Cache)
 	if err != nil {
 		return err
