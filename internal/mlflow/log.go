@@ -91,6 +91,9 @@ func checkMetrics(points []metricFields, list string) error {
 			return invalid("Invalid value %d for parameter '%s' supplied: metric '%s'. Timestamp must be a nonnegative long (64-bit integer) ",
 				p.Timestamp, in("timestamp"), p.Key)
 		}
+		if (p.DatasetName == "") != (p.DatasetDigest == "") {
+			return invalid("Both dataset_name and dataset_digest must be provided if one is provided")
+		}
 		if err := checkModelID(p.ModelID); err != nil {
 			return err
 		}
