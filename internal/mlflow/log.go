@@ -62,6 +62,7 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err := c.loggableModels(ctx, models); err != nil {
 		return err
 	}
+	c.scope.noteLogged(id, points)
 	points, err := c.fresh(ctx, id, points)
 	if err != nil {
 		return err
