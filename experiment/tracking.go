@@ -31,7 +31,7 @@ func (e *Experiment) track(run record.Run, what agent.Serving) (*agent.Tracking,
 	rest := http.NotFoundHandler()
 	if what.MLflow {
 		handler := mlflow.NewForRun(e.h, run, what.Hidden)
-		rest, tracking.Finish = handler, handler.Finish
+		rest, tracking.Finish, tracking.Measuring = handler, handler.Finish, handler.Measuring
 		maps.Copy(tracking.Variables, e.trackingVariables(run, address, token))
 	}
 	if len(what.Secrets) > 0 {

@@ -120,11 +120,11 @@ func (a *app) computeNodes() *cobra.Command {
 		Args:    exactly(1, "the name of a cluster"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), func(ws *workspace.Workspace) error {
-				s, err := clusterStatus(cmd.Context(), ws, args[0])
-				if err != nil {
-					return err
+				l := lookAtCluster(cmd.Context(), ws, args[0], titles{})
+				if l.err != nil {
+					return l.err
 				}
-				return a.show(s, func(t *table) { clusterTable(t, s) })
+				return a.show(l.status, func(t *table) { clusterTable(t, l.status, l.called) })
 			})
 		},
 	}
@@ -147,7 +147,7 @@ func drawCluster(t *table, c *compute.ClusterDetails) {
 const shownEvents = 10
 
 // clusterTable shows a cluster's status.
-func clusterTable(t *table, s compute.ClusterStatus) {
+func clusterTable(t *table, s compute.ClusterStatus, called titles) {
 	state := fmt.Sprintf("%s, %d of %d nodes started", s.AllocationState, s.CurrentNodeCount, s.MaxNodes)
 	if s.Stopped {
 		state += "; stopped: runs wait until azml compute start"
@@ -167,7 +167,7 @@ func clusterTable(t *table, s compute.ClusterStatus) {
 		t.line("")
 		t.row("WAITS", "EXPERIMENT", "NODES", "PRIORITY", "FOR")
 		for _, q := range s.Queue {
-			t.row(q.RunID, q.Experiment, q.NodeCount, q.Priority, q.WaitsFor)
+			t.row(q.RunID, shortened(called.of(q.Experiment)), q.NodeCount, q.Priority, q.WaitsFor)
 		}
 	}
 	if len(s.Events) > 0 {

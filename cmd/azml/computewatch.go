@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -38,11 +39,11 @@ decision is a line; with -o json each change is an object.`,
 }
 
 func (a *app) watchCluster(ctx context.Context, ws *workspace.Workspace, name string) error {
-	s, err := clusterStatus(ctx, ws, name)
-	if err != nil {
-		return err
+	l := lookAtCluster(ctx, ws, name, titles{})
+	if l.err != nil {
+		return l.err
 	}
-	p := &clusterPage{name: name, status: s, heardAt: time.Now(), style: a.style()}
+	p := &clusterPage{name: name, status: l.status, called: l.called, heardAt: time.Now(), style: a.style()}
 	if out, isFile := a.stdout.(*os.File); isFile && a.output == outputTable && terminal.IsTerminal(out) && os.Getenv("TERM") != "dumb" {
 		return a.clusterScreen(ctx, ws, p, out)
 	}
@@ -52,7 +53,21 @@ func (a *app) watchCluster(ctx context.Context, ws *workspace.Workspace, name st
 // clusterLook is what a look at a cluster gave.
 type clusterLook struct {
 	status compute.ClusterStatus
+	called titles // of the experiments of runs that wait
 	err    error
+}
+
+// lookAtCluster looks at a cluster. It adds the titles that it finds to those that are
+// known.
+func lookAtCluster(ctx context.Context, ws *workspace.Workspace, name string, known titles) clusterLook {
+	l := clusterLook{called: known}
+	l.status, l.err = clusterStatus(ctx, ws, name)
+	for _, q := range l.status.Queue {
+		if l.err == nil {
+			l.err = known.learn(ctx, ws, q.Experiment)
+		}
+	}
+	return l
 }
 
 // clusterLooks looks at the cluster each second, beside who draws it, whom a slow store
@@ -62,15 +77,16 @@ func clusterLooks(ctx context.Context, ws *workspace.Workspace, name string) (_ 
 	looks := make(chan clusterLook)
 	var looking sync.WaitGroup
 	looking.Go(func() {
+		called := titles{}
 		for {
 			select {
 			case <-time.After(lookAtClusterEvery):
 			case <-ctx.Done():
 				return
 			}
-			var l clusterLook
-			l.status, l.err = clusterStatus(ctx, ws, name)
-			if ctx.Err() != nil { // which is no trouble of the store's
+			l := lookAtCluster(ctx, ws, name, called)
+			l.called = maps.Clone(called) // it is read while the next look is under way
+			if ctx.Err() != nil {         // which is no trouble of the store's
 				return
 			}
 			select {
@@ -92,7 +108,7 @@ func (p *clusterPage) take(l clusterLook, now time.Time) error {
 		if !l.status.Heard.Equal(p.status.Heard) {
 			p.heardAt = now
 		}
-		p.status = l.status
+		p.status, p.called = l.status, l.called
 	case errors.Is(l.err, azml.ErrNotFound):
 		return l.err
 	default:
@@ -109,7 +125,7 @@ func (a *app) clusterScreen(ctx context.Context, ws *workspace.Workspace, p *clu
 	if err := a.clusterLive(ctx, ws, p, out); err != nil {
 		return err
 	}
-	return a.show(p.status, func(t *table) { clusterTable(t, p.status) })
+	return a.show(p.status, func(t *table) { clusterTable(t, p.status, p.called) })
 }
 
 func (a *app) clusterLive(ctx context.Context, ws *workspace.Workspace, p *clusterPage, out *os.File) error {
@@ -133,7 +149,7 @@ func (a *app) clusterLive(ctx context.Context, ws *workspace.Workspace, p *clust
 // clusterReports writes what changes.
 func (a *app) clusterReports(ctx context.Context, ws *workspace.Workspace, p *clusterPage) error {
 	shown := p.status
-	if err := a.show(shown, func(t *table) { clusterTable(t, shown) }); err != nil {
+	if err := a.show(shown, func(t *table) { clusterTable(t, shown, p.called) }); err != nil {
 		return err
 	}
 	looks, leave := clusterLooks(ctx, ws, p.name)
@@ -186,6 +202,7 @@ func newEvents(before, now []compute.Event) []compute.Event {
 type clusterPage struct {
 	name          string
 	status        compute.ClusterStatus
+	called        titles    // of the experiments of runs that wait
 	heardAt       time.Time // when the scheduler's last sign of life was seen, by this machine's clock
 	trouble       string    // why status is old
 	style         terminal.Style
@@ -286,7 +303,7 @@ func (p *clusterPage) nodes() clusterSection {
 func (p *clusterPage) queue() clusterSection {
 	s := clusterSection{heading: []string{"WAITS", "FOR", "EXPERIMENT", "NODES", "PRIORITY", "WHY"}}
 	for _, q := range p.status.Queue {
-		s.add(terminal.Yellow, q.RunID, brief(p.now.Sub(q.Queued)), q.Experiment, fmt.Sprint(q.NodeCount), fmt.Sprint(q.Priority), q.WaitsFor)
+		s.add(terminal.Yellow, q.RunID, brief(p.now.Sub(q.Queued)), p.called.of(q.Experiment), fmt.Sprint(q.NodeCount), fmt.Sprint(q.Priority), q.WaitsFor)
 	}
 	return s
 }

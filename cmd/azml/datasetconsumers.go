@@ -20,17 +20,20 @@ func (a *app) datasetConsumers() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				found := []dataset.Consumer{}
+				found, called := []dataset.Consumer{}, titles{}
 				for one, err := range d.Consumers(cmd.Context(), nil) {
 					if err != nil {
 						return err
 					}
 					found = append(found, one)
+					if err := called.learn(cmd.Context(), ws, one.Experiment); err != nil {
+						return err
+					}
 				}
 				return a.show(found, func(t *table) {
 					t.row("RUN", "EXPERIMENT", "STATUS", "ROLE", "NAME", "MODE", "CREATED")
 					for _, c := range found {
-						t.row(c.RunID, c.Experiment, c.Status, string(c.Role), c.Name, string(c.Mode), when(c.Created))
+						t.row(c.RunID, shortened(called.of(c.Experiment)), c.Status, string(c.Role), c.Name, string(c.Mode), when(c.Created))
 					}
 				})
 			})

@@ -63,22 +63,36 @@ func (t titles) of(name string) string {
 	return name
 }
 
-// titlesOf finds the titles of the experiments of runs, for which it reads the record
-// of each experiment.
-func titlesOf(ctx context.Context, ws *workspace.Workspace, runs []run.Details) (titles, error) {
+// titlesOf finds the titles of experiments.
+func titlesOf(ctx context.Context, ws *workspace.Workspace, experiments ...string) (titles, error) {
 	found := titles{}
-	for _, d := range runs {
-		if _, known := found[d.Experiment]; known {
+	return found, found.learn(ctx, ws, experiments...)
+}
+
+// experimentsOf gives the experiments of runs.
+func experimentsOf(runs []run.Details) []string {
+	names := make([]string, len(runs))
+	for i, d := range runs {
+		names[i] = d.Experiment
+	}
+	return names
+}
+
+// learn finds the titles of those experiments that it doesn't know yet, for which it
+// reads the record of each.
+func (t titles) learn(ctx context.Context, ws *workspace.Workspace, experiments ...string) error {
+	for _, name := range experiments {
+		if _, known := t[name]; known || name == "" {
 			continue
 		}
-		e, err := ws.Experiments().Get(ctx, d.Experiment, nil)
+		e, err := ws.Experiments().Get(ctx, name, nil)
 		if err != nil && !missing(err) {
-			return nil, err
+			return err
 		}
-		found[d.Experiment] = ""
+		t[name] = ""
 		if err == nil {
-			found[d.Experiment] = e.Details().Title
+			t[name] = e.Details().Title
 		}
 	}
-	return found, nil
+	return nil
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/dataset"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
@@ -62,6 +65,43 @@ func TestExperimentTitles(t *testing.T) {
 	s.ok(t, "run", "delete", id)
 	s.ok(t, "run", "delete", second)
 	s.ok(t, "experiment", "delete", title)
+}
+
+// TestTitlesOfWhatRunsLeave shows the title beside what a run has used, made or waits for.
+func TestTitlesOfWhatRunsLeave(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s := setup(t)
+	const title, name = "Bob's churn / weekly", "churn-0a1b"
+	s.titled(t, map[string]string{name: title})
+	var shown workspace.Details
+	s.json(t, &shown, "workspace", "show")
+	write(t, filepath.Join(shown.Location, "Datastore"), "a.csv", "id\n1\n")
+	s.ok(t, "dataset", "register", "ids", "a.csv")
+	s.ok(t, "run", "submit", "-e", title, "-s", t.TempDir(), "--run-id", "made", "--input", "in=ids:1:direct", "--command", "--", "sh", "-c", "echo x > outputs/model.txt")
+	s.ok(t, "model", "register", "--name", "churn", "--run", "made", "--asset-path", "outputs/model.txt")
+	s.ok(t, "compute", "attach", "process", "box", "--dir", t.TempDir())
+	s.ok(t, "compute", "create", "cluster", "pool", "--member", "box")
+	s.ok(t, "run", "submit", "-e", title, "-s", t.TempDir(), "--run-id", "waits", "--compute", "pool", "--detach", "--command", "--", "true")
+
+	for _, args := range [][]string{{"dataset", "consumers", "ids:1"}, {"model", "show", "churn"}, {"model", "lineage", "churn"}, {"compute", "nodes", "pool"}} {
+		said := s.ok(t, args...)
+		require.Contains(t, said, title, "%q", args)
+		require.NotContains(t, said, name, "%q", args)
+	}
+	var found []dataset.Consumer
+	s.json(t, &found, "dataset", "consumers", "ids:1")
+	require.Equal(t, name, found[0].Experiment, "JSON has the name")
+
+	ws, err := workspace.Open(t.Context(), s.dir, &workspace.OpenOptions{Computes: computeDrivers()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ws.Close(t.Context())) }()
+	l := lookAtCluster(t.Context(), ws, "pool", titles{})
+	require.NoError(t, l.err)
+	p := clusterPage{name: "pool", width: 120, height: 40}
+	require.NoError(t, p.take(l, time.Now()))
+	p.draw()
+	require.Contains(t, strings.Join(p.lines, "\n"), title)
 }
 
 // TestLongTags are cut in tables, and whole elsewhere.

@@ -103,7 +103,11 @@ func (a *app) modelShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.show(view, func(t *table) { view.draw(t) })
+				called, err := titlesOf(cmd.Context(), ws, view.Experiment)
+				if err != nil {
+					return err
+				}
+				return a.show(view, func(t *table) { view.draw(t, called) })
 			})
 		},
 	}
@@ -136,7 +140,7 @@ func viewModel(ctx context.Context, ws *workspace.Workspace, id string) (*modelV
 	return view, err
 }
 
-func (v *modelView) draw(t *table) {
+func (v *modelView) draw(t *table, called titles) {
 	d := v.Details
 	t.field("Model", d.ID)
 	t.field("Description", d.Description)
@@ -158,7 +162,7 @@ func (v *modelView) draw(t *table) {
 	if d.RunID != "" {
 		t.heading("Lineage")
 		t.row("  run", d.RunID)
-		t.row("  experiment", d.Experiment)
+		t.row("  experiment", called.of(d.Experiment))
 		t.row("  path", d.Path)
 		for _, pair := range sortedPairs(d.Lineage) {
 			t.row("  "+pair[0], pair[1])

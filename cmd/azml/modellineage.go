@@ -24,14 +24,20 @@ on to the endpoints that serve it.`,
 				if err != nil {
 					return err
 				}
-				return a.show(l, func(t *table) { drawLineage(t, l) })
+				called := titles{}
+				if l.Run != nil {
+					if err := called.learn(cmd.Context(), ws, l.Run.Experiment); err != nil {
+						return err
+					}
+				}
+				return a.show(l, func(t *table) { drawLineage(t, l, called) })
 			})
 		},
 	}
 }
 
 // drawLineage draws what came before the model above it, and what came of it below.
-func drawLineage(t *table, l *workspace.Lineage) {
+func drawLineage(t *table, l *workspace.Lineage, called titles) {
 	for _, d := range l.Datasets {
 		t.row("dataset", d.Dataset, d.Relation)
 	}
@@ -46,7 +52,7 @@ func drawLineage(t *table, l *workspace.Lineage) {
 		if state == "" {
 			state = "deleted"
 		}
-		t.row("run", r.ID, "of "+r.Experiment+", "+state)
+		t.row("run", r.ID, "of "+called.of(r.Experiment)+", "+state)
 		if r.Parent != "" {
 			t.row("", r.Parent, "its parent")
 		}

@@ -82,7 +82,7 @@ func (a *app) runList() *cobra.Command {
 			}
 			var called titles
 			if a.output == outputTable {
-				if called, err = titlesOf(cmd.Context(), ws, runs); err != nil {
+				if called, err = titlesOf(cmd.Context(), ws, experimentsOf(runs)...); err != nil {
 					return err
 				}
 			}

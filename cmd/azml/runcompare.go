@@ -80,7 +80,7 @@ func (a *app) compare(ctx context.Context, ws *workspace.Workspace, ids []string
 	if a.output != outputTable {
 		return a.show(c, nil)
 	}
-	called, err := titlesOf(ctx, ws, c.Runs)
+	called, err := titlesOf(ctx, ws, experimentsOf(c.Runs)...)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (a *app) runShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				called, err := titlesOf(cmd.Context(), ws, []run.Details{view.Details})
+				called, err := titlesOf(cmd.Context(), ws, view.Experiment)
 				if err != nil {
 					return err
 				}

@@ -175,7 +175,7 @@ func (v *runPage) machine(metrics []*watch.Metric) {
 func machineLabel(m *watch.Metric) (label string, percent float64, ok bool) {
 	name, isPercentage := strings.CutSuffix(strings.TrimPrefix(m.Name, run.SystemPrefix), "_percentage")
 	percent, isNumber := m.Last.Number()
-	name = strings.TrimPrefix(name, "system_")
+	name = strings.Replace(name, "system_", "", 1) // behind the node, if it says one
 	name = strings.TrimSuffix(strings.TrimSuffix(name, "_utilization"), "_usage")
 	name = strings.NewReplacer("cpu", "CPU", "gpu", "GPU", "_", " ").Replace(name)
 	return name, percent, isPercentage && isNumber

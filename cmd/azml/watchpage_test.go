@@ -150,3 +150,19 @@ func TestBrief(t *testing.T) {
 		require.Equal(t, want, brief(d))
 	}
 }
+
+// TestMachineLabels names what is measured of the machine, be it of a certain node.
+func TestMachineLabels(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"system/cpu_utilization_percentage":            "CPU",
+		"system/system_memory_usage_percentage":        "memory",
+		"system/gpu_0_utilization_percentage":          "GPU 0",
+		"system/node_1/cpu_utilization_percentage":     "node 1/CPU",
+		"system/node_1/system_memory_usage_percentage": "node 1/memory",
+		"system/disk_usage_percentage":                 "disk",
+	} {
+		label, _, _ := machineLabel(&watch.Metric{Summary: run.Summary{Name: name}})
+		require.Equal(t, want, label)
+	}
+}

@@ -29,6 +29,9 @@ type Tracking struct {
 	// Variables are the environment variables that lead the script there. They
 	// hold a token: they go to the script and nowhere else.
 	Variables map[string]string
+	// Measuring tells whether MLflow's clients measure the machine; nil means that
+	// none does.
+	Measuring func() Measuring
 	// Stop ends the serving, when the script has ended. It is called once.
 	Stop func()
 	// Finish makes durable what clients have logged, after Stop; what fails is

@@ -47,7 +47,8 @@ func TestScriptWithMLflow(t *testing.T) {
 			require.NoError(t, os.WriteFile(credentials, []byte("[mlflow]\nmlflow_tracking_username = ann\nmlflow_tracking_password = secret\n"), 0o600))
 			config := experiment.ScriptRunConfig{Source: source, Script: "joins.py", Arguments: []string{"elsewhere", other.ID(), "refused"},
 				Environment: environment.Spec{Name: "mlflow", Python: environment.Python{UserManaged: true, InterpreterPath: python}},
-				Variables:   map[string]string{"HOME": home, "HTTP_PROXY": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}}
+				Variables: map[string]string{"HOME": home, "HTTP_PROXY": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_DISABLE_TELEMETRY": "true",
+					"MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "0.1"}}
 			if allowed {
 				config.Arguments[2], config.AllowWorkspace = "allowed", true
 			}
@@ -56,6 +57,7 @@ func TestScriptWithMLflow(t *testing.T) {
 			output := &bytes.Buffer{}
 			require.NoError(t, r.Wait(t.Context(), &run.WaitOptions{Output: output}), "%s", output)
 			checkJoined(t, ws, r)
+			checkMeasuredOnce(t, r)
 			clean(t, ws)
 		})
 	}
@@ -108,6 +110,21 @@ func checkJoined(t *testing.T, ws *workspace.Workspace, r *run.Run) {
 	require.NoError(t, err)
 	require.InDelta(t, 4, left["m"].Last.Value, 0)
 	require.Equal(t, run.StatusCompleted, r.Status())
+}
+
+// checkMeasuredOnce makes sure that what the script's client measures of the machine
+// and what the library does are one history.
+func checkMeasuredOnce(t *testing.T, r *run.Run) {
+	t.Helper()
+	for _, name := range []string{"system/cpu_utilization_percentage", "system/system_memory_usage_percentage"} {
+		seen := map[int64]bool{}
+		for point, err := range r.Metrics(t.Context(), &run.MetricsOptions{Names: []string{name}}) {
+			require.NoError(t, err)
+			require.False(t, seen[point.Step], "%s has step %d twice", name, point.Step)
+			seen[point.Step] = true
+		}
+		require.NotEmpty(t, seen)
+	}
 }
 
 // TestKilledWhileAScriptLogs kills the process that drives a run while its

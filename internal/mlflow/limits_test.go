@@ -30,7 +30,7 @@ func TestGreatest(t *testing.T) {
 		return "[" + strings.Join(items, ",") + "]"
 	}
 	point := func(key string) string {
-		return `{"key":"` + key + `","value":1,"timestamp":1,"dataset_name":"` + strings.Repeat(escaped, maxDatasetName) + `","model_id":""}`
+		return `{"key":"` + key + `","value":1,"timestamp":1,"dataset_name":"` + strings.Repeat(escaped, maxDatasetName) + `","dataset_digest":"d","model_id":""}`
 	}
 	ok("runs/log-batch", `{"run_id":"`+id+`","metrics":`+list(maxMetricsPerBatch, point)+`}`)
 	param := func(key string) string {

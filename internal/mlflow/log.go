@@ -62,6 +62,7 @@ func (c call) logMetrics(ctx context.Context, id string, points []metricFields) 
 	if err := c.loggableModels(ctx, models); err != nil {
 		return err
 	}
+	c.scope.noteLogged(id, points)
 	points, err := c.fresh(ctx, id, points)
 	if err != nil {
 		return err
@@ -90,6 +91,9 @@ func checkMetrics(points []metricFields, list string) error {
 		if p.Timestamp < 0 {
 			return invalid("Invalid value %d for parameter '%s' supplied: metric '%s'. Timestamp must be a nonnegative long (64-bit integer) ",
 				p.Timestamp, in("timestamp"), p.Key)
+		}
+		if (p.DatasetName == "") != (p.DatasetDigest == "") {
+			return invalid("Both dataset_name and dataset_digest must be provided if one is provided")
 		}
 		if err := checkModelID(p.ModelID); err != nil {
 			return err

@@ -96,16 +96,16 @@ func (c call) createLoggedModel(ctx context.Context, req *createLoggedModel) (*l
 }
 
 // loggedModelName gives the name that was asked for, or a random one.
-func loggedModelName(asked *string) (string, error) {
+func loggedModelName(asked string) (string, error) {
 	switch {
-	case asked == nil:
+	case asked == "":
 		return randomName(), nil
-	case *asked == "" || strings.ContainsAny(*asked, `/:.%"'`) || !utf8.ValidString(*asked):
-		return "", invalid(`Invalid model name ('%s') provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%%', '"', "'")`, *asked)
-	case utf8.RuneCountInString(*asked) > maxDatasetName:
+	case strings.ContainsAny(asked, `/:.%"'`) || !utf8.ValidString(asked):
+		return "", invalid(`Invalid model name ('%s') provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%%', '"', "'")`, asked)
+	case utf8.RuneCountInString(asked) > maxDatasetName:
 		return "", tooLong("name", maxDatasetName)
 	}
-	return *asked, nil
+	return asked, nil
 }
 
 // maxModelParams bounds the parameters of a logged model.

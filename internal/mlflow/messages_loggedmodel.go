@@ -52,7 +52,7 @@ func (*setLoggedModelTags) maxBody() int64 { return maxLogBody }
 
 type createLoggedModel struct {
 	ExperimentID string     `json:"experiment_id" need:"true"`
-	Name         *string    `json:"name"`
+	Name         string     `json:"name"`
 	ModelType    string     `json:"model_type"`
 	SourceRunID  string     `json:"source_run_id"`
 	Params       []keyValue `json:"params"`

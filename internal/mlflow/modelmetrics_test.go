@@ -29,7 +29,7 @@ func TestModelMetrics(t *testing.T) {
 	none, err := c.modelMetrics(t.Context(), "m-2")
 	require.NoError(t, err)
 	require.Empty(t, none)
-	bad := point("acc", 1, 1, "")
+	bad := point("acc", 1, 1, "train")
 	bad["model_id"] = "../x"
 	a := s.send("POST", "/api/2.0/mlflow/runs/log-batch", jsonType, string(encode(t, object{"run_id": id, "metrics": []object{bad}})))
 	require.Equal(t, 400, a.status)

@@ -182,9 +182,18 @@ func (c call) byOwnName(ctx context.Context, e filter.Expr) (filter.Expr, error)
 	})
 }
 
-func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (*found, error) {
+// loggedModelsSize gives the size of a page. MLflow takes 0 for none, and has no greatest
+// one.
+func loggedModelsSize(asked *int32) (int, error) {
 	const usual = 50
-	size, err := registrySize(wide(req.MaxResults), usual, maxPage)
+	if asked == nil || *asked == 0 {
+		return usual, nil
+	}
+	return registrySize(new(min(int64(*asked), maxPage)), usual, maxPage)
+}
+
+func (c call) searchLoggedModels(ctx context.Context, req *searchLoggedModels) (*found, error) {
+	size, err := loggedModelsSize(req.MaxResults)
 	if err != nil {
 		return nil, err
 	}

@@ -322,7 +322,7 @@ func (c call) lineage(ctx context.Context, s *modelSource) error {
 	if s.modelID != "" && s.runID == "" {
 		m, err := c.loggedModel(ctx, s.modelID)
 		if err != nil {
-			return notFoundAs(err, notIn(s.uri, "model_id"))
+			return err
 		}
 		s.runID = m.Value.RunID
 	}

@@ -170,6 +170,7 @@ func (c call) getRun(ctx context.Context, req *getRun) (*runResponse, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.scope.noteRead(id, c.core.Now())
 	stored, err := c.run(ctx, id)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/filter"
 	"github.com/azml-go/azml/internal/history"
@@ -23,6 +26,9 @@ type scope struct {
 	experiment string
 	all        bool // everything, too, but runs are made as a script makes them
 	hidden     *mask.Secrets
+
+	joined   atomic.Int64 // when a client has last read the run, in ns since 1970
+	measured atomic.Bool  // a client has logged how busy the machine is, to the run
 
 	mu     sync.Mutex
 	made   []string          // IDs of runs
@@ -56,6 +62,40 @@ func (h *Handler) Finish(ctx context.Context) (points map[string]uint64, made []
 		}
 	})
 	return s.points, s.made, err
+}
+
+// joinTime is how long after a client has joined the run its first measurements of the
+// machine may come: MLflow's client takes ten seconds unless its user says otherwise.
+const joinTime = 30 * time.Second
+
+// Measuring tells whether a client of the run's script measures the machine: what it
+// logs of it are then the run's system metrics, and nobody else's.
+func (h *Handler) Measuring() agent.Measuring {
+	switch s := h.scope; {
+	case s.measured.Load():
+		return agent.Measures
+	case h.core.Now().UnixNano()-s.joined.Load() < int64(joinTime):
+		return agent.MayMeasure
+	}
+	return agent.NotMeasuring
+}
+
+// noteRead notes that a client has read a run, as it does when it joins one. How far
+// the system metrics are, by which it numbers its own, is what it finds then.
+func (s *scope) noteRead(id string, now time.Time) {
+	if s != nil && id == s.run {
+		s.joined.Store(now.UnixNano())
+	}
+}
+
+// noteLogged notes when what a client logs to a run are measurements of the machine.
+func (s *scope) noteLogged(id string, points []metricFields) {
+	if s == nil || id != s.run || s.measured.Load() {
+		return
+	}
+	if slices.ContainsFunc(points, func(p metricFields) bool { return agent.IsSystemMetric(p.Key) }) {
+		s.measured.Store(true)
+	}
 }
 
 // mask gives the message without the secrets of the script's run.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml/internal/agent"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
 )
@@ -299,4 +300,22 @@ func TestEndOfAScript(t *testing.T) {
 	require.Equal(t, points, again)
 	a := s.send(http.MethodPost, "/api/2.0/mlflow/runs/log-metric", jsonType, fmt.Sprintf(`{"run_id":%q,"key":"m","value":1,"timestamp":1}`, s.own.run))
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
+}
+
+// TestMeasuring notes whether the script's client measures the machine.
+func TestMeasuring(t *testing.T) {
+	t.Parallel()
+	s := serveScoped(t, true)
+	log := func(run, key string) {
+		post[object](s.served, "runs/log-batch", object{"run_id": run, "metrics": []object{{"key": key, "value": 1, "timestamp": 1}}})
+	}
+	log(s.own.run, "loss")
+	log(s.own.run, "system/of_mine")
+	get[runResponse](s.served, "runs/get?run_id="+s.sibling.run)
+	log(s.sibling.run, "system/cpu_utilization_percentage")
+	require.Equal(t, agent.NotMeasuring, s.handler.Measuring())
+	get[runResponse](s.served, "runs/get?run_id="+s.own.run)
+	require.Equal(t, agent.MayMeasure, s.handler.Measuring())
+	log(s.own.run, "system/node_0/cpu_utilization_percentage")
+	require.Equal(t, agent.Measures, s.handler.Measuring())
 }

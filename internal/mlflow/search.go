@@ -87,6 +87,9 @@ func (c call) searched(ctx context.Context, ids []string, view viewType) (map[st
 	experiments := map[string]core.Stored[record.Experiment]{}
 	var active, archived []filter.Value
 	for _, id := range ids {
+		if id == "" { // which is the default elsewhere, for runs that name none
+			return nil, nil, invalid("Invalid experiment ID ''. Leave out what is no experiment")
+		}
 		e, err := c.experiment(ctx, id)
 		if asNotFound(err) {
 			continue

@@ -3,6 +3,7 @@ and a run that are not its own, and whether it may use them."""
 
 import os
 import sys
+import time
 
 import mlflow
 from mlflow import MlflowClient
@@ -23,7 +24,7 @@ def bounded(what, call):
         assert allowed, f"{what}: not refused"
 
 
-with mlflow.start_run() as run:
+with mlflow.start_run(log_system_metrics=True) as run:
     assert run.info.run_id == own, run.info
     assert run.info.experiment_id == experiment
     mlflow.log_param("lr", 0.1)
@@ -40,6 +41,8 @@ with mlflow.start_run() as run:
         mlflow.log_metric("inner", 1)
         with mlflow.start_run(run_name="innermost", nested=True):
             mlflow.log_metric("innermost", 2)
+    while client.get_run(own).data.metrics.get("system/disk_usage_percentage") is None:
+        time.sleep(0.05)  # the client measures the machine in the background
 
 # Ended for the client; the script goes on, and so does the run.
 assert client.get_run(own).info.status == "RUNNING"
