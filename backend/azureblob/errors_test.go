@@ -299,6 +299,15 @@ func TestRefusedArguments(t *testing.T) {
 		require.ErrorIs(t, err, azml.ErrInvalid, text)
 		require.NotContains(t, err.Error(), secret)
 	}
+	for said, credential := range map[string]azureblob.Credential{
+		"Token was given no credential": azureblob.Token(nil), "SAS was given no signature": azureblob.SAS("?"),
+	} {
+		_, err := azureblob.Open("https://account.blob.core.windows.net/c", credential.From("a test"), nil)
+		require.ErrorIs(t, err, azml.ErrInvalid, "it would be anybody's")
+		require.ErrorContains(t, err, said)
+	}
+	_, err = azureblob.SharedKey("a", "")
+	require.ErrorIs(t, err, azml.ErrInvalid)
 	for _, prefix := range []string{"/a", "a//", "a/../b"} {
 		_, err := azureblob.Open("https://account.blob.core.windows.net/c", azureblob.Credential{}, &azureblob.Options{Prefix: prefix})
 		require.ErrorIs(t, err, azml.ErrInvalid, prefix)
