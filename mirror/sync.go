@@ -111,7 +111,7 @@ func (s *syncer) survey(ctx context.Context) (theirs, mine map[string]mark, err 
 	working.Go(func() { mine, mineErr = survey(ctx, s.dst) })
 	theirs, err = survey(ctx, s.src)
 	working.Wait()
-	return theirs, mine, errors.Join(err, mineErr)
+	return theirs, mine, errors.Join(s.ofSource(err), s.ofDestination(mineErr))
 }
 
 // pass brings units over.
@@ -194,9 +194,11 @@ func keysOf(set map[string]bool) []string {
 // can't be read is no error: who may sync need not be allowed to see secrets.
 func (s *syncer) missingSecrets(ctx context.Context) error {
 	theirs, err := secretNames(ctx, s.src)
+	err = s.ofSource(err)
 	var mine map[string]string
 	if err == nil {
 		mine, err = secretNames(ctx, s.dst)
+		err = s.ofDestination(err)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -222,7 +224,7 @@ func secretNames(ctx context.Context, h core.Handle) (map[string]string, error) 
 		case errors.Is(err, azml.ErrUnsupported):
 			return nil, nil
 		case err != nil:
-			return nil, fmt.Errorf("list the secrets of workspace %s: %w", h.Workspace().Name, err)
+			return nil, err
 		}
 		names[strings.ToLower(name)] = name
 	}

@@ -85,15 +85,19 @@ and of datastores without credentials, that DST lacks are listed.`,
 	return cmd
 }
 
-// withSide opens one of the two workspaces for the time of fn; when it can't be opened, the
-// error says which one.
-func (a *app) withSide(ctx context.Context, side, location string, fn func(ws *workspace.Workspace) error) (err error) {
+// withSide opens one of the two workspaces for the time of fn; when it can't be opened or
+// closed, the error says which one.
+func (a *app) withSide(ctx context.Context, side, location string, fn func(ws *workspace.Workspace) error) error {
 	ws, err := a.openAt(ctx, location)
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", side, location, err)
 	}
-	defer closeAfter(ctx, ws, &err)
-	return fn(ws)
+	err = fn(ws)
+	var unclosed error
+	if closeAfter(ctx, ws, &unclosed); unclosed != nil {
+		unclosed = fmt.Errorf("%s, %s: %w", side, location, unclosed)
+	}
+	return errors.Join(err, unclosed)
 }
 
 // check checks the flags and sets what follows from them.
