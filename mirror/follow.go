@@ -183,6 +183,9 @@ func (f *follower) everything(ctx context.Context) error {
 	if err == nil {
 		err = f.s.units(ctx, todo, theirs, mine)
 	}
+	if err == nil {
+		err = f.s.secrets(ctx)
+	}
 	f.keepOpen(todo)
 	f.s.memorize(ctx)
 	return err
