@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
@@ -58,6 +59,23 @@ func SAS(signature string) Credential {
 		return Credential{lacks: "SAS was given no signature"}
 	}
 	return Credential{sas: signature}
+}
+
+// outdated says what to do about a shared access signature that is not valid now by this
+// machine's clock, "" about any other credential. The service's answer does not tell in
+// which way a signature is wrong.
+func (c Credential) outdated(now time.Time) string {
+	signed, err := url.ParseQuery(c.sas)
+	if err != nil {
+		return ""
+	}
+	if end, err := time.Parse(time.RFC3339, signed.Get("se")); err == nil && now.After(end) {
+		return ": the shared access signature has expired at " + signed.Get("se") + ": get a new one"
+	}
+	if start, err := time.Parse(time.RFC3339, signed.Get("st")); err == nil && now.Before(start) {
+		return ": the shared access signature is not valid before " + signed.Get("st") + ": wait, get another one, or set this machine's clock"
+	}
+	return ""
 }
 
 // String shows nothing.
