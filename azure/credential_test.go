@@ -47,7 +47,8 @@ func TestConfigOfOthers(t *testing.T) {
 		"azblob://contoso/models": true, "azblob://contoso.blob.core.usgovcloudapi.net/models": true, "https://Contoso.z01.blob.storage.azure.net/models": true,
 		"http://127.0.0.1:10000/acct/models": true, "https://localhost:10000/acct/models": true,
 		"https://192.0.2.2/acct/models": false, "azblob://contoso.example.com/models": false, "https://blob.core.windows.net.example.com/models": false,
-		"azblob://contoso/models?vault=contoso-ml": true, "azblob://contoso/models?vault=https://127.0.0.1:8443": false, "azblob://contoso/models?vault=https://localhost": false,
+		"azblob://contoso/models?vault=contoso-ml": true, "azblob://contoso/models?vault=https://127.0.0.1:8443": true, "azblob://contoso/models?vault=https://localhost": true,
+		"azblob://contoso/models?vault=https://192.0.2.3": false, "azblob://contoso/models?vault=https://localhost.example.com": false, "azblob://contoso/models?vault=http://127.0.0.1:8080": false,
 	} {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"location": "`+location+`"}`), 0o600))

@@ -97,8 +97,8 @@ func Create(ctx context.Context, url string, opts *Options) (*workspace.Workspac
 // FromConfig opens the workspace that a config.json names, wherever it is; see
 // workspace.FromConfig for how the file is looked for. One in a local folder is
 // opened by workspace.Open with what of opts applies. A URL must be of a host of
-// Azure's storage accounts or of this machine, and its vault one of Azure's, for the
-// file may come from others and credentials go there: Open takes any. Errors: as
+// Azure's storage accounts or of this machine, and its vault one of Azure's or at this
+// machine, for the file may come from others and credentials go there: Open takes any. Errors: as
 // those of both; ErrInvalid for other hosts.
 func FromConfig(ctx context.Context, path string, opts *Options) (*workspace.Workspace, error) {
 	if opts == nil {
@@ -128,9 +128,9 @@ func checkFound(location string) error {
 	for _, named := range []struct {
 		what  string
 		known bool
-	}{{"workspace at " + p.host(), p.known()}, {"key vault, " + p.vault, p.vault == "" || knownVault(p.vault)}} {
+	}{{"workspace at " + p.host(), p.known()}, {"key vault, " + p.vault, p.vault == "" || knownVault(p.vault) || localVault(p.vault)}} {
 		if !named.known {
-			return fmt.Errorf("%w: config.json names a %s, which is no host of Azure's, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, named.what)
+			return fmt.Errorf("%w: config.json names a %s, which is neither a host of Azure's nor this machine, and would get your credentials: if you trust it, name the workspace yourself, by -w, AZML_WORKSPACE or azure.Open", azml.ErrInvalid, named.what)
 		}
 	}
 	return nil

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/keyvault"
@@ -32,11 +35,17 @@ func VaultURL(name string) (string, error) {
 // vaultDomains are those of Azure's own key vaults, in all its clouds.
 var vaultDomains = []string{".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"}
 
-// knownVault tells whether what is sent to the vault goes to Azure. Nobody knows
-// what listens on a port of this machine, so its own vaults are for the caller to name.
+// knownVault tells whether what is sent to the vault goes to Azure.
 func knownVault(vault string) bool {
 	u, err := url.Parse(vault)
 	return err == nil && slices.ContainsFunc(vaultDomains, func(domain string) bool { return strings.HasSuffix(u.Host, domain) })
+}
+
+// localVault tells whether a vault is at this machine, as an emulator is. It must show a
+// certificate that the machine trusts, which no public authority gives for its addresses.
+func localVault(vault string) bool {
+	u, err := url.Parse(vault)
+	return err == nil && u.Scheme == "https" && loopback(u.Hostname())
 }
 
 // secrets puts the secret store that the caller or the URL names into the
@@ -76,11 +85,6 @@ func openVault(vault string, opts *Options) (*keyvault.Store, error) {
 	if opts.Vault != nil {
 		o = *opts.Vault
 	}
-	if u, err := url.Parse(vault); err == nil && loopback(u.Hostname()) {
-		// The resource of an emulator is not its own. Any other server would get a
-		// token for whatever it asks for, which is why no record leads here.
-		o.Client.DisableChallengeResourceVerification = true
-	}
 	credential := opts.Credential
 	if credential == nil {
 		var err error
@@ -88,7 +92,21 @@ func openVault(vault string, opts *Options) (*keyvault.Store, error) {
 			return nil, err
 		}
 	}
+	if localVault(vault) {
+		o.Client.DisableChallengeResourceVerification = true // an emulator's resource is not its own
+		credential = vaultTokens{credential}
+	}
 	return keyvault.New(vault, credential, &o)
+}
+
+// vaultTokens gives tokens for key vaults, whatever the server asks for: one at this
+// machine may ask for any resource, and no verification stops it.
+type vaultTokens struct{ inner azcore.TokenCredential }
+
+// GetToken implements azcore.TokenCredential.
+func (v vaultTokens) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	o.Scopes = []string{"https://vault.azure.net/.default"}
+	return v.inner.GetToken(ctx, o)
 }
 
 // checkVault asks for a secret that need not be there, which the caller must be

@@ -16,19 +16,24 @@ import (
 
 // greedy is a server that asks for a token for another resource, and whoever
 // would give it one.
-type greedy struct{ asked int }
+type greedy struct {
+	asked  int
+	scopes []string
+}
 
 func (g *greedy) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusUnauthorized, Request: r, Body: http.NoBody, Header: http.Header{
 		"Www-Authenticate": {`Bearer authorization="https://login.microsoftonline.com/x", resource="https://management.azure.com"`}}}, nil
 }
 
-func (g *greedy) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (g *greedy) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	g.asked++
+	g.scopes = o.Scopes
 	return azcore.AccessToken{}, errors.New("none")
 }
 
-// A server gets no token for a resource that isn't it, unless it is on this machine.
+// A server gets no token for a resource that isn't it; on this machine it gets one for
+// key vaults, whatever it asks for.
 func TestVaultGetsNoTokenForOthers(t *testing.T) {
 	t.Parallel()
 	for url, asked := range map[string]int{"https://192.0.2.2:8443": 0, "https://[2001:db8::1]": 0, "https://contoso.vault.azure.net": 0,
@@ -41,6 +46,9 @@ func TestVaultGetsNoTokenForOthers(t *testing.T) {
 		_, err = secrets.Get(t.Context(), "foo")
 		require.Error(t, err)
 		require.Equal(t, asked, g.asked, url)
+		if asked > 0 {
+			require.Equal(t, []string{"https://vault.azure.net/.default"}, g.scopes)
+		}
 	}
 }
 

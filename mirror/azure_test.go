@@ -78,8 +78,11 @@ func TestFollowToAzure(t *testing.T) {
 	cloud, laptop := created(t, "cloud", objects), openFolder(t, t.TempDir(), "laptop")
 	own, err := laptop.Datastores().Default(ctx, nil)
 	require.NoError(t, err)
-	_, err = own.Write(ctx, "raw/über uns.csv", strings.NewReader("1,2\n"), nil)
-	require.NoError(t, err)
+	names := []string{"raw/über uns.csv", "raw/（1）.csv", "raw/😀.csv", "raw/😀/（2）.csv"}
+	for _, name := range names {
+		_, err = own.Write(ctx, name, strings.NewReader("1,2\n"), nil)
+		require.NoError(t, err)
+	}
 	stop := following(t, cloud, laptop, &mirror.FollowOptions{Every: 10 * time.Millisecond})
 	e, err := laptop.Experiments().CreateOrUpdate(ctx, "churn", nil)
 	require.NoError(t, err)
@@ -110,7 +113,9 @@ func TestFollowToAzure(t *testing.T) {
 	stop()
 	clean(t, cloud, laptop)
 	same(t, laptop, cloud)
-	_, err = objects.Stat(ctx, "data/raw/über uns.csv")
-	require.NoError(t, err)
+	for _, name := range names {
+		_, err = objects.Stat(ctx, "data/"+name)
+		require.NoError(t, err)
+	}
 	require.Zero(t, clean(t, cloud, laptop).Changes())
 }

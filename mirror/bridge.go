@@ -14,7 +14,7 @@ func Sync(ctx context.Context, dst, src core.Handle, opts *Options) (_ *Report, 
 		return nil, err
 	}
 	defer dst.Operation(&ctx, &err, "sync", "workspace", src.Workspace().Name)()
-	err = s.all(ctx)
+	err = s.ofSide(s.all(ctx))
 	return s.result(), err
 }
 

@@ -350,6 +350,77 @@ func TestSecretsAreNotBrought(t *testing.T) {
 	require.ErrorIs(t, err, azml.ErrNotFound)
 }
 
+// TestSecretsThatAreAskedFor are brought where they are lacking, and nowhere else.
+func TestSecretsThatAreAskedFor(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	cloud, laptop := pair(t)
+	for name, value := range map[string]string{"Token": "t", "common": "mine", "compute-password": "p", "datastore-0123456789abcdef": "c", "endpoint-0123456789abcdef-primary": "k"} {
+		require.NoError(t, laptop.Secrets().Set(ctx, name, value))
+	}
+	require.NoError(t, cloud.Secrets().Set(ctx, "Common", "other"))
+	require.Equal(t, []string{"Token", "compute-password"}, synced(t, cloud, laptop, nil).MissingSecrets, "what is of one place is not lacking elsewhere")
+	require.Equal(t, mirror.Tally{Created: 2, Unchanged: 1}, synced(t, cloud, laptop, &mirror.Options{Secrets: true, DryRun: true}).Secrets)
+	report := synced(t, cloud, laptop, &mirror.Options{Secrets: true})
+	require.Equal(t, mirror.Tally{Created: 2, Unchanged: 1}, report.Secrets)
+	require.Empty(t, report.MissingSecrets)
+	require.Equal(t, mirror.Tally{Unchanged: 3}, synced(t, cloud, laptop, &mirror.Options{Secrets: true}).Secrets)
+	var names []string
+	for name, err := range cloud.Secrets().List(ctx) {
+		require.NoError(t, err)
+		names = append(names, name)
+	}
+	require.Equal(t, []string{"Common", "compute-password", "Token"}, names)
+	values, err := cloud.Secrets().GetMany(ctx, names...)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"Common": "other", "compute-password": "p", "Token": "t"}, values)
+}
+
+// disabled are secrets of which one is disabled.
+type disabled struct{ backend.Secrets }
+
+func (d disabled) Get(ctx context.Context, name string) (string, error) {
+	if name == "off" {
+		return "", fmt.Errorf("%w: the secret is disabled: enable it", azml.ErrDenied)
+	}
+	return d.Secrets.Get(ctx, name)
+}
+
+// TestSecretsThatCantBeBrought: one that is not handed out is listed, and a store that
+// refuses is an error that says which.
+func TestSecretsThatCantBeBrought(t *testing.T) {
+	t.Parallel()
+	ctx, vault := t.Context(), memory.NewSecrets()
+	with := func(name string, secrets backend.Secrets) *workspace.Workspace {
+		ws, err := workspace.Create(ctx, workspace.Config{Objects: memory.NewObjects(), Secrets: secrets, Name: name, CacheDir: t.TempDir()})
+		require.NoError(t, err)
+		closed(t, ws)
+		return ws
+	}
+	laptop := with("laptop", disabled{vault})
+	require.NoError(t, laptop.Secrets().Set(ctx, "off", "1"))
+	require.NoError(t, laptop.Secrets().Set(ctx, "on", "2"))
+	all := &mirror.Options{Secrets: true}
+	report := synced(t, with("cloud", memory.NewSecrets()), laptop, all)
+	require.Equal(t, 1, report.Secrets.Created)
+	require.Equal(t, []mirror.Damage{{Kind: "secret", Name: "off", Problem: "permission denied: the secret is disabled: enable it"}}, report.Damaged)
+	_, err := workspace.Sync(ctx, with("closed", unlisted{memory.NewSecrets(), azml.ErrDenied}), laptop, all)
+	require.ErrorIs(t, err, azml.ErrDenied)
+	require.ErrorContains(t, err, "the destination, workspace closed")
+
+	objects := memory.NewObjects()
+	named, err := workspace.Create(ctx, workspace.Config{Objects: objects, Secrets: vault, Vault: "https://contoso.vault.azure.net", Name: "named", CacheDir: t.TempDir()})
+	require.NoError(t, err)
+	closed(t, named)
+	found, err := workspace.New(ctx, workspace.Config{Objects: objects, OpenSecrets: func(string) (backend.Secrets, error) { return vault, nil }, CacheDir: t.TempDir()})
+	require.NoError(t, err)
+	closed(t, found)
+	_, err = workspace.Sync(ctx, found, laptop, all)
+	require.ErrorIs(t, err, azml.ErrInvalid, "anybody may have put the vault into the record")
+	require.ErrorContains(t, err, "name it by ?vault=")
+	require.ErrorIs(t, workspace.Follow(ctx, found, laptop, &mirror.FollowOptions{Options: *all}), azml.ErrInvalid)
+}
+
 // unlisted are secrets whose names can't be had.
 type unlisted struct {
 	backend.Secrets
@@ -375,7 +446,7 @@ func TestSecretsThatCantBeListed(t *testing.T) {
 		if class == azml.ErrUnsupported {
 			require.Empty(t, report.SecretsUnknown)
 		} else {
-			require.Equal(t, "list the secrets of workspace cloud: "+class.Error(), report.SecretsUnknown)
+			require.Equal(t, "the destination, workspace cloud: "+class.Error(), report.SecretsUnknown)
 		}
 		require.Empty(t, synced(t, laptop, cloud, nil).MissingSecrets)
 	}

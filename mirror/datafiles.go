@@ -24,11 +24,11 @@ const dataUnits = "data/"
 func (s *syncer) dataFiles(ctx context.Context) error {
 	src, theirs, err := ownFiles(ctx, s.src)
 	if err != nil || len(theirs) == 0 {
-		return err
+		return s.ofSource(err)
 	}
 	dst, mine, err := ownFiles(ctx, s.dst)
 	if err != nil {
-		return err
+		return s.ofDestination(err)
 	}
 	return each(ctx, slices.Sorted(maps.Keys(theirs)), func(ctx context.Context, path string) error {
 		f := &dataFile{s: s, src: src, dst: dst, path: path}

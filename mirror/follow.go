@@ -94,6 +94,7 @@ func (f *follower) pass(ctx context.Context) error {
 		f.data = time.Now()
 		err = f.s.dataFiles(ctx)
 	}
+	err = f.s.ofSide(err)
 	report := f.s.result()
 	trouble := fmt.Sprint(report.Conflicts, report.Damaged)
 	news := err != nil || report.Changes() > 0 || report.Bytes() > 0 || len(report.Conflicts)+len(report.Damaged) > 0 && trouble != f.told
@@ -144,7 +145,7 @@ func (f *follower) changes(ctx context.Context) (backend.Changes, error) {
 	}
 	changes, err := feed.Changes(ctx, f.cursor, &backend.ChangesOptions{})
 	if err != nil {
-		return changes, fmt.Errorf("what has changed: %w", err)
+		return changes, f.s.ofSource(fmt.Errorf("what has changed: %w", err))
 	}
 	f.feeds = changes.Cursor != ""
 	return changes, nil
@@ -181,6 +182,9 @@ func (f *follower) everything(ctx context.Context) error {
 	todo, err := f.s.todo(ctx, theirs, mine)
 	if err == nil {
 		err = f.s.units(ctx, todo, theirs, mine)
+	}
+	if err == nil {
+		err = f.s.secrets(ctx)
 	}
 	f.keepOpen(todo)
 	f.s.memorize(ctx)

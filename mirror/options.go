@@ -23,6 +23,10 @@ type Options struct {
 	// Verify compares everything, also what an earlier sync from this machine
 	// has found to be the same and that has not been written since.
 	Verify bool
+	// Secrets brings the secrets that the destination lacks, from store to store: all of the
+	// source's but credentials of datastores and compute targets and keys of endpoints. One
+	// that the destination has is left as it is.
+	Secrets bool
 	// Resolve decides about a conflict; nil leaves all. It may be called from
 	// several goroutines at once.
 	Resolve func(Conflict) Choice

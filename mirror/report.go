@@ -39,6 +39,8 @@ type Counts struct {
 	Models Tally `json:"models"`
 	// Versions are versions of models.
 	Versions Tally `json:"versions"`
+	// Secrets are secrets, which are brought when Options.Secrets asks for it.
+	Secrets Tally `json:"secrets"`
 	// Passed is the number of runs, models and the like that an earlier sync had
 	// found to be the same, and that were not looked at.
 	Passed int `json:"passed"`
@@ -62,7 +64,7 @@ func (c Counts) Bytes() int64 { return c.MetricBytes + c.LogBytes + c.ChunkBytes
 // Changes tells how many things were created, updated or deleted.
 func (c Counts) Changes() int {
 	n := 0
-	for _, t := range []Tally{c.Datastores, c.Datasets, c.DataFiles, c.Environments, c.Experiments, c.Runs, c.LoggedModels, c.Models, c.Versions} {
+	for _, t := range []Tally{c.Datastores, c.Datasets, c.DataFiles, c.Environments, c.Experiments, c.Runs, c.LoggedModels, c.Models, c.Versions, c.Secrets} {
 		n += t.Created + t.Updated + t.Deleted
 	}
 	return n
@@ -90,7 +92,7 @@ type Report struct {
 	// was deleted in the destination does not come again.
 	Kept []Kept `json:"kept"`
 	// MissingSecrets are names of secrets that the source has and the destination
-	// lacks: all of them when it has no secret store. Secrets are never brought over.
+	// lacks: all of them when it has no secret store. Options.Secrets brings them.
 	MissingSecrets []string `json:"missingSecrets"`
 	// SecretsUnknown says why the names of secrets could not be compared, such as
 	// that a vault does not let them be listed; empty when they were.

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/azml-go/azml"
-	"github.com/azml-go/azml/datastore"
 	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/files"
 	"github.com/azml-go/azml/internal/metrics"
@@ -76,7 +75,7 @@ func (s *syncer) all(ctx context.Context) error {
 		err = s.missingCredentials(ctx, theirs)
 	}
 	if err == nil {
-		err = s.missingSecrets(ctx)
+		err = s.secrets(ctx)
 	}
 	s.memorize(ctx)
 	return err
@@ -111,7 +110,7 @@ func (s *syncer) survey(ctx context.Context) (theirs, mine map[string]mark, err 
 	working.Go(func() { mine, mineErr = survey(ctx, s.dst) })
 	theirs, err = survey(ctx, s.src)
 	working.Wait()
-	return theirs, mine, errors.Join(err, mineErr)
+	return theirs, mine, errors.Join(s.ofSource(err), s.ofDestination(mineErr))
 }
 
 // pass brings units over.
@@ -188,45 +187,6 @@ func keysOf(set map[string]bool) []string {
 		keys = append(keys, key)
 	}
 	return keys
-}
-
-// missingSecrets lists the names of secrets that the destination lacks. That they
-// can't be read is no error: who may sync need not be allowed to see secrets.
-func (s *syncer) missingSecrets(ctx context.Context) error {
-	theirs, err := secretNames(ctx, s.src)
-	var mine map[string]string
-	if err == nil {
-		mine, err = secretNames(ctx, s.dst)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		s.note(func(r *Report) { r.SecretsUnknown = err.Error() })
-		return nil
-	}
-	for folded, name := range theirs {
-		if _, there := mine[folded]; !there && !strings.HasPrefix(name, datastore.SecretPrefix) {
-			s.note(func(r *Report) { r.MissingSecrets = append(r.MissingSecrets, name) })
-		}
-	}
-	return nil
-}
-
-// secretNames gives the names of a workspace's secrets by themselves in small
-// letters, as they are compared. A workspace without a store has none.
-func secretNames(ctx context.Context, h core.Handle) (map[string]string, error) {
-	names := map[string]string{}
-	for name, err := range h.Secrets().List(ctx) {
-		switch {
-		case errors.Is(err, azml.ErrUnsupported):
-			return nil, nil
-		case err != nil:
-			return nil, fmt.Errorf("list the secrets of workspace %s: %w", h.Workspace().Name, err)
-		}
-		names[strings.ToLower(name)] = name
-	}
-	return names, nil
 }
 
 // damage tells whether an error is about what the source has stored, so that it

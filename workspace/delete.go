@@ -33,10 +33,11 @@ type DeleteOptions struct {
 // records name, which are the credentials of datastores and compute targets and the
 // keys of endpoints, and closes it. Other objects stay, and so do other secrets, unless opts say
 // otherwise. A local workspace goes with all its secrets, and with its folder unless
-// other objects are there. There is no way back. The
-// record goes first, so that no one opens it meanwhile. A delete that is cut off
+// other objects are there. There is no way back. The secrets go first, so that a store of
+// them that can't be reached leaves a workspace that can be deleted again, and then the
+// record, so that no one opens it meanwhile. A delete that is cut off after that
 // leaves objects behind, in which neither Open nor Create makes a workspace. Errors:
-// ErrInvalid for a key vault that is to be named, or is another one.
+// ErrInvalid for a key vault that is to be named, or is another one; those of both stores.
 func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error) {
 	defer w.h.Operation(&ctx, &err, "delete", kind, w.Name())()
 	if opts == nil {
@@ -49,9 +50,11 @@ func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error)
 	if tell == nil {
 		tell = func(string) {}
 	}
-	secrets, err := w.namedSecrets(ctx)
-	if err != nil {
-		return err
+	dir := w.h.Dir()
+	if dir == "" { // those of a folder go with it
+		if err := w.deleteSecrets(ctx, opts.DeleteSecrets, tell); err != nil {
+			return err
+		}
 	}
 	if err := core.Delete(ctx, w.h, ref(w.Name()), ""); err != nil {
 		return err
@@ -59,13 +62,6 @@ func (w *Workspace) Delete(ctx context.Context, opts *DeleteOptions) (err error)
 	kept, err := w.deleteObjects(ctx, tell)
 	if err != nil {
 		return err
-	}
-	dir := w.h.Dir()
-	if dir == "" {
-		goes := func(name string) bool { return opts.DeleteSecrets || secrets[strings.ToLower(name)] }
-		if err := w.deleteSecrets(ctx, goes, tell); err != nil {
-			return fmt.Errorf("the workspace is deleted and its secrets are not: %w", err)
-		}
 	}
 	if err := w.Close(ctx); err != nil || dir == "" {
 		return err
@@ -155,26 +151,53 @@ func (w *Workspace) deleteObjects(ctx context.Context, tell func(what string)) (
 	return kept, nil
 }
 
-// deleteSecrets deletes the secrets that are to go and tells of the others.
-func (w *Workspace) deleteSecrets(ctx context.Context, goes func(name string) bool, tell func(what string)) error {
-	var names []string
-	for name, err := range w.h.Secrets().List(ctx) {
-		if errors.Is(err, azml.ErrUnsupported) { // a workspace without a secret store
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		names = append(names, name)
+// deleteSecrets deletes the secrets that records name, or all, and tells of the others. It
+// begins when nothing is in the way of deleting the workspace after them.
+func (w *Workspace) deleteSecrets(ctx context.Context, all bool, tell func(what string)) error {
+	going, kept, err := w.doomedSecrets(ctx, all)
+	if err == nil && len(going) > 0 {
+		err = probe(ctx, w.h.Objects())
 	}
-	for _, name := range names {
-		if !goes(name) {
-			tell("secret " + name)
-			continue
-		}
+	if err != nil {
+		return fmt.Errorf("nothing was deleted: %w", err)
+	}
+	for _, name := range going {
 		if err := w.h.Secrets().Delete(ctx, name); err != nil && !errors.Is(err, azml.ErrNotFound) {
-			return err
+			return fmt.Errorf("the workspace is there, and some of its secrets may not be: delete it again: %w", err)
 		}
+	}
+	for _, name := range kept {
+		tell("secret " + name)
 	}
 	return nil
+}
+
+// doomedSecrets gives the secrets that are to go and those that stay.
+func (w *Workspace) doomedSecrets(ctx context.Context, all bool) (going, kept []string, err error) {
+	named, err := w.namedSecrets(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, err := range w.h.Secrets().List(ctx) {
+		switch {
+		case errors.Is(err, azml.ErrUnsupported): // a workspace without a secret store
+			return nil, nil, nil
+		case err != nil:
+			return nil, nil, w.withoutVault(err)
+		case all || named[strings.ToLower(name)]:
+			going = append(going, name)
+		default:
+			kept = append(kept, name)
+		}
+	}
+	return going, kept, nil
+}
+
+// withoutVault says of an error of the key vault what to do when there is no such vault any
+// more.
+func (w *Workspace) withoutVault(err error) error {
+	if cmp.Or(w.vault, w.recorded) == "" {
+		return err
+	}
+	return fmt.Errorf("%w (if the vault is gone for good: azml workspace update --vault \"\", and leave ?vault= out of the URL)", err)
 }

@@ -2,7 +2,9 @@ package workspace
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/mirror"
 )
 
@@ -24,13 +26,19 @@ import (
 // and files are added to on both sides, and are brought over all the same. What
 // can't be read whole in src is listed and not brought.
 //
-// Not brought: secrets and credentials of datastores, tokens, compute targets and
-// endpoints, which belong to one workspace, and the audit log; the one of dst says
+// Not brought: secrets, unless opts.Secrets asks for it, credentials of datastores, tokens,
+// compute targets and endpoints, which belong to one workspace, and the audit log; the one of dst says
 // what came from where.
 //
-// Errors: ErrInvalid when both are the same workspace or copies of one folder,
-// ErrNotFound for what opts name; those of the stores.
+// Errors: ErrInvalid when both are the same workspace or copies of one folder, and for
+// opts.Secrets when nobody but dst's record names its key vault; ErrNotFound for what opts
+// name; those of the stores, which say which of the two workspaces they are of.
 func Sync(ctx context.Context, dst, src *Workspace, opts *mirror.Options) (*mirror.Report, error) {
+	if opts != nil && opts.Secrets {
+		if err := dst.checkReceiving(); err != nil {
+			return nil, err
+		}
+	}
 	return mirror.Sync(ctx, dst.h, src.h, opts)
 }
 
@@ -41,5 +49,19 @@ func Sync(ctx context.Context, dst, src *Workspace, opts *mirror.Options) (*mirr
 // asked again, after a second and then less and less often, up to once a minute.
 // Errors: those of Sync but ErrUnavailable and ErrConflict, after which a further try would end in the same way.
 func Follow(ctx context.Context, dst, src *Workspace, opts *mirror.FollowOptions) error {
+	if opts != nil && opts.Secrets {
+		if err := dst.checkReceiving(); err != nil {
+			return err
+		}
+	}
 	return mirror.Follow(ctx, dst.h, src.h, opts)
+}
+
+// checkReceiving gives an error when all secrets of another workspace would go to a vault
+// that whoever writes to the object store may have put into the record.
+func (w *Workspace) checkReceiving() error {
+	if w.recorded == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: the record of workspace %s alone names the key vault %s, and whoever writes to the workspace may have put it there: if secrets are to go to that vault, name it by ?vault= in the workspace's URL", azml.ErrInvalid, w.Name(), w.recorded)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
+	"github.com/azml-go/azml/backend/faulty"
 	"github.com/azml-go/azml/backend/localfs"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/datastore"
@@ -286,6 +287,48 @@ func TestDeleteWithSecrets(t *testing.T) {
 			left = append(left, "secret "+name)
 		}
 		require.ElementsMatch(t, want, left)
+	}
+}
+
+// TestDeleteWithoutItsSecrets has a store that secrets can't be deleted from, or objects
+// can't: the workspace is there with what it had, and goes when it is deleted again.
+func TestDeleteWithoutItsSecrets(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	secrets, objects := memory.NewSecrets(), memory.NewObjects()
+	ws, err := workspace.Create(ctx, workspace.Config{Objects: objects, Secrets: secrets, Name: "churn", CacheDir: t.TempDir()})
+	require.NoError(t, err)
+	require.NoError(t, ws.Close(ctx))
+	require.NoError(t, secrets.Set(ctx, "one", "v"))
+	require.NoError(t, secrets.Set(ctx, "two", "v"))
+	left := func() (names []string) {
+		for name, err := range secrets.List(ctx) {
+			require.NoError(t, err)
+			names = append(names, name)
+		}
+		return names
+	}
+	for _, test := range []struct {
+		objects backend.Objects
+		secrets backend.Secrets
+		says    string
+		left    []string
+	}{
+		{objects, faulty.NewSecrets(secrets, faulty.Plan{Errors: 1}), "nothing was deleted", []string{"one", "two"}},
+		{&ill{Objects: objects, denies: "delete"}, secrets, "nothing was deleted", []string{"one", "two"}},
+		{objects, faulty.NewSecrets(secrets, faulty.Plan{StopAfterWrites: 1}), "delete it again", []string{"two"}},
+		{objects, secrets, "", nil},
+	} {
+		ws, err := workspace.New(ctx, workspace.Config{Objects: test.objects, Secrets: test.secrets, Vault: "https://contoso.vault.azure.net", CacheDir: t.TempDir()})
+		require.NoError(t, err, "the workspace is there")
+		err = ws.Delete(ctx, &workspace.DeleteOptions{DeleteSecrets: true})
+		require.Equal(t, test.left, left())
+		if test.says == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, test.says)
+		require.NoError(t, ws.Close(ctx))
 	}
 }
 

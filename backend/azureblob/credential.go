@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
@@ -20,6 +21,7 @@ type Credential struct {
 	key   *container.SharedKeyCredential
 	sas   string
 	from  string
+	lacks string // what whoever made it has not given
 }
 
 // From gives the credential with a word for people on where it was found, such as
@@ -30,23 +32,50 @@ func (c Credential) From(source string) Credential {
 }
 
 // Token is a credential of Microsoft Entra ID, such as those of azidentity. It
-// is sent by https alone.
-func Token(credential azcore.TokenCredential) Credential { return Credential{token: credential} }
+// is sent by https alone. Open refuses nil.
+func Token(credential azcore.TokenCredential) Credential {
+	if credential == nil {
+		return Credential{lacks: "Token was given no credential: make one, such as by azidentity.NewDefaultAzureCredential"}
+	}
+	return Credential{token: credential}
+}
 
 // SharedKey is a key of the storage account. Errors: ErrInvalid for a key that
-// is no base64.
+// is no base64, or empty.
 func SharedKey(account, key string) (Credential, error) {
 	shared, err := container.NewSharedKeyCredential(account, key)
-	if err != nil { // whose text may hold some of the key
+	if err != nil || key == "" { // the error's text may hold some of the key
 		return Credential{}, fmt.Errorf("%w: the key of the storage account %q is not whole: it is base64 of 88 characters", azml.ErrInvalid, account)
 	}
 	return Credential{key: shared}, nil
 }
 
 // SAS is a shared access signature: the query of a signed URL, with or without
-// "?". It should have the permissions racwdl on the container.
+// "?". It should have the permissions racwdl on the container. Open refuses an
+// empty one.
 func SAS(signature string) Credential {
-	return Credential{sas: strings.TrimPrefix(signature, "?")}
+	signature = strings.TrimPrefix(signature, "?")
+	if signature == "" {
+		return Credential{lacks: "SAS was given no signature"}
+	}
+	return Credential{sas: signature}
+}
+
+// outdated says what to do about a shared access signature that is not valid now by this
+// machine's clock, "" about any other credential. The service's answer does not tell in
+// which way a signature is wrong.
+func (c Credential) outdated(now time.Time) string {
+	signed, err := url.ParseQuery(c.sas)
+	if err != nil {
+		return ""
+	}
+	if end, err := time.Parse(time.RFC3339, signed.Get("se")); err == nil && now.After(end) {
+		return ": the shared access signature has expired at " + signed.Get("se") + ": get a new one"
+	}
+	if start, err := time.Parse(time.RFC3339, signed.Get("st")); err == nil && now.Before(start) {
+		return ": the shared access signature is not valid before " + signed.Get("st") + ": wait, get another one, or set this machine's clock"
+	}
+	return ""
 }
 
 // String shows nothing.

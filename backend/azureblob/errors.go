@@ -1,6 +1,7 @@
 package azureblob
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,11 +12,13 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/internal/notoken"
 )
 
 // said is an error of the SDK in few words: its own are pages long, and hold
@@ -43,7 +46,17 @@ func failure(err error) error {
 	if broken, ok := errors.AsType[*url.Error](err); ok { // which has the URL with the signature
 		return broken.Err
 	}
+	if final, ok := errors.AsType[refusal](err); ok {
+		return &said{notoken.Reason(final), err}
+	}
 	return err
+}
+
+// refusal is an error of the SDK's that no further try mends, such as that of a credential
+// without a token.
+type refusal interface {
+	error
+	NonRetriable()
 }
 
 // codeForm is that of the service's codes; other servers may answer anything.
@@ -76,6 +89,9 @@ func (s *Store) explain(ctx context.Context, op, key string, err error) error {
 		return fmt.Errorf("%s %q: %w", op, key, failure(err))
 	}
 	v := s.judge(err)
+	if v.class == azml.ErrDenied { //nolint:errorlint // a class itself
+		v.advice = cmp.Or(s.credential.outdated(time.Now()), v.advice)
+	}
 	if from := s.credential.from; from != "" && v.class == azml.ErrDenied { //nolint:errorlint // a class itself
 		v.advice += " (the credential is of " + from + ")"
 	}
@@ -176,14 +192,11 @@ func (s *Store) unanswered(err error) verdict {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return verdict{azml.ErrUnavailable, ": there is no such storage account, or no network: look at " + s.place}
 	}
-	if final, ok := errors.AsType[interface {
-		error
-		NonRetriable()
-	}](err); ok {
+	if final, ok := errors.AsType[refusal](err); ok {
 		return verdict{azml.ErrDenied, ": no token could be had: sign in (az login), or look at the credential" + unencrypted(final)}
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return verdict{azml.ErrUnavailable, ": no connection to " + s.place}
+		return verdict{azml.ErrUnavailable, ": no connection to " + s.place + ": look at the URL, at the network, and whether a proxy is needed (HTTPS_PROXY)"}
 	}
 	return verdict{azml.ErrUnavailable, ""}
 }

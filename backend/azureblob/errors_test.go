@@ -153,6 +153,51 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+// TestSignatureThatIsNotValidNow has a service that says of every credential the same.
+func TestSignatureThatIsNotValidNow(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-ms-error-code", "AuthorizationFailure")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer server.Close()
+	for signature, advice := range map[string]string{
+		"st=2020-01-01T00:00:00Z&se=2020-01-02T00:00:00Z&sig=x": "the shared access signature has expired at 2020-01-02T00:00:00Z: get a new one",
+		"st=9999-01-01T00:00:00Z&se=9999-01-02T00:00:00Z&sig=x": "not valid before 9999-01-01T00:00:00Z",
+		"st=2020-01-01T00:00:00Z&se=9999-01-02T00:00:00Z&sig=x": "look at the credential",
+	} {
+		s, err := azureblob.Open(server.URL+"/account/container", azureblob.SAS(signature), &azureblob.Options{Retry: once})
+		require.NoError(t, err)
+		_, err = s.Stat(t.Context(), "the/key")
+		require.ErrorIs(t, err, azml.ErrDenied)
+		require.ErrorContains(t, err, advice)
+		require.NotContains(t, err.Error(), "sig=")
+		require.NoError(t, s.Close())
+	}
+}
+
+// tokenless is a credential whose error is pages long.
+type tokenless struct{}
+
+func (tokenless) Error() string {
+	return "DefaultAzureCredential: failed to acquire a token.\nAttempted credentials:\n\tAzureCLICredential: Azure CLI not found on path\n\t\tRESPONSE 403: a proxy's page"
+}
+func (tokenless) NonRetriable() {}
+func (c tokenless) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{}, c
+}
+
+// TestNoToken says in one line what was tried.
+func TestNoToken(t *testing.T) {
+	t.Parallel()
+	s, err := azureblob.Open("https://account.invalid/container", azureblob.Token(tokenless{}), nil)
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = s.Stat(t.Context(), "the/key")
+	require.EqualError(t, err, `permission denied: stat "the/key": DefaultAzureCredential: failed to acquire a token; AzureCLICredential: Azure CLI not found on path: no token could be had: sign in (az login), or look at the credential`)
+	require.ErrorIs(t, err, tokenless{})
+}
+
 // TestThrottled has a server that is busy at first, and says how long.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
@@ -299,6 +344,15 @@ func TestRefusedArguments(t *testing.T) {
 		require.ErrorIs(t, err, azml.ErrInvalid, text)
 		require.NotContains(t, err.Error(), secret)
 	}
+	for said, credential := range map[string]azureblob.Credential{
+		"Token was given no credential": azureblob.Token(nil), "SAS was given no signature": azureblob.SAS("?"),
+	} {
+		_, err := azureblob.Open("https://account.blob.core.windows.net/c", credential.From("a test"), nil)
+		require.ErrorIs(t, err, azml.ErrInvalid, "it would be anybody's")
+		require.ErrorContains(t, err, said)
+	}
+	_, err = azureblob.SharedKey("a", "")
+	require.ErrorIs(t, err, azml.ErrInvalid)
 	for _, prefix := range []string{"/a", "a//", "a/../b"} {
 		_, err := azureblob.Open("https://account.blob.core.windows.net/c", azureblob.Credential{}, &azureblob.Options{Prefix: prefix})
 		require.ErrorIs(t, err, azml.ErrInvalid, prefix)

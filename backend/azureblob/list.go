@@ -11,12 +11,10 @@ import (
 	"github.com/azml-go/azml/backend"
 )
 
-// List yields the objects, page by page, in the order of the service, which is
-// that of the keys, but for files' names with characters beyond U+FFFF, of which it
-// does not say how it sorts them. Blobs whose names no key is spelled as are passed
-// over.
+// List yields the objects, page by page, in the order of the keys. Blobs whose names no
+// key is spelled as are passed over.
 func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[backend.Info, error] {
-	return func(yield func(backend.Info, error) bool) {
+	return byBytes(func(yield func(backend.Info, error) bool) {
 		for info, err := range s.pages(ctx, opts) {
 			if err != nil {
 				yield(backend.Info{}, s.explain(ctx, "list", opts.Prefix, err))
@@ -30,7 +28,7 @@ func (s *Store) List(ctx context.Context, opts *backend.ListOptions) iter.Seq2[b
 				return
 			}
 		}
-	}
+	})
 }
 
 // unprefixed gives the key of what was listed, !ok when it is none of ours.
@@ -61,8 +59,8 @@ func (s *Store) pages(ctx context.Context, opts *backend.ListOptions) iter.Seq2[
 			})
 	}
 	flat := &container.ListBlobsFlatOptions{Prefix: &prefix}
-	if opts.StartAfter != "" {
-		flat.StartFrom = new(s.spell(opts.StartAfter, false))
+	if from := beforeSplit(s.spell(opts.StartAfter, false)); opts.StartAfter != "" && from != "" {
+		flat.StartFrom = &from
 	}
 	return eachOf(ctx, s.client.NewListBlobsFlatPager(flat), func(page container.ListBlobsFlatResponse) ([]*container.BlobPrefix, []*container.BlobItem) {
 		return nil, page.Segment.BlobItems

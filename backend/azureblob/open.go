@@ -17,10 +17,14 @@ import (
 
 // Open makes a store of a container, such as
 // https://ACCOUNT.blob.core.windows.net/CONTAINER. Nil options mean the
-// defaults. It sends nothing. Close it. Errors: ErrInvalid.
+// defaults. It sends nothing. Close it. Errors: ErrInvalid, also for a credential
+// that was made of nothing: only the zero Credential is that of anybody.
 func Open(containerURL string, credential Credential, opts *Options) (*Store, error) {
 	if strings.Contains(containerURL, "?") {
 		return nil, fmt.Errorf("%w: the container's URL has a query: give a shared access signature as a credential, so that nobody sees it", azml.ErrInvalid)
+	}
+	if credential.lacks != "" {
+		return nil, fmt.Errorf("%w: %s; for a container that anybody may use, give the zero Credential", azml.ErrInvalid, credential.lacks)
 	}
 	if opts == nil {
 		opts = &Options{}

@@ -2,6 +2,9 @@ package keyvault
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"net"
 	"net/http"
 	"sync/atomic"
 
@@ -20,6 +23,23 @@ type unanswered struct{ error }
 // Unwrap gives the cause.
 func (u *unanswered) Unwrap() error { return u.error }
 
+// lasting is a failure that no further try mends.
+type lasting struct{ error }
+
+// Unwrap gives the cause.
+func (l lasting) Unwrap() error { return l.error }
+
+// NonRetriable keeps the pipeline from trying again.
+func (lasting) NonRetriable() {}
+
+// lasts tells whether a failure of the network stays: a name that nobody knows, a
+// certificate that is not trusted.
+func lasts(err error) bool {
+	dns, unknown := errors.AsType[*net.DNSError](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	return untrusted || unknown && dns.IsNotFound
+}
+
 type lostKey struct{}
 
 // watchAnswers gives a context whose requests set lost when an answer of theirs
@@ -36,6 +56,9 @@ func (answers) Do(req *policy.Request) (*http.Response, error) {
 		if err != nil || answer.StatusCode >= http.StatusInternalServerError || answer.StatusCode == http.StatusRequestTimeout {
 			lost.Store(true)
 		}
+	}
+	if err != nil && lasts(err) {
+		return answer, lasting{&unanswered{err}}
 	}
 	if err != nil {
 		return answer, &unanswered{err}

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend/internal/notoken"
 )
 
 // failure is an error of the SDK in words of ours: its own are pages long and
@@ -103,21 +105,25 @@ func forbidden(inner string) string {
 
 // without gives an error its class that is no answer of the vault.
 func without(err error) error {
+	cause := err
+	if broken, ok := errors.AsType[*url.Error](err); ok { // whose text has the whole request's URL
+		cause = &failure{broken.Err.Error(), err}
+	}
 	var network *unanswered
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fmt.Errorf("%w: the vault's certificate is not trusted: is the URL right, and is a proxy between here and the vault? (SSL_CERT_FILE names more authorities): %w", azml.ErrDenied, err)
+		return fmt.Errorf("%w: the vault's certificate is not trusted: is the URL right, and is a proxy between here and the vault? (SSL_CERT_FILE names more authorities): %w", azml.ErrDenied, cause)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		return fmt.Errorf("%w: there is no such vault, or no network: look at the URL: %w", azml.ErrUnavailable, err)
+		return fmt.Errorf("%w: there is no such vault, or no network: look at the URL: %w", azml.ErrUnavailable, cause)
 	}
 	if errors.As(err, &network) {
-		return fmt.Errorf("%w: the vault did not answer: %w", azml.ErrUnavailable, err)
+		return fmt.Errorf("%w: the vault did not answer: look at the URL, at the network, and whether a proxy is needed (HTTPS_PROXY): %w", azml.ErrUnavailable, cause)
 	}
 	var final interface{ NonRetriable() }
 	if errors.As(err, &final) {
-		return fmt.Errorf("%w: no token for the vault could be had: sign in (az login), or look at the credential: %w", azml.ErrDenied, &failure{strings.Join(strings.Fields(err.Error()), " "), err})
+		return fmt.Errorf("%w: no token for the vault could be had: sign in (az login), or look at the credential: %w", azml.ErrDenied, &failure{notoken.Reason(err), err})
 	}
-	return fmt.Errorf("%w: the vault's answer could not be used: %w", azml.ErrUnavailable, err)
+	return fmt.Errorf("%w: the vault's answer could not be used: %w", azml.ErrUnavailable, cause)
 }
 
 // innerCode gives the vault's more exact code, empty when there is none.

@@ -112,6 +112,7 @@ func TestErrors(t *testing.T) {
 				require.ErrorContains(t, err, tc.text, verb)
 				require.ErrorContains(t, err, "vault.example.com", verb)
 				require.NotContains(t, err.Error(), "\n", verb)
+				require.NotContains(t, err.Error(), "api-version", verb)
 				require.NotContains(t, err.Error(), "hunter2", verb)
 			}
 		})
@@ -123,6 +124,22 @@ func dialing(err error) func(*keyvaulttest.Vault, *keyvault.Options) {
 	return func(_ *keyvaulttest.Vault, o *keyvault.Options) {
 		o.Client.Transport = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, err }}}
 	}
+}
+
+// TestNamesThatNobodyKnows are looked up once: no further try mends them.
+func TestNamesThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	dialed := 0
+	opts := &keyvault.Options{}
+	opts.Client.Transport = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		dialed++
+		return nil, &net.DNSError{Err: "no such host", Name: "contoso.vault.azure.net", IsNotFound: true}
+	}}}
+	s, err := keyvault.New("https://contoso.vault.azure.net", fixed("token"), opts)
+	require.NoError(t, err)
+	_, err = s.Get(t.Context(), "a")
+	require.ErrorIs(t, err, azml.ErrUnavailable)
+	require.Equal(t, 1, dialed)
 }
 
 // distrust reaches the vault and trusts this machine's authorities only.

@@ -41,12 +41,14 @@ that go on are brought as far as they are, and with --follow they, and all that 
 new, follow until Ctrl-C. Nothing is deleted without --delete.
 
 SRC and DST are folders or URLs. Two storage accounts of Azure get their credentials by
-variables with the account's name, such as AZURE_STORAGE_KEY_CONTOSO. Secrets, credentials of datastores, tokens, compute
-targets and endpoints belong to one workspace and are not brought; names of secrets,
-and of datastores without credentials, that DST lacks are listed.`,
+variables with the account's name, such as AZURE_STORAGE_KEY_CONTOSO. Secrets that DST
+lacks are listed, and brought with --secrets; those that it has stay as they are.
+Credentials of datastores, tokens, compute targets and endpoints belong to one
+workspace and are not brought; datastores without credentials in DST are listed.`,
 		Example: `  azml sync ./ml /mnt/team/ml
   azml sync ./ml azblob://account/container/team --run churn_1764000000_1f2e3d4c
   azml sync ./ml /mnt/team/ml --dry-run
+  azml sync ./ml 'azblob://account/container/team?vault=contoso-ml' --secrets
   azml sync /mnt/team/ml /backup/ml --follow --delete`,
 		Args: exactly(2, "the workspace to read and the workspace to write to"),
 	}
@@ -55,6 +57,7 @@ and of datastores without credentials, that DST lacks are listed.`,
 	flags.StringArrayVar(&f.Runs, "run", nil, "only this run with its parents, children and models (repeatable)")
 	flags.StringArrayVar(&f.Models, "model", nil, "only this registered model with its versions (repeatable)")
 	flags.BoolVar(&f.Delete, "delete", false, "delete in DST what was deleted in SRC since it came from there")
+	flags.BoolVar(&f.Secrets, "secrets", false, "bring the secrets that DST lacks, too")
 	flags.BoolVar(&f.DryRun, "dry-run", false, "change nothing, tell what would be done")
 	flags.BoolVar(&f.Verify, "verify", false, "compare everything, also what the last sync from here has found to be the same")
 	flags.StringVar(&f.prefer, "prefer", "", "which side counts when both have changed something: source, destination or newer")
@@ -85,15 +88,19 @@ and of datastores without credentials, that DST lacks are listed.`,
 	return cmd
 }
 
-// withSide opens one of the two workspaces for the time of fn; when it can't be opened, the
-// error says which one.
-func (a *app) withSide(ctx context.Context, side, location string, fn func(ws *workspace.Workspace) error) (err error) {
+// withSide opens one of the two workspaces for the time of fn; when it can't be opened or
+// closed, the error says which one.
+func (a *app) withSide(ctx context.Context, side, location string, fn func(ws *workspace.Workspace) error) error {
 	ws, err := a.openAt(ctx, location)
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", side, location, err)
 	}
-	defer closeAfter(ctx, ws, &err)
-	return fn(ws)
+	err = fn(ws)
+	var unclosed error
+	if closeAfter(ctx, ws, &unclosed); unclosed != nil {
+		unclosed = fmt.Errorf("%s, %s: %w", side, location, unclosed)
+	}
+	return errors.Join(err, unclosed)
 }
 
 // check checks the flags and sets what follows from them.
@@ -148,7 +155,7 @@ func troubled(r *mirror.Report) error {
 		left = append(left, count(n, "conflict"))
 	}
 	if n := len(r.Damaged); n > 0 {
-		left = append(left, count(n, "thing")+" damaged in "+r.Source)
+		left = append(left, count(n, "thing")+" that can't be read in "+r.Source)
 	}
 	if len(left) == 0 {
 		return nil
@@ -198,6 +205,7 @@ func drawSync(t *table, r *mirror.Report) {
 	}{
 		{"datastores", r.Datastores}, {"datasets", r.Datasets}, {"data files", r.DataFiles}, {"environments", r.Environments}, {"experiments", r.Experiments}, {"runs", r.Runs},
 		{"logged models", r.LoggedModels}, {"models", r.Models}, {"versions", r.Versions},
+		{"secrets", r.Secrets},
 	} {
 		t.row(row.what, row.Created, row.Updated, row.Deleted, row.Unchanged)
 	}
@@ -234,7 +242,7 @@ func (a *app) saySync(r *mirror.Report) {
 		a.say("Datastores without their credentials in %s: %s (azml datastore create NAME … --overwrite)", r.Destination, strings.Join(r.MissingCredentials, ", "))
 	}
 	if len(r.MissingSecrets) > 0 {
-		a.say("Secrets that %s lacks: %s (set them with azml secret set)", r.Destination, strings.Join(r.MissingSecrets, ", "))
+		a.say("Not brought, %s that %s lacks: %s (--secrets brings them)", count(len(r.MissingSecrets), "secret"), r.Destination, strings.Join(r.MissingSecrets, ", "))
 	}
 	if r.SecretsUnknown != "" {
 		a.say("Whether %s lacks secrets is not known: %s", r.Destination, r.SecretsUnknown)

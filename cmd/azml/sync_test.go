@@ -32,7 +32,9 @@ func TestSync(t *testing.T) {
 	done := s.call(t, "sync", s.dir, team)
 	require.Zero(t, done.code, done.stderr)
 	require.Contains(t, done.stdout, "Brought")
-	require.Contains(t, done.stderr, "Secrets that")
+	require.Contains(t, done.stderr, "Not brought, 1 secret that team lacks: token (--secrets brings them)")
+	require.NotContains(t, s.call(t, "sync", s.dir, team, "--secrets").stderr, "Not brought")
+	require.Equal(t, "x", other.ok(t, "secret", "get", "token"))
 	var d run.Details
 	other.json(t, &d, "run", "show", id)
 	require.Equal(t, run.StatusCompleted, d.Status)

@@ -135,7 +135,7 @@ vault: its record may have been changed by anybody who writes to the workspace.`
 			return errors.Join(err, ws.Close(context.WithoutCancel(cmd.Context())))
 		}
 		if err := ws.Delete(cmd.Context(), &workspace.DeleteOptions{DeleteSecrets: secrets, Vault: vault, Kept: func(what string) { a.say("Left: %s", what) }}); err != nil {
-			return err
+			return errors.Join(err, ws.Close(context.WithoutCancel(cmd.Context())))
 		}
 		a.say("Deleted workspace %s.", d.Name)
 		return nil

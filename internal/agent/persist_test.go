@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml"
+	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/internal/history"
 	"github.com/azml-go/azml/internal/record"
@@ -26,7 +27,7 @@ func awaits(t *testing.T) *drive {
 	begin(t, 0, "exit", d, other)
 	require.NoError(t, d.enter(t.Context(), record.Running, ""))
 	t.Cleanup(func() { require.NoError(t, d.metrics.Close(context.Background())) })
-	refuse := d.h.Objects().(*refusing)
+	refuse, _ := backend.As[*refusing](d.h.Objects())
 	refuse.log, refuse.class = "run.json", azml.ErrUnavailable
 	refuse.times.Store(3)
 	return d
@@ -67,7 +68,7 @@ func TestFolderOfARunThatCanNotBeEnded(t *testing.T) {
 	made := filepath.Join(d.codeDir(), "outputs", "model")
 	require.NoError(t, os.MkdirAll(filepath.Dir(made), 0o700))
 	require.NoError(t, os.WriteFile(made, []byte("weights"), 0o600))
-	refuse := d.h.Objects().(*refusing)
+	refuse, _ := backend.As[*refusing](d.h.Objects())
 	refuse.class = azml.ErrDenied
 	refuse.times.Store(math.MaxInt64)
 	err := d.finish(t.Context(), nil)

@@ -48,7 +48,7 @@ func lostRun(t *testing.T, object string) *salvage {
 	}
 	require.NoError(t, os.WriteFile(d.metricsFile(0), []byte(lines.String()), 0o600))
 	require.NoError(t, d.metrics.Close(t.Context()))
-	refuse := d.h.Objects().(*refusing)
+	refuse, _ := backend.As[*refusing](d.h.Objects())
 	refuse.log, refuse.class = object, azml.ErrUnavailable
 	refuse.times.Store(1)
 	return &salvage{drive: drive{h: d.h, run: d.run, dir: d.dir, place: d.place}}

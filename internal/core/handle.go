@@ -99,6 +99,7 @@ func New(c Config) Handle {
 	if c.Who == "" {
 		c.Who = currentUser()
 	}
+	c.Objects = marked{c.Objects, c.Workspace.ID}
 	s := &state{Config: c, owner: self(), last: map[string]int{}, turns: map[string]*turn{}}
 	s.files = files.New(c.Objects, &files.Options{CacheDir: filepath.Join(c.CacheDir, "files", c.Workspace.ID), Logger: c.Logger})
 	s.audit.init(s)

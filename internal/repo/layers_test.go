@@ -124,6 +124,8 @@ var sideways = map[string]string{
 	"backend/ssh/jobs -> backend/process":            "the far machine does what local compute does",
 	"backend/azureblob -> backend/internal/trybody":  "requests of Azure's clients are tried again",
 	"backend/keyvault -> backend/internal/trybody":   "requests of Azure's clients are tried again",
+	"backend/azureblob -> backend/internal/notoken":  "errors of Azure's credentials are pages long",
+	"backend/keyvault -> backend/internal/notoken":   "errors of Azure's credentials are pages long",
 	"internal/core -> internal/files":                "an opened workspace holds its file store",
 	"internal/runconfig -> internal/pyenv":           "a run configuration describes a Python environment",
 	"internal/snapshot -> internal/files":            "a snapshot is a manifest of files",
