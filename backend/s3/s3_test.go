@@ -2,12 +2,16 @@ package s3_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
 	"github.com/azml-go/azml/backend/backendtest"
 	"github.com/azml-go/azml/backend/s3"
@@ -45,6 +49,37 @@ func TestSuite(t *testing.T) {
 				require.NoError(t, store.Check(t.Context()))
 				return backendtest.DataFilesHarness{Files: store, Tree: true, Links: true} // this server keeps them as files
 			})
+		})
+	}
+}
+
+// TestCreateThatIsCutOff has a server that closes the connection of each file that it is sent,
+// as one may do that refuses a file before it has read it.
+func TestCreateThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		found int
+		want  error
+	}{
+		"of another": {http.StatusOK, azml.ErrExists},
+		"of nobody":  {http.StatusNotFound, azml.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPut {
+					panic(http.ErrAbortHandler)
+				}
+				w.Header().Set("ETag", `"1"`)
+				w.Header().Set("Last-Modified", "Fri, 27 Nov 2026 12:00:00 GMT")
+				w.WriteHeader(tt.found)
+			}))
+			t.Cleanup(server.Close)
+			store := open(t, source(testenv.S3Server{Endpoint: server.URL, AccessKey: "a", SecretKey: "s", Region: "us-east-1"}, "bucket", ""))
+			_, err := store.Put(t.Context(), "f", strings.NewReader("content"), &backend.PutOptions{IfNoneMatch: true})
+			require.ErrorIs(t, err, tt.want)
+			_, err = store.Put(t.Context(), "f", strings.NewReader("content"), &backend.PutOptions{})
+			require.ErrorIs(t, err, azml.ErrUnavailable)
 		})
 	}
 }

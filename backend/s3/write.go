@@ -47,14 +47,27 @@ func (s *Store) Put(ctx context.Context, path string, content backend.Content, o
 	if err == nil {
 		return backend.Info{Key: path, Size: content.Size(), ETag: backend.ETag(stored.ETag), Modified: stored.LastModified.UTC()}, nil
 	}
-	err = s.fail(ctx, err)
-	if errors.Is(err, azml.ErrExists) || errors.Is(err, azml.ErrNotFound) {
-		// It may be there because this request was sent twice.
-		if there, statErr := s.client.StatObject(ctx, s.bucket, s.prefix+path, minio.StatObjectOptions{}); statErr == nil && there.UserMetadata[tokenKey] == token {
-			return s.info(there), nil
-		}
+	return s.settle(ctx, path, token, opts.IfNoneMatch, s.fail(ctx, err))
+}
+
+// settle looks what became of a Put that has failed. The object may be there because the
+// request was sent twice. And a server that refuses one before it has read its content may
+// close the connection so that the refusal is lost.
+func (s *Store) settle(ctx context.Context, path, token string, create bool, failed error) (backend.Info, error) {
+	cutOff := create && errors.Is(failed, azml.ErrUnavailable)
+	if !cutOff && !errors.Is(failed, azml.ErrExists) && !errors.Is(failed, azml.ErrNotFound) {
+		return backend.Info{}, failed
 	}
-	return backend.Info{}, err
+	there, err := s.client.StatObject(ctx, s.bucket, s.prefix+path, minio.StatObjectOptions{})
+	switch {
+	case err != nil:
+		return backend.Info{}, failed
+	case there.UserMetadata[tokenKey] == token:
+		return s.info(there), nil
+	case cutOff:
+		return backend.Info{}, fmt.Errorf("%w: bucket %s", azml.ErrExists, s.bucket)
+	}
+	return backend.Info{}, failed
 }
 
 func (s *Store) putWhole(ctx context.Context, key string, content backend.Content, put minio.PutObjectOptions) (minio.UploadInfo, error) {

@@ -108,6 +108,7 @@ func TestSyncBetweenAccounts(t *testing.T) {
 	here, there := testenv.Azurite(t, testenv.AzuriteOptions{Account: "contoso"}), testenv.Azurite(t, testenv.AzuriteOptions{Account: "fabrikam"})
 	src, dst := &shell{here.URL + "/models/team"}, &shell{there.URL + "/models/team"}
 	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", here.ConnectionString())
+	t.Setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential") // nobody is asked over the network
 	src.ok(t, "init", src.dir, "--no-config")
 	id := src.submit(t, "true")
 	said := src.fails(t, exitError, "sync", src.dir, dst.dir)

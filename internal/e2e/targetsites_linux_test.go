@@ -216,5 +216,5 @@ func hears(t *testing.T, r *run.Run, text string) {
 		var all bytes.Buffer
 		_, err = all.ReadFrom(log)
 		return err == nil && strings.Contains(all.String(), text)
-	}, 2*time.Minute, 20*time.Millisecond, "the script says %q", text)
+	}, 5*time.Minute, 20*time.Millisecond, "the script says %q", text)
 }

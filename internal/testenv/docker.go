@@ -166,9 +166,6 @@ wait`
 // dockerInUse is the code that runDocker exits with when another engine has the folder.
 const dockerInUse = 75
 
-// dockerPatience is how long an engine may take to be ready on a busy machine.
-const dockerPatience = 4 * time.Minute
-
 // systemContainerd is where dockerd looks for a containerd that runs already.
 const systemContainerd = "/run/containerd/containerd.sock"
 
@@ -224,7 +221,7 @@ func startDocker(ctx context.Context, dir string) (*DockerEngine, error) {
 
 // ready waits until the engine answers.
 func (e *DockerEngine) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dockerPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		_, err := output(ctx, "docker", "-H", e.Host, "version")

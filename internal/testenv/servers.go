@@ -167,6 +167,9 @@ func (as runAs) own(path string) error {
 	return os.Chown(path, int(as.uid), int(as.gid))
 }
 
+// patience is how long a server, an engine or a node may take to be ready on a busy machine.
+const patience = 4 * time.Minute
+
 // start starts a server, waits until it is ready, and ends it with the test.
 func start(t testing.TB, cmd *exec.Cmd, ready func(ctx context.Context) error) {
 	t.Helper()
@@ -204,7 +207,6 @@ func startServer(ctx context.Context, cmd *exec.Cmd, ready func(ctx context.Cont
 			<-ended
 		}
 	}
-	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -67,10 +68,16 @@ func (j *job) packages() []string {
 	return append(first, "./...")
 }
 
+// atOnce is how many tests of a package run at once: three for two processors, as the packages
+// that take long wait for pods, servers and leases more than they compute. With four for two,
+// waits for a run's first word came to their end on a machine that had other work, too.
+func atOnce(processors int) int { return processors + (processors+1)/2 }
+
 // testFlags are what go test is told for all tests. It does not vet, which a step of its own
 // does, and leaves out what debuggers alone need, with which linking takes longer.
 func (j *job) testFlags(ctx context.Context) []string {
-	flags := []string{"test", "-json", "-timeout=60m", "-vet=off", "-ldflags=-s -w"}
+	parallel := fmt.Sprintf("-parallel=%d", atOnce(runtime.GOMAXPROCS(0)))
+	flags := []string{"test", "-json", "-timeout=60m", "-vet=off", "-ldflags=-s -w", parallel}
 	switch {
 	case j.check.short:
 		return append(flags, "-short")

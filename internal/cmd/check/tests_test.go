@@ -153,6 +153,38 @@ func TestLongestPackagesBegin(t *testing.T) {
 	require.Equal(t, []string{"example.com/bad/scheduler", "example.com/bad/good"}, strings.Fields(listed))
 }
 
+// TestMoreTestsAtOnceThanProcessors has a test wait until the next one has begun, too: more of
+// them run at once than the go command would have.
+func TestMoreTestsAtOnceThanProcessors(t *testing.T) {
+	t.Parallel()
+	const text = `package waits
+import ("runtime"; "sync"; "testing"; "time")
+func TestAll(t *testing.T) {
+	n := runtime.GOMAXPROCS(0) + 1
+	var begun sync.WaitGroup
+	begun.Add(n)
+	all := make(chan bool)
+	go func() { begun.Wait(); close(all) }()
+	for range n {
+		t.Run("one", func(t *testing.T) {
+			t.Parallel()
+			begun.Done()
+			select {
+			case <-all:
+			case <-time.After(20 * time.Second):
+				t.Error("some have not begun")
+			}
+		})
+	}
+}
+`
+	c, _ := checkerOf(t, map[string]string{"go.mod": badModule["go.mod"], "waits/a_test.go": text})
+	require.NoError(t, c.one(t.Context(), stepNamed(t, "test")).err)
+	for processors, want := range map[int]int{1: 2, 2: 3, 3: 5, 4: 6} {
+		require.Equal(t, want, atOnce(processors))
+	}
+}
+
 func TestEndlessLineIsAnError(t *testing.T) {
 	t.Parallel()
 	var c counts
