@@ -306,16 +306,30 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, d *record.Endpoin
 		return err
 	}
 	// After all else was checked, for it may register the environment.
-	env, err := environment.Resolve(ctx, c.h, s.Environment, true)
-	if err != nil {
+	if d.Environment, err = c.environment(ctx, s.Environment); err != nil {
 		return err
 	}
 	if d.Source, _, _, err = snapshot.Take(ctx, c.h.Files(), plan, nil); err != nil {
 		return err
 	}
 	d.EntryScript = entry
-	d.Environment = &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
 	return nil
+}
+
+// environment gives the environment of a script, which sets no variable that the endpoint
+// does. It may register it.
+func (c *Client) environment(ctx context.Context, spec environment.Spec) (*record.EnvironmentRef, error) {
+	if err := refuseOwn(spec.Variables); err != nil {
+		return nil, fmt.Errorf("the script's environment: %w", err)
+	}
+	env, err := environment.Resolve(ctx, c.h, spec, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseOwn(env.Spec().Variables); err != nil { // of one that was named
+		return nil, fmt.Errorf("environment %s: %w", env.ID(), err)
+	}
+	return &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}, nil
 }
 
 // AwaitOptions are the options of Endpoint.AwaitDeployed.
