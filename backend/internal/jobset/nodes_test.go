@@ -1,6 +1,7 @@
 package jobset
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 func TestTogetherNamesTheNode(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	all := []backend.JobStatus{{ID: "a", State: backend.JobExited, ExitCode: 130, Ended: now.Add(time.Second)}, {ID: "a.node1", State: backend.JobKilled, Reason: "killed", Ended: now}}
-	got := Together("a", all)
+	asked := backend.JobStatus{ID: "a", State: backend.JobExited, ExitCode: 130, Ended: now.Add(time.Second)}
+	lost := backend.JobStatus{ID: "a.node1", State: backend.JobKilled, Reason: "killed", Ended: now}
+	got := Together("a", slices.Concat([]backend.JobStatus{asked}, []backend.JobStatus{lost}))
 	require.Equal(t, backend.JobStatus{ID: "a", Node: 1, State: backend.JobKilled, Reason: "node 1: killed", Ended: now.Add(time.Second)}, got)
 }
