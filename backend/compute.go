@@ -184,6 +184,9 @@ type JobStatus struct {
 	// Reason says in words why the job is in its state, such as
 	// "killed by signal 9 (killed)"; empty when there is nothing to say.
 	Reason string
+	// Node is the number of the node, from 0, that the state is of: of a job on several
+	// nodes the one that failed first.
+	Node int
 	// WaitsForRoom says, of a job that is being started, that its target has no place for
 	// it yet: others have it, or a queue gives it later. Reason says what it waits for.
 	WaitsForRoom bool

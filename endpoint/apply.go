@@ -46,10 +46,18 @@ func (s *host) apply(ctx context.Context, r *record.Endpoint) (target string, er
 		s.retire(ctx, r.Current)
 		return targetOf(r), nil
 	}
-	if s.canServe(r.Candidate) != nil {
-		return targetOf(r), nil // another program's function: that one tries it
+	if lacks := s.lacks(r.Candidate); lacks != "" {
+		return targetOf(r), s.decline(ctx, r.Candidate, lacks)
 	}
 	return s.try(ctx, r)
+}
+
+// decline says that this process can't try the candidate: another program does.
+func (s *host) decline(ctx context.Context, next *record.EndpointRevision, reason string) error {
+	s.note("what is new is left to others: %s", reason)
+	return s.tell(ctx, func(status *record.EndpointHost) {
+		status.Declined = &record.DeclinedRevision{ID: next.ID, Reason: reason}
+	})
 }
 
 // try starts what is new in the candidate, sends the sample requests, and makes

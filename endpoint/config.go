@@ -262,11 +262,21 @@ func checkVariables(variables map[string]string) error {
 		if name == "" || name[0] >= '0' && name[0] <= '9' || strings.ContainsFunc(name, odd) {
 			return fmt.Errorf("%w: environment variable %q: use letters, digits and \"_\", the first no digit", azml.ErrInvalid, name)
 		}
+	}
+	if err := refuseOwn(variables); err != nil {
+		return err
+	}
+	return environment.CheckVariables(variables)
+}
+
+// refuseOwn refuses environment variables that tell a script of its folders and its service.
+func refuseOwn(variables map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		if scoring.OwnVariable(name) {
 			return fmt.Errorf("%w: environment variable %s: the endpoint sets it for its script: use another name", azml.ErrInvalid, name)
 		}
 	}
-	return environment.CheckVariables(variables)
+	return nil
 }
 
 // checkTimes refuses times that are negative or too short to be kept.

@@ -306,16 +306,30 @@ func (c *Client) prepareScript(ctx context.Context, s *Script, d *record.Endpoin
 		return err
 	}
 	// After all else was checked, for it may register the environment.
-	env, err := environment.Resolve(ctx, c.h, s.Environment, true)
-	if err != nil {
+	if d.Environment, err = c.environment(ctx, s.Environment); err != nil {
 		return err
 	}
 	if d.Source, _, _, err = snapshot.Take(ctx, c.h.Files(), plan, nil); err != nil {
 		return err
 	}
 	d.EntryScript = entry
-	d.Environment = &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
 	return nil
+}
+
+// environment gives the environment of a script, which sets no variable that the endpoint
+// does. It may register it.
+func (c *Client) environment(ctx context.Context, spec environment.Spec) (*record.EnvironmentRef, error) {
+	if err := refuseOwn(spec.Variables); err != nil {
+		return nil, fmt.Errorf("the script's environment: %w", err)
+	}
+	env, err := environment.Resolve(ctx, c.h, spec, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseOwn(env.Spec().Variables); err != nil { // of one that was named
+		return nil, fmt.Errorf("environment %s: %w", env.ID(), err)
+	}
+	return &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}, nil
 }
 
 // AwaitOptions are the options of Endpoint.AwaitDeployed.
@@ -334,8 +348,8 @@ const (
 // AwaitDeployed waits until what was deployed with this object, or what it knows to be
 // tried otherwise, such as a rollback, is served, or has failed. Of an endpoint that nobody has served since it was
 // stopped or made, it waits for a process that does. Errors: ErrFailed with phase, exception and last log lines; ErrConflict
-// when another change has taken its place; ErrUnavailable when those who served the endpoint are gone, and nobody has
-// come within ten seconds; ErrNotFound.
+// when another change has taken its place; ErrUnavailable when those who served the endpoint are gone, or all who serve
+// it lack what is new needs, such as a Runtime, and nobody else has come within ten seconds: what was deployed is kept; ErrNotFound.
 func (e *Endpoint) AwaitDeployed(ctx context.Context, opts *AwaitOptions) (err error) {
 	defer e.h.Operation(&ctx, &err, "wait for", kind, e.Name())()
 	say := func(string) {}
@@ -374,19 +388,19 @@ func (e *Endpoint) await(ctx context.Context, say func(string)) error {
 // them any more: who is started anew is back by then.
 const returnTime = 10 * time.Second
 
-// absence notices that those who served an endpoint are gone.
+// absence notices that nobody is there who could try what is new.
 type absence struct {
-	served bool      // somebody has served it
-	since  time.Time // when nobody did any more; zero while somebody does
+	served bool      // somebody has served the endpoint
+	since  time.Time // when nobody could any more; zero while somebody can
 }
 
 // lasts looks at the endpoint as it was last read, and tells whether those who served it
-// are gone for good.
+// are gone for good, or can't try what is new.
 func (a *absence) lasts(e *Endpoint) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a.served = a.served || len(e.hosts) > 0
-	if len(e.alive()) > 0 {
+	if slices.ContainsFunc(e.alive(), func(host record.EndpointHost) bool { return e.declines(&host) == "" }) {
 		a.since = time.Time{}
 	} else if a.since.IsZero() {
 		a.since = time.Now()
@@ -394,13 +408,33 @@ func (a *absence) lasts(e *Endpoint) bool {
 	return a.served && !a.since.IsZero() && time.Since(a.since) >= returnTime
 }
 
-// abandoned tells that nobody serves the endpoint any more, and what helps.
+// abandoned tells that nobody tries what is new, and what helps.
 func (e *Endpoint) abandoned() error {
+	if why := e.declined(); why != "" {
+		return fmt.Errorf("%w: nobody who serves it can serve what is new: %s; what was deployed is kept, and tried as soon as such a program serves the endpoint", azml.ErrUnavailable, why)
+	}
 	why := "nobody serves it any more"
 	if _, _, wrong := e.state(); wrong != "" {
 		why += ": " + wrong
 	}
 	return fmt.Errorf("%w: %s; what was deployed is kept, and tried as soon as somebody serves it: azml endpoint serve %s", azml.ErrUnavailable, why, e.Name())
+}
+
+// declined gives why a process that serves the endpoint can't try what is new.
+func (e *Endpoint) declined() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, host := range e.alive() {
+		if why := e.declines(&host); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// declines gives why that process can't try what is new. The lock is held.
+func (e *Endpoint) declines(host *record.EndpointHost) string {
+	return host.Declines(e.stored.Value.Candidate)
 }
 
 // awaited gives the IDs of the deployments that are waited for.

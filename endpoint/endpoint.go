@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -225,7 +226,9 @@ func (e *Endpoint) Details() Details {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, host := range e.hosts {
-		d.Hosts = append(d.Hosts, hostDetails(e.h, host))
+		one := hostDetails(e.h, host)
+		one.Error = cmp.Or(one.Error, e.declines(&host))
+		d.Hosts = append(d.Hosts, one)
 	}
 	return d
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend/memory"
 	"github.com/azml-go/azml/endpoint"
+	"github.com/azml-go/azml/environment"
 	"github.com/azml-go/azml/workspace"
 )
 
@@ -164,6 +165,11 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	variables := func(name string) endpoint.Config {
 		return endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Variables: map[string]string{name: "x"}}}
 	}
+	_, err := ws.Environments().Register(ctx, environment.Spec{Name: "clash", Variables: map[string]string{"AZUREML_MODEL_DIR": "x"}}, nil)
+	require.NoError(t, err)
+	in := func(spec environment.Spec) endpoint.Config {
+		return endpoint.Config{Script: &endpoint.Script{Source: dir, EntryScript: "score.py", Environment: spec}}
+	}
 	for name, test := range map[string]struct {
 		name   string
 		config endpoint.Config
@@ -202,6 +208,8 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"variable 1A":       {"abc", variables("1A"), nil, azml.ErrInvalid},
 		"variable A-B":      {"abc", variables("A-B"), nil, azml.ErrInvalid},
 		"own variable":      {"abc", variables("AZUREML_MODEL_DIR"), nil, azml.ErrInvalid},
+		"own, registered":   {"abc", in(environment.Spec{Name: "clash"}), nil, azml.ErrInvalid},
+		"own, new":          {"abc", in(environment.Spec{Name: "new", Variables: map[string]string{"SERVICE_NAME": "x"}}), nil, azml.ErrInvalid},
 	} {
 		_, err := ws.Endpoints().Deploy(ctx, test.name, test.config, test.opts)
 		require.ErrorIs(t, err, test.class, name)
@@ -210,6 +218,8 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		require.NoError(t, err)
 		t.Fatal("a refused deployment left a record")
 	}
+	_, err = ws.Environments().Get(ctx, "new", "", nil)
+	require.ErrorIs(t, err, azml.ErrNotFound, "nor an environment")
 }
 
 func TestAuthOff(t *testing.T) {

@@ -189,8 +189,8 @@ func (f *follower) look(ctx context.Context) string {
 		return "the endpoint was stopped"
 	case s.reload(asking, r) != nil:
 		return "" // the keys of before count until it can be done
-	case r.Current != nil && s.canServe(r.Current) != nil:
-		return "what is deployed now is a Go function of another program"
+	case r.Current != nil && s.lacks(r.Current) != "":
+		return s.lacks(r.Current)
 	default:
 		f.seen = stored.ETag
 		f.begin(ctx, r)

@@ -29,7 +29,7 @@ type Host struct {
 	GRPC string `json:"grpc,omitempty"`
 	// Phase is what it is doing to serve what is new; empty when nothing.
 	Phase string `json:"phase,omitempty"`
-	// Error says why it can't serve what it should.
+	// Error says why it can't serve what it should, or can't try what is new.
 	Error string `json:"error,omitempty"`
 	// Revision is the number of the revision that it serves.
 	Revision int `json:"revision,omitempty"`

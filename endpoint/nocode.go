@@ -51,12 +51,8 @@ func (c *Client) prepareModel(ctx context.Context, config *Config, d *record.End
 			return fmt.Errorf("the environment of model %s: %w", m.ID(), err)
 		}
 	}
-	env, err := environment.Resolve(ctx, c.h, spec, true)
-	if err != nil {
-		return err
-	}
-	d.Environment = &record.EnvironmentRef{Name: env.Name(), Version: env.Version(), Hash: env.Hash()}
-	return nil
+	d.Environment, err = c.environment(ctx, spec)
+	return err
 }
 
 // checkInProcess tells what does not go with a model that a Runtime runs.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -107,7 +108,7 @@ func TestRuntimeRefuses(t *testing.T) {
 		class    error
 		want     string
 	}{
-		"no runtime":  {endpoint.Config{Model: m}, nil, azml.ErrInvalid, "give one in Runtimes"},
+		"no runtime":  {endpoint.Config{Model: m}, nil, azml.ErrUnsupported, "give one in Runtimes"},
 		"broken":      {endpoint.Config{Model: broken}, runtimes, azml.ErrFailed, "is no adder"},
 		"two files":   {endpoint.Config{Model: two}, runtimes, azml.ErrInvalid, "needs a scoring script"},
 		"replicas":    {endpoint.Config{Model: m, Replicas: 2}, runtimes, azml.ErrInvalid, "raise MaxConcurrent"},
@@ -123,6 +124,34 @@ func TestRuntimeRefuses(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 		})
 	}
+}
+
+// TestLeftToOthers: what a process can't serve it leaves to others, says so, and goes on with
+// what is served, until somebody serves what is new.
+func TestLeftToOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ws, other := reopen(t, dir), reopen(t, dir)
+	echo := func(_ context.Context, input json.RawMessage) (any, error) { return input, nil }
+	ep := deploy(t, ws, "svc", endpoint.Config{Handler: echo}, nil)
+	m := registerModel(t, ws.Models(), map[string]string{"model.onnx": "adder"}, nil)
+	proposed, err := ws.Endpoints().Propose(t.Context(), "svc", endpoint.Config{Model: m}, &endpoint.DeployOptions{Deployment: "onnx"})
+	require.NoError(t, err)
+	declined := func() bool {
+		require.NoError(t, ep.Refresh(t.Context()))
+		hosts := ep.Details().Hosts
+		return len(hosts) == 1 && strings.Contains(hosts[0].Error, "serve it with azml-onnx")
+	}
+	require.Eventually(t, declined, time.Minute, 10*time.Millisecond)
+	require.NoError(t, ep.Stop(t.Context()))
+	ep, err = ws.Endpoints().Serve(t.Context(), "svc", &endpoint.ServeOptions{Handler: echo})
+	require.NoError(t, err, "it can serve what is served")
+	require.True(t, declined())
+
+	_, err = other.Endpoints().Serve(t.Context(), "svc", &endpoint.ServeOptions{Handler: echo, Runtimes: []endpoint.Runtime{&adders{}}})
+	require.NoError(t, err)
+	require.NoError(t, proposed.AwaitDeployed(t.Context(), nil))
+	require.NoError(t, ep.Wait(t.Context()), "it lacks a part of what is served now")
 }
 
 // TestBatchHandler: a Go function that takes several requests gets each once, in one batch

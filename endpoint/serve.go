@@ -148,9 +148,10 @@ const watchEvery = 500 * time.Millisecond
 // served until Stop, Delete or the closing of the workspace; several processes
 // may serve the same one. Changes of what is deployed, of traffic, keys and settings are
 // followed within a second, whoever makes them, and lose no request. A process that can't serve what is
-// deployed, because it is another program's Go function, ends serving.
+// deployed, because it is another program's Go function or a model that it has no runtime
+// for, ends serving; what is new it leaves to others.
 // Errors: ErrNotFound; ErrConflict when this process serves it already;
-// ErrInvalid when an endpoint of a Go function is served without one; ErrFailed
+// ErrUnsupported when it lacks the function or the runtime; ErrFailed
 // when it could not be started, with phase and last log lines.
 func (c *Client) Serve(ctx context.Context, name string, opts *ServeOptions) (_ *Endpoint, err error) {
 	defer c.h.Operation(&ctx, &err, "serve", kind, name)()
@@ -225,8 +226,12 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 		return stored, err
 	}
 	if r := base(&stored.Value); len(r.Deployments) > 0 {
-		if err := s.canServe(&r); err != nil {
-			return stored, err
+		served := stored.Value.Current
+		if served == nil {
+			served = &r
+		}
+		if lacks := s.lacks(served); lacks != "" {
+			return stored, fmt.Errorf("%w: %s", azml.ErrUnsupported, lacks)
 		}
 		if (s.opts.function().given() || s.opts.Handlers != nil) && !hasFunction(&r) {
 			return stored, fmt.Errorf("%w: it was deployed without a Go function: give neither Handler, BatchHandler nor HTTP", azml.ErrInvalid)
@@ -491,18 +496,19 @@ func (s *host) function(d *record.EndpointDeployment) (function, bool) {
 	return f, f.given()
 }
 
-// canServe tells whether this process has the Go functions of the revision, and what
-// runs its models.
-func (s *host) canServe(r *record.EndpointRevision) error {
+// lacks tells what this process lacks to serve the revision, a Go function or what runs a
+// model, and who has it; empty when it can.
+func (s *host) lacks(r *record.EndpointRevision) string {
 	for i := range r.Deployments {
-		if _, ok := s.function(&r.Deployments[i]); r.Deployments[i].Kind == kindHandler && !ok {
-			return fmt.Errorf("%w: deployment %q is a Go function, which only the program that has it can serve: give Handler, BatchHandler or HTTP", azml.ErrInvalid, r.Deployments[i].Name)
+		d := &r.Deployments[i]
+		if _, ok := s.function(d); d.Kind == kindHandler && !ok {
+			return fmt.Sprintf("deployment %q is a Go function, which only the program that has it can serve: give Handler, BatchHandler or HTTP", d.Name)
 		}
-		if d := &r.Deployments[i]; d.ModelFormat == FormatONNX && s.runtimeOf(d.ModelFormat) == nil {
-			return fmt.Errorf("%w: deployment %q is an ONNX model, and this program has no runtime for such: give one in Runtimes, or serve it with azml-onnx of the module github.com/azml-go/azml/onnx", azml.ErrInvalid, d.Name)
+		if d.ModelFormat == FormatONNX && s.runtimeOf(d.ModelFormat) == nil {
+			return fmt.Sprintf("deployment %q is an ONNX model, which only a program with a runtime for such can serve: give one in Runtimes, or serve it with azml-onnx of the module github.com/azml-go/azml/onnx", d.Name)
 		}
 	}
-	return nil
+	return ""
 }
 
 func hasFunction(r *record.EndpointRevision) bool {

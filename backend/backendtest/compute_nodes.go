@@ -128,6 +128,7 @@ func checkNodeFails(c target) {
 		require.Equal(c, backend.JobExited, s.State, s.Reason)
 		require.Equal(c, 7, s.ExitCode)
 		require.Contains(c, s.Reason, fmt.Sprintf("node %d", failing))
+		require.Equal(c, failing, s.Node)
 		require.False(c, s.Ended.IsZero())
 	}
 	c.startOnTwo("killed", fmt.Sprintf("if [ $%s = 1 ]; then kill -KILL $$; fi; sleep 1000", backend.NodeRankVariable))

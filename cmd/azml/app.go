@@ -37,6 +37,7 @@ type app struct {
 const (
 	exitError    = 1
 	exitUsage    = 2
+	exitUnserved = 3 // nobody is there who can serve what is deployed
 	exitCanceled = agent.ExitAsked
 )
 
@@ -45,6 +46,12 @@ type usageError struct{ error }
 
 // Unwrap gives the mistake itself.
 func (e usageError) Unwrap() error { return e.error }
+
+// unservedError says that nobody is there who can serve what is deployed, which is kept.
+type unservedError struct{ error }
+
+// Unwrap gives the reason.
+func (e unservedError) Unwrap() error { return e.error }
 
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
@@ -77,6 +84,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintf(a.stderr, "See %q.\n", cmd.CommandPath()+" --help")
 		return exitUsage
+	}
+	if _, ok := errors.AsType[unservedError](err); ok {
+		return exitUnserved
 	}
 	return exitError
 }

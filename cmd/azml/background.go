@@ -47,11 +47,15 @@ func (a *app) background(ctx context.Context, ws *workspace.Workspace, what stri
 			if text, err := os.ReadFile(report); err == nil {
 				return string(text), nil
 			}
-		case <-ended:
+		case code := <-ended:
 			if text, err := os.ReadFile(report); err == nil {
 				return string(text), nil // it was done very soon
 			}
-			return "", lastWords(log)
+			err := lastWords(log)
+			if code == exitUnserved {
+				err = unservedError{err}
+			}
+			return "", err
 		case <-ctx.Done():
 			if child.Signal(syscall.SIGTERM) != nil { // Windows can only kill
 				_ = child.Kill() // it may have ended
@@ -62,9 +66,9 @@ func (a *app) background(ctx context.Context, ws *workspace.Workspace, what stri
 	}
 }
 
-// startDetached starts this program in the background. The channel is closed
+// startDetached starts this program in the background. The channel gives its exit code
 // when it has ended.
-func startDetached(args []string, log string) (<-chan struct{}, *os.Process, error) {
+func startDetached(args []string, log string) (<-chan int, *os.Process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -80,10 +84,10 @@ func startDetached(args []string, log string) (<-chan struct{}, *os.Process, err
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	ended := make(chan struct{})
+	ended := make(chan int, 1)
 	go func() {
-		defer close(ended)
 		_ = cmd.Wait() // its last words say more
+		ended <- cmd.ProcessState.ExitCode()
 	}()
 	return ended, cmd.Process, nil
 }

@@ -230,7 +230,10 @@ later changes don't reach the endpoint.
 Without a script, a model of MLflow's (with a file MLmodel), or one of the framework
 ScikitLearn with a pickle, is served by what it is, in the environment that it asks
 for unless -r or another flag names one. A model in a file .onnx is served by the
-program azml-onnx of the module github.com/azml-go/azml/onnx.`,
+program azml-onnx of the module github.com/azml-go/azml/onnx.
+
+When nobody is there who can serve what was deployed, the exit code is 3; it is kept,
+and tried as soon as somebody who can serves the endpoint.`,
 		Example: `  azml endpoint deploy churn --model churn:7 --entry-script score.py -r requirements.txt
   azml endpoint deploy churn --deployment green --traffic 10 --model churn:8 --entry-script score.py --sample request.json
   azml endpoint deploy churn --model churn:8 --entry-script score.py --collect request=10 --collect model_inputs
@@ -373,13 +376,21 @@ func (a *app) serveDeployed(ctx context.Context, ws *workspace.Workspace, e *end
 	}
 	if !served.Active() {
 		if d.foreground {
-			return a.serve(ctx, ws, e.Name(), &d.serve)
+			return kept(a.serve(ctx, ws, e.Name(), &d.serve))
 		}
 		if err := a.startInBackground(ctx, ws, e.Name(), &d.serve); err != nil {
-			return err
+			return kept(err)
 		}
 	}
 	return a.awaitDeployed(ctx, e) // what is served now may be somebody else's
+}
+
+// kept adds to the error that azml can't serve what it has deployed that this was not in vain.
+func kept(err error) error {
+	if _, ok := errors.AsType[unservedError](err); ok {
+		return fmt.Errorf("%w; what was deployed is kept, and tried as soon as such a program serves the endpoint", err)
+	}
+	return err
 }
 
 // awaitDeployed waits for those who serve the endpoint to try what is new.
@@ -387,6 +398,9 @@ func (a *app) awaitDeployed(ctx context.Context, e *endpoint.Endpoint) error {
 	p := a.progress()
 	err := e.AwaitDeployed(ctx, &endpoint.AwaitOptions{Progress: func(phase string) { p.set("%s …", phase) }})
 	p.clear()
+	if errors.Is(err, azml.ErrUnavailable) {
+		return unservedError{err}
+	}
 	if err != nil {
 		return err
 	}
@@ -474,6 +488,9 @@ func (a *app) serve(ctx context.Context, ws *workspace.Workspace, name string, s
 	p.set("starting the endpoint, and building its environment if it is new …")
 	e, err := ws.Endpoints().Serve(ctx, name, s.options())
 	p.clear()
+	if errors.Is(err, azml.ErrUnsupported) {
+		return unservedError{err}
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -128,4 +129,24 @@ func TestValuesThatMeanNothing(t *testing.T) {
 		require.Contains(t, s.fails(t, exitError, append(deploy, flag, value)...), value)
 	}
 	require.Equal(t, "[]", s.ok(t, "endpoint", "list", "-o", "json"))
+}
+
+// TestDeployForAnother: that nobody is there who can serve what was deployed is told at once,
+// with an exit code of its own, and it is kept.
+func TestDeployForAnother(t *testing.T) {
+	t.Parallel()
+	needsProcesses(t)
+	s, dir := setup(t), t.TempDir()
+	write(t, dir, "iris.onnx", "any")
+	s.ok(t, "model", "register", "--name", "iris", "--path", filepath.Join(dir, "iris.onnx"))
+	for _, flags := range [][]string{nil, {"--foreground"}} {
+		cmd := s.command(t, append([]string{"endpoint", "deploy", "iris", "--model", "iris:1"}, flags...)...)
+		said, _ := cmd.CombinedOutput()
+		require.Equal(t, exitUnserved, cmd.ProcessState.ExitCode(), string(said))
+		require.Contains(t, string(said), "azml-onnx of the module github.com/azml-go/azml/onnx; what was deployed is kept")
+	}
+	s.fails(t, exitUnserved, "endpoint", "serve", "iris")
+	var d endpoint.Details
+	s.json(t, &d, "endpoint", "show", "iris")
+	require.Equal(t, "iris:1", d.Candidate.Deployments[0].Models[0])
 }

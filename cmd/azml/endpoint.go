@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -104,8 +105,8 @@ func drawEndpoint(t *table, d endpoint.Details) {
 		if host.GRPC != "" {
 			text += ", gRPC at " + host.GRPC
 		}
-		if host.Phase != "" {
-			text += ": " + host.Phase
+		if said := cmp.Or(host.Error, host.Phase); said != "" {
+			text += ": " + said
 		}
 		t.field("Served by", text)
 	}

@@ -3,15 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
-	"net/http"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	exporter "go.opentelemetry.io/otel/exporters/prometheus"
-	"go.opentelemetry.io/otel/sdk/metric"
+	"github.com/azml-go/azml/internal/exposition"
 )
 
 // metricsHelp is what --metrics-address does.
@@ -26,34 +19,23 @@ func (a *app) measured(ctx context.Context, address string, fn func() error) (er
 	if err := checkMetrics(address); err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	reader, err := exporter.New(exporter.WithRegisterer(registry))
+	server, err := exposition.Serve(ctx, address)
 	if err != nil {
 		return err
 	}
-	meters := metric.NewMeterProvider(metric.WithReader(reader))
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	go func() { _ = server.Serve(listener) }() // it ends with Close
-	a.meters = meters
-	a.say("Metrics for Prometheus are at http://%s/metrics.", listener.Addr())
-	defer func() { err = errors.Join(err, server.Close(), meters.Shutdown(context.WithoutCancel(ctx))) }()
+	a.meters = server.Meters()
+	a.say("Metrics for Prometheus are at %s.", server.URL())
+	defer func() { err = errors.Join(err, server.Close(context.WithoutCancel(ctx))) }()
 	return fn()
 }
 
-// checkMetrics refuses an address for metrics that others than this machine reach.
+// checkMetrics makes an address that others than this machine reach an error of usage.
 func checkMetrics(address string) error {
 	if address == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usage("--metrics-address %q: use a port of the loopback interface, such as 127.0.0.1:9464; who asks from elsewhere needs a proxy that knows him", address)
+	if err := exposition.Check(address); err != nil {
+		return usageError{err}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -115,6 +116,7 @@ type stream struct {
 	name, log string
 	tail      io.Writer // gets the last of it, too
 	open      func(offset int64) (io.ReadCloser, error)
+	shared    bool // others may have written to the log, too
 }
 
 // saveOutput appends what the logs lack of what the script's processes have said.
@@ -127,7 +129,7 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 		}
 		begun, _, err := s.startOf(job)
 		if err == nil {
-			err = s.saveStream(ctx, begun, stream{job, s.logName(local), last, func(offset int64) (io.ReadCloser, error) {
+			err = s.saveStream(ctx, begun, stream{name: job, log: s.logName(local), tail: last, open: func(offset int64) (io.ReadCloser, error) {
 				return s.h.Local().Output(ctx, job, &backend.OutputOptions{Offset: offset})
 			}})
 		}
@@ -139,16 +141,15 @@ func (s *salvage) saveOutput(ctx context.Context) error {
 }
 
 // saveLogs appends what the logs lack of the files that the script's processes have written
-// to logs/, and of those with what mpirun's have said. Several nodes write files of one name
-// into one log, whose size says nothing then: of logs/ that what was streamed has to do.
+// to logs/, and of those with what mpirun's have said.
 func (s *salvage) saveLogs(ctx context.Context) error {
 	var all error
-	save := func(root, dir string) {
+	save := func(root, dir string, shared bool) {
 		err := walk(root, dir, func(name string, info fs.FileInfo) error {
 			if strings.HasPrefix(path.Base(name), ".") || !info.Mode().IsRegular() {
 				return nil
 			}
-			err := s.saveLog(ctx, root, name, info)
+			err := s.saveLog(ctx, root, name, info, shared)
 			if ctx.Err() != nil || errors.Is(err, azml.ErrUnavailable) {
 				return err
 			}
@@ -159,23 +160,23 @@ func (s *salvage) saveLogs(ctx context.Context) error {
 		})
 		all = errors.Join(all, err)
 	}
-	if s.run.Definition.Nodes <= 1 {
-		save(s.codeDir(), "logs")
-	}
+	save(s.codeDir(), "logs", s.run.Definition.Nodes > 1)
 	if s.mpi() {
-		save(s.dir, rankDir)
+		save(s.dir, rankDir, false)
 	}
 	return all
 }
 
-// saveLog does so for one of them.
-func (s *salvage) saveLog(ctx context.Context, root, name string, info fs.FileInfo) error {
+// saveLog does so for one of them. Several nodes write files of one name into one log, which
+// is shared then, and whose size says nothing: where another one has written what is in the
+// log since this one began, what was streamed has to do.
+func (s *salvage) saveLog(ctx context.Context, root, name string, info fs.FileInfo, shared bool) error {
 	begun, noted, err := s.startOf(name)
 	if err != nil || !noted && !s.streamed.changed(name, info) {
 		return err
 	}
 	file := filepath.Join(root, filepath.FromSlash(name))
-	if noted && s.hidden == nil { // else its length says nothing
+	if noted && !shared && s.hidden == nil { // else its length says nothing
 		size, err := history.LogSize(ctx, s.h, history.LogKey(s.run, name))
 		if err != nil {
 			return err
@@ -187,7 +188,11 @@ func (s *salvage) saveLog(ctx context.Context, root, name string, info fs.FileIn
 			return err
 		}
 	}
-	return s.saveStream(ctx, begun, stream{name, name, io.Discard, func(offset int64) (io.ReadCloser, error) { return openAt(file, offset) }})
+	err = s.saveStream(ctx, begun, stream{name, name, io.Discard, func(offset int64) (io.ReadCloser, error) { return openAt(file, offset) }, shared})
+	if errors.Is(err, errOthers) {
+		return nil
+	}
+	return err
 }
 
 // startNow gives where the stream of a file begins of which nothing is in the log yet.
@@ -223,7 +228,7 @@ func openAt(file string, offset int64) (io.ReadCloser, error) {
 
 // saveStream appends what the log lacks of a stream. Where secrets are masked in it, the
 // whole of it is masked once more, for the log's size says nothing of how much of the
-// stream is in it.
+// stream is in it. Errors: errOthers.
 func (s *salvage) saveStream(ctx context.Context, begins start, from stream) error {
 	key := history.LogKey(s.run, from.log)
 	size, err := history.LogSize(ctx, s.h, key)
@@ -232,7 +237,7 @@ func (s *salvage) saveStream(ctx context.Context, begins start, from stream) err
 	}
 	stored := max(0, size-begins.At)
 	offset := stored
-	if s.hidden != nil {
+	if s.hidden != nil || from.shared {
 		offset = 0
 	}
 	output, err := from.open(begins.From + offset)
@@ -245,22 +250,56 @@ func (s *salvage) saveStream(ctx context.Context, begins start, from stream) err
 		return err
 	}
 	defer log.Discard() // what could not be stored now is read again
-	masked, tail := s.hidden.Writer(&behind{to: log, left: stored - offset}), s.hidden.Writer(from.tail)
+	rest := &behind{to: log, left: stored - offset}
+	if from.shared && stored > 0 {
+		there, err := s.openLog(ctx, key, begins.At)
+		if err != nil {
+			return err
+		}
+		defer there.Close()
+		rest.same = there
+	}
+	masked, tail := s.hidden.Writer(rest), s.hidden.Writer(from.tail)
 	if _, err := io.Copy(io.MultiWriter(masked, tail), output); err != nil {
 		return err
 	}
 	return errors.Join(tail.Flush(), masked.Flush(), log.Close(ctx))
 }
 
-// behind hands on what comes behind the first bytes.
+// openLog opens a log to be read from there on.
+func (s *salvage) openLog(ctx context.Context, key string, offset int64) (io.ReadCloser, error) {
+	log, err := history.OpenLog(ctx, s.h, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, log, offset); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return log, nil
+}
+
+// errOthers says that a log has something else than what a stream begins with.
+var errOthers = errors.New("others have written to the log, too")
+
+// behind hands on what comes behind the first bytes. Errors: errOthers.
 type behind struct {
 	to   io.Writer
 	left int64
+	same io.Reader // what the first bytes are to be; nil for any
 }
 
 // Write implements io.Writer.
 func (b *behind) Write(p []byte) (int, error) {
 	skipped := min(b.left, int64(len(p)))
+	if b.same != nil {
+		there := make([]byte, skipped)
+		if _, err := io.ReadFull(b.same, there); err != nil {
+			return 0, err
+		}
+		if !bytes.Equal(there, p[:skipped]) {
+			return 0, errOthers
+		}
+	}
 	if _, err := b.to.Write(p[skipped:]); err != nil {
 		return 0, err
 	}

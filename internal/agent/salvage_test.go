@@ -159,6 +159,64 @@ func TestSalvageOutputsAndLogs(t *testing.T) {
 	}
 }
 
+// TestSalvageLogsOfANode stores the last lines of what a killed node has written to logs/,
+// unless other nodes have written to the log since it began there.
+func TestSalvageLogsOfANode(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ secret, before, streamed, others, left, want string }{
+		"alone":                {"", "", "one\n", "", "one\ntwo\n", "one\ntwo\n"},
+		"nothing streamed":     {"", "other\n", "", "", "one\ntwo\n", "other\none\ntwo\n"},
+		"all streamed":         {"", "", "one\n", "", "one\n", "one\n"},
+		"behind another":       {"", "other\n", "one\n", "", "one\ntwo\n", "other\none\ntwo\n"},
+		"beside another":       {"", "", "one\n", "other\n", "one\ntwo and more\n", "one\nother\n"},
+		"all of another":       {"", "", "one\n", "other\n", "one\n", "one\nother\n"},
+		"written anew":         {"", "", "one\n", "", "new\n", "one\n"},
+		"a secret":             {"hush", "", "one hush\n", "", "one hush\ntwo hush\n", "one ****\ntwo ****\n"},
+		"a secret, and others": {"hush", "", "one hush\n", "other\n", "one hush\ntwo hush\n", "one ****\nother\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := lostRun(t, "")
+			s.run.Definition.Nodes, s.place.count = 2, 2
+			if c.secret != "" {
+				s.run.Definition.Secrets = []string{"pass"}
+				require.NoError(t, s.h.Secrets().Set(t.Context(), "pass", c.secret))
+				require.NoError(t, s.readSecrets(t.Context()))
+			}
+			appended := func(text string) {
+				log, err := history.NewLogWriter(t.Context(), s.h, history.LogKey(s.run, "logs/train.log"))
+				require.NoError(t, err)
+				_, err = log.Write([]byte(text))
+				require.NoError(t, err)
+				require.NoError(t, log.Close(t.Context()))
+			}
+			put := func(text string) {
+				file := filepath.Join(s.codeDir(), "logs", "train.log")
+				require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+				require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			}
+			require.NoError(t, s.scan())
+			appended(c.before)
+			if c.streamed != "" {
+				put(c.streamed)
+				ended, stop := context.WithCancel(t.Context())
+				stop()
+				s.followLogs(ended, s.codeDir(), "logs", s.streamed)
+			}
+			appended(c.others)
+			put(c.left)
+			for range 2 { // whoever is interrupted before the end has it done again
+				again := &salvage{drive{h: s.h, run: s.run, dir: s.dir, place: s.place}}
+				require.NoError(t, again.saveOutputs(t.Context()))
+				require.NoError(t, again.readSecrets(t.Context()))
+				require.NoError(t, again.saveLogs(t.Context()))
+				require.Empty(t, again.warnings)
+			}
+			require.Equal(t, c.want, logOf(t, &s.drive, "logs/train.log"))
+		})
+	}
+}
+
 // logOf gives a log of a run.
 func logOf(t *testing.T, d *drive, name string) string {
 	t.Helper()

@@ -2,7 +2,9 @@ package core
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -117,7 +119,8 @@ func checkLabels(what string, labels map[string]string, most, maxValue int) erro
 	if bytes > maxLabelBytes {
 		return fmt.Errorf("%w: %s have %d bytes together, at most %d can be kept", azml.ErrInvalid, what, bytes, maxLabelBytes)
 	}
-	for key, value := range labels {
+	for _, key := range slices.Sorted(maps.Keys(labels)) { // the same one of several is told each time
+		value := labels[key]
 		switch {
 		case key == "" || utf8.RuneCountInString(key) > maxLabelKey:
 			return fmt.Errorf("%w: %s: key %q: use 1 to %d characters", azml.ErrInvalid, what, short(key), maxLabelKey)

@@ -82,6 +82,9 @@ func TestLabels(t *testing.T) {
 		require.ErrorIs(t, err, azml.ErrInvalid, name)
 		require.ErrorContains(t, err, "tags", name)
 	}
+	for range 20 {
+		require.ErrorContains(t, CheckLabels("tags", map[string]string{"b\xff": "", "a\xff": "", "c\xff": ""}), `"a\xff"`, "the same one each time")
+	}
 	require.NoError(t, CheckText("description", strings.Repeat("ü", maxText)))
 	require.ErrorIs(t, CheckText("description", strings.Repeat("ü", maxText+1)), azml.ErrInvalid)
 	require.ErrorIs(t, CheckText("description", "\xff"), azml.ErrInvalid)

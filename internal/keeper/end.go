@@ -192,7 +192,7 @@ func (k *keeper) read(ctx context.Context) (core.Stored[record.Run], error) {
 
 // reason says in words why the run has no agent any more.
 func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
-	reason := fmt.Sprintf("its agent on %s ", k.run.Definition.Compute)
+	reason := fmt.Sprintf("its agent on %s ", k.place(status.Node))
 	switch {
 	case !k.run.Agent.Adopted && k.overdue(k.run):
 		reason += fmt.Sprintf("did not begin within %s", time.Duration(k.run.Definition.MaxStart)*time.Second)
@@ -201,14 +201,27 @@ func (k *keeper) reason(ctx context.Context, status backend.JobStatus) string {
 	case status.State == backend.JobExited:
 		reason += fmt.Sprintf("ended with exit code %d", status.ExitCode)
 	case status.State == backend.JobKilled:
-		reason += "was " + strings.TrimPrefix(status.Reason, "was ")
+		how := strings.TrimPrefix(status.Reason, fmt.Sprintf("node %d: ", status.Node)) // it was named
+		reason += "was " + strings.TrimPrefix(how, "was ")
 	default:
 		reason += "is gone: " + status.Reason
 	}
-	if words := k.lastWords(ctx, status.ID); words != "" {
+	if words := k.lastWords(ctx, status); words != "" {
 		reason += ": " + words
 	}
 	return reason
+}
+
+// place names the node of the run's target, from 0, as a cluster names its nodes.
+func (k *keeper) place(node int) string {
+	target := k.run.Definition.Compute
+	switch names := k.run.Agent.Nodes; {
+	case node < len(names):
+		return fmt.Sprintf("node %s of %s", names[node], target)
+	case k.run.Definition.Nodes > 1:
+		return fmt.Sprintf("node %d of %s", node, target)
+	}
+	return target
 }
 
 // byInterrupt tells whether the job ended by an interrupt, which is also what targets with
@@ -217,9 +230,9 @@ func byInterrupt(s backend.JobStatus) bool {
 	return s.State == backend.JobKilled && strings.HasPrefix(s.Reason, fmt.Sprintf("killed by signal %d ", agent.ExitAsked-128))
 }
 
-// lastWords gives the end of what the agent has said.
-func (k *keeper) lastWords(ctx context.Context, job string) string {
-	output, err := k.target.Output(ctx, job, &backend.OutputOptions{})
+// lastWords gives the end of what the agent has said that the status tells of.
+func (k *keeper) lastWords(ctx context.Context, of backend.JobStatus) string {
+	output, err := k.target.Output(ctx, of.ID, &backend.OutputOptions{Node: of.Node})
 	if err != nil {
 		return ""
 	}

@@ -153,10 +153,10 @@ func TestBeforeItIsAdopted(t *testing.T) {
 	}{
 		"its node does not answer":                      {start: unavailable, status: record.Queued, reason: "it waits for nodes anew: the agent could not be started on apart"},
 		"its machine does not answer":                   {alone: true, start: unavailable, status: record.Failed, reason: "could not be started", agent: "*", class: azml.ErrUnavailable},
-		"its node is lost":                              {start: script("kill -9 $$"), status: record.Queued, reason: "it waits for nodes anew: its agent on apart was killed by signal 9"},
+		"its node is lost":                              {start: script("kill -9 $$"), status: record.Queued, reason: "it waits for nodes anew: its agent on node apart/0 of apart was killed by signal 9"},
 		"its machine is lost":                           {alone: true, start: script("kill -9 $$"), status: record.Failed, reason: "its agent on apart was killed by signal 9", agent: "*"},
 		"its agent is asked to end":                     {start: script("exit 130"), status: record.Queued, reason: "ended with exit code 130"},
-		"its agent fails":                               {start: script("echo why; exit 3"), status: record.Failed, reason: "its agent on apart ended with exit code 3: why", agent: "*"},
+		"its agent fails":                               {start: script("echo why; exit 3"), status: record.Failed, reason: "its agent on node apart/0 of apart ended with exit code 3: why", agent: "*"},
 		"its node refuses":                              {start: func(_ *testing.T, _ *place, job backend.Job) (backend.Job, error) { return job, azml.ErrDenied }, status: record.Failed, reason: "denied", agent: "*", class: azml.ErrDenied},
 		"it is canceled":                                {before: cancel, start: script("exit 1"), status: record.Canceled, reason: "before it began", agent: "*"},
 		"it lost its nodes ten times":                   {before: tenTimes, start: unavailable, status: record.Failed, reason: "could not be started", agent: "*", class: azml.ErrUnavailable},

@@ -102,7 +102,7 @@ func (k *keeper) salvage(ctx context.Context, next *record.Agent, token, reason 
 	}
 	status, err := k.target.Wait(ctx, next.Job)
 	if err == nil && (status.State != backend.JobExited || status.ExitCode != 0) {
-		err = fmt.Errorf("%w: the agent that was to save it: %s", azml.ErrFailed, k.lastWords(ctx, next.Job))
+		err = fmt.Errorf("%w: the agent that was to save it: %s", azml.ErrFailed, k.lastWords(ctx, status))
 	}
 	return err
 }

@@ -252,6 +252,8 @@ type EndpointHost struct {
 	Phase string `json:"phase,omitempty"`
 	// Error says why it can't serve what it should.
 	Error string `json:"error,omitempty"`
+	// Declined is the last candidate that it can't try; nil when there was none.
+	Declined *DeclinedRevision `json:"declined,omitempty"`
 	// Revision is the number of the revision that it serves.
 	Revision int `json:"revision,omitempty"`
 	// KeyVersion is the endpoint's KeyVersion whose keys it accepts.
@@ -262,6 +264,23 @@ type EndpointHost struct {
 
 // Schema implements Record.
 func (*EndpointHost) Schema() string { return "azml.endpoint-host/1" }
+
+// DeclinedRevision is a candidate that a serving process lacks something for.
+type DeclinedRevision struct {
+	// ID is the revision's ID.
+	ID string `json:"id"`
+	// Reason says what is lacking, and who has it.
+	Reason string `json:"reason"`
+}
+
+// Declines gives why the process can't try the revision; empty when it can, or has not
+// said so yet.
+func (r *EndpointHost) Declines(revision *EndpointRevision) string {
+	if revision == nil || r.Declined == nil || r.Declined.ID != revision.ID {
+		return ""
+	}
+	return r.Declined.Reason
+}
 
 // HostedDeployment is a deployment in a serving process. All counts are since it
 // was started there.

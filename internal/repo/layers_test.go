@@ -28,6 +28,7 @@ var ranks = map[string]int{
 	"internal/parquetfile":               8,
 	"internal/certificate":               9,
 	"internal/collect":                   9,
+	"internal/exposition":                9,
 	"internal/expr":                      12,
 	"internal/openinference":             9,
 	"internal/openinference/inferencepb": 5,

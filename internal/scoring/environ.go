@@ -39,8 +39,8 @@ func (c *PythonConfig) environ() []string {
 			env[name] = value
 		}
 	}
-	maps.Copy(env, c.own())
 	maps.Copy(env, c.Env)
+	maps.Copy(env, c.own()) // whatever an environment says
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, name+"="+env[name])

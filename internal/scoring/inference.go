@@ -332,6 +332,9 @@ func (r repository) loaded() bool {
 	return !slices.ContainsFunc(r.s.table.Load().Routes(), func(route router.Route[*Deployment]) bool { return route.To.Available() != nil })
 }
 
+// errEnding says that what a client has asked for is not done any more.
+var errEnding = fmt.Errorf("%w: the service is ending: nothing is loaded or unloaded any more", azml.ErrUnavailable)
+
 // change loads or unloads all deployments, one change of the model after the other. When
 // who asked is gone, one that has begun goes on, as a load may take longer than a client
 // waits, and one that has not is dropped, as the client may ask for it again.
@@ -343,10 +346,17 @@ func (r repository) change(ctx context.Context, what string, do func(*Deployment
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	routes := r.s.table.Load().Routes()
+	if r.s.ending.Load() { // it may have taken all routes away
+		return errEnding
+	}
 	var failed error
-	for _, route := range r.s.table.Load().Routes() {
+	for _, route := range routes {
 		err := do(route.To, context.WithoutCancel(ctx))
 		if errors.Is(err, azml.ErrClosed) {
+			if r.s.ending.Load() {
+				return errors.Join(failed, errEnding)
+			}
 			continue // another one has taken its place meanwhile
 		}
 		if err != nil {

@@ -275,6 +275,21 @@ func TestImpatientChange(t *testing.T) {
 	require.NoError(t, models.Unload(t.Context(), "model"))
 }
 
+// TestChangeAtTheEnd: a change that waits for its turn when the service ends, or comes later,
+// is an error, also when no deployment is left.
+func TestChangeAtTheEnd(t *testing.T) {
+	t.Parallel()
+	c := control(t, true, echoes)
+	require.NoError(t, c.scoring.changing.take(t.Context()))
+	answered := make(chan int, 1)
+	go func() { answered <- c.ask(t, "POST", loadPath, "", withKey).status }()
+	c.scoring.EndLoads()
+	c.scoring.changing.give()
+	require.Equal(t, http.StatusServiceUnavailable, <-answered)
+	c.scoring.Shutdown()
+	require.ErrorIs(t, repository{c.scoring}.Unload(t.Context(), "model"), azml.ErrUnavailable)
+}
+
 // TestCloseHeedsContext: a load that does not give up holds up no end; what it gives is ended.
 func TestCloseHeedsContext(t *testing.T) {
 	t.Parallel()

@@ -70,7 +70,8 @@ type Server struct {
 	copying sync.WaitGroup
 	// protocol answers the Open Inference Protocol.
 	protocol http.Handler
-	changing turn // of who loads or unloads the model
+	changing turn        // of who loads or unloads the model
+	ending   atomic.Bool // nothing is loaded or unloaded any more
 }
 
 // NewServer makes a server without deployments, which refuses all requests.
@@ -126,8 +127,9 @@ func (s *Server) Shutdown() {
 }
 
 // EndLoads has nothing more loaded or unloaded and cuts short what is under way, so that
-// who asked for it does not hold up the end of the service. Requests are still answered.
+// who asked for it, and gets an error, does not hold up the end of the service. Requests are still answered.
 func (s *Server) EndLoads() {
+	s.ending.Store(true)
 	for _, route := range s.table.Load().Routes() {
 		route.To.loads.end()
 	}

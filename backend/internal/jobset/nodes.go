@@ -36,7 +36,7 @@ func Together(id string, all []backend.JobStatus) backend.JobStatus {
 		return s
 	}
 	result := all[max(worst, 0)]
-	result.ID, result.Started = id, all[0].Started
+	result.ID, result.Node, result.Started = id, max(worst, 0), all[0].Started
 	if worst >= 0 {
 		result.Reason = reason(worst, all[worst])
 	}

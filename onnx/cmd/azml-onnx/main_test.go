@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestServe: what another process has deployed is served, encrypted, until it is
-// interrupted.
+// TestServe: what another process has deployed is served, encrypted and with metrics, until
+// it is interrupted.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	python, dir := testenv.ONNX(t), t.TempDir()
@@ -66,14 +66,19 @@ func TestServe(t *testing.T) {
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, []string{"-workspace", filepath.Join(dir, "ml"), "-python", python, "-tls-cert", certificate.File, "-tls-key", certificate.KeyFile, "identity"}, in)
+		err := run(ctx, []string{"-workspace", filepath.Join(dir, "ml"), "-python", python, "-tls-cert", certificate.File, "-tls-key", certificate.KeyFile, "-metrics-address", "127.0.0.1:0", "identity"}, in)
 		ended <- err
 		in.CloseWithError(err)
 	}()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err)
-	_, url, found := strings.Cut(strings.TrimSpace(line), "identity is served at ")
-	require.True(t, found, line)
+	lines := bufio.NewReader(out)
+	after := func(words string) string {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		_, url, found := strings.Cut(strings.TrimSpace(line), words)
+		require.True(t, found, line)
+		return url
+	}
+	metrics, url := after("Metrics for Prometheus are at "), after("identity is served at ")
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certificate.Pool}}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Post(url, "application/json", strings.NewReader(`[1, 2.5]`))
@@ -82,6 +87,12 @@ func TestServe(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"y": [1, 2.5]}`, string(body))
+	resp, err = http.Get(metrics)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err = io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^azml_endpoint_requests_total\{azml_deployment="main",azml_endpoint="identity",azml_state="answered".*\} 1$`, string(body))
 	interrupt()
 	require.NoError(t, <-ended)
 }
@@ -92,6 +103,7 @@ func TestRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "name the endpoint")
 	_, err = parse([]string{"-tls-cert", "cert.pem", "x"})
 	require.ErrorContains(t, err, "-tls-key")
+	require.ErrorContains(t, run(t.Context(), []string{"-metrics-address", ":9464", "x"}, io.Discard), "loopback")
 	err = run(t.Context(), []string{"-python", "no-such-python", "x"}, io.Discard)
 	require.ErrorIs(t, err, azml.ErrNotFound)
 	err = run(t.Context(), []string{"-workspace", filepath.Join(t.TempDir(), "none"), "-python", testenv.ONNX(t), "x"}, io.Discard)
