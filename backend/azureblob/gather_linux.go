@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// How much a long read waits for, and for how long. Without TLS a fast server's bytes
-// come in pieces of some 64 KiB; to be woken for each costs both sides more than to
-// take them.
+// How much a long read waits for at most, and for how long. Without TLS a fast server's
+// bytes come in pieces of some 64 KiB; to be woken for each costs both sides more than
+// to take them.
 const (
 	gatherSize = 512 << 10
 	gatherTime = 50 * time.Millisecond
@@ -20,16 +20,17 @@ const (
 // the first bytes, by SO_RCVLOWAT (socket(7)).
 type gathering struct {
 	*watched
-	socket syscall.RawConn
-	least  int  // what reading waits for
-	slow   bool // so much does not come in time, so nothing is gathered any more
+	socket   syscall.RawConn
+	patience time.Duration // of a long read
+	least    int           // what reading waits for
+	slow     bool          // so much does not come in time, so nothing is gathered any more
 }
 
 // gather has long reads of a connection without TLS wait for more.
 func gather(conn *watched) net.Conn {
 	if c, ok := conn.Conn.(syscall.Conn); ok {
 		if socket, err := c.SyscallConn(); err == nil {
-			return &gathering{watched: conn, socket: socket, least: 1}
+			return &gathering{watched: conn, socket: socket, patience: gatherTime, least: 1}
 		}
 	}
 	return conn
@@ -38,7 +39,7 @@ func gather(conn *watched) net.Conn {
 // Read implements net.Conn.
 func (g *gathering) Read(p []byte) (int, error) {
 	if len(p) > readBuffer && !g.slow && g.waitFor(min(len(p), gatherSize)) == nil {
-		if err := g.SetReadDeadline(time.Now().Add(gatherTime)); err != nil {
+		if err := g.SetReadDeadline(time.Now().Add(g.patience)); err != nil {
 			return 0, err
 		}
 		n, err := g.Conn.Read(p)

@@ -68,42 +68,41 @@ func TestGather(t *testing.T) {
 	require.Equal(t, 1, waitsFor(t, g), "who doesn't know how much comes takes what is there")
 }
 
-// TestGatherWaits looks that a long read is not woken by the first bytes.
+// TestGatherWaits looks that a long read, when it has to wait, does so for more than the
+// first bytes, and takes what is there.
 func TestGatherWaits(t *testing.T) {
 	t.Parallel()
 	g, far := gathered(t)
-	require.NoError(t, g.waitFor(gatherSize))
-	require.Equal(t, gatherSize, waitsFor(t, g))
-	_, err := far.Write(make([]byte, gatherSize))
+	g.patience = time.Minute
+	_, err := far.Write([]byte("first"))
 	require.NoError(t, err)
-	got := make([]byte, gatherSize)
+	got := make([]byte, 2*readBuffer)
+	n, err := g.Read(got)
+	require.NoError(t, err)
+	require.Equal(t, "first", string(got[:n]))
+	require.Equal(t, len(got), waitsFor(t, g))
+
+	go func() { _, _ = far.Write(make([]byte, len(got))) }()
 	_, err = io.ReadFull(g, got)
 	require.NoError(t, err)
 }
 
-// TestGatherFromSlow reads from one that sends little by little: it comes, and
+// TestGatherFromSlow reads from one that sends less than is waited for: it comes, and
 // nobody waits for more any longer.
 func TestGatherFromSlow(t *testing.T) {
 	t.Parallel()
 	g, far := gathered(t)
-	got := make([]byte, 2*readBuffer)
-	read := make(chan int)
-	go func() {
-		n, _ := g.Read(got)
-		read <- n
-	}()
-	for _, n := range []int{len(got), 1} { // first it waits for much, and then no longer
-		require.Eventually(t, func() bool { return waitsFor(t, g) == n }, time.Minute, time.Millisecond)
+	g.patience = 1 // its time is over before it looks
+	for _, text := range []string{"little", "by little"} {
+		_, err := far.Write([]byte(text))
+		require.NoError(t, err)
+		got := make([]byte, 2*readBuffer)
+		n, err := g.Read(got)
+		require.NoError(t, err)
+		require.Equal(t, text, string(got[:n]))
+		require.True(t, g.slow)
+		require.Equal(t, 1, waitsFor(t, g))
 	}
-	_, err := far.Write([]byte("little"))
-	require.NoError(t, err)
-	require.Equal(t, "little", string(got[:<-read]))
-	require.True(t, g.slow)
-	_, err = far.Write([]byte("by little"))
-	require.NoError(t, err)
-	n, err := g.Read(got)
-	require.NoError(t, err)
-	require.Equal(t, "by little", string(got[:n]))
 }
 
 // TestGatherFromGone reads from one that goes away: what came is there, then the end.

@@ -3,7 +3,6 @@ package azureblob
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -31,8 +30,8 @@ func Open(containerURL string, credential Credential, opts *Options) (*Store, er
 	}
 	transport, idle := opts.Transport, func() {}
 	if transport == nil {
-		own := NewTransport(containerURL, opts.Stall)
-		transport, idle = &http.Client{Transport: own, CheckRedirect: dontFollow}, own.CloseIdleConnections
+		own := NewHTTPClient(containerURL, opts.Stall)
+		transport, idle = own, own.CloseIdleConnections
 	}
 	options := policy.ClientOptions{
 		Retry:     retries(opts.Retry),

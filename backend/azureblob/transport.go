@@ -35,15 +35,20 @@ func worthRetry(answer *http.Response, err error) bool {
 	return false
 }
 
-// readBuffer is how much of an answer the transport reads ahead of who asks for it.
-// A longer read of a connection without TLS is one of a body that has as much left.
+// readBuffer is how much of an answer is read ahead of who asks for it. A longer read of
+// a connection without TLS is one of a body that has as much left, or ends with the
+// connection.
 const readBuffer = 64 << 10
 
-// NewTransport makes the connections that Open makes for a container, for who wants
-// to count requests, or trusts other certificates, and gives it as Options.Transport.
-// A connection on which nothing moves for the time stall is given up; 0 means one
-// minute. It follows no redirection, as a RoundTripper.
-func NewTransport(containerURL string, stall time.Duration) *http.Transport {
+// NewHTTPClient makes the client, with its connections, that Open makes for a container,
+// for who counts requests, or trusts other certificates (its Transport is an
+// *http.Transport), and gives it as Options.Transport. A connection on which nothing
+// moves for the time stall is given up; 0 means one minute. It follows no redirection.
+func NewHTTPClient(containerURL string, stall time.Duration) *http.Client {
+	return &http.Client{Transport: newTransport(containerURL, stall), CheckRedirect: dontFollow}
+}
+
+func newTransport(containerURL string, stall time.Duration) *http.Transport {
 	if stall <= 0 {
 		stall = time.Minute
 	}

@@ -1,3 +1,5 @@
+//go:build !boringcrypto
+
 #include "textflag.h"
 
 // swap has a shuffle turn the bytes of each of four words around.

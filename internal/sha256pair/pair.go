@@ -1,7 +1,8 @@
 // Package sha256pair computes two SHA-256 digests at once. A processor with
 // instructions for SHA-256 waits in each of them for the one before it, most of the
 // time; of two digests one goes on while the other waits. So two at once take about
-// as long as one, on amd64 with these instructions; elsewhere they take turns.
+// as long as one, on amd64 with these instructions; elsewhere, and where a certified
+// module is asked for, they take turns.
 package sha256pair
 
 import "hash"

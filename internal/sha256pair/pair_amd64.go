@@ -1,3 +1,5 @@
+//go:build !boringcrypto
+
 package sha256pair
 
 import (

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/klauspost/cpuid/v2"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,13 +49,6 @@ func TestSameDigests(t *testing.T) {
 		}
 	}
 	check(t, parts{data}, parts{data}) // the same bytes to both
-}
-
-// TestOneProcessorTwoDigests says whether they are computed at once where they can
-// be: without, all else here would pass, and nothing be gained.
-func TestOneProcessorTwoDigests(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, cpuid.CPU.Supports(cpuid.SHA, cpuid.SSSE3), enabled())
 }
 
 // TestOtherHashes writes to hashes of other kinds, one after the other.

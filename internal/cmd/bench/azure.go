@@ -30,8 +30,8 @@ type cloud struct {
 	client     *container.Client // the SDK's own
 	requests   atomic.Int64      // of our store
 	sent       atomic.Int64      // bytes of their bodies
-	ours       *http.Transport
-	theirs     *http.Transport // of the SDK's own client
+	ours       *http.Client
+	theirs     *http.Client // of the SDK's own
 	stop       func() error
 }
 
@@ -42,7 +42,7 @@ func newCloudAt(b *bench, connection string) (*cloud, error) {
 		return nil, err
 	}
 	return &cloud{bench: b, connection: connection, name: cloudName,
-		ours: azureblob.NewTransport(account.URL, 0), theirs: &http.Transport{MaxIdleConnsPerHost: 64}}, nil
+		ours: azureblob.NewHTTPClient(account.URL, 0), theirs: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}, nil
 }
 
 // newCloud starts the emulator, which is reached by TLS when it is secure.
@@ -77,7 +77,7 @@ func (b *bench) newCloud(ctx context.Context, secure bool) (*cloud, error) {
 
 // connect makes the SDK's client.
 func (c *cloud) connect() (err error) {
-	c.client, err = container.NewClientFromConnectionString(c.connection, c.name, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: c.theirs}}})
+	c.client, err = container.NewClientFromConnectionString(c.connection, c.name, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: c.theirs}})
 	return err
 }
 
@@ -91,7 +91,7 @@ func (c *cloud) trust(file string) error {
 	if !pool.AppendCertsFromPEM(certificate) {
 		return fmt.Errorf("%s has no certificate", file)
 	}
-	for _, t := range []*http.Transport{c.ours, c.theirs} {
+	for _, t := range c.transports() {
 		t.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
 	return nil
@@ -99,6 +99,11 @@ func (c *cloud) trust(file string) error {
 
 // cloudName is the container's name.
 const cloudName = "bench"
+
+// transports are those of both sides.
+func (c *cloud) transports() []*http.Transport {
+	return []*http.Transport{c.ours.Transport.(*http.Transport), c.theirs.Transport.(*http.Transport)}
+}
 
 func (c *cloud) closeIdle() {
 	c.ours.CloseIdleConnections()
@@ -116,7 +121,7 @@ func (c *cloud) close() {
 func (c *cloud) Do(r *http.Request) (*http.Response, error) {
 	c.requests.Add(1)
 	c.sent.Add(max(r.ContentLength, 0))
-	return c.ours.RoundTrip(r)
+	return c.ours.Do(r)
 }
 
 // store opens our store below a prefix.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 
 	"golang.org/x/time/rate"
 
@@ -25,7 +24,7 @@ func (c *cloud) behindLine() (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range []*http.Transport{far.ours, far.theirs} {
+	for _, t := range far.transports() {
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			if err != nil {
