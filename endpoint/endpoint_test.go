@@ -358,7 +358,7 @@ func TestStopAndServeFromAnotherHandle(t *testing.T) {
 	_, err = ep.Invoke(ctx, []byte("1"), nil)
 	require.ErrorIs(t, err, azml.ErrUnavailable)
 	_, err = other.Endpoints().Serve(ctx, "moved", nil)
-	require.ErrorIs(t, err, azml.ErrInvalid)
+	require.ErrorIs(t, err, azml.ErrUnsupported)
 	_, err = other.Endpoints().Serve(ctx, "moved", &endpoint.ServeOptions{Handler: echo})
 	require.NoError(t, err)
 	_, err = ep.Invoke(ctx, []byte("1"), nil)

@@ -226,11 +226,8 @@ func (c *Client) claim(ctx context.Context, s *host) (core.Stored[record.Endpoin
 		return stored, err
 	}
 	if r := base(&stored.Value); len(r.Deployments) > 0 {
-		served := stored.Value.Current
-		if served == nil {
-			served = &r
-		}
-		if lacks := s.lacks(served); lacks != "" {
+		current := stored.Value.Current
+		if lacks := s.lacks(&r); lacks != "" && (current == nil || s.lacks(current) != "") {
 			return stored, fmt.Errorf("%w: %s", azml.ErrUnsupported, lacks)
 		}
 		if (s.opts.function().given() || s.opts.Handlers != nil) && !hasFunction(&r) {
