@@ -1,18 +1,23 @@
 package mlflow_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	neturl "net/url"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/azml-go/azml/experiment"
+	handler "github.com/azml-go/azml/internal/mlflow"
 	"github.com/azml-go/azml/mlflow"
 	"github.com/azml-go/azml/model"
 	"github.com/azml-go/azml/run"
@@ -235,6 +240,42 @@ func TestServersOlderThanPrompts(t *testing.T) {
 			require.Equal(t, mlflow.Tally{Created: 1}, done.Models)
 			require.Equal(t, mlflow.Tally{Created: 1}, done.Versions)
 		})
+	}
+}
+
+// TestExportMeetsLateRequest has the server handle, while an export goes on, a request to
+// create a run that an export before it had sent when it was killed.
+func TestExportMeetsLateRequest(t *testing.T) {
+	t.Parallel()
+	s, here, there := newHandmade(t), open(t), open(t)
+	s.run(0, finished)
+	doImport(t, here, s.dir, nil)
+	inner, err := handler.New(workspace.Handle(there), nil)
+	require.NoError(t, err)
+	var late sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/runs/create") {
+			body, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			late.Do(func() {
+				again := r.Clone(r.Context())
+				again.Body = io.NopCloser(bytes.NewReader(body))
+				inner.ServeHTTP(httptest.NewRecorder(), again)
+			})
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	for _, created := range []int64{1, 0} {
+		require.Equal(t, created, doExport(t, here, server.URL, nil).Runs.Created)
+		found := 0
+		for r, err := range there.Runs().List(t.Context(), nil) {
+			require.NoError(t, err)
+			require.Equal(t, run.StatusCompleted, r.Status())
+			found++
+		}
+		require.Equal(t, 1, found)
 	}
 }
 

@@ -23,7 +23,7 @@ func (x *exporter) carrier(ctx context.Context, title string, rec record.Model, 
 		if err != nil {
 			return "", err
 		}
-		known, err := x.known(ctx, there.id)
+		known, _, err := x.known(ctx, there.id)
 		if err != nil {
 			return "", err
 		}

@@ -33,13 +33,17 @@ func (x *exporter) experiment(ctx context.Context, e record.Experiment) error {
 			return err
 		}
 	}
-	runs, err := x.known(ctx, there.id)
-	if err != nil {
+	t := &target{experiment: e, id: there.id}
+	if t.runs, t.twins, err = x.known(ctx, there.id); err != nil {
 		return err
 	}
-	t := &target{experiment: e, id: there.id, runs: runs}
 	if err := x.runs(ctx, t); err != nil {
 		return err
+	}
+	if !x.opts.DryRun && t.twins {
+		if err := x.removeTwins(ctx, t); err != nil {
+			return err
+		}
 	}
 	if err := x.loggedModels(ctx, t); err != nil {
 		return err
@@ -60,6 +64,7 @@ type target struct {
 	experiment record.Experiment
 	id         string
 	runs       map[string]run // of the workspace's, by their IDs here
+	twins      bool           // there may be two of one
 
 	mu   sync.Mutex
 	open []openRun
@@ -131,20 +136,30 @@ func pairs(labels map[string]string) []keyValue {
 }
 
 // known gives the runs of the server that were carried over from a workspace,
-// by their IDs there.
-func (x *exporter) known(ctx context.Context, experimentID string) (map[string]run, error) {
-	found := map[string]run{}
+// by their IDs there, and whether there are two of one: then it is the one that was
+// carried over whole, or is not deleted, or else the first.
+func (x *exporter) known(ctx context.Context, experimentID string) (found map[string]run, twins bool, err error) {
+	found = map[string]run{}
 	s := &server{x.client}
 	for r, err := range s.runs(ctx, experimentID) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if id := r.tags[tagRun]; id != "" {
+		id := r.tags[tagRun]
+		if id == "" {
+			continue
+		}
+		other, twice := found[id]
+		if !twice || other.unfilled() && !r.unfilled() || other.unfilled() && other.deleted {
 			found[id] = r
 		}
+		twins = twins || twice
 	}
-	return found, nil
+	return found, twins, nil
 }
+
+// unfilled tells whether nobody has carried over the run whole, or to its end.
+func (r run) unfilled() bool { return r.tags[tagState] == "" && !ended(r.status) }
 
 // members calls each with the experiment's runs in the order of their numbers.
 func (x *exporter) members(ctx context.Context, e record.Experiment, each func(record.Run) error) error {

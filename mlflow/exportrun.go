@@ -35,6 +35,7 @@ func (x *exporter) runs(ctx context.Context, t *target) error {
 		var err error
 		switch {
 		case !ok:
+			t.twins = true // see removeTwins
 			there, err = x.createRun(ctx, t, rec)
 			x.sawRun(rec.ID, there.id)
 		case there.deleted && rec.Deleted.IsZero():
@@ -74,6 +75,25 @@ func (x *exporter) idOfRun(here string) string {
 	return x.runIDs[here]
 }
 
+// removeTwins deletes runs of the server that nobody fills: an export that was killed may
+// have asked for one in a request that the server handled only after this export had
+// looked which runs there are, and made its own.
+func (x *exporter) removeTwins(ctx context.Context, t *target) error {
+	for there, err := range (&server{x.client}).runs(ctx, t.id) {
+		if err != nil {
+			return err
+		}
+		ours := x.idOfRun(there.tags[tagRun])
+		if ours == "" || ours == there.id || there.deleted || !there.unfilled() {
+			continue
+		}
+		if err := x.post(ctx, apiPath+"runs/delete", map[string]any{"run_id": there.id}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // stateOf identifies the run's record as it is now.
 func stateOf(rec record.Run) string { return strconv.FormatInt(rec.Modified.UnixNano(), 36) }
 
@@ -96,7 +116,7 @@ func (x *exporter) createRun(ctx context.Context, t *target, rec record.Run) (ru
 		case <-ctx.Done():
 			return run{}, ctx.Err()
 		}
-		known, err := x.known(ctx, t.id)
+		known, _, err := x.known(ctx, t.id)
 		if err != nil {
 			return run{}, err
 		}

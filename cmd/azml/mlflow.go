@@ -108,7 +108,7 @@ func carriedLine(d mlflow.Carried) string {
 // showCarried shows what was done, as the whole report for programs.
 func (a *app) showCarried(report any, done mlflow.Carried) error {
 	err := a.show(report, func(t *table) {
-		t.row("", "CREATED", "COMPLETED", "UNCHANGED")
+		t.row("WHAT", "CREATED", "COMPLETED", "UNCHANGED")
 		for _, row := range []struct {
 			what string
 			mlflow.Tally

@@ -198,7 +198,7 @@ func syncLine(c mirror.Counts) string {
 }
 
 func drawSync(t *table, r *mirror.Report) {
-	t.row("", "CREATED", "UPDATED", "DELETED", "UNCHANGED")
+	t.row("WHAT", "CREATED", "UPDATED", "DELETED", "UNCHANGED")
 	for _, row := range []struct {
 		what string
 		mirror.Tally

@@ -58,8 +58,8 @@ func (c *cloud) benchBig(ctx context.Context) error {
 		return err
 	}
 	down, err := turns(ctx, downTurns,
-		ours.downAndAway(size), intoFile(c.bench, path+".got", size, func(ctx context.Context, f *os.File) error { return getFile(ctx, objects, f) }), intoFile(c.bench, path+".got", size, c.sdkDown),
-		intoFile(c.bench, path+".got", size, func(ctx context.Context, f *os.File) error { return c.sdkDownHashed(ctx, f, size) }))
+		warmed(ours.downAndAway), intoFile(path+".got", func(ctx context.Context, f *os.File) error { return getFile(ctx, objects, f) }), intoFile(path+".got", c.sdkDown),
+		intoFile(path+".got", func(ctx context.Context, f *os.File) error { return c.sdkDownHashed(ctx, f, size) }))
 	if err != nil {
 		return err
 	}
@@ -94,25 +94,30 @@ func besideStore(f figure, size int64, store, sdk series, more ...named) figure 
 	return f
 }
 
-// downAndAway is down of so many bytes in memory at hand, and removes what was
-// restored: disks have an end.
-func (c *carrier) downAndAway(size int64) side {
+// warmed is a side of which the second of two runs counts: the first leaves in memory
+// what the emulator reads, and at hand the memory that a file takes while it is written.
+// On a virtual machine whoever first writes a file after a few seconds may pay over a
+// second of CPU time for a GiB, probably since memory that nobody uses goes back to the
+// host, and whoever writes after him finds his pages.
+func warmed(do side) side {
 	return func(ctx context.Context) (sample, error) {
-		if err := c.cloud.bench.takeMemory(size); err != nil {
-			return sample{}, err
+		if s, err := do(ctx); err != nil {
+			return s, err
 		}
-		s, err := c.down(ctx)
-		return s, errors.Join(err, os.RemoveAll(c.restored))
+		return do(ctx)
 	}
 }
 
-// intoFile is a side that gets so many bytes into a new file, in memory at hand, and
-// removes that when its time was taken, as downAndAway does.
-func intoFile(b *bench, path string, size int64, get func(ctx context.Context, f *os.File) error) side {
-	return func(ctx context.Context) (sample, error) {
-		if err := b.takeMemory(size); err != nil {
-			return sample{}, err
-		}
+// downAndAway is down, and removes what was restored: disks have an end.
+func (c *carrier) downAndAway(ctx context.Context) (sample, error) {
+	s, err := c.down(ctx)
+	return s, errors.Join(err, os.RemoveAll(c.restored))
+}
+
+// intoFile is a side that gets something into a new file, and removes that when its time
+// was taken, as downAndAway does.
+func intoFile(path string, get func(ctx context.Context, f *os.File) error) side {
+	return warmed(func(ctx context.Context) (sample, error) {
 		s, err := timed(func(ctx context.Context) error {
 			f, err := os.Create(path)
 			if err != nil {
@@ -121,24 +126,7 @@ func intoFile(b *bench, path string, size int64, get func(ctx context.Context, f
 			return errors.Join(get(ctx, f), f.Close())
 		})(ctx)
 		return s, errors.Join(err, os.Remove(path))
-	}
-}
-
-// takeMemory has the system find the memory that a file of this size takes while it
-// is written. On a virtual machine whoever first writes one after a few seconds may
-// pay over a second of CPU time for a GiB, probably since memory that nobody uses
-// goes back to the host, and whoever writes after him finds his pages.
-func (b *bench) takeMemory(size int64) error {
-	path := filepath.Join(b.dir, "memory")
-	return errors.Join(fill(path, zeros{}, size), os.Remove(path))
-}
-
-// zeros is a reader of zeros without an end.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+	})
 }
 
 // fill writes a file of random bytes.

@@ -63,7 +63,7 @@ func (c *cloud) benchLine(ctx context.Context, stored *carrier, path string, siz
 		return err
 	}
 	ours := &carrier{cloud: far, store: files.New(objects, nil), manifest: stored.manifest}
-	got, err := turns(ctx, 3, ours.downAndAway(size), intoFile(c.bench, path+".got", size, far.sdkDown))
+	got, err := turns(ctx, 3, warmed(ours.downAndAway), intoFile(path+".got", far.sdkDown))
 	if err != nil {
 		return err
 	}

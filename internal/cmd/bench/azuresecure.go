@@ -30,7 +30,7 @@ func (c *cloud) benchSecure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	down, err := turns(ctx, downTurns, ours.downAndAway(size), intoFile(c.bench, path+".got", size, far.sdkDown))
+	down, err := turns(ctx, downTurns, warmed(ours.downAndAway), intoFile(path+".got", far.sdkDown))
 	if err != nil {
 		return err
 	}
