@@ -143,8 +143,11 @@ func TestAttend(t *testing.T) {
 	l, err := c.Listen(t.Context(), "a")
 	require.NoError(t, err)
 	defer l.Close()
-	conn, err := net.Dial("unix", filepath.Join(dir, SocketFile))
-	require.NoError(t, err)
+	var conn net.Conn
+	require.Eventually(t, func() bool {
+		conn, err = net.Dial("unix", filepath.Join(dir, SocketFile))
+		return err == nil
+	}, time.Minute, time.Millisecond, "its name is there a moment before it listens")
 	defer conn.Close()
 	from, err := l.Accept()
 	require.NoError(t, err)
