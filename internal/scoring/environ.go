@@ -18,14 +18,14 @@ var basicEnv = []string{
 // own gives the variables that tell a script of its folders and its service.
 func (c *PythonConfig) own() map[string]string {
 	own := map[string]string{"AML_APP_ROOT": c.AppRoot, "AZUREML_SOURCE_DIRECTORY": c.SourceDir, "AZUREML_ENTRY_SCRIPT": filepath.Join(c.SourceDir, c.EntryScript),
-		"AZUREML_MODEL_DIR": c.ModelDir, "SERVICE_NAME": c.ServiceName, "SERVICE_VERSION": c.ServiceVersion, "WORKSPACE_NAME": c.WorkspaceName}
+		"AZUREML_MODEL_DIR": c.ModelDir, "SERVICE_NAME": c.ServiceName, "WORKSPACE_NAME": c.WorkspaceName}
 	maps.DeleteFunc(own, func(_, value string) bool { return value == "" })
 	return own
 }
 
 // OwnVariable tells whether a worker gets that variable from the rest of its
 // configuration, so that a script would be misled by another value. SERVICE_VERSION is
-// none: nothing else has it.
+// none: it is whoever's who sets it.
 func OwnVariable(name string) bool {
 	_, own := (&PythonConfig{AppRoot: "/", SourceDir: "/", ModelDir: "/", ServiceName: "s", WorkspaceName: "w"}).own()[name]
 	return own
@@ -38,6 +38,9 @@ func (c *PythonConfig) environ() []string {
 		if value, ok := os.LookupEnv(name); ok {
 			env[name] = value
 		}
+	}
+	if c.ServiceVersion != "" {
+		env["SERVICE_VERSION"] = c.ServiceVersion
 	}
 	maps.Copy(env, c.Env)
 	maps.Copy(env, c.own()) // whatever an environment says
