@@ -171,7 +171,7 @@ func TestDeployRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "only tensors of numbers")
 	m := register(t, ws, "linear")
 	_, err = ws.Endpoints().Deploy(t.Context(), "linear", endpoint.Config{Model: m}, nil)
-	require.ErrorIs(t, err, azml.ErrInvalid)
+	require.ErrorIs(t, err, azml.ErrUnsupported)
 	require.ErrorContains(t, err, "give one in Runtimes")
 	_, err = deploy(t, ws, endpoint.Config{Model: m, Sample: []byte(`[[1]]`)}, endpoint.ServeOptions{})
 	require.ErrorIs(t, err, azml.ErrFailed)
