@@ -16,6 +16,7 @@ import (
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
+	"github.com/azml-go/azml/internal/core"
 	"github.com/azml-go/azml/internal/pause"
 	"github.com/azml-go/azml/internal/runconfig"
 	"github.com/azml-go/azml/workspace"
@@ -398,7 +399,7 @@ func (a *app) awaitDeployed(ctx context.Context, e *endpoint.Endpoint) error {
 	p := a.progress()
 	err := e.AwaitDeployed(ctx, &endpoint.AwaitOptions{Progress: func(phase string) { p.set("%s …", phase) }})
 	p.clear()
-	if errors.Is(err, azml.ErrUnavailable) {
+	if nobodyServes(err) {
 		return unservedError{err}
 	}
 	if err != nil {
@@ -408,6 +409,13 @@ func (a *app) awaitDeployed(ctx context.Context, e *endpoint.Endpoint) error {
 		return err
 	}
 	return a.showServed(e.Details())
+}
+
+// nobodyServes tells of an error of waiting whether nobody serves the endpoint, rather
+// than the workspace's store being out of reach.
+func nobodyServes(err error) bool {
+	_, ofStore := errors.AsType[*core.StoreError](err)
+	return errors.Is(err, azml.ErrUnavailable) && !ofStore
 }
 
 func (a *app) endpointServe() *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/endpoint"
 	"github.com/azml-go/azml/endpoint/inferencegrpc"
 	"github.com/azml-go/azml/internal/core"
@@ -149,4 +151,15 @@ func TestDeployForAnother(t *testing.T) {
 	var d endpoint.Details
 	s.json(t, &d, "endpoint", "show", "iris")
 	require.Equal(t, "iris:1", d.Candidate.Deployments[0].Models[0])
+}
+
+// TestNobodyServes: a store that can't be reached is another trouble than an endpoint that
+// nobody serves, and scripts tell them apart by the exit code.
+func TestNobodyServes(t *testing.T) {
+	t.Parallel()
+	nobody := fmt.Errorf("%w: nobody serves the endpoint", azml.ErrUnavailable)
+	require.True(t, nobodyServes(nobody))
+	require.False(t, nobodyServes(fmt.Errorf("look at the endpoint: %w", &core.StoreError{Cause: nobody})))
+	require.False(t, nobodyServes(azml.ErrNotFound))
+	require.False(t, nobodyServes(nil))
 }

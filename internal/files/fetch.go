@@ -117,7 +117,7 @@ func join(id packID, places []place) []span {
 
 // fetchSpans reads spans in parallel and gives the chunks whose packs are gone.
 func (s *Store) fetchSpans(ctx context.Context, spans []span, use func(want, []byte, error) error) (lost []want, err error) {
-	work := newGroup(ctx, s.parallel)
+	work := newGroup(ctx, s.reading)
 	results := make([][]want, len(spans))
 	for i, sp := range spans {
 		err := work.run(ctx, func(ctx context.Context) (err error) {

@@ -32,6 +32,10 @@ const (
 	DefaultParallel = 4
 	// LocalPacks is how many packs are moved at once to a store on this machine.
 	LocalPacks = 2
+	// ReadsPerPack is how many ranges of packs are read at once from a store on
+	// another machine where Options.Parallel is one: while some are checked and
+	// written, which takes as long as they took to come, others come.
+	ReadsPerPack = 2
 )
 
 // maxManifest bounds the manifests that are read: some five million files.
@@ -46,9 +50,11 @@ type Options struct {
 	// Logger is told what was healed or ignored. Default: none.
 	Logger *slog.Logger
 	// Parallel is the number of files that a batch reads, and of packs that all
-	// batches together move, at once: more than LocalPacks packs only where the
+	// batches together store, at once: more than LocalPacks packs only where the
 	// store is on another machine. Each takes up to 21 MiB of memory, 9 MiB where
 	// the store is on this machine, as does the pack that each batch fills.
+	// As many ranges of packs are read at once, ReadsPerPack times as many where the
+	// store is on another machine. Each takes up to 8 MiB of memory.
 	// Default: DefaultParallel.
 	Parallel int
 	// Grace is how long a writer may take from NewBatch to the record that
@@ -70,6 +76,7 @@ type Store struct {
 	cacheDir string
 	log      *slog.Logger
 	parallel int
+	reading  int // ranges of packs that are read at once
 	packSize int // at which packs are closed
 	grace    time.Duration
 	now      func() time.Time
@@ -96,9 +103,9 @@ func New(objects backend.Objects, opts *Options) *Store {
 	if s.parallel <= 0 {
 		s.parallel = DefaultParallel
 	}
-	s.uploading, s.packSize = make(chan struct{}, s.parallel), packTarget
+	s.uploading, s.reading, s.packSize = make(chan struct{}, s.parallel), ReadsPerPack*s.parallel, packTarget
 	if s.local {
-		s.uploading, s.packSize = make(chan struct{}, min(s.parallel, LocalPacks)), localPack
+		s.uploading, s.reading, s.packSize = make(chan struct{}, min(s.parallel, LocalPacks)), s.parallel, localPack
 	}
 	s.buffers.packRoom = s.packSize + packMargin
 	if s.grace <= 0 {

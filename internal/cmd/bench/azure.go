@@ -51,7 +51,7 @@ func (b *bench) newCloud(ctx context.Context, secure bool) (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, stop, err := testenv.LaunchAzurite(ctx, testenv.AzuriteOptions{Dir: dir, OAuth: secure})
+	server, stop, err := testenv.LaunchAzurite(ctx, testenv.AzuriteOptions{Dir: dir, OAuth: secure, Roomy: true})
 	if err != nil {
 		return nil, err
 	}

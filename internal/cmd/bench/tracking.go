@@ -38,7 +38,7 @@ func inTurn(steps ...func(*trackers, context.Context) error) func(context.Contex
 
 // The steps of the groups of the server.
 var (
-	benchServer = inTurn((*trackers).logMetric, (*trackers).pythonLogMetric, (*trackers).logBatch, (*trackers).createRun,
+	benchServer = inTurn((*trackers).logMetric, (*trackers).pythonLogMetric, (*trackers).logBatch, (*trackers).createRun, (*trackers).loadRuns,
 		(*trackers).history, (*trackers).firstSearch, (*trackers).searchPage, (*trackers).searchAll)
 	benchServerFiles = inTurn((*trackers).bigArtifact, (*trackers).smallArtifacts, (*trackers).modelVersions)
 )

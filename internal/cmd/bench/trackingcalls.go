@@ -41,20 +41,34 @@ func (t *tracker) sendBatch(ctx context.Context, run string, first int) error {
 // metricRequest is the request that logs the next point.
 func (t *tracker) metricRequest() []byte {
 	n := t.count.Add(1)
-	body := fmt.Sprintf(`{"run_id":"%s","run_uuid":"%s","key":"loss","value":0.%d,"timestamp":%d,"step":%d}`, t.run, t.run, n, time.Now().UnixMilli(), n)
-	return fmt.Appendf(nil, "POST /api/2.0/mlflow/runs/log-metric HTTP/1.1\r\nHost: %s\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", t.target.Address, len(body), body)
+	return t.rawPost("runs/log-metric", fmt.Sprintf(`{"run_id":"%s","run_uuid":"%s","key":"loss","value":0.%d,"timestamp":%d,"step":%d}`, t.run, t.run, n, time.Now().UnixMilli(), n))
+}
+
+// createRequest is the request that creates a run.
+func (t *tracker) createRequest() []byte {
+	return t.rawPost("runs/create", fmt.Sprintf(`{"experiment_id":"%s","start_time":%d}`, t.experiment, time.Now().UnixMilli()))
+}
+
+// rawPost is a call of the API as it goes over a connection.
+func (t *tracker) rawPost(path, body string) []byte {
+	return fmt.Appendf(nil, "POST /api/2.0/mlflow/%s HTTP/1.1\r\nHost: %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, t.target.Address, len(body), body)
 }
 
 // logMetric measures single points over kept connections.
 func (s *trackers) logMetric(ctx context.Context) error {
+	return s.load(ctx, "log-metric", (*tracker).metricRequest)
+}
+
+// load measures requests over kept connections.
+func (s *trackers) load(ctx context.Context, name string, request func(t *tracker) []byte) error {
 	var servers []*server
 	for _, t := range s.all {
-		t.request = t.metricRequest
+		t.request = func() []byte { return request(t) }
 		servers = append(servers, t.server)
 	}
 	for _, n := range trackingConnections {
-		if err := s.bench.loadServers(ctx, fmt.Sprintf("server-log-metric-%d-connections", n), n, servers); err != nil {
+		if err := s.bench.loadServers(ctx, fmt.Sprintf("server-%s-%d-connections", name, n), n, servers); err != nil {
 			return err
 		}
 	}
@@ -68,7 +82,12 @@ func (s *trackers) logBatch(ctx context.Context) error {
 	}, lasting{})
 }
 
-// createRun measures new runs.
+// loadRuns measures new runs over kept connections.
+func (s *trackers) loadRuns(ctx context.Context) error {
+	return s.load(ctx, "create-run", (*tracker).createRequest)
+}
+
+// createRun measures new runs, one at a time.
 func (s *trackers) createRun(ctx context.Context) error {
 	return s.compare(ctx, "server-create-run", "ms", 1e3, func(ctx context.Context, t *tracker) error {
 		_, err := t.newRun(ctx, t.experiment)
