@@ -5,16 +5,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 
 	"github.com/azml-go/azml"
 	"github.com/azml-go/azml/backend"
-	"github.com/azml-go/azml/internal/sha256pair"
+	"github.com/azml-go/azml/internal/sha256many"
 )
 
 // How chunks of one pack are read together: a gap up to maxGap is read and
@@ -117,26 +115,33 @@ func join(id packID, places []place) []span {
 
 // fetchSpans reads spans in parallel and gives the chunks whose packs are gone.
 func (s *Store) fetchSpans(ctx context.Context, spans []span, use func(want, []byte, error) error) (lost []want, err error) {
+	readers, chunks := min(s.reading, len(spans)), 0
+	for _, sp := range spans {
+		chunks += len(sp.places)
+	}
+	c := newChecker(&s.buffers, sha256many.Width(), readers, chunks, use)
+	defer c.close()
 	work := newGroup(ctx, s.reading)
 	results := make([][]want, len(spans))
 	for i, sp := range spans {
 		err := work.run(ctx, func(ctx context.Context) (err error) {
-			results[i], err = s.fetchSpan(ctx, sp, use)
+			results[i], err = s.fetchSpan(ctx, sp, c)
 			return err
 		})
 		if err != nil {
 			break // wait gives it
 		}
 	}
-	err = cmp.Or(work.wait(), ctx.Err())
+	if err = cmp.Or(work.wait(), ctx.Err()); err == nil {
+		err = c.finish(ctx)
+	}
 	return slices.Concat(results...), err
 }
 
-// fetchSpan reads one span, chunk by chunk: a chunk is checked and used while it
-// is in the processor's cache, and the store sends the next ones meanwhile. Chunks
-// of a pack that is gone are lost; those that lie behind the end of a pack that is
-// too short are damaged.
-func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, error) error) (lost []want, err error) {
+// fetchSpan reads one span, chunk by chunk: while one is checked and used, the store
+// sends the next ones. Chunks of a pack that is gone are lost; those that lie behind the
+// end of a pack that is too short are damaged.
+func (s *Store) fetchSpan(ctx context.Context, sp span, c *checker) (lost []want, err error) {
 	o, err := s.objects.Get(ctx, sp.pack.key(), &backend.GetOptions{Offset: sp.offset, Length: sp.length})
 	switch {
 	case errors.Is(err, azml.ErrNotFound):
@@ -152,73 +157,20 @@ func (s *Store) fetchSpan(ctx context.Context, sp span, use func(want, []byte, e
 	}
 	defer func() { _ = o.Body.Close() }()
 	in := &spanReader{r: bufio.NewReaderSize(o.Body, smallReads), offset: sp.offset, size: o.Info.Size}
-	arrived := [2]arrival{newArrival(&s.buffers), newArrival(&s.buffers)}
-	for i := range arrived {
-		defer s.buffers.chunks.Put(arrived[i].buf)
-	}
-	places := sp.places
-	for len(places) > 0 || arrived[0].waits || arrived[1].waits {
-		for i := range arrived {
-			if a := &arrived[i]; !a.waits && len(places) > 0 {
-				if err := a.read(in, places[0]); err != nil {
-					return nil, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, sp.pack.key(), err)
-				}
-				places = places[1:]
-			}
+	for _, p := range sp.places {
+		a, err := c.room(ctx)
+		if err != nil {
+			return nil, err
 		}
-		hashBoth(&arrived[0], &arrived[1])
-		for i := range arrived {
-			if a := &arrived[i]; a.waits && len(a.left) == 0 {
-				if err := a.use(sp.pack, use); err != nil {
-					return nil, err
-				}
-			}
+		data, err := in.chunk(p, *a.buf)
+		if err != nil {
+			return nil, fmt.Errorf("%w: read %s: %w", azml.ErrUnavailable, sp.pack.key(), err)
+		}
+		if err := c.add(a, sp.pack, p.want, data); err != nil {
+			return nil, err
 		}
 	}
 	return nil, nil
-}
-
-// arrival is a chunk that was read. Two of a span are hashed together, which costs
-// little more than one; when one of them is done, the next takes its place.
-type arrival struct {
-	buf   *[]byte
-	sum   hash.Hash
-	place place
-	data  []byte
-	left  []byte // of data, still to be hashed
-	waits bool   // for its use
-}
-
-func newArrival(b *buffers) arrival {
-	return arrival{buf: lend(&b.chunks, maxChunk), sum: sha256.New()}
-}
-
-// read reads the chunk at p.
-func (a *arrival) read(in *spanReader, p place) (err error) {
-	a.data, err = in.chunk(p, *a.buf)
-	a.place, a.left, a.waits = p, a.data, true
-	a.sum.Reset()
-	return err
-}
-
-// hashBoth goes on with both as far as they have equally much, or with the one that
-// there is to its end.
-func hashBoth(a, b *arrival) {
-	n, m := len(a.left), len(b.left)
-	if a.waits && b.waits {
-		n, m = min(n, m), min(n, m)
-	}
-	sha256pair.Write(a.sum, b.sum, a.left[:n], b.left[:m])
-	a.left, b.left = a.left[n:], b.left[m:]
-}
-
-// use checks the chunk and hands it over.
-func (a *arrival) use(id packID, use func(want, []byte, error) error) (err error) {
-	if digest(a.sum.Sum(nil)) != a.place.digest {
-		err = fmt.Errorf("%w: chunk %s in pack %s has other bytes", azml.ErrDamaged, a.place.digest, id)
-	}
-	a.waits = false
-	return use(a.place.want, a.data, err)
 }
 
 // smallReads is how much is read at once where chunks are small.

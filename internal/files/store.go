@@ -54,7 +54,8 @@ type Options struct {
 	// store is on another machine. Each takes up to 21 MiB of memory, 9 MiB where
 	// the store is on this machine, as does the pack that each batch fills.
 	// As many ranges of packs are read at once, ReadsPerPack times as many where the
-	// store is on another machine. Each takes up to 8 MiB of memory.
+	// store is on another machine. Each takes up to 8 MiB of memory, and the chunks
+	// that wait to be checked together up to 64 MiB on processors with AVX-512, else 8.
 	// Default: DefaultParallel.
 	Parallel int
 	// Grace is how long a writer may take from NewBatch to the record that

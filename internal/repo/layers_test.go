@@ -19,7 +19,7 @@ var ranks = map[string]int{
 	"internal/inorder":                   5,
 	"internal/pause":                     5,
 	"internal/diskspace":                 5,
-	"internal/sha256pair":                5,
+	"internal/sha256many":                5,
 	"internal/fingerprint":               5,
 	"internal/textvalue":                 7,
 	"internal/datafile":                  7,

@@ -52,9 +52,9 @@ GLOBL swap<>(SB), RODATA|NOPTR, $16
 	MOVOU  from, w; \
 	PSHUFB X14, w
 
-// func blocks(a, b *state, p, q *byte, n int)
+// func pairBlocks(a, b *[8]uint32, p, q *byte, n int)
 // Requires: SHA, SSSE3
-TEXT ·blocks(SB), NOSPLIT, $64-40
+TEXT ·pairBlocks(SB), NOSPLIT, $64-40
 	MOVQ  a+0(FP), AX
 	MOVQ  b+8(FP), BX
 	MOVQ  p+16(FP), SI
