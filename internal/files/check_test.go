@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,8 @@ func TestCheckerAtAnyWidth(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	data, wanted := make([][]byte, chunks), make([]want, chunks)
 	for i := range data {
-		data[i] = noise(uint64(i), random.IntN([]int{2, 100, 5000, 300_000}[i%4]))
+		size := []int{20, smallChunk, 4 * smallChunk}[i%3]
+		data[i] = noise(uint64(i), size/2+random.IntN(size))
 		wanted[i] = want{digestOf(data[i]), int64(len(data[i]))}
 	}
 	wanted[bad].digest[3] ^= 1
@@ -35,12 +37,9 @@ func TestCheckerAtAnyWidth(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				seen[w.digest]++
-				if w.digest == wanted[bad].digest {
-					requireClass(t, err, azml.ErrDamaged)
-					return nil
-				}
-				if err != nil || digestOf(got) != w.digest {
-					return fmt.Errorf("%s: other bytes: %w", w.digest, err)
+				damaged := w.digest == wanted[bad].digest
+				if damaged != errors.Is(err, azml.ErrDamaged) || !damaged && (err != nil || digestOf(got) != w.digest) {
+					return fmt.Errorf("%s: other bytes, or another error: %w", w.digest, err)
 				}
 				return nil
 			})
@@ -62,16 +61,11 @@ func TestCheckerAtAnyWidth(t *testing.T) {
 			}
 			require.NoError(t, work.wait())
 			require.NoError(t, c.finish(t.Context()))
-			require.Len(t, c.free, len(c.all), "all room is free again")
+			require.Len(t, c.free, len(c.arrivals), "all room is free again")
 			c.close()
 			for _, w := range wanted {
-				require.NotZero(t, seen[w.digest])
+				require.Equal(t, 1, seen[w.digest])
 			}
-			total := 0
-			for _, times := range seen {
-				total += times
-			}
-			require.Equal(t, chunks, total)
 		}
 	}
 }
@@ -82,7 +76,7 @@ func TestCheckerFails(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("no room on the disk")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	data := noise(1, 1000)
+	data := noise(1, smallChunk)
 	w := want{digestOf(data), int64(len(data))}
 	for _, width := range []int{1, 2, 16} {
 		c := newChecker(new(buffers), width, 1, 5, func(want, []byte, error) error { return failed })
@@ -110,21 +104,53 @@ func TestCheckerFails(t *testing.T) {
 	c.close()
 }
 
-// TestSlowChunksAreHandedOver: on a slow line a chunk does not wait for others.
-func TestSlowChunksAreHandedOver(t *testing.T) {
+// TestCheckerIsCanceled: what was not handed over because the time was over is an error,
+// whenever it is over.
+func TestCheckerIsCanceled(t *testing.T) {
 	t.Parallel()
-	handed := 0
-	c := newChecker(new(buffers), 16, 1, 8, func(_ want, _ []byte, err error) error {
-		handed++
-		return err
-	})
-	defer c.close()
-	data := noise(1, 1000)
-	for i := range 3 {
-		time.Sleep(patience + time.Millisecond)
-		a, err := c.room(t.Context())
+	data := noise(1, smallChunk)
+	for range 100 {
+		c := newChecker(new(buffers), 16, 1, 1, func(_ want, _ []byte, err error) error { return err })
+		ctx, cancel := context.WithCancel(t.Context())
+		a, err := c.room(ctx)
 		require.NoError(t, err)
 		require.NoError(t, c.add(a, packID{}, want{digestOf(data), int64(len(data))}, data))
-		require.Equal(t, i+1, handed)
+		cancel()
+		require.ErrorIs(t, c.finish(ctx), context.Canceled)
+		c.close()
 	}
+}
+
+// TestChunksWaitForOthers: chunks are checked when sixteen are there, and on a slow line
+// when the first has waited long, whatever their sizes; small ones at once.
+func TestChunksWaitForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		handed := 0
+		c := newChecker(new(buffers), 16, 8, 100, func(_ want, _ []byte, err error) error {
+			handed++
+			return err
+		})
+		defer c.close()
+		bring := func(size int) {
+			a, err := c.room(t.Context())
+			require.NoError(t, err)
+			data := noise(uint64(size), size)
+			require.NoError(t, c.add(a, packID{}, want{digestOf(data), int64(size)}, data))
+		}
+		bring(smallChunk - 1)
+		require.Equal(t, 1, handed)
+		for range 15 {
+			bring(smallChunk)
+		}
+		require.Equal(t, 1, handed, "fifteen wait")
+		bring(2 * smallChunk)
+		require.Equal(t, 16, handed, "of the last one a half is left")
+		bring(3 * smallChunk)
+		time.Sleep(patience)
+		bring(9 * smallChunk)
+		require.Equal(t, 18, handed, "those who have waited long")
+		require.NoError(t, c.finish(t.Context()))
+		require.Equal(t, 19, handed)
+	})
 }

@@ -43,11 +43,15 @@ type place struct {
 	offset int64
 }
 
+// consumer gets a chunk, whose bytes are valid until it returns.
+type consumer func(w want, data []byte, err error) error
+
 // fetch reads chunks, checks them and hands each over once, from several
-// goroutines at once and in no order; its bytes are valid until use returns. A chunk that is missing or damaged is
-// handed over with an error that wraps ErrDamaged. The first error that use
-// returns ends it, as does one of the store. The wanted chunks must differ.
-func (s *Store) fetch(ctx context.Context, wanted []want, use func(w want, data []byte, err error) error) error {
+// goroutines at once and in no order, some time after it was read. A chunk that
+// is missing or damaged is handed over with an error that wraps ErrDamaged. The
+// first error that use returns ends it, as does one of the store. The wanted
+// chunks must differ.
+func (s *Store) fetch(ctx context.Context, wanted []want, use consumer) error {
 	// Others may have stored them, and a collector may have moved them, since
 	// the index was read.
 	looks := []func(context.Context) error{s.learn, s.refresh}
@@ -114,12 +118,16 @@ func join(id packID, places []place) []span {
 }
 
 // fetchSpans reads spans in parallel and gives the chunks whose packs are gone.
-func (s *Store) fetchSpans(ctx context.Context, spans []span, use func(want, []byte, error) error) (lost []want, err error) {
+func (s *Store) fetchSpans(ctx context.Context, spans []span, use consumer) (lost []want, err error) {
 	readers, chunks := min(s.reading, len(spans)), 0
 	for _, sp := range spans {
 		chunks += len(sp.places)
 	}
-	c := newChecker(&s.buffers, sha256many.Width(), readers, chunks, use)
+	width := sha256many.Width()
+	if chunks < 2*width {
+		width = min(width, 2) // else all would wait for the end, and more memory be taken
+	}
+	c := newChecker(&s.buffers, width, readers, chunks, use)
 	defer c.close()
 	work := newGroup(ctx, s.reading)
 	results := make([][]want, len(spans))

@@ -33,8 +33,8 @@ const (
 	// LocalPacks is how many packs are moved at once to a store on this machine.
 	LocalPacks = 2
 	// ReadsPerPack is how many ranges of packs are read at once from a store on
-	// another machine where Options.Parallel is one: while some are checked and
-	// written, which takes as long as they took to come, others come.
+	// another machine for each pack that would be stored at once: while some are
+	// checked and written, others come.
 	ReadsPerPack = 2
 )
 
@@ -53,10 +53,10 @@ type Options struct {
 	// batches together store, at once: more than LocalPacks packs only where the
 	// store is on another machine. Each takes up to 21 MiB of memory, 9 MiB where
 	// the store is on this machine, as does the pack that each batch fills.
-	// As many ranges of packs are read at once, ReadsPerPack times as many where the
-	// store is on another machine. Each takes up to 8 MiB of memory, and the chunks
-	// that wait to be checked together up to 64 MiB on processors with AVX-512, else 8.
-	// Default: DefaultParallel.
+	// Each restore reads as many ranges of packs at once, ReadsPerPack times as many
+	// where the store is on another machine. Each of these takes up to 8 MiB of memory,
+	// and the chunks that wait to be checked together up to 64 MiB on processors with
+	// AVX-512, else 8. Default: DefaultParallel.
 	Parallel int
 	// Grace is how long a writer may take from NewBatch to the record that
 	// refers to its manifest, and how long a collector waits before it

@@ -1,8 +1,8 @@
 // Package sha256many computes several SHA-256 digests at once. Each step of a digest
-// waits for the one before it; of several digests others go on meanwhile. Two at once
-// take about as long as one with a processor's instructions for SHA-256, and sixteen,
-// whose words fill long registers, as long as seven. That is on amd64; elsewhere, and
-// where a certified module is asked for, they take turns.
+// waits for the one before it; of several digests others go on meanwhile. On amd64, two at
+// once take little longer than one by the instructions for SHA-256, and sixteen, whose
+// words fill the registers of AVX-512, about as long as six. On processors without these
+// instructions, and where a certified module is asked for, they take turns.
 package sha256many
 
 import "hash"

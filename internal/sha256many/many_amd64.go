@@ -23,7 +23,7 @@ const (
 	worthMost = 9
 )
 
-// wide tells whether the processor has the kernel of sixteen. width sets it.
+// wide tells whether there is a kernel of sixteen. width sets it.
 var wide bool
 
 // width is what the processor can, unless a certified module is asked for or
@@ -34,29 +34,32 @@ var width = sync.OnceValue(func() int {
 		return 1
 	}
 	setConstants()
-	if wide = cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW) && works(most); wide {
-		return most
-	}
-	if works(2) {
-		return 2
+	for _, n := range []int{most, 2} {
+		wide = n == most
+		if (!wide || cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW)) && works(n) {
+			return n
+		}
 	}
 	return 1
 })
 
 // works tries to compute n digests at once.
 func works(n int) bool {
-	wide = n == most
 	var sums []hash.Hash
 	var parts [][]byte
+	var want [][sha256.Size]byte
 	for i := range n {
-		part := bytes.Repeat([]byte{byte(i)}, least+i)
+		part := make([]byte, least+i)
+		for j := range part {
+			part[j] = byte(i*31 + j*j)
+		}
+		want = append(want, sha256.Sum256(part))
 		sums, parts = append(sums, sha256.New()), append(parts, part[i:])
 		_, _ = sums[i].Write(part[:i])
 	}
 	for i, left := range together(sums, parts) {
 		_, _ = sums[i].Write(left)
-		want := sha256.Sum256(bytes.Repeat([]byte{byte(i)}, least+i))
-		if len(left) > 2*sha256.BlockSize || !bytes.Equal(sums[i].Sum(nil), want[:]) {
+		if len(left) > 2*sha256.BlockSize || !bytes.Equal(sums[i].Sum(nil), want[i][:]) {
 			return false
 		}
 	}
@@ -103,33 +106,33 @@ func common(lanes ...*lane) int {
 	return n / sha256.BlockSize
 }
 
+// atOnce is how many blocks a kernel is asked for at once: while it computes, up to 0.4
+// ms, its goroutine can't be stopped.
+const atOnce = 2048
+
 // order tells which word of the standard's, A to H, is in each place of a pair's state.
 var order = [8]int{5, 4, 1, 0, 7, 6, 3, 2}
 
 // pair goes on with two lanes.
 func pair(a, b *lane) {
-	n := common(a, b)
-	if n == 0 {
-		return
-	}
 	var states [2][8]uint32
 	for i, l := range [2]*lane{a, b} {
 		for place, word := range order {
 			states[i][place] = l.word(word)
 		}
 	}
-	pairBlocks(&states[0], &states[1], &a.rest[0], &b.rest[0], n)
+	blocks := common(a, b)
+	for done := 0; done < blocks; done += atOnce {
+		from := done * sha256.BlockSize
+		pairBlocks(&states[0], &states[1], &a.rest[from], &b.rest[from], min(blocks-done, atOnce))
+	}
 	for i, l := range [2]*lane{a, b} {
 		for place, word := range order {
 			l.setWord(word, states[i][place])
 		}
-		l.advance(n)
+		l.advance(blocks)
 	}
 }
-
-// atOnce is how many blocks a kernel is asked for at once: while it computes, some 0.4
-// ms, its goroutine can't be stopped.
-const atOnce = 2048
 
 // sixteen goes on with up to sixteen lanes. Those that are missing are the last one again,
 // whose result is taken once.
@@ -141,14 +144,12 @@ func sixteen(lanes []*lane) {
 		}
 	}
 	blocks := common(lanes...)
-	for done := 0; done < blocks; {
-		n := min(blocks-done, atOnce)
+	for done := 0; done < blocks; done += atOnce {
 		var from [most]*byte
 		for i := range from {
 			from[i] = &lanes[min(i, len(lanes)-1)].rest[done*sha256.BlockSize]
 		}
-		sixteenBlocks(&states, &from, n)
-		done += n
+		sixteenBlocks(&states, &from, min(blocks-done, atOnce))
 	}
 	for i, l := range lanes {
 		for word := range states {

@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// swap has a shuffle turn the bytes of each of sixteen words around.
+// swapAll has a shuffle turn the bytes of each of sixteen words around.
 DATA swapAll<>+0(SB)/8, $0x0405060700010203
 DATA swapAll<>+8(SB)/8, $0x0c0d0e0f08090a0b
 DATA swapAll<>+16(SB)/8, $0x0405060700010203

@@ -38,9 +38,9 @@ func inTurn(steps ...func(*trackers, context.Context) error) func(context.Contex
 
 // The steps of the groups of the server.
 var (
-	benchServer = inTurn((*trackers).logMetric, (*trackers).pythonLogMetric, (*trackers).logBatch, (*trackers).createRun, (*trackers).loadRuns,
+	benchServer = inTurn((*trackers).logMetric, (*trackers).pythonLogMetric, (*trackers).logBatch, (*trackers).createRun,
 		(*trackers).history, (*trackers).firstSearch, (*trackers).searchPage, (*trackers).searchAll)
-	benchServerFiles = inTurn((*trackers).bigArtifact, (*trackers).smallArtifacts, (*trackers).modelVersions)
+	benchServerFiles = inTurn((*trackers).bigArtifact, (*trackers).smallArtifacts, (*trackers).modelVersions, (*trackers).loadRuns)
 )
 
 func (b *bench) inTurn(ctx context.Context, steps []func(*trackers, context.Context) error) (err error) {
