@@ -19,6 +19,10 @@ import (
 // waiting, and who watches the progress would see it late.
 const patience = 100 * time.Millisecond
 
+// mostAtOnce is how many chunks are checked at once at most. Sixteen would take the least
+// CPU time, and more of the clock's: so many wait, and so much is read from memory again.
+const mostAtOnce = 12
+
 // smallChunk is the size below which a chunk is checked by itself: nothing is gained by
 // others, of which it would cut off a small piece.
 const smallChunk = 64 << 10
@@ -37,11 +41,11 @@ type checker struct {
 	waiting []*arrival // read, and not wholly hashed; those that wait longest first
 }
 
-// newChecker has room for what each reader reads, what waits for a check, and as much as
-// comes meanwhile, or for all chunks where there are fewer.
+// newChecker has room for what each reader reads and what waits for a check, or for all
+// chunks where there are fewer.
 func newChecker(lent *buffers, width, readers, chunks int, use consumer) *checker {
 	c := &checker{lent: lent, use: use, width: width}
-	c.arrivals = make([]*arrival, min(width+2*readers, chunks))
+	c.arrivals = make([]*arrival, min(width+readers, chunks))
 	c.free = make(chan *arrival, len(c.arrivals))
 	for i := range c.arrivals {
 		c.arrivals[i] = &arrival{}

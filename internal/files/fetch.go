@@ -123,7 +123,7 @@ func (s *Store) fetchSpans(ctx context.Context, spans []span, use consumer) (los
 	for _, sp := range spans {
 		chunks += len(sp.places)
 	}
-	width := sha256many.Width()
+	width := min(sha256many.Width(), mostAtOnce)
 	if chunks < 2*width {
 		width = min(width, 2) // else all would wait for the end, and more memory be taken
 	}

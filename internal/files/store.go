@@ -54,8 +54,8 @@ type Options struct {
 	// store is on another machine. Each takes up to 21 MiB of memory, 9 MiB where
 	// the store is on this machine, as does the pack that each batch fills.
 	// Each restore reads as many ranges of packs at once, ReadsPerPack times as many
-	// where the store is on another machine. Each of these takes up to 8 MiB of memory,
-	// and the chunks that wait to be checked together up to 64 MiB on processors with
+	// where the store is on another machine. Each of these takes up to 4 MiB of memory,
+	// and the chunks that wait to be checked together up to 48 MiB on processors with
 	// AVX-512, else 8. Default: DefaultParallel.
 	Parallel int
 	// Grace is how long a writer may take from NewBatch to the record that
