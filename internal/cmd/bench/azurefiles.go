@@ -18,8 +18,8 @@ import (
 	"github.com/azml-go/azml/internal/files"
 )
 
-// How many calls of the SDK go on at once in a floor: as many as packs are stored at
-// once, and ranges of them read, by us.
+// How many calls of the SDK go on at once, unless it is to choose: as many as packs are
+// stored at once, and ranges of them read, by us.
 const (
 	azureWorkers = files.DefaultParallel
 	azureReaders = files.DefaultParallel * files.ReadsPerPack
